@@ -1,0 +1,101 @@
+#pragma once
+/*
+ * The aggregator's core: audit events in, changes of totals out. No I/O, no clock. Events of one results partition must come in the order of
+ * their offsets; a repetition is then recognised by its sequence, which is not above the last one folded of its source.
+ *
+ * Life of a batch: fold_event for each event, read the changes, store them, then fold_commit; or fold_drop, which forgets the batch.
+ */
+#include "base/err.h"
+#include "codec/messages.h"
+
+enum {
+        FOLD_NAME_MAX = 200, /* bytes of a pack, job or type, and of a reason in the totals */
+        FOLD_TOPIC_MAX = 249,
+        FOLD_DETAIL_MAX = 1000, /* bytes of a text of an error */
+};
+#define FOLD_OTHER "(other)" /* stands for the reasons beyond the limit */
+
+struct fold_limits {
+        size_t memory_max; /* bytes of a batch's changes; at least 1 MiB */
+        size_t reasons_max; /* different reasons per type and day, in one batch */
+        size_t errors_max; /* newest errors kept per type */
+        size_t sources_max; /* source partitions remembered, over all results partitions */
+        uint64_t seed; /* of the hashes */
+};
+
+/* The last sequence folded of (source_topic, source_partition) as seen on a results partition. */
+struct fold_source {
+        int32_t results_no; /* any number the caller gives the results partition */
+        int32_t partition;
+        struct span topic;
+        int64_t sequence;
+};
+
+/* Spans of the following live until the batch ends. Counts are what the batch adds. */
+struct fold_run {
+        uint64_t hash;
+        struct uuid run_id; /* nil: all ad-hoc tasks together; pack and job are then "" */
+        struct span pack, job;
+        bool dry_run; /* all of its events are */
+        int64_t counts[OUTCOME_COUNT];
+        instant first_at, last_at;
+        struct fold_run *next;
+};
+
+struct fold_day {
+        uint64_t hash;
+        int64_t day; /* since 1970-01-01, UTC */
+        struct span type, reason;
+        bool dry_run;
+        enum outcome outcome;
+        int64_t count;
+        struct fold_day *next;
+};
+
+struct fold_error {
+        struct uuid event_id, run_id;
+        instant at;
+        struct span type, subject, item, reason;
+        enum outcome outcome;
+};
+
+struct fold_type { /* a type that had errors: the newest ones, in no order */
+        uint64_t hash;
+        struct span type;
+        struct fold_error *errors; /* a heap, the oldest first */
+        size_t n, cap;
+        struct fold_type *next;
+};
+
+struct fold_changes {
+        const struct fold_run *runs; /* lists */
+        const struct fold_day *days;
+        const struct fold_type *types;
+        size_t n_runs, n_days, n_types, n_errors, n_sources;
+        int64_t counted, repeated;
+};
+
+struct fold;
+
+int fold_new(const struct fold_limits *l, struct fold **ret, struct err *e) MUST_CHECK;
+void fold_free(struct fold *f);
+DEFINE_CLEANUP(fold_cleanup, struct fold, fold_free)
+
+/* What is known of a results partition, between batches: first forget, then each source as it was stored. */
+void fold_forget(struct fold *f, int32_t results_no);
+int fold_known(struct fold *f, const struct fold_source *s, struct err *e) MUST_CHECK;
+
+enum folded {
+        FOLD_COUNTED,
+        FOLD_REPEATED, /* was folded before */
+        FOLD_FULL, /* the batch's memory is used up: store it, then give the same event again. For a batch's first event: out of memory */
+        FOLD_REFUSED, /* the event contradicts itself or cannot be stored; `e` says why */
+};
+enum folded fold_event(struct fold *f, int32_t results_no, const struct outcome_event *m, struct err *e) MUST_CHECK;
+
+void fold_changes(const struct fold *f, struct fold_changes *ret);
+/* The sources the batch moved; `i` below n_sources. */
+struct fold_source fold_source_at(const struct fold *f, size_t i);
+
+void fold_commit(struct fold *f);
+void fold_drop(struct fold *f);

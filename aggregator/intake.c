@@ -1,0 +1,151 @@
+#include "aggregator/aggregator.h"
+
+#include "base/log.h"
+
+#include <string.h>
+
+static struct share *share_of(struct aggregator *a, const struct kafka_message *m)
+{
+        for (size_t i = 0; i < a->n_shares; i++) {
+                size_t k = (a->latest + i) % a->n_shares;
+                struct share *x = &a->shares[k];
+                if (x->partition == m->partition && (x->topic == m->topic || strcmp(x->topic, m->topic) == 0)) {
+                        a->latest = k;
+                        return x;
+                }
+        }
+        return NULL;
+}
+
+/* One message. 0: taken; 1: the batch is full; -1: fatal. */
+static int take(struct aggregator *a, struct share *x, const struct kafka_message *m, struct err *e)
+{
+        struct outcome_event event;
+        struct err why = ERR_INIT;
+        enum folded folded = FOLD_REFUSED;
+        arena_reset(a->decoded);
+        if (!m->value.ptr)
+                err_set(&why, ERR_POISON, "", "the message has no value");
+        else if (outcome_decode(a->codec, m->value, a->decoded, &event, &why) == 0)
+                folded = fold_event(a->fold, x->source_no, &event, &why);
+        else if (why.class == ERR_FATAL) {
+                *e = why;
+                return -1;
+        }
+        if (folded == FOLD_FULL || (folded == FOLD_REFUSED && !letter_add(a, x, m, why.text)))
+                return 1;
+        x->next = m->offset + 1;
+        x->seen_ms = a->since_ms;
+        a->taken++;
+        return 0;
+}
+
+int intake(struct aggregator *a, const struct kafka_message *list, size_t n, struct err *e)
+{
+        int64_t now = monotonic_ms();
+        for (size_t i = 0; i < n; i++) {
+                struct share *x = share_of(a, &list[i]);
+                if (!x || x->state != SHARE_READY || list[i].offset < x->next)
+                        continue; /* of a partition whose position is read anew: it comes again from there */
+                if (a->taken == 0)
+                        a->since_ms = now;
+                int rc = take(a, x, &list[i], e);
+                if (rc < 0)
+                        return -1;
+                if (rc == 1 && a->taken == 0)
+                        return err_oom(e);
+                if (rc == 1 || a->taken >= (size_t)a->service->aggregator.batch_max) {
+                        if (batch_store(a, e) < 0)
+                                return -1;
+                        i -= rc == 1; /* the one that had no room */
+                        now = monotonic_ms();
+                }
+        }
+        return 0;
+}
+
+/* ---- the batch's end ----------------------------------------------------------------------------------------------------------------- */
+
+static void begin_batch(struct aggregator *a)
+{
+        a->taken = 0;
+        a->letters = NULL;
+        a->letters_end = &a->letters;
+        arena_reset(a->letter_memory);
+}
+
+void batch_drop(struct aggregator *a)
+{
+        fold_drop(a->fold);
+        for (size_t i = 0; i < a->n_shares; i++) {
+                struct share *x = &a->shares[i];
+                x->next = x->stored;
+                x->letters = x->letters_stored;
+                x->state = SHARE_UNCLAIMED;
+        }
+        begin_batch(a);
+}
+
+static void stored(struct aggregator *a)
+{
+        struct kafka_partition moved[64];
+        struct fold_changes c;
+        size_t n = 0;
+        fold_changes(a->fold, &c);
+        a->counted += c.counted;
+        a->repeated += c.repeated;
+        for (size_t i = 0; i < a->n_shares; i++) {
+                struct share *x = &a->shares[i];
+                if (x->next == x->stored)
+                        continue;
+                a->undecodable += x->letters - x->letters_stored;
+                x->stored = x->next;
+                x->letters_stored = x->letters;
+                moved[n++] = (struct kafka_partition){ x->topic, x->partition, x->next };
+                if (n == ARRAY_LEN(moved)) {
+                        kafka_commit_async(a->consumer, moved, n);
+                        n = 0;
+                }
+        }
+        kafka_commit_async(a->consumer, moved, n);
+        fold_commit(a->fold);
+        begin_batch(a);
+}
+
+/* The connection broke, or the server asks to try again. Whether the batch was stored, the table tells when it is read anew. */
+static void try_again(struct aggregator *a, const struct err *why)
+{
+        bool alive = store_db(a->store) && db_alive(store_db(a->store));
+        if (alive) {
+                log_warn("batch to be stored again", "code=%s error=" LOG_Q, why->code, why->text);
+                return;
+        }
+        store_detach(a->store);
+        if (!a->database_away)
+                log_warn("database away: waiting", "code=%s error=" LOG_Q, why->code, why->text);
+        a->database_away = true;
+}
+
+int batch_store(struct aggregator *a, struct err *e)
+{
+        if (a->taken == 0)
+                return 0;
+        struct err why = ERR_INIT;
+        int rc = store_db(a->store) ? store_batch(a->store, a->shares, a->n_shares, a->fold, a->letters, &why)
+                                    : err_set(&why, ERR_RETRY, "", "no connection");
+        if (rc == 0) {
+                stored(a);
+                return 0;
+        }
+        batch_drop(a);
+        if (rc < 0 && why.class != ERR_RETRY) {
+                *e = why;
+                return err_prefix(e, "storing a batch");
+        }
+        if (rc < 0)
+                try_again(a, &why);
+        else
+                log_warn("batch not stored: another aggregator took a partition over", "owner=%s", a->owner);
+        a->claim_at_ms = rc < 0 ? 0 : monotonic_ms() + 1000; /* time for the group to say whose it is */
+        return 1;
+}

@@ -1,0 +1,167 @@
+#include "aggregator/aggregator.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+        PUBLISH_MAX = 900000, /* bytes: a broker takes a megabyte, and we add to it */
+        QUEUE_BYTES = 4 * 1024 * 1024,
+        ACK_TIMEOUT_MS = 5000,
+        AGAIN_MS = 1000,
+};
+
+/* Namespace of the ids of dead letters: made once, at random. */
+static const struct uuid letter_space = { { 0x5d, 0x0c, 0x6b, 0x0e, 0x4a, 0x8f, 0x4d, 0x1b, 0x9c, 0x52, 0x0a, 0x6e, 0x71, 0x3f, 0xd8, 0x24 } };
+
+bool letter_add(struct aggregator *a, struct share *x, const struct kafka_message *m, const char *reason)
+{
+        char text[400];
+        size_t size = m->key.len + m->value.len;
+        bool large = size > CODEC_BYTES_MAX;
+        if (large)
+                snprintf(text, sizeof text, "%.300s; its %zu bytes are not kept", reason, size);
+        else
+                snprintf(text, sizeof text, "%.300s", reason);
+        for (char *p = text; *p; p++) /* whatever the message was: the reason is a line of plain text */
+                if ((unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e || *p == '"')
+                        *p = '\'';
+        struct letter *l = arena_alloc(a->letter_memory, sizeof *l);
+        char *copy = arena_strndup(a->letter_memory, text, strlen(text));
+        if (!l || !copy)
+                return false;
+        *l = (struct letter){ .share = x, .offset = m->offset, .sequence = x->letters + 1, .reason = span_of(copy) };
+        if (!large) {
+                l->key = arena_span(a->letter_memory, m->key);
+                l->value = arena_span(a->letter_memory, m->value);
+                if ((m->key.ptr && !l->key.ptr) || (m->value.ptr && !l->value.ptr))
+                        return false;
+        }
+        x->letters++;
+        *a->letters_end = l;
+        a->letters_end = &l->next;
+        return true;
+}
+
+/* ---- to the topic -------------------------------------------------------------------------------------------------------------------- */
+
+static void acked(void *ctx, uint64_t token, const struct err *e)
+{
+        struct aggregator *a = ctx;
+        (void)token;
+        if (e)
+                a->refused = *e;
+}
+
+static struct db *database(void *ctx)
+{
+        return store_db(((struct aggregator *)ctx)->store);
+}
+
+static int need_publisher(struct aggregator *a, struct err *e)
+{
+        if (a->publisher)
+                return 0;
+        struct publisher_options o = { .service = a->service, .source = "/rollcall/aggregator", .client_id = "rollcall-aggregator",
+                                       .queue_max_bytes = QUEUE_BYTES, .acked = acked, .ctx = a, .database = database };
+        return publisher_new(&o, &a->publisher, e);
+}
+
+/* The id follows from where the message lay: published again, it is the same. */
+static struct uuid letter_id(const struct aggregator *a, const struct share *x, const struct letter *l)
+{
+        char name[KAFKA_CLUSTER_ID_MAX + KAFKA_TOPIC_MAX + 50];
+        int n = snprintf(name, sizeof name, "%s/%s/%d/%lld", a->cluster, x->topic, (int)x->partition, (long long)l->offset);
+        return uuid_v5(letter_space, name, (size_t)n);
+}
+
+/* 0: queued, or as far as the topic takes it. 1: not now. */
+static int publish_one(struct aggregator *a, const struct share *x, const struct letter *l, struct err *e)
+{
+        struct dead_letter m = { .event_id = letter_id(a, x, l), .topic = span_of(x->topic), .partition = x->partition, .offset = l->offset,
+                                 .reason = l->reason, .attempts = 1, .at = instant_now(), .key = l->key, .value = l->value };
+        if (m.key.len + m.value.len > PUBLISH_MAX) {
+                BUF_CLEANUP struct buf reason;
+                buf_init(&reason, 1000);
+                buf_addf(&reason, "%.*s; its bytes are in rollcall.dead_letter", SPAN_FMT(l->reason));
+                m.reason = arena_span(a->outgoing, (struct span){ buf_str(&reason), reason.len });
+                m.key = m.value = (struct span){ 0 };
+        }
+        int64_t until = monotonic_ms() + ACK_TIMEOUT_MS;
+        for (;;) {
+                int rc = publish_dead_letter(a->publisher, &m, 0, e);
+                if (rc <= 0 || monotonic_ms() >= until)
+                        return rc;
+                if (publisher_poll(a->publisher, 100, e) < 0)
+                        return -1;
+        }
+}
+
+/* Said here and not when it was stored: a process that dies in between leaves it to the next, which finds it unpublished. */
+static void say(struct share *x, const struct letter *l)
+{
+        if (l->sequence <= x->letters_said)
+                return;
+        x->letters_said = l->sequence;
+        log_warn("undecodable audit event, kept as a dead letter", "topic=%s partition=%d offset=%lld reason=" LOG_Q, x->topic, (int)x->partition,
+                 (long long)l->offset, l->reason.ptr);
+}
+
+/* Up to a few hundred letters of one share, acknowledged. 0; 1: not now. */
+static int publish_share(struct aggregator *a, struct share *x, struct err *e)
+{
+        struct letter *list = NULL;
+        arena_reset(a->outgoing);
+        if (store_letters(a->store, x, a->outgoing, &list, e) < 0)
+                return -1;
+        int64_t last = list ? x->letters_published : x->letters_stored; /* none left: somebody has removed them */
+        int64_t offset = x->letters_offset;
+        a->refused = (struct err)ERR_INIT;
+        for (const struct letter *l = list; l; l = l->next) {
+                say(x, l);
+                int rc = publish_one(a, x, l, e);
+                if (rc)
+                        return rc;
+                last = l->sequence;
+                offset = l->offset;
+        }
+        int rc = list ? publisher_flush(a->publisher, ACK_TIMEOUT_MS, e) : 0;
+        if (rc)
+                return rc;
+        if (a->refused.class != ERR_NONE) {
+                *e = a->refused;
+                return -1;
+        }
+        if (store_published(a->store, x, last, e) < 0)
+                return -1;
+        x->letters_published = last;
+        x->letters_offset = offset;
+        return 0;
+}
+
+static int publish_due(struct aggregator *a, struct err *e)
+{
+        for (size_t i = 0; i < a->n_shares; i++) {
+                struct share *x = &a->shares[i];
+                if (x->state != SHARE_READY || x->letters_stored <= x->letters_published)
+                        continue;
+                int rc = need_publisher(a, e);
+                if (rc == 0)
+                        rc = publish_share(a, x, e);
+                if (rc == 1)
+                        return err_set(e, ERR_RETRY, "", "%s: no acknowledgement within %d ms", a->service->topic_dead_letters, ACK_TIMEOUT_MS);
+                if (rc < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+int letters_publish(struct aggregator *a, struct err *e)
+{
+        if (monotonic_ms() < a->publish_at_ms)
+                return 0;
+        int rc = publish_due(a, e);
+        a->publish_at_ms = rc < 0 ? monotonic_ms() + AGAIN_MS : 0;
+        return rc;
+}

@@ -1,0 +1,146 @@
+#include "aggregator/sources.h"
+
+#include "aggregator/map.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { CAP_MIN = 64 };
+
+void sources_deinit(struct sources *s)
+{
+        for (size_t i = 0; i < s->n_names; i++)
+                free((char *)s->names[i].ptr);
+        free(s->names);
+        free(s->list);
+        free(s->index);
+        free(s->moved);
+        *s = (struct sources){ 0 };
+}
+
+static bool same(const struct sources *s, const struct source *x, int32_t results_no, struct span topic, int32_t partition)
+{
+        return x->results_no == results_no && x->partition == partition && span_eq(s->names[x->topic], topic);
+}
+
+static uint64_t hash_of(const struct sources *s, int32_t results_no, struct span topic, int32_t partition)
+{
+        uint64_t numbers = (uint64_t)(uint32_t)results_no << 32 | (uint32_t)partition;
+        return hash_bytes(hash_number(s->seed, numbers), topic.ptr, topic.len);
+}
+
+static void place(struct sources *s, size_t at)
+{
+        const struct source *x = &s->list[at];
+        size_t i = hash_of(s, x->results_no, s->names[x->topic], x->partition) & (s->index_cap - 1);
+        while (s->index[i])
+                i = (i + 1) & (s->index_cap - 1);
+        s->index[i] = (uint32_t)at + 1;
+}
+
+static int grow(struct sources *s)
+{
+        size_t cap = s->cap ? s->cap * 2 : CAP_MIN;
+        struct source *list = realloc(s->list, cap * sizeof *list);
+        if (!list)
+                return -1;
+        s->list = list;
+        uint32_t *moved = realloc(s->moved, cap * sizeof *moved);
+        if (!moved)
+                return -1;
+        s->moved = moved;
+        uint32_t *index = calloc(cap * 2, sizeof *index);
+        if (!index)
+                return -1;
+        free(s->index);
+        s->index = index;
+        s->index_cap = cap * 2;
+        s->cap = cap;
+        for (size_t i = 0; i < s->n; i++)
+                place(s, i);
+        return 0;
+}
+
+/* Topics are few: a service has its lanes. */
+static int name_of(struct sources *s, struct span topic, uint32_t *ret)
+{
+        for (size_t i = s->n_names; i > 0; i--)
+                if (span_eq(s->names[i - 1], topic)) {
+                        *ret = (uint32_t)(i - 1);
+                        return 0;
+                }
+        struct span *names = realloc(s->names, (s->n_names + 1) * sizeof *names);
+        if (!names)
+                return -1;
+        s->names = names;
+        char *copy = malloc(topic.len + 1);
+        if (!copy)
+                return -1;
+        if (topic.len)
+                memcpy(copy, topic.ptr, topic.len);
+        names[s->n_names] = (struct span){ copy, topic.len };
+        *ret = (uint32_t)s->n_names++;
+        return 0;
+}
+
+static int add(struct sources *s, int32_t results_no, struct span topic, int32_t partition)
+{
+        if (s->n == s->max)
+                return 1;
+        uint32_t name;
+        if ((s->n == s->cap && grow(s) < 0) || name_of(s, topic, &name) < 0)
+                return -1;
+        s->list[s->n] = (struct source){ .results_no = results_no, .partition = partition, .topic = name };
+        place(s, s->n);
+        s->latest = s->n++;
+        return 0;
+}
+
+int sources_get(struct sources *s, int32_t results_no, struct span topic, int32_t partition, struct source **ret)
+{
+        if (s->latest >= s->n || !same(s, &s->list[s->latest], results_no, topic, partition)) {
+                size_t found = SIZE_MAX, mask = s->index_cap - 1;
+                for (size_t i = s->n ? hash_of(s, results_no, topic, partition) & mask : 0; s->n && s->index[i]; i = (i + 1) & mask)
+                        if (same(s, &s->list[s->index[i] - 1], results_no, topic, partition)) {
+                                found = s->index[i] - 1;
+                                break;
+                        }
+                if (found == SIZE_MAX) {
+                        int rc = add(s, results_no, topic, partition);
+                        if (rc)
+                                return rc;
+                } else {
+                        s->latest = found;
+                }
+        }
+        *ret = &s->list[s->latest];
+        return 0;
+}
+
+void sources_move(struct sources *s, struct source *x, int64_t sequence)
+{
+        if (!x->moved)
+                s->moved[s->n_moved++] = (uint32_t)(x - s->list);
+        x->moved = true;
+        x->sequence = sequence;
+}
+
+void sources_forget(struct sources *s, int32_t results_no)
+{
+        for (size_t i = 0; i < s->n; i++)
+                if (s->list[i].results_no == results_no)
+                        s->list[i].stored = s->list[i].sequence = 0;
+}
+
+void sources_end(struct sources *s, bool commit)
+{
+        for (size_t i = 0; i < s->n_moved; i++) {
+                struct source *x = &s->list[s->moved[i]];
+                x->moved = false;
+                if (commit)
+                        x->stored = x->sequence;
+                else
+                        x->sequence = x->stored;
+        }
+        s->n_moved = 0;
+}

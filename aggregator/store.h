@@ -1,0 +1,69 @@
+#pragma once
+/*
+ * The aggregator's side of PostgreSQL: who owns which partition of the results topic, and one transaction per batch.
+ */
+#include "aggregator/fold.h"
+#include "db/db.h"
+
+enum share_state {
+        SHARE_UNCLAIMED, /* assigned to us, but its position must be read (again) first */
+        SHARE_READY,
+        SHARE_STOPPED, /* the topic ends below the position: nothing is taken until that has been resolved */
+};
+
+/* A partition of the results topic that is assigned to us. */
+struct share {
+        const char *topic; /* the consumer's */
+        int32_t partition;
+        enum share_state state;
+        int32_t source_no; /* of its row in rollcall.position */
+        int64_t epoch;
+        int64_t stored, next; /* position.next as committed, and with the batch */
+        int64_t letters_stored, letters; /* position.sequence: the number of its dead letters; the same two */
+        int64_t letters_published; /* up to this number they are on the dead-letters topic, and the table says so */
+        int64_t letters_said; /* up to this number they are in the log */
+        int64_t letters_offset; /* offset of the last one that was published; -1: not known */
+        int64_t seen_ms; /* when a message came or the broker was asked about it, monotonic */
+        bool said_stopped;
+};
+
+/* A message that could not be read, or not be folded. */
+struct letter {
+        struct share *share;
+        int64_t offset, sequence;
+        struct span reason, key, value;
+        struct letter *next;
+};
+
+struct store_limits {
+        size_t params_max; /* bytes of one statement's parameters */
+        int64_t reasons_max; /* different reasons per type and day in the table, "" and "(other)" not counted */
+        int64_t errors_kept; /* per type */
+};
+
+struct store;
+
+int store_new(const struct store_limits *l, struct store **ret, struct err *e) MUST_CHECK;
+void store_free(struct store *s);
+DEFINE_CLEANUP(store_cleanup, struct store, store_free)
+
+/* Takes the connection over and prepares the statements on it. `d` is freed when that fails. */
+int store_attach(struct store *s, struct db *d, struct err *e) MUST_CHECK;
+struct db *store_db(struct store *s); /* NULL while there is none */
+void store_detach(struct store *s); /* frees the connection */
+
+/* Makes every unclaimed share ours: its epoch grows, so that an earlier owner's batch no longer commits. Reads the position and, into `f`,
+ * what has been folded. The shares stay unclaimed in `state`: the caller compares them with the broker first. */
+int store_claim(struct store *s, const char *cluster, const char *owner, struct share *list, size_t n, struct fold *f, struct err *e) MUST_CHECK;
+
+/* The topic begins at `low`, above the position: goes there, and keeps a record of what is missing in the totals. 1: no longer ours. */
+int store_skip(struct store *s, struct share *x, int64_t low, struct err *e) MUST_CHECK;
+
+/* One transaction: positions by compare-and-set, the batch's changes, its dead letters. 0: committed. 1: somebody else owns a partition or
+ * moved a position; nothing was stored. -1: error; when the connection broke it is not known whether it was stored. */
+int store_batch(struct store *s, const struct share *list, size_t n, const struct fold *f, const struct letter *letters, struct err *e) MUST_CHECK;
+
+/* The next dead letters of a share that are not yet published, in order; the spans live in `a`. */
+int store_letters(struct store *s, const struct share *x, struct arena *a, struct letter **ret, struct err *e) MUST_CHECK;
+/* They are published up to number `sequence`. */
+int store_published(struct store *s, const struct share *x, int64_t sequence, struct err *e) MUST_CHECK;

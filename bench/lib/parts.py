@@ -1,0 +1,161 @@
+"""The parts a, b, c, i: batch jobs and workers in alternation, so that their ratios come from the same minutes."""
+import re
+import tempfile
+import time
+from pathlib import Path
+
+from drain import by_hand, drive, fan_out_and_drain, sql_file
+from measure import figures
+from world import BUILD_FOLDER, REPO, TYPES, Copy, Service, prepare
+
+
+def composed_statement(rig, template, pack):
+    """A worker's own statement for the pack's type, as the server's log shows it, and what it takes to drive it: its file, run number and parameters."""
+    found = {}
+
+    def keep(_service, db, _result):
+        text = rig.server.process.text()
+        # "execute type3_0: with batch … " up to the next log line
+        found["sql"] = re.findall(r"execute type\d+_0: (with batch.*?)\n(?=\d{4}-\d\d-\d\d )", text, re.S)[-1]
+        found["types"] = db.rows("select name, type_no from rollcall.task_type")
+
+    with rig.server.connect() as db:
+        for row in ("alter system set log_min_duration_statement = 0", "alter system set log_parameter_max_length = 0", "select pg_reload_conf()"):
+            db.execute(row)
+        try:
+            time.sleep(0.3)
+            fan_out_and_drain(rig, template, pack, "kafka", 1, keep)
+        finally:
+            for row in ("alter system reset log_min_duration_statement", "alter system reset log_parameter_max_length", "select pg_reload_conf()"):
+                db.execute(row)
+    path = BUILD_FOLDER / f"composed-{pack}.sql"
+    path.write_text(found["sql"])
+    return path
+
+
+def composed(rig, template, path, count, connections, parameters):
+    db = Copy(rig.server, template)
+    try:
+        db.execute("select rollcall.ensure_day('2026-05-04')")
+        return drive(rig, db, path, "composed", count, connections, extra=["2026-05-04", 1, *parameters])
+    finally:
+        db.close()
+
+
+def alternation(rig, pack, templates, statement, o):
+    """The measurements of one round: name and how."""
+    big, small, n = templates["big"], templates["small"], o.people
+    job = sql_file("job", pack)
+    rounds = []
+    if "a" in o.parts:
+        rounds += [(f"batch job, {c} connection{'s' * (c > 1)}", lambda c=c: by_hand(rig, big, job, "batch", n, c)) for c in (1, 2)]
+        rounds += [("bare UPDATE of the whole table", lambda: by_hand(rig, big, sql_file("whole", pack), "whole", n))]
+        if statement and pack == "bench":
+            rounds += [(f"composed statement by hand, {c} connection{'s' * (c > 1)}",
+                        lambda c=c: composed(rig, big, statement, n, c, ["2026-05-04 12:00:00+00"])) for c in (1, 2)]
+    if "b" in o.parts or "c" in o.parts:
+        for kind in o.brokers:
+            for w in (1, 2):
+                rounds.append((f"Rollcall, {w} worker{'s' * (w > 1)}, {kind}", lambda kind=kind, w=w: fan_out_and_drain(rig, big, pack, kind, w)))
+    if "i" in o.parts:
+        rounds.append(("row by row", lambda: by_hand(rig, small, sql_file("rows", pack), "rows", o.rows)))
+    return rounds
+
+
+def throughput(rig, o, say):
+    result = {}
+    for pack in o.packs:
+        templates = {"big": prepare(rig.server, pack, o.people)}
+        templates["small"] = prepare(rig.server, pack, o.rows) if "i" in o.parts else None
+        statement = None
+        if "a" in o.parts and pack == "bench":
+            statement = composed_statement(rig, prepare(rig.server, pack, 20000), pack)
+        runs = {}
+        for turn in range(o.runs):
+            for name, measure in alternation(rig, pack, templates, statement, o):
+                got = measure()
+                runs.setdefault(name, []).append(got)
+                say(f"  {pack}, run {turn + 1}: {name}: {got['rate']:,.0f}/s" + (f", fan-out {got['fan_out']['rate']:,.0f}/s" if "fan_out" in got else ""))
+        result[pack] = {name: {"rate": figures([g["rate"] for g in list_]), "runs": list_} for name, list_ in runs.items()}
+        for name, entry in result[pack].items():
+            for key in ("rate", "publish_rate"):
+                if "fan_out" in entry["runs"][0]:
+                    entry[f"fan_out_{key}"] = figures([g["fan_out"][key] for g in entry["runs"]])
+    return result
+
+
+def growth(rig, o, say):
+    """h: the rate at growing tables, and with a ledger that is full already."""
+    result = {}
+    due = min(o.people, 100000)
+    for people in o.growth:
+        template = prepare(rig.server, "bench", people, min(people, due), name=f"grown_{people}")
+        got = [fan_out_and_drain(rig, template, "bench", "kafka", 1) for _ in range(o.growth_runs)]
+        result[f"{people:,} people, {got[0]['tasks']:,} due"] = {"rate": figures([g["rate"] for g in got]), "cpu_us": [g["cpu_us"] for g in got],
+                                                                 "fan_out_rate": figures([g["fan_out"]["rate"] for g in got])}
+        say(f"  {people:,} people: {got[0]['rate']:,.0f}/s")
+    template = prepare(rig.server, "bench", due, name="ledger_empty")
+    with_rows = prepare(rig.server, "bench", due, name="ledger_full")
+    fill_ledger(rig, with_rows, o.ledger)
+    for turn in range(o.growth_runs):
+        for name, t in (("empty ledger", template), (f"{o.ledger:,} outcomes in the day's ledger", with_rows)):
+            got = fan_out_and_drain(rig, t, "bench", "kafka", 1)
+            result.setdefault(name, {"values": [], "cpu_us": []})["values"].append(got["rate"])
+            result[name]["cpu_us"].append(got["cpu_us"])
+            say(f"  run {turn + 1}: {name}: {got['rate']:,.0f}/s")
+    for name in list(result)[-2:]:
+        result[name]["rate"] = figures(result[name].pop("values"))
+    return result
+
+
+def fill_ledger(rig, name, rows):
+    """Outcomes of an earlier run, in the partition of the day on which the measurement runs."""
+    with rig.server.connect(name) as db:
+        db.execute("select rollcall.ensure_day((now() at time zone 'UTC')::date)")
+        db.execute("insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, state, planned, closed_at, notified_at) "
+                   "values (gen_random_uuid(), 'bench', 'earlier', now() - interval '2 h', (now() at time zone 'UTC')::date, 'manual', 'bench', false, 'finished', "
+                   "%s, now(), now())", (rows,))
+        db.execute("insert into rollcall.task_type (name) values (%s) on conflict do nothing", (TYPES["bench"],))
+        db.execute("insert into rollcall.outcome (day, run_no, type_no, source_no, src_offset, sequence, outcome, subject, before, after) "
+                   "select (now() at time zone 'UTC')::date, r.run_no, t.type_no, 1000, n, n, 0, n::text, 'active', 'expired' "
+                   "from rollcall.run r, rollcall.task_type t, generate_series(1, %s) n where t.name = %s and r.job = 'earlier'", (rows, TYPES["bench"]))
+        db.execute("vacuum analyze rollcall.outcome")
+        db.execute("checkpoint")
+
+
+def scan(rig, o, say):
+    """c: the select of due subjects when few of many are due, with the index that the pack's documentation recommends, and without."""
+    name = prepare(rig.server, "equipemed", o.scan_people, name=f"scan_{o.scan_people}")
+    result = {}
+    with rig.server.connect(name) as db:
+        db.execute("update equipemed.accounts_eqmdcustomuser set account_status = 'expired' where id % 1000 <> 0")
+        db.execute("vacuum (freeze, analyze) equipemed.accounts_eqmdcustomuser")
+    for index in (False, True):
+        if index:
+            with rig.server.connect(name) as db:
+                for statement in recommended():
+                    db.execute(statement)
+                db.execute("analyze equipemed.accounts_eqmdcustomuser")
+        db = Copy(rig.server, name)
+        service = Service(Path(tempfile.mkdtemp(prefix="rcbench-", dir="/tmp")), db, rig.broker("kafka"), "equipemed")
+        try:
+            service.topics(1)
+            scheduler = service.start("scheduler")
+            service.ready(scheduler)
+            start = time.monotonic()
+            service.rollcall("jobs", "run", "equipemed.check-expiration")
+            while db.value("select state from rollcall.run order by run_no desc limit 1") == "requested":
+                time.sleep(0.005)
+            seconds, planned = time.monotonic() - start, db.value("select planned from rollcall.run order by run_no desc limit 1")
+        finally:
+            service.close()
+            db.close()
+        label = f"{o.scan_people:,} users, {planned:,} due, " + ("with the recommended index" if index else "with EquipeMed's own indexes")
+        result[label] = {"seconds": seconds}
+        say(f"  {label}: {seconds:.2f} s from the request to the plan")
+    return result
+
+
+def recommended():
+    text = "\n".join(line for line in (REPO / "config/packs/equipemed/indexes.sql").read_text().splitlines() if not line.lstrip().startswith("--"))
+    return ["set search_path = equipemed, public"] + [s.replace("concurrently", "") for s in text.split(";") if s.strip()]

@@ -1,0 +1,1 @@
+select id as subject from person where status = 'active' and expires_at < :now

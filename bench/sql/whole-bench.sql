@@ -1,0 +1,1 @@
+update bench.person set status = 'expired' where status = 'active' and expires_at < now()

@@ -1,0 +1,27 @@
+# cmake --install: programs, and everything an operator starts from. Nothing below /etc is touched; docs/operating.md says what to copy there.
+include(GNUInstallDirs)
+
+add_custom_command(
+  OUTPUT ${CMAKE_BINARY_DIR}/completion/rollcall
+  COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/completion
+  COMMAND rollcall completion bash > ${CMAKE_BINARY_DIR}/completion/rollcall
+  DEPENDS rollcall
+  VERBATIM)
+add_custom_target(completion ALL DEPENDS ${CMAKE_BINARY_DIR}/completion/rollcall)
+
+set(share ${CMAKE_INSTALL_DATADIR}/rollcall)
+install(TARGETS rollcall rollcall-scheduler rollcall-worker rollcall-aggregator rollcall-broker)
+install(FILES ${CMAKE_BINARY_DIR}/completion/rollcall DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES config/rollcall.cfg config/rollcall-development.cfg DESTINATION ${share})
+install(DIRECTORY config/packs docker/roles schemas DESTINATION ${share})
+install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+# The units name the programs by their full paths.
+file(GLOB units CONFIGURE_DEPENDS docker/systemd/*.service)
+foreach(unit ${units})
+  get_filename_component(name ${unit} NAME)
+  configure_file(${unit} ${CMAKE_BINARY_DIR}/systemd/${name} @ONLY)
+  install(FILES ${CMAKE_BINARY_DIR}/systemd/${name} DESTINATION lib/systemd/system)
+endforeach()
+install(FILES docker/systemd/rollcall.sysusers DESTINATION lib/sysusers.d RENAME rollcall.conf)

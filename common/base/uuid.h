@@ -1,0 +1,18 @@
+#pragma once
+/* RFC 9562 UUIDs as 16 bytes. Deterministic ids are version 5 (SHA-1 of a namespace and a name). */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define UUID_TEXT_LEN 36
+
+struct uuid {
+        uint8_t b[16];
+};
+
+struct uuid uuid_v5(struct uuid space, const void *name, size_t len);
+struct uuid uuid_random(void); /* version 4 */
+bool uuid_from_text(const char *text, size_t len, struct uuid *ret); /* any case, with dashes */
+void uuid_to_text(struct uuid u, char text[UUID_TEXT_LEN + 1]); /* lower case */
+bool uuid_eq(struct uuid a, struct uuid b);
+bool uuid_is_nil(struct uuid u);

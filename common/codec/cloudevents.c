@@ -1,0 +1,59 @@
+#include "codec/cloudevents.h"
+
+#include "codec/spec.h"
+
+#include <string.h>
+
+static void add(struct event_headers *h, const char *name, struct span value)
+{
+        h->list[h->count++] = (struct event_header){ name, value };
+}
+
+static char *put_hex(char *to, const uint8_t *from, size_t n)
+{
+        static const char digits[] = "0123456789abcdef";
+        for (size_t i = 0; i < n; i++) {
+                *to++ = digits[from[i] >> 4];
+                *to++ = digits[from[i] & 15];
+        }
+        return to;
+}
+
+static bool all_zero(const uint8_t *p, size_t n)
+{
+        while (n && !p[n - 1])
+                n--;
+        return n == 0;
+}
+
+/* "00-<trace id>-<span id>-01"; W3C forbids ids of zeros, such a header is left out. */
+static void add_trace(struct event_headers *h, struct uuid trace, struct uuid id)
+{
+        enum { SPAN_ID_LEN = 8 };
+        if (all_zero(trace.b, sizeof trace.b) || all_zero(id.b, SPAN_ID_LEN))
+                return;
+        char *p = h->trace;
+        memcpy(p, "00-", 3);
+        p = put_hex(p + 3, trace.b, sizeof trace.b);
+        *p++ = '-';
+        p = put_hex(p, id.b, SPAN_ID_LEN);
+        memcpy(p, "-01", 4);
+        add(h, "traceparent", (struct span){ h->trace, (size_t)(p + 3 - h->trace) });
+}
+
+void event_headers(enum message_kind kind, struct uuid id, struct uuid trace, const char *source, instant at, struct span subject,
+                   struct event_headers *ret)
+{
+        ret->count = 0;
+        uuid_to_text(id, ret->id);
+        instant_format(at, ret->time);
+        add(ret, "ce_specversion", SPAN_LIT("1.0"));
+        add(ret, "ce_id", (struct span){ ret->id, UUID_TEXT_LEN });
+        add(ret, "ce_type", span_of(specs[kind].event_type));
+        add(ret, "ce_source", span_of(source));
+        add(ret, "ce_time", span_of(ret->time));
+        if (subject.len) /* CloudEvents: present means not empty */
+                add(ret, "ce_subject", subject);
+        add(ret, "content-type", SPAN_LIT("application/avro"));
+        add_trace(ret, trace, id);
+}

@@ -1,0 +1,373 @@
+#include "config/service.h"
+
+#include "config/property.h"
+#include "config/words.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SECOND INT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+#define MIB (INT64_C(1024) * 1024)
+#define AT(member) offsetof(struct service, member)
+
+/* Below the 5 MiB per partition at which the embedded broker begins to drop. */
+#define EMBEDDED_IN_FLIGHT (3 * MIB)
+
+static const char *const lane_names[LANE_COUNT + 1] = { "jobs", "tasks", "urgent", "mail", NULL };
+static const char *const transports[] = { "smtp", "maildir", NULL };
+static const char *const tls_modes[] = { "none", "opportunistic", "required", NULL };
+static const char *const log_levels[] = { "debug", "info", "warn", "error", NULL };
+
+#define TEXT(name, member, fallback, about) { .path = name, .type = PROPERTY_TEXT, .offset = AT(member), .text = fallback, .help = about }
+#define SECRET(name, member, fallback, about) { .path = name, .type = PROPERTY_SECRET, .offset = AT(member), .text = fallback, .help = about }
+#define FILE_PATH(name, member, fallback, about) { .path = name, .type = PROPERTY_PATH, .offset = AT(member), .text = fallback, .help = about }
+#define CHOICE(name, member, names, fallback, about) \
+        { .path = name, .type = PROPERTY_CHOICE, .offset = AT(member), .choices = names, .text = fallback, .help = about }
+#define RANGE(kind, name, member, fallback, from, to, about) \
+        .path = name, .type = kind, .offset = AT(member), .number = fallback, .min = from, .max = to, .help = about
+#define INTEGER(...) { RANGE(PROPERTY_INTEGER, __VA_ARGS__) }
+#define DURATION(...) { RANGE(PROPERTY_DURATION, __VA_ARGS__) }
+#define TOPIC_INTEGER(...) { RANGE(PROPERTY_INTEGER, __VA_ARGS__), .applied = true }
+#define TOPIC_DURATION(...) { RANGE(PROPERTY_DURATION, __VA_ARGS__), .applied = true }
+
+const struct property service_properties[] = {
+        SECRET("database.conninfo", database.conninfo, "",
+               "How to reach PostgreSQL, as libpq takes it: keywords or a URI. What it leaves out comes from the PG… environment variables."),
+        FILE_PATH("database.password_file", database.password_file, NULL, "File with the password on one line; only its owner may read it."),
+        DURATION("database.connect_timeout", database.connect_timeout_ms, 10 * SECOND, 100, 10 * MINUTE, "Longest wait for a connection."),
+        TEXT("kafka.brokers", kafka.brokers, NULL, "Bootstrap brokers: \"host:port,host:port\". This or `kafka.embedded` must be given."),
+        FILE_PATH("kafka.embedded", kafka.embedded, NULL,
+                  "File that the embedded broker writes with its address; for a first look and small single-machine use."),
+        { .path = "kafka.properties", .type = PROPERTY_PROPERTIES, .offset = AT(kafka.properties), .count = AT(kafka.n_properties),
+          .help = "Handed to librdkafka as they are, each \"name=value\": TLS, SASL, tuning." },
+        TEXT("kafka.prefix", kafka.prefix, "rollcall", "First part of every topic's and group's name."),
+        TOPIC_INTEGER("kafka.partitions", kafka.partitions, 8, 1, 10000, "Partitions of each topic."),
+        TOPIC_INTEGER("kafka.replication", kafka.replication, 1, 1, 32, "Copies of each partition."),
+        TOPIC_DURATION("kafka.retention", kafka.retention_ms, 7 * DAY, MINUTE, 3660 * DAY, "How long tasks and runs stay on their topics."),
+        TOPIC_DURATION("kafka.results_retention", kafka.results_retention_ms, 30 * DAY, MINUTE, 3660 * DAY,
+                       "How long audit events and dead letters stay on their topics."),
+        DURATION("kafka.session_timeout", kafka.session_timeout_ms, 10 * SECOND, SECOND, 30 * MINUTE,
+                 "After so long without a sign of life a worker's partitions go to another."),
+        INTEGER("kafka.in_flight_max_bytes", kafka.in_flight_max_bytes, 0, 0, INT64_MAX,
+                "Bytes per partition that may wait unconsumed before publishing holds back; 0: no limit. At most 3 MiB with the embedded broker."),
+        { .path = "worker.lanes", .type = PROPERTY_LANES, .offset = AT(worker.lanes), .help = "Lanes that a worker serves." },
+        INTEGER("worker.threads", worker.threads, 1, 1, 64, "Consumers per lane, each with a database connection of its own."),
+        INTEGER("worker.batch_max", worker.batch_max, 5000, 1, 100000, "Tasks in one transaction, at most."),
+        INTEGER("worker.batch_max_bytes", worker.batch_max_bytes, 8 * MIB, 65536, 256 * MIB, "Bytes of tasks in one transaction, at most."),
+        DURATION("worker.drain_timeout", worker.drain_timeout_ms, 25 * SECOND, 0, HOUR, "How long SIGTERM lets the work in hand finish."),
+        DURATION("scheduler.lease", scheduler.lease_ms, 10 * SECOND, SECOND, HOUR, "How long a silent leader keeps the lead."),
+        DURATION("scheduler.tick", scheduler.tick_ms, SECOND, 10, MINUTE, "How often schedules are looked at; less than half the lease."),
+        INTEGER("scheduler.chunk", scheduler.chunk, 10000, 1, 1000000, "Subjects per row of a run's plan."),
+        INTEGER("aggregator.batch_max", aggregator.batch_max, 20000, 1, 1000000, "Audit events folded in one transaction, at most."),
+        INTEGER("aggregator.errors_kept", aggregator.errors_kept, 100, 0, 100000, "Newest errors kept per task type."),
+        CHOICE("mail.transport", mail.transport, transports, "smtp", "Where mail goes: to a relay or into a Maildir."),
+        FILE_PATH("mail.maildir", mail.maildir, NULL, "The Maildir; made when it is missing."),
+        SECRET("mail.url", mail.url, NULL, "The relay: \"smtp://host:port\" or \"smtps://host:port\"."),
+        TEXT("mail.user", mail.user, NULL, "User name at the relay; absent: no authentication."),
+        FILE_PATH("mail.password_file", mail.password_file, NULL, "File with the relay's password on one line; only its owner may read it."),
+        CHOICE("mail.tls", mail.tls, tls_modes, "opportunistic", "STARTTLS with an smtp:// relay."),
+        FILE_PATH("mail.ca_file", mail.ca_file, NULL, "Certificates to trust; absent: the system's."),
+        TEXT("mail.helo", mail.helo, NULL, "Name said to the relay; absent: the host's."),
+        INTEGER("mail.connections", mail.connections, 16, 1, 1000, "Connections to the relay, at most."),
+        DURATION("mail.connect_timeout", mail.connect_timeout_ms, 10 * SECOND, 100, 10 * MINUTE, "Longest wait for a connection."),
+        DURATION("mail.message_timeout", mail.message_timeout_ms, MINUTE, SECOND, HOUR, "Longest time for one message."),
+        INTEGER("mail.batch_max", mail.batch_max, 500, 1, 10000, "Messages between two records of what was sent, at most."),
+        TEXT("mail.domain", mail.domain, NULL, "Right side of Message-IDs; absent: the domain of the pack's from_address."),
+        FILE_PATH("reports.folder", reports.folder, "/var/lib/rollcall/reports", "Folder of report files."),
+        FILE_PATH("schemas.folder", schemas.folder, NULL,
+                  "Folder of further Avro writer schemas (*.avsc): older or newer versions of ours, or other services' own; absent: only ours."),
+        CHOICE("log.level", log_level, log_levels, "info", "Least important lines that are written."),
+};
+const size_t service_property_count = ARRAY_LEN(service_properties);
+
+const char *lane_name(enum lane l)
+{
+        return lane_names[l];
+}
+
+int lane_parse(const char *name, enum lane *ret)
+{
+        for (int i = 0; i < LANE_COUNT; i++)
+                if (strcmp(lane_names[i], name) == 0) {
+                        *ret = (enum lane)i;
+                        return 0;
+                }
+        return -1;
+}
+
+void service_free(struct service *s)
+{
+        if (!s)
+                return;
+        cfg_free(s->cfg);
+        free(s->kafka.properties);
+        free(s->kafka.property_names);
+        free(s->packs);
+        for (size_t i = 0; i < LANE_COUNT; i++)
+                free(s->topics[i]);
+        free(s->topic_results);
+        free(s->topic_dead_letters);
+        for (size_t i = 0; i < s->n_owned; i++)
+                free(s->owned[i]);
+        free(s->owned);
+        free(s);
+}
+
+/* Takes `text` over; NULL when that is what it is, or out of memory. */
+static const char *own(struct service *s, char *text)
+{
+        char **list = text ? reallocarray(s->owned, s->n_owned + 1, sizeof *list) : NULL;
+        if (!list) {
+                free(text);
+                return NULL;
+        }
+        s->owned = list;
+        return s->owned[s->n_owned++] = text;
+}
+
+/* `path` as seen from the folder of the configuration file. */
+static int join_path(struct service *s, const char **path, struct err *e)
+{
+        const char *slash = strrchr(s->file, '/');
+        char *joined = NULL;
+        if (!*path || **path == '/' || !slash)
+                return 0;
+        if (asprintf(&joined, "%.*s%s", (int)(slash + 1 - s->file), s->file, *path) < 0)
+                return err_oom(e);
+        *path = own(s, joined);
+        return *path ? 0 : err_oom(e);
+}
+
+/* ---- reading -------------------------------------------------------------------------------------------------------------------- */
+
+static int read_lanes(const struct cfg_node *group, const char *key, bool *lanes, struct err *e)
+{
+        const struct cfg_node *list = cfg_get(group, key);
+        CLEANUP(cleanup_free) const char **names = NULL;
+        size_t n = 0;
+        if (cfg_str_list(group, key, &names, &n, e) < 0)
+                return -1;
+        if (list && n == 0)
+                return cfg_error(list, e, "is empty, expected at least one of \"jobs\", \"tasks\", \"urgent\", \"mail\"");
+        for (size_t i = 0; i < LANE_COUNT; i++)
+                lanes[i] = !list;
+        for (size_t i = 0; i < n; i++) {
+                enum lane lane;
+                if (lane_parse(names[i], &lane) < 0)
+                        return cfg_unexpected(cfg_at(list, (int)i), e, "one of \"jobs\", \"tasks\", \"urgent\", \"mail\"");
+                lanes[lane] = true;
+        }
+        return 0;
+}
+
+static int read_pairs(const struct cfg_node *group, const char *key, const char ***list, size_t *n, struct err *e)
+{
+        if (cfg_str_list(group, key, list, n, e) < 0)
+                return -1;
+        for (size_t i = 0; i < *n; i++)
+                if (!strchr((*list)[i], '=') || *(*list)[i] == '=')
+                        return cfg_unexpected(cfg_at(cfg_get(group, key), (int)i), e, "\"name=value\"");
+        return 0;
+}
+
+static int read_duration(const struct cfg_node *group, const char *key, const struct property *p, int64_t *ret, struct err *e)
+{
+        if (cfg_duration(group, key, p->number, ret, e) < 0)
+                return -1;
+        if (*ret >= p->min && *ret <= p->max)
+                return 0;
+        BUF_CLEANUP struct buf expected = { .max = 100 };
+        buf_adds(&expected, "a time span from ");
+        duration_format(p->min, &expected);
+        buf_adds(&expected, " to ");
+        duration_format(p->max, &expected);
+        return cfg_unexpected(cfg_get(group, key), e, buf_str(&expected));
+}
+
+static int read_property(struct service *s, const struct property *p, struct err *e)
+{
+        char name[32];
+        const char *key = strchr(p->path, '.') + 1;
+        snprintf(name, sizeof name, "%.*s", (int)(key - 1 - p->path), p->path);
+        const struct cfg_node *group = cfg_get(cfg_root(s->cfg), name);
+        void *at = (char *)s + p->offset;
+        int choice;
+        switch (p->type) {
+        case PROPERTY_TEXT:
+        case PROPERTY_SECRET:
+                return cfg_str(group, key, p->text, at, e);
+        case PROPERTY_PATH:
+                return cfg_str(group, key, p->text, at, e) < 0 ? -1 : join_path(s, at, e);
+        case PROPERTY_CHOICE:
+                if (cfg_choice(group, key, p->choices, -1, &choice, e) < 0)
+                        return -1;
+                *(const char **)at = choice < 0 ? p->text : p->choices[choice];
+                return 0;
+        case PROPERTY_INTEGER:
+                return cfg_int(group, key, p->number, p->min, p->max, at, e);
+        case PROPERTY_DURATION:
+                return read_duration(group, key, p, at, e);
+        case PROPERTY_PROPERTIES:
+                return read_pairs(group, key, at, (void *)((char *)s + p->count), e);
+        case PROPERTY_LANES:
+                return read_lanes(group, key, at, e);
+        }
+        return 0;
+}
+
+enum { KEYS_MAX = 32, GROUPS_MAX = 16 };
+
+/* Every group that the table names, each once, then "packs". */
+static void group_names(char names[GROUPS_MAX][KEYS_MAX], const char *list[GROUPS_MAX + 1])
+{
+        size_t n = 0;
+        for (size_t i = 0; i < service_property_count; i++) {
+                const char *path = service_properties[i].path;
+                size_t len = strcspn(path, ".");
+                if (n > 0 && strlen(names[n - 1]) == len && strncmp(names[n - 1], path, len) == 0)
+                        continue;
+                snprintf(names[n], KEYS_MAX, "%.*s", (int)len, path);
+                list[n] = names[n];
+                n++;
+        }
+        list[n++] = "packs";
+        list[n] = NULL;
+}
+
+static int check_keys(const struct cfg_node *root, struct err *e)
+{
+        char names[GROUPS_MAX][KEYS_MAX];
+        const char *groups[GROUPS_MAX + 1];
+        group_names(names, groups);
+        if (cfg_only(root, groups, e) < 0)
+                return -1;
+        for (size_t g = 0; groups[g + 1]; g++) {
+                const struct cfg_node *group = cfg_get(root, groups[g]);
+                const char *known[KEYS_MAX];
+                size_t n = 0, len = strlen(groups[g]);
+                for (size_t i = 0; i < service_property_count; i++)
+                        if (strncmp(service_properties[i].path, groups[g], len) == 0 && service_properties[i].path[len] == '.')
+                                known[n++] = service_properties[i].path + len + 1;
+                known[n] = NULL;
+                if (group && cfg_only(group, known, e) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+static int read_pack(struct service *s, const struct cfg_node *n, struct service_pack *p, struct err *e)
+{
+        static const char *const known[] = { "path", "settings", "jobs", NULL };
+        if (cfg_only(n, known, e) < 0 || cfg_str_required(n, "path", &p->path, e) < 0 || join_path(s, &p->path, e) < 0)
+                return -1;
+        p->node = n;
+        p->settings = cfg_get(n, "settings");
+        p->jobs = cfg_get(n, "jobs");
+        if (p->settings && !cfg_is_group(p->settings))
+                return cfg_unexpected(p->settings, e, "a group { name = value; }");
+        if (p->jobs && !cfg_is_list(p->jobs))
+                return cfg_unexpected(p->jobs, e, "a list of groups ( { name = \"…\"; … } )");
+        for (int i = 0; i < cfg_count(p->jobs); i++) {
+                const char *name;
+                const struct cfg_node *job = cfg_at(p->jobs, i);
+                if (!cfg_is_group(job))
+                        return cfg_unexpected(job, e, "a group { name = \"…\"; … }");
+                if (cfg_str_required(job, "name", &name, e) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+static int read_packs(struct service *s, struct err *e)
+{
+        const struct cfg_node *list = cfg_get(cfg_root(s->cfg), "packs");
+        if (list && !cfg_is_list(list))
+                return cfg_unexpected(list, e, "a list of groups ( { path = \"…\"; } )");
+        s->n_packs = (size_t)cfg_count(list);
+        s->packs = calloc(s->n_packs + 1, sizeof *s->packs);
+        if (!s->packs)
+                return err_oom(e);
+        for (size_t i = 0; i < s->n_packs; i++)
+                if (read_pack(s, cfg_at(list, (int)i), &s->packs[i], e) < 0)
+                        return -1;
+        return 0;
+}
+
+static int name_topics(struct service *s, struct err *e)
+{
+        static const char *const suffix[LANE_COUNT] = { "jobs", "tasks", "tasks.urgent", "tasks.mail" };
+        const char *prefix = s->kafka.prefix;
+        if (!*prefix || strlen(prefix) > 200 || strspn(prefix, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != strlen(prefix))
+                return cfg_unexpected(cfg_get(cfg_root(s->cfg), "kafka.prefix"), e, "1 to 200 letters, digits, '.', '_' or '-'");
+        for (size_t i = 0; i < LANE_COUNT; i++)
+                if (asprintf(&s->topics[i], "%s.%s", prefix, suffix[i]) < 0)
+                        return err_oom(e);
+        if (asprintf(&s->topic_results, "%s.results", prefix) < 0 || asprintf(&s->topic_dead_letters, "%s.dead-letters", prefix) < 0)
+                return err_oom(e);
+        return 0;
+}
+
+/* librdkafka takes name and value apart. */
+static int name_properties(struct service *s, struct err *e)
+{
+        s->kafka.property_names = calloc(s->kafka.n_properties + 1, sizeof *s->kafka.property_names);
+        if (!s->kafka.property_names)
+                return err_oom(e);
+        for (size_t i = 0; i < s->kafka.n_properties; i++) {
+                const char *pair = s->kafka.properties[i];
+                s->kafka.property_names[i] = own(s, strndup(pair, strcspn(pair, "=")));
+                if (!s->kafka.property_names[i])
+                        return err_oom(e);
+        }
+        return 0;
+}
+
+/* What one property alone cannot tell. */
+static int check_together(struct service *s, struct err *e)
+{
+        const struct cfg_node *root = cfg_root(s->cfg), *kafka = cfg_get(root, "kafka"), *mail = cfg_get(root, "mail");
+        if (!s->kafka.brokers && !s->kafka.embedded)
+                return cfg_error(kafka ? kafka : root, e, "kafka.brokers is missing, expected \"host:port,…\" (or kafka.embedded)");
+        if (s->kafka.brokers && s->kafka.embedded)
+                return cfg_error(cfg_get(kafka, "embedded"), e, "given together with kafka.brokers, expected only one of them");
+        if (s->scheduler.tick_ms * 2 >= s->scheduler.lease_ms)
+                return cfg_error(cfg_get(root, "scheduler"), e, "found a tick of %lld ms, expected less than half the lease of %lld ms",
+                                 (long long)s->scheduler.tick_ms, (long long)s->scheduler.lease_ms);
+        if (!mail)
+                return 0;
+        if (strcmp(s->mail.transport, "maildir") == 0 && !s->mail.maildir)
+                return cfg_error(mail, e, "mail.maildir is missing, expected a folder because mail.transport is \"maildir\"");
+        if (strcmp(s->mail.transport, "smtp") == 0 && !s->mail.url)
+                return cfg_error(mail, e, "mail.url is missing, expected \"smtp://host:port\" because mail.transport is \"smtp\"");
+        if (s->mail.url && strncmp(s->mail.url, "smtp://", 7) != 0 && strncmp(s->mail.url, "smtps://", 8) != 0)
+                return cfg_error(cfg_get(mail, "url"), e, "found another scheme, expected \"smtp://host:port\" or \"smtps://host:port\"");
+        if (s->mail.user && !s->mail.password_file)
+                return cfg_error(mail, e, "mail.password_file is missing, expected a file because mail.user is given");
+        return 0;
+}
+
+int service_load(const char *path, struct service **ret, struct err *e)
+{
+        CLEANUP(service_cleanup) struct service *s = calloc(1, sizeof *s);
+        if (!s)
+                return err_oom(e);
+        s->file = own(s, strdup(path));
+        if (!s->file)
+                return err_oom(e);
+        if (cfg_load(path, &s->cfg, e) < 0 || check_keys(cfg_root(s->cfg), e) < 0)
+                return -1;
+        for (size_t i = 0; i < service_property_count; i++)
+                if (read_property(s, &service_properties[i], e) < 0)
+                        return -1;
+        if (read_packs(s, e) < 0 || check_together(s, e) < 0 || name_topics(s, e) < 0 || name_properties(s, e) < 0)
+                return -1;
+        int64_t *in_flight = &s->kafka.in_flight_max_bytes;
+        if (s->kafka.embedded && (*in_flight == 0 || *in_flight > EMBEDDED_IN_FLIGHT))
+                *in_flight = EMBEDDED_IN_FLIGHT;
+        *ret = TAKE(s);
+        return 0;
+}

@@ -1,0 +1,82 @@
+#pragma once
+/*
+ * The service's one configuration file, read through one table of properties (service.c): path, type, range, default, help, reloadable. The
+ * same table prints the reference page (`rollcall config --reference`). Unknown keys are errors.
+ */
+#include "config/cfg.h"
+
+enum lane { LANE_JOBS, LANE_TASKS, LANE_URGENT, LANE_MAIL, LANE_COUNT };
+const char *lane_name(enum lane l); /* "jobs", "tasks", "urgent", "mail" */
+int lane_parse(const char *name, enum lane *ret); /* -1: no such lane */
+
+struct service_pack {
+        const struct cfg_node *node; /* for complaints */
+        const char *path; /* folder, absolute or relative to the configuration file's folder (already joined) */
+        const struct cfg_node *settings; /* overrides of the pack's settings; may be NULL */
+        const struct cfg_node *jobs; /* list of groups with keys of a pack's job that override it, each with `name`; may be NULL */
+};
+
+struct service {
+        struct cfg *cfg; /* owns the texts below that are not in `owned` */
+        const char *file;
+        struct {
+                const char *conninfo;
+                const char *password_file;
+                int64_t connect_timeout_ms;
+        } database;
+        struct {
+                const char *brokers, *embedded;
+                const char **properties; /* "name=value" */
+                const char **property_names; /* their names alone */
+                size_t n_properties;
+                const char *prefix; /* topics are PREFIX.tasks … */
+                int64_t partitions, replication, retention_ms, results_retention_ms;
+                int64_t session_timeout_ms;
+                int64_t in_flight_max_bytes; /* per partition, not yet consumed; 0: no limit. The embedded broker forces one */
+        } kafka;
+        struct {
+                bool lanes[LANE_COUNT];
+                int64_t threads; /* per lane: each is a group member with a database connection of its own */
+                int64_t batch_max; /* tasks */
+                int64_t batch_max_bytes;
+                int64_t drain_timeout_ms;
+        } worker;
+        struct {
+                int64_t lease_ms, tick_ms, chunk; /* chunk: subjects per row of the plan */
+        } scheduler;
+        struct {
+                int64_t batch_max;
+                int64_t errors_kept; /* newest errors kept per task type */
+        } aggregator;
+        struct {
+                const char *transport; /* "smtp", "maildir" */
+                const char *maildir;
+                const char *url, *user, *password_file, *tls, *ca_file, *helo;
+                int64_t connections, connect_timeout_ms, message_timeout_ms, batch_max;
+                const char *domain; /* right side of Message-IDs */
+        } mail;
+        struct {
+                const char *folder;
+        } reports, schemas;
+        const char *log_level;
+        struct service_pack *packs;
+        size_t n_packs;
+        char *topics[LANE_COUNT]; /* PREFIX.jobs, PREFIX.tasks, PREFIX.tasks.urgent, PREFIX.tasks.mail */
+        char *topic_results, *topic_dead_letters;
+        char **owned; /* texts made at load, such as joined paths */
+        size_t n_owned;
+};
+
+/* Paths in the file are relative to its folder and come out joined. */
+int service_load(const char *path, struct service **ret, struct err *e) MUST_CHECK;
+void service_free(struct service *s);
+DEFINE_CLEANUP(service_cleanup, struct service, service_free)
+
+/* The configuration as it is in force, secrets redacted, and the reference of all properties. */
+void service_print(const struct service *s, struct buf *out);
+void service_reference(struct buf *out);
+
+/* A one-line secret from a file: refuses a file that others may read. The caller frees it. */
+int secret_read(const char *path, char **ret, struct err *e) MUST_CHECK;
+/* database.conninfo with the password of password_file added; the caller frees (and it is wiped by nobody: keep it short-lived). */
+int service_conninfo(const struct service *s, char **ret, struct err *e) MUST_CHECK;

@@ -1,0 +1,302 @@
+#include "config/service.h"
+
+#include "config/property.h"
+#include "config/words.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static void add_quoted(struct buf *out, const char *s, size_t len)
+{
+        buf_addc(out, '"');
+        for (size_t i = 0; i < len; i++) {
+                if (s[i] == '"' || s[i] == '\\')
+                        buf_addc(out, '\\');
+                if (s[i] == '\n')
+                        buf_adds(out, "\\n");
+                else
+                        buf_addc(out, s[i]);
+        }
+        buf_addc(out, '"');
+}
+
+/* ---- secrets -------------------------------------------------------------------------------------------------------------------- */
+
+#define REDACTED "***"
+
+static bool names_a_secret(const char *name, size_t len)
+{
+        static const char *const words[] = { "password", "passwd", "secret", "jaas", "oauthbearer.config", "key.pem", "token" };
+        char lower[64];
+        size_t n = len < sizeof lower - 1 ? len : sizeof lower - 1;
+        for (size_t i = 0; i < n; i++)
+                lower[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] + 32 : name[i]);
+        lower[n] = '\0';
+        for (size_t i = 0; i < ARRAY_LEN(words); i++)
+                if (strstr(lower, words[i]))
+                        return true;
+        return false;
+}
+
+static bool is_uri(const char *s)
+{
+        return strncmp(s + strspn(s, "abcdefghijklmnopqrstuvwxyz"), "://", 3) == 0;
+}
+
+/* scheme://user:PASSWORD@host/?password=SECRET. Up to the last '@': a password may hold an unescaped one. */
+static void redact_uri(const char *s, struct buf *out)
+{
+        const char *user = strstr(s, "://") + 3;
+        const char *at = memrchr(user, '@', strcspn(user, "?")), *colon = at ? memchr(user, ':', (size_t)(at - user)) : NULL;
+        if (colon) {
+                buf_add(out, s, (size_t)(colon + 1 - s));
+                buf_adds(out, REDACTED);
+                s = at;
+        }
+        size_t len = strcspn(s, "?");
+        buf_add(out, s, len);
+        for (s += len; *s; s += len) { /* "?name=value", "&name=value" */
+                len = 1 + strcspn(s + 1, "&");
+                size_t name = strcspn(s, "=");
+                bool secret = name < len && names_a_secret(s, name);
+                buf_add(out, s, secret ? name + 1 : len);
+                if (secret)
+                        buf_adds(out, REDACTED);
+        }
+}
+
+/* Length of a keyword's value: bare or in quotes, with backslashes. */
+static size_t value_length(const char *s)
+{
+        bool quoted = *s == '\'';
+        size_t i = quoted;
+        for (; s[i] && (quoted ? s[i] != '\'' : !strchr(" \t\r\n", s[i])); i++)
+                if (s[i] == '\\' && s[i + 1])
+                        i++;
+        return i + (quoted && s[i] == '\'');
+}
+
+/* host=a password='b c' */
+static void redact_keywords(const char *s, struct buf *out)
+{
+        while (*s) {
+                size_t space = strspn(s, " \t\r\n"), name = strcspn(s + space, "= \t\r\n");
+                const char *key = s + space, *value = key + name;
+                value += strspn(value, " \t\r\n");
+                if (*value == '=')
+                        value += 1 + strspn(value + 1, " \t\r\n");
+                size_t len = value_length(value);
+                bool secret = names_a_secret(key, name);
+                buf_add(out, s, (size_t)(value - s));
+                if (secret)
+                        buf_adds(out, REDACTED);
+                else
+                        buf_add(out, value, len);
+                s = value + len;
+        }
+}
+
+static void add_redacted(const char *s, struct buf *out)
+{
+        BUF_CLEANUP struct buf shown = { .max = 64 * 1024 };
+        if (is_uri(s))
+                redact_uri(s, &shown);
+        else
+                redact_keywords(s, &shown);
+        add_quoted(out, buf_str(&shown), shown.len);
+        buf_note_failure(out, &shown);
+}
+
+static void add_pair(const char *pair, struct buf *out)
+{
+        size_t name = strcspn(pair, "=");
+        BUF_CLEANUP struct buf shown = { .max = 64 * 1024 };
+        bool secret = names_a_secret(pair, name);
+        buf_add(&shown, pair, secret ? name + 1 : strlen(pair));
+        if (secret)
+                buf_adds(&shown, REDACTED);
+        add_quoted(out, buf_str(&shown), shown.len);
+        buf_note_failure(out, &shown);
+}
+
+/* ---- the configuration in force ------------------------------------------------------------------------------------------------- */
+
+static void add_text(const char *s, struct buf *out)
+{
+        if (s)
+                add_quoted(out, s, strlen(s));
+}
+
+static void add_list_item(struct buf *out, size_t *n)
+{
+        buf_adds(out, (*n)++ ? ", " : "");
+}
+
+static void add_value(const struct service *s, const struct property *p, struct buf *out)
+{
+        const void *at = property_value(s, p);
+        size_t n = 0;
+        switch (p->type) {
+        case PROPERTY_SECRET:
+                add_redacted(*(const char *const *)at, out);
+                break;
+        case PROPERTY_TEXT:
+        case PROPERTY_PATH:
+        case PROPERTY_CHOICE:
+                add_text(*(const char *const *)at, out);
+                break;
+        case PROPERTY_INTEGER:
+                buf_addf(out, "%" PRId64 "%s", *(const int64_t *)at, *(const int64_t *)at > INT32_MAX ? "L" : "");
+                break;
+        case PROPERTY_DURATION:
+                buf_addc(out, '"');
+                duration_format(*(const int64_t *)at, out);
+                buf_addc(out, '"');
+                break;
+        case PROPERTY_PROPERTIES:
+                buf_addc(out, '[');
+                for (size_t i = 0; i < *(const size_t *)(const void *)((const char *)s + p->count); i++) {
+                        add_list_item(out, &n);
+                        add_pair((*(const char *const *const *)at)[i], out);
+                }
+                buf_addc(out, ']');
+                break;
+        case PROPERTY_LANES:
+                buf_addc(out, '[');
+                for (int i = 0; i < LANE_COUNT; i++)
+                        if (((const bool *)at)[i]) {
+                                add_list_item(out, &n);
+                                add_text(lane_name((enum lane)i), out);
+                        }
+                buf_addc(out, ']');
+                break;
+        }
+}
+
+static bool is_set(const struct service *s, const struct property *p)
+{
+        return p->type > PROPERTY_CHOICE || *(const char *const *)property_value(s, p);
+}
+
+/* A pack's overrides, as they stand in the file. */
+static void add_node(const struct cfg_node *n, struct buf *out)
+{
+        bool group = cfg_is_group(n);
+        BUF_CLEANUP struct buf text = { .max = 64 * 1024 };
+        if (!group && !cfg_is_list(n)) {
+                int rc = cfg_scalar_text(n, &text, NULL);
+                buf_note_failure(out, &text);
+                if (rc == 0 && cfg_is_text(n))
+                        add_quoted(out, buf_str(&text), text.len);
+                else if (rc == 0)
+                        buf_add_span(out, (struct span){ buf_str(&text), text.len });
+                return;
+        }
+        buf_adds(out, group ? "{ " : "( ");
+        for (int i = 0; i < cfg_count(n); i++) {
+                if (group)
+                        buf_addf(out, "%s = ", cfg_key(cfg_at(n, i)));
+                else if (i > 0)
+                        buf_adds(out, ", ");
+                add_node(cfg_at(n, i), out);
+                if (group)
+                        buf_adds(out, "; ");
+        }
+        buf_adds(out, group ? "}" : " )");
+}
+
+static void add_packs(const struct service *s, struct buf *out)
+{
+        buf_adds(out, "packs = (\n");
+        for (size_t i = 0; i < s->n_packs; i++) {
+                const struct service_pack *p = &s->packs[i];
+                buf_adds(out, "  { path = ");
+                add_text(p->path, out);
+                if (p->settings) {
+                        buf_adds(out, "; settings = ");
+                        add_node(p->settings, out);
+                }
+                if (p->jobs) {
+                        buf_adds(out, "; jobs = ");
+                        add_node(p->jobs, out);
+                }
+                buf_adds(out, i + 1 < s->n_packs ? "; },\n" : "; }\n");
+        }
+        buf_adds(out, ");\n");
+}
+
+void service_print(const struct service *s, struct buf *out)
+{
+        const char *group = "";
+        size_t len = 0;
+        for (size_t i = 0; i < service_property_count; i++) {
+                const struct property *p = &service_properties[i];
+                if (strcspn(p->path, ".") != len || strncmp(p->path, group, len) != 0) {
+                        buf_adds(out, len ? "};\n" : "");
+                        group = p->path;
+                        len = strcspn(group, ".");
+                        buf_addf(out, "%.*s = {\n", (int)len, group);
+                }
+                buf_addf(out, is_set(s, p) ? "  %s = " : "  # %s is not set", p->path + len + 1);
+                if (is_set(s, p)) {
+                        add_value(s, p, out);
+                        buf_addc(out, ';');
+                }
+                buf_addc(out, '\n');
+        }
+        buf_adds(out, "};\n");
+        add_packs(s, out);
+}
+
+/* ---- the reference -------------------------------------------------------------------------------------------------------------- */
+
+static void add_type(const struct property *p, struct buf *out)
+{
+        static const char *const names[] = { "text", "text", "path", NULL, "integer", "time span", "list of texts", "list of lanes" };
+        if (p->type != PROPERTY_CHOICE)
+                buf_adds(out, names[p->type]);
+        else
+                words_join(p->choices, "`", out);
+}
+
+static void add_default(const struct property *p, struct buf *out)
+{
+        if (p->type == PROPERTY_INTEGER)
+                buf_addf(out, "%" PRId64, p->number);
+        else if (p->type == PROPERTY_DURATION)
+                duration_format(p->number, out);
+        else if (p->type == PROPERTY_LANES)
+                buf_adds(out, "all");
+        else if (p->text)
+                buf_addf(out, "`\"%s\"`", p->text);
+}
+
+static void add_range(const struct property *p, struct buf *out)
+{
+        if (p->type == PROPERTY_INTEGER && p->max == INT64_MAX) {
+                buf_addf(out, "from %" PRId64, p->min);
+        } else if (p->type == PROPERTY_INTEGER) {
+                buf_addf(out, "%" PRId64 " – %" PRId64, p->min, p->max);
+        } else if (p->type == PROPERTY_DURATION) {
+                duration_format(p->min, out);
+                buf_adds(out, " – ");
+                duration_format(p->max, out);
+        }
+}
+
+void service_reference(struct buf *out)
+{
+        buf_adds(out, "| Property | Type | Default | Range | In force | Meaning |\n|---|---|---|---|---|---|\n");
+        for (size_t i = 0; i < service_property_count; i++) {
+                const struct property *p = &service_properties[i];
+                buf_addf(out, "| `%s` | ", p->path);
+                add_type(p, out);
+                buf_adds(out, " | ");
+                add_default(p, out);
+                buf_adds(out, " | ");
+                add_range(p, out);
+                buf_addf(out, " | %s | %s |\n", p->applied ? "`rollcall topics apply`" : "SIGHUP", p->help);
+        }
+        buf_adds(out, "| `packs` | list of groups | | | SIGHUP | The packs: each `path` (its folder), and what this service changes in it: "
+                      "`settings` (a group of values) and `jobs` (a list of groups with `name` and the keys of a pack's job). |\n");
+}

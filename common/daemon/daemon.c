@@ -1,0 +1,100 @@
+#include "daemon/daemon.h"
+
+#include "base/log.h"
+#include "daemon/state.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { EXIT_USAGE = 2, EXIT_CONFIGURATION = 3, GO_ON = -1 };
+
+const char *daemon_config_path(const char *given)
+{
+        const char *path = given ? given : getenv("ROLLCALL_CONFIG");
+        if (path && *path)
+                return path;
+        return access("rollcall.cfg", F_OK) == 0 ? "rollcall.cfg" : "/etc/rollcall/rollcall.cfg";
+}
+
+static void print_help(const char *program, const char *help)
+{
+        printf("Usage: %s [-c FILE] [--check-config]\n\n%s\n\n"
+               "  -c, --config FILE  the configuration (else $ROLLCALL_CONFIG, ./rollcall.cfg, /etc/rollcall/rollcall.cfg)\n"
+               "      --check-config say whether the configuration and its packs are valid, and leave\n"
+               "  -h, --help         this text\n"
+               "  -V, --version      the version\n\n"
+               "SIGTERM or SIGINT: finish the work in hand and leave; a second one: leave at once. SIGHUP: check the\n"
+               "configuration, then start anew with it; an invalid one is reported and ignored.\n"
+               "Exit status: 0 done, 1 failed, 2 wrong usage, 3 invalid configuration.\n",
+               program, help);
+}
+
+static int parse(struct daemon *d, const char *help, int argc, char **argv, bool *check_only)
+{
+        static const struct option options[] = {
+                { "config", required_argument, NULL, 'c' }, { "check-config", no_argument, NULL, 'k' }, { "help", no_argument, NULL, 'h' },
+                { "version", no_argument, NULL, 'V' },      { NULL, 0, NULL, 0 },
+        };
+        const char *config = NULL;
+        int option;
+        optind = 0;
+        while ((option = getopt_long(argc, argv, "+c:hV", options, NULL)) != -1)
+                switch (option) {
+                case 'c':
+                        config = optarg;
+                        break;
+                case 'k':
+                        *check_only = true;
+                        break;
+                case 'h':
+                        print_help(d->program, help);
+                        return EXIT_SUCCESS;
+                case 'V':
+                        printf("%s %s\n", d->program, ROLLCALL_VERSION);
+                        return EXIT_SUCCESS;
+                default:
+                        fprintf(stderr, "Try \"%s --help\".\n", d->program);
+                        return EXIT_USAGE;
+                }
+        if (optind < argc) {
+                fprintf(stderr, "%s: unexpected argument \"%s\"\nTry \"%s --help\".\n", d->program, argv[optind], d->program);
+                return EXIT_USAGE;
+        }
+        d->config_path = daemon_config_path(config);
+        return GO_ON;
+}
+
+int daemon_start(struct daemon *d, const char *program, const char *help, int argc, char **argv)
+{
+        struct err e = ERR_INIT;
+        enum log_level level = LOG_LEVEL_INFO;
+        bool check_only = false;
+        *d = (struct daemon){ .program = program, .argv = argv };
+        int rc = parse(d, help, argc, argv, &check_only);
+        if (rc != GO_ON)
+                return rc;
+        if ((!check_only && signals_install(&e) < 0) || service_load(d->config_path, &d->service, &e) < 0 ||
+            packs_load(d->service, instant_now(), &d->packs, &e) < 0) {
+                fprintf(stderr, "%s\n", e.text);
+                daemon_deinit(d);
+                return EXIT_CONFIGURATION;
+        }
+        if (check_only) {
+                printf("%s: valid\n", d->config_path);
+                daemon_deinit(d);
+                return EXIT_SUCCESS;
+        }
+        if (log_level_parse(d->service->log_level, &level) == 0)
+                log_init(program, level);
+        return GO_ON;
+}
+
+void daemon_deinit(struct daemon *d)
+{
+        packs_free(d->packs);
+        d->packs = NULL;
+        service_free(d->service);
+        d->service = NULL;
+}

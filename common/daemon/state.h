@@ -1,0 +1,11 @@
+#pragma once
+/* What signals have asked for, shared by the files of this room. Private to it. */
+#include "daemon/daemon.h"
+
+int signals_install(struct err *e) MUST_CHECK;
+bool signals_take_hup(void); /* a SIGHUP came since the last call */
+void signals_reload(void); /* the new configuration is valid: drain, then start anew */
+bool signals_reloading(void); /* … and nobody has asked to stop since */
+
+/* Tells the service manager (sd_notify(3)) when there is one: NOTIFY_SOCKET. */
+void notify(const char *state);

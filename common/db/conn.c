@@ -1,0 +1,328 @@
+#include "db/internal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TICK_MS = 200, PREPARED_MAX = 512 };
+
+struct db {
+        PGconn *conn;
+        void (*tick)(void *ctx);
+        void *tick_ctx;
+        char *prepared[PREPARED_MAX];
+        size_t n_prepared;
+};
+
+static int lost(struct db *d, struct err *e)
+{
+        return db_error(d->conn, NULL, e);
+}
+
+/* Waits for the socket, ticking meanwhile. 1 ready, 0 timed out, -1 the socket is gone. */
+static int wait_socket(struct db *d, short events, int timeout_ms, struct err *e)
+{
+        int64_t until = timeout_ms < 0 ? INT64_MAX : monotonic_ms() + timeout_ms;
+        for (;;) {
+                int64_t left = until - monotonic_ms();
+                if (left < 0)
+                        left = 0;
+                struct pollfd fd = { .fd = PQsocket(d->conn), .events = events };
+                int n = fd.fd < 0 ? -1 : poll(&fd, 1, left < TICK_MS ? (int)left : TICK_MS);
+                if (n > 0)
+                        return 1;
+                if (n < 0 && (fd.fd < 0 || errno != EINTR))
+                        return lost(d, e);
+                if (d->tick)
+                        d->tick(d->tick_ctx);
+                if (monotonic_ms() >= until)
+                        return 0;
+        }
+}
+
+static int connect_wait(struct db *d, int timeout_ms, struct err *e)
+{
+        int64_t until = monotonic_ms() + timeout_ms;
+        for (PostgresPollingStatusType s = PGRES_POLLING_WRITING;;) {
+                int64_t left = until - monotonic_ms();
+                int n = wait_socket(d, s == PGRES_POLLING_READING ? POLLIN : POLLOUT, left < 0 ? 0 : (int)left, e);
+                if (n < 0)
+                        return -1;
+                if (n == 0)
+                        return err_set(e, ERR_RETRY, "08001", "database: no connection within %d ms", timeout_ms);
+                s = PQconnectPoll(d->conn);
+                if (s == PGRES_POLLING_OK)
+                        return 0;
+                if (s == PGRES_POLLING_FAILED) {
+                        const char *text = PQerrorMessage(d->conn);
+                        return err_set(e, ERR_RETRY, "08001", "database: %.*s", (int)strcspn(text, "\n"), text);
+                }
+        }
+}
+
+int db_open(const char *conninfo, const char *application, int timeout_ms, struct db **ret, struct err *e)
+{
+        struct db *d = calloc(1, sizeof *d);
+        if (!d)
+                return err_oom(e);
+        const char *keys[] = { "application_name", "dbname", "options", "client_encoding", NULL };
+        const char *values[] = { application, conninfo, "-c TimeZone=UTC -c DateStyle=ISO,YMD -c IntervalStyle=iso_8601", "UTF8", NULL };
+        d->conn = PQconnectStartParams(keys, values, 1);
+        if (!d->conn) {
+                free(d);
+                return err_oom(e);
+        }
+        int rc = 0;
+        if (PQstatus(d->conn) == CONNECTION_BAD) {
+                /* A Unix socket refuses at once, when the server is away; only what libpq would not even try is wrong for good. */
+                bool wrong = PQpingParams(keys, values, 1) == PQPING_NO_ATTEMPT;
+                const char *text = PQerrorMessage(d->conn);
+                rc = err_set(e, wrong ? ERR_FATAL : ERR_RETRY, "08001", "database%s: %.*s", wrong ? ".conninfo" : "", (int)strcspn(text, "\n"), text);
+        } else {
+                rc = connect_wait(d, timeout_ms, e);
+        }
+        if (rc == 0 && PQsetnonblocking(d->conn, 1) != 0)
+                rc = lost(d, e);
+        if (rc < 0) {
+                db_free(d);
+                return -1;
+        }
+        *ret = d;
+        return 0;
+}
+
+void db_free(struct db *d)
+{
+        if (!d)
+                return;
+        PQfinish(d->conn);
+        for (size_t i = 0; i < d->n_prepared; i++)
+                free(d->prepared[i]);
+        free(d);
+}
+
+bool db_alive(const struct db *d)
+{
+        return d && PQstatus(d->conn) == CONNECTION_OK;
+}
+
+int db_server_version(const struct db *d)
+{
+        return PQserverVersion(d->conn);
+}
+
+void db_set_tick(struct db *d, void (*tick)(void *ctx), void *ctx)
+{
+        d->tick = tick;
+        d->tick_ctx = ctx;
+}
+
+void db_cancel(struct db *d)
+{
+        char ignored[256];
+        PGcancel *c = PQgetCancel(d->conn);
+        if (c)
+                (void)!PQcancel(c, ignored, sizeof ignored);
+        PQfreeCancel(c);
+}
+
+/* Sends what is queued; reads meanwhile, so that a server that waits for us to read cannot lock us up. */
+static int flush(struct db *d, struct err *e)
+{
+        for (;;) {
+                int n = PQflush(d->conn);
+                if (n == 0)
+                        return 0;
+                if (n < 0 || wait_socket(d, POLLIN | POLLOUT, -1, e) < 0 || !PQconsumeInput(d->conn))
+                        return lost(d, e);
+        }
+}
+
+static int next_result(struct db *d, PGresult **ret, struct err *e)
+{
+        while (PQisBusy(d->conn)) {
+                if (wait_socket(d, POLLIN, -1, e) < 0)
+                        return -1;
+                if (!PQconsumeInput(d->conn))
+                        return lost(d, e);
+        }
+        *ret = PQgetResult(d->conn);
+        return 0;
+}
+
+static bool good(const PGresult *r)
+{
+        ExecStatusType s = PQresultStatus(r);
+        return s == PGRES_COMMAND_OK || s == PGRES_TUPLES_OK;
+}
+
+/* Takes all results of what was sent; the first error or else the last result counts. */
+static int finish(struct db *d, struct db_result **ret, struct err *e)
+{
+        PGresult *kept = NULL;
+        int rc = flush(d, e);
+        for (PGresult *r; rc == 0;) {
+                rc = next_result(d, &r, e);
+                if (rc < 0 || !r)
+                        break;
+                if (kept && !good(kept)) {
+                        PQclear(r);
+                        continue;
+                }
+                PQclear(kept);
+                kept = r;
+        }
+        if (rc == 0 && !kept)
+                rc = lost(d, e);
+        if (rc == 0 && !good(kept))
+                rc = db_error(d->conn, kept, e);
+        if (rc < 0 || !ret)
+                PQclear(kept);
+        else
+                *ret = (struct db_result *)kept;
+        return rc;
+}
+
+int db_exec(struct db *d, const char *sql, struct err *e)
+{
+        if (!PQsendQuery(d->conn, sql))
+                return lost(d, e);
+        return finish(d, NULL, e);
+}
+
+static int send_query(struct db *d, const char *sql, const struct db_params *p, struct err *e)
+{
+        struct db_params *q = (struct db_params *)p;
+        if (q && params_bind(q, e) < 0)
+                return -1;
+        if (!PQsendQueryParams(d->conn, sql, q ? (int)q->n : 0, q ? q->types : NULL, q ? q->values : NULL, q ? q->lengths : NULL,
+                               q ? q->formats : NULL, 0))
+                return lost(d, e);
+        return 0;
+}
+
+static int send_prepared(struct db *d, const char *name, const struct db_params *p, struct err *e)
+{
+        struct db_params *q = (struct db_params *)p;
+        if (q && params_bind(q, e) < 0)
+                return -1;
+        if (!PQsendQueryPrepared(d->conn, name, q ? (int)q->n : 0, q ? q->values : NULL, q ? q->lengths : NULL, q ? q->formats : NULL, 0))
+                return lost(d, e);
+        return 0;
+}
+
+int db_query(struct db *d, const char *sql, const struct db_params *p, struct db_result **ret, struct err *e)
+{
+        return send_query(d, sql, p, e) < 0 ? -1 : finish(d, ret, e);
+}
+
+bool db_prepared(const struct db *d, const char *name)
+{
+        for (size_t i = 0; i < d->n_prepared; i++)
+                if (strcmp(d->prepared[i], name) == 0)
+                        return true;
+        return false;
+}
+
+int db_prepare(struct db *d, const char *name, const char *sql, struct err *e)
+{
+        if (db_prepared(d, name))
+                return 0;
+        if (d->n_prepared == PREPARED_MAX)
+                return err_set(e, ERR_FATAL, "", "more than %d prepared statements on one connection", PREPARED_MAX);
+        if (!PQsendPrepare(d->conn, name, sql, 0, NULL))
+                return lost(d, e);
+        if (finish(d, NULL, e) < 0)
+                return -1;
+        char *copy = strdup(name);
+        if (!copy)
+                return err_oom(e);
+        d->prepared[d->n_prepared++] = copy;
+        return 0;
+}
+
+int db_run(struct db *d, const char *name, const struct db_params *p, struct db_result **ret, struct err *e)
+{
+        return send_prepared(d, name, p, e) < 0 ? -1 : finish(d, ret, e);
+}
+
+int db_describe(struct db *d, const char *name, struct db_result **ret, struct err *e)
+{
+        if (!PQsendDescribePrepared(d->conn, name))
+                return lost(d, e);
+        return finish(d, ret, e);
+}
+
+int db_pipeline_begin(struct db *d, struct err *e)
+{
+        return PQenterPipelineMode(d->conn) ? 0 : lost(d, e);
+}
+
+int db_pipeline_query(struct db *d, const char *sql, const struct db_params *p, struct err *e)
+{
+        return send_query(d, sql, p, e);
+}
+
+int db_pipeline_run(struct db *d, const char *name, const struct db_params *p, struct err *e)
+{
+        return send_prepared(d, name, p, e);
+}
+
+int db_pipeline_sync(struct db *d, struct err *e)
+{
+        return PQpipelineSync(d->conn) ? flush(d, e) : lost(d, e);
+}
+
+int db_pipeline_result(struct db *d, struct db_result **ret, struct err *e)
+{
+        PGresult *r = NULL, *end = NULL;
+        if (next_result(d, &r, e) < 0)
+                return -1;
+        if (!r)
+                return lost(d, e);
+        if (next_result(d, &end, e) < 0) { /* each statement's results end in a NULL */
+                PQclear(r);
+                return -1;
+        }
+        PQclear(end);
+        int rc = good(r) ? 0 : db_error(d->conn, r, e);
+        if (rc < 0 || !ret)
+                PQclear(r);
+        else
+                *ret = (struct db_result *)r;
+        return rc;
+}
+
+int db_pipeline_finish_sync(struct db *d, struct err *e)
+{
+        PGresult *r = NULL;
+        if (next_result(d, &r, e) < 0)
+                return -1;
+        bool sync = r && PQresultStatus(r) == PGRES_PIPELINE_SYNC;
+        PQclear(r);
+        return sync ? 0 : lost(d, e);
+}
+
+int db_pipeline_end(struct db *d, struct err *e)
+{
+        return PQexitPipelineMode(d->conn) ? 0 : lost(d, e);
+}
+
+int db_wait_notify(struct db *d, int timeout_ms, struct err *e)
+{
+        int64_t until = monotonic_ms() + timeout_ms;
+        for (;;) {
+                if (!PQconsumeInput(d->conn))
+                        return lost(d, e);
+                int got = 0;
+                for (PGnotify *n; (n = PQnotifies(d->conn)); PQfreemem(n))
+                        got = 1;
+                int64_t left = until - monotonic_ms();
+                if (got || left <= 0)
+                        return got;
+                int ready = wait_socket(d, POLLIN, (int)left, e);
+                if (ready <= 0)
+                        return ready;
+        }
+}

@@ -1,0 +1,102 @@
+#pragma once
+/*
+ * The adapter around libpq: the only place that includes it. A connection belongs to one thread. Errors carry the SQLSTATE as code and
+ * are classed by it, never by text: 08, 57P0x, 53, 40, 55P03 and a broken connection -> ERR_RETRY; 22, 23, 54, P0 and other data errors ->
+ * ERR_POISON; everything else (syntax, missing table, privileges) -> ERR_FATAL.
+ */
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/instant.h"
+#include "base/uuid.h"
+
+struct db;
+struct db_result;
+
+/* Connects, within `timeout_ms`. `conninfo` as libpq takes it; `application` shows in pg_stat_activity. */
+int db_open(const char *conninfo, const char *application, int timeout_ms, struct db **ret, struct err *e) MUST_CHECK;
+void db_free(struct db *d);
+DEFINE_CLEANUP(db_cleanup, struct db, db_free)
+bool db_alive(const struct db *d); /* false once the connection broke: free it and open another */
+int db_server_version(const struct db *d); /* 150018 */
+
+/* Called every 200 ms or so while a call waits for the server: heartbeats. NULL: none. */
+void db_set_tick(struct db *d, void (*tick)(void *ctx), void *ctx);
+/* For a tick: asks the server to end the statement that is waited for, which then fails with 57014 (ERR_RETRY). */
+void db_cancel(struct db *d);
+
+/* ---- parameters: built once, reused; texts and arrays are copied in -------------------------------------------------------------- */
+
+struct db_params;
+
+struct db_params *db_params_new(size_t max_bytes); /* NULL when out of memory */
+void db_params_free(struct db_params *p);
+DEFINE_CLEANUP(db_params_cleanup, struct db_params, db_params_free)
+void db_params_reset(struct db_params *p);
+size_t db_params_count(const struct db_params *p);
+
+/* Each adds the next parameter. A parameter past the buffer's maximum makes the query that uses it fail with ERR_FATAL. */
+void db_add_null(struct db_params *p);
+void db_add_text(struct db_params *p, struct span s); /* ptr NULL: NULL. Also for any type by its text form: give the SQL a cast */
+void db_add_str(struct db_params *p, const char *s);
+void db_add_int8(struct db_params *p, int64_t v);
+void db_add_int4(struct db_params *p, int32_t v);
+void db_add_bool(struct db_params *p, bool v);
+void db_add_uuid(struct db_params *p, struct uuid u);
+void db_add_bytea(struct db_params *p, struct span s);
+void db_add_instant(struct db_params *p, instant t); /* timestamptz; INSTANT_NONE: NULL */
+
+/* One-dimensional binary arrays: begin with the element type, add each element, end. */
+enum db_type { DB_INT2, DB_INT4, DB_INT8, DB_BOOL, DB_TEXT, DB_UUID, DB_BYTEA, DB_TIMESTAMPTZ };
+void db_array_begin(struct db_params *p, enum db_type type, size_t count);
+void db_element_int(struct db_params *p, int64_t v); /* DB_INT2, INT4, INT8, BOOL */
+void db_element_text(struct db_params *p, struct span s); /* DB_TEXT, DB_BYTEA; ptr NULL: NULL */
+void db_element_uuid(struct db_params *p, const struct uuid *u); /* NULL: NULL */
+void db_element_instant(struct db_params *p, instant t);
+void db_array_end(struct db_params *p); /* the count must be what begin said */
+
+/* ---- queries -------------------------------------------------------------------------------------------------------------------- */
+
+/* One or several statements without parameters; results are thrown away. Not in a pipeline. */
+int db_exec(struct db *d, const char *sql, struct err *e) MUST_CHECK;
+/* One statement with parameters (`p` may be NULL); `ret` may be NULL. Results are in text form. */
+int db_query(struct db *d, const char *sql, const struct db_params *p, struct db_result **ret, struct err *e) MUST_CHECK;
+/* Prepares once per connection and name; a second call with the same name does nothing. */
+int db_prepare(struct db *d, const char *name, const char *sql, struct err *e) MUST_CHECK;
+bool db_prepared(const struct db *d, const char *name);
+int db_run(struct db *d, const char *name, const struct db_params *p, struct db_result **ret, struct err *e) MUST_CHECK;
+
+/* Pipeline mode: queue, then collect the results in order. After an error the rest up to the sync fails with ERR_RETRY "pipeline aborted".
+ * Between begin and end only these and db_prepared() may be used. */
+int db_pipeline_begin(struct db *d, struct err *e) MUST_CHECK;
+int db_pipeline_query(struct db *d, const char *sql, const struct db_params *p, struct err *e) MUST_CHECK;
+int db_pipeline_run(struct db *d, const char *name, const struct db_params *p, struct err *e) MUST_CHECK;
+int db_pipeline_sync(struct db *d, struct err *e) MUST_CHECK; /* ends a section and sends all that is queued */
+int db_pipeline_result(struct db *d, struct db_result **ret, struct err *e) MUST_CHECK; /* the next statement's; `ret` may be NULL */
+int db_pipeline_finish_sync(struct db *d, struct err *e) MUST_CHECK; /* takes the sync's own answer */
+int db_pipeline_end(struct db *d, struct err *e) MUST_CHECK;
+
+/* ---- results -------------------------------------------------------------------------------------------------------------------- */
+
+void db_result_free(struct db_result *r);
+DEFINE_CLEANUP(db_result_cleanup, struct db_result, db_result_free)
+int db_rows(const struct db_result *r);
+int db_columns(const struct db_result *r);
+const char *db_column_name(const struct db_result *r, int col);
+int db_column(const struct db_result *r, const char *name); /* its number, or -1 */
+int64_t db_affected(const struct db_result *r);
+bool db_null(const struct db_result *r, int row, int col);
+struct span db_span(const struct db_result *r, int row, int col); /* ptr NULL for NULL; lives as long as the result; NUL-terminated */
+const char *db_str(const struct db_result *r, int row, int col); /* "" for NULL */
+int64_t db_int(const struct db_result *r, int row, int col); /* 0 for NULL */
+bool db_bool(const struct db_result *r, int row, int col);
+instant db_instant(const struct db_result *r, int row, int col); /* INSTANT_NONE for NULL; sessions run with TimeZone=UTC, DateStyle=ISO */
+struct uuid db_uuid(const struct db_result *r, int row, int col); /* nil for NULL */
+
+/* A prepared statement's result columns, without running it: for checks. */
+int db_describe(struct db *d, const char *name, struct db_result **ret, struct err *e) MUST_CHECK;
+const char *db_column_type(const struct db_result *r, int col); /* "int8", "text", … for the common types, else "another type" */
+
+/* ---- notifications -------------------------------------------------------------------------------------------------------------- */
+
+/* Waits up to timeout_ms for a NOTIFY on a channel that this session LISTENs to. 1 got one (all pending are taken), 0 none, -1 error. */
+int db_wait_notify(struct db *d, int timeout_ms, struct err *e) MUST_CHECK;

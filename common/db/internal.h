@@ -1,0 +1,27 @@
+#pragma once
+/* Shared by the files of this room only. */
+#include "db/db.h"
+#include <libpq-fe.h>
+
+struct db_params {
+        struct buf data; /* all values, one after another */
+        struct param {
+                Oid type;
+                size_t at, len;
+                int format; /* 0 text, 1 binary */
+                bool null;
+        } *list;
+        size_t n, cap;
+        size_t array_at; /* where the array under construction begins */
+        bool failed;
+        /* what libpq takes, rebuilt by params_bind */
+        const char **values;
+        int *lengths, *formats;
+        Oid *types;
+};
+
+/* Fills the arrays that libpq takes. */
+int params_bind(struct db_params *p, struct err *e) MUST_CHECK;
+
+/* Classes a failed result or a broken connection into `e`. Returns -1. */
+int db_error(PGconn *conn, const PGresult *r, struct err *e);

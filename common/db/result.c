@@ -1,0 +1,117 @@
+#include "db/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A db_result is libpq's own result under another name: no allocation of ours per query. */
+static PGresult *pg(const struct db_result *r)
+{
+        union {
+                const struct db_result *ours;
+                PGresult *theirs;
+        } u = { .ours = r };
+        return u.theirs;
+}
+
+void db_result_free(struct db_result *r)
+{
+        PQclear(pg(r));
+}
+
+int db_rows(const struct db_result *r)
+{
+        return PQntuples(pg(r));
+}
+
+int db_columns(const struct db_result *r)
+{
+        return PQnfields(pg(r));
+}
+
+const char *db_column_name(const struct db_result *r, int col)
+{
+        return PQfname(pg(r), col);
+}
+
+int db_column(const struct db_result *r, const char *name)
+{
+        for (int i = 0; i < PQnfields(pg(r)); i++)
+                if (strcmp(PQfname(pg(r), i), name) == 0)
+                        return i;
+        return -1;
+}
+
+int64_t db_affected(const struct db_result *r)
+{
+        return strtoll(PQcmdTuples(pg(r)), NULL, 10);
+}
+
+bool db_null(const struct db_result *r, int row, int col)
+{
+        return PQgetisnull(pg(r), row, col);
+}
+
+struct span db_span(const struct db_result *r, int row, int col)
+{
+        if (PQgetisnull(pg(r), row, col))
+                return (struct span){ 0 };
+        return (struct span){ PQgetvalue(pg(r), row, col), (size_t)PQgetlength(pg(r), row, col) };
+}
+
+const char *db_str(const struct db_result *r, int row, int col)
+{
+        return PQgetvalue(pg(r), row, col);
+}
+
+int64_t db_int(const struct db_result *r, int row, int col)
+{
+        return strtoll(PQgetvalue(pg(r), row, col), NULL, 10);
+}
+
+bool db_bool(const struct db_result *r, int row, int col)
+{
+        return PQgetvalue(pg(r), row, col)[0] == 't';
+}
+
+instant db_instant(const struct db_result *r, int row, int col)
+{
+        const char *s = PQgetvalue(pg(r), row, col);
+        char text[INSTANT_TEXT_MAX];
+        int n = snprintf(text, sizeof text, "%s", s);
+        instant t;
+        /* ISO style prints the UTC offset as "+00" */
+        if (n > 3 && n < (int)sizeof text && strcmp(text + n - 3, "+00") == 0) {
+                text[n - 3] = 'Z';
+                n -= 2;
+        }
+        return n > 0 && instant_parse(text, (size_t)n, &t) ? t : INSTANT_NONE;
+}
+
+struct uuid db_uuid(const struct db_result *r, int row, int col)
+{
+        struct uuid u = { { 0 } };
+        struct span s = db_span(r, row, col);
+        if (!s.ptr || !uuid_from_text(s.ptr, s.len, &u))
+                return (struct uuid){ { 0 } };
+        return u;
+}
+
+const char *db_column_type(const struct db_result *r, int col)
+{
+        static const struct {
+                Oid oid;
+                const char *name;
+        } names[] = {
+                { 16, "bool" },       { 17, "bytea" },        { 20, "int8" },       { 21, "int2" },        { 23, "int4" },
+                { 25, "text" },       { 114, "json" },        { 700, "float4" },    { 701, "float8" },     { 705, "unknown" },
+                { 1009, "text[]" },   { 1015, "varchar[]" },  { 1042, "bpchar" },   { 1043, "varchar" },   { 1082, "date" },
+                { 1114, "timestamp" }, { 1184, "timestamptz" }, { 1186, "interval" }, { 1700, "numeric" }, { 2950, "uuid" },
+                { 3802, "jsonb" },
+        };
+        Oid oid = PQftype(pg(r), col);
+        for (size_t i = 0; i < ARRAY_LEN(names); i++)
+                if (names[i].oid == oid)
+                        return names[i].name;
+        return "another type";
+}

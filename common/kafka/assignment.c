@@ -1,0 +1,203 @@
+#include "kafka/consumer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { OFFER_AGAIN_MS = 1000, LEAVE_MS = 5000, LEAVE_POLL_MS = 50 };
+
+struct slot *assignment_find(struct kafka_consumer *c, const char *topic, int32_t partition)
+{
+        for (size_t i = 0; i < c->n_slots; i++)
+                if (c->slots[i].partition == partition && strcmp(c->slots[i].topic, topic) == 0)
+                        return &c->slots[i];
+        return NULL;
+}
+
+struct slot *assignment_of(struct kafka_consumer *c, const rd_kafka_message_t *m)
+{
+        if (m->rkt == c->latest_rkt && c->latest < c->n_slots && c->slots[c->latest].partition == m->partition)
+                return &c->slots[c->latest];
+        struct slot *s = assignment_find(c, rd_kafka_topic_name(m->rkt), m->partition);
+        if (s) {
+                c->latest_rkt = m->rkt;
+                c->latest = (size_t)(s - c->slots);
+        }
+        return s;
+}
+
+static void forget_offer(struct kafka_consumer *c)
+{
+        if (c->offered)
+                rd_kafka_topic_partition_list_destroy(TAKE(c->offered));
+        c->acknowledged = false;
+}
+
+static void forget_slots(struct kafka_consumer *c)
+{
+        free(TAKE(c->slots));
+        c->n_slots = 0;
+        c->latest_rkt = NULL;
+}
+
+/* librdkafka keeps a partition's pause beyond its assignment: should it come back, it would stand still. */
+static void unpause(struct kafka_consumer *c)
+{
+        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)c->n_slots);
+        for (size_t i = 0; i < c->n_slots; i++)
+                if (c->slots[i].paused)
+                        rd_kafka_topic_partition_list_add(list, c->slots[i].topic, c->slots[i].partition);
+        if (list->cnt)
+                rd_kafka_resume_partitions(c->rk, list);
+}
+
+/* Tells the owner, who may still want to finish work, before the group may give the partitions to somebody else. */
+static void revoke(struct kafka_consumer *c)
+{
+        if (c->n_slots && c->events.revoked) {
+                CLEANUP(cleanup_free) struct kafka_partition *list = calloc(c->n_slots, sizeof *list);
+                for (size_t i = 0; list && i < c->n_slots; i++)
+                        list[i] = (struct kafka_partition){ c->slots[i].topic, c->slots[i].partition, c->slots[i].next };
+                c->events.revoked(c->events.ctx, list, list ? c->n_slots : 0, rd_kafka_assignment_lost(c->rk));
+        }
+        if (!c->closing)
+                unpause(c);
+        forget_slots(c);
+}
+
+/* An empty assignment, which is not the same as none (NULL): it answers an offer, and keeps the membership. */
+static void assign_nothing(struct kafka_consumer *c)
+{
+        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *nothing = rd_kafka_topic_partition_list_new(0);
+        rd_kafka_assign(c->rk, nothing);
+}
+
+void assignment_callback(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+        struct kafka_consumer *c = opaque;
+        forget_offer(c);
+        if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !c->closing) {
+                c->offered = rd_kafka_topic_partition_list_copy(list);
+                c->offer_at = 0;
+                rd_kafka_yield(rk); /* the poll returns at once, and takes it up */
+                return;
+        }
+        revoke(c);
+        if (code != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
+                client_err(&c->pending, code, "rebalance");
+        rd_kafka_assign(rk, NULL);
+}
+
+static const char *topic_name(struct kafka_consumer *c, const char *name)
+{
+        for (size_t i = 0; i < c->n_topics; i++)
+                if (strcmp(c->topics[i], name) == 0)
+                        return c->topics[i];
+        return NULL;
+}
+
+/* Asks the owner for the offsets. */
+static int start_offsets(struct kafka_consumer *c, struct kafka_partition *list, size_t n, struct err *e)
+{
+        for (size_t i = 0; i < n; i++) {
+                const rd_kafka_topic_partition_t *p = &c->offered->elems[i];
+                list[i] = (struct kafka_partition){ topic_name(c, p->topic), p->partition, -1 };
+                if (!list[i].topic)
+                        return err_set(e, ERR_FATAL, "", "the group assigned topic %s, which was not subscribed", p->topic);
+        }
+        if (n && c->events.assigned(c->events.ctx, list, n, e) < 0)
+                return -1;
+        for (size_t i = 0; i < n; i++)
+                if (list[i].offset < 0)
+                        return err_set(e, ERR_FATAL, "", "%s [%d]: %lld is no offset to start at", list[i].topic, (int)list[i].partition,
+                                       (long long)list[i].offset);
+        return 0;
+}
+
+static int start(struct kafka_consumer *c, struct err *e)
+{
+        size_t n = (size_t)c->offered->cnt;
+        CLEANUP(cleanup_free) struct kafka_partition *list = calloc(n + 1, sizeof *list);
+        CLEANUP(cleanup_free) struct slot *slots = calloc(n + 1, sizeof *slots);
+        if (!list || !slots)
+                return err_oom(e);
+        if (start_offsets(c, list, n, e) < 0)
+                return -1;
+        for (size_t i = 0; i < n; i++) {
+                c->offered->elems[i].offset = list[i].offset;
+                slots[i] = (struct slot){ list[i].topic, list[i].partition, list[i].offset, false };
+        }
+        rd_kafka_resp_err_t code = rd_kafka_assign(c->rk, c->offered);
+        if (code)
+                return client_err(e, code, "taking up %zu partitions", n);
+        forget_slots(c);
+        c->slots = TAKE(slots);
+        c->n_slots = n;
+        forget_offer(c);
+        return assignment_apply_pause(c, e);
+}
+
+int assignment_take_up(struct kafka_consumer *c, struct err *e)
+{
+        if (!c->offered || monotonic_ms() < c->offer_at)
+                return 0;
+        if (start(c, e) == 0)
+                return 0;
+        if (c->offered) {
+                if (!c->acknowledged)
+                        assign_nothing(c); /* else the whole group waits for our answer */
+                c->acknowledged = true;
+                c->offer_at = monotonic_ms() + OFFER_AGAIN_MS;
+        }
+        return err_prefix(e, "partitions are not taken up");
+}
+
+/* Messages may still come; they are dropped. */
+static void serve_leaving(struct kafka_consumer *c, rd_kafka_queue_t *queue)
+{
+        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, LEAVE_POLL_MS);
+        if (event && rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE)
+                assignment_callback(c->rk, rd_kafka_event_error(event), rd_kafka_event_topic_partition_list(event), c);
+        rd_kafka_event_destroy(event);
+}
+
+/* Leaves the group; false when that did not end in time. rd_kafka_consumer_close would wait for ever for a broker that does not come back. */
+static bool leave(struct kafka_consumer *c)
+{
+        int64_t until = monotonic_ms() + LEAVE_MS;
+        rd_kafka_queue_t *queue = rd_kafka_queue_new(c->rk);
+        rd_kafka_error_t *error = rd_kafka_consumer_close_queue(c->rk, queue);
+        if (error)
+                rd_kafka_error_destroy(error);
+        else
+                while (!rd_kafka_consumer_closed(c->rk) && monotonic_ms() < until)
+                        serve_leaving(c, queue);
+        bool closed = rd_kafka_consumer_closed(c->rk);
+        rd_kafka_queue_destroy(queue);
+        return closed;
+}
+
+bool assignment_close(struct kafka_consumer *c)
+{
+        c->closing = true;
+        if (c->offered && !c->acknowledged)
+                assign_nothing(c);
+        forget_offer(c);
+        bool left = leave(c);
+        revoke(c); /* a close that failed did not */
+        return left;
+}
+
+int assignment_apply_pause(struct kafka_consumer *c, struct err *e)
+{
+        bool pause = c->paused || c->idle;
+        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)c->n_slots);
+        for (size_t i = 0; i < c->n_slots; i++)
+                if (c->slots[i].paused != pause) {
+                        rd_kafka_topic_partition_list_add(list, c->slots[i].topic, c->slots[i].partition);
+                        c->slots[i].paused = pause;
+                }
+        if (!list->cnt)
+                return 0;
+        rd_kafka_resp_err_t code = pause ? rd_kafka_pause_partitions(c->rk, list) : rd_kafka_resume_partitions(c->rk, list);
+        return code ? client_err(e, code, pause ? "pause" : "resume") : 0;
+}

@@ -1,0 +1,36 @@
+#pragma once
+/* What the consumer, the producer and the administration share. Inside the kafka room only: it shows librdkafka. */
+#include "kafka/kafka.h"
+
+#include <librdkafka/rdkafka.h>
+
+/* Where an embedded broker is: the content of its file. */
+struct embedded_address {
+        char bootstrap[128];
+        char cluster[KAFKA_CLUSTER_ID_MAX];
+        int control; /* port on the loopback address */
+};
+
+struct client_setting {
+        const char *name, *value;
+        bool optional; /* newer versions only: left out where librdkafka does not know it */
+};
+
+int embedded_read(const char *path, struct embedded_address *ret, struct err *e) MUST_CHECK;
+/* Creates the topic unless it is there. partitions 0: the broker's default. 0 created, 1 it was there, -1 error. */
+int embedded_topic(const struct embedded_address *a, const char *topic, int partitions, struct err *e) MUST_CHECK;
+
+/* A configuration with the defaults of both kinds of client, `settings`, and the caller's properties, in this order.
+ * `address` is filled when o->embedded is set. */
+rd_kafka_conf_t *client_conf(const struct kafka_options *o, const struct client_setting *settings, size_t n, struct embedded_address *address, struct err *e);
+/* Takes `conf` in any case. */
+rd_kafka_t *client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct err *e);
+/* The cluster's id into `id`; false when no broker answered in time. */
+bool client_cluster(rd_kafka_t *rk, int timeout_ms, char id[KAFKA_CLUSTER_ID_MAX]);
+
+/* Fills `e` with librdkafka's name and our class for `code`; the text ends in librdkafka's own. Returns -1. */
+int client_err(struct err *e, rd_kafka_resp_err_t code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void client_log(const rd_kafka_t *rk, int level, const char *facility, const char *text);
+
+DEFINE_CLEANUP(tplist_cleanup, rd_kafka_topic_partition_list_t, rd_kafka_topic_partition_list_destroy)
+#define TPLIST_CLEANUP CLEANUP(tplist_cleanup)

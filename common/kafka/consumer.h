@@ -1,0 +1,54 @@
+#pragma once
+/*
+ * The consumer's own state, shared by consumer.c (polling) and assignment.c (whose partitions are ours). Inside the kafka room only.
+ *
+ * The group protocol is the eager one: a rebalance takes everything away, then offers a new set. The offer is only noted in librdkafka's
+ * callback and taken up after it, when no message of the old assignment can be left in the batch; so a message whose partition is in `slots`
+ * belongs to the present assignment.
+ */
+#include "kafka/client.h"
+
+struct slot {
+        const char *topic;
+        int32_t partition;
+        int64_t next; /* offset; lower ones are not wanted */
+        bool paused; /* as librdkafka knows it: 2.0.2 drops messages when a partition is resumed that was not paused */
+};
+
+struct kafka_consumer {
+        rd_kafka_t *rk;
+        rd_kafka_queue_t *queue;
+        struct kafka_consumer_events events;
+        char **topics;
+        size_t n_topics;
+        struct slot *slots; /* partitions of ours */
+        size_t n_slots, latest; /* `latest`: of the message before, tried first */
+        const rd_kafka_topic_t *latest_rkt;
+        rd_kafka_topic_partition_list_t *offered; /* by the group, not taken up yet; NULL: none */
+        bool acknowledged; /* the group has been answered with an empty assignment meanwhile */
+        int64_t offer_at; /* ms, monotonic: when to try `offered` */
+        size_t prefetch_count; /* librdkafka stops fetching when so many messages are queued */
+        size_t prefetch_bytes;
+        size_t taken, taken_bytes; /* since the last nudge */
+        rd_kafka_message_t **batch;
+        size_t batch_cap;
+        struct err pending; /* met between messages; the next poll without messages returns it */
+        char detail[256]; /* librdkafka's last word on a broker connection, for _ALL_BROKERS_DOWN */
+        bool paused; /* by kafka_pause */
+        bool idle; /* paused by us, because the caller takes nothing */
+        int64_t idle_since; /* ms, monotonic; 0: the last poll took messages */
+        bool closing;
+        char *embedded; /* path, or NULL */
+        int64_t look_at; /* ms, monotonic: when to see whether the embedded broker is another one */
+        struct embedded_address address;
+        char cluster[KAFKA_CLUSTER_ID_MAX];
+};
+
+void assignment_callback(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque);
+/* Takes up what the group has offered, if it is time; -1 when `assigned` or librdkafka refused. */
+int assignment_take_up(struct kafka_consumer *c, struct err *e) MUST_CHECK;
+bool assignment_close(struct kafka_consumer *c); /* false: the group could not be left in time */
+struct slot *assignment_find(struct kafka_consumer *c, const char *topic, int32_t partition);
+struct slot *assignment_of(struct kafka_consumer *c, const rd_kafka_message_t *m);
+/* Brings the partitions to c->paused || c->idle. */
+int assignment_apply_pause(struct kafka_consumer *c, struct err *e) MUST_CHECK;

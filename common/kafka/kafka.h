@@ -1,0 +1,131 @@
+#pragma once
+/*
+ * The adapter around librdkafka: the only place that includes it. Handles are used by one thread each, except where said.
+ * Errors carry librdkafka's own classification: retriable -> ERR_RETRY, fatal or configuration -> ERR_FATAL, else ERR_RETRY.
+ */
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/instant.h"
+#include <stddef.h>
+#include <stdint.h>
+
+enum { KAFKA_CLUSTER_ID_MAX = 64, KAFKA_TOPIC_MAX = 249 };
+
+struct kafka_property {
+        const char *name, *value;
+};
+
+struct kafka_options {
+        const char *brokers; /* host:port,… ; ignored when `embedded` is set */
+        const char *embedded; /* path of the file that the embedded broker writes (kafka/embedded.h); NULL: a real cluster */
+        const char *client_id;
+        const struct kafka_property *properties; /* handed to librdkafka after our defaults; those that correctness needs are refused */
+        size_t n_properties;
+};
+
+/* ---- consuming ------------------------------------------------------------------------------------------------------------------ */
+
+struct kafka_partition {
+        const char *topic; /* lives as long as the consumer */
+        int32_t partition;
+        int64_t offset; /* in `assigned`: to be filled with where to start */
+};
+
+struct kafka_consumer_events {
+        void *ctx;
+        /* New partitions of ours: set each one's offset to the next to read. Runs inside kafka_poll, on its thread. When it returns -1 the
+         * partitions are not taken up; they are offered again after a second. */
+        int (*assigned)(void *ctx, struct kafka_partition *list, size_t n, struct err *e);
+        /* Ours no longer. `lost`: already somebody else's (session expired). */
+        void (*revoked)(void *ctx, const struct kafka_partition *list, size_t n, bool lost);
+};
+
+struct kafka_message {
+        const char *topic; /* lives as long as the consumer */
+        int32_t partition;
+        int64_t offset;
+        instant timestamp; /* INSTANT_NONE when the message has none */
+        struct span key, value; /* ptr NULL: null on the wire */
+        void *handle; /* for kafka_release */
+};
+
+struct kafka_consumer;
+
+/* Joins `group` for `topics` (static strings or living as long as the consumer). `fetch_max_bytes` bounds what is prefetched.
+ * session_timeout_ms <= 0: the default. */
+struct kafka_consumer_options {
+        const char *group;
+        const char *const *topics;
+        size_t n_topics;
+        int session_timeout_ms;
+        size_t prefetch_max_bytes;
+        struct kafka_consumer_events events;
+};
+int kafka_consumer_new(const struct kafka_options *o, const struct kafka_consumer_options *c, struct kafka_consumer **ret, struct err *e) MUST_CHECK;
+/* Leaves the group cleanly (calls `revoked`) and frees. Release all messages before. */
+void kafka_consumer_free(struct kafka_consumer *c);
+DEFINE_CLEANUP(kafka_consumer_cleanup, struct kafka_consumer, kafka_consumer_free)
+
+/* Up to `max` messages, in offset order per partition; returns as soon as there is at least one, or after timeout_ms. Rebalance events run
+ * from here, so it must be called at least every max.poll.interval, also when nothing may be taken (max = 0). Messages of a partition that has
+ * been taken away since it was fetched are not returned. The messages stay valid until kafka_release.
+ * Returns the number, or -1 (ERR_RETRY: brokers away, said once per change by the caller; ERR_FATAL). A partition whose start is not on the
+ * broker is ERR_FATAL with the code OFFSET_OUT_OF_RANGE: offsets never jump by themselves. */
+int kafka_poll(struct kafka_consumer *c, int timeout_ms, struct kafka_message *list, size_t max, struct err *e) MUST_CHECK;
+void kafka_release(struct kafka_message *list, size_t n);
+
+/* The next poll of that partition starts at `offset`; anything prefetched is dropped. */
+int kafka_seek(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t offset, struct err *e) MUST_CHECK;
+int kafka_pause(struct kafka_consumer *c, bool pause, struct err *e) MUST_CHECK; /* all partitions that are assigned */
+/* Tells the group where we are, for lag tools and autoscaling; asynchronous, never waited for. */
+void kafka_commit_async(struct kafka_consumer *c, const struct kafka_partition *list, size_t n);
+/* First and one-past-last offset on the broker. */
+int kafka_watermarks(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t *low, int64_t *high, int timeout_ms, struct err *e) MUST_CHECK;
+const char *kafka_consumer_cluster(struct kafka_consumer *c, int timeout_ms); /* cluster id, or NULL when no broker answered */
+/* The embedded broker that this client knew has ended, and another one is there: make new clients. kafka_poll says so too, unless the new one came too late. */
+bool kafka_consumer_replaced(const struct kafka_consumer *c);
+
+/* ---- producing ------------------------------------------------------------------------------------------------------------------ */
+
+struct kafka_header {
+        const char *name;
+        struct span value;
+};
+
+struct kafka_record {
+        const char *topic;
+        struct span key, value; /* copied; partition by murmur2 of the key, as Java's clients do */
+        const struct kafka_header *headers;
+        size_t n_headers;
+        uint64_t token; /* handed to `delivered` */
+};
+
+/* Runs inside kafka_producer_poll / flush. `e` is NULL on success. `partition`, `offset`: where it landed. */
+typedef void (*kafka_delivered)(void *ctx, uint64_t token, const char *topic, int32_t partition, int64_t offset, const struct err *e);
+
+struct kafka_producer;
+
+/* Idempotent, acks=all. `max_bytes`: what may be queued in memory. */
+int kafka_producer_new(const struct kafka_options *o, size_t max_bytes, kafka_delivered delivered, void *ctx, struct kafka_producer **ret, struct err *e) MUST_CHECK;
+void kafka_producer_free(struct kafka_producer *p); /* does not wait: flush first */
+DEFINE_CLEANUP(kafka_producer_cleanup, struct kafka_producer, kafka_producer_free)
+
+/* 0 queued; 1 the queue is full: call kafka_producer_poll and try again; -1 error. */
+int kafka_produce(struct kafka_producer *p, const struct kafka_record *r, struct err *e) MUST_CHECK;
+int kafka_producer_poll(struct kafka_producer *p, int timeout_ms); /* number of callbacks run */
+/* Waits for all acknowledgements. 0, or 1 when the time is over first. */
+int kafka_flush(struct kafka_producer *p, int timeout_ms) MUST_CHECK;
+size_t kafka_in_flight(struct kafka_producer *p); /* records not yet acknowledged */
+int kafka_partition_count(struct kafka_producer *p, const char *topic, int timeout_ms, struct err *e) MUST_CHECK; /* or -1 */
+const char *kafka_producer_cluster(struct kafka_producer *p, int timeout_ms);
+
+/* ---- administration ------------------------------------------------------------------------------------------------------------- */
+
+struct kafka_topic_spec {
+        const char *name;
+        int partitions, replication;
+        const struct kafka_property *config; /* retention.ms … */
+        size_t n_config;
+};
+enum topic_change { TOPIC_SAME, TOPIC_CREATED, TOPIC_GROWN, TOPIC_LARGER }; /* LARGER: has more partitions than asked; left alone */
+int kafka_topic_apply(struct kafka_producer *p, const struct kafka_topic_spec *t, bool dry_run, enum topic_change *ret, struct err *e) MUST_CHECK;

@@ -1,0 +1,219 @@
+#include "kafka/producer.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+        QUEUE_MIN_BYTES = 2 * 1024 * 1024, /* room for the largest message that a broker takes by default */
+        MESSAGE_OVERHEAD = 256, /* librdkafka's own memory for a queued message: bounds the count, for small ones */
+        HEADERS_MAX = 16,
+};
+
+static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
+{
+        (void)rk;
+        struct kafka_producer *p = opaque;
+        p->in_flight--;
+        p->callbacks++;
+        if (!p->delivered)
+                return;
+        const char *topic = rd_kafka_topic_name(m->rkt);
+        if (!m->err) {
+                p->delivered(p->ctx, (uint64_t)(uintptr_t)m->_private, topic, m->partition, m->offset, NULL);
+                return;
+        }
+        struct err e = ERR_INIT;
+        client_err(&e, m->err, "message for %s was not accepted", topic);
+        p->delivered(p->ctx, (uint64_t)(uintptr_t)m->_private, topic, m->partition, m->offset, &e);
+}
+
+static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+        (void)opaque;
+        enum log_level level = code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN;
+        log_write(level, "kafka producer", "client=%s code=%s text=" LOG_Q, rd_kafka_name(rk), rd_kafka_err2name((rd_kafka_resp_err_t)code), reason);
+}
+
+int kafka_producer_new(const struct kafka_options *o, size_t max_bytes, kafka_delivered delivered, void *ctx, struct kafka_producer **ret, struct err *e)
+{
+        char kbytes[24], messages[24];
+        if (max_bytes < QUEUE_MIN_BYTES)
+                max_bytes = QUEUE_MIN_BYTES;
+        snprintf(kbytes, sizeof kbytes, "%zu", max_bytes / 1024);
+        snprintf(messages, sizeof messages, "%zu", max_bytes / MESSAGE_OVERHEAD);
+        const struct client_setting settings[] = {
+                { "enable.idempotence", "true", false },
+                { "acks", "all", false },
+                { "partitioner", "murmur2_random", false },
+                { "linger.ms", "5", false },
+                { "queue.buffering.max.kbytes", kbytes, false },
+                { "queue.buffering.max.messages", messages, false },
+        };
+        struct kafka_producer *p = calloc(1, sizeof *p);
+        if (!p)
+                return err_oom(e);
+        p->delivered = delivered;
+        p->ctx = ctx;
+        p->embedded = o->embedded;
+        rd_kafka_conf_t *conf = client_conf(o, settings, ARRAY_LEN(settings), &p->address, e);
+        if (conf) {
+                rd_kafka_conf_set_opaque(conf, p);
+                rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+                rd_kafka_conf_set_error_cb(conf, on_error);
+                p->rk = client_new(RD_KAFKA_PRODUCER, conf, e);
+        }
+        if (!p->rk) {
+                free(p);
+                return -1;
+        }
+        *ret = p;
+        return 0;
+}
+
+void kafka_producer_free(struct kafka_producer *p)
+{
+        if (!p)
+                return;
+        p->delivered = NULL;
+        rd_kafka_purge(p->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
+        rd_kafka_poll(p->rk, 0);
+        for (size_t i = 0; i < p->n_topics; i++) {
+                rd_kafka_topic_destroy(p->topics[i].rkt);
+                free(p->topics[i].name);
+        }
+        rd_kafka_destroy(p->rk);
+        free(p->topics);
+        free(p);
+}
+
+static int add_topic(struct kafka_producer *p, const char *name, struct err *e)
+{
+        if (p->embedded && embedded_topic(&p->address, name, 0, e) < 0)
+                return -1;
+        struct producer_topic *grown = reallocarray(p->topics, p->n_topics + 1, sizeof *grown);
+        if (!grown)
+                return err_oom(e);
+        p->topics = grown;
+        struct producer_topic t = { strdup(name), rd_kafka_topic_new(p->rk, name, NULL) };
+        if (!t.name || !t.rkt) {
+                if (t.rkt)
+                        rd_kafka_topic_destroy(t.rkt);
+                free(t.name);
+                return t.name ? client_err(e, rd_kafka_last_error(), "topic %s", name) : err_oom(e);
+        }
+        p->latest = p->n_topics++;
+        p->topics[p->latest] = t;
+        return 0;
+}
+
+static rd_kafka_topic_t *topic_of(struct kafka_producer *p, const char *name, struct err *e)
+{
+        if (p->n_topics && strcmp(p->topics[p->latest].name, name) == 0)
+                return p->topics[p->latest].rkt;
+        for (size_t i = 0; i < p->n_topics; i++)
+                if (strcmp(p->topics[i].name, name) == 0) {
+                        p->latest = i;
+                        return p->topics[i].rkt;
+                }
+        return add_topic(p, name, e) < 0 ? NULL : p->topics[p->latest].rkt;
+}
+
+int kafka_produce(struct kafka_producer *p, const struct kafka_record *r, struct err *e)
+{
+        enum { FIXED = 6 };
+        rd_kafka_topic_t *rkt = topic_of(p, r->topic, e);
+        if (!rkt)
+                return -1;
+        if (r->n_headers > HEADERS_MAX)
+                return err_set(e, ERR_POISON, "", "message for %s has %zu headers, more than %d", r->topic, r->n_headers, HEADERS_MAX);
+        rd_kafka_vu_t v[FIXED + HEADERS_MAX];
+        v[0] = (rd_kafka_vu_t){ .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = rkt };
+        v[1] = (rd_kafka_vu_t){ .vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = RD_KAFKA_PARTITION_UA };
+        v[2] = (rd_kafka_vu_t){ .vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY };
+        v[3] = (rd_kafka_vu_t){ .vtype = RD_KAFKA_VTYPE_KEY, .u.mem = { (void *)(uintptr_t)r->key.ptr, r->key.len } };
+        v[4] = (rd_kafka_vu_t){ .vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = { (void *)(uintptr_t)r->value.ptr, r->value.len } };
+        v[5] = (rd_kafka_vu_t){ .vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)(uintptr_t)r->token };
+        for (size_t i = 0; i < r->n_headers; i++) {
+                rd_kafka_vu_t *h = &v[FIXED + i];
+                h->vtype = RD_KAFKA_VTYPE_HEADER;
+                h->u.header.name = r->headers[i].name;
+                h->u.header.val = r->headers[i].value.ptr;
+                h->u.header.size = (ssize_t)r->headers[i].value.len;
+        }
+        rd_kafka_error_t *error = rd_kafka_produceva(p->rk, v, FIXED + r->n_headers);
+        if (!error) {
+                p->in_flight++;
+                return 0;
+        }
+        rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+        rd_kafka_error_destroy(error);
+        if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+                return 1;
+        char fatal[512] = "";
+        if (code == RD_KAFKA_RESP_ERR__FATAL)
+                rd_kafka_fatal_error(p->rk, fatal, sizeof fatal);
+        return client_err(e, code, "message for %s%s%s", r->topic, *fatal ? ": " : "", fatal);
+}
+
+int kafka_producer_poll(struct kafka_producer *p, int timeout_ms)
+{
+        p->callbacks = 0;
+        rd_kafka_poll(p->rk, timeout_ms);
+        return p->callbacks;
+}
+
+int kafka_flush(struct kafka_producer *p, int timeout_ms)
+{
+        return rd_kafka_flush(p->rk, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : 1;
+}
+
+size_t kafka_in_flight(struct kafka_producer *p)
+{
+        return p->in_flight;
+}
+
+const char *kafka_producer_cluster(struct kafka_producer *p, int timeout_ms)
+{
+        if (p->embedded)
+                return p->address.cluster;
+        return client_cluster(p->rk, timeout_ms, p->cluster) ? p->cluster : NULL;
+}
+
+int producer_partitions(struct kafka_producer *p, const char *topic, bool all, int timeout_ms, struct err *e)
+{
+        const struct rd_kafka_metadata *md = NULL;
+        rd_kafka_topic_t *rkt = all ? NULL : topic_of(p, topic, e);
+        if (!all && !rkt)
+                return -1;
+        rd_kafka_resp_err_t code = rd_kafka_metadata(p->rk, all, rkt, &md, timeout_ms);
+        if (code)
+                return client_err(e, code, "metadata of %s", topic);
+        int n = 0;
+        for (int i = 0; i < md->topic_cnt; i++) {
+                const struct rd_kafka_metadata_topic *t = &md->topics[i];
+                if (strcmp(t->topic, topic) != 0)
+                        continue;
+                n = t->partition_cnt;
+                if (t->err && t->err != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && t->err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
+                        n = client_err(e, t->err, "topic %s", topic);
+        }
+        rd_kafka_metadata_destroy(md);
+        return n;
+}
+
+int kafka_partition_count(struct kafka_producer *p, const char *topic, int timeout_ms, struct err *e)
+{
+        int64_t until = monotonic_ms() + timeout_ms;
+        for (;;) {
+                int64_t left = until - monotonic_ms();
+                int n = producer_partitions(p, topic, false, left > 100 ? (int)left : 100, e);
+                if (n)
+                        return n;
+                if (monotonic_ms() >= until)
+                        return err_set(e, ERR_RETRY, "UNKNOWN_TOPIC_OR_PART", "there is no topic %s: create it (rollcall topics apply)", topic);
+                rd_kafka_poll(p->rk, 50); /* a topic just created takes a moment to be known */
+        }
+}

@@ -1,0 +1,98 @@
+#include "ledger/ledger.h"
+
+#include "ledger_sql.h"
+#include "pack/statement.h"
+
+#include <stdio.h>
+
+enum { PARAMS_MAX = 64 * 1024 };
+
+/* schemas/sql/, in order; entry i brings the database to version i + 1. */
+static const char *const versions[LEDGER_VERSION] = { sql_001_rollcall };
+
+/* 0 when our schema is not there. */
+static int found_version(struct db *d, int *ret, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        if (db_query(d, "select to_regclass('rollcall.schema_version') is not null", NULL, &r, e) < 0)
+                return -1;
+        if (!db_bool(r, 0, 0)) {
+                *ret = 0;
+                return 0;
+        }
+        struct db_result *v CLEANUP(db_result_cleanup) = NULL;
+        if (db_query(d, "select coalesce(max(version), 0) from rollcall.schema_version", NULL, &v, e) < 0)
+                return -1;
+        *ret = (int)db_int(v, 0, 0);
+        return 0;
+}
+
+static int register_names(struct db *d, const char *sql, const char *a, const char *b, struct err *e)
+{
+        struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
+        if (!p)
+                return err_oom(e);
+        db_add_str(p, a);
+        if (b)
+                db_add_str(p, b);
+        return db_query(d, sql, p, NULL, e);
+}
+
+static int apply_pack(struct db *d, const struct pack *p, struct err *e)
+{
+        if (p->schema.text) {
+                if (pack_search_path(d, p, true, e) < 0 || db_exec(d, p->schema.text, e) < 0)
+                        return err_prefix(e, "%s", p->schema.path);
+                if (db_exec(d, "set local search_path to default", e) < 0)
+                        return -1;
+        }
+        for (size_t i = 0; i < p->n_types; i++)
+                if (register_names(d, "insert into rollcall.task_type (name) select $1 where not exists (select from rollcall.task_type where name = $1)",
+                                   p->types[i].full_name, NULL, e) < 0)
+                        return -1;
+        for (size_t i = 0; i < p->n_jobs; i++)
+                if (register_names(d, "insert into rollcall.job (pack, job) values ($1, $2) on conflict do nothing", p->name, p->jobs[i].name, e) < 0)
+                        return -1;
+        return 0;
+}
+
+static int apply_all(struct db *d, const struct packs *p, int *ret_from, struct err *e)
+{
+        /* one at a time, also when several operators run it */
+        if (db_exec(d, "select pg_advisory_xact_lock(hashtext('rollcall.schema'))", e) < 0 || found_version(d, ret_from, e) < 0)
+                return -1;
+        if (*ret_from > LEDGER_VERSION)
+                return err_set(e, ERR_FATAL, "", "the database's schema rollcall has version %d, this program knows %d: use a newer program", *ret_from,
+                               LEDGER_VERSION);
+        for (int v = *ret_from; v < LEDGER_VERSION; v++)
+                if (db_exec(d, versions[v], e) < 0)
+                        return err_prefix(e, "schema version %d", v + 1);
+        for (size_t i = 0; i < p->n; i++)
+                if (apply_pack(d, p->list[i], e) < 0)
+                        return -1;
+        return 0;
+}
+
+int ledger_apply(struct db *d, const struct packs *p, int *ret_from, struct err *e)
+{
+        if (db_exec(d, "begin", e) < 0)
+                return -1;
+        if (apply_all(d, p, ret_from, e) < 0) {
+                (void)!db_exec(d, "rollback", NULL); /* the first error is the one to tell */
+                return -1;
+        }
+        return db_exec(d, "commit", e);
+}
+
+int ledger_check(struct db *d, struct err *e)
+{
+        int found;
+        if (found_version(d, &found, e) < 0)
+                return -1;
+        if (found < LEDGER_VERSION)
+                return err_set(e, ERR_FATAL, "", "the database's schema rollcall has version %d, %d is needed; run: rollcall db apply", found, LEDGER_VERSION);
+        if (found > LEDGER_VERSION)
+                return err_set(e, ERR_FATAL, "", "the database's schema rollcall has version %d, this program knows %d: use a newer program", found,
+                               LEDGER_VERSION);
+        return 0;
+}

@@ -1,0 +1,74 @@
+#pragma once
+/*
+ * Rollcall's own tables (schemas/sql), as the scheduler, the workers, the aggregator and the operator's tool share them.
+ */
+#include "base/arena.h"
+#include "codec/messages.h"
+#include "db/db.h"
+#include "pack/pack.h"
+
+enum {
+        LEDGER_VERSION = 1,
+        LEDGER_NAME_MAX = 1000, /* bytes of a subject or an item: both stand in the key of the ledger's index */
+};
+
+/* Applies what is missing of schemas/sql/, then each pack's own schema file, then registers the packs' jobs and task types. Repeatable. `ret_from`:
+ * the version that was found (0: none). */
+int ledger_apply(struct db *d, const struct packs *p, int *ret_from, struct err *e) MUST_CHECK;
+/* ERR_FATAL with what to do ("run: rollcall db apply") unless the database has exactly LEDGER_VERSION. */
+int ledger_check(struct db *d, struct err *e) MUST_CHECK;
+
+/* ---- types -------------------------------------------------------------------------------------------------------------------------- */
+
+/* type_no of each of the packs' task types; made by ledger_apply, ERR_FATAL when one is missing. */
+struct type_numbers;
+int type_numbers_load(struct db *d, const struct packs *p, struct type_numbers **ret, struct err *e) MUST_CHECK;
+void type_numbers_free(struct type_numbers *t);
+int type_number(const struct type_numbers *t, const struct task_type *type);
+const struct task_type *type_by_number(const struct type_numbers *t, int number); /* NULL: not of our packs */
+
+/* ---- runs --------------------------------------------------------------------------------------------------------------------------- */
+
+enum run_state { RUN_REQUESTED, RUN_PLANNED, RUN_PUBLISHED, RUN_FINISHED, RUN_FAILED, RUN_REFUSED, RUN_CANCELLED };
+const char *run_state_name(enum run_state s);
+int run_state_parse(const char *name, enum run_state *ret);
+
+struct run {
+        int64_t run_no; /* 0: the ad-hoc "run" */
+        struct uuid run_id;
+        int64_t day; /* days since 1970-01-01 */
+        instant scheduled_at;
+        enum run_state state;
+        bool dry_run, force;
+        bool kept; /* the ledger has a partition for its day */
+        const struct pack *pack; /* NULL when this configuration does not have it */
+        const struct job *job; /* likewise */
+        char *pack_name, *job_name, *requested_by, *cause;
+        struct setting_value *settings; /* resolved, complete */
+        size_t n_settings;
+        struct arena *memory; /* owns all of the above */
+};
+void run_free(struct run *r);
+DEFINE_CLEANUP(run_cleanup, struct run, run_free)
+
+/* By id. 0: found; 1: no such run; -1 error. */
+int run_load(struct db *d, const struct packs *p, struct uuid run_id, struct run **ret, struct err *e) MUST_CHECK;
+
+/* Asks for a run now; the scheduler takes it up at once. 0, or 1 when that run id exists already (same job, same instant). */
+struct run_request {
+        const struct job *job;
+        instant scheduled_at;
+        const char *cause; /* "manual", "schedule", "catch_up" */
+        const char *requested_by;
+        bool dry_run, force;
+        const struct setting_value *settings;
+        size_t n_settings;
+        instant not_before; /* INSTANT_NONE: at once */
+};
+int run_request(struct db *d, const struct run_request *q, struct uuid *ret_id, struct err *e) MUST_CHECK;
+
+/* ---- settings as JSON ------------------------------------------------------------------------------------------------------------- */
+void settings_to_json(const struct setting_value *list, size_t n, struct buf *out);
+int settings_from_json(struct span json, struct arena *a, struct setting_value **ret, size_t *ret_n, struct err *e) MUST_CHECK;
+/* A task's arguments in the same form: settings_from_json reads both. */
+void arguments_to_json(const struct argument *list, size_t n, struct buf *out);

@@ -1,0 +1,133 @@
+#include "ledger/ledger.h"
+
+#include "pack/statement.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { RUN_MEMORY_MAX = 1024 * 1024, PARAMS_MAX = 256 * 1024 };
+
+static const char *const state_names[] = { "requested", "planned", "published", "finished", "failed", "refused", "cancelled" };
+
+const char *run_state_name(enum run_state s)
+{
+        return state_names[s];
+}
+
+int run_state_parse(const char *name, enum run_state *ret)
+{
+        for (size_t i = 0; i < ARRAY_LEN(state_names); i++)
+                if (strcmp(name, state_names[i]) == 0) {
+                        *ret = (enum run_state)i;
+                        return 0;
+                }
+        return -1;
+}
+
+void run_free(struct run *r)
+{
+        if (r)
+                arena_free(r->memory); /* `r` itself lies in it */
+}
+
+static char *copy(struct arena *a, const struct db_result *r, const char *column)
+{
+        struct span s = db_span(r, 0, db_column(r, column));
+        return arena_strndup(a, s.ptr ? s.ptr : "", s.len);
+}
+
+/* The job's or, for a run of one, the pack's settings with what this run was given. */
+static int read_settings(struct run *r, struct span json, struct err *e)
+{
+        struct setting_value *given = NULL;
+        size_t n = 0;
+        if (settings_from_json(json, r->memory, &given, &n, e) < 0)
+                return -1;
+        return r->pack ? settings_resolve(r->pack, r->job, given, n, r->memory, &r->settings, &r->n_settings, e) : 0;
+}
+
+static int read_run(const struct db_result *res, const struct packs *p, struct run *r, struct err *e)
+{
+        r->run_no = db_int(res, 0, db_column(res, "run_no"));
+        r->run_id = db_uuid(res, 0, db_column(res, "run_id"));
+        r->day = db_int(res, 0, db_column(res, "day"));
+        r->scheduled_at = db_instant(res, 0, db_column(res, "scheduled_at"));
+        r->dry_run = db_bool(res, 0, db_column(res, "dry_run"));
+        r->force = db_bool(res, 0, db_column(res, "force"));
+        r->kept = db_bool(res, 0, db_column(res, "kept"));
+        r->pack_name = copy(r->memory, res, "pack");
+        r->job_name = copy(r->memory, res, "job");
+        r->requested_by = copy(r->memory, res, "requested_by");
+        r->cause = copy(r->memory, res, "cause");
+        if (!r->pack_name || !r->job_name || !r->requested_by || !r->cause)
+                return err_oom(e);
+        if (run_state_parse(db_str(res, 0, db_column(res, "state")), &r->state) < 0)
+                return err_set(e, ERR_FATAL, "", "run %s: unknown state \"%s\"", r->job_name, db_str(res, 0, db_column(res, "state")));
+        for (size_t i = 0; i < p->n; i++)
+                if (strcmp(p->list[i]->name, r->pack_name) == 0)
+                        r->pack = p->list[i];
+        for (size_t i = 0; r->pack && i < r->pack->n_jobs; i++)
+                if (strcmp(r->pack->jobs[i].name, r->job_name) == 0)
+                        r->job = &r->pack->jobs[i];
+        return read_settings(r, db_span(res, 0, db_column(res, "settings")), e);
+}
+
+int run_load(struct db *d, const struct packs *p, struct uuid run_id, struct run **ret, struct err *e)
+{
+        struct db_params *q CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
+        struct db_result *res CLEANUP(db_result_cleanup) = NULL;
+        if (!q)
+                return err_oom(e);
+        db_add_uuid(q, run_id);
+        if (db_query(d,
+                     "select run_no, run_id, day - date '1970-01-01' as day, scheduled_at, state, dry_run, force, pack, job, requested_by, cause, "
+                     "settings, to_regclass('rollcall.outcome_' || to_char(day, 'YYYYMMDD')) is not null as kept from rollcall.run where run_id = $1",
+                     q, &res, e) < 0)
+                return -1;
+        if (db_rows(res) == 0)
+                return 1;
+        struct arena *a = arena_new(RUN_MEMORY_MAX);
+        struct run *r = a ? arena_alloc(a, sizeof *r) : NULL;
+        if (!r) {
+                arena_free(a);
+                return err_oom(e);
+        }
+        r->memory = a;
+        if (read_run(res, p, r, e) < 0) {
+                run_free(r);
+                return -1;
+        }
+        *ret = r;
+        return 0;
+}
+
+int run_request(struct db *d, const struct run_request *q, struct uuid *ret_id, struct err *e)
+{
+        struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
+        struct db_result *res CLEANUP(db_result_cleanup) = NULL;
+        BUF_CLEANUP struct buf json;
+        buf_init(&json, PARAMS_MAX / 2);
+        settings_to_json(q->settings, q->n_settings, &json);
+        if (!p || json.failed)
+                return err_oom(e);
+        struct uuid id = run_id_of(span_of(q->job->pack->name), span_of(q->job->name), q->scheduled_at);
+        db_add_uuid(p, id);
+        db_add_str(p, q->job->pack->name);
+        db_add_str(p, q->job->name);
+        db_add_instant(p, q->scheduled_at);
+        db_add_str(p, q->cause);
+        db_add_str(p, q->requested_by);
+        db_add_text(p, (struct span){ buf_str(&json), json.len });
+        db_add_bool(p, q->dry_run);
+        db_add_bool(p, q->force);
+        db_add_instant(p, q->not_before);
+        if (db_query(d,
+                     "with new as (insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, settings, dry_run, force, "
+                     "not_before) values ($1, $2, $3, $4, ($4 at time zone 'UTC')::date, $5, $6, $7::jsonb, $8, $9, $10) "
+                     "on conflict (run_id) do nothing returning 1) "
+                     "select count(*), case when count(*) > 0 then pg_notify('rollcall_run', '')::text end from new",
+                     p, &res, e) < 0)
+                return -1;
+        *ret_id = id;
+        return db_int(res, 0, 0) == 1 ? 0 : 1;
+}

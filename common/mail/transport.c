@@ -1,0 +1,63 @@
+#include "mail/transport_ops.h"
+
+#include "mail/message.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void outgoing_set(struct outgoing *m, enum send_state state, int code, const char *fmt, ...)
+{
+        va_list ap;
+        va_start(ap, fmt);
+        m->state = state;
+        m->code = code;
+        vsnprintf(m->reason, sizeof m->reason, fmt, ap);
+        va_end(ap);
+}
+
+/* A lone LF or CR lets some servers see the end of a message where others do not ("SMTP smuggling"). */
+static bool has_crlf_only(struct span s)
+{
+        size_t lines = 0;
+        for (const char *p = s.ptr, *end = s.ptr + s.len; (p = memchr(p, '\n', (size_t)(end - p))); p++, lines++)
+                if (p == s.ptr || p[-1] != '\r')
+                        return false;
+        for (const char *p = s.ptr, *end = s.ptr + s.len; (p = memchr(p, '\r', (size_t)(end - p))); p++)
+                if (lines-- == 0)
+                        return false;
+        return true;
+}
+
+/* The last gate before the wire, whoever rendered: an envelope address could otherwise bring commands of its own. */
+static void admit(struct outgoing *m)
+{
+        outgoing_set(m, SEND_PENDING, 0, "%s", "");
+        if (mail_check_address(span_of(m->from), NULL) < 0)
+                outgoing_set(m, SEND_REFUSED, 0, "the envelope's sender is not a valid address");
+        else if (mail_check_address(span_of(m->to), NULL) < 0)
+                outgoing_set(m, SEND_REFUSED, 0, "the envelope's recipient is not a valid address");
+        else if (m->message.len == 0 || m->id.len == 0)
+                outgoing_set(m, SEND_REFUSED, 0, "the message or its id is empty");
+        else if (!has_crlf_only(m->message) || memchr(m->message.ptr, '\0', m->message.len))
+                outgoing_set(m, SEND_REFUSED, 0, "the message has a NUL, or a CR or LF that stands alone");
+}
+
+void transport_send(struct transport *t, struct outgoing *list, size_t n, int (*tick)(void *ctx), void *ctx)
+{
+        for (size_t i = 0; i < n; i++)
+                admit(&list[i]);
+        if (!tick || !tick(ctx))
+                t->ops->send(t, list, n, tick, ctx);
+}
+
+int transport_probe(struct transport *t, struct err *e)
+{
+        return t->ops->probe(t, e);
+}
+
+void transport_free(struct transport *t)
+{
+        if (t)
+                t->ops->free(t);
+}

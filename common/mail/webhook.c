@@ -1,0 +1,59 @@
+#include "mail/transport_ops.h"
+
+#include <curl/curl.h>
+
+static size_t discard(char *data, size_t size, size_t n, void *ctx)
+{
+        (void)data;
+        (void)ctx;
+        return size * n;
+}
+
+static void free_easy(CURL **easy)
+{
+        curl_easy_cleanup(*easy);
+}
+
+static void free_list(struct curl_slist **list)
+{
+        curl_slist_free_all(*list);
+}
+
+static bool set_up(CURL *easy, const struct webhook_options *o, struct span json, struct curl_slist *headers)
+{
+        return o->timeout_ms > 0 && curl_easy_setopt(easy, CURLOPT_URL, o->url) == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+               (!o->ca_file || curl_easy_setopt(easy, CURLOPT_CAINFO, o->ca_file) == CURLE_OK) &&
+               curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, o->timeout_ms) == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_USERAGENT, "rollcall") == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers) == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)json.len) == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_POSTFIELDS, json.ptr) == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, discard) == CURLE_OK;
+}
+
+static void judge(CURL *easy, CURLcode result, struct outgoing *m)
+{
+        long status = 0, sent = 0;
+        curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+        curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &sent);
+        bool later = status == 408 || status == 425 || status == 429 || status >= 500;
+        if (status >= 200 && status < 300)
+                outgoing_set(m, SEND_DONE, (int)status, "%s", "");
+        else if (status >= 300)
+                outgoing_set(m, later ? SEND_DEFERRED : SEND_REFUSED, (int)status, "the webhook answered %ld", status);
+        else
+                outgoing_set(m, sent > 0 ? SEND_UNKNOWN : SEND_DEFERRED, 0, "webhook: %s", curl_easy_strerror(result));
+}
+
+int webhook_post(const struct webhook_options *o, struct span json, struct outgoing *ret_state)
+{
+        CLEANUP(free_easy) CURL *easy = curl_easy_init();
+        CLEANUP(free_list) struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+        if (!easy || !headers || !set_up(easy, o, json, headers))
+                outgoing_set(ret_state, SEND_DEFERRED, 0, "webhook: out of memory, or an option that libcurl does not take");
+        else
+                judge(easy, curl_easy_perform(easy), ret_state);
+        return ret_state->state == SEND_DONE ? 0 : -1;
+}

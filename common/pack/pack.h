@@ -1,0 +1,167 @@
+#pragma once
+/*
+ * A pack: one organisation's lifecycle as data. docs/packs.md is the reference of pack.cfg and of the statements. Loaded once, then
+ * read-only and shared between threads; freed as a whole.
+ */
+#include "config/service.h"
+#include "time/cron.h"
+#include "template/template.h"
+
+enum action { ACTION_SQL, ACTION_EMAIL, ACTION_WEBHOOK, ACTION_REPORT, ACTION_FILES };
+enum scope { SCOPE_SUBJECT, SCOPE_RUN };
+enum value_type { VALUE_TEXT, VALUE_INTEGER, VALUE_BOOLEAN, VALUE_DATE, VALUE_TIMESTAMP, VALUE_UUID, VALUE_INTEGER_ARRAY, VALUE_TEXT_ARRAY };
+enum concurrency_policy { CONCURRENCY_FORBID, CONCURRENCY_ALLOW, CONCURRENCY_REPLACE };
+enum catch_up { CATCH_UP_LATEST, CATCH_UP_NONE, CATCH_UP_ALL };
+enum report_format { REPORT_TABLE, REPORT_JSON, REPORT_CSV };
+
+const char *value_sql_type(enum value_type t); /* "text", "bigint", "boolean", "date", "timestamptz", "uuid", "bigint[]", "text[]" */
+/* Does the text read as that type? Checked before PostgreSQL sees it, so that one bad value spoils no batch. */
+bool value_valid(enum value_type t, struct span text);
+
+/* A declared value: a setting (constant within a run, `:name` in SQL) or an argument (per task, a column of `batch`). */
+struct declared {
+        const char *name; /* [a-z][a-z0-9_]* */
+        enum value_type type;
+        const char *fallback; /* default as text; NULL: none */
+        bool required; /* arguments only */
+        const char **values; /* allowed texts; NULL: any */
+        size_t n_values;
+        int64_t min, max; /* integers; INT64_MIN/MAX: no limit */
+        const char *help;
+};
+int declared_check(const struct declared *d, struct span text, struct err *e) MUST_CHECK; /* ERR_POISON with a sentence for a person */
+
+struct sql_file {
+        char *path; /* as messages show it */
+        char *text; /* with :names; NULL: the pack has none */
+};
+
+struct task_type {
+        const struct pack *pack;
+        const char *name; /* within the pack */
+        char *full_name; /* "pack.name": Task.type on the wire */
+        const char *help;
+        enum action action;
+        enum scope scope;
+        enum lane lane;
+        enum value_type subject_type; /* of batch.subject: text, integer or uuid */
+        struct sql_file due; /* SELECT of the due subjects; text NULL: only ad-hoc, follow-up, or run scope */
+        struct sql_file statement; /* WITH list ending in `effect` (sql, email, webhook) */
+        struct sql_file record; /* email: WITH list run with the result of the sending */
+        const char **follow_ups; /* full names of task types published for each applied outcome, unless effect.follow_ups says which */
+        size_t n_follow_ups;
+        struct declared *arguments;
+        size_t n_arguments;
+        struct {
+                struct template *subject, *text, *html; /* html NULL: none */
+                bool hold_unknown; /* lost answer: hold for review instead of sending again */
+        } email;
+        struct {
+                const char *url;
+                const char *url_file; /* a secret: the URL stands in this file */
+                int64_t timeout_ms;
+        } webhook;
+        struct {
+                const char *report;
+                enum report_format format;
+                const char *file; /* strftime pattern in the pack's zone, within the report folder */
+        } report;
+        struct {
+                const char *folder, *pattern; /* fnmatch pattern on names */
+                int64_t older_than_days;
+                bool delete; /* false: compress with gzip */
+        } files;
+};
+
+struct job_task { /* one entry of a job's `tasks` */
+        const struct task_type *type;
+        bool dry_run;
+};
+
+struct setting_value {
+        const char *name, *value;
+};
+
+struct job {
+        const struct pack *pack;
+        const char *name;
+        char *full_name; /* "pack.name" */
+        const char *help;
+        const char *schedule; /* NULL: only by hand */
+        struct cron cron;
+        const char *time_zone;
+        struct zone *zone;
+        struct job_task *tasks;
+        size_t n_tasks;
+        struct setting_value *settings; /* the job's own overrides */
+        size_t n_settings;
+        bool suspend, dry_run;
+        enum concurrency_policy concurrency_policy;
+        enum catch_up catch_up;
+        int64_t starting_deadline_ms; /* 0: none */
+        int64_t time_limit_ms; /* 0: none */
+        int64_t min_interval_ms; /* 0: none */
+        int64_t jitter_ms;
+        const char *requires; /* precondition statement's text: returns (ok boolean, reason text); NULL: none */
+        struct sql_file requires_file;
+        const struct task_type **on_success, **on_failure, **on_finish; /* run-scope task types published when the run has closed */
+        size_t n_on_success, n_on_failure, n_on_finish;
+};
+
+struct command {
+        const struct pack *pack;
+        const char *name, *help;
+        const struct task_type *type;
+        const char *subject_label; /* "USER" */
+        struct sql_file lookup; /* :subject -> row: subject, then columns to show; none: no such user */
+        bool confirm;
+};
+
+struct report {
+        const struct pack *pack;
+        const char *name, *title, *help;
+        struct sql_file statement; /* returns one row, one json column: the document */
+        struct declared *parameters;
+        size_t n_parameters;
+};
+
+struct pack {
+        char *folder;
+        const char *name, *title, *time_zone, *search_path;
+        struct zone *zone; /* of time_zone */
+        enum value_type subject_type;
+        struct sql_file schema; /* the pack's own objects, applied by `rollcall db apply`, repeatable */
+        struct {
+                const char *from_address, *from_name, *reply_to, *list_id, *list_unsubscribe;
+        } mail;
+        struct declared *settings;
+        size_t n_settings;
+        struct task_type *types;
+        size_t n_types;
+        struct job *jobs;
+        size_t n_jobs;
+        struct command *commands;
+        size_t n_commands;
+        struct report *reports;
+        size_t n_reports;
+        struct cfg *cfg; /* this and the arena own the texts and lists above */
+        struct arena *arena;
+};
+
+struct packs {
+        struct pack **list;
+        size_t n;
+};
+
+/* Loads every pack of the service's configuration with its files and templates. Cross-references are resolved and checked; the service's
+ * overrides are applied, so `s` must outlive the packs. Must run before threads start (time zones). `now` centres the time-zone tables.
+ * ERR_FATAL "FILE:LINE: PATH: what was found, what was expected", at the override's line when that is at fault. */
+int packs_load(const struct service *s, instant now, struct packs **ret, struct err *e) MUST_CHECK;
+void packs_free(struct packs *p);
+DEFINE_CLEANUP(packs_cleanup, struct packs, packs_free)
+
+const struct task_type *packs_type(const struct packs *p, struct span full_name);
+const struct job *packs_job(const struct packs *p, const char *name); /* "pack.job", or "job" when only one pack has it */
+const struct command *packs_command(const struct packs *p, const char *name);
+const struct report *packs_report(const struct packs *p, const char *name);
+const struct declared *pack_setting(const struct pack *p, struct span name);

@@ -1,0 +1,4 @@
+select u.id as subject
+from accounts_eqmdcustomuser u
+where rollcall_equipemed.to_mark_inactive(u.is_active, u.account_status, u.last_meaningful_activity, u.date_joined, u.profession_type,
+                                          :now, :inactivity_days, :never_inactivate)

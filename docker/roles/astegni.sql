@@ -1,0 +1,23 @@
+-- What the pack astegni needs of the organisation's tables. Run as their owner, after rollcall.sql; it can be repeated.
+do $$
+begin
+  if not exists (select from pg_roles where rolname = 'rollcall_astegni_read') then
+    create role rollcall_astegni_read nologin;
+  end if;
+  if not exists (select from pg_roles where rolname = 'rollcall_astegni_write') then
+    create role rollcall_astegni_write nologin;
+  end if;
+end $$;
+grant rollcall_astegni_read to rollcall_astegni_write, rollcall_scheduler, rollcall_reader;
+grant rollcall_astegni_write to rollcall_worker, rollcall_operator; -- the operator's commands are tried, and rolled back, before they are submitted
+
+grant usage on schema astegni, rollcall_astegni to rollcall_astegni_read;
+grant select on all tables in schema astegni, rollcall_astegni to rollcall_astegni_read;
+
+grant update (roles, scheduled_deletion_at, is_active), delete on astegni.users to rollcall_astegni_write;
+grant update (scheduled_deletion_at, is_active), delete on astegni.student_profiles, astegni.tutor_profiles, astegni.parent_profiles,
+  astegni.advertiser_profiles to rollcall_astegni_write;
+grant insert on astegni.deletion_audit_log to rollcall_astegni_write;
+grant usage on sequence astegni.deletion_audit_log_id_seq to rollcall_astegni_write;
+grant insert, delete on rollcall_astegni.deletion_request to rollcall_astegni_write;
+grant insert, update on rollcall_astegni.deletion_approval, rollcall_astegni.backup_verified to rollcall_astegni_write; -- for share needs update

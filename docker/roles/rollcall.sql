@@ -1,0 +1,42 @@
+-- Least privilege: one PostgreSQL role per program. Run as the owner of schema rollcall with CREATEROLE, after `rollcall db apply` and again after each
+-- upgrade; it can be repeated. Then the file of each pack (equipemed.sql, astegni.sql are those of the shipped ones). Passwords are set apart:
+--   psql -f rollcall.sql -f equipemed.sql;   \password rollcall_worker
+-- The owner itself is needed for `rollcall db apply` and `rollcall check` only. tests/integration/test_roles.py runs everything with these roles.
+do $$
+declare
+  name text;
+begin
+  foreach name in array array['rollcall_scheduler', 'rollcall_worker', 'rollcall_aggregator', 'rollcall_operator', 'rollcall_reader'] loop
+    if not exists (select from pg_roles where rolname = name) then
+      execute format('create role %I login', name);
+    end if;
+  end loop;
+end $$;
+
+-- The scheduler makes the ledger's partition of a day as the owner; nobody else needs to create anything.
+alter function rollcall.ensure_day(date) security definer;
+alter function rollcall.ensure_day(date) set search_path = pg_catalog, pg_temp;
+revoke execute on function rollcall.ensure_day(date) from public;
+grant execute on function rollcall.ensure_day(date) to rollcall_scheduler;
+
+grant usage on schema rollcall to rollcall_scheduler, rollcall_worker, rollcall_aggregator, rollcall_operator, rollcall_reader;
+
+-- Reading: packs' statements and reports read runs and the ledger, too.
+grant select on all tables in schema rollcall to rollcall_scheduler, rollcall_worker, rollcall_operator, rollcall_reader;
+grant select on rollcall.schema_version, rollcall.job, rollcall.task_type, rollcall.run, rollcall.position, rollcall.dead_letter, rollcall.folded,
+  rollcall.run_total, rollcall.day_total, rollcall.recent_error, rollcall.results_gap to rollcall_aggregator;
+
+grant insert, update on rollcall.lease, rollcall.job, rollcall.run to rollcall_scheduler;
+grant insert on rollcall.plan to rollcall_scheduler;
+
+grant insert, update on rollcall.position, rollcall.progress, rollcall.outcome to rollcall_worker;
+grant insert on rollcall.dead_letter, rollcall.task_type to rollcall_worker; -- a message may name a type that nobody has registered
+
+grant insert, update on rollcall.position, rollcall.folded, rollcall.run_total, rollcall.day_total, rollcall.recent_error to rollcall_aggregator;
+grant delete on rollcall.recent_error to rollcall_aggregator;
+grant insert on rollcall.dead_letter, rollcall.results_gap to rollcall_aggregator;
+
+-- jobs run; jobs suspend and resume; runs republish
+grant insert on rollcall.run to rollcall_operator;
+grant update (suspended, suspended_by, suspended_at) on rollcall.job to rollcall_operator;
+grant update (chunks_published, state, published_at) on rollcall.run to rollcall_operator;

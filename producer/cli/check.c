@@ -1,0 +1,151 @@
+#include "check.h"
+#include "verbs.h"
+
+#include "daemon/daemon.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void finding(struct check *k, const char *status, const char *what, const char *where, const char *fmt, va_list ap)
+{
+        char text[1200];
+        vsnprintf(text, sizeof text, fmt, ap);
+        if (k->findings) {
+                json_array_append_new(k->findings, json_pack("{s:s, s:s, s:s, s:s}", "status", status, "what", what, "where", where, "text", text));
+                return;
+        }
+        printf("%s%s%s: %s%s", paint(k->cli, status), strlen(status) < 4 ? "   " : " ", what, where, *where ? ": " : "");
+        print_clean(stdout, text);
+        putchar('\n');
+        fflush(stdout);
+}
+
+void check_ok(struct check *k, const char *what, const char *where, const char *fmt, ...)
+{
+        va_list ap;
+        va_start(ap, fmt);
+        finding(k, "ok", what, where, fmt, ap);
+        va_end(ap);
+        k->passed++;
+}
+
+void check_note(struct check *k, const char *what, const char *where, const char *fmt, ...)
+{
+        va_list ap;
+        va_start(ap, fmt);
+        finding(k, "note", what, where, fmt, ap);
+        va_end(ap);
+}
+
+void check_fail(struct check *k, const char *what, const char *where, const char *fmt, ...)
+{
+        va_list ap;
+        va_start(ap, fmt);
+        finding(k, "FAIL", what, where, fmt, ap);
+        va_end(ap);
+        k->failed++;
+}
+
+struct loaded { /* a pack loaded alone, so that one pack's fault hides no other's */
+        struct service service;
+        struct packs *packs;
+};
+
+static struct loaded *load_each(struct check *k)
+{
+        const struct service *s = k->cli->service;
+        struct loaded *list = calloc(s->n_packs + 1, sizeof *list);
+        for (size_t i = 0; list && i < s->n_packs; i++) {
+                struct err e = ERR_INIT;
+                list[i].service = *s;
+                list[i].service.packs = &s->packs[i];
+                list[i].service.n_packs = 1;
+                if (packs_load(&list[i].service, instant_now(), &list[i].packs, &e) < 0) {
+                        check_fail(k, "pack", s->packs[i].path, "%s", e.text);
+                        continue;
+                }
+                const struct pack *p = list[i].packs->list[0];
+                check_ok(k, "pack", p->name, "%zu task types, %zu jobs, %zu commands, %zu reports", p->n_types, p->n_jobs, p->n_commands, p->n_reports);
+        }
+        return list;
+}
+
+static void free_each(struct loaded *list, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                packs_free(list[i].packs);
+        free(list);
+}
+
+static struct db *connect(struct check *k)
+{
+        const struct service *s = k->cli->service;
+        struct err e = ERR_INIT;
+        char *conninfo CLEANUP(cleanup_free) = NULL;
+        struct db *d = NULL;
+        if (service_conninfo(s, &conninfo, &e) < 0 || db_open(conninfo, "rollcall check", (int)s->database.connect_timeout_ms, &d, &e) < 0) {
+                check_fail(k, "database", "", "%s", e.text);
+                return NULL;
+        }
+        return d;
+}
+
+static void check_packs_in_database(struct check *k, const struct loaded *list, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                if (!list[i].packs)
+                        continue;
+                struct db *d CLEANUP(db_cleanup) = connect(k); /* prepared statements of one pack live and die with its connection */
+                if (!d)
+                        return;
+                check_statements(k, d, list[i].packs->list[0]);
+        }
+}
+
+static void check_all(struct check *k)
+{
+        struct cli *c = k->cli;
+        const struct service *s = c->service;
+        struct loaded *list = load_each(k);
+        if (!list) {
+                check_fail(k, "memory", "", "out of memory");
+                return;
+        }
+        size_t loaded = 0;
+        for (size_t i = 0; i < s->n_packs; i++)
+                loaded += list[i].packs != NULL;
+        struct err e = ERR_INIT;
+        if (loaded == s->n_packs && packs_load(s, instant_now(), &c->packs, &e) < 0)
+                check_fail(k, "packs together", "", "%s", e.text);
+        struct db *d = connect(k);
+        if (d) {
+                check_database(k, d, c->packs);
+                db_free(d);
+                check_packs_in_database(k, list, s->n_packs);
+        }
+        free_each(list, s->n_packs);
+        check_folders(k, c->packs);
+        if (k->offline)
+                return;
+        check_mail(k, c->packs);
+        check_topics(k);
+}
+
+int verb_check(struct cli *c, const struct args *a)
+{
+        struct check k = { .cli = c, .offline = args_on(a, "offline"), .findings = c->json ? json_array() : NULL };
+        struct err e = ERR_INIT;
+        if (service_load(daemon_config_path(c->config_given), &c->service, &e) < 0) {
+                check_fail(&k, "configuration", "", "%s", e.text);
+        } else {
+                check_ok(&k, "configuration", c->service->file, "%zu packs", c->service->n_packs);
+                check_all(&k);
+        }
+        if (k.findings)
+                print_json(json_pack("{s:b, s:I, s:I, s:o}", "ok", k.failed == 0, "passed", (json_int_t)k.passed, "failed", (json_int_t)k.failed,
+                                     "findings", k.findings));
+        else
+                printf("%zu ok, %zu failed\n", k.passed, k.failed);
+        return k.failed ? CODE_FAILED : CODE_OK;
+}

@@ -1,0 +1,291 @@
+/* The statements of a pack: prepared and described by PostgreSQL, never run. */
+#include "check.h"
+#include "trial.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct statement { /* one to be prepared */
+        const char *what; /* "due", "statement" … */
+        const struct pack *pack;
+        const struct sql_file *file;
+        const char *text; /* as PostgreSQL gets it */
+        size_t before; /* lines of ours before the file's own */
+};
+
+static bool is_text(const char *type)
+{
+        return strcmp(type, "text") == 0 || strcmp(type, "varchar") == 0 || strcmp(type, "bpchar") == 0 || strcmp(type, "unknown") == 0;
+}
+
+static bool is_texts(const char *type)
+{
+        return strcmp(type, "text[]") == 0 || strcmp(type, "varchar[]") == 0;
+}
+
+static bool is_json(const char *type)
+{
+        return strcmp(type, "json") == 0 || strcmp(type, "jsonb") == 0;
+}
+
+static bool is_bool(const char *type)
+{
+        return strcmp(type, "bool") == 0;
+}
+
+static bool is_body(const char *type)
+{
+        return is_json(type) || is_text(type);
+}
+
+static bool is_any(const char *type)
+{
+        (void)type;
+        return true;
+}
+
+static bool is_subject(const char *type, enum value_type wanted)
+{
+        switch (wanted) {
+        case VALUE_INTEGER:
+                return strcmp(type, "int8") == 0 || strcmp(type, "int4") == 0 || strcmp(type, "int2") == 0;
+        case VALUE_UUID:
+                return strcmp(type, "uuid") == 0;
+        default:
+                return is_text(type);
+        }
+}
+
+/* The result's columns in `ret`, or a finding and NULL. */
+static struct db_result *describe(struct check *k, struct db *d, const struct statement *s)
+{
+        struct err e = ERR_INIT;
+        struct db_result *r = NULL;
+        char name[32], where[400];
+        snprintf(name, sizeof name, "check_%zu_%zu", k->passed, k->failed);
+        int rc = db_exec(d, "begin", &e);
+        if (rc == 0 && (rc = pack_search_path(d, s->pack, true, &e)) == 0 && (rc = db_prepare(d, name, s->text, &e)) == 0)
+                rc = db_describe(d, name, &r, &e);
+        if (rc < 0) {
+                trial_where(s->file, s->text, s->before, &e, where, sizeof where);
+                check_fail(k, s->what, where, "%s", e.text);
+        }
+        if (db_alive(d) && db_exec(d, "rollback", &e) < 0 && rc == 0)
+                check_fail(k, s->what, s->file->path, "%s", e.text);
+        return r;
+}
+
+struct wanted {
+        const char *name;
+        bool (*fits)(const char *type);
+        const char *expected; /* as a person reads it */
+        bool required;
+};
+
+/* false after a finding. */
+static bool check_columns(struct check *k, const struct statement *s, const struct db_result *r, const struct wanted *list, size_t n)
+{
+        bool good = true;
+        for (size_t i = 0; i < n; i++) {
+                int col = db_column(r, list[i].name);
+                if (col < 0 && list[i].required)
+                        check_fail(k, s->what, s->file->path, "column \"%s\" (%s) is missing", list[i].name, list[i].expected);
+                else if (col >= 0 && !list[i].fits(db_column_type(r, col)))
+                        check_fail(k, s->what, s->file->path, "column \"%s\" is %s, expected is %s", list[i].name, db_column_type(r, col), list[i].expected);
+                else
+                        continue;
+                good = false;
+        }
+        return good;
+}
+
+static bool check_subject(struct check *k, const struct statement *s, const struct db_result *r, enum value_type type)
+{
+        int col = db_column(r, "subject");
+        if (col >= 0 && is_subject(db_column_type(r, col), type))
+                return true;
+        if (col < 0)
+                check_fail(k, s->what, s->file->path, "column \"subject\" (%s) is missing", value_sql_type(type));
+        else
+                check_fail(k, s->what, s->file->path, "column \"subject\" is %s, the pack's subject_type is %s", db_column_type(r, col), value_sql_type(type));
+        return false;
+}
+
+/* A plain statement of the pack: bound from $1. Its result, or NULL after a finding. */
+static struct db_result *describe_plain(struct check *k, struct db *d, const char *what, const struct pack *p, const struct sql_file *f,
+                                        const struct declared *extra, size_t n_extra, struct statement *ret)
+{
+        struct err e = ERR_INIT;
+        CLEANUP(bound_sql_deinit) struct bound_sql b = { 0 };
+        *ret = (struct statement){ .what = what, .pack = p, .file = f };
+        if (sql_bind(f, p, extra, n_extra, 1, &b, &e) < 0) {
+                check_fail(k, what, f->path, "%s", e.text);
+                return NULL;
+        }
+        ret->text = b.text;
+        struct db_result *r = describe(k, d, ret);
+        ret->text = NULL; /* goes with `b` */
+        return r;
+}
+
+/* Does the due statement name an item? */
+static bool check_due(struct check *k, struct db *d, const struct task_type *t)
+{
+        static const struct wanted wanted[] = { { "item", is_any, "text", false } };
+        struct statement s;
+        struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(k, d, "due", t->pack, &t->due, NULL, 0, &s);
+        if (!r)
+                return false;
+        bool subject = check_subject(k, &s, r, t->subject_type); /* both are to be said */
+        if (check_columns(k, &s, r, wanted, ARRAY_LEN(wanted)) && subject)
+                check_ok(k, "due", t->due.path, "prepared, for %s", t->name);
+        return db_column(r, "item") >= 0;
+}
+
+struct template_check {
+        struct check *k;
+        const struct db_result *columns;
+        const char *type, *part;
+        bool good;
+};
+
+static int check_name(void *ctx, struct span name, int line)
+{
+        struct template_check *c = ctx;
+        char copy[128];
+        snprintf(copy, sizeof copy, "%.*s", SPAN_FMT(name));
+        if (db_column(c->columns, copy) >= 0)
+                return 0;
+        check_fail(c->k, "template", c->type, "%s template, line %d: {{%s}} is no column of effect", c->part, line, copy);
+        c->good = false;
+        return 0;
+}
+
+static void check_templates(struct check *k, const struct task_type *t, const struct db_result *columns)
+{
+        const struct {
+                const char *part;
+                const struct template *template;
+        } parts[] = { { "subject", t->email.subject }, { "text", t->email.text }, { "html", t->email.html } };
+        struct template_check c = { k, columns, t->full_name, NULL, true };
+        for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+                if (parts[i].template) {
+                        c.part = parts[i].part;
+                        template_names(parts[i].template, check_name, &c);
+                }
+        if (c.good)
+                check_ok(k, "template", t->full_name, "every name is a column of effect");
+}
+
+static void check_effect(struct check *k, struct db *d, const struct task_type *t, bool items)
+{
+        const struct wanted wanted[] = {
+                { "outcome", is_text, "text", true },
+                { "item", is_text, "text", items },
+                { "reason", is_any, "text", false },
+                { "before", is_any, "text", false },
+                { "after", is_any, "text", false },
+                { "follow_ups", is_texts, "text[]", false },
+                { "to_address", is_text, "text", t->action == ACTION_EMAIL },
+                { "body", t->action == ACTION_WEBHOOK ? is_body : is_any, "json", t->action == ACTION_WEBHOOK },
+        };
+        struct err e = ERR_INIT;
+        CLEANUP(trial_deinit) struct trial trial = { 0 };
+        if (trial_compose(t, false, &trial, &e) < 0) {
+                check_fail(k, "statement", t->full_name, "%s", e.text);
+                return;
+        }
+        struct statement s = { "statement", t->pack, &t->statement, trial.text, trial.body_line };
+        struct db_result *r CLEANUP(db_result_cleanup) = describe(k, d, &s);
+        if (!r)
+                return;
+        bool subject = check_subject(k, &s, r, t->subject_type); /* both are to be said */
+        if (check_columns(k, &s, r, wanted, ARRAY_LEN(wanted)) && subject)
+                check_ok(k, "statement", t->statement.path, "prepared, effect has its columns, for %s", t->name);
+        if (t->action == ACTION_EMAIL)
+                check_templates(k, t, r);
+}
+
+static void check_record(struct check *k, struct db *d, const struct task_type *t)
+{
+        struct err e = ERR_INIT;
+        CLEANUP(trial_deinit) struct trial trial = { 0 };
+        if (trial_compose(t, true, &trial, &e) < 0) {
+                check_fail(k, "record", t->full_name, "%s", e.text);
+                return;
+        }
+        struct statement s = { "record", t->pack, &t->record, trial.text, trial.body_line };
+        struct db_result *r CLEANUP(db_result_cleanup) = describe(k, d, &s);
+        if (r)
+                check_ok(k, "record", t->record.path, "prepared, for %s", t->name);
+}
+
+static void check_settings(struct check *k, const struct pack *p, const struct job *j)
+{
+        struct err e = ERR_INIT;
+        struct setting_value *list;
+        size_t n;
+        struct arena *a CLEANUP(arena_cleanup) = arena_new(1024 * 1024);
+        if (!a || settings_resolve(p, j, NULL, 0, a, &list, &n, &e) < 0)
+                check_fail(k, "settings", j ? j->full_name : p->name, "%s", a ? e.text : "out of memory");
+        else if (j)
+                check_ok(k, "job", j->full_name, "%s, settings resolved", j->schedule ? j->schedule : "by hand");
+}
+
+static void check_requires(struct check *k, struct db *d, const struct job *j)
+{
+        static const struct wanted wanted[] = { { "ok", is_bool, "boolean", true }, { "reason", is_text, "text", true } };
+        struct statement s;
+        struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(k, d, "requires", j->pack, &j->requires_file, NULL, 0, &s);
+        if (r && check_columns(k, &s, r, wanted, ARRAY_LEN(wanted)))
+                check_ok(k, "requires", j->requires_file.path, "prepared, for the job %s", j->name);
+}
+
+static void check_lookup(struct check *k, struct db *d, const struct command *c)
+{
+        const struct declared subject = { .name = "subject", .type = VALUE_TEXT };
+        struct statement s;
+        struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(k, d, "lookup", c->pack, &c->lookup, &subject, 1, &s);
+        if (!r)
+                return;
+        if (db_columns(r) < 1 || strcmp(db_column_name(r, 0), "subject") != 0)
+                check_fail(k, "lookup", c->lookup.path, "its first column must be \"subject\", it is \"%s\"", db_columns(r) ? db_column_name(r, 0) : "");
+        else if (check_subject(k, &s, r, c->type->subject_type))
+                check_ok(k, "lookup", c->lookup.path, "prepared, for the command %s", c->name);
+}
+
+static void check_report(struct check *k, struct db *d, const struct report *p)
+{
+        struct statement s;
+        struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(k, d, "report", p->pack, &p->statement, p->parameters, p->n_parameters, &s);
+        if (!r)
+                return;
+        if (db_columns(r) != 1 || !is_json(db_column_type(r, 0)))
+                check_fail(k, "report", p->statement.path, "one json column was expected, it returns %d columns%s%s", db_columns(r),
+                           db_columns(r) == 1 ? ", of type " : "", db_columns(r) == 1 ? db_column_type(r, 0) : "");
+        else
+                check_ok(k, "report", p->statement.path, "prepared, returns one json column");
+}
+
+void check_statements(struct check *k, struct db *d, const struct pack *p)
+{
+        for (size_t i = 0; i < p->n_types && db_alive(d); i++) {
+                const struct task_type *t = &p->types[i];
+                bool items = t->due.text && check_due(k, d, t);
+                if (t->statement.text)
+                        check_effect(k, d, t, items);
+                if (t->record.text)
+                        check_record(k, d, t);
+        }
+        check_settings(k, p, NULL);
+        for (size_t i = 0; i < p->n_jobs && db_alive(d); i++) {
+                check_settings(k, p, &p->jobs[i]);
+                if (p->jobs[i].requires_file.text)
+                        check_requires(k, d, &p->jobs[i]);
+        }
+        for (size_t i = 0; i < p->n_commands && db_alive(d); i++)
+                if (p->commands[i].lookup.text)
+                        check_lookup(k, d, &p->commands[i]);
+        for (size_t i = 0; i < p->n_reports && db_alive(d); i++)
+                check_report(k, d, &p->reports[i]);
+}

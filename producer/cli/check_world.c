@@ -1,0 +1,193 @@
+/* What lies around the packs: our tables, the topics, the mail relay, folders and secrets. */
+#include "check.h"
+#include "topics.h"
+
+#include "ledger/ledger.h"
+#include "mail/transport.h"
+#include "publish/publish.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { KAFKA_TIMEOUT_MS = 5000, QUEUE_BYTES = 2 * 1024 * 1024, PROPERTIES_MAX = 128, SERVER_MIN = 150000 };
+
+/* Which of our tables is missing, or which privilege on it. */
+static const char privileges_sql[] =
+        "select t.name, to_regclass('rollcall.' || t.name) is null, coalesce(string_agg(p.name, ', ' order by p.name) "
+        "filter (where to_regclass('rollcall.' || t.name) is not null and not has_table_privilege(to_regclass('rollcall.' || t.name), p.name)), '') "
+        "from unnest(array['lease', 'job', 'run', 'plan', 'task_type', 'position', 'outcome', 'outcome_adhoc', 'progress', 'dead_letter', 'folded', "
+        "'run_total', 'day_total', 'recent_error']) as t(name), unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) as p(name) "
+        "group by t.name order by t.name";
+
+static void check_privileges(struct check *k, struct db *d)
+{
+        struct err e = ERR_INIT;
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL, *s CLEANUP(db_result_cleanup) = NULL;
+        size_t before = k->failed;
+        if (db_query(d, privileges_sql, NULL, &r, &e) < 0 ||
+            db_query(d, "select has_schema_privilege('rollcall', 'USAGE'), has_schema_privilege('rollcall', 'CREATE'), current_user::text", NULL, &s, &e) < 0) {
+                check_fail(k, "privileges", "", "%s", e.text);
+                return;
+        }
+        for (int i = 0; i < db_rows(r); i++)
+                if (db_bool(r, i, 1))
+                        check_fail(k, "table", db_str(r, i, 0), "rollcall.%s is missing although the schema's version is right: restore it", db_str(r, i, 0));
+                else if (*db_str(r, i, 2))
+                        check_fail(k, "privileges", db_str(r, i, 0), "%s may not %s: grant it", db_str(s, 0, 2), db_str(r, i, 2));
+        if (!db_bool(s, 0, 0) || !db_bool(s, 0, 1))
+                check_fail(k, "privileges", "schema rollcall", "%s needs USAGE and CREATE on it (the ledger's partitions are made as days come)", db_str(s, 0, 2));
+        if (k->failed == before)
+                check_ok(k, "privileges", "schema rollcall", "%s may read and write every table", db_str(s, 0, 2));
+}
+
+static void check_registered(struct check *k, struct db *d, const struct packs *all)
+{
+        struct err e = ERR_INIT;
+        struct type_numbers *numbers = NULL;
+        if (type_numbers_load(d, all, &numbers, &e) < 0)
+                check_fail(k, "task types", "", "%s", e.text);
+        else
+                check_ok(k, "task types", "", "all are registered in the database");
+        type_numbers_free(numbers);
+}
+
+void check_database(struct check *k, struct db *d, const struct packs *all)
+{
+        struct err e = ERR_INIT;
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        int version = db_server_version(d);
+        if (db_query(d, "select current_database()::text, pg_encoding_to_char(encoding)::text from pg_database where datname = current_database()", NULL, &r,
+                     &e) < 0) {
+                check_fail(k, "database", "", "%s", e.text);
+                return;
+        }
+        if (version < SERVER_MIN)
+                check_fail(k, "database", db_str(r, 0, 0), "PostgreSQL %d is too old, 15 or newer is needed", version / 10000);
+        else if (strcmp(db_str(r, 0, 1), "UTF8") != 0)
+                check_fail(k, "database", db_str(r, 0, 0), "its encoding is %s, UTF8 is needed", db_str(r, 0, 1));
+        else
+                check_ok(k, "database", db_str(r, 0, 0), "PostgreSQL %d.%d, UTF8", version / 10000, version % 10000);
+        if (ledger_check(d, &e) < 0) {
+                check_fail(k, "ledger", "schema rollcall", "%s", e.text);
+                return;
+        }
+        check_ok(k, "ledger", "schema rollcall", "version %d", LEDGER_VERSION);
+        check_privileges(k, d);
+        if (all)
+                check_registered(k, d, all);
+}
+
+static void check_topic(struct check *k, struct kafka_producer *p, const struct kafka_topic_spec *t)
+{
+        struct err e = ERR_INIT;
+        enum topic_change change;
+        if (kafka_topic_apply(p, t, true, &change, &e) < 0)
+                check_fail(k, "topic", t->name, "%s", e.text);
+        else if (change == TOPIC_CREATED)
+                check_fail(k, "topic", t->name, "it does not exist; run: rollcall topics apply");
+        else if (change == TOPIC_GROWN)
+                check_fail(k, "topic", t->name, "it has fewer partitions than the %d configured; run: rollcall topics apply", t->partitions);
+        else
+                check_ok(k, "topic", t->name, change == TOPIC_LARGER ? "more partitions than the %d configured, which does no harm" : "%d partitions",
+                         t->partitions);
+}
+
+void check_topics(struct check *k)
+{
+        struct kafka_property storage[PROPERTIES_MAX];
+        struct kafka_options o;
+        struct err e = ERR_INIT;
+        struct kafka_producer *p CLEANUP(kafka_producer_cleanup) = NULL;
+        kafka_options_of(k->cli->service, "rollcall-check", storage, PROPERTIES_MAX, &o);
+        const char *address = o.embedded ? o.embedded : o.brokers;
+        if (kafka_producer_new(&o, QUEUE_BYTES, NULL, NULL, &p, &e) < 0) {
+                check_fail(k, "kafka", address, "%s", e.text);
+                return;
+        }
+        const char *cluster = kafka_producer_cluster(p, KAFKA_TIMEOUT_MS);
+        if (!cluster) {
+                check_fail(k, "kafka", address, "no broker answered within %d s", KAFKA_TIMEOUT_MS / 1000);
+                return;
+        }
+        check_ok(k, "kafka", address, "cluster %s", cluster);
+        struct topics topics;
+        topics_of(k->cli->service, &topics);
+        for (size_t i = 0; i < TOPIC_COUNT; i++)
+                check_topic(k, p, &topics.list[i]);
+}
+
+static bool any_email(const struct packs *all)
+{
+        for (size_t i = 0; all && i < all->n; i++)
+                for (size_t j = 0; j < all->list[i]->n_types; j++)
+                        if (all->list[i]->types[j].action == ACTION_EMAIL)
+                                return true;
+        return false;
+}
+
+static int open_transport(const struct service *s, char **password, struct transport **ret, struct err *e)
+{
+        if (strcmp(s->mail.transport, "maildir") == 0)
+                return transport_maildir(s->mail.maildir, ret, e);
+        if (s->mail.password_file && secret_read(s->mail.password_file, password, e) < 0)
+                return -1;
+        struct smtp_options o = {
+                .url = s->mail.url,
+                .user = s->mail.user,
+                .password = *password,
+                .tls = s->mail.tls,
+                .ca_file = s->mail.ca_file,
+                .helo = s->mail.helo,
+                .connections = 1,
+                .connect_timeout_ms = (long)s->mail.connect_timeout_ms,
+                .message_timeout_ms = (long)s->mail.message_timeout_ms,
+        };
+        return transport_smtp(&o, ret, e);
+}
+
+void check_mail(struct check *k, const struct packs *all)
+{
+        const struct service *s = k->cli->service;
+        struct err e = ERR_INIT;
+        bool maildir = strcmp(s->mail.transport, "maildir") == 0;
+        const char *where = maildir ? s->mail.maildir : s->mail.url;
+        if (!where) { /* the configuration allows it as long as nobody sends mail */
+                if (any_email(all))
+                        check_fail(k, "mail", "", "packs send mail, but %s is not configured", maildir ? "mail.maildir" : "mail.url");
+                return;
+        }
+        char *password CLEANUP(cleanup_free) = NULL;
+        struct transport *t CLEANUP(transport_cleanup) = NULL;
+        if (open_transport(s, &password, &t, &e) < 0 || transport_probe(t, &e) < 0)
+                check_fail(k, "mail", maildir ? where : "relay", "%s", e.text);
+        else
+                check_ok(k, "mail", maildir ? where : "relay", maildir ? "the Maildir can be written" : "it answers");
+}
+
+static void check_secret(struct check *k, const struct task_type *t)
+{
+        struct err e = ERR_INIT;
+        char *secret CLEANUP(cleanup_free) = NULL;
+        if (secret_read(t->webhook.url_file, &secret, &e) < 0)
+                check_note(k, "webhook", t->full_name, "its URL cannot be read by this user; the workers need it once the webhook is switched on: %s", e.text);
+        else
+                check_ok(k, "webhook", t->full_name, "its URL can be read");
+}
+
+void check_folders(struct check *k, const struct packs *all)
+{
+        const char *folder = k->cli->service->reports.folder;
+        bool reports = false;
+        for (size_t i = 0; all && i < all->n; i++)
+                for (size_t j = 0; j < all->list[i]->n_types; j++) {
+                        const struct task_type *t = &all->list[i]->types[j];
+                        reports = reports || t->action == ACTION_REPORT || t->action == ACTION_FILES;
+                        if (t->action == ACTION_WEBHOOK && t->webhook.url_file)
+                                check_secret(k, t);
+                }
+        if (reports && access(folder, W_OK | X_OK) == 0)
+                check_ok(k, "reports.folder", folder, "can be written");
+        else if (reports)
+                check_fail(k, "reports.folder", folder, "the folder is missing or this user may not write into it: create it for the service's user");
+}

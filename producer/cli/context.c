@@ -1,0 +1,242 @@
+#include "cli.h"
+
+#include "daemon/daemon.h"
+#include "kafka/kafka.h"
+#include "ledger/ledger.h"
+#include "publish/publish.h"
+
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+        KAFKA_TIMEOUT_MS = 5000,
+        QUEUE_MAX_BYTES = 2 * 1024 * 1024,
+        PREFETCH_MAX_BYTES = 4 * 1024 * 1024,
+        PARAMS_MAX = 1024 * 1024,
+        PROPERTIES_MAX = 128,
+};
+
+void cli_init(struct cli *c)
+{
+        *c = (struct cli){ 0 };
+        const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+        c->color = isatty(STDOUT_FILENO) && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
+}
+
+void cli_deinit(struct cli *c)
+{
+        publisher_free(c->publisher);
+        db_free(c->db);
+        packs_free(c->packs);
+        service_free(c->service);
+}
+
+static void say(const char *fmt, va_list ap)
+{
+        fflush(stdout);
+        fputs("rollcall: ", stderr);
+        vfprintf(stderr, fmt, ap);
+        fputc('\n', stderr);
+}
+
+int cli_error(int code, const char *fmt, ...)
+{
+        va_list ap;
+        va_start(ap, fmt);
+        say(fmt, ap);
+        va_end(ap);
+        return code;
+}
+
+void cli_note(const char *fmt, ...)
+{
+        va_list ap;
+        va_start(ap, fmt);
+        say(fmt, ap);
+        va_end(ap);
+}
+
+int cli_fail(int code, const struct err *e)
+{
+        return cli_error(code, "%s", e->text);
+}
+
+int cli_db_fail(const struct err *e)
+{
+        return cli_fail(e->class == ERR_RETRY ? CODE_UNREACHABLE : CODE_FAILED, e);
+}
+
+int cli_oom(void)
+{
+        return cli_error(CODE_FAILED, "out of memory");
+}
+
+int cli_service(struct cli *c)
+{
+        struct err e = ERR_INIT;
+        if (c->service)
+                return 0;
+        return service_load(daemon_config_path(c->config_given), &c->service, &e) < 0 ? cli_fail(CODE_CONFIG, &e) : 0;
+}
+
+int cli_packs(struct cli *c)
+{
+        struct err e = ERR_INIT;
+        int rc = cli_service(c);
+        if (rc || c->packs)
+                return rc;
+        return packs_load(c->service, instant_now(), &c->packs, &e) < 0 ? cli_fail(CODE_CONFIG, &e) : 0;
+}
+
+int cli_db_any(struct cli *c)
+{
+        struct err e = ERR_INIT;
+        int rc = cli_service(c);
+        if (rc || c->db)
+                return rc;
+        char *conninfo CLEANUP(cleanup_free) = NULL;
+        if (service_conninfo(c->service, &conninfo, &e) < 0)
+                return cli_fail(CODE_CONFIG, &e);
+        if (db_open(conninfo, "rollcall", (int)c->service->database.connect_timeout_ms, &c->db, &e) < 0)
+                return cli_fail(e.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_CONFIG, &e);
+        return 0;
+}
+
+int cli_db(struct cli *c)
+{
+        struct err e = ERR_INIT;
+        int rc = cli_db_any(c);
+        if (rc)
+                return rc;
+        if (ledger_check(c->db, &e) < 0)
+                return cli_fail(e.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_CONFIG, &e);
+        return 0;
+}
+
+int cli_actor(struct cli *c)
+{
+        if (c->actor_given) {
+                snprintf(c->actor, sizeof c->actor, "%s", c->actor_given);
+                return 0;
+        }
+        char login[64] = "";
+        const struct passwd *pw = NULL;
+        if (getlogin_r(login, sizeof login) != 0 && (pw = getpwuid(getuid())))
+                snprintf(login, sizeof login, "%s", pw->pw_name);
+        if (!*login)
+                return cli_error(CODE_USAGE, "who asks is not known on this machine (user id %u): give --actor NAME", (unsigned)getuid());
+        snprintf(c->actor, sizeof c->actor, "cli:%s", login);
+        return 0;
+}
+
+int cli_kafka(struct cli *c, struct kafka_producer **ret)
+{
+        struct err e = ERR_INIT;
+        struct kafka_property storage[PROPERTIES_MAX];
+        struct kafka_options o;
+        int rc = cli_service(c);
+        if (rc)
+                return rc;
+        kafka_options_of(c->service, "rollcall-cli", storage, PROPERTIES_MAX, &o);
+        struct kafka_producer *p CLEANUP(kafka_producer_cleanup) = NULL;
+        if (kafka_producer_new(&o, QUEUE_MAX_BYTES, NULL, NULL, &p, &e) < 0)
+                return cli_fail(e.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_CONFIG, &e);
+        if (!kafka_producer_cluster(p, KAFKA_TIMEOUT_MS))
+                return cli_error(CODE_UNREACHABLE, "Kafka: no broker of %s answered within %d s", o.embedded ? o.embedded : o.brokers, KAFKA_TIMEOUT_MS / 1000);
+        *ret = TAKE(p);
+        return 0;
+}
+
+int cli_consumer(struct cli *c, const char *const *topics, size_t n, const struct kafka_consumer_events *events, struct kafka_consumer **ret)
+{
+        struct err e = ERR_INIT;
+        struct kafka_property storage[PROPERTIES_MAX];
+        struct kafka_options o;
+        char id[UUID_TEXT_LEN + 1], group[64];
+        int rc = cli_service(c);
+        if (rc)
+                return rc;
+        kafka_options_of(c->service, "rollcall-cli", storage, PROPERTIES_MAX, &o);
+        uuid_to_text(uuid_random(), id);
+        snprintf(group, sizeof group, "rollcall-cli-%s", id); /* nobody else's: all partitions are ours, and nothing is committed */
+        struct kafka_consumer_options co = {
+                .group = group,
+                .topics = topics,
+                .n_topics = n,
+                .session_timeout_ms = (int)c->service->kafka.session_timeout_ms,
+                .prefetch_max_bytes = PREFETCH_MAX_BYTES,
+        };
+        if (events)
+                co.events = *events;
+        struct kafka_consumer *k CLEANUP(kafka_consumer_cleanup) = NULL;
+        if (kafka_consumer_new(&o, &co, &k, &e) < 0)
+                return cli_fail(e.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_CONFIG, &e);
+        if (!kafka_consumer_cluster(k, KAFKA_TIMEOUT_MS))
+                return cli_error(CODE_UNREACHABLE, "Kafka: no broker of %s answered within %d s", o.embedded ? o.embedded : o.brokers, KAFKA_TIMEOUT_MS / 1000);
+        *ret = TAKE(k);
+        return 0;
+}
+
+static struct db *publisher_database(void *ctx)
+{
+        struct cli *c = ctx;
+        return c->db;
+}
+
+static void acked(void *ctx, uint64_t token, const struct err *e)
+{
+        struct cli *c = ctx;
+        (void)token;
+        if (e && c->undelivered++ == 0)
+                c->undelivered_why = *e;
+}
+
+int cli_publisher(struct cli *c)
+{
+        struct err e = ERR_INIT;
+        int rc = cli_db(c);
+        if (rc || c->publisher)
+                return rc;
+        struct publisher_options o = {
+                .service = c->service,
+                .source = "/rollcall/cli",
+                .client_id = "rollcall-cli",
+                .queue_max_bytes = QUEUE_MAX_BYTES,
+                .acked = acked,
+                .ctx = c,
+                .database = publisher_database,
+        };
+        const char *cluster;
+        if (publisher_new(&o, &c->publisher, &e) < 0 || publisher_cluster(c->publisher, KAFKA_TIMEOUT_MS, &cluster, &e) < 0)
+                return cli_fail(e.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_CONFIG, &e);
+        return 0;
+}
+
+int cli_query(struct cli *c, const char *sql, const char *const *params, size_t n, struct db_result **ret)
+{
+        struct err e = ERR_INIT;
+        struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
+        if (!p)
+                return cli_oom();
+        for (size_t i = 0; i < n; i++)
+                db_add_str(p, params[i]);
+        return db_query(c->db, sql, p, ret, &e) < 0 ? cli_db_fail(&e) : 0;
+}
+
+int cli_confirm(const char *question)
+{
+        if (!isatty(STDIN_FILENO))
+                return cli_error(CODE_REFUSED, "nothing was done: the question \"%s\" needs a terminal; give --yes to answer it beforehand", question);
+        fflush(stdout);
+        fprintf(stderr, "%s [y/N] ", question);
+        char *line CLEANUP(cleanup_free) = NULL;
+        size_t cap = 0;
+        ssize_t len = getline(&line, &cap, stdin);
+        if (len > 0 && (line[0] == 'y' || line[0] == 'Y'))
+                return 0;
+        return cli_error(CODE_REFUSED, "cancelled, nothing was done");
+}

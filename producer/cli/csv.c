@@ -1,0 +1,158 @@
+#include "csv.h"
+
+#include "base/buf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct csv {
+        FILE *file;
+        struct buf text; /* the fields of the record, each with its NUL */
+        size_t starts[CSV_FIELDS_MAX];
+        const char *fields[CSV_FIELDS_MAX];
+        size_t n;
+        size_t line, next_line;
+        int ahead[3]; /* read, but not yet taken; the last one first */
+        size_t n_ahead;
+        bool begun;
+};
+
+struct csv *csv_new(FILE *f)
+{
+        struct csv *c = calloc(1, sizeof *c);
+        if (!c)
+                return NULL;
+        c->file = f;
+        c->next_line = 1;
+        buf_init(&c->text, CSV_RECORD_MAX);
+        return c;
+}
+
+void csv_free(struct csv *c)
+{
+        if (!c)
+                return;
+        buf_deinit(&c->text);
+        free(c);
+}
+
+size_t csv_line(const struct csv *c)
+{
+        return c->line;
+}
+
+static int get_raw(struct csv *c)
+{
+        return c->n_ahead ? c->ahead[--c->n_ahead] : getc_unlocked(c->file);
+}
+
+static int get(struct csv *c)
+{
+        int ch = get_raw(c);
+        if (ch == '\r') { /* CRLF counts as one line end */
+                int next = get_raw(c);
+                if (next == '\n')
+                        ch = next;
+                else
+                        c->ahead[c->n_ahead++] = next;
+        }
+        if (ch == '\n')
+                c->next_line++;
+        return ch;
+}
+
+static void skip_line(struct csv *c, int ch)
+{
+        while (ch != '\n' && ch != EOF)
+                ch = get(c);
+}
+
+/* The content of a quoted field, whose opening quote is taken. What follows the closing one is returned, -2 when there is none. */
+static int quoted(struct csv *c)
+{
+        for (;;) {
+                int ch = get(c);
+                if (ch == EOF)
+                        return -2;
+                if (ch == '"' && (ch = get(c)) != '"')
+                        return ch;
+                buf_addc(&c->text, (char)ch);
+        }
+}
+
+static int bad(struct csv *c, int ch, struct err *e, const char *why)
+{
+        skip_line(c, ch);
+        return err_set(e, ERR_POISON, "", "%s", why);
+}
+
+/* One field from its first character on; gives what ended it in `ret_end`. */
+static int field(struct csv *c, int ch, int *ret_end, struct err *e)
+{
+        if (c->n == CSV_FIELDS_MAX)
+                return bad(c, ch, e, "more than 256 fields");
+        c->starts[c->n++] = c->text.len;
+        if (ch == '"') {
+                ch = quoted(c);
+                if (ch == -2)
+                        return err_set(e, ERR_POISON, "", "a quote is not closed before the file ends");
+                if (ch != ',' && ch != '\n' && ch != EOF)
+                        return bad(c, ch, e, "something stands behind a closing quote");
+        } else {
+                for (; ch != ',' && ch != '\n' && ch != EOF; ch = get(c)) {
+                        if (ch == '"')
+                                return bad(c, ch, e, "a quote stands within a field that is not quoted");
+                        buf_addc(&c->text, (char)ch);
+                }
+        }
+        buf_addc(&c->text, '\0');
+        *ret_end = ch;
+        return 0;
+}
+
+/* A byte order mark, which spreadsheets write, is passed over; other texts begin with 0xEF, too. */
+static void skip_mark(struct csv *c)
+{
+        int one = get_raw(c), two = get_raw(c), three = get_raw(c);
+        if (one == 0xef && two == 0xbb && three == 0xbf)
+                return;
+        c->ahead[c->n_ahead++] = three;
+        c->ahead[c->n_ahead++] = two;
+        c->ahead[c->n_ahead++] = one;
+}
+
+static int first_character(struct csv *c)
+{
+        if (!c->begun)
+                skip_mark(c);
+        c->begun = true;
+        return get(c);
+}
+
+int csv_next(struct csv *c, const char *const **ret_fields, size_t *ret_n, struct err *e)
+{
+        int ch;
+        do {
+                c->line = c->next_line;
+                ch = first_character(c);
+        } while (ch == '\n');
+        if (ch == EOF)
+                return 0;
+        c->n = 0;
+        buf_reset(&c->text);
+        for (int end = ',', first = ch; end == ',';) {
+                if (field(c, first, &end, e) < 0)
+                        return -1;
+                if (end == ',')
+                        first = get(c);
+        }
+        if (c->text.starved)
+                return err_oom(e);
+        if (c->text.failed)
+                return err_set(e, ERR_POISON, "", "the record is longer than %d bytes", CSV_RECORD_MAX);
+        for (size_t i = 0; i < c->n; i++)
+                c->fields[i] = c->text.data + c->starts[i];
+        *ret_fields = c->fields;
+        *ret_n = c->n;
+        return 1;
+}

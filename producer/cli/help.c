@@ -1,0 +1,74 @@
+#include "verbs.h"
+
+#include <ctype.h>
+#include <string.h>
+
+static const char exit_codes[] =
+        "Exit codes: 0 done; 1 what was asked for failed; 2 wrong usage; 3 configuration; 4 database or Kafka not\n"
+        "reachable; 5 not found; 6 timed out waiting; 7 refused or cancelled.\n";
+
+/* "  -n, --dry-run            text" */
+static void print_flag(const struct flag *f, FILE *to)
+{
+        char left[80];
+        snprintf(left, sizeof left, "%s%c%s--%s%s%s", f->letter ? "-" : "  ", f->letter ? f->letter : ' ', f->letter ? ", " : " ", f->name,
+                 f->value ? " " : "", f->value ? f->value : "");
+        fprintf(to, "  %-26s  %s%s\n", left, f->help, f->required ? " (required)" : "");
+}
+
+static void print_flags(const char *title, const struct flag *f, FILE *to)
+{
+        if (!f || !f->name)
+                return;
+        fprintf(to, "\n%s:\n", title);
+        for (; f->name; f++)
+                print_flag(f, to);
+}
+
+static void print_verb(const struct verb *v, FILE *to)
+{
+        char left[64];
+        snprintf(left, sizeof left, "%s%s%s", v->name, *v->operands ? " " : "", v->operands);
+        fprintf(to, "  %-22s %s\n", left, v->help);
+}
+
+void help_all(FILE *to)
+{
+        fputs("Usage: rollcall COMMAND [OPTIONS]\n\nRollcall calls the roll of an organisation's users. This is the operator's tool.\n\nCommands:\n", to);
+        for (const struct verb *v = verbs; v->name; v++)
+                print_verb(v, to);
+        fputs("\nPacks have commands of their own: rollcall commands lists them.\n", to);
+        print_flags("Options of every command", global_flags, to);
+        fprintf(to, "\n%sHelp on one command: rollcall COMMAND --help\n", exit_codes);
+}
+
+void help_group(const char *group, FILE *to)
+{
+        size_t len = strlen(group);
+        fprintf(to, "Usage: rollcall %s COMMAND [OPTIONS]\n\nCommands:\n", group);
+        for (const struct verb *v = verbs; v->name; v++)
+                if (strncmp(v->name, group, len) == 0 && v->name[len] == ' ')
+                        print_verb(v, to);
+}
+
+void help_verb(const struct verb *v, const struct flag *more, FILE *to)
+{
+        fprintf(to, "Usage: rollcall %s%s%s [OPTIONS]\n\n%c%s.\n", v->name, *v->operands ? " " : "", v->operands, toupper((unsigned char)*v->help),
+                *v->help ? v->help + 1 : "");
+        if (v->detail)
+                fprintf(to, "%s\n", v->detail);
+        print_flags("Options", v->flags, to);
+        print_flags("Options of the pack", more, to);
+        print_flags("Options of every command", global_flags, to);
+        fprintf(to, "\n%s", exit_codes);
+}
+
+int verb_version(struct cli *c, const struct args *a)
+{
+        (void)a;
+        if (c->json)
+                printf("{\"version\": \"%s\"}\n", ROLLCALL_VERSION);
+        else
+                printf("rollcall %s\n", ROLLCALL_VERSION);
+        return CODE_OK;
+}

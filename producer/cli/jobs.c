@@ -1,0 +1,293 @@
+#include "runs.h"
+#include "verbs.h"
+
+#include "ledger/ledger.h"
+#include "pack/statement.h"
+
+#include <string.h>
+
+enum { NEXT_MAX = 20 };
+
+const struct zone *job_zone(const struct cli *c, const char *pack, const char *job)
+{
+        for (size_t i = 0; c->packs && i < c->packs->n; i++)
+                for (size_t j = 0; strcmp(c->packs->list[i]->name, pack) == 0 && j < c->packs->list[i]->n_jobs; j++)
+                        if (strcmp(c->packs->list[i]->jobs[j].name, job) == 0)
+                                return c->packs->list[i]->jobs[j].zone;
+        return NULL;
+}
+
+int job_find(struct cli *c, const char *name, const struct job **ret)
+{
+        int rc = cli_packs(c);
+        if (rc)
+                return rc;
+        *ret = packs_job(c->packs, name);
+        if (*ret)
+                return 0;
+        size_t n = 0;
+        for (size_t i = 0; i < c->packs->n; i++)
+                for (size_t j = 0; j < c->packs->list[i]->n_jobs; j++)
+                        n += strcmp(c->packs->list[i]->jobs[j].name, name) == 0;
+        if (n > 1)
+                return cli_error(CODE_USAGE, "several packs have a job \"%s\": write PACK.%s", name, name);
+        return cli_error(CODE_NOT_FOUND, "there is no job \"%s\"; see: rollcall jobs list", name);
+}
+
+struct job_line { /* one job as the list shows it */
+        const struct job *job;
+        int row; /* of the query; -1: not registered in the database */
+        bool suspended;
+        const char *why;
+        instant next[NEXT_MAX];
+        size_t n_next;
+};
+
+static void read_job(const struct job *j, const struct db_result *r, instant after, size_t n, struct job_line *ret)
+{
+        *ret = (struct job_line){ .job = j, .row = -1, .why = "" };
+        for (int i = 0; i < db_rows(r); i++)
+                if (strcmp(db_str(r, i, 0), j->pack->name) == 0 && strcmp(db_str(r, i, 1), j->name) == 0)
+                        ret->row = i;
+        bool by_hand = ret->row >= 0 && db_bool(r, ret->row, 2);
+        ret->suspended = by_hand || j->suspend;
+        ret->why = by_hand ? db_str(r, ret->row, 3) : j->suspend ? "the configuration" : "";
+        for (instant t = after; j->schedule && ret->n_next < n && (t = cron_next(&j->cron, j->zone, t)) != INSTANT_NONE;)
+                ret->next[ret->n_next++] = t;
+}
+
+static json_t *job_json(const struct job_line *l, const struct db_result *r)
+{
+        json_t *next = json_array(), *last = json_null();
+        char text[INSTANT_TEXT_MAX];
+        for (size_t i = 0; i < l->n_next; i++) {
+                format_instant(l->job->zone, l->next[i], text);
+                json_array_append_new(next, json_string(text));
+        }
+        if (l->row >= 0 && !db_null(r, l->row, 4))
+                last = json_pack("{s:s, s:o, s:s, s:b}", "run_id", db_str(r, l->row, 4), "scheduled_at", json_instant(db_instant(r, l->row, 5)), "state",
+                                 db_str(r, l->row, 6), "dry_run", db_bool(r, l->row, 7));
+        return json_pack("{s:s, s:s, s:s?, s:s, s:o, s:b, s:s, s:b, s:o}", "job", l->job->full_name, "help", l->job->help ? l->job->help : "", "schedule",
+                         l->job->schedule, "time_zone", l->job->time_zone, "next", next, "suspended", l->suspended, "suspended_by", l->why, "registered",
+                         l->row >= 0, "last_run", last);
+}
+
+static void job_row(const struct job_line *l, const struct db_result *r, struct table *t)
+{
+        char next[INSTANT_TEXT_MAX] = "", last[INSTANT_TEXT_MAX] = "";
+        bool ran = l->row >= 0 && !db_null(r, l->row, 4);
+        if (l->n_next)
+                format_instant(l->job->zone, l->next[0], next);
+        if (ran)
+                format_instant(l->job->zone, db_instant(r, l->row, 5), last);
+        table_add(t, l->job->full_name);
+        table_add(t, l->job->schedule ? l->job->schedule : "by hand");
+        table_add(t, l->job->time_zone);
+        table_add(t, next);
+        table_add(t, l->suspended ? "suspended" : l->row < 0 ? "not registered" : "");
+        table_add(t, last);
+        table_addf(t, "%s%s", ran ? db_str(r, l->row, 6) : "", ran && db_bool(r, l->row, 7) ? " (dry run)" : "");
+        for (size_t i = 1; i < l->n_next; i++) {
+                format_instant(l->job->zone, l->next[i], next);
+                for (size_t k = 0; k < t->columns; k++)
+                        table_add(t, k == 3 ? next : "");
+        }
+}
+
+static int read_after(const struct args *a, instant *ret)
+{
+        const char *text = args_get(a, "after");
+        *ret = instant_now();
+        if (!text || instant_parse(text, strlen(text), ret))
+                return 0;
+        return cli_error(CODE_USAGE, "jobs list: --after \"%s\": an instant such as 2026-11-21T06:00:00-03:00 was expected", text);
+}
+
+int verb_jobs_list(struct cli *c, const struct args *a)
+{
+        static const char *const heads[] = { "JOB", "SCHEDULE", "TIME ZONE", "NEXT DUE", "STATE", "LAST RUN", "RESULT", NULL };
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        int64_t n;
+        instant after;
+        int rc = args_number(a, "next", 1, 1, NEXT_MAX, &n);
+        if (rc == 0)
+                rc = read_after(a, &after);
+        if (rc == 0)
+                rc = cli_packs(c);
+        if (rc == 0)
+                rc = cli_db(c);
+        if (rc == 0)
+                rc = cli_query(c,
+                               "select j.pack, j.job, j.suspended, coalesce(j.suspended_by, ''), r.run_id, r.scheduled_at, r.state, r.dry_run "
+                               "from rollcall.job j left join lateral (select * from rollcall.run r where r.pack = j.pack and r.job = j.job "
+                               "order by r.scheduled_at desc limit 1) r on true",
+                               NULL, 0, &r);
+        if (rc)
+                return rc;
+        TABLE_CLEANUP struct table t;
+        table_init(&t, heads);
+        json_t *list = c->json ? json_array() : NULL;
+        for (size_t i = 0; i < c->packs->n; i++)
+                for (size_t k = 0; k < c->packs->list[i]->n_jobs; k++) {
+                        struct job_line line;
+                        read_job(&c->packs->list[i]->jobs[k], r, after, (size_t)n, &line);
+                        if (list)
+                                json_array_append_new(list, job_json(&line, r));
+                        else
+                                job_row(&line, r, &t);
+                }
+        if (list)
+                return print_json(list);
+        table_print(c, &t);
+        return CODE_OK;
+}
+
+/* ---- suspend and resume -------------------------------------------------------------------------------------------------------------- */
+
+static int set_suspended(struct cli *c, const struct job *j, bool suspended, json_t *done)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        const char *params[] = { j->pack->name, j->name, suspended ? "true" : "false", c->actor };
+        int rc = cli_query(c,
+                           "update rollcall.job set suspended = $3::boolean, suspended_by = case when $3::boolean then $4 end, "
+                           "suspended_at = case when $3::boolean then now() end where pack = $1 and job = $2 returning pg_notify('rollcall_run', '')",
+                           params, ARRAY_LEN(params), &r);
+        if (rc)
+                return rc;
+        if (db_rows(r) == 0)
+                return cli_error(CODE_CONFIG, "job %s is not registered in the database; run: rollcall db apply", j->full_name);
+        if (!suspended && j->suspend)
+                cli_note("job %s stays suspended: the configuration says so", j->full_name);
+        if (done)
+                json_array_append_new(done, json_pack("{s:s, s:b}", "job", j->full_name, "suspended", suspended || j->suspend));
+        else
+                printf("%s: %s\n", j->full_name, suspended ? "suspended" : j->suspend ? "suspended by the configuration" : "resumed");
+        return 0;
+}
+
+static int suspend(struct cli *c, const struct args *a, bool suspended)
+{
+        const char *name = args_operand(a, 0);
+        bool all = args_on(a, "all");
+        const struct job *job = NULL;
+        if (!name == !all)
+                return cli_error(CODE_USAGE, "jobs %s: give either a JOB or --all", suspended ? "suspend" : "resume");
+        int rc = cli_actor(c);
+        if (rc == 0)
+                rc = name ? job_find(c, name, &job) : cli_packs(c);
+        if (rc == 0)
+                rc = cli_db(c);
+        if (rc)
+                return rc;
+        json_t *done = c->json ? json_array() : NULL;
+        for (size_t i = 0; rc == 0 && i < c->packs->n; i++)
+                for (size_t k = 0; rc == 0 && k < c->packs->list[i]->n_jobs; k++)
+                        if (!job || job == &c->packs->list[i]->jobs[k])
+                                rc = set_suspended(c, &c->packs->list[i]->jobs[k], suspended, done);
+        if (done)
+                print_json(done);
+        return rc;
+}
+
+int verb_jobs_suspend(struct cli *c, const struct args *a)
+{
+        return suspend(c, a, true);
+}
+
+int verb_jobs_resume(struct cli *c, const struct args *a)
+{
+        return suspend(c, a, false);
+}
+
+/* ---- run ----------------------------------------------------------------------------------------------------------------------------- */
+
+static int read_settings(const struct args *a, const struct job *j, struct arena *memory, struct setting_value **ret, size_t *ret_n)
+{
+        struct err e = ERR_INIT;
+        size_t n = args_values(a, "set"), n_all;
+        struct setting_value *list = arena_alloc(memory, (n + 1) * sizeof *list), *all;
+        if (!list)
+                return cli_oom();
+        for (size_t i = 0; i < n; i++) {
+                char *name CLEANUP(cleanup_free) = NULL;
+                int rc = args_pair(a, "set", i, &name, &list[i].value);
+                if (rc)
+                        return rc;
+                list[i].name = arena_strndup(memory, name, strlen(name));
+                if (!list[i].name)
+                        return cli_oom();
+        }
+        if (settings_resolve(j->pack, j, list, n, memory, &all, &n_all, &e) < 0)
+                return cli_error(CODE_USAGE, "jobs run: --set: %s", e.text);
+        *ret = list;
+        *ret_n = n;
+        return 0;
+}
+
+static int request(struct cli *c, const struct args *a, const struct job *j, struct arena *memory, struct run_ref *ret, bool *ret_new)
+{
+        struct err e = ERR_INIT;
+        struct uuid id;
+        const char *at = args_get(a, "at");
+        struct run_request q = {
+                .job = j,
+                .scheduled_at = instant_now(),
+                .cause = "manual",
+                .requested_by = c->actor,
+                .dry_run = j->dry_run || args_on(a, "dry-run"),
+                .force = args_on(a, "force"),
+                .not_before = INSTANT_NONE,
+        };
+        struct setting_value *settings = NULL;
+        int rc = read_settings(a, j, memory, &settings, &q.n_settings);
+        if (rc)
+                return rc;
+        q.settings = settings;
+        if (at && !instant_parse(at, strlen(at), &q.scheduled_at))
+                return cli_error(CODE_USAGE, "jobs run: --at \"%s\": an instant such as 2026-11-21T06:00:00-03:00 was expected", at);
+        int known = run_request(c->db, &q, &id, &e);
+        if (known < 0)
+                return cli_db_fail(&e);
+        uuid_to_text(id, ret->id);
+        *ret_new = known == 0;
+        return 0;
+}
+
+static int print_request(struct cli *c, const struct job *j, const struct run_ref *r, bool is_new)
+{
+        if (c->json)
+                return print_json(json_pack("{s:s, s:s, s:b}", "run_id", r->id, "job", j->full_name, "new", is_new));
+        printf("%s %s (follow it: rollcall runs watch %.8s)\n", is_new ? "requested run" : "that run exists already:", r->id, r->id);
+        return CODE_OK;
+}
+
+int verb_jobs_run(struct cli *c, const struct args *a)
+{
+        struct arena *memory CLEANUP(arena_cleanup) = arena_new(1024 * 1024);
+        const struct job *j = NULL;
+        struct run_ref r;
+        int64_t timeout;
+        bool is_new;
+        if (!memory)
+                return cli_oom();
+        int rc = args_duration(a, "timeout", -1, &timeout);
+        if (rc == 0)
+                rc = cli_actor(c);
+        if (rc == 0)
+                rc = job_find(c, args_operand(a, 0), &j);
+        if (rc == 0)
+                rc = cli_db(c);
+        if (rc == 0)
+                rc = request(c, a, j, memory, &r, &is_new);
+        if (rc || !args_on(a, "wait"))
+                return rc ? rc : print_request(c, j, &r, is_new);
+        if (!is_new)
+                cli_note("a run of %s at that instant exists already: following it", j->full_name);
+        rc = run_find(c, r.id, &r);
+        if (rc)
+                return rc;
+        int end = run_follow(c, &r, timeout);
+        const struct run_show show = { .limit = 50 };
+        rc = end == CODE_UNREACHABLE ? 0 : run_print(c, &r, &show);
+        return rc ? rc : end;
+}

@@ -1,0 +1,145 @@
+#include "reports.h"
+
+#include "output.h"
+#include "verbs.h"
+
+#include "report/report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { DOCUMENT_MAX = 256 * 1024 * 1024 };
+
+static int find(struct cli *c, const char *name, const struct report **ret)
+{
+        size_t n = 0;
+        int rc = cli_packs(c);
+        if (rc)
+                return rc;
+        *ret = packs_report(c->packs, name);
+        if (*ret)
+                return 0;
+        for (size_t i = 0; i < c->packs->n; i++)
+                for (size_t k = 0; k < c->packs->list[i]->n_reports; k++)
+                        n += strcmp(c->packs->list[i]->reports[k].name, name) == 0;
+        if (n > 1)
+                return cli_error(CODE_USAGE, "several packs have a report \"%s\": write PACK.%s", name, name);
+        return cli_error(CODE_NOT_FOUND, "there is no report \"%s\"; see: rollcall report", name);
+}
+
+int report_declare(struct cli *c, const char *operand, struct flag **ret)
+{
+        static const struct flag fixed[] = {
+                { "format", "FORMAT", "", NULL, 0, false, false },
+                { "output-file", "FILE", "", NULL, 0, false, false },
+                { .name = NULL },
+        };
+        const struct report *r = NULL;
+        int rc = find(c, operand, &r);
+        if (rc)
+                return rc;
+        *ret = flags_of(r->parameters, r->n_parameters, fixed);
+        return *ret ? 0 : cli_oom();
+}
+
+static int list_reports(struct cli *c)
+{
+        static const char *const heads[] = { "REPORT", "TITLE", "WHAT IT TELLS", NULL };
+        int rc = cli_packs(c);
+        if (rc)
+                return rc;
+        TABLE_CLEANUP struct table t;
+        table_init(&t, heads);
+        json_t *list = c->json ? json_array() : NULL;
+        for (size_t i = 0; i < c->packs->n; i++)
+                for (size_t k = 0; k < c->packs->list[i]->n_reports; k++) {
+                        const struct report *r = &c->packs->list[i]->reports[k];
+                        if (list)
+                                json_array_append_new(list, json_pack("{s:s, s:s, s:s?, s:s?}", "pack", r->pack->name, "name", r->name, "title", r->title,
+                                                                      "help", r->help));
+                        table_addf(&t, "%s.%s", r->pack->name, r->name);
+                        table_add(&t, r->title);
+                        table_add(&t, r->help);
+                }
+        if (list)
+                return print_json(list);
+        table_print(c, &t);
+        return CODE_OK;
+}
+
+static int save(struct cli *c, const char *file, struct span content)
+{
+        struct err e = ERR_INIT;
+        const char *slash = strrchr(file, '/');
+        char *folder CLEANUP(cleanup_free) = slash ? strndup(file, slash == file ? 1 : (size_t)(slash - file)) : strdup(".");
+        if (!folder)
+                return cli_oom();
+        if (report_save(folder, slash ? slash + 1 : file, content, NULL, &e) < 0)
+                return cli_fail(CODE_FAILED, &e);
+        if (!c->json)
+                fprintf(stderr, "wrote %s\n", file);
+        return CODE_OK;
+}
+
+int report_document(struct cli *c, const struct report *r, const struct setting_value *given, size_t n_given, struct buf *json)
+{
+        struct err e = ERR_INIT;
+        struct arena *memory CLEANUP(arena_cleanup) = arena_new(1024 * 1024);
+        struct setting_value *settings;
+        struct run_values v = { .now = instant_now(), .actor = c->actor, .pack = r->pack, .parameters = given, .n_parameters = n_given };
+        if (!memory)
+                return cli_oom();
+        if (settings_resolve(r->pack, NULL, NULL, 0, memory, &settings, &v.n_settings, &e) < 0)
+                return cli_fail(CODE_CONFIG, &e);
+        v.settings = settings;
+        return report_query(c->db, r, &v, json, &e) < 0 ? cli_db_fail(&e) : 0;
+}
+
+static int query(struct cli *c, const struct args *a, const struct report *r, struct buf *json)
+{
+        struct err e = ERR_INIT;
+        size_t n = 0;
+        struct setting_value *given CLEANUP(cleanup_free) = calloc(r->n_parameters + 1, sizeof *given);
+        if (!given)
+                return cli_oom();
+        for (size_t i = 0; i < r->n_parameters; i++) {
+                const char *value = args_declared(a, &r->parameters[i]);
+                if (value && declared_check(&r->parameters[i], span_of(value), &e) < 0)
+                        return cli_error(CODE_USAGE, "report %s: %s", r->name, e.text);
+                if (value)
+                        given[n++] = (struct setting_value){ r->parameters[i].name, value };
+        }
+        return report_document(c, r, given, n, json);
+}
+
+int verb_report(struct cli *c, const struct args *a)
+{
+        const char *format_name = args_get(a, "format"), *file = args_get(a, "output-file");
+        enum report_format format = c->json ? REPORT_JSON : REPORT_TABLE;
+        const struct report *r = NULL;
+        struct err e = ERR_INIT;
+        if (!args_operand(a, 0))
+                return list_reports(c);
+        if (format_name && report_format_parse(format_name, &format) < 0)
+                return cli_error(CODE_USAGE, "report: --format \"%s\": table, json or csv was expected", format_name);
+        BUF_CLEANUP struct buf json, out;
+        buf_init(&json, DOCUMENT_MAX);
+        buf_init(&out, DOCUMENT_MAX);
+        int rc = find(c, args_operand(a, 0), &r);
+        if (rc == 0)
+                rc = cli_actor(c);
+        if (rc == 0)
+                rc = cli_db_any(c);
+        if (rc == 0)
+                rc = query(c, a, r, &json);
+        if (rc)
+                return rc;
+        if (report_render(r->title ? r->title : r->name, (struct span){ buf_str(&json), json.len }, format, &out, &e) < 0)
+                return cli_fail(CODE_FAILED, &e);
+        if (out.failed)
+                return cli_error(CODE_FAILED, "report %s: longer than %d bytes", r->name, DOCUMENT_MAX);
+        if (file)
+                return save(c, file, (struct span){ buf_str(&out), out.len });
+        fwrite(buf_str(&out), 1, out.len, stdout);
+        return CODE_OK;
+}

@@ -1,0 +1,99 @@
+/* Waiting for a run: progress on standard error, the end as an exit code. */
+#include "runs.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { POLL_MS = 250, UNSEEN_MS = 10000 };
+
+struct follow {
+        struct cli *cli;
+        const struct run_ref *run;
+        bool terminal, shown, hinted;
+        char last[300];
+        int64_t started;
+};
+
+int run_state_code(const char *state)
+{
+        if (strcmp(state, "failed") == 0)
+                return CODE_FAILED;
+        if (strcmp(state, "refused") == 0 || strcmp(state, "cancelled") == 0)
+                return CODE_REFUSED;
+        return CODE_OK;
+}
+
+static bool closed(const char *state)
+{
+        return run_state_code(state) != CODE_OK || strcmp(state, "finished") == 0;
+}
+
+static void show(struct follow *f, const struct db_result *r)
+{
+        char line[300];
+        int64_t planned = db_int(r, 0, 1), done = db_int(r, 0, 2);
+        const char *state = db_str(r, 0, 0);
+        if (strcmp(state, "requested") == 0)
+                snprintf(line, sizeof line, "run %.8s: requested", f->run->id);
+        else
+                snprintf(line, sizeof line, "run %.8s: %s, %" PRId64 " of %" PRId64 " done (%d %%), %s applied, %s skipped, %s failed", f->run->id, state, done,
+                         planned, planned ? (int)(done * 100 / planned) : 100, db_str(r, 0, 3), db_str(r, 0, 4), db_str(r, 0, 5));
+        if (strcmp(line, f->last) == 0)
+                return;
+        fprintf(stderr, f->terminal ? "\r\033[K%s" : "%s\n", line);
+        fflush(stderr);
+        f->shown = true;
+        snprintf(f->last, sizeof f->last, "%s", line);
+}
+
+/* Nobody takes it up: is there a scheduler? */
+static void hint(struct follow *f, const char *state)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        struct err e = ERR_INIT;
+        if (f->hinted || strcmp(state, "requested") != 0 || monotonic_ms() - f->started < UNSEEN_MS)
+                return;
+        f->hinted = true;
+        if (db_query(f->cli->db, "select holder from rollcall.lease where expires_at > now() limit 1", NULL, &r, &e) < 0)
+                return;
+        if (f->terminal)
+                fputc('\n', stderr);
+        if (db_rows(r) == 0)
+                cli_note("no scheduler is running: the run waits until one is started (rollcall-scheduler)");
+        else
+                cli_note("the scheduler %s has not taken the run up yet", db_str(r, 0, 0));
+}
+
+int run_follow(struct cli *c, const struct run_ref *run, int64_t timeout_ms)
+{
+        struct follow f = { .cli = c, .run = run, .terminal = isatty(STDERR_FILENO), .started = monotonic_ms() };
+        int rc = CODE_OK;
+        for (bool open = true; open;) {
+                struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+                const char *id = run->id;
+                rc = cli_query(c,
+                               "select state, planned, done, applied, skipped, failed + quarantined + unknown, reason from rollcall.run_progress "
+                               "where run_id = $1::uuid",
+                               &id, 1, &r);
+                if (rc)
+                        return rc;
+                if (db_rows(r) == 0)
+                        return cli_error(CODE_NOT_FOUND, "run %s is gone from the database", run->id);
+                show(&f, r);
+                rc = run_state_code(db_str(r, 0, 0));
+                open = !closed(db_str(r, 0, 0));
+                if (open && timeout_ms >= 0 && monotonic_ms() - f.started >= timeout_ms) {
+                        rc = CODE_TIMEOUT;
+                        break;
+                }
+                hint(&f, db_str(r, 0, 0));
+                if (open)
+                        usleep(POLL_MS * 1000);
+        }
+        if (f.terminal && f.shown)
+                fputc('\n', stderr);
+        if (rc == CODE_TIMEOUT)
+                cli_note("gave up waiting after %" PRId64 " s; the run goes on (rollcall runs watch %.8s)", timeout_ms / 1000, run->id);
+        return rc;
+}

@@ -1,0 +1,169 @@
+/* All about one run. */
+#include "runs.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct parts { /* what was asked of the database about a run */
+        struct db_result *head, *reasons, *changes, *subjects, *missing;
+};
+
+static void parts_deinit(struct parts *p)
+{
+        db_result_free(p->head);
+        db_result_free(p->reasons);
+        db_result_free(p->changes);
+        db_result_free(p->subjects);
+        db_result_free(p->missing);
+}
+
+/* What the list of subjects is for: problems unless an outcome was named. */
+static int ask_subjects(struct cli *c, const char *run_no, const char *limit, const struct run_show *show, struct db_result **ret)
+{
+        const char *params[] = { run_no, limit, show->outcome };
+        return cli_query(c,
+                         "select o.type, o.subject, o.item, o.outcome, o.reason, o.before, o.after, o.at, o.attempt from rollcall.outcome_named o "
+                         "join rollcall.run r using (run_no) where o.run_no = $1::bigint and o.day = r.day "
+                         "and case when $3::text is null then o.outcome in ('failed', 'quarantined', 'unknown') else o.outcome = $3 end "
+                         "order by o.type, o.subject, o.item limit $2::bigint",
+                         params, ARRAY_LEN(params), ret);
+}
+
+static int ask(struct cli *c, const struct run_ref *run, const struct run_show *show, struct parts *ret)
+{
+        char run_no[24], limit[24];
+        snprintf(run_no, sizeof run_no, "%" PRId64, run->run_no);
+        snprintf(limit, sizeof limit, "%" PRId64, show->limit);
+        const char *params[] = { run_no, limit };
+        int rc = cli_query(c,
+                           "select run_id, pack, job, scheduled_at, cause, requested_by, settings, dry_run, state, reason, requested_at, planned_at, "
+                           "published_at, closed_at, planned, applied, skipped, failed, quarantined, unknown, spawned, done, digest_matches "
+                           "from rollcall.run_progress where run_no = $1::bigint",
+                           params, 1, &ret->head);
+        if (rc == 0 && db_rows(ret->head) == 0)
+                return cli_error(CODE_NOT_FOUND, "run %s is gone from the database", run->id);
+        if (rc == 0)
+                rc = cli_query(c,
+                               "select o.type, o.outcome, o.reason, count(*) from rollcall.outcome_named o join rollcall.run r using (run_no) "
+                               "where o.run_no = $1::bigint and o.day = r.day group by 1, 2, 3 order by 1, 4 desc, 2, 3 limit $2::bigint",
+                               params, 2, &ret->reasons);
+        if (rc == 0 && db_bool(ret->head, 0, db_column(ret->head, "dry_run")))
+                rc = cli_query(c,
+                               "select o.type, o.subject, o.item, o.before, o.after, o.reason from rollcall.outcome_named o join rollcall.run r using (run_no) "
+                               "where o.run_no = $1::bigint and o.day = r.day and o.outcome = 'applied' order by o.type, o.subject, o.item limit $2::bigint",
+                               params, 2, &ret->changes);
+        if (rc == 0)
+                rc = ask_subjects(c, run_no, limit, show, &ret->subjects);
+        if (rc == 0 && show->missing)
+                rc = cli_query(c, "select type, subject, item from rollcall.missing($1::bigint) order by 1, 2, 3 limit $2::bigint", params, 2, &ret->missing);
+        return rc;
+}
+
+static int64_t number(const struct parts *p, const char *column)
+{
+        return db_int(p->head, 0, db_column(p->head, column));
+}
+
+static int print_as_json(const struct parts *p)
+{
+        json_t *o = json_row(p->head, 0);
+        bool complete = number(p, "planned") == number(p, "done");
+        json_object_set_new(o, "complete", json_boolean(complete));
+        json_object_set_new(o, "reasons", json_rows(p->reasons));
+        if (p->changes)
+                json_object_set_new(o, "changes", json_rows(p->changes));
+        json_object_set_new(o, "subjects", json_rows(p->subjects));
+        if (p->missing)
+                json_object_set_new(o, "missing", json_rows(p->missing));
+        return print_json(o);
+}
+
+static void print_time(const struct cli *c, const struct parts *p, const char *label, const char *column)
+{
+        char text[INSTANT_TEXT_MAX];
+        const struct zone *z = job_zone(c, db_str(p->head, 0, db_column(p->head, "pack")), db_str(p->head, 0, db_column(p->head, "job")));
+        format_instant(z, db_instant(p->head, 0, db_column(p->head, column)), text);
+        if (*text)
+                printf("%-13s %s\n", label, text);
+}
+
+static void print_proof(const struct cli *c, const struct parts *p)
+{
+        int64_t planned = number(p, "planned"), done = number(p, "done");
+        bool digest = db_bool(p->head, 0, db_column(p->head, "digest_matches"));
+        if (db_null(p->head, 0, db_column(p->head, "planned_at"))) {
+                printf("%-13s nothing was planned%s\n", "proof", db_null(p->head, 0, db_column(p->head, "closed_at")) ? " yet" : "");
+                return;
+        }
+        printf("%-13s %" PRId64 " (%" PRId64 " of them follow-ups)\n", "planned", planned, number(p, "spawned"));
+        printf("%-13s %" PRId64 " = %" PRId64 " applied + %" PRId64 " skipped + %" PRId64 " failed + %" PRId64 " quarantined + %" PRId64 " unknown\n", "done",
+               done, number(p, "applied"), number(p, "skipped"), number(p, "failed"), number(p, "quarantined"), number(p, "unknown"));
+        if (planned == done && digest)
+                printf("%-13s %s: every planned task has its outcome, and the digests of the ids agree\n", "proof", paint(c, "ok"));
+        else if (planned == done)
+                printf("%-13s %s: the counts agree, the digests of the ids do not\n", "proof", paint(c, "no"));
+        else
+                printf("%-13s %s: %" PRId64 " tasks without an outcome so far (--missing lists them)\n", "proof", paint(c, "no"), planned - done);
+}
+
+static void print_head(const struct cli *c, const struct parts *p)
+{
+        const struct db_result *h = p->head;
+        const char *reason = db_str(h, 0, db_column(h, "reason")), *settings = db_str(h, 0, db_column(h, "settings"));
+        printf("%-13s %s\n", "run", db_str(h, 0, db_column(h, "run_id")));
+        printf("%-13s %s.%s%s\n", "job", db_str(h, 0, db_column(h, "pack")), db_str(h, 0, db_column(h, "job")),
+               db_bool(h, 0, db_column(h, "dry_run")) ? " (dry run: nothing was changed)" : "");
+        printf("%-13s %s%s", "state", paint(c, db_str(h, 0, db_column(h, "state"))), *reason ? ": " : "");
+        print_clean(stdout, reason);
+        putchar('\n');
+        printf("%-13s %s, by ", "cause", db_str(h, 0, db_column(h, "cause")));
+        print_clean(stdout, db_str(h, 0, db_column(h, "requested_by")));
+        putchar('\n');
+        if (strcmp(settings, "{}") != 0)
+                printf("%-13s %s\n", "settings", settings);
+        print_time(c, p, "scheduled at", "scheduled_at");
+        print_time(c, p, "requested at", "requested_at");
+        print_time(c, p, "published at", "published_at");
+        print_time(c, p, "closed at", "closed_at");
+        print_proof(c, p);
+}
+
+/* A result as a table under a title; nothing when it is empty. `heads` names its columns in order. */
+static void print_list(const struct cli *c, const char *title, const struct db_result *r, const char *const *heads, int64_t limit)
+{
+        if (!r || db_rows(r) == 0)
+                return;
+        TABLE_CLEANUP struct table t;
+        table_init(&t, heads);
+        for (int i = 0; i < db_rows(r); i++)
+                for (int k = 0; k < (int)t.columns; k++)
+                        table_add(&t, db_str(r, i, k));
+        putchar('\n');
+        print_title(c, title);
+        table_print(c, &t);
+        if (db_rows(r) == limit)
+                printf("(the first %" PRId64 "; --limit N shows more)\n", limit);
+}
+
+int run_print(struct cli *c, const struct run_ref *run, const struct run_show *show)
+{
+        static const char *const reasons[] = { "TYPE", "OUTCOME", "REASON", "COUNT", NULL };
+        static const char *const changes[] = { "TYPE", "SUBJECT", "ITEM", "BEFORE", "AFTER", "REASON", NULL };
+        static const char *const subjects[] = { "TYPE", "SUBJECT", "ITEM", "OUTCOME", "REASON", "BEFORE", "AFTER", NULL };
+        static const char *const missing[] = { "TYPE", "SUBJECT", "ITEM", NULL };
+        CLEANUP(parts_deinit) struct parts p = { 0 };
+        int rc = ask(c, run, show, &p);
+        if (rc)
+                return rc;
+        if (c->json)
+                return print_as_json(&p);
+        print_head(c, &p);
+        print_list(c, "Outcomes by reason", p.reasons, reasons, show->limit);
+        print_list(c, "What would change", p.changes, changes, show->limit);
+        print_list(c, show->outcome ? "Subjects with that outcome" : "What failed", p.subjects, subjects, show->limit);
+        print_list(c, "Without an outcome", p.missing, missing, show->limit);
+        if (show->missing && db_rows(p.missing) == 0)
+                printf("\nNothing is missing.\n");
+        return CODE_OK;
+}

@@ -1,0 +1,376 @@
+/* One page: what ran last, what is due next, what is under way, what went wrong, what was written, who leads and how far the workers are. */
+#include "reports.h"
+#include "runs.h"
+#include "verbs.h"
+
+#include "kafka/kafka.h"
+#include "report/report.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { NEWEST_FILES = 5, WATERMARK_TIMEOUT_MS = 3000, PATH_LEN = 4096, DEPTH_MAX = 4, DOCUMENT_MAX = 16 * 1024 * 1024 };
+
+/* ---- jobs, runs, errors -------------------------------------------------------------------------------------------------------------- */
+
+static int ask_jobs(struct cli *c, struct db_result **ret)
+{
+        return cli_query(c,
+                         "select j.pack, j.job, j.suspended, r.run_id, r.scheduled_at, r.state, r.reason, r.closed_at, p.applied, p.skipped, "
+                         "p.failed + p.quarantined + p.unknown as failed, r.dry_run from rollcall.job j left join lateral (select * from rollcall.run r "
+                         "where r.pack = j.pack and r.job = j.job order by r.scheduled_at desc limit 1) r on true "
+                         "left join rollcall.run_progress p on p.run_no = r.run_no order by 1, 2",
+                         NULL, 0, ret);
+}
+
+static const struct job *known_job(const struct cli *c, const char *pack, const char *name)
+{
+        char full[512];
+        snprintf(full, sizeof full, "%s.%s", pack, name);
+        return packs_job(c->packs, full);
+}
+
+static void next_due(const struct job *j, char text[INSTANT_TEXT_MAX])
+{
+        *text = '\0';
+        if (j && j->schedule)
+                format_instant(j->zone, cron_next(&j->cron, j->zone, instant_now()), text);
+}
+
+static void print_jobs(struct cli *c, const struct db_result *r)
+{
+        static const char *const heads[] = { "JOB", "LAST RUN", "RESULT", "APPLIED", "SKIPPED", "FAILED", "NEXT DUE", NULL };
+        TABLE_CLEANUP struct table t;
+        table_init(&t, heads);
+        for (int i = 0; i < db_rows(r); i++) {
+                const struct job *j = known_job(c, db_str(r, i, 0), db_str(r, i, 1));
+                char last[INSTANT_TEXT_MAX], next[INSTANT_TEXT_MAX];
+                format_instant(j ? j->zone : NULL, db_instant(r, i, 4), last);
+                next_due(j, next);
+                table_addf(&t, "%s.%s", db_str(r, i, 0), db_str(r, i, 1));
+                table_add(&t, *last ? last : "never");
+                table_addf(&t, "%s%s%s%s", db_str(r, i, 5), db_bool(r, i, 11) ? " (dry run)" : "", *db_str(r, i, 6) ? ": " : "", db_str(r, i, 6));
+                for (int k = 8; k <= 10; k++)
+                        table_add(&t, db_str(r, i, k));
+                table_add(&t, db_bool(r, i, 2) || (j && j->suspend) ? "suspended" : !j ? "not in the configuration" : *next ? next : "by hand");
+        }
+        print_title(c, "Jobs");
+        table_print(c, &t);
+}
+
+static json_t *jobs_json(const struct cli *c, const struct db_result *r)
+{
+        json_t *list = json_rows(r);
+        for (int i = 0; i < db_rows(r); i++) {
+                char next[INSTANT_TEXT_MAX];
+                next_due(known_job(c, db_str(r, i, 0), db_str(r, i, 1)), next);
+                json_object_set_new(json_array_get(list, (size_t)i), "next_due", *next ? json_string(next) : json_null());
+        }
+        return list;
+}
+
+/* A result as a table with its own column names, or a sentence when it is empty. */
+static void print_rows(const struct cli *c, const char *title, const struct db_result *r, const char *const *heads, const char *none)
+{
+        TABLE_CLEANUP struct table t;
+        table_init(&t, heads);
+        for (int i = 0; i < db_rows(r); i++)
+                for (int k = 0; k < (int)t.columns; k++) {
+                        char at[INSTANT_TEXT_MAX];
+                        bool instant_column = strcmp(db_column_type(r, k), "timestamptz") == 0;
+                        if (instant_column)
+                                format_instant(NULL, db_instant(r, i, k), at);
+                        table_add(&t, instant_column ? at : db_str(r, i, k));
+                }
+        putchar('\n');
+        print_title(c, title);
+        if (db_rows(r))
+                table_print(c, &t);
+        else
+                puts(none);
+}
+
+/* ---- report files -------------------------------------------------------------------------------------------------------------------- */
+
+struct newest {
+        struct {
+                char *path;
+                time_t at;
+                off_t size;
+        } list[NEWEST_FILES];
+        size_t n;
+};
+
+static void newest_deinit(struct newest *w)
+{
+        for (size_t i = 0; i < w->n; i++)
+                free(w->list[i].path);
+}
+
+static void offer(struct newest *w, const char *path, const struct stat *st)
+{
+        size_t at = 0;
+        while (at < w->n && w->list[at].at >= st->st_mtime)
+                at++;
+        char *copy = at < NEWEST_FILES ? strdup(path) : NULL;
+        if (!copy)
+                return;
+        if (w->n == NEWEST_FILES)
+                free(w->list[--w->n].path);
+        memmove(&w->list[at + 1], &w->list[at], (w->n - at) * sizeof w->list[0]);
+        w->list[at].path = copy;
+        w->list[at].at = st->st_mtime;
+        w->list[at].size = st->st_size;
+        w->n++;
+}
+
+static void scan(struct newest *w, const char *folder, int depth)
+{
+        DIR *d = opendir(folder);
+        char path[PATH_LEN];
+        for (struct dirent *f; d && (f = readdir(d));) {
+                struct stat st;
+                snprintf(path, sizeof path, "%s/%s", folder, f->d_name);
+                if (f->d_name[0] == '.' || lstat(path, &st) != 0)
+                        continue;
+                if (S_ISREG(st.st_mode))
+                        offer(w, path, &st);
+                else if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
+                        scan(w, path, depth + 1);
+        }
+        if (d)
+                closedir(d);
+}
+
+static void print_files(const struct cli *c, const struct newest *w)
+{
+        putchar('\n');
+        print_title(c, "Newest reports");
+        for (size_t i = 0; i < w->n; i++) {
+                char at[INSTANT_TEXT_MAX];
+                format_instant(NULL, (instant)w->list[i].at * INSTANT_SECOND, at);
+                printf("%s  %s\n", at, w->list[i].path);
+        }
+        if (!w->n)
+                printf("None in %s.\n", c->service->reports.folder);
+}
+
+static json_t *files_json(const struct newest *w)
+{
+        json_t *list = json_array();
+        for (size_t i = 0; i < w->n; i++)
+                json_array_append_new(list, json_pack("{s:s, s:o, s:I}", "path", w->list[i].path, "written_at",
+                                                      json_instant((instant)w->list[i].at * INSTANT_SECOND), "bytes", (json_int_t)w->list[i].size));
+        return list;
+}
+
+/* ---- lanes --------------------------------------------------------------------------------------------------------------------------- */
+
+struct lane_state {
+        int64_t taken, waiting, since_seconds; /* taken: offsets passed; since: age of the last movement, -1 never */
+        bool known;
+};
+
+/* How far the workers are, per lane, against the ends of the log. Kafka away: 4 after a sentence, and the page goes on. */
+static int read_lanes(struct cli *c, struct lane_state lanes[LANE_COUNT + 1])
+{
+        const char *topics[LANE_COUNT + 1];
+        for (int i = 0; i < LANE_COUNT; i++)
+                topics[i] = c->service->topics[i];
+        topics[LANE_COUNT] = c->service->topic_results;
+        struct kafka_consumer *k CLEANUP(kafka_consumer_cleanup) = NULL;
+        struct kafka_producer *p CLEANUP(kafka_producer_cleanup) = NULL;
+        int rc = cli_kafka(c, &p);
+        if (rc == 0)
+                rc = cli_consumer(c, topics, LANE_COUNT + 1, NULL, &k);
+        if (rc)
+                return rc;
+        const char *cluster = kafka_producer_cluster(p, WATERMARK_TIMEOUT_MS);
+        for (size_t i = 0; i <= LANE_COUNT; i++) {
+                struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+                struct err e = ERR_INIT;
+                const char *params[] = { cluster, topics[i] };
+                rc = cli_query(c, "select partition, next, extract(epoch from now() - updated_at)::bigint from rollcall.position where cluster = $1 and topic = $2",
+                               params, 2, &r);
+                if (rc)
+                        return rc;
+                int n = kafka_partition_count(p, topics[i], 1000, &e);
+                lanes[i] = (struct lane_state){ .known = n >= 0, .since_seconds = -1 };
+                for (int32_t part = 0; part < n; part++) {
+                        int64_t low, high, next = -1;
+                        for (int row = 0; row < db_rows(r); row++)
+                                if (db_int(r, row, 0) == part) {
+                                        next = db_int(r, row, 1);
+                                        if (lanes[i].since_seconds < 0 || db_int(r, row, 2) < lanes[i].since_seconds)
+                                                lanes[i].since_seconds = db_int(r, row, 2);
+                                }
+                        if (kafka_watermarks(k, topics[i], part, &low, &high, WATERMARK_TIMEOUT_MS, &e) < 0)
+                                return cli_fail(CODE_UNREACHABLE, &e);
+                        lanes[i].taken += next > 0 ? next : 0;
+                        lanes[i].waiting += high - (next > low ? next : low);
+                }
+        }
+        return 0;
+}
+
+static const char *lane_label(size_t i)
+{
+        return i < LANE_COUNT ? lane_name((enum lane)i) : "results";
+}
+
+static void print_lanes(const struct cli *c, const struct lane_state *lanes)
+{
+        static const char *const heads[] = { "LANE", "TOPIC", "TAKEN", "WAITING", "LAST MOVED", NULL };
+        TABLE_CLEANUP struct table t;
+        table_init(&t, heads);
+        for (size_t i = 0; i <= LANE_COUNT; i++) {
+                table_add(&t, lane_label(i));
+                table_add(&t, i < LANE_COUNT ? c->service->topics[i] : c->service->topic_results);
+                table_addf(&t, "%" PRId64, lanes[i].taken);
+                table_addf(&t, "%" PRId64, lanes[i].waiting);
+                if (!lanes[i].known)
+                        table_add(&t, "missing");
+                else if (lanes[i].since_seconds < 0)
+                        table_add(&t, "never");
+                else
+                        table_addf(&t, "%" PRId64 " s ago", lanes[i].since_seconds);
+        }
+        putchar('\n');
+        print_title(c, "Lanes");
+        table_print(c, &t);
+}
+
+static json_t *lanes_json(const struct cli *c, const struct lane_state *lanes)
+{
+        json_t *list = json_array();
+        for (size_t i = 0; i <= LANE_COUNT; i++)
+                json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:I, s:I, s:o}", "lane", lane_label(i), "topic",
+                                                      i < LANE_COUNT ? c->service->topics[i] : c->service->topic_results, "exists", lanes[i].known, "taken",
+                                                      (json_int_t)lanes[i].taken, "waiting", (json_int_t)lanes[i].waiting, "moved_seconds_ago",
+                                                      lanes[i].since_seconds < 0 ? json_null() : json_integer(lanes[i].since_seconds)));
+        return list;
+}
+
+/* ---- the packs' own page --------------------------------------------------------------------------------------------------------------- */
+
+/* Each pack's report "status", rendered to standard output or, with `ret`, added to that object under the pack's name. */
+static int pack_pages(struct cli *c, json_t *ret)
+{
+        for (size_t i = 0; i < c->packs->n; i++)
+                for (size_t k = 0; k < c->packs->list[i]->n_reports; k++) {
+                        const struct report *r = &c->packs->list[i]->reports[k];
+                        struct err e = ERR_INIT;
+                        BUF_CLEANUP struct buf json = { .max = DOCUMENT_MAX }, text = { .max = DOCUMENT_MAX };
+                        if (strcmp(r->name, "status") != 0)
+                                continue;
+                        int rc = report_document(c, r, NULL, 0, &json);
+                        if (rc)
+                                return rc;
+                        if (ret) {
+                                json_object_set_new(ret, r->pack->name, json_loads(buf_str(&json), JSON_DECODE_ANY, NULL));
+                                continue;
+                        }
+                        if (report_render(r->title, (struct span){ buf_str(&json), json.len }, REPORT_TABLE, &text, &e) < 0)
+                                return cli_fail(CODE_FAILED, &e);
+                        printf("\n%s", buf_str(&text));
+                }
+        return 0;
+}
+
+/* ---- the page ------------------------------------------------------------------------------------------------------------------------ */
+
+struct page {
+        struct db_result *jobs, *open, *errors, *leader;
+        struct newest files;
+        struct lane_state lanes[LANE_COUNT + 1];
+        int lanes_rc;
+};
+
+static void page_deinit(struct page *p)
+{
+        db_result_free(p->jobs);
+        db_result_free(p->open);
+        db_result_free(p->errors);
+        db_result_free(p->leader);
+        newest_deinit(&p->files);
+}
+
+static int read_page(struct cli *c, struct page *p)
+{
+        int rc = ask_jobs(c, &p->jobs);
+        if (rc == 0)
+                rc = cli_query(c,
+                               "select left(run_id::text, 8) as run, pack || '.' || job as job, state, done, planned, "
+                               "case when planned > 0 then done * 100 / planned else 0 end as percent from rollcall.run_progress "
+                               "where state in ('requested', 'planned', 'published') order by run_no",
+                               NULL, 0, &p->open);
+        if (rc == 0)
+                rc = cli_query(c, "select at, type, subject, reason from rollcall.recent_error order by at desc limit 5", NULL, 0, &p->errors);
+        if (rc == 0)
+                rc = cli_query(c, "select name, holder, expires_at > now() as alive, expires_at from rollcall.lease order by name", NULL, 0, &p->leader);
+        if (rc)
+                return rc;
+        scan(&p->files, c->service->reports.folder, 0);
+        p->lanes_rc = read_lanes(c, p->lanes);
+        return 0;
+}
+
+static int print_page_json(struct cli *c, const struct page *p)
+{
+        json_t *packs = json_object();
+        int rc = pack_pages(c, packs);
+        if (rc) {
+                json_decref(packs);
+                return rc;
+        }
+        return print_json(json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "generated_at", json_instant(instant_now()), "jobs", jobs_json(c, p->jobs), "open_runs",
+                                    json_rows(p->open), "errors", json_rows(p->errors), "reports", files_json(&p->files), "leader", json_rows(p->leader),
+                                    "lanes", p->lanes_rc ? json_null() : lanes_json(c, p->lanes), "packs", packs));
+}
+
+static void print_leader(const struct cli *c, const struct db_result *r)
+{
+        bool any = false;
+        putchar('\n');
+        print_title(c, "Scheduler");
+        for (int i = 0; i < db_rows(r); i++)
+                if (db_bool(r, i, 2)) {
+                        printf("%s leads.\n", db_str(r, i, 1));
+                        any = true;
+                }
+        if (!any)
+                puts("None is running: nothing is started on schedule.");
+}
+
+int verb_status(struct cli *c, const struct args *a)
+{
+        static const char *const open_heads[] = { "RUN", "JOB", "STATE", "DONE", "PLANNED", "PER CENT", NULL };
+        static const char *const error_heads[] = { "AT", "TYPE", "SUBJECT", "REASON", NULL };
+        CLEANUP(page_deinit) struct page p = { 0 };
+        (void)a;
+        int rc = cli_packs(c);
+        if (rc == 0)
+                rc = cli_actor(c);
+        if (rc == 0)
+                rc = cli_db(c);
+        if (rc == 0)
+                rc = read_page(c, &p);
+        if (rc)
+                return rc;
+        if (c->json) {
+                rc = print_page_json(c, &p);
+                return rc ? rc : p.lanes_rc;
+        }
+        print_jobs(c, p.jobs);
+        print_rows(c, "Open runs", p.open, open_heads, "None.");
+        print_rows(c, "Last errors", p.errors, error_heads, "None.");
+        print_files(c, &p.files);
+        print_leader(c, p.leader);
+        if (p.lanes_rc == 0)
+                print_lanes(c, p.lanes);
+        rc = pack_pages(c, NULL);
+        return rc ? rc : p.lanes_rc;
+}

@@ -1,0 +1,33 @@
+#pragma once
+/* Ad-hoc tasks: building, publishing, waiting for their outcomes. */
+#include "args.h"
+#include "output.h"
+
+struct draft { /* a task's values before it is built */
+        const struct task_type *type;
+        struct uuid id;
+        const char *subject, *item; /* item "" when there is none */
+        const char **values; /* one per argument of the type; NULL: not given */
+        bool dry_run;
+};
+
+/* Checks subject and arguments as the worker will, so that a bad request fails here and at once. ERR_POISON with a sentence. */
+int draft_check(const struct draft *d, struct err *e) MUST_CHECK;
+/* Queues it; waits while the queue is full. `token` comes back in nothing: acknowledgements are counted. 0, or an exit code after saying why. */
+int draft_publish(struct cli *c, const struct draft *d) MUST_CHECK;
+/* Until the brokers have everything. */
+int publish_finish(struct cli *c) MUST_CHECK;
+
+/* The type of that name, "pack.type" or a name that only one pack has. */
+int type_find(struct cli *c, const char *name, const struct task_type **ret) MUST_CHECK;
+
+/* Waits for the outcome of one task: 0 and its row (columns task_id, type, subject, item, outcome, reason, before, after, at, dry_run, actor, attempt), or
+ * an exit code after saying why. */
+int outcome_wait(struct cli *c, const struct draft *d, int64_t timeout_ms, struct db_result **ret) MUST_CHECK;
+/* "LABEL: applied: reason (before → after)", from a row with the columns outcome and, perhaps, reason, before and after. */
+void outcome_print(const struct cli *c, const char *label, const struct db_result *r);
+/* 0 applied (or, of a proposal, send), 7 skipped, else 1. */
+int outcome_code(const char *outcome);
+
+/* `rollcall tasks submit --csv`. */
+int submit_csv(struct cli *c, const struct args *a, const struct task_type *type, const char *const *fixed, int64_t timeout_ms) MUST_CHECK;

@@ -1,0 +1,157 @@
+#include "verbs.h"
+
+#include <string.h>
+
+#define RUN_STATES "requested planned published finished failed refused cancelled"
+#define END { .name = NULL }
+
+const struct flag global_flags[] = {
+        { "config", "FILE", "the configuration file (else $ROLLCALL_CONFIG, ./rollcall.cfg, /etc/rollcall/rollcall.cfg)", "@file", 'c', false, false },
+        { "json", NULL, "print JSON: one document, or one line per record for streams", NULL, 0, false, false },
+        { "actor", "NAME", "who asks, for the audit trail (else cli: and your login name)", NULL, 0, false, false },
+        { "help", NULL, "print this help", NULL, 'h', false, false },
+        END,
+};
+
+static const struct flag check_flags[] = {
+        { "offline", NULL, "leave out what needs Kafka and the mail relay", NULL, 0, false, false },
+        END,
+};
+
+static const struct flag topics_apply_flags[] = {
+        { "dry-run", NULL, "say what would be done, change nothing", NULL, 'n', false, false },
+        END,
+};
+
+static const struct flag jobs_list_flags[] = {
+        { "next", "N", "how many due times to show (default 1, at most 20)", NULL, 0, false, false },
+        { "after", "TIME", "due times after this instant instead of now (RFC 3339)", NULL, 0, false, false },
+        END,
+};
+
+static const struct flag jobs_run_flags[] = {
+        { "dry-run", NULL, "run the same statements and roll them back", NULL, 'n', false, false },
+        { "force", NULL, "run also when the minimum interval since the last run is not over", NULL, 0, false, false },
+        { "wait", NULL, "follow the run until it is closed", NULL, 'w', false, false },
+        { "timeout", "TIME", "with --wait: give up waiting after this long (the run goes on)", NULL, 0, false, false },
+        { "set", "NAME=VALUE", "a setting of the pack for this run; may be repeated", NULL, 0, false, true },
+        { "at", "TIME", "the run's instant, which its statements see as :now (default now; RFC 3339)", NULL, 0, false, false },
+        END,
+};
+
+static const struct flag jobs_all_flags[] = {
+        { "all", NULL, "every job of every pack", NULL, 0, false, false },
+        END,
+};
+
+static const struct flag runs_list_flags[] = {
+        { "job", "JOB", "only runs of this job", NULL, 0, false, false },
+        { "state", "STATE", "only runs in this state", RUN_STATES, 0, false, false },
+        { "limit", "N", "the newest N (default 20)", NULL, 0, false, false },
+        END,
+};
+
+static const struct flag runs_show_flags[] = {
+        { "missing", NULL, "list what was planned and has no outcome", NULL, 0, false, false },
+        { "outcome", "OUTCOME", "list the subjects with this outcome", "applied skipped failed quarantined unknown pending", 0, false, false },
+        { "limit", "N", "length of each list (default 50)", NULL, 0, false, false },
+        END,
+};
+
+static const struct flag runs_watch_flags[] = {
+        { "timeout", "TIME", "give up waiting after this long", NULL, 0, false, false },
+        END,
+};
+
+static const struct flag tasks_submit_flags[] = {
+        { "type", "TYPE", "the task type, \"pack.type\" or a name that only one pack has", NULL, 't', true, false },
+        { "subject", "SUBJECT", "whom the task is about", NULL, 's', false, false },
+        { "item", "ITEM", "what of the subject, for types that use items", NULL, 0, false, false },
+        { "set", "NAME=VALUE", "an argument of the type; may be repeated; with --csv for rows whose column is empty", NULL, 0, false, true },
+        { "csv", "FILE", "one task per row: columns subject, item, and arguments", "@file", 0, false, false },
+        { "id", "UUID", "the task's id: repeating a request with its id is harmless (default random)", NULL, 0, false, false },
+        { "dry-run", NULL, "do the work and roll it back", NULL, 'n', false, false },
+        { "wait", NULL, "wait for the outcome", NULL, 'w', false, false },
+        { "timeout", "TIME", "with --wait: give up after this long without news (default 60s)", NULL, 0, false, false },
+        { "yes", NULL, "do not ask on the terminal", NULL, 'y', false, false },
+        END,
+};
+
+static const struct flag results_tail_flags[] = {
+        { "from", "WHERE", "beginning, end, or an instant (default beginning; with --follow end)", "beginning end", 0, false, false },
+        { "run", "RUN", "only events of this run", NULL, 0, false, false },
+        { "count", "N", "stop after N events", NULL, 0, false, false },
+        { "follow", NULL, "go on with events to come", NULL, 'f', false, false },
+        END,
+};
+
+static const struct flag dead_letters_flags[] = {
+        { "limit", "N", "the newest N (default 20)", NULL, 0, false, false },
+        END,
+};
+
+static const struct flag report_flags[] = {
+        { "format", "FORMAT", "table, json or csv (default table)", "table json csv", 0, false, false },
+        { "output-file", "FILE", "write to FILE, all or nothing", "@file", 'o', false, false },
+        END,
+};
+
+const struct verb verbs[] = {
+        { "check", "", 0, 0, "validate configuration, packs, SQL, templates, topics and mail relay",
+          "Prints a line per finding and goes on after failures; exits with 1 when there was any.", check_flags, NULL, verb_check },
+        { "db apply", "", 0, 0, "create or update Rollcall's own tables and the packs' schemas; register jobs and task types",
+          "Can be repeated: what is there already is left alone.", NULL, NULL, verb_db_apply },
+        { "topics apply", "", 0, 0, "create the Kafka topics, or add partitions to them", NULL, topics_apply_flags, NULL, verb_topics_apply },
+        { "topics list", "", 0, 0, "the topics with their partitions, as they are and as configured", NULL, NULL, NULL, verb_topics_list },
+        { "jobs list", "", 0, 0, "jobs with schedule, next due times, suspension and last run", NULL, jobs_list_flags, NULL, verb_jobs_list },
+        { "jobs run", "JOB", 1, 1, "ask for a run of a job now",
+          "With --wait the exit code tells the run's end: 0 finished, 1 failed, 7 refused or cancelled, 6 still running when the time was over.",
+          jobs_run_flags, NULL, verb_jobs_run },
+        { "jobs suspend", "[JOB]", 0, 1, "start no scheduled runs of a job, or with --all of any", NULL, jobs_all_flags, NULL, verb_jobs_suspend },
+        { "jobs resume", "[JOB]", 0, 1, "start scheduled runs again", NULL, jobs_all_flags, NULL, verb_jobs_resume },
+        { "runs list", "", 0, 0, "the newest runs with their counts", NULL, runs_list_flags, NULL, verb_runs_list },
+        { "runs show", "RUN", 1, 1, "a run's counts, proof of completeness, reasons, changes and failures",
+          "RUN is an id, its first characters (at least 4), or a job's name for the job's newest run.", runs_show_flags, NULL, verb_runs_show },
+        { "runs watch", "RUN", 1, 1, "follow a run until it is closed", "The exit code tells the run's end, as in: rollcall jobs run --wait.",
+          runs_watch_flags, NULL, verb_runs_watch },
+        { "runs republish", "RUN", 1, 1, "have the scheduler publish an open run's plan again, with the same ids",
+          "Harmless for what is done already: a task id is worked on once.", NULL, NULL, verb_runs_republish },
+        { "tasks submit", "", 0, 0, "ask for ad-hoc tasks, one or a CSV file of them",
+          "A CSV file's tasks get ids made from the file's content and the row: submitting the same file again does nothing twice. Bad rows are\n"
+          "reported with their line and skipped, the others are submitted; the exit code is then 1.",
+          tasks_submit_flags, NULL, verb_tasks_submit },
+        { "results tail", "", 0, 0, "audit events from the results topic as JSON lines", NULL, results_tail_flags, NULL, verb_results_tail },
+        { "dead-letters list", "", 0, 0, "messages that could not be taken, with the reason", "With --json the original key and value are added as base64.",
+          dead_letters_flags, NULL, verb_dead_letters_list },
+        { "report", "[NAME]", 0, 1, "render a pack's report; without NAME list them", "A report's parameters are options: rollcall report NAME --help shows them.",
+          report_flags, report_declare, verb_report },
+        { "status", "", 0, 0, "last runs, next due times, open runs, recent errors, newest reports, lag",
+          "A pack's report of the name \"status\" is shown as well: who is due now, say.", NULL, NULL, verb_status },
+        { "commands", "", 0, 0, "list the packs' own commands", "They are used as: rollcall COMMAND …, or rollcall PACK COMMAND … when several packs have it.",
+          NULL, NULL, pack_commands_list },
+        { "config print", "", 0, 0, "the configuration in force, secrets left out", NULL, NULL, NULL, verb_config_print },
+        { "config reference", "", 0, 0, "every property of the configuration with type, range, default and meaning", NULL, NULL, NULL, verb_config_reference },
+        { "completion", "SHELL", 1, 1, "print a completion script (SHELL: bash)", "For a session: source <(rollcall completion bash)", NULL, NULL, verb_completion },
+        { "version", "", 0, 0, "print the program's version", NULL, NULL, NULL, verb_version },
+        { NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL },
+};
+
+const struct verb *verb_find(const char *first, const char *second, int *ret_words, bool *ret_group)
+{
+        size_t len = strlen(first);
+        *ret_group = false;
+        for (const struct verb *v = verbs; v->name; v++) {
+                if (strcmp(v->name, first) == 0) {
+                        *ret_words = 1;
+                        return v;
+                }
+                if (strncmp(v->name, first, len) != 0 || v->name[len] != ' ')
+                        continue;
+                *ret_group = true;
+                if (second && strcmp(v->name + len + 1, second) == 0) {
+                        *ret_words = 2;
+                        return v;
+                }
+        }
+        return NULL;
+}

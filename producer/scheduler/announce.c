@@ -1,0 +1,175 @@
+/* A run's end is told on the jobs topic, and what a job wants done then is published; noted when Kafka has acknowledged it, else repeated with the same ids. */
+#include "scheduler.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { AGAIN_MS = 1000 };
+
+/* ---- messages --------------------------------------------------------------------------------------------------------------------------- */
+
+static struct run_event event_of(const struct run *run, enum run_state state, instant at)
+{
+        struct run_event ev = {
+                .run_id = run->run_id,
+                .pack = span_of(run->pack_name),
+                .job = span_of(run->job_name),
+                .scheduled_at = run->scheduled_at,
+                .state = span_of(run_state_name(state)),
+                .dry_run = run->dry_run,
+                .actor = span_of(run->requested_by),
+                .reason = SPAN_LIT(""),
+                .at = at,
+        };
+        char name[40];
+        snprintf(name, sizeof name, "run/%s", run_state_name(state));
+        ev.event_id = uuid_v5(run->run_id, name, strlen(name));
+        return ev;
+}
+
+void announce_state(struct scheduler *s, const struct run *run, enum run_state state, int64_t planned)
+{
+        struct err ignored = ERR_INIT;
+        struct run_event ev = event_of(run, state, instant_now());
+        ev.planned = planned;
+        (void)!publish_run(s->publisher, &ev, 0, &ignored);
+}
+
+static int publish_end(struct scheduler *s, struct announced *a, const struct run *run, const struct db_result *r, int row, struct err *e)
+{
+        struct run_event ev = event_of(run, run->state, db_instant(r, row, db_column(r, "closed_at")));
+        ev.planned = db_int(r, row, db_column(r, "planned"));
+        ev.reason = db_span(r, row, db_column(r, "reason"));
+        for (int o = 0; o < OUTCOME_COUNT; o++)
+                ev.counts[o] = db_int(r, row, db_column(r, outcome_name((enum outcome)o)));
+        int rc = publish_run(s->publisher, &ev, (uint64_t)a->id << 32, e);
+        a->waiting += rc == 0;
+        return rc;
+}
+
+/* A task of its own, about the run. */
+static int publish_following(struct scheduler *s, struct announced *a, const struct run *run, const struct task_type *type, instant at, struct err *e)
+{
+        char subject[UUID_TEXT_LEN + 1], name[300];
+        uuid_to_text(run->run_id, subject);
+        snprintf(name, sizeof name, "on/%s", type->full_name);
+        struct task t = {
+                .task_id = uuid_v5(run->run_id, name, strlen(name)),
+                .type = span_of(type->full_name),
+                .subject = span_of(subject),
+                .item = SPAN_LIT(""),
+                .scheduled_at = at,
+                .actor = span_of(run->requested_by),
+        };
+        int rc = publish_task(s->publisher, &t, type->lane, (uint64_t)a->id << 32, e);
+        a->waiting += rc == 0;
+        return rc;
+}
+
+static int publish_list(struct scheduler *s, struct announced *a, const struct run *run, const struct task_type **list, size_t n, instant at, struct err *e)
+{
+        for (size_t i = 0; i < n; i++) {
+                int rc = publish_following(s, a, run, list[i], at, e);
+                if (rc != 0)
+                        return rc;
+        }
+        return 0;
+}
+
+/* 0 all handed over, 1 not now, -1 error. A dry run leaves no trace; only one that nobody watches tells of its failure. */
+static int publish_all(struct scheduler *s, struct announced *a, const struct run *run, const struct db_result *r, int row, struct err *e)
+{
+        const struct job *j = run->job;
+        instant at = db_instant(r, row, db_column(r, "closed_at"));
+        bool alert = db_bool(r, row, db_column(r, "alert")), manual = strcmp(run->cause, "manual") == 0;
+        int rc = 0;
+        if (j && alert && !(run->dry_run && manual))
+                rc = publish_list(s, a, run, j->on_failure, j->n_on_failure, at, e);
+        if (rc == 0 && j && run->state == RUN_FINISHED && !run->dry_run)
+                rc = publish_list(s, a, run, j->on_success, j->n_on_success, at, e);
+        if (rc == 0 && j && run->state != RUN_REFUSED && !run->dry_run)
+                rc = publish_list(s, a, run, j->on_finish, j->n_on_finish, at, e);
+        return rc ? rc : publish_end(s, a, run, r, row, e);
+}
+
+/* ---- what is on its way ----------------------------------------------------------------------------------------------------------------- */
+
+void announce_acked(struct scheduler *s, uint64_t token)
+{
+        for (size_t i = 0; i < s->n_announced; i++)
+                if (s->announced[i].id == token >> 32 && s->announced[i].waiting > 0)
+                        s->announced[i].waiting--;
+}
+
+static bool on_its_way(const struct scheduler *s, int64_t run_no)
+{
+        for (size_t i = 0; i < s->n_announced; i++)
+                if (s->announced[i].run_no == run_no)
+                        return true;
+        return false;
+}
+
+/* Notes what has arrived, and forgets what could not be handed over a moment ago. */
+static int land(struct scheduler *s, struct err *e)
+{
+        for (size_t i = 0; i < s->n_announced;) {
+                struct announced a = s->announced[i];
+                if (a.waiting > 0 || (!a.whole && monotonic_ms() - a.at_ms < AGAIN_MS)) {
+                        i++;
+                        continue;
+                }
+                s->announced[i] = s->announced[--s->n_announced];
+                if (!a.whole)
+                        continue;
+                db_params_reset(s->params);
+                db_add_int8(s->params, a.run_no);
+                if (db_exec(s->db, "begin", e) < 0 ||
+                    db_query(s->db, "update rollcall.run set notified_at = clock_timestamp() where run_no = $1", s->params, NULL, e) < 0)
+                        return -1;
+                int rc = scheduler_commit(s, e);
+                if (rc != 0)
+                        return rc;
+        }
+        return 0;
+}
+
+static int announce(struct scheduler *s, const struct db_result *r, int row, struct err *e)
+{
+        struct run *run CLEANUP(run_cleanup) = NULL;
+        struct err bad = ERR_INIT;
+        struct announced *a = &s->announced[s->n_announced];
+        *a = (struct announced){ .run_no = db_int(r, row, db_column(r, "run_no")), .at_ms = monotonic_ms(), .id = ++s->next_id };
+        int rc = run_load(s->db, s->packs, db_uuid(r, row, db_column(r, "run_id")), &run, &bad);
+        if (rc == 0)
+                rc = publish_all(s, a, run, r, row, &bad);
+        else if (rc < 0 && bad.class == ERR_POISON)
+                rc = 0; /* settings of no job here: nobody to tell */
+        if (rc < 0 && bad.class != ERR_POISON) {
+                *e = bad;
+                return -1;
+        }
+        if (rc < 0)
+                log_error("a run's end cannot be told", "run_no=%lld error=" LOG_Q, (long long)a->run_no, bad.text);
+        a->whole = rc <= 0;
+        s->n_announced++;
+        return 0;
+}
+
+int announce_ends(struct scheduler *s, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        int rc = land(s, e);
+        if (rc != 0)
+                return rc;
+        if (db_query(s->db,
+                     "select p.*, r.alert from rollcall.run r join rollcall.run_progress p using (run_no) where r.closed_at is not null and r.notified_at is null "
+                     "order by run_no limit 32",
+                     NULL, &r, e) < 0)
+                return -1;
+        for (int i = 0; i < db_rows(r) && s->n_announced < ANNOUNCED_MAX; i++)
+                if (!on_its_way(s, db_int(r, i, db_column(r, "run_no"))) && announce(s, r, i, e) < 0)
+                        return -1;
+        return 0;
+}

@@ -1,0 +1,103 @@
+#include "scheduler.h"
+
+#include "base/log.h"
+#include "decide.h"
+
+#include <stdio.h>
+
+enum { REASON_MAX = 300 };
+
+int run_close(struct scheduler *s, int64_t run_no, enum run_state state, const char *reason, bool alert, struct err *e)
+{
+        db_params_reset(s->params);
+        db_add_int8(s->params, run_no);
+        db_add_str(s->params, run_state_name(state));
+        db_add_str(s->params, reason);
+        db_add_bool(s->params, alert);
+        if (db_exec(s->db, "begin", e) < 0)
+                return -1;
+        if (db_query(s->db,
+                     "update rollcall.run set state = $2, reason = $3, alert = $4, closed_at = clock_timestamp() "
+                     "where run_no = $1 and state in ('requested', 'planned', 'published')",
+                     s->params, NULL, e) < 0)
+                return -1;
+        return scheduler_commit(s, e);
+}
+
+void log_closed(const struct run_name *n, enum run_state state, const char *reason)
+{
+        log_write(state == RUN_FINISHED ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "run closed", "run_no=%lld job=%s.%s state=%s reason=" LOG_Q, (long long)n->run_no, n->pack,
+                  n->job, run_state_name(state), reason);
+}
+
+/* ---- complete runs ---------------------------------------------------------------------------------------------------------------------- */
+
+/* Columns of a published run's progress. */
+enum { RUN_NO, PACK, JOB, DRY_RUN, PLANNED, APPLIED, SKIPPED, FAILED, QUARANTINED, UNKNOWN, SPAWNED, DONE, MATCHES, SECONDS };
+
+static void log_counts(const struct db_result *r, int row, enum run_state state, const char *why)
+{
+        log_write(state == RUN_FINISHED ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "run closed",
+                  "run_no=%lld job=%s.%s state=%s dry_run=%s planned=%lld applied=%lld skipped=%lld failed=%lld quarantined=%lld unknown=%lld follow_ups=%lld "
+                  "seconds=%s reason=" LOG_Q,
+                  (long long)db_int(r, row, RUN_NO), db_str(r, row, PACK), db_str(r, row, JOB), run_state_name(state), db_bool(r, row, DRY_RUN) ? "true" : "false",
+                  (long long)db_int(r, row, PLANNED), (long long)db_int(r, row, APPLIED), (long long)db_int(r, row, SKIPPED), (long long)db_int(r, row, FAILED),
+                  (long long)db_int(r, row, QUARANTINED), (long long)db_int(r, row, UNKNOWN), (long long)db_int(r, row, SPAWNED), db_str(r, row, SECONDS), why);
+}
+
+static int close_run(struct scheduler *s, const struct db_result *r, int row, struct err *e)
+{
+        char why[REASON_MAX];
+        struct run_counts c = {
+                .planned = db_int(r, row, PLANNED),
+                .done = db_int(r, row, DONE),
+                .failed = db_int(r, row, FAILED),
+                .quarantined = db_int(r, row, QUARANTINED),
+                .digest_matches = db_bool(r, row, MATCHES),
+        };
+        enum closing closing = decide_closing(&c, why, sizeof why);
+        if (closing == CLOSING_NOT_YET)
+                return 0;
+        enum run_state state = closing == CLOSING_FINISHED ? RUN_FINISHED : RUN_FAILED;
+        int rc = run_close(s, db_int(r, row, RUN_NO), state, why, state == RUN_FAILED, e);
+        if (rc == 0)
+                log_counts(r, row, state, why);
+        return rc;
+}
+
+/* ---- runs out of time ------------------------------------------------------------------------------------------------------------------- */
+
+static int cancel_late(struct scheduler *s, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        if (db_query(s->db, "select run_no, pack, job from rollcall.run where state in ('planned', 'published') and deadline_at < clock_timestamp()", NULL, &r, e) < 0)
+                return -1;
+        for (int i = 0; i < db_rows(r); i++) {
+                char why[100], name[300];
+                struct run_name n = { db_int(r, i, 0), db_str(r, i, 1), db_str(r, i, 2) };
+                snprintf(name, sizeof name, "%s.%s", n.pack, n.job);
+                const struct job *j = packs_job(s->packs, name);
+                snprintf(why, sizeof why, "time limit of %lld s", j ? (long long)(j->time_limit_ms / 1000) : 0LL);
+                int rc = run_close(s, n.run_no, RUN_CANCELLED, j ? why : "time limit", true, e);
+                if (rc != 0)
+                        return rc;
+                log_closed(&n, RUN_CANCELLED, why);
+        }
+        return 0;
+}
+
+int close_complete(struct scheduler *s, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        if (db_query(s->db,
+                     "select run_no, pack, job, dry_run, planned, applied, skipped, failed, quarantined, unknown, spawned, done, digest_matches, "
+                     "round(extract(epoch from clock_timestamp() - planned_at), 3) from rollcall.run_progress where state = 'published'",
+                     NULL, &r, e) < 0)
+                return -1;
+        for (int i = 0; i < db_rows(r); i++) {
+                int rc = close_run(s, r, i, e);
+                if (rc != 0)
+                        return rc;
+        }
+        return cancel_late(s, e);
+}

@@ -1,0 +1,189 @@
+#include "decide.h"
+
+#include "codec/messages.h"
+#include "config/words.h"
+
+#include <stdio.h>
+
+static const char MISSED_DEADLINE[] = "missed the job's starting deadline";
+static const char MISSED_NEWER[] = "missed, and a newer slot is due (catch_up = \"latest\")";
+static const char MISSED_NONE[] = "missed (catch_up = \"none\")";
+static const char STILL_OPEN[] = "the run before is still open (concurrency_policy = \"forbid\")";
+static const char SUSPENDED[] = "the job is suspended";
+
+static struct decision *add(struct decisions *d, enum decision_kind kind, instant slot, const char *reason)
+{
+        struct decision *x = &d->list[d->n++];
+        *x = (struct decision){ .kind = kind, .slot = slot, .not_before = INSTANT_NONE, .count = 1, .reason = reason };
+        return x;
+}
+
+/* Slots in (from, to], counted up to COUNT_MAX. */
+static int count_slots(const struct job *j, instant from, instant to)
+{
+        int n = 0;
+        for (instant t = from; n < COUNT_MAX; n++) {
+                t = cron_next(&j->cron, j->zone, t);
+                if (t == INSTANT_NONE || t > to)
+                        break;
+        }
+        return n;
+}
+
+/* Every slot in (from, to] is skipped. */
+static void skip(const struct job *j, instant from, instant to, const char *reason, struct decisions *d)
+{
+        instant last = cron_previous(&j->cron, j->zone, to, from);
+        if (last == INSTANT_NONE)
+                return;
+        add(d, DECIDE_SKIP, last, reason)->count = count_slots(j, from, last);
+        d->considered_at = last;
+}
+
+static void run(const struct job *j, instant slot, bool late, struct decisions *d)
+{
+        struct decision *x = add(d, DECIDE_RUN, slot, NULL);
+        x->catch_up = late;
+        x->not_before = decide_not_before(j, slot);
+        d->considered_at = slot;
+}
+
+/* With forbid one slot at a time is requested: the next waits for its end. */
+static void run_all(const struct job *j, const struct job_state *s, instant from, instant now, instant on_time, struct decisions *d)
+{
+        bool one = j->concurrency_policy == CONCURRENCY_FORBID && !j->dry_run;
+        for (instant t = from; (t = cron_next(&j->cron, j->zone, t)) != INSTANT_NONE && t <= now;) {
+                if (one && (s->open || (d->n && d->list[d->n - 1].kind == DECIDE_RUN))) {
+                        if (d->n < DECISIONS_MAX)
+                                add(d, DECIDE_WAIT, t, STILL_OPEN);
+                        return;
+                }
+                if (d->n == DECISIONS_MAX) {
+                        d->more = true;
+                        return;
+                }
+                run(j, t, t < on_time, d);
+        }
+}
+
+void decide_slots(const struct job *j, const struct job_state *s, instant now, int64_t grace_ms, struct decisions *ret)
+{
+        *ret = (struct decisions){ .considered_at = INSTANT_NONE };
+        if (s->considered_at == INSTANT_NONE) { /* nothing from before its time */
+                ret->considered_at = now;
+                return;
+        }
+        instant from = s->considered_at, on_time = now - grace_ms * INSTANT_MS;
+        if (!j->schedule || from >= now)
+                return;
+        if (s->suspended) {
+                skip(j, from, now, SUSPENDED, ret);
+                return;
+        }
+        instant deadline = now - j->starting_deadline_ms * INSTANT_MS;
+        if (j->starting_deadline_ms && deadline - 1 > from) {
+                skip(j, from, deadline - 1, MISSED_DEADLINE, ret);
+                from = deadline - 1;
+        }
+        if (j->catch_up == CATCH_UP_ALL) {
+                run_all(j, s, from, now, on_time, ret);
+                return;
+        }
+        instant last = cron_previous(&j->cron, j->zone, now, from);
+        if (last == INSTANT_NONE)
+                return;
+        bool late = last < on_time, open = s->open && j->concurrency_policy == CONCURRENCY_FORBID && !j->dry_run;
+        if (j->catch_up == CATCH_UP_NONE && (late || open)) {
+                skip(j, from, last - 1, MISSED_NONE, ret);
+                skip(j, last - 1, last, late ? MISSED_NONE : STILL_OPEN, ret);
+                return;
+        }
+        skip(j, from, last - 1, j->catch_up == CATCH_UP_NONE ? MISSED_NONE : MISSED_NEWER, ret);
+        if (open)
+                add(ret, DECIDE_WAIT, last, STILL_OPEN);
+        else
+                run(j, last, late, ret);
+}
+
+instant decide_next(const struct job *j, instant now)
+{
+        return j->schedule ? cron_next(&j->cron, j->zone, now) : INSTANT_NONE;
+}
+
+instant decide_not_before(const struct job *j, instant slot)
+{
+        if (j->jitter_ms <= 0)
+                return INSTANT_NONE;
+        struct uuid id = run_id_of(span_of(j->pack->name), span_of(j->name), slot);
+        uint64_t hash = 0;
+        for (int i = 8; i < 16; i++)
+                hash = hash << 8 | id.b[i];
+        return slot + (instant)(hash % (uint64_t)(j->jitter_ms + 1)) * INSTANT_MS;
+}
+
+/* ---- guards ---------------------------------------------------------------------------------------------------------------------------- */
+
+instant run_start(bool manual, instant scheduled_at, instant requested_at)
+{
+        return manual ? requested_at : scheduled_at;
+}
+
+static enum guard refuse_interval(const struct job *j, instant last, char *reason, size_t max)
+{
+        char text[INSTANT_TEXT_MAX];
+        BUF_CLEANUP struct buf interval = { .max = 100 };
+        duration_format(j->min_interval_ms, &interval);
+        zone_format(j->zone, last, text);
+        snprintf(reason, max, "the last run was at %s, less than %s before; --force runs it all the same", text, buf_str(&interval));
+        return GUARD_REFUSE;
+}
+
+static bool too_soon(const struct job *j, const struct run_asked *r, const struct job_world *w)
+{
+        return j->min_interval_ms && !r->force && w->last_start != INSTANT_NONE &&
+               run_start(r->manual, r->scheduled_at, r->requested_at) - w->last_start < j->min_interval_ms * INSTANT_MS;
+}
+
+enum guard guard_run(const struct job *j, const struct run_asked *r, const struct job_world *w, instant now, char *reason, size_t max)
+{
+        if (!j) {
+                snprintf(reason, max, "the scheduler's configuration has no such job");
+                return GUARD_REFUSE;
+        }
+        if (!r->manual && w->suspended) {
+                snprintf(reason, max, "%s", SUSPENDED);
+                return GUARD_REFUSE;
+        }
+        if (r->not_before != INSTANT_NONE && now < r->not_before)
+                return GUARD_WAIT;
+        if (r->dry_run)
+                return GUARD_GO;
+        if (w->started && j->concurrency_policy == CONCURRENCY_FORBID && !r->force) {
+                bool expired = j->starting_deadline_ms && now - r->scheduled_at > j->starting_deadline_ms * INSTANT_MS;
+                if (!r->manual && j->catch_up != CATCH_UP_NONE && !expired)
+                        return GUARD_WAIT;
+                snprintf(reason, max, "%s%s", STILL_OPEN, r->manual ? "; --force runs it all the same" : "");
+                return GUARD_REFUSE;
+        }
+        if (too_soon(j, r, w))
+                return refuse_interval(j, w->last_start, reason, max);
+        return w->started && j->concurrency_policy == CONCURRENCY_REPLACE ? GUARD_REPLACE : GUARD_GO;
+}
+
+/* ---- closing ---------------------------------------------------------------------------------------------------------------------------- */
+
+enum closing decide_closing(const struct run_counts *c, char *why, size_t max)
+{
+        *why = '\0';
+        if (c->done < c->planned)
+                return CLOSING_NOT_YET;
+        if (c->done > c->planned || !c->digest_matches) {
+                snprintf(why, max, "the proof of completeness fails: %lld outcomes for %lld planned tasks, digest %s", (long long)c->done, (long long)c->planned,
+                         c->digest_matches ? "equal" : "different");
+                return CLOSING_FAILED;
+        }
+        if (c->failed + c->quarantined == 0)
+                return CLOSING_FINISHED;
+        snprintf(why, max, "%lld failed and %lld quarantined of %lld tasks", (long long)c->failed, (long long)c->quarantined, (long long)c->planned);
+        return CLOSING_FAILED;
+}

@@ -1,0 +1,312 @@
+/* Planned runs are published, a part of each in turn, so that a run of millions delays no small one. */
+#include "scheduler.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+
+enum { PART_ROWS = 1000, NOTE_MS = 200 };
+
+static void fanout_free(struct fanout *f)
+{
+        if (!f)
+                return;
+        db_result_free(f->rows);
+        run_free(f->run);
+        free(f);
+}
+
+void fanout_reset(struct scheduler *s)
+{
+        for (size_t i = 0; i < s->n_fanouts; i++)
+                fanout_free(s->fanouts[i]);
+        s->n_fanouts = 0;
+}
+
+static void drop(struct scheduler *s, size_t i)
+{
+        fanout_free(s->fanouts[i]);
+        s->fanouts[i] = s->fanouts[--s->n_fanouts];
+}
+
+/* Tokens: the fan-out's id and the chunk. */
+bool fanout_acked(struct scheduler *s, uint64_t token)
+{
+        for (size_t i = 0; i < s->n_fanouts; i++) {
+                struct fanout *f = s->fanouts[i];
+                if (f->id != token >> 32)
+                        continue;
+                if (f->waiting[(uint32_t)token % CHUNKS_IN_FLIGHT] > 0)
+                        f->waiting[(uint32_t)token % CHUNKS_IN_FLIGHT]--;
+                return true;
+        }
+        return false;
+}
+
+/* ---- what there is to publish ------------------------------------------------------------------------------------------------------------ */
+
+/* Follow-ups that were published to another cluster and have no outcome: chunks of their own, so that they are published like the rest. They are
+ * counted as spawned already. $1 the present cluster, $2 subjects per chunk. */
+static const char PLAN_FOLLOW_UPS[] =
+        "with lost as (select distinct r.run_no, r.chunks, t.type_no, o.subject::text as subject, o.item::text as item "
+        "from rollcall.run r join rollcall.outcome o on o.day = r.day and o.run_no = r.run_no "
+        "cross join lateral unnest(o.follow_ups) as f(name) join rollcall.task_type t on t.name = f.name "
+        "where r.state in ('planned', 'published') and r.cluster <> $1 and o.outcome = 0 and not o.dry_run "
+        "and not exists (select from rollcall.outcome x where x.day = r.day and x.run_no = r.run_no and x.type_no = t.type_no and x.subject = o.subject "
+        "and x.item = o.item)), "
+        "placed as (select *, (row_number() over (partition by run_no, type_no order by subject, item) - 1) / $2::bigint as block from lost), "
+        "gathered as (select run_no, chunks, type_no, block, array_agg(subject order by subject, item) as subjects, array_agg(item order by subject, item) as items "
+        "from placed group by run_no, chunks, type_no, block), "
+        "added as (insert into rollcall.plan (run_no, chunk, type_no, dry_run, subjects, items) "
+        "select run_no, chunks + row_number() over (partition by run_no order by type_no, block)::integer - 1, type_no, false, subjects, items from gathered "
+        "returning run_no) "
+        "update rollcall.run r set chunks = r.chunks + n.n from (select run_no, count(*)::integer as n from added group by run_no) n where r.run_no = n.run_no";
+
+/* Tasks that went to another cluster are not on this one: all of them are published again, with the same ids. */
+static int adopt_cluster(struct scheduler *s, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        db_params_reset(s->params);
+        db_add_str(s->params, s->cluster);
+        if (db_query(s->db, "select run_no, pack, job, cluster from rollcall.run where state in ('planned', 'published') and cluster is distinct from $1", s->params, &r,
+                     e) < 0)
+                return -1;
+        if (db_rows(r) == 0)
+                return 0;
+        if (db_exec(s->db, "begin", e) < 0)
+                return -1;
+        db_add_int8(s->params, s->service->scheduler.chunk);
+        if (db_query(s->db, PLAN_FOLLOW_UPS, s->params, NULL, e) < 0)
+                return -1;
+        db_params_reset(s->params);
+        db_add_str(s->params, s->cluster);
+        if (db_query(s->db,
+                     "update rollcall.run set cluster = $1, chunks_published = 0, state = 'planned', published_at = null "
+                     "where state in ('planned', 'published') and cluster is distinct from $1",
+                     s->params, NULL, e) < 0)
+                return -1;
+        for (int i = 0; i < db_rows(r); i++)
+                if (!db_null(r, i, 3))
+                        log_warn("run is published again", "run_no=%lld job=%s.%s was_on=%s now_on=%s", (long long)db_int(r, i, 0), db_str(r, i, 1), db_str(r, i, 2),
+                                 db_str(r, i, 3), s->cluster);
+        return scheduler_commit(s, e);
+}
+
+enum { RUN_NO, RUN_ID, CHUNKS, PUBLISHED, PLANNED };
+
+static int add_fanout(struct scheduler *s, const struct db_result *r, int row, struct err *e)
+{
+        struct fanout *f = calloc(1, sizeof *f);
+        if (!f)
+                return err_oom(e);
+        int rc = run_load(s->db, s->packs, db_uuid(r, row, RUN_ID), &f->run, e);
+        if (rc != 0) {
+                fanout_free(f);
+                return rc < 0 ? -1 : 0;
+        }
+        f->chunks = (int)db_int(r, row, CHUNKS);
+        f->planned = db_int(r, row, PLANNED);
+        f->next_chunk = f->published = f->noted = (int)db_int(r, row, PUBLISHED);
+        f->id = ++s->next_id;
+        f->seen = true;
+        s->fanouts[s->n_fanouts++] = f;
+        return 0;
+}
+
+/* What an operator has set back is begun anew. */
+static bool known(struct scheduler *s, const struct db_result *r, int row)
+{
+        for (size_t i = 0; i < s->n_fanouts; i++) {
+                if (s->fanouts[i]->run->run_no != db_int(r, row, RUN_NO))
+                        continue;
+                s->fanouts[i]->seen = db_int(r, row, PUBLISHED) == s->fanouts[i]->noted;
+                if (s->fanouts[i]->seen)
+                        return true;
+                drop(s, i);
+                return false;
+        }
+        return false;
+}
+
+int fanout_look(struct scheduler *s, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        int rc = adopt_cluster(s, e);
+        if (rc != 0)
+                return rc;
+        if (db_query(s->db, "select run_no, run_id, chunks, chunks_published, planned from rollcall.run where state = 'planned' order by run_no limit 64", NULL, &r, e) < 0)
+                return -1;
+        for (size_t i = 0; i < s->n_fanouts; i++)
+                s->fanouts[i]->seen = false;
+        for (int i = 0; i < db_rows(r); i++)
+                if (!known(s, r, i) && s->n_fanouts < FANOUTS_MAX && add_fanout(s, r, i, e) < 0)
+                        return -1;
+        for (size_t i = 0; i < s->n_fanouts;)
+                if (s->fanouts[i]->seen)
+                        i++;
+                else
+                        drop(s, i); /* cancelled */
+        return 0;
+}
+
+/* ---- publishing ------------------------------------------------------------------------------------------------------------------------- */
+
+static int load_chunk(struct scheduler *s, struct fanout *f, struct err *e)
+{
+        struct db_result *head CLEANUP(db_result_cleanup) = NULL;
+        db_params_reset(s->params);
+        db_add_int8(s->params, f->run->run_no);
+        db_add_int4(s->params, f->next_chunk);
+        if (db_query(s->db, "select type_no, dry_run from rollcall.plan where run_no = $1 and chunk = $2", s->params, &head, e) < 0)
+                return -1;
+        if (db_rows(head) != 1)
+                return err_set(e, ERR_FATAL, "", "chunk %d of its plan is missing", f->next_chunk);
+        f->type = type_by_number(s->types, (int)db_int(head, 0, 0));
+        f->dry_run = db_bool(head, 0, 1);
+        f->row = 0;
+        if (!f->type)
+                return err_set(e, ERR_FATAL, "", "a task type of its plan is not of this configuration");
+        return db_query(s->db, "select u.* from rollcall.plan p, unnest(p.subjects, p.items) as u(subject, item) where run_no = $1 and chunk = $2", s->params,
+                        &f->rows, e);
+}
+
+/* Publishes a part of the chunk in hand. 0 it is through, 1 held back, 2 there is more of it, -1 error. */
+static int publish_rows(struct scheduler *s, struct fanout *f, struct err *e)
+{
+        struct task t = {
+                .run_id = f->run->run_id,
+                .type = span_of(f->type->full_name),
+                .scheduled_at = f->run->scheduled_at,
+                .dry_run = f->dry_run,
+                .actor = span_of(f->run->requested_by),
+        };
+        uint64_t token = (uint64_t)f->id << 32 | (uint32_t)f->next_chunk;
+        int rows = db_rows(f->rows), until = f->row + PART_ROWS < rows ? f->row + PART_ROWS : rows;
+        for (; f->row < until; f->row++) {
+                t.subject = db_span(f->rows, f->row, 0);
+                t.item = db_null(f->rows, f->row, 1) ? SPAN_LIT("") : db_span(f->rows, f->row, 1);
+                t.task_id = task_id_of(t.run_id, t.type, t.subject, t.item);
+                int rc = publish_task(s->publisher, &t, f->type->lane, token, e);
+                if (rc != 0)
+                        return rc;
+                f->waiting[f->next_chunk % CHUNKS_IN_FLIGHT]++;
+        }
+        return f->row < rows ? 2 : 0;
+}
+
+/* Chunks are acknowledged in order: `published` is where a takeover goes on. */
+static void advance(struct fanout *f)
+{
+        while (f->published < f->next_chunk && f->waiting[f->published % CHUNKS_IN_FLIGHT] == 0)
+                f->published++;
+}
+
+/* 1 did something, 0 has to wait, -1 error. */
+static int step(struct scheduler *s, struct fanout *f, struct err *e)
+{
+        advance(f);
+        if (f->next_chunk == f->chunks || f->next_chunk - f->published >= CHUNKS_IN_FLIGHT)
+                return 0;
+        if (!f->rows && load_chunk(s, f, e) < 0)
+                return -1;
+        int before = f->row, rc = publish_rows(s, f, e);
+        if (rc != 0)
+                return rc < 0 ? -1 : rc == 2 || f->row > before;
+        db_result_free(f->rows);
+        f->rows = NULL;
+        f->next_chunk++;
+        return 1;
+}
+
+static int note(struct scheduler *s, struct fanout *f, struct err *e)
+{
+        advance(f);
+        bool whole = f->published == f->chunks;
+        if (!whole && (f->published == f->noted || monotonic_ms() - f->noted_ms < NOTE_MS))
+                return 0;
+        db_params_reset(s->params);
+        db_add_int8(s->params, f->run->run_no);
+        db_add_int4(s->params, f->published);
+        db_add_int4(s->params, f->noted);
+        if (db_exec(s->db, "begin", e) < 0)
+                return -1;
+        if (db_query(s->db,
+                     "update rollcall.run set chunks_published = $2, state = case when chunks = $2 then 'published' else state end, "
+                     "published_at = case when chunks = $2 then clock_timestamp() end where run_no = $1 and state = 'planned' and chunks_published = $3",
+                     s->params, NULL, e) < 0)
+                return -1;
+        f->noted = f->published;
+        f->noted_ms = monotonic_ms();
+        return scheduler_commit(s, e);
+}
+
+/* A run that cannot be published is closed; the others go on. */
+static int give_up(struct scheduler *s, size_t i, struct err *e)
+{
+        struct err why = *e;
+        struct run *run = s->fanouts[i]->run;
+        if (why.class == ERR_RETRY || !db_alive(s->db))
+                return -1;
+        int rc = run_close(s, run->run_no, RUN_FAILED, why.text, true, e);
+        if (rc == 0)
+                log_closed(&(struct run_name){ run->run_no, run->pack_name, run->job_name }, RUN_FAILED, why.text);
+        drop(s, i);
+        return rc;
+}
+
+static void finish(struct scheduler *s, size_t i)
+{
+        const struct fanout *f = s->fanouts[i];
+        log_info("run published", "run_no=%lld job=%s.%s tasks=%lld", (long long)f->run->run_no, f->run->pack_name, f->run->job_name, (long long)f->planned);
+        announce_state(s, f->run, RUN_PUBLISHED, f->planned);
+        drop(s, i);
+}
+
+static int one_round(struct scheduler *s, struct err *e)
+{
+        int more = 0;
+        for (size_t i = 0; i < s->n_fanouts;) {
+                struct fanout *f = s->fanouts[i];
+                int rc = step(s, f, e);
+                if (rc < 0) {
+                        rc = give_up(s, i, e);
+                        if (rc != 0)
+                                return rc < 0 ? -1 : 2;
+                        continue;
+                }
+                more |= rc;
+                rc = note(s, f, e);
+                if (rc != 0)
+                        return rc < 0 ? -1 : 2;
+                if (f->noted == f->chunks)
+                        finish(s, i);
+                else
+                        i++;
+        }
+        return more;
+}
+
+int fanout_work(struct scheduler *s, int ms, struct err *e)
+{
+        int64_t until = monotonic_ms() + ms;
+        int more;
+        do {
+                more = one_round(s, e);
+                if (more < 0 || more == 2)
+                        return more;
+                if (publisher_poll(s->publisher, 0, e) < 0)
+                        return -1;
+        } while (more && !s->failed && monotonic_ms() < until);
+        return more;
+}
+
+int fanout_note_all(struct scheduler *s, struct err *e)
+{
+        for (size_t i = 0; i < s->n_fanouts; i++) {
+                s->fanouts[i]->noted_ms = 0;
+                int rc = note(s, s->fanouts[i], e);
+                if (rc != 0)
+                        return rc;
+        }
+        return 0;
+}

@@ -1,0 +1,120 @@
+#include "planner.h"
+
+#include <stdio.h>
+
+/* Makes the ledger's partition of the run's day: in a transaction of its own, because it locks out other new days. */
+static int ensure_day(struct planning *p, struct err *e)
+{
+        db_params_reset(p->params);
+        db_add_int4(p->params, (int32_t)p->run->day);
+        return db_query(p->db, "select rollcall.ensure_day(date '1970-01-01' + $1)", p->params, NULL, e);
+}
+
+/* Two planners of one run (one of a scheduler that has lost the lead) come one after the other. 1: planned or closed already. */
+static int lock_run(struct planning *p, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        db_params_reset(p->params);
+        db_add_int8(p->params, p->run->run_no);
+        if (db_query(p->db, "select 1 from rollcall.run where run_no = $1 and state = 'requested' for no key update", p->params, &r, e) < 0)
+                return -1;
+        return db_rows(r) == 1 ? 0 : 1;
+}
+
+/* The precondition statement's row: ok, reason. 0 met, 1 not (`why` says so), -1 error. */
+static int check_requires(struct planning *p, const struct run_values *v, char *why, size_t max, struct err *e)
+{
+        struct bound_sql b CLEANUP(bound_sql_deinit) = { 0 };
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        const struct sql_file *f = &p->run->job->requires_file;
+        if (!f->text)
+                return 0;
+        db_params_reset(p->params);
+        if (sql_bind(f, p->run->pack, NULL, 0, 1, &b, e) < 0 || sql_add_values(&b, v, p->params, e) < 0)
+                return -1;
+        if (db_query(p->db, b.text, p->params, &r, e) < 0)
+                return err_prefix(e, "%s", f->path);
+        int ok = db_column(r, "ok"), reason = db_column(r, "reason");
+        if (ok < 0 || db_rows(r) != 1)
+                return err_set(e, ERR_POISON, "", "%s: one row with a column \"ok\" was expected", f->path);
+        if (db_bool(r, 0, ok))
+                return 0;
+        const char *text = reason < 0 ? "" : db_str(r, 0, reason);
+        snprintf(why, max, "%s", *text ? text : "its precondition is not met");
+        return 1;
+}
+
+/* A type that the job lists twice is planned once: its tasks would be the same ones. Dry only when each mention is. */
+static bool merged(const struct job *j, size_t i, bool *ret_dry)
+{
+        *ret_dry = true;
+        for (size_t k = 0; k < j->n_tasks; k++) {
+                if (j->tasks[k].type != j->tasks[i].type)
+                        continue;
+                if (k < i)
+                        return false;
+                *ret_dry = *ret_dry && j->tasks[k].dry_run;
+        }
+        return true;
+}
+
+static int plan_tasks(struct planning *p, const struct run_values *v, struct err *e)
+{
+        const struct job *j = p->run->job;
+        for (size_t i = 0; i < j->n_tasks; i++) {
+                struct job_task t = { .type = j->tasks[i].type };
+                if (!merged(j, i, &t.dry_run))
+                        continue;
+                t.dry_run = t.dry_run || p->run->dry_run;
+                if (t.type->scope == SCOPE_RUN ? plan_run_scope(p, &t, e) < 0 : plan_due(p, &t, v, e) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+static int set_planned(struct planning *p, struct err *e)
+{
+        struct db_params *q = p->params;
+        db_params_reset(q);
+        db_add_int8(q, p->run->run_no);
+        db_add_int4(q, p->chunk);
+        db_add_int8(q, p->planned);
+        db_add_int8(q, (int64_t)p->digest_a);
+        db_add_int8(q, (int64_t)p->digest_b);
+        if (db_query(p->db,
+                     "update rollcall.run set state = 'planned', planned_at = clock_timestamp(), chunks = $2, planned = $3, planned_digest_a = $4, "
+                     "planned_digest_b = $5 where run_no = $1",
+                     q, NULL, e) < 0)
+                return -1;
+        return db_query(p->db, "select pg_notify('rollcall_run', '')", NULL, NULL, e);
+}
+
+int plan_run(struct planning *p, char *why, size_t max, struct err *e)
+{
+        const struct run *run = p->run;
+        struct lease lease = p->o->lease;
+        struct run_values v = {
+                .now = run->scheduled_at,
+                .run_id = run->run_id,
+                .actor = run->requested_by,
+                .dry_run = run->dry_run,
+                .pack = run->pack,
+                .settings = run->settings,
+                .n_settings = run->n_settings,
+        };
+        *why = '\0';
+        /* read committed: the lease's row, which is checked at the end, has been renewed meanwhile */
+        if (ensure_day(p, e) < 0 || db_exec(p->db, "begin isolation level read committed", e) < 0)
+                return -1;
+        int rc = lock_run(p, e);
+        if (rc == 0)
+                rc = pack_search_path(p->db, run->pack, true, e);
+        if (rc == 0)
+                rc = check_requires(p, &v, why, max, e);
+        if (rc != 0)
+                return rc;
+        if (plan_tasks(p, &v, e) < 0 || set_planned(p, e) < 0)
+                return -1;
+        rc = lease_check(&lease, p->db, e);
+        return rc != 0 ? rc : db_exec(p->db, "commit", e);
+}

@@ -1,0 +1,261 @@
+/*
+ * The rows of rollcall.plan of one task type: a cursor over the due statement, a chunk at a time. The server selects the next chunk while this one
+ * is hashed and written. A due statement that names somebody twice would leave the run without an end, since one task has one outcome: rows that come in
+ * ascending order cannot repeat; if they do not, the plan is looked through, and made again from distinct rows when it has to be.
+ */
+#include "planner.h"
+
+#include <endian.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SQL_MAX = 2 * 1024 * 1024 };
+
+struct due {
+        struct planning *p;
+        const struct job_task *task;
+        int type_no;
+        int subject, item; /* columns; item -1: none */
+        bool ordered; /* so far */
+        struct buf last; /* subject of the row before, if it was in another chunk */
+        struct buf last_item;
+        char fetch[64];
+};
+
+static const char INSERT[] = "insert into rollcall.plan (run_no, chunk, type_no, dry_run, subjects, items) values ($1, $2, $3::int, $4, $5, $6)";
+
+static void add_digest(struct planning *p, const struct task_type *type, struct span subject, struct span item)
+{
+        struct uuid id = task_id_of(p->run->run_id, span_of(type->full_name), subject, item);
+        uint64_t half[2];
+        memcpy(half, id.b, sizeof half);
+        p->digest_a ^= be64toh(half[0]);
+        p->digest_b ^= be64toh(half[1]);
+        p->planned++;
+}
+
+static struct span item_of(const struct due *d, const struct db_result *r, int row)
+{
+        struct span s = d->item < 0 ? (struct span){ 0 } : db_span(r, row, d->item);
+        return s.ptr ? s : SPAN_LIT("");
+}
+
+static int compare(const struct due *d, struct span a, struct span b)
+{
+        if (d->task->type->subject_type == VALUE_INTEGER) { /* NUL-terminated, both */
+                long long x = strtoll(a.ptr, NULL, 10), y = strtoll(b.ptr, NULL, 10);
+                return (x > y) - (x < y);
+        }
+        int c = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
+        return c ? c : (a.len > b.len) - (a.len < b.len);
+}
+
+static bool ascends(const struct due *d, struct span s0, struct span i0, struct span s1, struct span i1)
+{
+        int c = compare(d, s0, s1);
+        if (c != 0)
+                return c < 0;
+        size_t n = i0.len < i1.len ? i0.len : i1.len;
+        c = memcmp(i0.ptr, i1.ptr, n);
+        return c ? c < 0 : i0.len < i1.len;
+}
+
+static int check_row(struct due *d, struct span subject, struct span item, struct err *e)
+{
+        const char *file = d->task->type->due.path;
+        if (subject.len == 0)
+                return err_set(e, ERR_POISON, "", "%s: a row has no subject", file);
+        if (subject.len > LEDGER_NAME_MAX || item.len > LEDGER_NAME_MAX)
+                return err_set(e, ERR_POISON, "", "%s: a row's %s is longer than %d bytes", file, subject.len > LEDGER_NAME_MAX ? "subject" : "item", LEDGER_NAME_MAX);
+        return 0;
+}
+
+/* Digest, order and the subjects' array. */
+static int add_subjects(struct due *d, const struct db_result *r, bool *ret_items, struct err *e)
+{
+        int rows = db_rows(r);
+        struct span s0 = { d->last.data, d->last.len }, i0 = { buf_str(&d->last_item), d->last_item.len };
+        *ret_items = false;
+        db_array_begin(d->p->params, DB_TEXT, (size_t)rows);
+        for (int i = 0; i < rows; i++) {
+                struct span s = db_span(r, i, d->subject), item = item_of(d, r, i);
+                if (check_row(d, s, item, e) < 0)
+                        return -1;
+                db_element_text(d->p->params, s);
+                add_digest(d->p, d->task->type, s, item);
+                *ret_items |= item.len > 0;
+                if (d->ordered && s0.len)
+                        d->ordered = ascends(d, s0, i0, s, item);
+                s0 = s;
+                i0 = item;
+        }
+        db_array_end(d->p->params);
+        buf_reset(&d->last);
+        buf_reset(&d->last_item);
+        buf_add_span(&d->last, s0);
+        buf_add_span(&d->last_item, i0);
+        return 0;
+}
+
+/* Queues the insertion of the rows of `r`. */
+static int insert_chunk(struct due *d, const struct db_result *r, struct err *e)
+{
+        struct planning *p = d->p;
+        int rows = db_rows(r);
+        bool items;
+        db_params_reset(p->params);
+        db_add_int8(p->params, p->run->run_no);
+        db_add_int4(p->params, p->chunk++);
+        db_add_int4(p->params, d->type_no);
+        db_add_bool(p->params, d->task->dry_run);
+        if (add_subjects(d, r, &items, e) < 0)
+                return -1;
+        if (items) {
+                db_array_begin(p->params, DB_TEXT, (size_t)rows);
+                for (int i = 0; i < rows; i++)
+                        db_element_text(p->params, item_of(d, r, i));
+                db_array_end(p->params);
+        } else {
+                db_add_null(p->params);
+        }
+        return db_pipeline_run(p->db, "plan_insert", p->params, e) < 0 || db_pipeline_sync(p->db, e) < 0 ? -1 : 0;
+}
+
+static int send_fetch(struct due *d, struct err *e)
+{
+        return db_pipeline_query(d->p->db, d->fetch, NULL, e) < 0 || db_pipeline_sync(d->p->db, e) < 0 ? -1 : 0;
+}
+
+static int take(struct due *d, struct db_result **ret, struct err *e)
+{
+        if (db_pipeline_result(d->p->db, ret, e) < 0)
+                return err_prefix(e, "%s", d->task->type->due.path);
+        return db_pipeline_finish_sync(d->p->db, e);
+}
+
+static int find_columns(struct due *d, const struct db_result *r, struct err *e)
+{
+        d->subject = db_column(r, "subject");
+        d->item = db_column(r, "item");
+        return d->subject >= 0 ? 0 : err_set(e, ERR_POISON, "", "%s: no column \"subject\"", d->task->type->due.path);
+}
+
+/* The next chunk is asked for before this one is written, so that both sides work. An error leaves the pipeline as it is: the connection is given up. */
+static int run_cursor(struct due *d, struct err *e)
+{
+        struct db *db = d->p->db;
+        int64_t chunk = d->p->o->service->scheduler.chunk;
+        bool inserting = false;
+        snprintf(d->fetch, sizeof d->fetch, "fetch %lld from due", (long long)chunk);
+        if (db_pipeline_begin(db, e) < 0 || send_fetch(d, e) < 0)
+                return -1;
+        for (bool more = true; more;) {
+                struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+                if (take(d, &r, e) < 0 || find_columns(d, r, e) < 0)
+                        return -1;
+                more = db_rows(r) == chunk;
+                if ((more && send_fetch(d, e) < 0) || (inserting && take(d, NULL, e) < 0))
+                        return -1;
+                inserting = db_rows(r) > 0;
+                if (inserting && insert_chunk(d, r, e) < 0)
+                        return -1;
+        }
+        if (inserting && take(d, NULL, e) < 0)
+                return -1;
+        if (db_pipeline_end(db, e) < 0)
+                return -1;
+        return db_exec(db, "close due", e);
+}
+
+/* `distinct`: from the statement as a subselect. */
+static int declare(struct due *d, const struct run_values *v, bool distinct, struct err *e)
+{
+        const struct sql_file *f = &d->task->type->due;
+        struct bound_sql b CLEANUP(bound_sql_deinit) = { 0 };
+        BUF_CLEANUP struct buf sql;
+        buf_init(&sql, SQL_MAX);
+        if (sql_bind(f, d->task->type->pack, NULL, 0, 1, &b, e) < 0)
+                return -1;
+        size_t len = strlen(b.text);
+        while (distinct && len && strchr("; \t\r\n", b.text[len - 1]))
+                len--;
+        buf_adds(&sql, "declare due no scroll cursor for ");
+        if (distinct)
+                buf_addf(&sql, "select distinct subject%s from (", d->item >= 0 ? ", item" : "");
+        buf_add(&sql, b.text, len);
+        if (distinct)
+                buf_adds(&sql, "\n) due");
+        db_params_reset(d->p->params);
+        if (sql.failed)
+                return err_oom(e);
+        if (sql_add_values(&b, v, d->p->params, e) < 0 || db_query(d->p->db, buf_str(&sql), d->p->params, NULL, e) < 0)
+                return err_prefix(e, "%s", f->path);
+        return 0;
+}
+
+/* 1: somebody is planned twice. */
+static int repeats(struct due *d, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        db_params_reset(d->p->params);
+        db_add_int8(d->p->params, d->p->run->run_no);
+        db_add_int4(d->p->params, d->type_no);
+        if (db_query(d->p->db,
+                     "select count(*) > count(distinct (subject, item)) from rollcall.plan p, unnest(p.subjects, p.items) as u(subject, item) "
+                     "where p.run_no = $1 and p.type_no = $2",
+                     d->p->params, &r, e) < 0)
+                return -1;
+        return db_bool(r, 0, 0);
+}
+
+static int remove_rows(struct due *d, struct err *e)
+{
+        db_params_reset(d->p->params);
+        db_add_int8(d->p->params, d->p->run->run_no);
+        db_add_int4(d->p->params, d->type_no);
+        return db_query(d->p->db, "delete from rollcall.plan where run_no = $1 and type_no = $2", d->p->params, NULL, e);
+}
+
+static int plan_rows(struct due *d, const struct run_values *v, struct err *e)
+{
+        const struct planning before = *d->p;
+        if (db_prepare(d->p->db, "plan_insert", INSERT, e) < 0 || declare(d, v, false, e) < 0 || run_cursor(d, e) < 0)
+                return -1;
+        int again = d->ordered ? 0 : repeats(d, e);
+        if (again <= 0)
+                return again;
+        if (remove_rows(d, e) < 0)
+                return -1;
+        *d->p = before;
+        return declare(d, v, true, e) < 0 || run_cursor(d, e) < 0 ? -1 : 0;
+}
+
+int plan_due(struct planning *p, const struct job_task *t, const struct run_values *v, struct err *e)
+{
+        struct due d = { .p = p, .task = t, .type_no = type_number(p->o->types, t->type), .ordered = true };
+        buf_init(&d.last, LEDGER_NAME_MAX + 1);
+        buf_init(&d.last_item, LEDGER_NAME_MAX + 1);
+        int rc = t->type->due.text ? plan_rows(&d, v, e) : err_set(e, ERR_POISON, "", "task type %s has no due statement", t->type->full_name);
+        buf_deinit(&d.last);
+        buf_deinit(&d.last_item);
+        return rc;
+}
+
+/* A run-level task: one, whose subject is the run. */
+int plan_run_scope(struct planning *p, const struct job_task *t, struct err *e)
+{
+        char subject[UUID_TEXT_LEN + 1];
+        uuid_to_text(p->run->run_id, subject);
+        db_params_reset(p->params);
+        db_add_int8(p->params, p->run->run_no);
+        db_add_int4(p->params, p->chunk++);
+        db_add_int4(p->params, type_number(p->o->types, t->type));
+        db_add_bool(p->params, t->dry_run);
+        db_array_begin(p->params, DB_TEXT, 1);
+        db_element_text(p->params, span_of(subject));
+        db_array_end(p->params);
+        db_add_null(p->params);
+        add_digest(p, t->type, span_of(subject), SPAN_LIT(""));
+        return db_query(p->db, INSERT, p->params, NULL, e);
+}

@@ -1,0 +1,160 @@
+#include "planner.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PARAMS_MAX = 32 * 1024 * 1024, STACK_BYTES = 512 * 1024 };
+
+struct planner {
+        pthread_t thread;
+        bool running; /* not joined yet; the owner's */
+        struct plan_options o;
+        struct run *run;
+        const char *stopped; /* the owner's */
+        char reason[200];
+        bool alert;
+        atomic_bool stop, ended;
+        struct db *db;
+        /* read after the join */
+        enum plan_end end;
+        int64_t planned;
+        char why[500];
+};
+
+/* Runs in the planner's thread while it waits for the database. */
+static void tick(void *ctx)
+{
+        struct planner *p = ctx;
+        if (atomic_load(&p->stop))
+                db_cancel(p->db);
+}
+
+/* Who waits for a lock in vain gives up; who was paused in the middle loses his: the lease's row must not stay locked. */
+static int open_session(struct planner *p, struct err *e)
+{
+        char sql[200];
+        char *conninfo CLEANUP(cleanup_free) = NULL;
+        if (service_conninfo(p->o.service, &conninfo, e) < 0 || db_open(conninfo, p->o.lease.holder, (int)p->o.service->database.connect_timeout_ms, &p->db, e) < 0)
+                return -1;
+        db_set_tick(p->db, tick, p);
+        snprintf(sql, sizeof sql, "set idle_in_transaction_session_timeout = %lld; set lock_timeout = %lld; set cursor_tuple_fraction = 1",
+                 (long long)p->o.lease.length_ms, (long long)p->o.lease.length_ms);
+        if (db_exec(p->db, sql, e) < 0)
+                return -1;
+        /* a planner that was killed lets go of its run before its statement ends, where the server's system can tell */
+        (void)!db_exec(p->db, "set client_connection_check_interval = '1s'", NULL);
+        return 0;
+}
+
+static enum plan_end plan(struct planner *p, struct err *e)
+{
+        struct db_params *params CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
+        if (!params) {
+                err_oom(e);
+                return PLAN_AGAIN;
+        }
+        if (open_session(p, e) < 0)
+                return PLAN_AGAIN;
+        struct planning w = { .db = p->db, .params = params, .run = p->run, .o = &p->o };
+        int rc = plan_run(&w, p->why, sizeof p->why, e);
+        p->planned = w.planned;
+        if (rc == 0)
+                return PLAN_DONE;
+        if (rc > 0)
+                return p->why[0] ? PLAN_REFUSED : PLAN_AGAIN;
+        if (atomic_load(&p->stop))
+                return PLAN_STOPPED;
+        return e->class == ERR_RETRY || !db_alive(p->db) ? PLAN_AGAIN : PLAN_FAILED;
+}
+
+static void *work(void *arg)
+{
+        struct planner *p = arg;
+        struct err e = ERR_INIT;
+        p->end = plan(p, &e);
+        if (e.class != ERR_NONE)
+                snprintf(p->why, sizeof p->why, "%s", e.text);
+        db_free(TAKE(p->db));
+        atomic_store(&p->ended, true);
+        return NULL;
+}
+
+int planner_start(const struct plan_options *o, struct run *run, struct planner **ret, struct err *e)
+{
+        struct planner *p CLEANUP(planner_cleanup) = calloc(1, sizeof *p);
+        pthread_attr_t attr;
+        if (!p) {
+                run_free(run);
+                return err_oom(e);
+        }
+        p->o = *o;
+        p->run = run;
+        pthread_attr_init(&attr);
+        pthread_attr_setstacksize(&attr, STACK_BYTES);
+        int rc = pthread_create(&p->thread, &attr, work, p);
+        pthread_attr_destroy(&attr);
+        if (rc != 0)
+                return err_set(e, ERR_RETRY, "", "no thread for planning: %s", strerror(rc));
+        p->running = true;
+        *ret = TAKE(p);
+        return 0;
+}
+
+const struct run *planner_run(const struct planner *p)
+{
+        return p->run;
+}
+
+bool planner_manual(const struct planner *p)
+{
+        return p->o.manual;
+}
+
+bool planner_ended(const struct planner *p)
+{
+        return atomic_load(&p->ended);
+}
+
+void planner_stop(struct planner *p, const char *reason, bool alert)
+{
+        if (reason && !p->stopped) {
+                p->alert = alert;
+                snprintf(p->reason, sizeof p->reason, "%s", reason);
+                p->stopped = p->reason;
+        }
+        atomic_store(&p->stop, true);
+}
+
+const char *planner_stopped(const struct planner *p)
+{
+        return p->stopped;
+}
+
+bool planner_alert(const struct planner *p)
+{
+        return p->alert;
+}
+
+enum plan_end planner_join(struct planner *p, int64_t *ret_planned, char *why, size_t max)
+{
+        if (p->running)
+                pthread_join(p->thread, NULL);
+        p->running = false;
+        *ret_planned = p->planned;
+        snprintf(why, max, "%s", p->why);
+        return p->end;
+}
+
+void planner_free(struct planner *p)
+{
+        char ignored[1];
+        int64_t planned;
+        if (!p)
+                return;
+        (void)planner_join(p, &planned, ignored, sizeof ignored);
+        run_free(p->run);
+        free(p);
+}

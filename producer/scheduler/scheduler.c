@@ -1,0 +1,338 @@
+#include "run.h"
+#include "scheduler.h"
+
+#include "base/log.h"
+#include "daemon/daemon.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+        PARAMS_MAX = 64 * 1024, QUEUE_MAX = 16 * 1024 * 1024, CLUSTER_TIMEOUT_MS = 1000, OPEN_LOOK_MS = 100, SLICE_MS = 20, POLL_MS = 10, WAIT_MS = 200,
+        BACKOFF_MS = 500, FLUSH_MS = 10000, STOP_MS = 10000, STALL_MS = 10000,
+};
+
+int scheduler_commit(struct scheduler *s, struct err *e)
+{
+        int rc = lease_check(&s->lease, s->db, e);
+        if (rc == 0)
+                return db_exec(s->db, "commit", e);
+        return rc < 0 || db_exec(s->db, "rollback", e) < 0 ? -1 : 1;
+}
+
+/* ---- the database ----------------------------------------------------------------------------------------------------------------------- */
+
+/* Whoever is paused in the middle of a transaction must not keep the lease's row locked; and nobody waits for it for ever. */
+static int connect(struct scheduler *s, const char *name, struct db **ret, struct err *e)
+{
+        char sql[160];
+        if (*ret && db_alive(*ret))
+                return 0;
+        char *conninfo CLEANUP(cleanup_free) = NULL;
+        db_free(TAKE(*ret));
+        if (service_conninfo(s->service, &conninfo, e) < 0 || db_open(conninfo, name, (int)s->service->database.connect_timeout_ms, ret, e) < 0)
+                return -1;
+        snprintf(sql, sizeof sql, "set idle_in_transaction_session_timeout = %lld; set lock_timeout = %lld", (long long)s->lease.length_ms,
+                 (long long)s->lease.length_ms);
+        return db_exec(*ret, sql, e);
+}
+
+static struct db *flow_database(void *ctx)
+{
+        struct scheduler *s = ctx;
+        struct err ignored = ERR_INIT;
+        return connect(s, "rollcall-scheduler flow", &s->flow_db, &ignored) < 0 ? NULL : s->flow_db;
+}
+
+/* While a long statement runs, the lease is kept on its own connection. What fails here is met again by the loop. */
+static void keep_lease(void *ctx)
+{
+        struct scheduler *s = ctx;
+        struct err ignored = ERR_INIT;
+        if (s->lease.epoch && s->lease_db && db_alive(s->lease_db))
+                (void)!lease_keep(&s->lease, s->lease_db, &ignored);
+}
+
+/* Jobs that were added to a pack since `rollcall db apply`. */
+static int register_jobs(struct scheduler *s, struct err *e)
+{
+        for (size_t i = 0; i < s->packs->n; i++)
+                for (size_t k = 0; k < s->packs->list[i]->n_jobs; k++) {
+                        db_params_reset(s->params);
+                        db_add_str(s->params, s->packs->list[i]->name);
+                        db_add_str(s->params, s->packs->list[i]->jobs[k].name);
+                        if (db_query(s->db, "insert into rollcall.job (pack, job) values ($1, $2) on conflict do nothing", s->params, NULL, e) < 0)
+                                return -1;
+                }
+        return 0;
+}
+
+static int open_database(struct scheduler *s, struct err *e)
+{
+        if (s->db && db_alive(s->db) && s->lease_db && db_alive(s->lease_db))
+                return 0;
+        if (connect(s, "rollcall-scheduler", &s->db, e) < 0 || connect(s, "rollcall-scheduler lease", &s->lease_db, e) < 0)
+                return -1;
+        db_set_tick(s->db, keep_lease, s);
+        if (ledger_check(s->db, e) < 0 || (!s->types && type_numbers_load(s->db, s->packs, &s->types, e) < 0) || register_jobs(s, e) < 0)
+                return -1;
+        return db_exec(s->lease_db, "listen rollcall_run", e);
+}
+
+static void close_database(struct scheduler *s)
+{
+        fanout_reset(s);
+        s->n_announced = 0;
+        db_free(TAKE(s->db));
+        db_free(TAKE(s->lease_db));
+        db_free(TAKE(s->flow_db));
+}
+
+/* ---- Kafka ------------------------------------------------------------------------------------------------------------------------------ */
+
+static void acked(void *ctx, uint64_t token, const struct err *e)
+{
+        struct scheduler *s = ctx;
+        s->acked_ms = monotonic_ms();
+        if (e && token) {
+                s->failed = true;
+                snprintf(s->failure, sizeof s->failure, "%s", e->text);
+        } else if (!fanout_acked(s, token)) {
+                announce_acked(s, token);
+        }
+}
+
+static void close_kafka(struct scheduler *s)
+{
+        fanout_reset(s);
+        s->n_announced = 0;
+        publisher_free(TAKE(s->publisher));
+        s->cluster = NULL;
+        s->failed = s->stalled = false;
+}
+
+/* The embedded broker writes its file anew when it starts: then everything in it is lost, and its port another one. */
+static int64_t embedded_mark(const struct service *s)
+{
+        struct stat st;
+        if (!s->kafka.embedded || stat(s->kafka.embedded, &st) < 0)
+                return 0;
+        return (int64_t)st.st_ino ^ (st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec);
+}
+
+static int open_kafka(struct scheduler *s, struct err *e)
+{
+        int64_t mark = embedded_mark(s->service);
+        if (s->publisher && (s->failed || mark != s->embedded_mark)) {
+                err_set(e, ERR_RETRY, "", "%s", s->failed ? s->failure : "the embedded broker was started anew");
+                close_kafka(s);
+                return -1;
+        }
+        if (!s->publisher) {
+                struct publisher_options o = { .service = s->service, .source = "/rollcall/scheduler", .client_id = s->lease.holder, .queue_max_bytes = QUEUE_MAX,
+                                               .acked = acked, .ctx = s, .database = flow_database };
+                s->embedded_mark = mark;
+                if (publisher_new(&o, &s->publisher, e) < 0)
+                        return -1;
+        }
+        return s->cluster ? 0 : publisher_cluster(s->publisher, CLUSTER_TIMEOUT_MS, &s->cluster, e);
+}
+
+static void watch_acks(struct scheduler *s)
+{
+        int64_t now = monotonic_ms();
+        if (publisher_unacked(s->publisher) == 0)
+                s->acked_ms = now;
+        bool stalled = now - s->acked_ms >= STALL_MS;
+        if (stalled && !s->stalled)
+                log_warn("Kafka does not acknowledge", "messages=%zu", publisher_unacked(s->publisher));
+        if (!stalled && s->stalled)
+                log_info("Kafka acknowledges again", "cluster=%s", s->cluster);
+        s->stalled = stalled;
+}
+
+/* ---- the loop --------------------------------------------------------------------------------------------------------------------------- */
+
+static void say(struct scheduler *s, const struct err *e)
+{
+        if (strncmp(s->said, e->text, sizeof s->said - 1) == 0)
+                return;
+        snprintf(s->said, sizeof s->said, "%s", e->text);
+        log_warn("waiting", "class=%s error=" LOG_Q, err_class_name(e->class), e->text);
+}
+
+static void say_well(struct scheduler *s)
+{
+        if (s->said[0])
+                log_info("going on", "holder=" LOG_Q, s->lease.holder);
+        s->said[0] = '\0';
+}
+
+static int open_runs(struct scheduler *s, bool *ret, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        if (db_query(s->db,
+                     "select from rollcall.run where state in ('requested', 'planned', 'published') and (not_before is null or not_before <= clock_timestamp()) limit 1",
+                     NULL, &r, e) < 0)
+                return -1;
+        *ret = db_rows(r) > 0 || s->n_announced > 0;
+        return 0;
+}
+
+/* Everything but publishing. 0; 1 the lead is lost; -1 error. */
+static int look(struct scheduler *s, struct err *e)
+{
+        bool any;
+        int rc = 0;
+        if (monotonic_ms() >= s->slots_ms)
+                rc = slots_request(s, e);
+        if (rc == 0)
+                rc = take_planned(s, &any, e);
+        if (rc == 0)
+                rc = take_requested(s, e);
+        if (rc == 0)
+                rc = fanout_look(s, e);
+        if (rc == 0)
+                rc = close_complete(s, e);
+        return rc ? rc : announce_ends(s, e);
+}
+
+/* Until something happens: an acknowledgement, a notification, the time `until_ms`. 1: look at once. */
+static int rest(struct scheduler *s, int64_t until_ms, struct err *e)
+{
+        int64_t left = until_ms - monotonic_ms();
+        int ms = left < 0 ? 0 : left < WAIT_MS ? (int)left : WAIT_MS;
+        if (s->publisher && (publisher_unacked(s->publisher) > 0 || s->n_fanouts > 0)) {
+                if (publisher_poll(s->publisher, ms < POLL_MS ? ms : POLL_MS, e) < 0)
+                        return -1;
+                ms = 0;
+        }
+        return db_wait_notify(s->lease_db, ms, e);
+}
+
+static int lead(struct scheduler *s, int64_t *look_ms, struct err *e)
+{
+        if (monotonic_ms() >= *look_ms) {
+                bool open = true;
+                int rc = look(s, e);
+                if (rc != 0)
+                        return rc < 0 ? -1 : 0;
+                if (s->n_fanouts == 0 && open_runs(s, &open, e) < 0)
+                        return -1;
+                *look_ms = open ? monotonic_ms() + OPEN_LOOK_MS : s->slots_ms;
+                if (*look_ms > s->slots_ms)
+                        *look_ms = s->slots_ms;
+        }
+        int more = fanout_work(s, SLICE_MS, e);
+        if (more < 0)
+                return -1;
+        watch_acks(s);
+        int woken = rest(s, more == 1 ? 0 : *look_ms, e);
+        if (woken > 0)
+                *look_ms = 0;
+        return woken < 0 ? -1 : 0;
+}
+
+static int turn(struct scheduler *s, int64_t *look_ms, struct err *e)
+{
+        int leading = lease_keep(&s->lease, s->lease_db, e);
+        if (leading < 0)
+                return -1;
+        if (leading && !s->leading) {
+                log_info("leading", "epoch=%lld", (long long)s->lease.epoch);
+                *look_ms = s->slots_ms = 0;
+                s->leading = true;
+        }
+        if (leading)
+                return lead(s, look_ms, e);
+        if (s->leading) {
+                log_warn("no longer leading", "holder=" LOG_Q, s->lease.holder);
+                s->leading = false;
+                fanout_reset(s);
+                s->n_announced = 0;
+                take_stop(s);
+        }
+        (void)take_stopped(s);
+        return rest(s, monotonic_ms() + WAIT_MS, e) < 0 ? -1 : 0;
+}
+
+/* ---- beginning and end ------------------------------------------------------------------------------------------------------------------ */
+
+/* What has been handed to Kafka gets its acknowledgement, so that the next leader need not publish it again. */
+static void leave(struct scheduler *s)
+{
+        struct err ignored = ERR_INIT;
+        int64_t until = monotonic_ms() + STOP_MS;
+        take_stop(s);
+        if (s->publisher && !daemon_stop_now() && publisher_flush(s->publisher, FLUSH_MS, &ignored) == 0 && s->db && db_alive(s->db) && s->lease.epoch) {
+                if (fanout_note_all(s, &ignored) == 0)
+                        (void)!announce_ends(s, &ignored);
+        }
+        if (s->lease_db && db_alive(s->lease_db))
+                lease_release(&s->lease, s->lease_db);
+        while (!take_stopped(s)) {
+                if (daemon_stop_now() || monotonic_ms() > until) {
+                        log_warn("a plan in the making is given up", "holder=" LOG_Q, s->lease.holder);
+                        _exit(EXIT_SUCCESS); /* its thread waits for a database that does not answer */
+                }
+                usleep(POLL_MS * 1000);
+        }
+}
+
+static size_t count_jobs(const struct packs *p)
+{
+        size_t n = 0;
+        for (size_t i = 0; i < p->n; i++)
+                n += p->list[i]->n_jobs;
+        return n;
+}
+
+static void serve(struct scheduler *s, struct daemon *d, bool *ret_started, struct err *e)
+{
+        int64_t look_ms = 0;
+        while (!daemon_stopping()) {
+                daemon_serve(d);
+                int rc = open_database(s, e) < 0 || open_kafka(s, e) < 0 ? -1 : 0;
+                if (rc == 0 && !*ret_started) {
+                        *ret_started = true;
+                        daemon_ready(d);
+                }
+                if (rc == 0)
+                        rc = turn(s, &look_ms, e);
+                if (rc == 0) {
+                        say_well(s);
+                        continue;
+                }
+                if (e->class == ERR_FATAL && !*ret_started)
+                        return;
+                say(s, e);
+                close_database(s);
+                daemon_sleep(BACKOFF_MS);
+        }
+}
+
+int scheduler_run(struct daemon *d, struct err *e)
+{
+        struct scheduler s = { .service = d->service, .packs = d->packs, .lease.length_ms = d->service->scheduler.lease_ms };
+        char host[64] = "";
+        bool started = false;
+        gethostname(host, sizeof host - 1);
+        snprintf(s.lease.holder, sizeof s.lease.holder, "rollcall-scheduler %s/%d", host, (int)getpid());
+        s.params = db_params_new(PARAMS_MAX);
+        s.waits = calloc(count_jobs(d->packs) + 1, sizeof *s.waits);
+        int rc = s.params && s.waits ? 0 : err_oom(e);
+        if (rc == 0) {
+                serve(&s, d, &started, e);
+                rc = started || daemon_stopping() ? 0 : -1;
+                leave(&s);
+        }
+        close_database(&s);
+        close_kafka(&s);
+        type_numbers_free(s.types);
+        db_params_free(s.params);
+        free(s.waits);
+        return rc;
+}

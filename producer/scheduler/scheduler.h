@@ -1,0 +1,98 @@
+#pragma once
+/* The scheduler's shell: what its parts share. One thread, but for the planners. */
+#include "lease.h"
+#include "ledger/ledger.h"
+#include "planner.h"
+#include "publish/publish.h"
+
+enum { FANOUTS_MAX = 64, CHUNKS_IN_FLIGHT = 8, ANNOUNCED_MAX = 32, RETRIES_MAX = 32 };
+
+/* A run that is being published: resumable at any task. */
+struct fanout {
+        struct run *run;
+        int chunks, next_chunk, published; /* published: chunks whose tasks are all acknowledged */
+        int noted; /* `published`, as the table has it */
+        int64_t noted_ms;
+        int64_t planned;
+        struct db_result *rows; /* of the chunk in hand; NULL: none */
+        int row;
+        const struct task_type *type;
+        bool dry_run;
+        size_t waiting[CHUNKS_IN_FLIGHT]; /* tasks of chunk i (modulo) without acknowledgement */
+        uint32_t id; /* upper half of the tokens */
+        bool seen; /* by the latest look at the table */
+};
+
+/* A run's end on its way to Kafka. */
+struct announced {
+        int64_t run_no, at_ms;
+        uint32_t id; /* upper half of the tokens */
+        size_t waiting; /* messages without acknowledgement */
+        bool whole; /* all of them have been handed over */
+};
+
+struct scheduler {
+        const struct service *service;
+        const struct packs *packs;
+        struct db *db, *lease_db, *flow_db;
+        struct lease lease;
+        bool leading; /* as was said */
+        struct type_numbers *types;
+        struct publisher *publisher;
+        const char *cluster; /* the publisher's */
+        int64_t embedded_mark; /* changes when the embedded broker is another one */
+        struct planner *planners[PLANNERS_MAX];
+        struct retry { /* runs whose planning met trouble of the world */
+                int64_t run_no, at_ms;
+        } retries[RETRIES_MAX];
+        struct fanout *fanouts[FANOUTS_MAX];
+        size_t n_fanouts;
+        struct announced announced[ANNOUNCED_MAX];
+        size_t n_announced;
+        uint32_t next_id;
+        bool failed; /* a delivery failed: begin again with a new producer from what is committed */
+        char failure[200];
+        int64_t acked_ms; /* when Kafka last acknowledged something, or nothing was on its way */
+        bool stalled; /* it has been said that Kafka does not acknowledge */
+        int64_t slots_ms; /* monotonic: when to look at the schedules again */
+        instant *waits; /* per job, in the packs' order: the slot that was said to wait */
+        struct db_params *params;
+        char said[256];
+};
+
+/* Inside a transaction of s->db: checks the lease and commits. 0, 1 the lead is lost (rolled back), -1 error. */
+int scheduler_commit(struct scheduler *s, struct err *e) MUST_CHECK;
+
+/* slots.c: due slots become requested runs; sets slots_ms. 0; 1 the lead is lost; -1. */
+int slots_request(struct scheduler *s, struct err *e) MUST_CHECK;
+
+/* take.c: requested runs are refused or given to a planner. 0; 1 the lead is lost; -1. */
+int take_requested(struct scheduler *s, struct err *e) MUST_CHECK;
+/* What the planners have come to. `ret_any`: one of them ended. */
+int take_planned(struct scheduler *s, bool *ret_any, struct err *e) MUST_CHECK;
+void take_stop(struct scheduler *s); /* asks all planning to end; what was planned in part is rolled back */
+bool take_stopped(struct scheduler *s); /* it has */
+
+/* fanout.c: planned runs are published. */
+int fanout_look(struct scheduler *s, struct err *e) MUST_CHECK; /* what is there to publish; 1: the lead is lost */
+/* Publishes a part of each for up to `ms`. 1 there is more to do; 0 all wait for acknowledgements or workers; -1; 2 the lead is lost. */
+int fanout_work(struct scheduler *s, int ms, struct err *e) MUST_CHECK;
+bool fanout_acked(struct scheduler *s, uint64_t token);
+void fanout_reset(struct scheduler *s); /* forgets what is in hand; the table knows the rest */
+int fanout_note_all(struct scheduler *s, struct err *e) MUST_CHECK; /* writes down what is acknowledged by now */
+
+/* close.c: complete runs and those out of time are closed. 0; 1 the lead is lost; -1. */
+int close_complete(struct scheduler *s, struct err *e) MUST_CHECK;
+/* Sets the end of a run that is open. `alert`: on_failure is for it. */
+int run_close(struct scheduler *s, int64_t run_no, enum run_state state, const char *reason, bool alert, struct err *e) MUST_CHECK;
+struct run_name { /* for the log */
+        int64_t run_no;
+        const char *pack, *job;
+};
+void log_closed(const struct run_name *n, enum run_state state, const char *reason);
+
+/* announce.c: run events, and the tasks that follow on a run's end. */
+int announce_ends(struct scheduler *s, struct err *e) MUST_CHECK; /* 1: the lead is lost */
+void announce_acked(struct scheduler *s, uint64_t token);
+/* "planned", "published": told once, not repeated after a crash; the table is the truth. */
+void announce_state(struct scheduler *s, const struct run *run, enum run_state state, int64_t planned);

@@ -1,0 +1,116 @@
+/* Due slots become requested runs; slot and mark are one transaction. */
+#include "scheduler.h"
+
+#include "base/log.h"
+#include "decide.h"
+
+#include <string.h>
+
+enum {
+        GRACE_MS = 60 * 1000, /* a slot found later than this was missed while nobody was there */
+        MARK_MS = 30 * 1000, /* so often it is written down that nothing was due: a schedule that is changed later has no slots before */
+};
+
+static int find_row(const struct job *j, const struct db_result *r)
+{
+        for (int i = 0; i < db_rows(r); i++)
+                if (strcmp(db_str(r, i, 0), j->pack->name) == 0 && strcmp(db_str(r, i, 1), j->name) == 0)
+                        return i;
+        return -1;
+}
+
+static int request(struct scheduler *s, const struct job *j, const struct decision *x, struct err *e)
+{
+        struct uuid id;
+        struct run_request q = {
+                .job = j,
+                .scheduled_at = x->slot,
+                .cause = x->catch_up ? "catch_up" : "schedule",
+                .requested_by = "scheduler",
+                .dry_run = j->dry_run,
+                .not_before = x->not_before,
+        };
+        return run_request(s->db, &q, &id, e) < 0 ? -1 : 0;
+}
+
+static void log_decisions(struct scheduler *s, const struct job *j, size_t number, const struct decisions *d)
+{
+        for (size_t i = 0; i < d->n; i++) {
+                const struct decision *x = &d->list[i];
+                char slot[INSTANT_TEXT_MAX];
+                zone_format(j->zone, x->slot, slot);
+                if (x->kind == DECIDE_RUN)
+                        log_info("run due", "job=%s slot=%s catch_up=%s", j->full_name, slot, x->catch_up ? "true" : "false");
+                else if (x->kind == DECIDE_SKIP)
+                        log_warn("slots skipped", "job=%s count=%d%s last=%s reason=" LOG_Q, j->full_name, x->count, x->count == COUNT_MAX ? "+" : "", slot, x->reason);
+                else if (s->waits[number] != x->slot)
+                        log_info("slot waits", "job=%s slot=%s reason=" LOG_Q, j->full_name, slot, x->reason);
+                if (x->kind == DECIDE_WAIT)
+                        s->waits[number] = x->slot;
+        }
+}
+
+static int apply(struct scheduler *s, const struct job *j, const struct decisions *d, struct err *e)
+{
+        if (db_exec(s->db, "begin", e) < 0)
+                return -1;
+        for (size_t i = 0; i < d->n; i++)
+                if (d->list[i].kind == DECIDE_RUN && request(s, j, &d->list[i], e) < 0)
+                        return -1;
+        db_params_reset(s->params);
+        db_add_str(s->params, j->pack->name);
+        db_add_str(s->params, j->name);
+        db_add_instant(s->params, d->considered_at);
+        if (db_query(s->db, "update rollcall.job set considered_at = greatest(considered_at, $3) where pack = $1 and job = $2", s->params, NULL, e) < 0)
+                return -1;
+        return scheduler_commit(s, e);
+}
+
+/* `next`: the earliest slot to come, of all jobs. */
+static int consider(struct scheduler *s, const struct job *j, size_t number, const struct db_result *r, int row, instant *next, struct err *e)
+{
+        struct job_state state = { db_instant(r, row, 3), db_bool(r, row, 2) || j->suspend, db_bool(r, row, 4) };
+        instant now = db_instant(r, row, 5);
+        struct decisions d;
+        decide_slots(j, &state, now, GRACE_MS, &d);
+        if (d.n == 0 && d.considered_at == INSTANT_NONE && now - state.considered_at > MARK_MS * INSTANT_MS)
+                d.considered_at = now;
+        int rc = d.considered_at == INSTANT_NONE ? 0 : apply(s, j, &d, e);
+        if (rc == 0)
+                log_decisions(s, j, number, &d);
+        instant after = d.more ? now : decide_next(j, now);
+        if (after != INSTANT_NONE && (*next == INSTANT_NONE || after < *next))
+                *next = after;
+        return rc;
+}
+
+/* Looked at each tick, and at the very moment when a slot is due. */
+static void set_next(struct scheduler *s, instant next, instant now)
+{
+        int64_t wait = s->service->scheduler.tick_ms;
+        if (next != INSTANT_NONE && (next - now) / INSTANT_MS + 1 < wait)
+                wait = (next - now) / INSTANT_MS + 1;
+        s->slots_ms = monotonic_ms() + wait;
+}
+
+int slots_request(struct scheduler *s, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        instant next = INSTANT_NONE;
+        size_t number = 0;
+        if (db_query(s->db,
+                     "select j.pack, j.job, j.suspended, j.considered_at, exists (select from rollcall.run r where r.pack = j.pack and r.job = j.job and not r.dry_run "
+                     "and r.state in ('requested', 'planned', 'published')), clock_timestamp() from rollcall.job j",
+                     NULL, &r, e) < 0)
+                return -1;
+        for (size_t i = 0; i < s->packs->n; i++)
+                for (size_t k = 0; k < s->packs->list[i]->n_jobs; k++, number++) {
+                        const struct job *j = &s->packs->list[i]->jobs[k];
+                        int row = j->schedule ? find_row(j, r) : -1;
+                        int rc = row < 0 ? 0 : consider(s, j, number, r, row, &next, e);
+                        if (rc != 0)
+                                return rc;
+                }
+        set_next(s, next, db_rows(r) ? db_instant(r, 0, 5) : next);
+        return 0;
+}

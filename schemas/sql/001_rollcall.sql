@@ -1,0 +1,271 @@
+-- Rollcall's own tables. They live beside the organisation's, in a schema of their own, in the same database: an effect and its
+-- outcome commit together or not at all.
+create schema rollcall;
+
+create table rollcall.schema_version (
+  version    integer primary key,
+  applied_at timestamptz not null default now()
+);
+
+-- ---- what is to be done -------------------------------------------------------------------------------------------------------------
+
+-- One scheduler leads at a time. The epoch grows with every change of holder; a leader's transactions hold the row and check it.
+create table rollcall.lease (
+  name       text primary key,
+  holder     text not null,
+  epoch      bigint not null,
+  expires_at timestamptz not null
+);
+
+create table rollcall.job (
+  pack          text not null,
+  job           text not null,
+  suspended     boolean not null default false,
+  suspended_by  text,
+  suspended_at  timestamptz,
+  considered_at timestamptz,          -- every slot up to here has been decided: run, skipped, refused
+  primary key (pack, job)
+);
+
+create table rollcall.run (
+  run_no           bigint generated always as identity primary key,
+  run_id           uuid not null unique,        -- UUIDv5 of job and scheduled_at: the same for every scheduler
+  pack             text not null,
+  job              text not null,
+  scheduled_at     timestamptz not null,
+  day              date not null,               -- of scheduled_at, UTC: the ledger's partition
+  cause            text not null check (cause in ('schedule', 'catch_up', 'manual')),
+  requested_by     text not null,
+  settings         jsonb not null default '{}', -- given with --set, or by the job
+  dry_run          boolean not null,
+  force            boolean not null default false,
+  state            text not null default 'requested'
+                   check (state in ('requested', 'planned', 'published', 'finished', 'failed', 'refused', 'cancelled')),
+  reason           text not null default '',
+  cluster          text,                        -- the Kafka cluster that its tasks were published to
+  chunks           integer not null default 0,
+  chunks_published integer not null default 0,
+  planned          bigint not null default 0,   -- tasks in the plan, without follow-ups
+  planned_digest_a bigint not null default 0,   -- XOR of the halves of the planned task ids
+  planned_digest_b bigint not null default 0,
+  not_before       timestamptz,                 -- jitter
+  requested_at     timestamptz not null default now(),
+  planned_at       timestamptz,
+  published_at     timestamptz,
+  deadline_at      timestamptz,                 -- time limit
+  closed_at        timestamptz,
+  alert            boolean not null default false, -- it ended so that on_failure is published
+  notified_at      timestamptz                  -- its end has been announced, and what follows from it published
+);
+create index run_by_job on rollcall.run (pack, job, scheduled_at desc);
+create index run_unnotified on rollcall.run (run_no) where closed_at is not null and notified_at is null;
+create index run_open on rollcall.run (run_no) where state in ('requested', 'planned', 'published');
+
+-- Every planned subject, written in one transaction before the first task is published: what a run owes can always be told, and published
+-- again with the same ids.
+create table rollcall.plan (
+  run_no   bigint not null references rollcall.run on delete cascade,
+  chunk    integer not null,
+  type_no  smallint not null,
+  dry_run  boolean not null,
+  subjects text[] not null,
+  items    text[],                    -- null: all ''
+  primary key (run_no, chunk)
+);
+
+create table rollcall.task_type (
+  type_no smallint generated always as identity primary key,
+  name    text not null unique        -- "pack.type"
+);
+
+-- ---- what was done ------------------------------------------------------------------------------------------------------------------
+
+-- One row per Kafka cluster, topic and partition that has been read. The owner's epoch fences all others: every batch moves `next` by
+-- compare-and-set on the epoch.
+create table rollcall.position (
+  source_no  integer generated always as identity unique,
+  cluster    text not null,
+  topic      text not null,
+  partition  integer not null,
+  epoch      bigint not null default 0,
+  owner      text not null default '',
+  next       bigint not null default 0,  -- offset to take next
+  sequence   bigint not null default 0,  -- last number given to an outcome of this source
+  published  bigint not null default 0,  -- outcomes up to this sequence are acknowledged on the results topic
+  updated_at timestamptz not null default now(),
+  primary key (cluster, topic, partition)
+) with (fillfactor = 50);
+
+-- The ledger: one row per task, ledger, outbox and audit source in one. The key of a run's task is (run, type, subject, item); an ad-hoc task
+-- has an id of its own and lives in the partition of day '-infinity'.
+create table rollcall.outcome (
+  run_no     bigint not null,           -- 0: ad-hoc
+  src_offset bigint not null,
+  sequence   bigint,                    -- null while pending
+  at         timestamptz not null default now(),
+  day        date not null,
+  source_no  integer not null,
+  type_no    smallint not null,
+  outcome    smallint not null,         -- 0 applied, 1 skipped, 2 failed, 3 quarantined, 4 unknown, -1 pending (a mail on its way)
+  attempt    smallint not null default 1,
+  dry_run    boolean not null default false,
+  subject    text collate "C" not null,
+  item       text collate "C" not null default '',
+  reason     text not null default '',
+  before     text,
+  after      text,
+  follow_ups text[],                    -- task types that were published because of it
+  task_id    uuid,                      -- ad-hoc only: a run's task id follows from its key
+  actor      text,                      -- ad-hoc only: a run's actor is the run's
+  arguments  jsonb                      -- ad-hoc only
+) partition by range (day);
+
+create index on rollcall.outcome using brin (source_no, sequence) with (pages_per_range = 32);
+create index on rollcall.outcome (source_no, src_offset) where outcome = -1;
+
+create table rollcall.outcome_adhoc partition of rollcall.outcome for values from (minvalue) to ('2000-01-01');
+create unique index outcome_adhoc_key on rollcall.outcome_adhoc (task_id);
+
+-- Counts and an order-independent digest, moved in the batch's own transaction: progress and the proof of completeness.
+create table rollcall.progress (
+  run_no      bigint not null,
+  source_no   integer not null,
+  applied     bigint not null default 0,
+  skipped     bigint not null default 0,
+  failed      bigint not null default 0,
+  quarantined bigint not null default 0,
+  unknown     bigint not null default 0,
+  spawned     bigint not null default 0, -- follow-up tasks published
+  digest_a    bigint not null default 0, -- XOR of the halves of the ids done and of the ids spawned
+  digest_b    bigint not null default 0,
+  primary key (run_no, source_no)
+) with (fillfactor = 50);
+
+create table rollcall.dead_letter (
+  source_no  integer not null,
+  src_offset bigint not null,
+  sequence   bigint not null,
+  reason     text not null,
+  key        bytea,
+  value      bytea,
+  at         timestamptz not null default now(),
+  primary key (source_no, src_offset)
+);
+
+-- Makes the ledger's partition of a day, once. ATTACH, because CREATE … PARTITION OF would lock out the workers.
+create function rollcall.ensure_day(d date) returns void language plpgsql as $$
+declare
+  name text := 'outcome_' || to_char(d, 'YYYYMMDD');
+begin
+  if to_regclass('rollcall.' || name) is not null then
+    return;
+  end if;
+  perform pg_advisory_xact_lock(hashtext('rollcall.ensure_day'));
+  -- asked of the table itself: to_regclass may still know what it found before the lock
+  if exists (select from pg_class where relname = name and relnamespace = 'rollcall'::regnamespace) then
+    return;
+  end if;
+  execute format('create table rollcall.%I (like rollcall.outcome including defaults)', name);
+  execute format('create unique index %I on rollcall.%I (run_no, type_no, subject, item)', name || '_key', name);
+  execute format('alter table rollcall.outcome attach partition rollcall.%I for values from (%L) to (%L)', name, d, d + 1);
+end $$;
+
+-- ---- what the results topic said: the aggregator's ----------------------------------------------------------------------------------
+
+-- Last sequence folded, per results partition and source partition: an event at or below it is a repetition.
+create table rollcall.folded (
+  results_no       integer not null,   -- position.source_no of the results partition
+  source_topic     text not null,
+  source_partition integer not null,
+  sequence         bigint not null,
+  primary key (results_no, source_topic, source_partition)
+) with (fillfactor = 50);
+
+create table rollcall.run_total (
+  run_id      uuid primary key,        -- nil: ad-hoc
+  pack        text not null,
+  job         text not null,
+  dry_run     boolean not null,
+  applied     bigint not null default 0,
+  skipped     bigint not null default 0,
+  failed      bigint not null default 0,
+  quarantined bigint not null default 0,
+  unknown     bigint not null default 0,
+  first_at    timestamptz not null,
+  last_at     timestamptz not null
+) with (fillfactor = 50);
+
+-- Outcomes by day (UTC), type and reason. Reasons beyond the aggregator's limit per type and day are counted as "(other)".
+create table rollcall.day_total (
+  day     date not null,
+  type    text not null,
+  dry_run boolean not null,
+  outcome smallint not null,
+  reason  text not null,
+  count   bigint not null,
+  primary key (day, type, dry_run, outcome, reason)
+) with (fillfactor = 50);
+
+create table rollcall.recent_error (
+  event_id uuid primary key,
+  at       timestamptz not null,
+  run_id   uuid not null,
+  type     text not null,
+  subject  text not null,
+  item     text not null,
+  outcome  smallint not null,
+  reason   text not null
+);
+create index on rollcall.recent_error (type, at desc);
+
+-- Results that the topic no longer had when the aggregator came to them: what the totals lack, from `first` up to `next` (exclusive).
+create table rollcall.results_gap (
+  source_no integer not null,          -- position.source_no of the results partition
+  first     bigint not null,
+  next      bigint not null,
+  found_at  timestamptz not null default now(),
+  primary key (source_no, first)
+);
+
+-- ---- views for people, packs and reports --------------------------------------------------------------------------------------------
+
+create view rollcall.run_progress as
+select r.run_no, r.run_id, r.pack, r.job, r.scheduled_at, r.cause, r.requested_by, r.settings, r.dry_run, r.state, r.reason,
+       r.requested_at, r.planned_at, r.published_at, r.closed_at,
+       r.planned + coalesce(p.spawned, 0) as planned,
+       coalesce(p.applied, 0) as applied, coalesce(p.skipped, 0) as skipped, coalesce(p.failed, 0) as failed,
+       coalesce(p.quarantined, 0) as quarantined, coalesce(p.unknown, 0) as unknown, coalesce(p.spawned, 0) as spawned,
+       coalesce(p.done, 0) as done,
+       coalesce(p.digest_a, 0) = r.planned_digest_a and coalesce(p.digest_b, 0) = r.planned_digest_b as digest_matches
+from rollcall.run r
+left join lateral (
+  select sum(applied)::bigint as applied, sum(skipped)::bigint as skipped, sum(failed)::bigint as failed,
+         sum(quarantined)::bigint as quarantined, sum(unknown)::bigint as unknown, sum(spawned)::bigint as spawned,
+         sum(applied + skipped + failed + quarantined + unknown)::bigint as done,
+         bit_xor(digest_a) as digest_a, bit_xor(digest_b) as digest_b
+  from rollcall.progress where run_no = r.run_no
+) p on true;
+
+create view rollcall.outcome_named as
+select r.run_id, r.pack, r.job, t.name as type, o.subject, o.item,
+       (array['pending', 'applied', 'skipped', 'failed', 'quarantined', 'unknown'])[o.outcome + 2] as outcome,
+       o.reason, o.before, o.after, o.at, o.dry_run, coalesce(o.actor, r.requested_by) as actor, o.attempt, o.task_id, o.run_no, o.type_no, o.day
+from rollcall.outcome o
+join rollcall.task_type t using (type_no)
+left join rollcall.run r on r.run_no = o.run_no;
+
+-- What a run planned and has no outcome for: the missing, by name.
+create function rollcall.missing(of_run bigint) returns table (type text, subject text, item text) language sql stable as $$
+  select t.name, s.subject, s.item
+  from rollcall.plan p
+  join rollcall.task_type t using (type_no)
+  join rollcall.run r using (run_no)
+  cross join lateral (
+    select subject, coalesce(p.items[n], '') as item from unnest(p.subjects) with ordinality as u(subject, n)
+  ) s
+  where p.run_no = of_run
+    and not exists (select from rollcall.outcome o where o.day = r.day and o.run_no = r.run_no and o.type_no = p.type_no
+                    and o.subject = s.subject and o.item = s.item and o.outcome >= 0)
+$$;
+
+insert into rollcall.schema_version (version) values (1);

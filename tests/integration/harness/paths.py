@@ -1,0 +1,14 @@
+"""Where things are."""
+import os
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[3]
+BUILD = Path(os.environ.get("ROLLCALL_BUILD", REPO / "build")).resolve()
+
+
+def program(name):
+    """A program of the build; tests that need it fail with what to do when it is missing."""
+    path = BUILD / name
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: build the project first, or set ROLLCALL_BUILD")
+    return str(path)

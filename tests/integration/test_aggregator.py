@@ -1,0 +1,429 @@
+"""The aggregator on real parts: what it keeps equals a recount that shares no code with it, whatever was killed, repeated or unreadable."""
+import io
+import json
+import random
+import re
+import signal
+import time
+import uuid
+from collections import Counter, defaultdict
+from datetime import datetime, timedelta, timezone
+
+import fastavro
+import pytest
+from confluent_kafka import Consumer, Producer
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+
+from harness.paths import REPO, program
+from harness.postgres import Database, Postgres
+from harness.process import Process
+
+OUTCOMES = ["applied", "skipped", "failed", "quarantined", "unknown"]
+BASE = datetime(2026, 11, 30, 22, tzinfo=timezone.utc)
+NIL = uuid.UUID(int=0)
+PARTITIONS = 4
+
+
+def schema(name):
+    text = json.loads((REPO / "schemas" / name).read_text())
+    mark = bytes.fromhex(fingerprint(to_parsing_canonical_form(text), "CRC-64-AVRO"))  # in the order of the wire
+    return fastavro.parse_schema(text), b"\xc3\x01" + mark
+
+
+OUTCOME, OUTCOME_MARK = schema("outcome.avsc")
+LETTER, LETTER_MARK = schema("dead-letter.avsc")
+
+
+def encode(event):
+    out = io.BytesIO()
+    out.write(OUTCOME_MARK)
+    fastavro.schemaless_writer(out, OUTCOME, event)
+    return out.getvalue()
+
+
+def raw(value):
+    return None if value is None else value if isinstance(value, bytes) else value.bytes
+
+
+class Events:
+    """Workers' audit events: every source partition numbers its own."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        self.sources = [("rc.tasks", 0), ("rc.tasks", 1), ("rc.tasks", 2), ("rc.tasks.mail", 0), ("rc.tasks.urgent", 1)]
+        self.sequences = Counter()
+        self.runs = [(uuid.UUID(int=self.random.getrandbits(128)), f"job-{i}") for i in range(6)]
+        self.all = []  # (results partition, event)
+
+    def make(self):
+        r = self.random
+        topic, partition = source = r.choice(self.sources)
+        self.sequences[source] += 1
+        run, job = r.choice(self.runs)
+        adhoc = r.random() < 0.05
+        type_name = r.choice(["care.check", "care.warn", "shop.purge"])
+        outcome = r.choices(OUTCOMES, [80, 14, 3, 2, 1])[0]
+        subject = f"person-{r.randrange(5000)}"
+        event = {
+            "event_id": uuid.UUID(int=r.getrandbits(128)).bytes, "task_id": uuid.UUID(int=r.getrandbits(128)).bytes,
+            "run_id": None if adhoc else run.bytes, "pack": type_name.split(".")[0], "job": "" if adhoc else job, "type": type_name,
+            "subject": subject, "item": r.choice(["", "7", "tutor"]), "outcome": outcome,
+            "reason": "" if outcome == "applied" else f"{outcome}: por razão {r.randrange(4)}",
+            "at": BASE + timedelta(seconds=r.randrange(3 * 86400), microseconds=r.randrange(10 ** 6)),
+            "dry_run": job == "job-5" and not adhoc, "actor": "scheduler", "attempt": 1, "source_topic": topic, "source_partition": partition,
+            "source_offset": self.sequences[source] * 2, "sequence": self.sequences[source],
+        }
+        place = int(subject[7:]) % PARTITIONS
+        self.all.append((place, event))
+        return place, event
+
+    def run_totals(self):
+        totals = defaultdict(Counter)
+        for _, e in self.all:
+            totals[uuid.UUID(bytes=e["run_id"]) if e["run_id"] else NIL][e["outcome"]] += 1
+        return {run: tuple(c[o] for o in OUTCOMES) for run, c in totals.items()}
+
+    def day_totals(self):
+        return Counter((e["at"].date(), e["type"], e["dry_run"], OUTCOMES.index(e["outcome"]), e["reason"]) for _, e in self.all)
+
+    def newest_errors(self, kept):
+        ids = set()
+        for type_name in {e["type"] for _, e in self.all}:
+            failed = [e for _, e in self.all if e["type"] == type_name and e["outcome"] in ("failed", "quarantined", "unknown")]
+            ids |= {e["event_id"] for e in sorted(failed, key=lambda e: (e["at"], e["event_id"]))[-kept:]}
+        return ids
+
+
+class Rig:
+    """A database with our tables, topics, and aggregators that are started and killed."""
+
+    def __init__(self, broker, database, prefix, folder, embedded, **settings):
+        self.broker, self.database, self.prefix, self.folder = broker, database, prefix, folder
+        self.results, self.letters = f"{prefix}.results", f"{prefix}.dead-letters"
+        database.execute((REPO / "schemas/sql/001_rollcall.sql").read_text())
+        where = f'embedded = "{broker.file}"' if embedded else f'brokers = "{broker.bootstrap}"'
+        lines = [f"{name} = {value};" for name, value in settings.items()]
+        self.config = folder / "rollcall.cfg"
+        self.config.write_text(f"""
+database = {{ conninfo = "{database.conninfo}"; }};
+kafka = {{ {where}; prefix = "{prefix}"; session_timeout = "6s"; partitions = {PARTITIONS}; }};
+aggregator = {{ {' '.join(lines)} }};
+""")
+        self.produced = 0
+        self.producer = Producer({"bootstrap.servers": broker.bootstrap, "linger.ms": 5, "enable.idempotence": not embedded})
+        self.started = []
+
+    def create_topics(self):
+        self.broker.create(self.results, PARTITIONS)
+        self.broker.create(self.letters, 1)
+
+    def send(self, partition, value, key=b"k"):
+        def delivered(error, message):
+            assert error is None, error
+            places.append((message.partition(), message.offset()))
+        places = []
+        while True:
+            try:
+                self.producer.produce(self.results, value, key, partition=partition, on_delivery=delivered)
+                break
+            except BufferError:
+                self.producer.poll(0.1)
+        self.producer.poll(0)
+        self.produced += 1
+        return places
+
+    def start(self):
+        p = Process([program("rollcall-aggregator"), "-c", self.config], self.folder / f"log.{len(self.started)}")
+        self.started.append(p)
+        return p
+
+    def position(self):
+        return int(self.database.value("select coalesce(sum(next), 0) from rollcall.position where topic = %s", (self.results,)))
+
+    def wait_position(self, at_least, timeout=60):
+        end = time.monotonic() + timeout
+        while self.position() < at_least:
+            assert any(p.running() for p in self.started), self.logs()
+            assert time.monotonic() < end, f"position {self.position()}, not {at_least}:\n{self.logs()}"
+            time.sleep(0.02)
+
+    def wait_log(self, process, pattern, timeout=40):
+        process.wait_until(lambda: re.search(pattern, process.text()), timeout, f"say {pattern!r}")
+
+    def logs(self):
+        return "\n".join(f"--- {p.log}\n{p.text()[-2000:]}" for p in self.started)
+
+    def run_totals(self):
+        rows = self.database.rows("select run_id, applied, skipped, failed, quarantined, unknown from rollcall.run_total")
+        return {row[0]: tuple(row[1:]) for row in rows}
+
+    def day_totals(self):
+        return Counter({tuple(row[:5]): row[5] for row in self.database.rows("select day, type, dry_run, outcome, reason, count from rollcall.day_total")})
+
+    def published_letters(self, count):
+        """Decoded records of the dead-letter topic, until `count` different ones are there."""
+        consumer = Consumer({"bootstrap.servers": self.broker.bootstrap, "group.id": f"{self.prefix}.check", "auto.offset.reset": "earliest"})
+        consumer.subscribe([self.letters])
+        found, end = [], time.monotonic() + 40
+        while len({(m["partition"], m["offset"]) for m in found}) < count and time.monotonic() < end:
+            message = consumer.poll(0.5)
+            if message and not message.error():
+                assert message.value()[:10] == LETTER_MARK
+                found.append(fastavro.schemaless_reader(io.BytesIO(message.value()[10:]), LETTER))
+        consumer.close()
+        return found
+
+    def close(self):
+        for p in self.started:
+            if p.running():
+                p.kill()
+
+
+@pytest.fixture
+def rig(request, tmp_path, unique):
+    made = []
+
+    def make(broker, database, embedded=False, **settings):
+        made.append(Rig(broker, database, unique("agg"), tmp_path, embedded, **settings))
+        if not embedded:
+            made[-1].create_topics()
+        return made[-1]
+    yield make
+    for r in made:
+        r.close()
+
+
+def bad_messages(r):
+    """What is no audit event, and what the log must say of it."""
+    good = encode(Events(99).make()[1])
+    loose = Events(98)
+    twisted = dict(loose.make()[1], sequence=0)
+    nul = dict(loose.make()[1], reason="a\0b")
+    return [(bytes(r.randrange(256) for _ in range(r.randrange(1, 300))), r"."), (None, "no value"), (b"", r"."), (good[:-3], r"."), (good + b"x", r"."),
+            (LETTER_MARK + good[10:], r"."), (OUTCOME_MARK + b"\xff" * 40, r"."), (encode(twisted), "sequence"), (encode(nul), r"U\+0000"), (b"x" * 950_000, r".")]
+
+
+def test_totals_equal_a_recount(rig, kafka, database):
+    """Kills in mid-batch, windows published again, unreadable messages in between, a second aggregator for a while."""
+    rig = rig(kafka, database, batch_max=300, errors_kept=20)
+    events, r = Events(7), random.Random(7)
+    bad, bad_places = bad_messages(r), []
+    kills = 0
+    for round_number in range(6):
+        for _ in range(4000):
+            place, event = events.make()
+            rig.send(place, encode(event))
+            if r.random() < 0.003:  # as after a crash of a worker: what it had not seen acknowledged comes again, in order
+                source = (event["source_topic"], event["source_partition"])
+                window = [(p, e) for p, e in events.all[-r.randrange(1, 400):] if (e["source_topic"], e["source_partition"]) == source]
+                for p, e in window:
+                    rig.send(p, encode(e))
+        for value, reason in bad:
+            key = b"key" if value else None
+            bad_places.append((rig.send(r.randrange(PARTITIONS), value, key), value, reason))
+        rig.producer.flush(30)
+        first = rig.start()
+        second = rig.start() if round_number in (1, 4) else None
+        if round_number < 5:
+            before = rig.position()
+            rig.wait_position(before + r.randrange(200, max(201, rig.produced - before)))
+            for p in (first, second):
+                if p:
+                    p.kill()
+                    kills += 1
+    rig.wait_position(rig.produced)
+    assert rig.position() == rig.produced
+    assert rig.run_totals() == events.run_totals()
+    assert rig.day_totals() == events.day_totals()
+    errors = {row[0].bytes for row in database.rows("select event_id from rollcall.recent_error")}
+    assert errors == events.newest_errors(20)
+    bounds = database.rows("select min(first_at), max(last_at) from rollcall.run_total")[0]
+    assert bounds == (min(e["at"] for _, e in events.all), max(e["at"] for _, e in events.all))
+
+    expected = {places[0]: value for places, value, _ in bad_places}
+    rows = database.rows("select p.partition, d.src_offset, d.value, d.key, d.reason from rollcall.dead_letter d join rollcall.position p using (source_no)")
+    assert {(row[0], row[1]): row[2] for row in rows} == expected
+    assert {row[3] for row in rows} == {b"key", None}
+    reasons = {(row[0], row[1]): row[4] for row in rows}
+    for places, _, reason in bad_places:
+        assert re.search(reason, reasons[places[0]]), reasons[places[0]]
+    letters = rig.published_letters(len(expected))
+    text = "".join(p.text() for p in rig.started)
+    for (partition, offset) in expected:
+        said = re.findall(rf"topic={re.escape(rig.results)} partition={partition} offset={offset} reason=", text)
+        assert 1 <= len(said) <= 1 + kills
+    whole = {place: value if not value or len(value) < 900_000 else None for place, value in expected.items()}  # larger ones stay in the table
+    assert {(m["partition"], m["offset"]): m["value"] for m in letters} == whole
+    ids = defaultdict(set)
+    for m in letters:
+        ids[(m["partition"], m["offset"])].add(raw(m["event_id"]))
+    assert all(len(s) == 1 for s in ids.values()) and len({next(iter(s)) for s in ids.values()}) == len(expected)
+    assert rig.started[-1].stop() == 0
+
+
+def test_embedded_broker(rig, embedded, database):
+    rig = rig(embedded, database, embedded=True)
+    events = Events(3)
+    process = rig.start()
+    for _ in range(5000):
+        rig.send(*(lambda place, event: (place, encode(event)))(*events.make()))
+    rig.send(0, b"nonsense")
+    rig.producer.flush(30)
+    rig.wait_position(5001)
+    assert rig.run_totals() == events.run_totals()
+    assert database.value("select count(*) from rollcall.dead_letter") == 1
+    assert process.stop() == 0
+
+
+def test_reasons_are_bounded_in_the_table(rig, kafka, database):
+    """More reasons than are kept: the rest is counted together, and nothing is lost."""
+    rig = rig(kafka, database, batch_max=50)
+    events = Events(5)
+    for i in range(2000):
+        place, event = events.make()
+        event.update(type="care.check", at=BASE, reason=f"reason {i % 400}", outcome="skipped", dry_run=False)
+        rig.send(place, encode(event))
+    rig.producer.flush(30)
+    process = rig.start()
+    rig.wait_position(2000)
+    rows = dict(database.rows("select reason, sum(count)::int from rollcall.day_total group by 1"))
+    assert sum(rows.values()) == 2000
+    assert len(rows) == 101 and rows["(other)"] > 0
+    process.stop()
+
+
+def test_retention_passed_the_position(rig, kafka, database):
+    rig = rig(kafka, database)
+    events = Events(11)
+    sent = []
+    for _ in range(1000):
+        _, event = events.make()
+        sent.append(event)
+        rig.send(0, encode(event))
+    rig.producer.flush(30)
+    kafka.delete_records(rig.results, 0, 400)
+    process = rig.start()
+    rig.wait_position(1000)
+    assert re.search(r"level=error .*partition=0 position=0 first=400 missing=400", process.text())
+    assert database.value("select sum(count) from rollcall.day_total") == 600
+    assert database.rows("select first, next from rollcall.results_gap") == [(0, 400)]
+    assert process.stop() == 0
+    # and while it runs, but is stopped: the broker deletes what it has not read yet
+    process = rig.start()
+    rig.wait_log(process, "partitions taken up")
+    process.send_signal(signal.SIGSTOP)
+    for _ in range(500):
+        rig.send(0, encode(events.make()[1]))
+    rig.producer.flush(30)
+    kafka.delete_records(rig.results, 0, 1400)
+    time.sleep(8)  # its session ends, too
+    process.send_signal(signal.SIGCONT)
+    rig.wait_position(1500)
+    gaps = database.rows("select first, next from rollcall.results_gap order by first")
+    counted = database.value("select sum(count) from rollcall.day_total")
+    assert counted == 1500 - sum(last - first for first, last in gaps)
+    assert process.stop() == 0
+
+
+def test_topic_ends_below_the_position(rig, kafka, database):
+    """As after the topic was made anew: said with both numbers, that partition waits, the others go on, and it goes on when put right."""
+    rig = rig(kafka, database)
+    events = Events(13)
+    process = rig.start()
+    rig.wait_log(process, "partitions taken up")
+    for _ in range(100):
+        _, event = events.make()
+        rig.send(1, encode(event))
+    rig.producer.flush(30)
+    rig.wait_position(100)
+    assert process.stop() == 0
+    database.execute("update rollcall.position set next = 5000 where partition = 1")
+    process = rig.start()
+    rig.wait_log(process, r"level=error .*partition=1 position=5000 end=100")
+    for place in (1, 2):
+        for _ in range(50):
+            rig.send(place, encode(events.make()[1]))
+    rig.producer.flush(30)
+    rig.wait_position(5050)
+    time.sleep(1)
+    assert database.rows("select partition, next from rollcall.position where partition in (1, 2) order by 1") == [(1, 5000), (2, 50)]
+    database.execute("update rollcall.position set next = 100 where partition = 1")
+    rig.wait_position(200)
+    assert database.value("select sum(count) from rollcall.day_total") == 200
+    assert len(re.findall("ends below the position", process.text())) == 1
+    assert "goes on" in process.text()
+    assert process.stop() == 0
+
+
+def test_topic_is_made_anew_while_running(rig, kafka, database):
+    from confluent_kafka.admin import AdminClient
+    rig = rig(kafka, database)
+    events = Events(19)
+    process = rig.start()
+    rig.wait_log(process, "partitions taken up")
+    for _ in range(200):
+        rig.send(3, encode(events.make()[1]))
+    rig.producer.flush(30)
+    rig.wait_position(200)
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin.delete_topics([rig.results])[rig.results].result(30)
+    time.sleep(1)
+    kafka.create(rig.results, PARTITIONS)
+    rig.wait_log(process, r"level=error .*partition=3 position=200 end=0")
+    rig.producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    for _ in range(60):
+        rig.send(3, encode(events.make()[1]))
+    for _ in range(40):
+        rig.send(0, encode(events.make()[1]))
+    rig.producer.flush(30)
+    rig.wait_position(240)
+    assert database.value("select sum(count) from rollcall.day_total") == 240
+    database.execute("update rollcall.position set next = 0 where partition = 3")
+    rig.wait_position(100)
+    assert database.value("select sum(count) from rollcall.day_total") == 300
+    assert process.stop() == 0
+
+
+def test_database_and_broker_go_away(rig, kafka, tmp_path):
+    """Said once, waited for, and nothing is counted twice."""
+    server = Postgres()
+    try:
+        database = Database(server, "away")
+        rig = rig(kafka, database, batch_max=200)
+        events = Events(17)
+        process = rig.start()
+        for round_number in range(3):
+            for _ in range(3000):
+                place, event = events.make()
+                rig.send(place, encode(event))
+            rig.producer.flush(60)
+            if round_number == 0:
+                rig.wait_position(500)
+                server.restart(crash=True)
+            elif round_number == 1:
+                database.db = server.connect("away")
+                rig.wait_position(3500)
+                database.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'rollcall-aggregator'")
+            database.db = server.connect("away")
+        rig.wait_position(9000)
+        kafka.restart(crash=True)
+        for _ in range(1000):
+            place, event = events.make()
+            rig.send(place, encode(event))
+        rig.producer.flush(60)
+        rig.wait_position(10000)
+        assert rig.run_totals() == events.run_totals()
+        text = process.text()
+        assert 1 <= len(re.findall("database away", text)) <= 3
+        assert len(re.findall("database away", text)) == len(re.findall("database back", text))
+        assert len(re.findall("broker away", text)) <= 2
+        assert process.stop() == 0
+    finally:
+        server.close()
+
+
+def test_help_and_bad_usage():
+    import subprocess
+    done = subprocess.run([program("rollcall-aggregator"), "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and "run_total" in done.stdout
+    assert subprocess.run([program("rollcall-aggregator"), "--nonsense"], capture_output=True).returncode == 2

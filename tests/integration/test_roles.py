@@ -1,0 +1,133 @@
+"""Least privilege: every program works with the PostgreSQL role that docker/roles gives it, and with that role can do nothing else."""
+import os
+import subprocess
+
+import psycopg
+import pytest
+
+from harness.paths import REPO, program
+from harness.postgres import USER, Database, binaries
+from harness.process import Process
+from harness.system import System, demo_tables
+
+ROLES = ["rollcall_scheduler", "rollcall_worker", "rollcall_aggregator", "rollcall_operator", "rollcall_reader"]
+SUSPENDED = "jobs = ( " + ", ".join(f'{{ name = "{j}"; suspend = true; }}' for j in [
+    "check-expiration", "send-expiration-warnings", "inactive-users-report", "lifecycle-report", "lifecycle-report-monthly", "cleanup-inactive",
+    "monthly-maintenance", "health-check"]) + " );"
+PACKS = {REPO / "config/packs/equipemed": SUSPENDED, REPO / "config/packs/astegni": 'jobs = ( { name = "purge-expired"; suspend = true; } );'}
+
+
+class Guarded(System):
+    """A System whose owner's role sets up; each program then has a configuration with its own role."""
+
+    def with_role(self, role):
+        path = self.folder / f"{role}.cfg"
+        path.write_text(self.config.read_text().replace(f"user={USER}", f"user={role}"))
+        return path
+
+    def start(self, kind, name=None):
+        if not self.daemons:
+            self.grant()
+        name = name or kind
+        self.daemons[name] = Process([program(f"rollcall-{kind}"), "-c", self.with_role(f"rollcall_{kind}")], self.folder / f"{name}.log")
+        self.daemons[name].wait_until(lambda: 'msg="ready"' in self.daemons[name].text())
+        return self.daemons[name]
+
+    def grant(self):
+        for sql in "rollcall", "equipemed", "astegni":
+            self.database.execute((REPO / f"docker/roles/{sql}.sql").read_text())
+
+    def as_role(self, role, *args, **options):
+        owner, self.config = self.config, self.with_role(role)
+        try:
+            return self.cli(*args, **options)
+        finally:
+            self.config = owner
+
+
+@pytest.fixture(scope="module")
+def guarded(postgres, kafka, tmp_path_factory):
+    database = Database(postgres, f"roles_{os.getpid()}")
+    system = None
+    try:
+        system = Guarded(tmp_path_factory.mktemp("roles"), database, kafka, f"ro{os.getpid()}", PACKS,
+                         tables=[demo_tables("equipemed"), demo_tables("astegni")])
+        subprocess.run([binaries() / "psql", "-qX", "-v", "ON_ERROR_STOP=1", "-v", "people=2000", "-f", REPO / "config/demo/people.sql", database.conninfo],
+                       check=True)
+        system.grant()  # can be repeated; the made-up people came with a table of their own
+        yield system
+    finally:
+        if system:
+            system.close()
+        database.close()
+        with postgres.connect() as db:
+            for role in ROLES + [f"rollcall_{pack}_{kind}" for pack in ("equipemed", "astegni") for kind in ("read", "write")]:
+                db.execute(f"drop role if exists {role}")
+
+
+def denied(system):
+    return [line for name, d in system.daemons.items() for line in d.text().splitlines() if "permission denied" in line or "must be owner" in line]
+
+
+def test_all_programs_work(guarded):
+    guarded.as_role("rollcall_operator", "record-backup", "now", "--name", "b", "--yes")
+    for job, ok in {"equipemed.check-expiration": 1, "equipemed.send-expiration-warnings": 1, "equipemed.cleanup-inactive": 0, "equipemed.monthly-maintenance": 1,
+                    "equipemed.update-user-statuses": 1, "equipemed.lifecycle-report": 0, "astegni.purge-expired": 1}.items():
+        guarded.as_role("rollcall_operator", "jobs", "run", job, "--wait", "--force", ok=(ok,))
+    denials = guarded.database.rows("select type, reason from rollcall.outcome_named where reason ~ 'SQLSTATE 42' and outcome <> 'applied'")
+    assert denials == [] and denied(guarded) == []
+    assert guarded.database.value("select count(*) from rollcall.outcome_named where outcome = 'applied' and type ~ 'purge-(role|account)$'") > 0
+    guarded.wait("the aggregator", lambda: guarded.database.value("select coalesce(sum(applied), 0) from rollcall.run_total")
+                 == guarded.database.value("select count(*) from rollcall.outcome_named where outcome = 'applied'"))
+
+
+def test_operator(guarded):
+    def operator(*args, **options):
+        return guarded.as_role("rollcall_operator", *args, **options)
+
+    user = guarded.database.value("select username from equipemed.accounts_eqmdcustomuser where account_status = 'active' and access_expires_at > now() limit 1")
+    assert "applied" in operator("extend", user, "--days", "90", "--reason", "contract", "--yes")
+    assert "applied" in operator("update-status", user, "--to-status", "departed", "--reason", "left", "--yes")
+    assert "applied" in operator("emergency-restore", user, "--reason", "night shift", "--by", "admin", "--force", "--yes")
+    assert "applied" in operator("set-expiration", user, "--months", "6", "--yes")
+    pending = guarded.database.value("select u.username from equipemed.core_accountrenewalrequest r join equipemed.accounts_eqmdcustomuser u on u.id = r.user_id "
+                                     "where r.status = 'pending' and u.account_status <> 'departed' limit 1")
+    assert "applied" in operator("decide-renewal", pending, "--decision", "approve", "--by", "admin", "--yes")
+    for job in ("suspend", "resume"):
+        operator("jobs", job, "astegni.purge-expired")
+    for words in (["status"], ["jobs", "list"], ["runs", "list"], ["runs", "show", "equipemed.check-expiration", "--missing"], ["dead-letters", "list"],
+                  ["results", "tail", "--count", "3"], ["report", "lifecycle"]):
+        operator(*words)
+    operator("runs", "republish", "equipemed.cleanup-inactive", ok=(7,))  # closed: refused by the rule, not by the database
+    assert denied(guarded) == []
+
+
+def test_reader_reads_only(guarded):
+    for words in (["status"], ["runs", "show", "equipemed.check-expiration"], ["report", "lifecycle"], ["report", "purge-summary"]):
+        guarded.as_role("rollcall_reader", *words)
+    assert "permission denied" in guarded.as_role("rollcall_reader", "jobs", "run", "equipemed.check-expiration", ok=(1, 3, 4))
+
+
+@pytest.mark.parametrize("role, sql", [
+    ("rollcall_reader", "update rollcall.run set state = 'finished'"),
+    ("rollcall_reader", "select rollcall.ensure_day('2030-01-01')"),
+    ("rollcall_reader", "update equipemed.accounts_eqmdcustomuser set account_status = 'active'"),
+    ("rollcall_aggregator", "select from equipemed.accounts_eqmdcustomuser"),
+    ("rollcall_aggregator", "select from rollcall.outcome"),
+    ("rollcall_aggregator", "update rollcall.run set state = 'finished'"),
+    ("rollcall_scheduler", "update equipemed.accounts_eqmdcustomuser set account_status = 'active'"),
+    ("rollcall_scheduler", "insert into rollcall.outcome select * from rollcall.outcome"),
+    ("rollcall_scheduler", "create table rollcall.mine ()"),
+    ("rollcall_worker", "update rollcall.run set state = 'finished'"),
+    ("rollcall_worker", "update equipemed.accounts_eqmdcustomuser set username = 'x'"),
+    ("rollcall_worker", "delete from equipemed.accounts_eqmdcustomuser"),
+    ("rollcall_worker", "delete from rollcall.outcome"),
+    ("rollcall_worker", "select rollcall.ensure_day('2030-01-01')"),
+    ("rollcall_operator", "delete from rollcall.outcome"),
+    ("rollcall_operator", "update rollcall.outcome set outcome = 0"),
+    ("rollcall_operator", "update rollcall.run set planned = 0"),
+])
+def test_denied(guarded, role, sql):
+    with psycopg.connect(guarded.database.conninfo.replace(f"user={USER}", f"user={role}")) as db:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            db.execute(sql)

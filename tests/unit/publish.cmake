@@ -1,0 +1,1 @@
+unit_test(in_flight rc_publish)

@@ -1,0 +1,210 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/instant.h"
+#include "base/uuid.h"
+
+#include <stdalign.h>
+#include <string.h>
+
+static void buf_keeps_its_maximum(void **state)
+{
+        (void)state;
+        struct buf b BUF_CLEANUP;
+        buf_init(&b, 10);
+        assert_string_equal(buf_str(&b), "");
+        buf_adds(&b, "12345");
+        buf_addf(&b, "%d", 67890);
+        assert_false(b.failed);
+        assert_string_equal(buf_str(&b), "1234567890");
+        buf_addc(&b, '!');
+        assert_true(b.failed);
+        assert_string_equal(buf_str(&b), "1234567890");
+        buf_reset(&b);
+        assert_false(b.failed);
+        buf_addf(&b, "%s", "eleven char");
+        assert_true(b.failed);
+        buf_adds(&b, "x"); /* after a failure nothing is appended any more */
+        assert_int_equal(b.len, 0);
+        buf_reset(&b);
+        assert_null(buf_grow(&b, SIZE_MAX));
+        buf_reset(&b);
+        char *at = buf_grow(&b, 10);
+        assert_non_null(at);
+        assert_int_equal(b.data[10], 0);
+        buf_deinit(&b);
+        buf_deinit(&b);
+        assert_int_equal(b.max, 10);
+}
+
+static void buf_grows(void **state)
+{
+        (void)state;
+        struct buf b BUF_CLEANUP;
+        buf_init(&b, 100000);
+        for (int i = 0; i < 10000; i++)
+                buf_addf(&b, "%09d\n", i);
+        assert_false(b.failed);
+        assert_int_equal(b.len, 100000);
+        assert_memory_equal(b.data + 99990, "000009999\n", 11);
+        buf_add_span(&b, (struct span){ 0 });
+        assert_false(b.failed);
+}
+
+static void spans(void **state)
+{
+        (void)state;
+        assert_true(span_is(SPAN_LIT("abc"), "abc"));
+        assert_false(span_is(SPAN_LIT("abc"), "abcd"));
+        assert_true(span_eq((struct span){ 0 }, SPAN_LIT("")));
+        assert_null(span_of(NULL).ptr);
+}
+
+static void arena_keeps_its_maximum(void **state)
+{
+        (void)state;
+        struct arena *a CLEANUP(arena_cleanup) = arena_new(256 * 1024);
+        assert_non_null(a);
+        size_t got = 0;
+        for (char *p; (p = arena_alloc(a, 1000)) != NULL; got += 1000) {
+                assert_int_equal((uintptr_t)p % alignof(max_align_t), 0);
+                assert_int_equal(p[0] | p[999], 0);
+                memset(p, 'x', 1000);
+        }
+        assert_in_range(got, 200 * 1024, 256 * 1024);
+        arena_reset(a);
+        char *again = arena_alloc(a, 1000); /* zeroed, though the memory was used */
+        assert_non_null(again);
+        assert_int_equal(again[0] | again[999], 0);
+        assert_null(arena_alloc(a, 256 * 1024 + 1));
+        assert_null(arena_alloc(a, SIZE_MAX));
+}
+
+static void arena_large_and_copies(void **state)
+{
+        (void)state;
+        struct arena *a CLEANUP(arena_cleanup) = arena_new(1024 * 1024);
+        assert_non_null(arena_alloc(a, 300 * 1024));
+        char *copy = arena_strndup(a, "abcdef", 3);
+        assert_string_equal(copy, "abc");
+        struct span s = arena_span(a, SPAN_LIT("text"));
+        assert_true(span_is(s, "text"));
+        assert_null(arena_span(a, (struct span){ 0 }).ptr);
+        assert_non_null(arena_span(a, SPAN_LIT("")).ptr);
+}
+
+static void uuids(void **state)
+{
+        (void)state;
+        struct uuid dns, u;
+        char text[UUID_TEXT_LEN + 1];
+        assert_true(uuid_from_text("6BA7B810-9dad-11d1-80b4-00c04fd430c8", 36, &dns));
+        uuid_to_text(uuid_v5(dns, "www.example.com", 15), text); /* RFC 9562, appendix A.4 */
+        assert_string_equal(text, "2ed6657d-e927-568b-95e1-2665a8aea6a2");
+        static const char *const wrong[] = {
+                "6ba7b810-9dad-11d1-80b4-00c04fd430c", "6ba7b810-9dad-11d1-80b4-00c04fd430c88", "6ba7b8109dad-11d1-80b4-00c04fd430c8-",
+                "6ba7b810-9dad-11d1-80b4-00c04fd430cg", "",
+        };
+        for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+                assert_false(uuid_from_text(wrong[i], strlen(wrong[i]), &u));
+        u = uuid_random();
+        assert_int_equal(u.b[6] >> 4, 4);
+        assert_int_equal(u.b[8] >> 6, 2);
+        assert_false(uuid_eq(u, uuid_random()) || uuid_is_nil(u));
+        assert_true(uuid_is_nil((struct uuid){ { 0 } }));
+}
+
+static void instants(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *text;
+                instant t;
+                const char *formatted; /* NULL: the same */
+        } rows[] = {
+                { "1970-01-01T00:00:00Z", 0, NULL },
+                { "1969-12-31T23:59:59.999999Z", -1, NULL },
+                { "1969-12-31T00:00:00Z", INT64_C(-86400000000), NULL },
+                { "2000-02-29T12:00:00Z", INT64_C(951825600000000), NULL },
+                { "2024-02-29T23:59:59Z", INT64_C(1709251199000000), NULL },
+                { "2100-03-01T00:00:00Z", INT64_C(4107542400000000), NULL },
+                { "1600-02-29T00:00:00Z", INT64_C(-11670998400000000), NULL },
+                { "0001-01-01T00:00:00Z", INT64_C(-62135596800000000), NULL },
+                { "9999-12-31T23:59:59.000001Z", INT64_C(253402300799000001), NULL },
+                { "2026-11-21T06:00:00-03:00", INT64_C(1795251600000000), "2026-11-21T09:00:00Z" },
+                { "2026-11-21 14:30:00+05:30", INT64_C(1795251600000000), "2026-11-21T09:00:00Z" },
+                { "2026-11-21t09:00:00.5z", INT64_C(1795251600500000), "2026-11-21T09:00:00.500000Z" },
+                { "2026-11-21T09:00:00.1234567Z", INT64_C(1795251600123456), "2026-11-21T09:00:00.123456Z" },
+        };
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+                instant t;
+                char text[INSTANT_TEXT_MAX];
+                if (!instant_parse(rows[i].text, strlen(rows[i].text), &t))
+                        fail_msg("%s is refused", rows[i].text);
+                assert_int_equal(t, rows[i].t);
+                instant_format(t, text);
+                assert_string_equal(text, rows[i].formatted ? rows[i].formatted : rows[i].text);
+        }
+        static const char *const wrong[] = {
+                "", "2026-11-21", "2026-11-21T09:00:00", "2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z", "2026-01-32T00:00:00Z",
+                "2026-01-01T24:00:00Z", "2026-01-01T00:60:00Z", "2026-01-01T00:00:00Zx", "26-01-01T00:00:00Z", "2026-01-01T00:00:00+1",
+                "2026-01-01T00:00:00+0100",
+                "2023-02-29T00:00:00Z", "2100-02-29T00:00:00Z", "2026-04-31T00:00:00Z", "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00+99:99",
+        };
+        for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+                instant t;
+                if (instant_parse(wrong[i], strlen(wrong[i]), &t))
+                        fail_msg("%s is taken", wrong[i]);
+        }
+}
+
+static void days(void **state)
+{
+        (void)state;
+        for (int64_t d = -800000; d < 800000; d += 13) {
+                int y, m, day;
+                civil_from_days(d, &y, &m, &day);
+                assert_int_equal(days_from_civil(y, m, day), d);
+        }
+        assert_int_equal(days_from_civil(1970, 1, 1), 0);
+        assert_int_equal(days_from_civil(2024, 3, 1) - days_from_civil(2024, 2, 28), 2);
+        assert_int_equal(days_from_civil(1900, 3, 1) - days_from_civil(1900, 2, 28), 1);
+}
+
+static void errors(void **state)
+{
+        (void)state;
+        struct err e = ERR_INIT;
+        assert_int_equal(err_set(&e, ERR_RETRY, "40P01", "table %s", "users"), -1);
+        assert_int_equal(err_prefix(&e, "batch %d", 7), -1);
+        assert_string_equal(e.text, "batch 7: table users");
+        assert_string_equal(e.code, "40P01");
+        assert_int_equal(e.class, ERR_RETRY);
+        assert_int_equal(err_set(NULL, ERR_FATAL, NULL, "nobody listens"), -1);
+        assert_int_equal(err_prefix(NULL, "nobody listens"), -1);
+        char large[2 * sizeof e.text];
+        memset(large, 'x', sizeof large - 1);
+        large[sizeof large - 1] = '\0';
+        err_set(&e, ERR_FATAL, NULL, "%s", large);
+        assert_int_equal(strlen(e.text), sizeof e.text - 1);
+        err_prefix(&e, "where");
+        assert_memory_equal(e.text, "where: xxx", 10);
+        assert_int_equal(strlen(e.text), sizeof e.text - 1);
+        assert_string_equal(err_class_name(ERR_POISON), "poison");
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(buf_keeps_its_maximum),  cmocka_unit_test(buf_grows), cmocka_unit_test(spans), cmocka_unit_test(arena_keeps_its_maximum),
+                cmocka_unit_test(arena_large_and_copies), cmocka_unit_test(uuids),     cmocka_unit_test(instants), cmocka_unit_test(days),
+                cmocka_unit_test(errors),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,198 @@
+/* The worker's pure core: admission, division into units, counts and digests. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "batch.h"
+#include "tally.h"
+#include "transact.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct pack pack = { .name = "p", .subject_type = VALUE_INTEGER };
+static struct task_type types[3] = {
+        { .pack = &pack, .name = "a", .full_name = "p.a", .subject_type = VALUE_INTEGER },
+        { .pack = &pack, .name = "b", .full_name = "p.b", .subject_type = VALUE_INTEGER },
+        { .pack = &pack, .name = "t", .full_name = "p.t", .subject_type = VALUE_TEXT },
+};
+static struct job_task dry_step = { &types[0], true };
+static struct job job = { .pack = &pack, .name = "j", .tasks = &dry_step, .n_tasks = 1 };
+
+static struct entry entry(const struct task_type *type, const char *subject, struct run *run)
+{
+        return (struct entry){ .state = ENTRY_READY, .type = type, .run = run, .task.subject = span_of(subject), .subject_int = atoll(subject) };
+}
+
+static void no_subject_twice_in_a_unit_and_order_per_subject(void **state)
+{
+        (void)state;
+        struct arena *a = arena_new(1 << 20);
+        struct run run = { .run_no = 1 };
+        struct entry list[] = {
+                entry(&types[0], "7", &run), entry(&types[1], "7", &run), entry(&types[0], "3", &run), entry(&types[0], "7", &run),
+                entry(&types[1], "3", &run), entry(&types[0], "10", NULL), entry(&types[0], "9", &run),
+        };
+        struct batch b = { .arena = a, .entries = list, .n = ARRAY_LEN(list) };
+        assert_int_equal(batch_divide(&b, ENTRY_READY, NULL), 0);
+        size_t position[ARRAY_LEN(list)], total = 0;
+        for (size_t u = 0; u < b.n_units; u++)
+                for (size_t i = 0; i < b.units[u].n; i++, total++) {
+                        struct entry *en = b.units[u].list[i];
+                        position[en - list] = u;
+                        assert_ptr_equal(en->type, b.units[u].type);
+                        assert_ptr_equal(en->run, b.units[u].run);
+                        for (size_t k = 0; k < i; k++) /* sorted as numbers, none twice */
+                                assert_true(b.units[u].list[k]->subject_int < en->subject_int);
+                }
+        assert_int_equal(total, ARRAY_LEN(list));
+        assert_true(position[0] < position[1] && position[1] < position[3]); /* 7 */
+        assert_true(position[2] < position[4]); /* 3 */
+        arena_free(a);
+}
+
+static void what_is_not_ready_is_left_out(void **state)
+{
+        (void)state;
+        struct arena *a = arena_new(1 << 20);
+        struct entry list[] = { entry(&types[0], "1", NULL), entry(&types[0], "1", NULL) };
+        list[0].state = ENTRY_DEAD;
+        struct batch b = { .arena = a, .entries = list, .n = 2 };
+        assert_int_equal(batch_divide(&b, ENTRY_READY, NULL), 0);
+        assert_int_equal(b.n_units, 1);
+        assert_int_equal(b.units[0].n, 1);
+        assert_int_equal(list[1].level, 0); /* a dead letter holds nobody up */
+        arena_free(a);
+}
+
+static struct packs one_pack(void)
+{
+        static struct pack *list[] = { &pack };
+        pack.types = types;
+        pack.n_types = ARRAY_LEN(types);
+        return (struct packs){ list, 1 };
+}
+
+static void admission(void **state)
+{
+        (void)state;
+        static struct declared days = { .name = "days", .type = VALUE_INTEGER, .required = true, .min = 1, .max = 10 };
+        struct packs packs = one_pack();
+        struct uuid run_id = { { 1 } }, own = { { 9 } };
+        struct run run = { .run_no = 5, .run_id = run_id, .state = RUN_PUBLISHED, .pack = &pack, .job = NULL };
+        struct run cancelled = run;
+        cancelled.state = RUN_CANCELLED;
+        struct argument good[] = { { SPAN_LIT("days"), SPAN_LIT("3") } }, bad[] = { { SPAN_LIT("days"), SPAN_LIT("30") } },
+                        odd[] = { { SPAN_LIT("days"), SPAN_LIT("3") }, { SPAN_LIT("x"), SPAN_LIT("") } };
+        static char long_name[LEDGER_NAME_MAX + 2];
+        memset(long_name, 'x', LEDGER_NAME_MAX + 1);
+        const struct {
+                const char *type, *subject;
+                struct run *run;
+                struct argument *arguments;
+                size_t n;
+                bool wrong_id;
+                enum entry_state state;
+                enum outcome outcome;
+                const char *reason;
+        } rows[] = {
+                { "p.a", "5", &run, NULL, 0, false, ENTRY_READY, 0, NULL },
+                { "p.a", "5", &run, NULL, 0, true, ENTRY_DEAD, 0, "task id" },
+                { "p.a", "x", &run, NULL, 0, false, ENTRY_DECIDED, OUTCOME_FAILED, "whole number" },
+                { "p.a", "99999999999999999999", &run, NULL, 0, false, ENTRY_DECIDED, OUTCOME_FAILED, "whole number" },
+                { "p.a", "", &run, NULL, 0, false, ENTRY_DEAD, 0, "no subject" },
+                { "p.t", long_name, &run, NULL, 0, false, ENTRY_DEAD, 0, "longer than 1000" },
+                { "p.t", long_name + 1, &run, NULL, 0, false, ENTRY_READY, 0, NULL },
+                { "p.t", "x y", &run, NULL, 0, false, ENTRY_READY, 0, NULL },
+                { "p.gone", "5", &run, NULL, 0, false, ENTRY_DECIDED, OUTCOME_FAILED, "unknown task type" },
+                { "p.a\n", "5", &run, NULL, 0, false, ENTRY_DEAD, 0, "not a name" },
+                { "p.a", "5", &cancelled, NULL, 0, false, ENTRY_DECIDED, OUTCOME_SKIPPED, "run cancelled" },
+                { "p.b", "5", NULL, good, 1, false, ENTRY_READY, 0, NULL },
+                { "p.b", "5", NULL, NULL, 0, false, ENTRY_DECIDED, OUTCOME_FAILED, "days is missing" },
+                { "p.b", "5", NULL, bad, 1, false, ENTRY_DECIDED, OUTCOME_FAILED, "days" },
+                { "p.b", "5", NULL, odd, 2, false, ENTRY_DECIDED, OUTCOME_FAILED, "no argument \"x\"" },
+        };
+        types[1].arguments = &days;
+        types[1].n_arguments = 1;
+        struct arena *a = arena_new(1 << 20);
+        struct type_numbers *numbers = calloc(1, 64); /* nobody is in it */
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+                struct entry en = { .task = { .type = span_of(rows[i].type), .subject = span_of(rows[i].subject), .item = SPAN_LIT(""), .task_id = own,
+                                              .arguments = rows[i].arguments, .n_arguments = rows[i].n } };
+                if (rows[i].run && !rows[i].wrong_id)
+                        en.task.task_id = task_id_of(run_id, en.task.type, en.task.subject, en.task.item);
+                entry_admit(&en, &packs, numbers, rows[i].run, a);
+                if (en.state != rows[i].state)
+                        fail_msg("row %zu: state %d, reason %.*s", i, (int)en.state, SPAN_FMT(en.reason));
+                if (rows[i].state == ENTRY_DECIDED)
+                        assert_int_equal(en.outcome, rows[i].outcome);
+                if (rows[i].reason && !memmem(en.reason.ptr, en.reason.len, rows[i].reason, strlen(rows[i].reason)))
+                        fail_msg("row %zu: reason %.*s", i, SPAN_FMT(en.reason));
+        }
+        types[1].n_arguments = 0;
+        free(numbers);
+        arena_free(a);
+}
+
+/* A message cannot turn a dry step into a real one. */
+static void a_dry_step_stays_dry(void **state)
+{
+        (void)state;
+        struct packs packs = one_pack();
+        struct run run = { .run_no = 5, .run_id = { { 1 } }, .state = RUN_PUBLISHED, .pack = &pack, .job = &job };
+        struct arena *a = arena_new(1 << 20);
+        struct type_numbers *numbers = calloc(1, 64);
+        struct entry en = { .task = { .type = SPAN_LIT("p.a"), .subject = SPAN_LIT("5"), .item = SPAN_LIT(""), .dry_run = false } };
+        en.task.task_id = task_id_of(run.run_id, en.task.type, en.task.subject, en.task.item);
+        entry_admit(&en, &packs, numbers, &run, a);
+        assert_int_equal(en.state, ENTRY_READY);
+        assert_true(en.dry_run);
+        free(numbers);
+        arena_free(a);
+}
+
+static void counts_and_digests(void **state)
+{
+        (void)state;
+        struct arena *a = arena_new(1 << 20);
+        struct run run = { .run_no = 5, .run_id = { { 1 } } };
+        struct entry done = { .run = &run, .source = 2, .outcome = OUTCOME_APPLIED, .task = { .subject = SPAN_LIT("5"), .item = SPAN_LIT("") },
+                              .follow_ups = SPAN_LIT("p.x,p.y") };
+        done.task.task_id = task_id_of(run.run_id, SPAN_LIT("p.a"), done.task.subject, done.task.item);
+        struct tallies t = { 0 };
+        assert_int_equal(tally_add(&t, &done, a), 0);
+        assert_int_equal(t.n, 1);
+        assert_int_equal(t.list[0].spawned, 2);
+        assert_int_equal(t.list[0].counts[OUTCOME_APPLIED], 1);
+        /* when the follow-ups are done too, what remains is the planned task's own id */
+        const char *names[] = { "p.x", "p.y" };
+        for (int i = 0; i < 2; i++) {
+                struct entry f = { .run = &run, .source = 2, .outcome = OUTCOME_FAILED, .follow_ups = SPAN_LIT("p.never") };
+                f.task.task_id = follow_up_id(&done, span_of(names[i]));
+                assert_int_equal(tally_add(&t, &f, a), 0);
+        }
+        uint64_t half = 0;
+        for (int i = 0; i < 8; i++)
+                half = half << 8 | done.task.task_id.b[i];
+        assert_true(t.list[0].digest_a == half);
+        assert_int_equal(t.list[0].spawned, 2); /* what failed spawns nothing */
+        struct entry other = { .run = NULL, .source = 2, .outcome = OUTCOME_SKIPPED };
+        assert_int_equal(tally_add(&t, &other, a), 0);
+        assert_int_equal(t.n, 2);
+        arena_free(a);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(no_subject_twice_in_a_unit_and_order_per_subject),
+                cmocka_unit_test(what_is_not_ready_is_left_out),
+                cmocka_unit_test(admission),
+                cmocka_unit_test(a_dry_step_stays_dry),
+                cmocka_unit_test(counts_and_digests),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,80 @@
+#include "act.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { ROUND_MS = 5000, MAILS_MAX = 32 * 1024 * 1024 };
+
+int actor_init(struct actor *a, struct err *e)
+{
+        a->mails = arena_new(MAILS_MAX);
+        return a->mails ? 0 : err_oom(e);
+}
+
+void actor_deinit(struct actor *a)
+{
+        transport_free(a->transport);
+        arena_free(a->mails);
+        a->transport = NULL;
+        a->mails = NULL;
+}
+
+int act_over(void *actor)
+{
+        struct actor *a = actor;
+        return monotonic_ms() >= a->until_ms || a->stopping(a->ctx);
+}
+
+void act_done(struct entry *en)
+{
+        en->outcome = OUTCOME_APPLIED;
+        en->state = ENTRY_ACTED;
+}
+
+void act_decide(struct batch *b, struct entry *en, enum outcome o, const char *fmt, ...)
+{
+        char text[1200];
+        va_list ap;
+        va_start(ap, fmt);
+        vsnprintf(text, sizeof text, fmt, ap);
+        va_end(ap);
+        struct span reason = arena_span(b->arena, span_of(text));
+        en->outcome = o;
+        en->reason = reason.ptr ? reason : SPAN_LIT("");
+        en->state = ENTRY_ACTED;
+}
+
+bool act_again(struct actor *a, struct entry *en, enum send_state state, bool resend)
+{
+        if (en->attempt >= ACT_ATTEMPTS || (state != SEND_DEFERRED && !(state == SEND_UNKNOWN && resend)))
+                return false;
+        en->attempt++;
+        if (a->pause_ms < ACT_RETRY_MS)
+                a->pause_ms = ACT_RETRY_MS;
+        return true;
+}
+
+static int act_unit(struct actor *a, struct batch *b, const struct unit *u, struct err *e)
+{
+        static int (*const kinds[])(struct actor *, struct batch *, const struct unit *, struct entry **, size_t, struct err *) = {
+                [ACTION_EMAIL] = act_mail, [ACTION_WEBHOOK] = act_webhook, [ACTION_REPORT] = act_report, [ACTION_FILES] = act_files
+        };
+        struct entry **list = arena_alloc(b->arena, (u->n + 1) * sizeof(struct entry *));
+        size_t n = 0;
+        if (!list)
+                return err_oom(e);
+        for (size_t i = 0; i < u->n; i++)
+                if (u->list[i]->state == ENTRY_PENDING)
+                        list[n++] = u->list[i];
+        return n ? kinds[u->type->action](a, b, u, list, n, e) : 0;
+}
+
+int act(struct actor *a, struct batch *b, struct err *e)
+{
+        a->pause_ms = 0;
+        a->until_ms = monotonic_ms() + ROUND_MS;
+        for (size_t i = 0; i < b->n_units && !act_over(a); i++)
+                if (act_unit(a, b, &b->units[i], e) < 0)
+                        return -1;
+        return 0;
+}

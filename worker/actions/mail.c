@@ -1,0 +1,178 @@
+#include "act.h"
+
+#include "base/log.h"
+#include "mail/message.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MESSAGE_MAX = 1024 * 1024, MAILS_BYTES = 8 * 1024 * 1024, AWAY_MIN_MS = 500, AWAY_MAX_MS = 30000 };
+
+static int make_transport(struct actor *a, struct err *e)
+{
+        const struct service *s = a->service;
+        char *password = NULL;
+        if (a->transport)
+                return 0;
+        if (strcmp(s->mail.transport, "maildir") == 0)
+                return transport_maildir(s->mail.maildir, &a->transport, e);
+        if (s->mail.password_file && secret_read(s->mail.password_file, &password, e) < 0)
+                return -1;
+        struct smtp_options o = {
+                .url = s->mail.url,
+                .user = s->mail.user,
+                .password = password,
+                .tls = s->mail.tls,
+                .ca_file = s->mail.ca_file,
+                .helo = s->mail.helo,
+                .connections = (long)s->mail.connections,
+                .connect_timeout_ms = (long)s->mail.connect_timeout_ms,
+                .message_timeout_ms = (long)s->mail.message_timeout_ms,
+        };
+        int rc = transport_smtp(&o, &a->transport, e);
+        free(password);
+        return rc;
+}
+
+static struct span lookup(void *ctx, struct span name)
+{
+        const struct entry *en = ctx;
+        char text[128];
+        if (name.len >= sizeof text)
+                return (struct span){ 0 };
+        memcpy(text, name.ptr, name.len);
+        text[name.len] = '\0';
+        int column = db_column(en->row_of, text);
+        return column < 0 ? (struct span){ 0 } : db_span(en->row_of, en->row, column);
+}
+
+static struct span rendered(struct arena *memory, const struct template *t, struct entry *en)
+{
+        BUF_CLEANUP struct buf out;
+        if (!t)
+                return (struct span){ 0 };
+        buf_init(&out, MESSAGE_MAX);
+        template_render(t, lookup, en, &out);
+        return out.failed ? (struct span){ 0 } : arena_span(memory, (struct span){ buf_str(&out), out.len });
+}
+
+/* One message, or an outcome that says why there is none. */
+static int compose_mail(struct actor *a, struct batch *b, const struct unit *u, struct entry *en, struct outgoing *ret, struct err *e)
+{
+        const struct pack *p = u->type->pack;
+        char id[UUID_TEXT_LEN + 1];
+        BUF_CLEANUP struct buf out, message_id;
+        struct err why = ERR_INIT;
+        buf_init(&out, MESSAGE_MAX);
+        buf_init(&message_id, 512);
+        const char *at = strrchr(p->mail.from_address, '@');
+        uuid_to_text(en->task.task_id, id);
+        buf_addf(&message_id, "%s@%s", id, a->service->mail.domain ? a->service->mail.domain : at ? at + 1 : "localhost");
+        struct mail m = {
+                .from_name = span_of(p->mail.from_name),
+                .from_address = span_of(p->mail.from_address),
+                .to_name = lookup(en, SPAN_LIT("to_name")),
+                .to_address = lookup(en, SPAN_LIT("to_address")),
+                .reply_to = span_of(p->mail.reply_to),
+                .subject = rendered(a->mails, u->type->email.subject, en),
+                .text = rendered(a->mails, u->type->email.text, en),
+                .html = rendered(a->mails, u->type->email.html, en),
+                .message_id = { buf_str(&message_id), message_id.len },
+                .list_id = span_of(p->mail.list_id),
+                .list_unsubscribe = span_of(p->mail.list_unsubscribe),
+                .date = instant_now(),
+        };
+        if (!m.to_address.len) {
+                act_decide(b, en, OUTCOME_FAILED, "no mail address");
+                return 1;
+        }
+        if (mail_check_address(m.to_address, &why) < 0 || mail_render(&m, &out, &why) < 0) {
+                act_decide(b, en, OUTCOME_FAILED, "%s", why.text);
+                return 1;
+        }
+        struct span message = arena_span(a->mails, (struct span){ buf_str(&out), out.len });
+        struct span key = arena_span(a->mails, m.message_id);
+        ret->from = p->mail.from_address;
+        ret->to = arena_strndup(a->mails, m.to_address.ptr, m.to_address.len);
+        ret->message = message;
+        ret->id = key;
+        return message.ptr && key.ptr && ret->to ? 0 : err_oom(e);
+}
+
+static bool unreachable(const struct outgoing *o)
+{
+        return o->state == SEND_DEFERRED && o->code == 0;
+}
+
+/* The relay being away is said once per change of state, and waited for without end. */
+static void note_relay(struct actor *a, const struct outgoing *list, size_t n)
+{
+        size_t away = 0, tried = 0, last = 0;
+        for (size_t i = 0; i < n; i++) {
+                tried += list[i].state != SEND_PENDING;
+                away += unreachable(&list[i]);
+                last = unreachable(&list[i]) ? i : last;
+        }
+        if (tried == 0)
+                return;
+        bool is_away = away == tried;
+        if (is_away && !a->relay_away)
+                log_warn("mail relay away, waiting", "reason=" LOG_Q, list[last].reason);
+        else if (!is_away && a->relay_away)
+                log_info("mail relay is back", "answers=%zu", tried - away);
+        a->away_ms = !is_away || !a->relay_away ? AWAY_MIN_MS : a->away_ms * 2 < AWAY_MAX_MS ? a->away_ms * 2 : AWAY_MAX_MS;
+        a->relay_away = is_away;
+        if (away && a->pause_ms < a->away_ms)
+                a->pause_ms = a->away_ms;
+}
+
+static void outcome_of(struct actor *a, struct batch *b, const struct unit *u, struct entry *en, const struct outgoing *o)
+{
+        bool hold = u->type->email.hold_unknown;
+        if (o->state == SEND_DONE)
+                act_done(en);
+        else if (o->state == SEND_PENDING || unreachable(o) || act_again(a, en, o->state, !hold))
+                return; /* another round */
+        else if (o->state == SEND_UNKNOWN)
+                act_decide(b, en, OUTCOME_UNKNOWN, "the server's answer was lost%s", hold ? "; held for review" : "");
+        else
+                act_decide(b, en, OUTCOME_FAILED, "%s", o->reason);
+}
+
+/* Renders and sends list[0..n), as many as fit into the memory of one go; gives their number. */
+static int send_some(struct actor *a, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct err *e)
+{
+        arena_reset(a->mails);
+        struct outgoing *out = arena_alloc(a->mails, (n + 1) * sizeof *out);
+        struct entry **kept = arena_alloc(a->mails, (n + 1) * sizeof(struct entry *));
+        size_t i = 0, m = 0;
+        if (!out || !kept)
+                return err_oom(e);
+        for (size_t bytes = 0; i < n && bytes < MAILS_BYTES; i++) {
+                int rc = compose_mail(a, b, u, list[i], &out[m], e);
+                if (rc < 0)
+                        return -1;
+                if (rc > 0)
+                        continue;
+                bytes += out[m].message.len;
+                kept[m++] = list[i];
+        }
+        transport_send(a->transport, out, m, act_over, a);
+        note_relay(a, out, m);
+        for (size_t k = 0; k < m; k++)
+                outcome_of(a, b, u, kept[k], &out[k]);
+        return (int)i;
+}
+
+int act_mail(struct actor *a, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct err *e)
+{
+        if (make_transport(a, e) < 0)
+                return -1;
+        for (size_t at = 0; at < n && !act_over(a);) {
+                int sent = send_some(a, b, u, list + at, n - at, e);
+                if (sent < 0)
+                        return -1;
+                at += (size_t)sent;
+        }
+        return 0;
+}

@@ -1,0 +1,97 @@
+#include "act.h"
+
+#include "report/report.h"
+#include "time/zone.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { DOCUMENT_MAX = 64 * 1024 * 1024 };
+
+static const struct report *report_of(const struct task_type *t)
+{
+        for (size_t i = 0; i < t->pack->n_reports; i++)
+                if (strcmp(t->pack->reports[i].name, t->report.report) == 0)
+                        return &t->pack->reports[i];
+        return NULL;
+}
+
+/* The type's file name with the run's local date and time. */
+static bool file_name(const struct task_type *t, instant at, char *ret, size_t size)
+{
+        time_t local = (time_t)(at / INSTANT_SECOND + zone_offset(t->pack->zone, at));
+        struct tm tm;
+        return gmtime_r(&local, &tm) && strftime(ret, size, t->report.file, &tm) > 0;
+}
+
+/* The run that a report is about: the task's own, or, for a task that followed a run's end, the one that its subject names. 0, 1 none, -1 error. */
+static int run_about(struct actor *a, const struct unit *u, const struct entry *en, struct run **ret, struct err *e)
+{
+        struct uuid id;
+        if (u->run || u->type->scope != SCOPE_RUN || !uuid_from_text(en->task.subject.ptr, en->task.subject.len, &id))
+                return 1;
+        return run_load(a->transactor->db, a->packs, id, ret, e);
+}
+
+static int write_report(struct actor *a, const struct unit *u, const struct entry *en, char **ret_path, struct err *e)
+{
+        const struct report *r = report_of(u->type);
+        struct arena *scratch CLEANUP(arena_cleanup) = arena_new(1024 * 1024);
+        BUF_CLEANUP struct buf json, out;
+        char name[512];
+        buf_init(&json, DOCUMENT_MAX);
+        buf_init(&out, DOCUMENT_MAX);
+        struct run *about CLEANUP(run_cleanup) = NULL;
+        if (run_about(a, u, en, &about, e) < 0)
+                return -1;
+        const struct run *run = u->run ? u->run : about;
+        instant at = run ? run->scheduled_at : a->transactor->at; /* the same name when it is written again */
+        struct run_values v = { .now = at, .actor = run ? run->requested_by : "", .pack = u->type->pack };
+        if (run)
+                v.run_id = run->run_id;
+        struct setting_value *settings = NULL, *parameters = scratch ? arena_alloc(scratch, (r->n_parameters + 1) * sizeof *parameters) : NULL;
+        if (!parameters)
+                return err_oom(e);
+        char subject[UUID_TEXT_LEN + 1];
+        snprintf(subject, sizeof subject, "%.*s", SPAN_FMT(en->task.subject));
+        for (size_t i = 0; i < r->n_parameters; i++) {
+                /* a report about a run is told which one: a run-scope task's subject */
+                bool of_run = u->type->scope == SCOPE_RUN && strcmp(r->parameters[i].name, "run") == 0;
+                parameters[i] = (struct setting_value){ r->parameters[i].name, of_run ? subject : r->parameters[i].fallback };
+        }
+        if (run && run->pack == u->type->pack) {
+                v.settings = run->settings;
+                v.n_settings = run->n_settings;
+        } else {
+                if (settings_resolve(u->type->pack, NULL, NULL, 0, scratch, &settings, &v.n_settings, e) < 0)
+                        return -1;
+                v.settings = settings;
+        }
+        v.parameters = parameters;
+        v.n_parameters = r->n_parameters;
+        if (!a->service->reports.folder)
+                return err_set(e, ERR_POISON, "", "reports.folder is not configured");
+        if (!file_name(u->type, at, name, sizeof name))
+                return err_set(e, ERR_POISON, "", "the file name pattern gives no name");
+        if (report_query(a->transactor->db, r, &v, &json, e) < 0 ||
+            report_render(r->title, (struct span){ buf_str(&json), json.len }, u->type->report.format, &out, e) < 0)
+                return -1;
+        return report_save(a->service->reports.folder, name, (struct span){ buf_str(&out), out.len }, ret_path, e);
+}
+
+int act_report(struct actor *a, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct err *e)
+{
+        for (size_t i = 0; i < n; i++) {
+                char *path CLEANUP(cleanup_free) = NULL;
+                if (write_report(a, u, list[i], &path, e) == 0) {
+                        act_decide(b, list[i], OUTCOME_APPLIED, "written: %s", path);
+                        continue;
+                }
+                if (!db_alive(a->transactor->db))
+                        return -1;
+                act_decide(b, list[i], OUTCOME_FAILED, "%s", e->text);
+        }
+        return 0;
+}

@@ -1,0 +1,156 @@
+#include "transact_parts.h"
+
+#include <stdio.h>
+
+/* ---- dead letters -------------------------------------------------------------------------------------------------------------------- */
+
+const char DEAD_LETTERS_ADD[] =
+        "insert into rollcall.dead_letter (source_no, src_offset, sequence, reason, key, value) "
+        "select * from unnest($1::int[], $2::bigint[], $3::bigint[], $4::text[], $5::bytea[], $6::bytea[]) on conflict do nothing";
+
+void transact_dead_letter_params(const struct transactor *t, const struct batch *b, size_t n)
+{
+        static const enum db_type types[] = { DB_INT4, DB_INT8, DB_INT8, DB_TEXT, DB_BYTEA, DB_BYTEA };
+        db_params_reset(t->params);
+        for (size_t column = 0; column < ARRAY_LEN(types); column++) {
+                db_array_begin(t->params, types[column], n);
+                for (size_t i = 0; i < b->n; i++) {
+                        const struct entry *en = &b->entries[i];
+                        if (en->state != ENTRY_DEAD)
+                                continue;
+                        const int64_t numbers[] = { t->sources->list[en->source].source_no, en->offset, en->sequence };
+                        const struct span texts[] = { en->reason, en->key, en->value };
+                        if (column < 3)
+                                db_element_int(t->params, numbers[column]);
+                        else
+                                db_element_text(t->params, texts[column - 3]);
+                }
+                db_array_end(t->params);
+        }
+}
+
+/* ---- outcomes that no statement gave -------------------------------------------------------------------------------------------------- */
+
+/* Of several with one key the first counts: a run's key is the task's, an ad-hoc task's its id, whoever it is about. */
+static const char DECIDED_ADD[] =
+        "with fresh as materialized (select distinct on (u.task_id, k.run_no, k.type_no, k.subject, k.item) u.* "
+        "from unnest($1::text[], $2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::int[], $7::bigint[], $8::bigint[], $9::smallint[], "
+        "$10::text[], $11::text[], $12::text[], $13::uuid[], $14::text[], $15::boolean[], $16::text[]) with ordinality "
+        "as u(day, run_no, type_no, subject, item, source_no, src_offset, sequence, outcome, reason, before, after, task_id, actor, dry_run, arguments, n) "
+        "left join lateral (select u.run_no, u.type_no, u.subject, u.item where u.task_id is null) k on true "
+        "where case when u.task_id is null then not exists (select from rollcall.outcome o where o.day = u.day::date and o.run_no = u.run_no "
+        "and o.type_no = u.type_no and o.subject = u.subject and o.item = u.item) "
+        "else not exists (select from rollcall.outcome_adhoc o where o.task_id = u.task_id) end "
+        "order by u.task_id, k.run_no, k.type_no, k.subject, k.item, u.n), "
+        "written as (insert into rollcall.outcome (day, run_no, type_no, subject, item, source_no, src_offset, sequence, outcome, reason, before, after, "
+        "task_id, actor, dry_run, arguments) select day::date, run_no, type_no, subject, item, source_no, src_offset, sequence, outcome, reason, before, after, "
+        "task_id, actor, dry_run, arguments::jsonb from fresh) select n from fresh";
+
+enum { DECIDED_COLUMNS = 16, ARGUMENTS_JSON_MAX = 1024 * 1024, TYPES_MAX = 10000 };
+
+static void add_arguments(struct db_params *p, const struct entry *en)
+{
+        BUF_CLEANUP struct buf json;
+        buf_init(&json, ARGUMENTS_JSON_MAX);
+        if (!en->run)
+                arguments_to_json(en->task.arguments, en->task.n_arguments, &json);
+        db_element_text(p, en->run || json.failed ? (struct span){ 0 } : (struct span){ buf_str(&json), json.len });
+}
+
+static void add_decided(struct transactor *t, const struct entry *en, int column)
+{
+        struct db_params *p = t->params;
+        int y, m, d;
+        char day[16] = "-infinity";
+        if (en->run) {
+                civil_from_days(en->run->day, &y, &m, &d);
+                snprintf(day, sizeof day, "%04d-%02d-%02d", y, m, d);
+        }
+        const struct span texts[DECIDED_COLUMNS] = {
+                [0] = span_of(day), [3] = en->task.subject, [4] = en->task.item.ptr ? en->task.item : SPAN_LIT(""),
+                [9] = en->reason,   [10] = en->before,      [11] = en->after,
+        };
+        const int64_t numbers[DECIDED_COLUMNS] = {
+                [1] = en->run ? en->run->run_no : 0,
+                [2] = en->type_no,
+                [5] = t->sources->list[en->source].source_no,
+                [6] = en->offset,
+                [7] = en->sequence,
+                [8] = (int64_t)en->outcome,
+                [14] = en->dry_run,
+        };
+        if (column == 12)
+                db_element_uuid(p, en->run ? NULL : &en->task.task_id);
+        else if (column == 13)
+                db_element_text(p, en->run ? (struct span){ 0 } : en->task.actor);
+        else if (column == 15)
+                add_arguments(p, en);
+        else if (column == 0 || column == 3 || column == 4 || (column >= 9 && column <= 11))
+                db_element_text(p, texts[column]);
+        else
+                db_element_int(p, numbers[column]);
+}
+
+int transact_write_decided(struct transactor *t, struct batch *b, struct err *e)
+{
+        static const enum db_type types[DECIDED_COLUMNS] = { DB_TEXT, DB_INT8, DB_INT2, DB_TEXT, DB_TEXT, DB_INT4, DB_INT8, DB_INT8,
+                                                             DB_INT2, DB_TEXT, DB_TEXT, DB_TEXT, DB_UUID, DB_TEXT, DB_BOOL, DB_TEXT };
+        size_t n = 0, total = batch_count(b, ENTRY_DECIDED);
+        struct entry **list = arena_alloc(b->arena, (total + 1) * sizeof(struct entry *));
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        if (total == 0)
+                return 0;
+        if (!list)
+                return err_oom(e);
+        for (size_t i = 0; i < b->n; i++)
+                if (b->entries[i].state == ENTRY_DECIDED)
+                        list[n++] = &b->entries[i];
+        db_params_reset(t->params);
+        for (int column = 0; column < DECIDED_COLUMNS; column++) {
+                db_array_begin(t->params, types[column], n);
+                for (size_t i = 0; i < n; i++)
+                        add_decided(t, list[i], column);
+                db_array_end(t->params);
+        }
+        if (db_query(t->db, DECIDED_ADD, t->params, &r, e) < 0)
+                return -1;
+        for (size_t i = 0; i < n; i++)
+                list[i]->state = ENTRY_REPEATED;
+        for (int row = 0; row < db_rows(r); row++)
+                list[db_int(r, row, 0) - 1]->state = ENTRY_DONE;
+        return 0;
+}
+
+/* Looks the name up before it adds one: each try to insert would use up a number, of which there are not many. No row: there are too many names. */
+static const char TYPE_NUMBER[] =
+        "with old as (select type_no from rollcall.task_type where name = $1), "
+        "new as (insert into rollcall.task_type (name) select $1 where not exists (select from old) and (select count(*) from rollcall.task_type) < $2 "
+        "on conflict (name) do nothing returning type_no) select type_no from old union all select type_no from new";
+
+static int number_unknown_type(struct transactor *t, struct batch *b, struct entry *en, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        for (struct entry *x = en; x-- > b->entries;) /* the same as the one before, mostly */
+                if (x->state == ENTRY_DECIDED && !x->type && span_eq(x->task.type, en->task.type)) {
+                        en->type_no = x->type_no;
+                        return 0;
+                }
+        db_params_reset(t->params);
+        db_add_text(t->params, en->task.type);
+        db_add_int8(t->params, TYPES_MAX);
+        if (db_query(t->db, TYPE_NUMBER, t->params, &r, e) < 0)
+                return -1;
+        if (db_rows(r) == 0)
+                entry_bury(en, SPAN_LIT("unknown task type"));
+        else
+                en->type_no = (int)db_int(r, 0, 0);
+        return 0;
+}
+
+int transact_number_unknown_types(struct transactor *t, struct batch *b, struct err *e)
+{
+        for (size_t i = 0; i < b->n; i++)
+                if (b->entries[i].state == ENTRY_DECIDED && b->entries[i].type_no <= 0 && number_unknown_type(t, b, &b->entries[i], e) < 0)
+                        return -1;
+        return 0;
+}

@@ -1,0 +1,89 @@
+#include "pump_internal.h"
+
+#include "daemon/daemon.h"
+
+#include <time.h>
+
+enum { POLL_AT_LEAST_MS = 10000, SLICE_MS = 50 };
+
+/* After the first signal the work in hand has worker.drain_timeout. */
+static bool late(struct pump *p)
+{
+        if (!daemon_stopping())
+                return false;
+        if (!p->stop_ms)
+                p->stop_ms = monotonic_ms() + p->o->service->worker.drain_timeout_ms;
+        return monotonic_ms() >= p->stop_ms;
+}
+
+int pump_stopping(void *ctx)
+{
+        return daemon_stop_now() || late(ctx);
+}
+
+static int poll_nothing(struct pump *p, struct err *e)
+{
+        p->polled_ms = monotonic_ms();
+        p->refused = false;
+        int rc = kafka_poll(p->consumer, 0, NULL, 0, e);
+        if (kafka_consumer_replaced(p->consumer))
+                rc = err_set(e, ERR_FATAL, "", "the embedded broker was replaced by another one");
+        if (rc >= 0 || p->refused || e->class != ERR_FATAL)
+                return 0; /* what passes, or fails again in the loop */
+        p->broken = true;
+        return -1;
+}
+
+int pump_tick(void *ctx)
+{
+        struct pump *p = ctx;
+        struct err e = ERR_INIT;
+        if (monotonic_ms() - p->polled_ms > POLL_AT_LEAST_MS && poll_nothing(p, &e) < 0)
+                return 1;
+        return pump_stopping(p);
+}
+
+/* Between two rounds of actions: the group is served, and may take partitions away. */
+static int pause_for(struct pump *p, int ms, struct err *e)
+{
+        int64_t until = monotonic_ms() + ms;
+        do {
+                if (pump_stopping(p) || (daemon_stopping() && p->actor.relay_away))
+                        return err_set(e, ERR_RETRY, "", "stopped with %zu actions to be done; their intents are in the ledger",
+                                       batch_count(&p->batch, ENTRY_PENDING));
+                if (publisher_poll(p->publisher, 0, e) < 0 || poll_nothing(p, e) < 0)
+                        return -1;
+                if (ms)
+                        nanosleep(&(struct timespec){ .tv_nsec = SLICE_MS * 1000000L }, NULL);
+        } while (monotonic_ms() < until);
+        return 0;
+}
+
+/* Entries of partitions that have been taken away, or away and back: their intents are for whoever claimed them. */
+static void disown(struct pump *p)
+{
+        for (size_t i = 0; i < p->batch.n; i++) {
+                struct entry *en = &p->batch.entries[i];
+                const struct source *s = &p->sources.list[en->source];
+                if (en->state == ENTRY_PENDING && (!s->owned || s->epoch != en->epoch))
+                        en->state = ENTRY_REPEATED;
+        }
+}
+
+int pump_finish(struct pump *p, struct err *e)
+{
+        for (;;) {
+                disown(p);
+                if (batch_count(&p->batch, ENTRY_PENDING) + batch_count(&p->batch, ENTRY_ACTED) == 0)
+                        return 0;
+                if (act(&p->actor, &p->batch, e) < 0)
+                        return -1;
+                int rc = transact_settle(&p->transactor, &p->batch, e);
+                if (rc != 0)
+                        return rc;
+                if (outbox_publish(&p->outbox, &p->batch, e) < 0)
+                        return -1;
+                if (batch_count(&p->batch, ENTRY_PENDING) && pause_for(p, p->actor.pause_ms, e) < 0)
+                        return -1;
+        }
+}

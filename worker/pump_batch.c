@@ -1,0 +1,100 @@
+#include "pump_internal.h"
+
+#include <string.h>
+
+static struct span copied(struct arena *a, const char *text)
+{
+        struct span s = arena_span(a, span_of(text));
+        return s.ptr ? s : SPAN_LIT("undecodable");
+}
+
+/* Undecodable bytes are a dead letter; a task is admitted, or decided at once. */
+static int decode(struct pump *p, struct entry *en, struct err *e)
+{
+        struct err why = ERR_INIT;
+        enum message_kind kind;
+        struct run *run = NULL;
+        if (!en->value.ptr) {
+                entry_bury(en, SPAN_LIT("the message has no value"));
+                return 0;
+        }
+        if (codec_kind(p->codec, en->value, &kind, &why) < 0) {
+                entry_bury(en, copied(p->batch.arena, why.text));
+                return 0;
+        }
+        if (kind == MESSAGE_RUN) {
+                en->state = ENTRY_IGNORED;
+                return 0;
+        }
+        if (kind != MESSAGE_TASK) {
+                entry_bury(en, SPAN_LIT("not a task"));
+                return 0;
+        }
+        if (task_decode(p->codec, en->value, p->batch.arena, &en->task, &why) < 0) {
+                entry_bury(en, copied(p->batch.arena, why.text));
+                return 0;
+        }
+        if (!uuid_is_nil(en->task.run_id)) {
+                int rc = runs_get(p->runs, p->db, en->task.run_id, monotonic_ms(), &run, e);
+                if (rc < 0 && e->class != ERR_POISON)
+                        return -1;
+                if (rc != 0) {
+                        entry_bury(en, rc < 0 ? copied(p->batch.arena, e->text) : SPAN_LIT("no such run"));
+                        return 0;
+                }
+                if (!run->kept) {
+                        entry_bury(en, SPAN_LIT("the ledger has no partition for the run's day: retention has dropped it"));
+                        return 0;
+                }
+        }
+        entry_admit(en, p->o->packs, p->types, run, p->batch.arena);
+        return 0;
+}
+
+/* Takes messages list[0..n) of owned partitions into the (reset) batch. */
+static int fill(struct pump *p, const struct kafka_message *list, size_t n, struct err *e)
+{
+        struct batch *b = &p->batch;
+        batch_reset(b);
+        runs_sweep(p->runs);
+        b->entries = arena_alloc(b->arena, (n + 1) * sizeof *b->entries);
+        if (!b->entries)
+                return err_oom(e);
+        for (size_t i = 0; i < n; i++) {
+                int index = source_index(&p->sources, p->topic, list[i].partition);
+                struct source *s = index < 0 ? NULL : &p->sources.list[index];
+                if (!s || !s->owned || p->recover[index] || list[i].offset < s->taken)
+                        continue; /* what came back to us while we published comes again, after its recovery */
+                s->taken = list[i].offset + 1;
+                struct entry *en = &b->entries[b->n++];
+                *en = (struct entry){ .source = index,
+                                      .epoch = s->epoch,
+                                      .offset = list[i].offset,
+                                      .sequence = ++s->sequence,
+                                      .key = list[i].key,
+                                      .value = list[i].value };
+                if (decode(p, en, e) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+int pump_take(struct pump *p, struct kafka_message *list, size_t n, struct err *e)
+{
+        size_t bytes = 0, max = (size_t)p->o->service->worker.batch_max_bytes;
+        for (size_t from = 0, to = 0; from < n; from = to, bytes = 0) {
+                while (to < n && (to == from || bytes + list[to].value.len <= max))
+                        bytes += list[to++].value.len;
+                if (fill(p, list + from, to - from, e) < 0 || batch_divide(&p->batch, ENTRY_READY, e) < 0)
+                        return -1;
+                int rc = transact_decide(&p->transactor, &p->batch, e);
+                if (rc != 0)
+                        return rc;
+                if (outbox_publish(&p->outbox, &p->batch, e) < 0)
+                        return -1;
+                rc = pump_finish(p, e);
+                if (rc != 0)
+                        return rc;
+        }
+        return 0;
+}

@@ -1,0 +1,66 @@
+#pragma once
+/* The pump's parts, shared by the files that make it. */
+#include "act.h"
+#include "kafka/kafka.h"
+#include "outbox.h"
+#include "pump.h"
+#include "recover.h"
+#include "runs.h"
+
+struct pump {
+        const struct pump_options *o;
+        char owner[128], group[128];
+        char cluster[KAFKA_CLUSTER_ID_MAX];
+        const char *topic;
+        struct kafka_consumer *consumer;
+        struct publisher *publisher;
+        struct db *db, *flow_db; /* flow_db: for the publisher's in-flight limit */
+        struct type_numbers *types;
+        struct runs *runs;
+        struct codec *codec;
+        struct sources sources;
+        bool *recover; /* by source: claimed, but not yet recovered */
+        struct transactor transactor;
+        struct outbox outbox;
+        struct actor actor;
+        struct batch batch;
+        struct kafka_message *messages;
+        size_t batch_max;
+        int64_t polled_ms, marked_ms; /* when Kafka was last polled, when acknowledgements were last written */
+        int64_t stop_ms; /* when a drain has lasted long enough; 0: none has begun */
+        bool broken; /* the Kafka clients cannot be used any more */
+        bool refused; /* partitions offered by the group were not taken up, in the latest poll */
+        bool started; /* has worked once: from now on failures are waited out */
+        char said[256], refusal[256]; /* the trouble that has been logged */
+};
+
+/* ---- pump_open.c: making and losing the parts */
+int pump_open_base(struct pump *p, struct err *e) MUST_CHECK; /* once: codec, arena, memory */
+int pump_open_database(struct pump *p, struct err *e) MUST_CHECK;
+int pump_open_kafka(struct pump *p, struct err *e) MUST_CHECK;
+void pump_close_database(struct pump *p);
+void pump_close_consumer(struct pump *p);
+void pump_close_publisher(struct pump *p);
+void pump_close(struct pump *p);
+
+/* ---- pump_partitions.c: claims and recovery */
+int pump_assigned(void *ctx, struct kafka_partition *list, size_t n, struct err *e) MUST_CHECK;
+void pump_revoked(void *ctx, const struct kafka_partition *list, size_t n, bool lost);
+/* Claims all owned partitions again on a new connection, and moves the consumer to where the table says. 1: one is somebody else's. */
+int pump_reclaim(struct pump *p, struct err *e) MUST_CHECK;
+/* Everything handed to the publisher has been acknowledged: so has everything decided. */
+void pump_note_landed(struct pump *p);
+/* Publishes again and settles what claimed partitions left behind. */
+int pump_recover(struct pump *p, struct err *e) MUST_CHECK;
+
+/* ---- pump_batch.c */
+/* Decodes, decides, publishes, acts, settles, publishes. Returns 0, 1 when fenced, -1 error. */
+int pump_take(struct pump *p, struct kafka_message *list, size_t n, struct err *e) MUST_CHECK;
+
+/* ---- pump_act.c */
+/* The second half of it, also for recovered intents: acts, settles and publishes in rounds until nothing of ours is pending. The batch has been divided. */
+int pump_finish(struct pump *p, struct err *e) MUST_CHECK;
+/* Keeps the group membership while publishing has to wait; non-zero: give up. */
+int pump_tick(void *ctx);
+/* Non-zero when the process is to stop at once. */
+int pump_stopping(void *ctx);

@@ -1,0 +1,177 @@
+#include "pump_internal.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MIB = 1024 * 1024, ENTRY_BYTES = 1024, QUEUE_MAX = 8 * 1024 * 1024, PREFETCH_MAX = 4 * 1024 * 1024, PROPERTIES_MAX = 64,
+       CLUSTER_TIMEOUT_MS = 5000 };
+
+int pump_open_base(struct pump *p, struct err *e)
+{
+        const struct service *s = p->o->service;
+        p->batch_max = (size_t)(p->o->lane == LANE_MAIL ? s->mail.batch_max : s->worker.batch_max);
+        p->messages = calloc(p->batch_max, sizeof *p->messages);
+        p->recover = calloc(SOURCES_MAX, sizeof *p->recover);
+        size_t room = (size_t)s->worker.batch_max_bytes + p->batch_max * ENTRY_BYTES; /* what a full batch may take, of messages and of our own */
+        p->batch.arena = arena_new(8 * MIB + 4 * room);
+        p->transactor.params = db_params_new(8 * MIB + 2 * room);
+        p->runs = runs_new(p->o->packs);
+        if (!p->messages || !p->recover || !p->batch.arena || !p->transactor.params || !p->runs)
+                return err_oom(e);
+        p->transactor.sources = &p->sources;
+        p->outbox.sources = &p->sources;
+        p->outbox.packs = p->o->packs;
+        p->outbox.tick = pump_tick;
+        p->actor.stopping = pump_stopping;
+        p->outbox.ctx = p->actor.ctx = p;
+        p->actor.service = s;
+        p->actor.packs = p->o->packs;
+        p->actor.transactor = &p->transactor;
+        return actor_init(&p->actor, e) < 0 ? -1 : codec_new(s->schemas.folder, &p->codec, e);
+}
+
+/* Statements are prepared before the first task asks for them: a broken pack is noticed at the start. */
+static int prepare_lane(struct pump *p, struct err *e)
+{
+        const struct composed *ignored;
+        for (size_t i = 0; i < p->o->packs->n; i++)
+                for (size_t j = 0; j < p->o->packs->list[i]->n_types; j++) {
+                        const struct task_type *t = &p->o->packs->list[i]->types[j];
+                        if (t->lane != p->o->lane)
+                                continue;
+                        for (int v = 0; v < VARIANT_COUNT; v++)
+                                if (compose(p->transactor.composer, p->db, t, type_number(p->types, t), (enum variant)v, &ignored, e) < 0)
+                                        return -1;
+                }
+        return 0;
+}
+
+/* A worker that is frozen in the middle of a transaction must not keep the one that takes over waiting for its locks. */
+static int limit_idle(struct pump *p, struct err *e)
+{
+        char sql[96];
+        snprintf(sql, sizeof sql, "set idle_in_transaction_session_timeout = %lld", (long long)p->o->service->kafka.session_timeout_ms);
+        return db_exec(p->db, sql, e);
+}
+
+int pump_open_database(struct pump *p, struct err *e)
+{
+        char *conninfo CLEANUP(cleanup_free) = NULL;
+        if (service_conninfo(p->o->service, &conninfo, e) < 0)
+                return -1;
+        if (db_open(conninfo, p->owner, (int)p->o->service->database.connect_timeout_ms, &p->db, e) < 0)
+                return -1;
+        p->transactor.db = p->db;
+        p->transactor.composer = composer_new();
+        if (!p->transactor.composer)
+                return err_oom(e);
+        if (limit_idle(p, e) < 0 || ledger_check(p->db, e) < 0 || type_numbers_load(p->db, p->o->packs, &p->types, e) < 0)
+                return -1;
+        return prepare_lane(p, e);
+}
+
+void pump_close_database(struct pump *p)
+{
+        batch_reset(&p->batch);
+        runs_sweep(p->runs);
+        composer_free(p->transactor.composer);
+        type_numbers_free(p->types);
+        db_free(p->db);
+        p->transactor.composer = NULL;
+        p->types = NULL;
+        p->db = p->transactor.db = NULL;
+}
+
+/* The in-flight limit is asked on a connection of its own: the pump's may be inside a transaction. */
+static struct db *flow_database(void *ctx)
+{
+        struct pump *p = ctx;
+        struct err e = ERR_INIT;
+        char *conninfo CLEANUP(cleanup_free) = NULL;
+        if (p->flow_db && !db_alive(p->flow_db))
+                db_free(TAKE(p->flow_db));
+        if (!p->flow_db && service_conninfo(p->o->service, &conninfo, &e) == 0 &&
+            db_open(conninfo, p->owner, (int)p->o->service->database.connect_timeout_ms, &p->flow_db, &e) < 0)
+                return NULL;
+        return p->flow_db;
+}
+
+static void acked(void *ctx, uint64_t token, const struct err *e)
+{
+        struct pump *p = ctx;
+        outbox_acked(&p->outbox, token, e);
+}
+
+static int open_publisher(struct pump *p, struct err *e)
+{
+        struct publisher_options o = {
+                .service = p->o->service,
+                .source = "/rollcall/worker",
+                .client_id = p->owner,
+                .queue_max_bytes = QUEUE_MAX,
+                .acked = acked,
+                .database = flow_database,
+                .ctx = p,
+                .own_topic = p->topic,
+        };
+        return publisher_new(&o, &p->publisher, e);
+}
+
+int pump_open_kafka(struct pump *p, struct err *e)
+{
+        const struct service *s = p->o->service;
+        struct kafka_property storage[PROPERTIES_MAX];
+        struct kafka_options o;
+        const char *cluster = NULL;
+        if (!p->publisher && open_publisher(p, e) < 0)
+                return -1;
+        p->outbox.publisher = p->publisher;
+        if (publisher_cluster(p->publisher, CLUSTER_TIMEOUT_MS, &cluster, e) < 0)
+                return -1;
+        snprintf(p->cluster, sizeof p->cluster, "%s", cluster);
+        if (p->consumer)
+                return 0;
+        kafka_options_of(s, p->owner, storage, PROPERTIES_MAX, &o);
+        struct kafka_consumer_options c = {
+                .group = p->group,
+                .topics = &p->topic,
+                .n_topics = 1,
+                .session_timeout_ms = (int)s->kafka.session_timeout_ms,
+                .prefetch_max_bytes = PREFETCH_MAX,
+                .events = { p, pump_assigned, pump_revoked },
+        };
+        return kafka_consumer_new(&o, &c, &p->consumer, e);
+}
+
+void pump_close_consumer(struct pump *p)
+{
+        kafka_consumer_free(TAKE(p->consumer));
+        for (size_t i = 0; i < p->sources.n; i++)
+                p->sources.list[i].owned = p->recover[i] = false;
+}
+
+void pump_close_publisher(struct pump *p)
+{
+        outbox_reset(&p->outbox);
+        publisher_free(TAKE(p->publisher));
+        p->outbox.publisher = NULL;
+}
+
+void pump_close(struct pump *p)
+{
+        pump_close_consumer(p);
+        pump_close_publisher(p);
+        pump_close_database(p);
+        db_free(p->flow_db);
+        actor_deinit(&p->actor);
+        runs_free(p->runs);
+        codec_free(p->codec);
+        db_params_free(p->transactor.params);
+        arena_free(p->batch.arena);
+        free(p->sources.list);
+        free(p->recover);
+        free(p->messages);
+}

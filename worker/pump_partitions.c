@@ -1,0 +1,195 @@
+#include "pump_internal.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { WATERMARK_TIMEOUT_MS = 5000, LAND_MS = 2000 };
+
+/* The broker's log must reach the position. A log that ends below it is another log: waiting would be silent loss. */
+static int check_log(struct pump *p, const struct source *s, struct err *e)
+{
+        int64_t low = 0, high = 0;
+        if (kafka_watermarks(p->consumer, s->topic, s->partition, &low, &high, WATERMARK_TIMEOUT_MS, e) < 0)
+                return -1;
+        if (high < s->next)
+                return err_set(e, ERR_FATAL, "offset",
+                               "%s/%d: the log ends at offset %lld, below the position %lld: the topic was recreated or truncated; publish the open runs again "
+                               "(rollcall runs republish) after the position has been reset",
+                               s->topic, (int)s->partition, (long long)high, (long long)s->next);
+        if (low > s->next)
+                return err_set(e, ERR_FATAL, "offset",
+                               "%s/%d: the log begins at offset %lld, above the position %lld: %lld messages were deleted before they were taken; publish the "
+                               "open runs again (rollcall runs republish) after the position has been moved",
+                               s->topic, (int)s->partition, (long long)low, (long long)s->next, (long long)(low - s->next));
+        return 0;
+}
+
+static int claim(struct pump *p, const struct kafka_partition *k, int64_t *ret_next, struct err *e)
+{
+        int index = source_index(&p->sources, p->topic, k->partition);
+        if (index < 0)
+                return err_set(e, ERR_FATAL, "", "more than %d partitions", SOURCES_MAX);
+        struct source *s = &p->sources.list[index];
+        if (source_claim(p->db, p->cluster, p->owner, s, e) < 0 || check_log(p, s, e) < 0)
+                return -1;
+        p->recover[index] = true;
+        *ret_next = s->next;
+        return 0;
+}
+
+static void disclaim(struct pump *p, const struct kafka_partition *list, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                int index = source_index(&p->sources, p->topic, list[i].partition);
+                if (index >= 0)
+                        p->sources.list[index].owned = p->recover[index] = false;
+        }
+}
+
+/* All of the offer or none; what is wrong with it is said once. */
+static int refuse(struct pump *p, const struct kafka_partition *list, size_t n, size_t failed, const struct err *e)
+{
+        disclaim(p, list, n);
+        p->refused = true;
+        if (strncmp(p->refusal, e->text, sizeof p->refusal - 1) != 0)
+                log_error("partition not taken up", "lane=%s partition=%d error=" LOG_Q, lane_name(p->o->lane), (int)list[failed].partition, e->text);
+        snprintf(p->refusal, sizeof p->refusal, "%s", e->text);
+        return -1;
+}
+
+int pump_assigned(void *ctx, struct kafka_partition *list, size_t n, struct err *e)
+{
+        struct pump *p = ctx;
+        if (!p->db) {
+                p->refused = true;
+                return err_set(e, ERR_RETRY, "", "no database connection");
+        }
+        for (size_t i = 0; i < n; i++)
+                if (claim(p, &list[i], &list[i].offset, e) < 0)
+                        return refuse(p, list, n, i, e);
+        p->refusal[0] = '\0';
+        log_info("partitions assigned", "lane=%s pump=%d count=%zu", lane_name(p->o->lane), p->o->number, n);
+        return 0;
+}
+
+void pump_note_landed(struct pump *p)
+{
+        for (size_t i = 0; p->outbox.n == 0 && !p->outbox.failed && i < p->sources.n; i++)
+                if (p->sources.list[i].owned && !p->recover[i])
+                        p->sources.list[i].acked = p->sources.list[i].sequence;
+}
+
+/* What is under way gets a moment to land, and is noted: so much less is published again by the next owner. */
+static void land(struct pump *p)
+{
+        struct err ignored = ERR_INIT;
+        if (!p->db || !db_alive(p->db) || !p->publisher || p->outbox.failed)
+                return;
+        (void)!publisher_flush(p->publisher, LAND_MS, &ignored);
+        (void)!transact_mark(&p->transactor, &ignored);
+}
+
+void pump_revoked(void *ctx, const struct kafka_partition *list, size_t n, bool lost)
+{
+        struct pump *p = ctx;
+        if (!lost)
+                land(p);
+        disclaim(p, list, n);
+        log_info("partitions revoked", "lane=%s pump=%d count=%zu lost=%s", lane_name(p->o->lane), p->o->number, n, lost ? "true" : "false");
+}
+
+int pump_reclaim(struct pump *p, struct err *e)
+{
+        for (size_t i = 0; i < p->sources.n; i++) {
+                struct source *s = &p->sources.list[i];
+                if (!s->owned)
+                        continue;
+                int rc = source_reclaim(p->db, s, e);
+                if (rc != 0)
+                        return rc;
+                p->recover[i] = true;
+                if (check_log(p, s, e) < 0 || kafka_seek(p->consumer, s->topic, s->partition, s->next, e) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+/* Publishing and acting serve the group meanwhile, which may take the partition away, or away and back. */
+static bool still_ours(const struct source *s, int64_t epoch)
+{
+        return s->owned && s->epoch == epoch;
+}
+
+static int republish(struct pump *p, int index, int64_t epoch, struct err *e)
+{
+        struct recovery r = { p->db, p->runs, p->o->packs, p->types, &p->sources };
+        struct source *s = &p->sources.list[index];
+        int64_t after = s->acked;
+        size_t total = 0;
+        while (still_ours(s, epoch) && after < s->sequence) {
+                batch_reset(&p->batch);
+                int n = recover_outcomes(&r, index, after, &p->batch, &after, e);
+                if (n < 0)
+                        return -1;
+                if (n == 0)
+                        break;
+                if (outbox_publish(&p->outbox, &p->batch, e) < 0)
+                        return -1;
+                total += (size_t)n;
+        }
+        if (total)
+                log_info("outcomes published again", "topic=%s partition=%d count=%zu", s->topic, (int)s->partition, total);
+        return 0;
+}
+
+/* Intents that nobody may act upon again: whether it was done is not known, and the type says hold, or is gone. */
+static void decide_intent(struct entry *en)
+{
+        bool hold = en->type && en->type->action == ACTION_EMAIL && en->type->email.hold_unknown;
+        if (en->type && !hold)
+                return;
+        en->outcome = OUTCOME_UNKNOWN;
+        en->reason = hold ? SPAN_LIT("the server's answer was lost; held for review") : SPAN_LIT("the task type is gone; whether it was done is not known");
+        en->state = ENTRY_ACTED;
+}
+
+static int settle_intents(struct pump *p, int index, int64_t epoch, struct err *e)
+{
+        struct recovery r = { p->db, p->runs, p->o->packs, p->types, &p->sources };
+        while (still_ours(&p->sources.list[index], epoch)) {
+                batch_reset(&p->batch);
+                int n = recover_intents(&r, index, &p->batch, e);
+                if (n <= 0)
+                        return n;
+                log_info("settling intents of an earlier owner", "topic=%s partition=%d count=%d", p->sources.list[index].topic,
+                         (int)p->sources.list[index].partition, n);
+                for (size_t i = 0; i < p->batch.n; i++)
+                        decide_intent(&p->batch.entries[i]);
+                if (batch_divide(&p->batch, ENTRY_PENDING, e) < 0 || transact_reread(&p->transactor, &p->batch, e) < 0)
+                        return -1;
+                int rc = pump_finish(p, e);
+                if (rc != 0)
+                        return rc;
+        }
+        return 0;
+}
+
+int pump_recover(struct pump *p, struct err *e)
+{
+        for (size_t i = 0; i < p->sources.n; i++) {
+                struct source *s = &p->sources.list[i];
+                int64_t epoch = s->epoch;
+                if (!p->recover[i] || !s->owned)
+                        continue;
+                if (republish(p, (int)i, epoch, e) < 0)
+                        return -1;
+                int rc = settle_intents(p, (int)i, epoch, e);
+                if (rc != 0)
+                        return rc;
+                if (still_ours(s, epoch))
+                        p->recover[i] = false;
+        }
+        return 0;
+}

@@ -1,0 +1,163 @@
+#include "transact_parts.h"
+
+static const char OUTCOMES_SET[] =
+        "update rollcall.outcome o set outcome = u.outcome, reason = u.reason, sequence = u.sequence, attempt = u.attempt, at = now(), "
+        "follow_ups = case when u.outcome = 0 then o.follow_ups end "
+        "from unnest($1::int[], $2::bigint[], $3::smallint[], $4::text[], $5::bigint[], $6::smallint[]) "
+        "as u(source_no, src_offset, outcome, reason, sequence, attempt) "
+        "where o.source_no = u.source_no and o.src_offset = u.src_offset and o.outcome = -1";
+
+/* A record statement that fails for one entry does not unsend its mail: the outcome stays, and says so. */
+static int recorded(struct batch *b, const struct unit *u, struct entry **list, size_t n, struct db_result *r, const struct err *poison, struct err *e)
+{
+        (void)u;
+        (void)n;
+        (void)e;
+        db_result_free(r);
+        if (!poison)
+                return 0;
+        BUF_CLEANUP struct buf text;
+        buf_init(&text, sizeof poison->text + 64);
+        buf_addf(&text, "sent, but not recorded: %s", poison->text);
+        struct span reason = arena_span(b->arena, (struct span){ buf_str(&text), text.len });
+        list[0]->reason = reason.ptr ? reason : SPAN_LIT("sent, but not recorded");
+        return 0;
+}
+
+/* Runs the record statements of a unit's entries that were accepted. */
+static int record_unit(struct transactor *t, struct batch *b, const struct unit *u, struct err *e)
+{
+        struct entry **list = arena_alloc(b->arena, (u->n + 1) * sizeof(struct entry *));
+        size_t n = 0;
+        if (!u->type->record.text)
+                return 0;
+        if (!list)
+                return err_oom(e);
+        for (size_t i = 0; i < u->n; i++)
+                if (u->list[i]->state == ENTRY_ACTED && u->list[i]->outcome == OUTCOME_APPLIED && u->list[i]->row_of)
+                        list[n++] = u->list[i];
+        return n ? transact_part(t, b, u, VARIANT_RECORD, list, n, recorded, e) : 0;
+}
+
+static void number_outcomes(struct transactor *t, struct batch *b)
+{
+        for (size_t i = 0; i < b->n; i++) {
+                struct entry *en = &b->entries[i];
+                if (en->state != ENTRY_ACTED)
+                        continue;
+                struct source *s = &t->sources->list[en->source];
+                en->sequence = ++s->sequence;
+                s->touched = true;
+        }
+}
+
+static void outcome_params(struct transactor *t, const struct batch *b, size_t n)
+{
+        static const enum db_type types[] = { DB_INT4, DB_INT8, DB_INT2, DB_TEXT, DB_INT8, DB_INT2 };
+        db_params_reset(t->params);
+        for (size_t column = 0; column < ARRAY_LEN(types); column++) {
+                db_array_begin(t->params, types[column], n);
+                for (size_t i = 0; i < b->n; i++) {
+                        const struct entry *en = &b->entries[i];
+                        if (en->state != ENTRY_ACTED)
+                                continue;
+                        const int64_t values[] = { t->sources->list[en->source].source_no, en->offset, en->outcome, 0, en->sequence, en->attempt };
+                        if (column == 3)
+                                db_element_text(t->params, en->reason.ptr ? en->reason : SPAN_LIT(""));
+                        else
+                                db_element_int(t->params, values[column]);
+                }
+                db_array_end(t->params);
+        }
+}
+
+static int write_outcomes(struct transactor *t, struct batch *b, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        size_t n = batch_count(b, ENTRY_ACTED);
+        outcome_params(t, b, n);
+        if (db_query(t->db, OUTCOMES_SET, t->params, &r, e) < 0)
+                return -1;
+        if (db_affected(r) != (int64_t)n)
+                return err_set(e, ERR_RETRY, "", "the ledger has %lld of %zu intents: they were settled by somebody else", (long long)db_affected(r), n);
+        for (size_t i = 0; i < b->n; i++)
+                if (b->entries[i].state == ENTRY_ACTED)
+                        b->entries[i].state = ENTRY_DONE;
+        return 0;
+}
+
+/* What an earlier transaction has committed must be neither counted nor published again. */
+static void forget_done(struct batch *b)
+{
+        for (size_t i = 0; i < b->n; i++)
+                if (b->entries[i].state == ENTRY_DONE)
+                        b->entries[i].state = ENTRY_REPEATED;
+                else if (b->entries[i].state == ENTRY_DEAD)
+                        b->entries[i].state = ENTRY_IGNORED;
+}
+
+int transact_settle(struct transactor *t, struct batch *b, struct err *e)
+{
+        size_t rows = 0;
+        bool fenced = false;
+        forget_done(b);
+        if (batch_count(b, ENTRY_ACTED) == 0)
+                return 0;
+        number_outcomes(t, b);
+        if (transact_prepare(t, e) < 0 || db_pipeline_begin(t->db, e) < 0)
+                return -1;
+        if (transact_queue_begin(t, &rows, e) < 0 || db_pipeline_sync(t->db, e) < 0 || transact_take_begin(t, rows, &fenced, e) < 0)
+                return -1;
+        if (db_pipeline_finish_sync(t->db, e) < 0 || db_pipeline_end(t->db, e) < 0)
+                return -1;
+        if (fenced)
+                return db_exec(t->db, "rollback", e) < 0 ? -1 : 1;
+        for (size_t i = 0; i < b->n_units; i++)
+                if (record_unit(t, b, &b->units[i], e) < 0)
+                        return -1;
+        if (write_outcomes(t, b, e) < 0)
+                return -1;
+        return transact_commit(t, b, e);
+}
+
+/* ---- after a takeover ------------------------------------------------------------------------------------------------------------------ */
+
+static int reread(struct batch *b, const struct unit *u, struct entry **list, size_t n, struct db_result *r, const struct err *poison, struct err *e)
+{
+        (void)u;
+        for (size_t i = 0; i < n; i++) {
+                list[i]->outcome = poison ? OUTCOME_FAILED : OUTCOME_SKIPPED;
+                list[i]->reason = poison ? arena_span(b->arena, span_of(poison->text)) : SPAN_LIT("not eligible");
+                list[i]->state = ENTRY_ACTED;
+        }
+        if (poison)
+                return 0;
+        if (batch_keep(b, r, e) < 0)
+                return -1;
+        for (int row = 0; row < db_rows(r); row++) {
+                int64_t number = db_int(r, row, COLUMN_N), outcome = db_int(r, row, COLUMN_OUTCOME);
+                if (number < 1 || (size_t)number > n)
+                        continue;
+                struct entry *en = list[number - 1];
+                en->reason = db_span(r, row, COLUMN_REASON);
+                en->follow_ups = db_span(r, row, COLUMN_FOLLOW_UPS);
+                en->outcome = (enum outcome)outcome;
+                if (outcome >= 0)
+                        continue;
+                en->state = ENTRY_PENDING;
+                en->row_of = r;
+                en->row = row;
+        }
+        return 0;
+}
+
+int transact_reread(struct transactor *t, struct batch *b, struct err *e)
+{
+        t->at = instant_now();
+        if (db_exec(t->db, "begin", e) < 0)
+                return -1;
+        for (size_t i = 0; i < b->n_units; i++)
+                if (transact_part(t, b, &b->units[i], VARIANT_AGAIN, b->units[i].list, b->units[i].n, reread, e) < 0)
+                        return -1;
+        return db_exec(t->db, "rollback", e);
+}

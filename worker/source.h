@@ -1,0 +1,40 @@
+#pragma once
+/* The partitions that a pump owns, as rollcall.position holds them. Claiming one raises its epoch, which fences every earlier owner. */
+#include "db/db.h"
+#include <stdint.h>
+
+enum { SOURCES_MAX = 4096 };
+
+struct source {
+        const char *topic;
+        int32_t partition;
+        bool owned;
+        int source_no;
+        int64_t epoch;
+        int64_t next; /* offset to take next, as committed */
+        int64_t sequence; /* last number given to an outcome */
+        int64_t published; /* as committed */
+        int64_t acked; /* outcomes up to here are acknowledged; written with the next transaction */
+        int64_t taken; /* offset after the last message of the batch being built */
+        bool touched; /* outcomes are written for it without moving `next`: the transaction must still find it ours */
+};
+
+struct sources {
+        struct source *list; /* stays where it is */
+        size_t n;
+};
+
+/* The index of (topic, partition), added when it is new; -1 when there are too many. `topic` must outlive the list. */
+int source_index(struct sources *s, const char *topic, int32_t partition);
+
+/* Takes the partition over in the database and reads where to go on. */
+int source_claim(struct db *d, const char *cluster, const char *owner, struct source *s, struct err *e) MUST_CHECK;
+/* The same for a source that is ours already, after its connection was lost; what is known to be acknowledged stays known. 1: somebody else has claimed it. */
+int source_reclaim(struct db *d, struct source *s, struct err *e) MUST_CHECK;
+
+/* The statement that every transaction begins with, and its parameters for all sources that have something to write: taken past `next`,
+ * touched, or with acknowledgements to note. Returns how many rows it must give back; fewer mean that somebody else owns one now. */
+extern const char SOURCE_MOVE[];
+size_t source_move_params(const struct sources *s, struct db_params *p);
+/* After the commit: what was written is now what the table holds. */
+void source_moved(struct sources *s);

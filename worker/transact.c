@@ -1,0 +1,321 @@
+#include "transact.h"
+
+#include "tally.h"
+#include "transact_parts.h"
+
+#include <string.h>
+
+/* ---- follow-ups --------------------------------------------------------------------------------------------------------------------- */
+
+struct uuid follow_up_id(const struct entry *en, struct span full_type)
+{
+        /* an ad-hoc task takes the place of the run: its follow-ups are as repeatable as it is */
+        return task_id_of(en->run ? en->run->run_id : en->task.task_id, full_type, en->task.subject, en->task.item);
+}
+
+void follow_ups_each(const struct entry *en, void (*fn)(void *ctx, const struct entry *en, struct span name), void *ctx)
+{
+        if (en->outcome != OUTCOME_APPLIED || en->dry_run)
+                return;
+        struct span rest = en->follow_ups;
+        while (rest.len) {
+                const char *comma = memchr(rest.ptr, ',', rest.len);
+                size_t len = comma ? (size_t)(comma - rest.ptr) : rest.len;
+                fn(ctx, en, (struct span){ rest.ptr, len });
+                size_t skip = comma ? len + 1 : len;
+                rest = (struct span){ rest.ptr + skip, rest.len - skip };
+        }
+}
+
+static const char UNDO_UNIT[] = "rollback to savepoint unit; release savepoint unit";
+
+/* ---- one unit ----------------------------------------------------------------------------------------------------------------------- */
+
+static int unit_params(struct transactor *t, const struct composed *c, const struct unit *u, struct entry **list, size_t n, struct err *e)
+{
+        struct run_values v = {
+                .now = u->run ? u->run->scheduled_at : t->at,
+                .run_id = u->run ? u->run->run_id : (struct uuid){ { 0 } },
+                .actor = u->run ? u->run->requested_by : "",
+                .dry_run = u->dry_run,
+                .pack = u->type->pack,
+        };
+        struct arena *scratch CLEANUP(arena_cleanup) = NULL;
+        struct setting_value *settings = NULL;
+        if (u->run) {
+                v.settings = u->run->settings;
+                v.n_settings = u->run->n_settings;
+        } else {
+                scratch = arena_new(1024 * 1024);
+                if (!scratch)
+                        return err_oom(e);
+                if (settings_resolve(u->type->pack, NULL, NULL, 0, scratch, &settings, &v.n_settings, e) < 0)
+                        return -1;
+                v.settings = settings;
+        }
+        db_params_reset(t->params);
+        return compose_params(c, u, list, n, t->sources, &v, t->params, e);
+}
+
+static int find_composed(struct transactor *t, const struct unit *u, enum variant v, const struct composed **ret, struct err *e)
+{
+        if (v == VARIANT_RUN && !u->run)
+                v = VARIANT_ADHOC;
+        return compose(t->composer, t->db, u->type, u->type_no, v, ret, e);
+}
+
+static void read_row(const struct unit *u, struct entry *en, const struct db_result *r, int row)
+{
+        int64_t outcome = db_int(r, row, COLUMN_OUTCOME);
+        en->reason = db_span(r, row, COLUMN_REASON);
+        en->before = db_span(r, row, COLUMN_BEFORE);
+        en->after = db_span(r, row, COLUMN_AFTER);
+        en->follow_ups = db_span(r, row, COLUMN_FOLLOW_UPS);
+        en->outcome = outcome < 0 ? OUTCOME_APPLIED : (enum outcome)outcome;
+        en->state = u->dry_run ? ENTRY_DECIDED : outcome < 0 ? ENTRY_PENDING : ENTRY_DONE;
+        en->row_of = outcome < 0 ? r : NULL;
+        en->row = row;
+        if (u->dry_run && outcome < 0)
+                en->reason = SPAN_LIT("would be done");
+}
+
+/* Rows name their entries by number; who has no row had an outcome before. Takes the result. */
+static int read_unit(struct batch *b, const struct unit *u, struct entry **list, size_t n, struct db_result *r, struct err *e)
+{
+        if (batch_keep(b, r, e) < 0)
+                return -1;
+        for (size_t i = 0; i < n; i++)
+                list[i]->state = ENTRY_REPEATED;
+        for (int row = 0; row < db_rows(r); row++) {
+                int64_t number = db_int(r, row, COLUMN_N);
+                if (number < 1 || (size_t)number > n)
+                        return err_set(e, ERR_FATAL, "", "%s: a result row without its task", u->type->statement.path);
+                read_row(u, list[number - 1], r, row);
+        }
+        return 0;
+}
+
+static int queue_unit(struct transactor *t, const struct unit *u, const struct composed *c, struct entry **list, size_t n, struct err *e)
+{
+        if (db_pipeline_query(t->db, "savepoint unit", NULL, e) < 0)
+                return -1;
+        db_params_reset(t->params);
+        db_add_str(t->params, u->type->pack->search_path);
+        if (db_pipeline_query(t->db, "select set_config('search_path', $1, true)", t->params, e) < 0)
+                return -1;
+        if (unit_params(t, c, u, list, n, e) < 0 || db_pipeline_run(t->db, c->name, t->params, e) < 0)
+                return -1;
+        if (u->dry_run && db_pipeline_query(t->db, "rollback to savepoint unit", NULL, e) < 0)
+                return -1;
+        return db_pipeline_query(t->db, "release savepoint unit", NULL, e);
+}
+
+/* Takes the answers of queue_unit. `ret` stays NULL when the statement failed; the first error counts. */
+static int take_unit(struct transactor *t, const struct unit *u, struct db_result **ret, struct err *e)
+{
+        struct err later = ERR_INIT;
+        int rc = db_pipeline_result(t->db, NULL, e);
+        if (db_pipeline_result(t->db, NULL, rc < 0 ? &later : e) < 0)
+                rc = -1;
+        struct db_result *r = NULL;
+        if (db_pipeline_result(t->db, &r, rc < 0 ? &later : e) < 0)
+                rc = -1;
+        for (int i = u->dry_run ? 0 : 1; i < 2; i++)
+                if (db_pipeline_result(t->db, NULL, rc < 0 ? &later : e) < 0)
+                        rc = -1;
+        if (rc < 0)
+                db_result_free(r);
+        else
+                *ret = r;
+        return rc;
+}
+
+static int decided_by_statement(struct batch *b, const struct unit *u, struct entry **list, size_t n, struct db_result *r, const struct err *poison,
+                                struct err *e)
+{
+        if (!poison)
+                return read_unit(b, u, list, n, r, e);
+        struct span reason = arena_span(b->arena, span_of(poison->text));
+        entry_decide(list[0], OUTCOME_FAILED, reason.ptr ? reason : SPAN_LIT("the statement failed"));
+        return 0;
+}
+
+int transact_part(struct transactor *t, struct batch *b, const struct unit *u, enum variant v, struct entry **list, size_t n, unit_done done,
+                    struct err *e)
+{
+        const struct composed *c = NULL;
+        struct db_result *r = NULL;
+        struct err first = ERR_INIT;
+        if (find_composed(t, u, v, &c, e) < 0 || db_pipeline_begin(t->db, e) < 0)
+                return -1;
+        if (queue_unit(t, u, c, list, n, e) < 0 || db_pipeline_sync(t->db, e) < 0)
+                return -1;
+        int rc = take_unit(t, u, &r, &first);
+        if (db_pipeline_finish_sync(t->db, e) < 0 || db_pipeline_end(t->db, e) < 0) {
+                db_result_free(r);
+                return -1;
+        }
+        if (rc == 0)
+                return done(b, u, list, n, r, NULL, e);
+        *e = first;
+        if (first.class != ERR_POISON || db_exec(t->db, UNDO_UNIT, e) < 0)
+                return -1;
+        if (n == 1)
+                return done(b, u, list, 1, NULL, &first, e);
+        size_t half = n / 2;
+        if (transact_part(t, b, u, v, list, half, done, e) < 0)
+                return -1;
+        return transact_part(t, b, u, v, list + half, n - half, done, e);
+}
+
+/* ---- decide: the whole transaction --------------------------------------------------------------------------------------------------- */
+
+int transact_queue_begin(struct transactor *t, size_t *ret_rows, struct err *e)
+{
+        if (db_pipeline_query(t->db, "begin", NULL, e) < 0)
+                return -1;
+        /* a deferred constraint must fail with its own statement, not at the commit of everybody's work */
+        if (db_pipeline_query(t->db, "set constraints all immediate", NULL, e) < 0)
+                return -1;
+        db_params_reset(t->params);
+        *ret_rows = source_move_params(t->sources, t->params);
+        return db_pipeline_run(t->db, "source_move", t->params, e);
+}
+
+int transact_take_begin(struct transactor *t, size_t rows, bool *ret_fenced, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        if (db_pipeline_result(t->db, NULL, e) < 0 || db_pipeline_result(t->db, NULL, e) < 0 || db_pipeline_result(t->db, &r, e) < 0)
+                return -1;
+        *ret_fenced = (size_t)db_rows(r) != rows;
+        if (db_rows(r) > 0)
+                t->at = db_instant(r, 0, 0);
+        return 0;
+}
+
+/* Units [from, n) in one pipeline, after the opening statements when from is 0. Gives the first unit that failed, or n. */
+static int run_units(struct transactor *t, struct batch *b, size_t from, const struct composed **composed, bool *ret_fenced, size_t *ret_failed,
+                     struct err *poison, struct err *e)
+{
+        size_t rows = 0, dead = from == 0 ? batch_count(b, ENTRY_DEAD) : 0;
+        bool opening = from == 0;
+        if (db_pipeline_begin(t->db, e) < 0 || (opening && transact_queue_begin(t, &rows, e) < 0))
+                return -1;
+        if (dead) {
+                transact_dead_letter_params(t, b, dead);
+                if (db_pipeline_query(t->db, DEAD_LETTERS_ADD, t->params, e) < 0)
+                        return -1;
+        }
+        for (size_t i = from; i < b->n_units; i++)
+                if (queue_unit(t, &b->units[i], composed[i], b->units[i].list, b->units[i].n, e) < 0)
+                        return -1;
+        if (db_pipeline_sync(t->db, e) < 0 || (opening && transact_take_begin(t, rows, ret_fenced, e) < 0))
+                return -1;
+        if (dead && db_pipeline_result(t->db, NULL, e) < 0)
+                return -1;
+        *ret_failed = b->n_units;
+        for (size_t i = from; i < b->n_units; i++) {
+                struct db_result *r = NULL;
+                struct err ignored = ERR_INIT;
+                if (take_unit(t, &b->units[i], &r, *ret_failed < b->n_units ? &ignored : poison) == 0) {
+                        if (read_unit(b, &b->units[i], b->units[i].list, b->units[i].n, r, e) < 0)
+                                return -1;
+                } else if (*ret_failed == b->n_units) {
+                        *ret_failed = i;
+                }
+        }
+        return db_pipeline_finish_sync(t->db, e) < 0 ? -1 : db_pipeline_end(t->db, e);
+}
+
+static int run_all_units(struct transactor *t, struct batch *b, bool *ret_fenced, struct err *e)
+{
+        const struct composed **composed = arena_alloc(b->arena, (b->n_units + 1) * sizeof(struct composed *));
+        if (!composed)
+                return err_oom(e);
+        for (size_t i = 0; i < b->n_units; i++)
+                if (find_composed(t, &b->units[i], VARIANT_RUN, &composed[i], e) < 0)
+                        return -1;
+        for (size_t from = 0;;) {
+                struct err poison = ERR_INIT;
+                size_t failed = 0;
+                if (run_units(t, b, from, composed, ret_fenced, &failed, &poison, e) < 0)
+                        return -1;
+                if (*ret_fenced || failed == b->n_units)
+                        return 0;
+                struct unit *u = &b->units[failed];
+                *e = poison;
+                if (poison.class != ERR_POISON || db_exec(t->db, UNDO_UNIT, e) < 0)
+                        return -1;
+                if (u->n == 1 ? decided_by_statement(b, u, u->list, 1, NULL, &poison, e) < 0
+                              : (transact_part(t, b, u, VARIANT_RUN, u->list, u->n / 2, decided_by_statement, e) < 0 ||
+                                 transact_part(t, b, u, VARIANT_RUN, u->list + u->n / 2, u->n - u->n / 2, decided_by_statement, e) < 0))
+                        return -1;
+                from = failed + 1;
+                if (from == b->n_units)
+                        return 0;
+        }
+}
+
+/* ---- ends --------------------------------------------------------------------------------------------------------------------------- */
+
+int transact_commit(struct transactor *t, struct batch *b, struct err *e)
+{
+        struct tallies tallies = { 0 };
+        for (size_t i = 0; i < b->n; i++)
+                if (b->entries[i].state == ENTRY_DONE && tally_add(&tallies, &b->entries[i], b->arena) < 0)
+                        return err_oom(e);
+        if (db_pipeline_begin(t->db, e) < 0)
+                return -1;
+        if (tallies.n) {
+                db_params_reset(t->params);
+                tally_params(&tallies, t->sources, t->params);
+                if (db_pipeline_run(t->db, "progress_add", t->params, e) < 0)
+                        return -1;
+        }
+        if (db_pipeline_query(t->db, "commit", NULL, e) < 0 || db_pipeline_sync(t->db, e) < 0)
+                return -1;
+        if (tallies.n && db_pipeline_result(t->db, NULL, e) < 0)
+                return -1;
+        if (db_pipeline_result(t->db, NULL, e) < 0 || db_pipeline_finish_sync(t->db, e) < 0 || db_pipeline_end(t->db, e) < 0)
+                return -1;
+        source_moved(t->sources);
+        for (size_t i = 0; i < b->n; i++)
+                if (b->entries[i].state == ENTRY_DONE || b->entries[i].state == ENTRY_DEAD)
+                        b->entries[i].at = t->at;
+        return 0;
+}
+
+int transact_prepare(struct transactor *t, struct err *e)
+{
+        return db_prepare(t->db, "source_move", SOURCE_MOVE, e) < 0 ? -1 : db_prepare(t->db, "progress_add", PROGRESS_ADD, e);
+}
+
+int transact_decide(struct transactor *t, struct batch *b, struct err *e)
+{
+        bool fenced = false;
+        t->at = instant_now(); /* :now of ad-hoc tasks, until the transaction tells its own */
+        if (transact_prepare(t, e) < 0 || transact_number_unknown_types(t, b, e) < 0 || run_all_units(t, b, &fenced, e) < 0)
+                return -1;
+        if (fenced)
+                return db_exec(t->db, "rollback", e) < 0 ? -1 : 1;
+        if (transact_write_decided(t, b, e) < 0)
+                return -1;
+        return transact_commit(t, b, e);
+}
+
+int transact_mark(struct transactor *t, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        if (transact_prepare(t, e) < 0)
+                return -1;
+        db_params_reset(t->params);
+        size_t rows = source_move_params(t->sources, t->params);
+        if (rows == 0)
+                return 0;
+        if (db_run(t->db, "source_move", t->params, &r, e) < 0)
+                return -1;
+        if ((size_t)db_rows(r) != rows)
+                return 1;
+        source_moved(t->sources);
+        return 0;
+}

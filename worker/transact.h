@@ -1,0 +1,34 @@
+#pragma once
+/*
+ * The two transactions of a batch.
+ * decide: moves the positions by compare-and-set, runs the statements of the batch's units, writes outcomes, intents, dead letters and progress.
+ * settle: writes what the actions outside the database came to, for the entries that were pending.
+ * Each commits completely or not at all. A statement that fails is bisected until the failing task stands alone; the others go on.
+ */
+#include "batch.h"
+#include "compose.h"
+#include "source.h"
+
+struct transactor {
+        struct db *db; /* replaced by the pump when the connection is */
+        struct composer *composer;
+        struct sources *sources;
+        struct db_params *params;
+        instant at; /* of the last transaction: the outcomes' instant */
+};
+
+/* 0 committed. 1 fenced: another owner has moved a position; rolled back. -1 error: whether it was committed is for the positions to tell. */
+int transact_decide(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
+/* The same for the entries in state ACTED, whose outcome, reason and attempt have been set. They become DONE; what was DONE or DEAD before is forgotten. */
+int transact_settle(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
+/* Only writes acknowledgements, when there are any. */
+int transact_mark(struct transactor *t, struct err *e) MUST_CHECK;
+
+/* Runs the statements again for pending entries whose result is not at hand (after a takeover), and rolls back: sets row_of and row where there
+ * is still something to do; the others are ACTED. The batch has been divided. */
+int transact_reread(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
+
+/* Ids of the tasks that an entry's outcome spawns. */
+struct uuid follow_up_id(const struct entry *en, struct span full_type);
+/* Calls fn(ctx, full name) for each of the entry's follow-ups. */
+void follow_ups_each(const struct entry *en, void (*fn)(void *ctx, const struct entry *en, struct span name), void *ctx);

@@ -1,0 +1,29 @@
+#pragma once
+/* The pieces that both transactions of a batch are made of. Errors leave the connection unusable: the caller opens another. */
+#include "transact.h"
+
+/* The worker's own statements, prepared once per connection. */
+int transact_prepare(struct transactor *t, struct err *e) MUST_CHECK;
+
+/* In a pipeline: "begin", and the compare-and-set of all sources that have something to write; then their answers. */
+int transact_queue_begin(struct transactor *t, size_t *ret_rows, struct err *e) MUST_CHECK;
+int transact_take_begin(struct transactor *t, size_t rows, bool *ret_fenced, struct err *e) MUST_CHECK;
+
+/* Called with the result of list[0..n), which it takes; or with the error that a single entry's statement gave. */
+typedef int (*unit_done)(struct batch *b, const struct unit *u, struct entry **list, size_t n, struct db_result *r, const struct err *poison,
+                         struct err *e);
+
+/* Runs list[0..n) of a unit inside the transaction, bisecting what fails. After a failure the transaction stands where it stood before. */
+int transact_part(struct transactor *t, struct batch *b, const struct unit *u, enum variant v, struct entry **list, size_t n, unit_done done,
+                  struct err *e) MUST_CHECK;
+
+extern const char DEAD_LETTERS_ADD[];
+void transact_dead_letter_params(const struct transactor *t, const struct batch *b, size_t n);
+
+/* Outcomes that no statement gave (state DECIDED): they become DONE, or REPEATED where there was one before. */
+int transact_write_decided(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
+/* A type that no pack here has still gets its outcome: its name is registered first, outside the transaction. Past TYPES_MAX names it is a dead letter. */
+int transact_number_unknown_types(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
+
+/* Adds what is DONE to the progress, commits, and notes the positions as moved. */
+int transact_commit(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
