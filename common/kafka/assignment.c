@@ -59,8 +59,12 @@ static void revoke(struct kafka_consumer *c)
                         list[i] = (struct kafka_partition){ c->slots[i].topic, c->slots[i].partition, c->slots[i].next };
                 c->events.revoked(c->events.ctx, list, list ? c->n_slots : 0, rd_kafka_assignment_lost(c->rk));
         }
-        if (!c->closing)
+        if (!c->closing) {
                 unpause(c);
+                /* The only sign of a broker that is away, when nothing else was asked of it. */
+                if (rd_kafka_assignment_lost(c->rk))
+                        err_set(&c->pending, ERR_RETRY, "_ASSIGNMENT_LOST", "the group's coordinator and this member have not heard of each other in time");
+        }
         forget_slots(c);
 }
 
