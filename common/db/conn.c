@@ -162,7 +162,7 @@ static int finish(struct db *d, struct db_result **ret, struct err *e)
 {
         PGresult *kept = NULL;
         int rc = flush(d, e);
-        for (PGresult *r; rc == 0;) {
+        for (PGresult *r = NULL; rc == 0;) {
                 rc = next_result(d, &r, e);
                 if (rc < 0 || !r)
                         break;

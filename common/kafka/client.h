@@ -28,6 +28,9 @@ rd_kafka_t *client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct err *
 /* The cluster's id into `id`; false when no broker answered in time. */
 bool client_cluster(rd_kafka_t *rk, int timeout_ms, char id[KAFKA_CLUSTER_ID_MAX]);
 
+/* The partition's first or last offset, by RD_KAFKA_OFFSET_BEGINNING or _END, of the n partitions from `first` on. */
+int client_offsets(rd_kafka_t *rk, const char *topic, int32_t first, int n, int64_t which, int64_t *ret, int timeout_ms, struct err *e) MUST_CHECK;
+
 /* Fills `e` with librdkafka's name and our class for `code`; the text ends in librdkafka's own. Returns -1. */
 int client_err(struct err *e, rd_kafka_resp_err_t code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void client_log(const rd_kafka_t *rk, int level, const char *facility, const char *text);

@@ -152,30 +152,11 @@ void kafka_consumer_free(struct kafka_consumer *c)
 
 /* ---- offsets -------------------------------------------------------------------------------------------------------------------- */
 
-/* Not rd_kafka_query_watermark_offsets: before 2.4 it waits for ever when the leader is away. */
-static int ask_offset(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t which, int64_t *ret, int timeout_ms, struct err *e)
-{
-        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-        rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(list, topic, partition);
-        p->offset = which;
-        rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(c->rk, list, timeout_ms);
-        if (!code)
-                code = p->err;
-        if (code)
-                return client_err(e, code, "%s [%d]: first and last offset", topic, (int)partition);
-        *ret = p->offset;
-        return 0;
-}
-
 int kafka_watermarks(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t *low, int64_t *high, int timeout_ms, struct err *e)
 {
-        int64_t first, last;
-        if (ask_offset(c, topic, partition, RD_KAFKA_OFFSET_BEGINNING, &first, timeout_ms, e) < 0 ||
-            ask_offset(c, topic, partition, RD_KAFKA_OFFSET_END, &last, timeout_ms, e) < 0)
+        if (client_offsets(c->rk, topic, partition, 1, RD_KAFKA_OFFSET_BEGINNING, low, timeout_ms, e) < 0)
                 return -1;
-        *low = first;
-        *high = last;
-        return 0;
+        return client_offsets(c->rk, topic, partition, 1, RD_KAFKA_OFFSET_END, high, timeout_ms, e);
 }
 
 /* ---- polling -------------------------------------------------------------------------------------------------------------------- */

@@ -117,6 +117,8 @@ int kafka_producer_poll(struct kafka_producer *p, int timeout_ms); /* number of 
 int kafka_flush(struct kafka_producer *p, int timeout_ms) MUST_CHECK;
 size_t kafka_in_flight(struct kafka_producer *p); /* records not yet acknowledged */
 int kafka_partition_count(struct kafka_producer *p, const char *topic, int timeout_ms, struct err *e) MUST_CHECK; /* or -1 */
+/* First and one-past-last offsets on the broker, of the topic's partitions 0 to n - 1. */
+int kafka_topic_watermarks(struct kafka_producer *p, const char *topic, int n, int64_t *low, int64_t *high, int timeout_ms, struct err *e) MUST_CHECK;
 const char *kafka_producer_cluster(struct kafka_producer *p, int timeout_ms);
 
 /* ---- administration ------------------------------------------------------------------------------------------------------------- */

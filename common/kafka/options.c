@@ -151,6 +151,22 @@ rd_kafka_t *client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct err *
         return rk;
 }
 
+/* Not rd_kafka_query_watermark_offsets: before 2.4 it waits for ever when the leader is away. */
+int client_offsets(rd_kafka_t *rk, const char *topic, int32_t first, int n, int64_t which, int64_t *ret, int timeout_ms, struct err *e)
+{
+        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n);
+        for (int32_t i = 0; i < n; i++)
+                rd_kafka_topic_partition_list_add(list, topic, first + i)->offset = which;
+        rd_kafka_resp_err_t code = n ? rd_kafka_offsets_for_times(rk, list, timeout_ms) : RD_KAFKA_RESP_ERR_NO_ERROR;
+        for (int i = 0; i < n; i++) {
+                rd_kafka_topic_partition_t *p = &list->elems[i];
+                if (code || p->err)
+                        return client_err(e, code ? code : p->err, "%s [%d]: first and last offset", topic, (int)p->partition);
+                ret[p->partition - first] = p->offset;
+        }
+        return 0;
+}
+
 bool client_cluster(rd_kafka_t *rk, int timeout_ms, char id[KAFKA_CLUSTER_ID_MAX])
 {
         if (id[0])

@@ -217,3 +217,10 @@ int kafka_partition_count(struct kafka_producer *p, const char *topic, int timeo
                 rd_kafka_poll(p->rk, 50); /* a topic just created takes a moment to be known */
         }
 }
+
+int kafka_topic_watermarks(struct kafka_producer *p, const char *topic, int n, int64_t *low, int64_t *high, int timeout_ms, struct err *e)
+{
+        if (client_offsets(p->rk, topic, 0, n, RD_KAFKA_OFFSET_BEGINNING, low, timeout_ms, e) < 0)
+                return -1;
+        return client_offsets(p->rk, topic, 0, n, RD_KAFKA_OFFSET_END, high, timeout_ms, e);
+}

@@ -169,7 +169,7 @@ int publish_dead_letter(struct publisher *p, const struct dead_letter *m, uint64
 static void refresh(struct publisher *p)
 {
         struct err ignored = ERR_INIT;
-        const char *cluster;
+        const char *cluster = NULL;
         struct db *d = p->o.database ? p->o.database(p->o.ctx) : NULL;
         struct db_params *q CLEANUP(db_params_cleanup) = db_params_new(4096);
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;

@@ -174,46 +174,51 @@ struct lane_state {
         bool known;
 };
 
-/* How far the workers are, per lane, against the ends of the log. Kafka away: 4 after a sentence, and the page goes on. */
-static int read_lanes(struct cli *c, struct lane_state lanes[LANE_COUNT + 1])
+/* How far the workers are in one topic, against the ends of the log. A consumer would join a group, and leaving it takes seconds: not for this. */
+static int read_lane(struct cli *c, struct kafka_producer *p, const char *cluster, const char *topic, struct lane_state *lane)
 {
-        const char *topics[LANE_COUNT + 1];
-        for (int i = 0; i < LANE_COUNT; i++)
-                topics[i] = c->service->topics[i];
-        topics[LANE_COUNT] = c->service->topic_results;
-        struct kafka_consumer *k CLEANUP(kafka_consumer_cleanup) = NULL;
-        struct kafka_producer *p CLEANUP(kafka_producer_cleanup) = NULL;
-        int rc = cli_kafka(c, &p);
-        if (rc == 0)
-                rc = cli_consumer(c, topics, LANE_COUNT + 1, NULL, &k);
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        struct err e = ERR_INIT;
+        const char *params[] = { cluster, topic };
+        int rc = cli_query(c, "select partition, next, extract(epoch from now() - updated_at)::bigint from rollcall.position where cluster = $1 and topic = $2",
+                           params, 2, &r);
         if (rc)
                 return rc;
-        const char *cluster = kafka_producer_cluster(p, WATERMARK_TIMEOUT_MS);
-        for (size_t i = 0; i <= LANE_COUNT; i++) {
-                struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-                struct err e = ERR_INIT;
-                const char *params[] = { cluster, topics[i] };
-                rc = cli_query(c, "select partition, next, extract(epoch from now() - updated_at)::bigint from rollcall.position where cluster = $1 and topic = $2",
-                               params, 2, &r);
-                if (rc)
-                        return rc;
-                int n = kafka_partition_count(p, topics[i], 1000, &e);
-                lanes[i] = (struct lane_state){ .known = n >= 0, .since_seconds = -1 };
-                for (int32_t part = 0; part < n; part++) {
-                        int64_t low, high, next = -1;
-                        for (int row = 0; row < db_rows(r); row++)
-                                if (db_int(r, row, 0) == part) {
-                                        next = db_int(r, row, 1);
-                                        if (lanes[i].since_seconds < 0 || db_int(r, row, 2) < lanes[i].since_seconds)
-                                                lanes[i].since_seconds = db_int(r, row, 2);
-                                }
-                        if (kafka_watermarks(k, topics[i], part, &low, &high, WATERMARK_TIMEOUT_MS, &e) < 0)
-                                return cli_fail(CODE_UNREACHABLE, &e);
-                        lanes[i].taken += next > 0 ? next : 0;
-                        lanes[i].waiting += high - (next > low ? next : low);
-                }
+        int n = kafka_partition_count(p, topic, 1000, &e);
+        *lane = (struct lane_state){ .known = n >= 0, .since_seconds = -1 };
+        if (n < 0 && strcmp(e.code, "UNKNOWN_TOPIC_OR_PART") != 0)
+                return cli_fail(CODE_UNREACHABLE, &e);
+        if (n <= 0)
+                return 0;
+        CLEANUP(cleanup_free) int64_t *low = calloc((size_t)n * 2, sizeof *low);
+        if (!low)
+                return cli_oom();
+        int64_t *high = low + n;
+        if (kafka_topic_watermarks(p, topic, n, low, high, WATERMARK_TIMEOUT_MS, &e) < 0)
+                return cli_fail(CODE_UNREACHABLE, &e);
+        for (int part = 0; part < n; part++) {
+                int64_t next = -1;
+                for (int row = 0; row < db_rows(r); row++)
+                        if (db_int(r, row, 0) == part) {
+                                next = db_int(r, row, 1);
+                                if (lane->since_seconds < 0 || db_int(r, row, 2) < lane->since_seconds)
+                                        lane->since_seconds = db_int(r, row, 2);
+                        }
+                lane->taken += next > 0 ? next : 0;
+                lane->waiting += high[part] - (next > low[part] ? next : low[part]);
         }
         return 0;
+}
+
+/* Kafka away: 4 after a sentence, and the page goes on. */
+static int read_lanes(struct cli *c, struct lane_state lanes[LANE_COUNT + 1])
+{
+        struct kafka_producer *p CLEANUP(kafka_producer_cleanup) = NULL;
+        int rc = cli_kafka(c, &p);
+        const char *cluster = rc ? NULL : kafka_producer_cluster(p, WATERMARK_TIMEOUT_MS);
+        for (size_t i = 0; rc == 0 && i <= LANE_COUNT; i++)
+                rc = read_lane(c, p, cluster, i < LANE_COUNT ? c->service->topics[i] : c->service->topic_results, &lanes[i]);
+        return rc;
 }
 
 static const char *lane_label(size_t i)

@@ -597,6 +597,22 @@ def test_status_without_kafka(service):
     assert "guild.nightly" in text and "None is running" in text
 
 
+def test_status_before_the_topics_are_made(online):
+    online.file.write_text(online.file.read_text().replace(f'prefix = "{online.prefix}"', f'prefix = "{online.prefix}-2"'))
+    assert [lane["exists"] for lane in online.json("status")["lanes"]] == [False] * 5
+
+
+def test_status_on_the_embedded_broker(service, embedded):
+    """A broker that has died is no empty lane."""
+    service.file.write_text(service.file.read_text().replace(f'brokers = "{UNREACHABLE}"', f'embedded = "{embedded.file}"'))
+    service.rollcall("topics", "apply")
+    service.rollcall("tasks", "submit", "--type", "lapse", "--subject", "1")
+    page = service.json("status")
+    assert {lane["lane"]: lane["waiting"] for lane in page["lanes"]} == {"jobs": 0, "tasks": 1, "urgent": 0, "mail": 0, "results": 0}
+    embedded.process.kill()
+    assert "guild.nightly" in service.rollcall("status", code=4) and "embedded broker" in service.err
+
+
 # ---- the packs' own commands -----------------------------------------------------------------------------------------------------------
 
 def test_pack_command_shows_state_and_proposal(service, database):
