@@ -322,10 +322,7 @@ static bool keep_error(struct fold *f, const struct outcome_event *m)
 static enum folded end_of_memory(struct fold *f)
 {
         struct fold_changes *c = &f->changes;
-        int64_t sum = 0;
-        for (size_t i = 0; c->runs && i < OUTCOME_COUNT; i++)
-                sum += c->runs->counts[i];
-        if (c->runs && sum == 0) {
+        if (c->runs && c->runs->events == 0) {
                 c->runs = c->runs->next;
                 c->n_runs--;
         }
@@ -339,6 +336,14 @@ static enum folded end_of_memory(struct fold *f)
         }
         f->full = true;
         return FOLD_FULL;
+}
+
+/* A kind that is newer than this program was counted as unknown, too. */
+static enum outcome replaced(const struct outcome_event *m)
+{
+        enum outcome o = OUTCOME_UNKNOWN;
+        (void)outcome_from_name(m->replaces, &o);
+        return o;
 }
 
 enum folded fold_event(struct fold *f, int32_t results_no, const struct outcome_event *m, struct err *e)
@@ -363,6 +368,9 @@ enum folded fold_event(struct fold *f, int32_t results_no, const struct outcome_
         if (!d || (m->outcome >= OUTCOME_FAILED && !keep_error(f, m)))
                 return end_of_memory(f);
         r->counts[m->outcome]++;
+        if (m->replaces.ptr)
+                r->counts[replaced(m)]--;
+        r->events++;
         r->dry_run &= m->dry_run;
         r->first_at = m->at < r->first_at ? m->at : r->first_at;
         r->last_at = m->at > r->last_at ? m->at : r->last_at;

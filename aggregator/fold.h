@@ -37,7 +37,8 @@ struct fold_run {
         struct uuid run_id; /* nil: all ad-hoc tasks together; pack and job are then "" */
         struct span pack, job;
         bool dry_run; /* all of its events are */
-        int64_t counts[OUTCOME_COUNT];
+        int64_t counts[OUTCOME_COUNT]; /* negative where outcomes were replaced */
+        int64_t events;
         instant first_at, last_at;
         struct fold_run *next;
 };

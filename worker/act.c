@@ -44,14 +44,18 @@ void act_decide(struct batch *b, struct entry *en, enum outcome o, const char *f
         en->state = ENTRY_ACTED;
 }
 
-bool act_again(struct actor *a, struct entry *en, enum send_state state, bool resend)
+void act_missed(struct actor *a, struct batch *b, struct entry *en, enum send_state state, bool resend, const char *reason)
 {
-        if (en->attempt >= ACT_ATTEMPTS || (state != SEND_DEFERRED && !(state == SEND_UNKNOWN && resend)))
-                return false;
-        en->attempt++;
-        if (a->pause_ms < ACT_RETRY_MS)
-                a->pause_ms = ACT_RETRY_MS;
-        return true;
+        if (state == SEND_UNKNOWN && !resend) {
+                act_decide(b, en, OUTCOME_UNKNOWN, "%s; held for review", reason);
+                return;
+        }
+        act_decide(b, en, OUTCOME_FAILED, "%s", reason);
+        if (state != SEND_DEFERRED && state != SEND_UNKNOWN)
+                return;
+        entry_fail(en, &a->transactor->retry, en->reason);
+        if (!en->again && state == SEND_UNKNOWN)
+                en->outcome = OUTCOME_UNKNOWN;
 }
 
 static int act_unit(struct actor *a, struct batch *b, const struct unit *u, struct err *e)
@@ -73,8 +77,10 @@ int act(struct actor *a, struct batch *b, struct err *e)
 {
         a->pause_ms = 0;
         a->until_ms = monotonic_ms() + ROUND_MS;
-        for (size_t i = 0; i < b->n_units && !act_over(a); i++)
-                if (act_unit(a, b, &b->units[i], e) < 0)
+        for (size_t i = 0; i < b->n_units && !act_over(a); i++) {
+                if (b->units[i].type->action != ACTION_SQL && act_unit(a, b, &b->units[i], e) < 0)
                         return -1;
+                batch_stand_behind(b, i);
+        }
         return 0;
 }

@@ -36,6 +36,6 @@ int act_files(struct actor *a, struct batch *b, const struct unit *u, struct ent
 /* For the kinds: the entry is ACTED: applied as its statement said, or with another reason, which is copied into the batch. */
 void act_done(struct entry *en);
 void act_decide(struct batch *b, struct entry *en, enum outcome o, const char *fmt, ...) PRINTF_LIKE(4, 5);
-/* For the kinds, after a try that did not succeed: true when the entry is to be tried again, and then it is. At most ACT_ATTEMPTS tries, ACT_RETRY_MS apart. */
-bool act_again(struct actor *a, struct entry *en, enum send_state state, bool resend);
-enum { ACT_ATTEMPTS = 3, ACT_RETRY_MS = 1000 };
+/* For the kinds, after a try that did not succeed: deferred ones will be tried again, and are quarantined after the last attempt; refused ones have
+ * failed; where the answer was lost the task is tried again if `resend`, and is `unknown` after the last attempt. */
+void act_missed(struct actor *a, struct batch *b, struct entry *en, enum send_state state, bool resend, const char *reason);

@@ -13,6 +13,7 @@ enum entry_state {
         ENTRY_DONE, /* its outcome is in the ledger, by this transaction */
         ENTRY_PENDING, /* its intent is in the ledger; the action outside the database is still to be done */
         ENTRY_ACTED, /* the action came to an outcome, which is still to be written */
+        ENTRY_HELD, /* set aside, by this transaction: it waits for another try, or behind an earlier task of its subject */
         ENTRY_REPEATED, /* it had an outcome before: nothing to do */
         ENTRY_DEAD, /* undecodable, or claims to be what it cannot be: a dead letter with `reason` */
         ENTRY_IGNORED, /* a run event on the jobs topic */
@@ -41,6 +42,20 @@ struct entry {
         const struct db_result *row_of; /* pending: the statement's result, whose row `row` has the variables of templates */
         int row;
         instant at; /* done, dead: of the transaction that wrote it */
+
+        /* Of tasks set aside, in rollcall.held. */
+        bool again; /* decided, acted: no outcome yet; it waits */
+        bool behind; /* waits, or is quarantined, because of an earlier task of its subject, not by a failure of its own */
+        bool held; /* stands in rollcall.held already */
+        bool replaces; /* was quarantined before: that outcome is replaced */
+        int tries; /* that failed before, since the beginning or the last replay */
+        int64_t delay_ms; /* again and not behind: how long */
+};
+
+/* How often, and how far apart, a task that fails by its own fault is tried. */
+struct retry_policy {
+        int64_t attempts, base_ms, max_ms;
+        uint32_t (*random)(void);
 };
 
 /* Entries that one statement takes: same type, run, dry-run flag and level; so no subject twice. */
@@ -78,6 +93,17 @@ int batch_divide(struct batch *b, enum entry_state state, struct err *e) MUST_CH
 /* What an entry's task must satisfy before any statement sees it: sets type, type_no, dry_run, subject_int; or DECIDED/DEAD with a reason.
  * Pure. `run` NULL for ad-hoc. */
 void entry_admit(struct entry *en, const struct packs *packs, const struct type_numbers *numbers, struct run *run, struct arena *a);
+
+/* Exponential backoff with full jitter: 0 to base * 2^(tries - 1), at most max. `tries` failed so far, from 1. Pure but for p->random. */
+int64_t retry_delay_ms(const struct retry_policy *p, int tries);
+/* The entry's try failed by its own fault: it will be tried again, or is quarantined after the last attempt; a dry run just failed. Its state is the
+ * caller's to set. */
+void entry_fail(struct entry *en, const struct retry_policy *p, struct span reason);
+/* Later tasks wait behind one that waits, and are quarantined behind one that is quarantined. */
+void entry_stand_behind(struct entry *en, bool quarantined);
+/* In a divided batch: entries of the units after `unit`, not yet given to a statement or acted upon, whose subject has just been set aside in it,
+ * stand behind: READY ones are DECIDED, PENDING ones ACTED. */
+void batch_stand_behind(struct batch *b, size_t unit);
 
 void entry_decide(struct entry *en, enum outcome outcome, struct span reason);
 void entry_bury(struct entry *en, struct span reason);

@@ -43,7 +43,7 @@ static const char DECIDED_ADD[] =
         "else not exists (select from rollcall.outcome_adhoc o where o.task_id = u.task_id) end "
         "order by u.task_id, k.run_no, k.type_no, k.subject, k.item, u.n), "
         "written as (insert into rollcall.outcome (day, run_no, type_no, subject, item, source_no, src_offset, sequence, outcome, reason, before, after, "
-        "task_id, actor, dry_run, arguments) select day::date, run_no, type_no, subject, item, source_no, src_offset, sequence, outcome, reason, before, after, "
+        "task_id, actor, dry_run, arguments) select day::date, run_no, type_no, subject, item, source_no, src_offset, case when outcome >= 0 then sequence end, outcome, reason, before, after, "
         "task_id, actor, dry_run, arguments::jsonb from fresh) select n from fresh";
 
 enum { DECIDED_COLUMNS = 16, ARGUMENTS_JSON_MAX = 1024 * 1024, TYPES_MAX = 10000 };
@@ -76,7 +76,7 @@ static void add_decided(struct transactor *t, const struct entry *en, int column
                 [5] = t->sources->list[en->source].source_no,
                 [6] = en->offset,
                 [7] = en->sequence,
-                [8] = (int64_t)en->outcome,
+                [8] = en->again ? LEDGER_WAITING : (int64_t)en->outcome,
                 [14] = en->dry_run,
         };
         if (column == 12)
@@ -116,8 +116,10 @@ int transact_write_decided(struct transactor *t, struct batch *b, struct err *e)
                 return -1;
         for (size_t i = 0; i < n; i++)
                 list[i]->state = ENTRY_REPEATED;
-        for (int row = 0; row < db_rows(r); row++)
-                list[db_int(r, row, 0) - 1]->state = ENTRY_DONE;
+        for (int row = 0; row < db_rows(r); row++) {
+                struct entry *en = list[db_int(r, row, 0) - 1];
+                en->state = en->again ? ENTRY_HELD : ENTRY_DONE;
+        }
         return 0;
 }
 

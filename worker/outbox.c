@@ -121,6 +121,7 @@ static int publish_event(struct outbox *o, const struct entry *en, uint64_t toke
                 .source_partition = s->partition,
                 .source_offset = en->offset,
                 .sequence = en->sequence,
+                .replaces = en->replaces ? span_of(outcome_name(OUTCOME_QUARANTINED)) : (struct span){ 0 },
         };
         int rc;
         while ((rc = publish_outcome(o->publisher, &ev, token, e)) == 1)
@@ -163,15 +164,16 @@ static int publish_burial(struct outbox *o, const struct entry *en, uint64_t tok
 {
         const struct source *s = &o->sources->list[en->source];
         char name[512];
+        int attempts = en->state == ENTRY_DEAD ? 1 : en->attempt;
         int len = snprintf(name, sizeof name, "%s/%d/%lld", s->topic, (int)s->partition, (long long)en->offset);
         struct dead_letter m = {
-                .event_id = event_id_of(task_id_of((struct uuid){ { 0 } }, SPAN_LIT("dead-letter"), (struct span){ name, (size_t)len }, SPAN_LIT("")), 1,
-                                        OUTCOME_FAILED),
+                .event_id = event_id_of(task_id_of((struct uuid){ { 0 } }, SPAN_LIT("dead-letter"), (struct span){ name, (size_t)len }, SPAN_LIT("")), attempts,
+                                        attempts > 1 ? OUTCOME_QUARANTINED : OUTCOME_FAILED),
                 .topic = span_of(s->topic),
                 .partition = s->partition,
                 .offset = en->offset,
                 .reason = en->reason,
-                .attempts = 1,
+                .attempts = attempts,
                 .at = en->at ? en->at : instant_now(),
                 .key = en->key,
                 .value = en->value,
@@ -203,6 +205,11 @@ static int publish_entry(struct outbox *o, const struct entry *en, struct flight
         if (publish_event(o, en, f->id, e) < 0)
                 return -1;
         f->waiting++;
+        if (en->outcome == OUTCOME_QUARANTINED && !en->dry_run) {
+                if (publish_burial(o, en, f->id, e) < 0)
+                        return -1;
+                f->waiting++;
+        }
         struct spawning x = { o, f, e, 0 };
         follow_ups_each(en, publish_follow_up, &x);
         return x.rc;

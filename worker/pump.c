@@ -76,6 +76,9 @@ static int turn(struct pump *p, struct err *e)
         int rc = pump_recover(p, e);
         if (rc != 0)
                 return rc;
+        rc = pump_take_held(p, e);
+        if (rc != 0)
+                return rc;
         p->polled_ms = monotonic_ms();
         p->refused = false;
         int n = kafka_poll(p->consumer, POLL_MS, p->messages, p->batch_max, e);

@@ -85,11 +85,16 @@ int pump_take(struct pump *p, struct kafka_message *list, size_t n, struct err *
         for (size_t from = 0, to = 0; from < n; from = to, bytes = 0) {
                 while (to < n && (to == from || bytes + list[to].value.len <= max))
                         bytes += list[to++].value.len;
-                if (fill(p, list + from, to - from, e) < 0 || batch_divide(&p->batch, ENTRY_READY, e) < 0)
+                if (fill(p, list + from, to - from, e) < 0)
+                        return -1;
+                if (p->held && held_stand_behind(p->db, p->topic, &p->batch, e) < 0)
+                        return -1;
+                if (batch_divide(&p->batch, ENTRY_READY, e) < 0)
                         return -1;
                 int rc = transact_decide(&p->transactor, &p->batch, e);
                 if (rc != 0)
                         return rc;
+                p->held = p->held || held_wrote(&p->batch);
                 if (outbox_publish(&p->outbox, &p->batch, e) < 0)
                         return -1;
                 rc = pump_finish(p, e);

@@ -1,6 +1,7 @@
 #pragma once
 /* The pump's parts, shared by the files that make it. */
 #include "act.h"
+#include "held.h"
 #include "kafka/kafka.h"
 #include "outbox.h"
 #include "pump.h"
@@ -26,6 +27,8 @@ struct pump {
         struct batch batch;
         struct kafka_message *messages;
         size_t batch_max;
+        bool held; /* the lane has tasks set aside, as of looked_ms */
+        int64_t looked_ms;
         int64_t polled_ms, marked_ms; /* when Kafka was last polled, when acknowledgements were last written */
         int64_t stop_ms; /* when a drain has lasted long enough; 0: none has begun */
         bool broken; /* the Kafka clients cannot be used any more */
@@ -50,8 +53,14 @@ void pump_revoked(void *ctx, const struct kafka_partition *list, size_t n, bool 
 int pump_reclaim(struct pump *p, struct err *e) MUST_CHECK;
 /* Everything handed to the publisher has been acknowledged: so has everything decided. */
 void pump_note_landed(struct pump *p);
+/* Are publishing and acting still for this claim of the partition? They serve the group meanwhile, which may take it away, or away and back. */
+bool pump_owns(const struct source *s, int64_t epoch);
 /* Publishes again and settles what claimed partitions left behind. */
 int pump_recover(struct pump *p, struct err *e) MUST_CHECK;
+
+/* ---- pump_held.c */
+/* Now and then: takes up what was set aside and is due. Returns 0, 1 when fenced, -1 error. */
+int pump_take_held(struct pump *p, struct err *e) MUST_CHECK;
 
 /* ---- pump_batch.c */
 /* Decodes, decides, publishes, acts, settles, publishes. Returns 0, 1 when fenced, -1 error. */

@@ -22,6 +22,7 @@ int pump_open_base(struct pump *p, struct err *e)
         if (!p->messages || !p->recover || !p->batch.arena || !p->transactor.params || !p->runs)
                 return err_oom(e);
         p->transactor.sources = &p->sources;
+        p->transactor.retry = (struct retry_policy){ s->retry.attempts, s->retry.base_ms, s->retry.max_ms, arc4random };
         p->outbox.sources = &p->sources;
         p->outbox.packs = p->o->packs;
         p->outbox.tick = pump_tick;

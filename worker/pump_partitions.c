@@ -70,6 +70,8 @@ int pump_assigned(void *ctx, struct kafka_partition *list, size_t n, struct err 
                 if (claim(p, &list[i], &list[i].offset, e) < 0)
                         return refuse(p, list, n, i, e);
         p->refusal[0] = '\0';
+        p->held = true; /* until the next look */
+        p->looked_ms = 0;
         log_info("partitions assigned", "lane=%s pump=%d count=%zu", lane_name(p->o->lane), p->o->number, n);
         return 0;
 }
@@ -116,8 +118,7 @@ int pump_reclaim(struct pump *p, struct err *e)
         return 0;
 }
 
-/* Publishing and acting serve the group meanwhile, which may take the partition away, or away and back. */
-static bool still_ours(const struct source *s, int64_t epoch)
+bool pump_owns(const struct source *s, int64_t epoch)
 {
         return s->owned && s->epoch == epoch;
 }
@@ -128,7 +129,7 @@ static int republish(struct pump *p, int index, int64_t epoch, struct err *e)
         struct source *s = &p->sources.list[index];
         int64_t after = s->acked;
         size_t total = 0;
-        while (still_ours(s, epoch) && after < s->sequence) {
+        while (pump_owns(s, epoch) && after < s->sequence) {
                 batch_reset(&p->batch);
                 int n = recover_outcomes(&r, index, after, &p->batch, &after, e);
                 if (n < 0)
@@ -158,7 +159,7 @@ static void decide_intent(struct entry *en)
 static int settle_intents(struct pump *p, int index, int64_t epoch, struct err *e)
 {
         struct recovery r = { p->db, p->runs, p->o->packs, p->types, &p->sources };
-        while (still_ours(&p->sources.list[index], epoch)) {
+        while (pump_owns(&p->sources.list[index], epoch)) {
                 batch_reset(&p->batch);
                 int n = recover_intents(&r, index, &p->batch, e);
                 if (n <= 0)
@@ -188,7 +189,7 @@ int pump_recover(struct pump *p, struct err *e)
                 int rc = settle_intents(p, (int)i, epoch, e);
                 if (rc != 0)
                         return rc;
-                if (still_ours(s, epoch))
+                if (pump_owns(s, epoch))
                         p->recover[i] = false;
         }
         return 0;

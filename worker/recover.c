@@ -2,26 +2,32 @@
 
 #include <string.h>
 
+/* RECOVER_COLUMNS of them, in this order; see recover_collect. */
+#define COLUMNS(sequence, attempt, key, value)                                                                                             \
+        "select o.src_offset, " sequence ", o.outcome, " attempt ", o.dry_run, o.subject, o.item, o.reason, o.before, o.after, "               \
+        "array_to_string(o.follow_ups, ','), o.task_id, o.actor, o.arguments, o.at, t.name, r.run_id, o.type_no, " key ", " value ", o.replaces "
+
 static const char OUTCOMES[] =
-        "select o.src_offset, o.sequence, o.outcome, o.attempt, o.dry_run, o.subject, o.item, o.reason, o.before, o.after, array_to_string(o.follow_ups, ','), "
-        "o.task_id, o.actor, o.arguments, o.at, t.name, r.run_id, o.type_no, null as key, null as value "
+        COLUMNS("o.sequence", "o.attempt", "encode(h.key, 'hex')", "encode(h.value, 'hex')")
         "from rollcall.outcome o join rollcall.task_type t using (type_no) left join rollcall.run r on r.run_no = o.run_no "
+        "left join rollcall.held h on o.outcome = 3 and h.source_no = o.source_no and h.src_offset = o.src_offset "
         "where o.source_no = $1::int and o.sequence > $2::bigint and o.outcome >= 0 "
         "union all "
-        "select src_offset, sequence, -2, 1, false, '', '', reason, null, null, null, null, null, null, at, '', null, 0, "
-        "encode(key, 'hex'), encode(value, 'hex') "
+        "select src_offset, sequence, -3, 1, false, '', '', reason, null, null, null, null, null, null, at, '', null, 0, "
+        "encode(key, 'hex'), encode(value, 'hex'), null "
         "from rollcall.dead_letter where source_no = $1::int and sequence > $2::bigint order by sequence limit $3::bigint";
 
 static const char INTENTS[] =
-        "select o.src_offset, 0, o.outcome, o.attempt + 1, o.dry_run, o.subject, o.item, o.reason, o.before, o.after, array_to_string(o.follow_ups, ','), "
-        "o.task_id, o.actor, o.arguments, o.at, t.name, r.run_id, o.type_no, null as key, null as value "
+        COLUMNS("0", "o.attempt + 1", "null", "null")
         "from rollcall.outcome o join rollcall.task_type t using (type_no) left join rollcall.run r on r.run_no = o.run_no "
         "where o.source_no = $1::int and o.outcome = -1 and $2::bigint is not null order by o.src_offset limit $3::bigint";
 
 enum {
         C_OFFSET, C_SEQUENCE, C_OUTCOME, C_ATTEMPT, C_DRY_RUN, C_SUBJECT, C_ITEM, C_REASON, C_BEFORE, C_AFTER, C_FOLLOW_UPS, C_TASK_ID, C_ACTOR, C_ARGUMENTS, C_AT,
-        C_TYPE, C_RUN_ID, C_TYPE_NO, C_KEY, C_VALUE,
+        C_TYPE, C_RUN_ID, C_TYPE_NO, C_KEY, C_VALUE, C_REPLACES, C_END,
 };
+enum { DEAD_LETTER = -3 }; /* instead of an outcome: see OUTCOMES */
+_Static_assert((int)C_END == (int)RECOVER_COLUMNS, "recover.h counts the columns");
 
 static int from_hex(struct arena *a, struct span hex, struct span *ret)
 {
@@ -84,7 +90,7 @@ static int read_entry(struct recovery *rec, int index, struct batch *b, const st
         struct entry *en = &b->entries[b->n++];
         int64_t outcome = db_int(r, row, C_OUTCOME);
         *en = (struct entry){
-                .state = outcome == -2 ? ENTRY_DEAD : outcome == -1 ? ENTRY_PENDING : ENTRY_DONE,
+                .state = outcome == DEAD_LETTER ? ENTRY_DEAD : outcome < 0 ? ENTRY_PENDING : ENTRY_DONE,
                 .source = index,
                 .epoch = rec->sources->list[index].epoch,
                 .offset = db_int(r, row, C_OFFSET),
@@ -97,15 +103,16 @@ static int read_entry(struct recovery *rec, int index, struct batch *b, const st
                 .after = db_span(r, row, C_AFTER),
                 .follow_ups = db_span(r, row, C_FOLLOW_UPS),
                 .at = db_instant(r, row, C_AT),
+                .replaces = !db_null(r, row, C_REPLACES),
         };
-        if (en->state != ENTRY_DEAD)
-                return read_identity(rec, b, en, r, row, e);
+        if (en->state != ENTRY_DEAD && read_identity(rec, b, en, r, row, e) < 0)
+                return -1;
         if (from_hex(b->arena, db_span(r, row, C_KEY), &en->key) < 0 || from_hex(b->arena, db_span(r, row, C_VALUE), &en->value) < 0)
                 return err_oom(e);
         return 0;
 }
 
-static int collect(struct recovery *rec, const char *sql, int index, int64_t after, struct batch *b, struct err *e)
+int recover_collect(struct recovery *rec, const char *sql, int index, int64_t after, struct batch *b, struct err *e)
 {
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(1024);
         struct db_result *r = NULL;
@@ -128,7 +135,7 @@ static int collect(struct recovery *rec, const char *sql, int index, int64_t aft
 
 int recover_outcomes(struct recovery *rec, int index, int64_t after, struct batch *b, int64_t *ret_last, struct err *e)
 {
-        int n = collect(rec, OUTCOMES, index, after, b, e);
+        int n = recover_collect(rec, OUTCOMES, index, after, b, e);
         if (n > 0)
                 *ret_last = b->entries[n - 1].sequence;
         return n;
@@ -136,5 +143,5 @@ int recover_outcomes(struct recovery *rec, int index, int64_t after, struct batc
 
 int recover_intents(struct recovery *rec, int index, struct batch *b, struct err *e)
 {
-        return collect(rec, INTENTS, index, 0, b, e);
+        return recover_collect(rec, INTENTS, index, 0, b, e);
 }

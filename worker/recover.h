@@ -15,7 +15,11 @@ struct recovery {
         struct sources *sources;
 };
 
-enum { RECOVER_MAX = 5000 };
+enum { RECOVER_MAX = 5000, RECOVER_COLUMNS = 21 };
+
+/* Fills the (reset) batch with up to RECOVER_MAX entries of source `index` from a query with parameters source number, `after`, limit, whose first columns
+ * are those of the queries in recover.c; its result is the batch's first. Gives their number. */
+int recover_collect(struct recovery *r, const char *sql, int index, int64_t after, struct batch *b, struct err *e) MUST_CHECK;
 
 /* Fills the (reset) batch with up to RECOVER_MAX outcomes and dead letters of source `index` with sequence > after, in order, as DONE and DEAD.
  * `ret_last`: the last sequence among them; unchanged when there is none. Gives their number. */

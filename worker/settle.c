@@ -1,15 +1,19 @@
+#include "held.h"
 #include "transact_parts.h"
 
 static const char OUTCOMES_SET[] =
-        "update rollcall.outcome o set outcome = u.outcome, reason = u.reason, sequence = u.sequence, attempt = u.attempt, at = now(), "
-        "follow_ups = case when u.outcome = 0 then o.follow_ups end "
-        "from unnest($1::int[], $2::bigint[], $3::smallint[], $4::text[], $5::bigint[], $6::smallint[]) "
-        "as u(source_no, src_offset, outcome, reason, sequence, attempt) "
-        "where o.source_no = u.source_no and o.src_offset = u.src_offset and o.outcome = -1";
+        "update rollcall.outcome o set outcome = u.outcome, reason = u.reason, sequence = case when u.outcome >= 0 then u.sequence end, attempt = u.attempt, "
+        "at = now(), before = u.before, after = u.after, follow_ups = case when u.outcome = 0 then string_to_array(nullif(u.follow_ups, ''), ',') end, "
+        "replaces = coalesce(u.replaces::smallint, o.replaces) "
+        "from unnest($1::int[], $2::bigint[], $3::smallint[], $4::bigint[], $5::smallint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[]) "
+        "as u(source_no, src_offset, outcome, sequence, attempt, replaces, reason, before, after, follow_ups) "
+        "where o.source_no = u.source_no and o.src_offset = u.src_offset and (o.outcome < 0 or o.outcome = 3)";
 
 /* A record statement that fails for one entry does not unsend its mail: the outcome stays, and says so. */
-static int recorded(struct batch *b, const struct unit *u, struct entry **list, size_t n, struct db_result *r, const struct err *poison, struct err *e)
+static int recorded(struct transactor *t, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct db_result *r,
+                    const struct err *poison, struct err *e)
 {
+        (void)t;
         (void)u;
         (void)n;
         (void)e;
@@ -39,34 +43,49 @@ static int record_unit(struct transactor *t, struct batch *b, const struct unit 
         return n ? transact_part(t, b, u, VARIANT_RECORD, list, n, recorded, e) : 0;
 }
 
-static void number_outcomes(struct transactor *t, struct batch *b)
+/* An SQL task that was set aside: its statement runs in the settling transaction. */
+static bool to_run(const struct entry *en)
 {
+        return en->state == ENTRY_PENDING && en->type->action == ACTION_SQL;
+}
+
+static size_t number_outcomes(struct transactor *t, struct batch *b)
+{
+        size_t n = 0;
         for (size_t i = 0; i < b->n; i++) {
                 struct entry *en = &b->entries[i];
-                if (en->state != ENTRY_ACTED)
+                if (en->state != ENTRY_ACTED && !to_run(en))
                         continue;
                 struct source *s = &t->sources->list[en->source];
                 en->sequence = ++s->sequence;
                 s->touched = true;
+                n++;
         }
+        return n;
+}
+
+static void add_outcome(const struct transactor *t, const struct entry *en, size_t column)
+{
+        const int64_t numbers[] = { t->sources->list[en->source].source_no, en->offset, en->again ? LEDGER_WAITING : (int64_t)en->outcome, en->sequence,
+                                    en->attempt };
+        const struct span texts[] = { en->reason.ptr ? en->reason : SPAN_LIT(""), en->before, en->after, en->follow_ups };
+        if (column < 5)
+                db_element_int(t->params, numbers[column]);
+        else if (column > 5)
+                db_element_text(t->params, texts[column - 6]);
+        else
+                db_element_text(t->params, en->replaces ? SPAN_LIT("3") : (struct span){ 0 });
 }
 
 static void outcome_params(struct transactor *t, const struct batch *b, size_t n)
 {
-        static const enum db_type types[] = { DB_INT4, DB_INT8, DB_INT2, DB_TEXT, DB_INT8, DB_INT2 };
+        static const enum db_type types[] = { DB_INT4, DB_INT8, DB_INT2, DB_INT8, DB_INT2, DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT };
         db_params_reset(t->params);
         for (size_t column = 0; column < ARRAY_LEN(types); column++) {
                 db_array_begin(t->params, types[column], n);
-                for (size_t i = 0; i < b->n; i++) {
-                        const struct entry *en = &b->entries[i];
-                        if (en->state != ENTRY_ACTED)
-                                continue;
-                        const int64_t values[] = { t->sources->list[en->source].source_no, en->offset, en->outcome, 0, en->sequence, en->attempt };
-                        if (column == 3)
-                                db_element_text(t->params, en->reason.ptr ? en->reason : SPAN_LIT(""));
-                        else
-                                db_element_int(t->params, values[column]);
-                }
+                for (size_t i = 0; i < b->n; i++)
+                        if (b->entries[i].state == ENTRY_ACTED)
+                                add_outcome(t, &b->entries[i], column);
                 db_array_end(t->params);
         }
 }
@@ -82,7 +101,7 @@ static int write_outcomes(struct transactor *t, struct batch *b, struct err *e)
                 return err_set(e, ERR_RETRY, "", "the ledger has %lld of %zu intents: they were settled by somebody else", (long long)db_affected(r), n);
         for (size_t i = 0; i < b->n; i++)
                 if (b->entries[i].state == ENTRY_ACTED)
-                        b->entries[i].state = ENTRY_DONE;
+                        b->entries[i].state = b->entries[i].again ? ENTRY_HELD : ENTRY_DONE;
         return 0;
 }
 
@@ -90,64 +109,58 @@ static int write_outcomes(struct transactor *t, struct batch *b, struct err *e)
 static void forget_done(struct batch *b)
 {
         for (size_t i = 0; i < b->n; i++)
-                if (b->entries[i].state == ENTRY_DONE)
+                if (b->entries[i].state == ENTRY_DONE || b->entries[i].state == ENTRY_HELD)
                         b->entries[i].state = ENTRY_REPEATED;
                 else if (b->entries[i].state == ENTRY_DEAD)
                         b->entries[i].state = ENTRY_IGNORED;
 }
 
-int transact_settle(struct transactor *t, struct batch *b, struct err *e)
-{
-        size_t rows = 0;
-        bool fenced = false;
-        forget_done(b);
-        if (batch_count(b, ENTRY_ACTED) == 0)
-                return 0;
-        number_outcomes(t, b);
-        if (transact_prepare(t, e) < 0 || db_pipeline_begin(t->db, e) < 0)
-                return -1;
-        if (transact_queue_begin(t, &rows, e) < 0 || db_pipeline_sync(t->db, e) < 0 || transact_take_begin(t, rows, &fenced, e) < 0)
-                return -1;
-        if (db_pipeline_finish_sync(t->db, e) < 0 || db_pipeline_end(t->db, e) < 0)
-                return -1;
-        if (fenced)
-                return db_exec(t->db, "rollback", e) < 0 ? -1 : 1;
-        for (size_t i = 0; i < b->n_units; i++)
-                if (record_unit(t, b, &b->units[i], e) < 0)
-                        return -1;
-        if (write_outcomes(t, b, e) < 0)
-                return -1;
-        return transact_commit(t, b, e);
-}
+/* ---- statements run again ---------------------------------------------------------------------------------------------------------------- */
 
-/* ---- after a takeover ------------------------------------------------------------------------------------------------------------------ */
-
-static int reread(struct batch *b, const struct unit *u, struct entry **list, size_t n, struct db_result *r, const struct err *poison, struct err *e)
+static int read_again(struct transactor *t, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct db_result *r,
+                      const struct err *poison, struct err *e)
 {
         (void)u;
-        for (size_t i = 0; i < n; i++) {
-                list[i]->outcome = poison ? OUTCOME_FAILED : OUTCOME_SKIPPED;
-                list[i]->reason = poison ? arena_span(b->arena, span_of(poison->text)) : SPAN_LIT("not eligible");
+        for (size_t i = 0; i < n; i++)
                 list[i]->state = ENTRY_ACTED;
-        }
-        if (poison)
+        if (poison) {
+                entry_fail(list[0], &t->retry, arena_span(b->arena, span_of(poison->text)));
                 return 0;
+        }
         if (batch_keep(b, r, e) < 0)
                 return -1;
         for (int row = 0; row < db_rows(r); row++) {
                 int64_t number = db_int(r, row, COLUMN_N), outcome = db_int(r, row, COLUMN_OUTCOME);
                 if (number < 1 || (size_t)number > n)
-                        continue;
+                        return err_set(e, ERR_FATAL, "", "%s: a result row without its task", u->type->statement.path);
                 struct entry *en = list[number - 1];
                 en->reason = db_span(r, row, COLUMN_REASON);
+                en->before = db_span(r, row, COLUMN_BEFORE);
+                en->after = db_span(r, row, COLUMN_AFTER);
                 en->follow_ups = db_span(r, row, COLUMN_FOLLOW_UPS);
-                en->outcome = (enum outcome)outcome;
-                if (outcome >= 0)
-                        continue;
-                en->state = ENTRY_PENDING;
-                en->row_of = r;
+                en->outcome = outcome < 0 ? OUTCOME_APPLIED : (enum outcome)outcome;
+                en->row_of = outcome < 0 ? r : NULL;
                 en->row = row;
+                if (outcome < 0)
+                        en->state = ENTRY_PENDING;
         }
+        return 0;
+}
+
+/* The pending entries of a unit; those of SQL types if `sql`, else the others. */
+static int run_again(struct transactor *t, struct batch *b, size_t unit, bool sql, struct err *e)
+{
+        const struct unit *u = &b->units[unit];
+        struct entry **list = arena_alloc(b->arena, (u->n + 1) * sizeof(struct entry *));
+        size_t n = 0;
+        if (!list)
+                return err_oom(e);
+        for (size_t i = 0; i < u->n; i++)
+                if (u->list[i]->state == ENTRY_PENDING && to_run(u->list[i]) == sql)
+                        list[n++] = u->list[i];
+        if (n && transact_part(t, b, u, VARIANT_AGAIN, list, n, read_again, e) < 0)
+                return -1;
+        batch_stand_behind(b, unit);
         return 0;
 }
 
@@ -157,7 +170,32 @@ int transact_reread(struct transactor *t, struct batch *b, struct err *e)
         if (db_exec(t->db, "begin", e) < 0)
                 return -1;
         for (size_t i = 0; i < b->n_units; i++)
-                if (transact_part(t, b, &b->units[i], VARIANT_AGAIN, b->units[i].list, b->units[i].n, reread, e) < 0)
+                if (run_again(t, b, i, false, e) < 0)
                         return -1;
         return db_exec(t->db, "rollback", e);
+}
+
+/* ---- settle: the whole transaction --------------------------------------------------------------------------------------------------- */
+
+int transact_settle(struct transactor *t, struct batch *b, struct err *e)
+{
+        size_t rows = 0;
+        bool fenced = false;
+        forget_done(b);
+        if (number_outcomes(t, b) == 0)
+                return 0;
+        if (transact_prepare(t, e) < 0 || db_pipeline_begin(t->db, e) < 0)
+                return -1;
+        if (transact_queue_begin(t, &rows, e) < 0 || db_pipeline_sync(t->db, e) < 0 || transact_take_begin(t, rows, &fenced, e) < 0)
+                return -1;
+        if (db_pipeline_finish_sync(t->db, e) < 0 || db_pipeline_end(t->db, e) < 0)
+                return -1;
+        if (fenced)
+                return db_exec(t->db, "rollback", e) < 0 ? -1 : 1;
+        for (size_t i = 0; i < b->n_units; i++)
+                if (run_again(t, b, i, true, e) < 0 || record_unit(t, b, &b->units[i], e) < 0)
+                        return -1;
+        if (write_outcomes(t, b, e) < 0 || held_write(t, b, e) < 0)
+                return -1;
+        return transact_commit(t, b, e);
 }

@@ -53,7 +53,10 @@ int tally_add(struct tallies *t, const struct entry *en, struct arena *a)
         if (!x)
                 return -1;
         x->counts[en->outcome]++;
-        add_id(x, en->task.task_id);
+        if (en->replaces)
+                x->counts[OUTCOME_QUARANTINED]--;
+        else
+                add_id(x, en->task.task_id);
         follow_ups_each(en, add_follow_up, x);
         return 0;
 }

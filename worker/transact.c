@@ -1,5 +1,6 @@
 #include "transact.h"
 
+#include "held.h"
 #include "tally.h"
 #include "transact_parts.h"
 
@@ -130,13 +131,13 @@ static int take_unit(struct transactor *t, const struct unit *u, struct db_resul
         return rc;
 }
 
-static int decided_by_statement(struct batch *b, const struct unit *u, struct entry **list, size_t n, struct db_result *r, const struct err *poison,
-                                struct err *e)
+static int decided_by_statement(struct transactor *t, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct db_result *r,
+                                const struct err *poison, struct err *e)
 {
         if (!poison)
                 return read_unit(b, u, list, n, r, e);
-        struct span reason = arena_span(b->arena, span_of(poison->text));
-        entry_decide(list[0], OUTCOME_FAILED, reason.ptr ? reason : SPAN_LIT("the statement failed"));
+        entry_fail(list[0], &t->retry, arena_span(b->arena, span_of(poison->text)));
+        list[0]->state = ENTRY_DECIDED;
         return 0;
 }
 
@@ -156,12 +157,12 @@ int transact_part(struct transactor *t, struct batch *b, const struct unit *u, e
                 return -1;
         }
         if (rc == 0)
-                return done(b, u, list, n, r, NULL, e);
+                return done(t, b, u, list, n, r, NULL, e);
         *e = first;
         if (first.class != ERR_POISON || db_exec(t->db, UNDO_UNIT, e) < 0)
                 return -1;
         if (n == 1)
-                return done(b, u, list, 1, NULL, &first, e);
+                return done(t, b, u, list, 1, NULL, &first, e);
         size_t half = n / 2;
         if (transact_part(t, b, u, v, list, half, done, e) < 0)
                 return -1;
@@ -246,10 +247,11 @@ static int run_all_units(struct transactor *t, struct batch *b, bool *ret_fenced
                 *e = poison;
                 if (poison.class != ERR_POISON || db_exec(t->db, UNDO_UNIT, e) < 0)
                         return -1;
-                if (u->n == 1 ? decided_by_statement(b, u, u->list, 1, NULL, &poison, e) < 0
+                if (u->n == 1 ? decided_by_statement(t, b, u, u->list, 1, NULL, &poison, e) < 0
                               : (transact_part(t, b, u, VARIANT_RUN, u->list, u->n / 2, decided_by_statement, e) < 0 ||
                                  transact_part(t, b, u, VARIANT_RUN, u->list + u->n / 2, u->n - u->n / 2, decided_by_statement, e) < 0))
                         return -1;
+                batch_stand_behind(b, failed);
                 from = failed + 1;
                 if (from == b->n_units)
                         return 0;
@@ -298,7 +300,7 @@ int transact_decide(struct transactor *t, struct batch *b, struct err *e)
                 return -1;
         if (fenced)
                 return db_exec(t->db, "rollback", e) < 0 ? -1 : 1;
-        if (transact_write_decided(t, b, e) < 0)
+        if (transact_write_decided(t, b, e) < 0 || held_write(t, b, e) < 0)
                 return -1;
         return transact_commit(t, b, e);
 }

@@ -14,18 +14,20 @@ struct transactor {
         struct composer *composer;
         struct sources *sources;
         struct db_params *params;
+        struct retry_policy retry;
         instant at; /* of the last transaction: the outcomes' instant */
 };
 
 /* 0 committed. 1 fenced: another owner has moved a position; rolled back. -1 error: whether it was committed is for the positions to tell. */
 int transact_decide(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
-/* The same for the entries in state ACTED, whose outcome, reason and attempt have been set. They become DONE; what was DONE or DEAD before is forgotten. */
+/* The same for the entries in state ACTED, whose outcome, reason and attempt have been set, and for PENDING ones of SQL types, whose statement it runs.
+ * They become DONE or HELD; what was DONE, HELD or DEAD before is forgotten. */
 int transact_settle(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
 /* Only writes acknowledgements, when there are any. */
 int transact_mark(struct transactor *t, struct err *e) MUST_CHECK;
 
-/* Runs the statements again for pending entries whose result is not at hand (after a takeover), and rolls back: sets row_of and row where there
- * is still something to do; the others are ACTED. The batch has been divided. */
+/* Runs the statements again for pending entries whose result is not at hand (after a takeover, or a while), and rolls back: sets row_of and row where there
+ * is still something to do; the others are ACTED. Leaves those of SQL types alone. The batch has been divided. */
 int transact_reread(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
 
 /* Ids of the tasks that an entry's outcome spawns. */

@@ -10,8 +10,8 @@ int transact_queue_begin(struct transactor *t, size_t *ret_rows, struct err *e) 
 int transact_take_begin(struct transactor *t, size_t rows, bool *ret_fenced, struct err *e) MUST_CHECK;
 
 /* Called with the result of list[0..n), which it takes; or with the error that a single entry's statement gave. */
-typedef int (*unit_done)(struct batch *b, const struct unit *u, struct entry **list, size_t n, struct db_result *r, const struct err *poison,
-                         struct err *e);
+typedef int (*unit_done)(struct transactor *t, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct db_result *r,
+                         const struct err *poison, struct err *e);
 
 /* Runs list[0..n) of a unit inside the transaction, bisecting what fails. After a failure the transaction stands where it stood before. */
 int transact_part(struct transactor *t, struct batch *b, const struct unit *u, enum variant v, struct entry **list, size_t n, unit_done done,
@@ -20,7 +20,8 @@ int transact_part(struct transactor *t, struct batch *b, const struct unit *u, e
 extern const char DEAD_LETTERS_ADD[];
 void transact_dead_letter_params(const struct transactor *t, const struct batch *b, size_t n);
 
-/* Outcomes that no statement gave (state DECIDED): they become DONE, or REPEATED where there was one before. */
+/* Outcomes that no statement gave (state DECIDED): they become DONE or HELD, or REPEATED where there was one before. */
+enum { LEDGER_PENDING = -1, LEDGER_WAITING = -2 }; /* what rollcall.outcome.outcome holds instead of an enum outcome */
 int transact_write_decided(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
 /* A type that no pack here has still gets its outcome: its name is registered first, outside the transaction. Past TYPES_MAX names it is a dead letter. */
 int transact_number_unknown_types(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;

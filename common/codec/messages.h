@@ -58,6 +58,7 @@ struct outcome_event {
         struct span source_topic;
         int32_t source_partition;
         int64_t source_offset, sequence;
+        struct span replaces; /* absent, or the name of the outcome that this one takes the place of */
 };
 
 /* A run's change of state, announced on the jobs topic. */

@@ -38,6 +38,7 @@ static const struct field outcome_fields[] = {
         FIELD(outcome_event, source_partition, FIELD_INT, false),
         FIELD(outcome_event, source_offset, FIELD_LONG, false),
         FIELD(outcome_event, sequence, FIELD_LONG, false),
+        FIELD(outcome_event, replaces, FIELD_TEXT_NULL, true),
 };
 
 static const struct field run_fields[] = {
@@ -74,7 +75,7 @@ static const struct field dead_letter_fields[] = {
 /* A changed schema needs its new fingerprint here (test_codec prints it) and its old text in the schema folder of whoever still reads it. */
 const struct spec specs[MESSAGE_KIND_COUNT] = {
         { "rollcall.Task", "rollcall.task.v1", schema_task, UINT64_C(0x5c6a92b8cecbea2a), task_fields, ARRAY_LEN(task_fields) },
-        { "rollcall.Outcome", "rollcall.outcome.v1", schema_outcome, UINT64_C(0xf94e9bcccbb0497a), outcome_fields, ARRAY_LEN(outcome_fields) },
+        { "rollcall.Outcome", "rollcall.outcome.v1", schema_outcome, UINT64_C(0xe47c01e3a455df60), outcome_fields, ARRAY_LEN(outcome_fields) },
         { "rollcall.Run", "rollcall.run.v1", schema_run, UINT64_C(0xf3f7902f6ae24318), run_fields, ARRAY_LEN(run_fields) },
         { "rollcall.DeadLetter", "rollcall.dead-letter.v1", schema_dead_letter, UINT64_C(0x51560704b19971f9), dead_letter_fields,
           ARRAY_LEN(dead_letter_fields) },

@@ -41,6 +41,10 @@ struct service {
                 int64_t batch_max_bytes;
                 int64_t drain_timeout_ms;
         } worker;
+        struct { /* of a task that failed by its own fault */
+                int64_t attempts; /* then its subject is quarantined */
+                int64_t base_ms, max_ms; /* the n-th wait: anything up to base * 2^(n-1), at most max */
+        } retry;
         struct {
                 int64_t lease_ms, tick_ms, chunk; /* chunk: subjects per row of the plan */
         } scheduler;

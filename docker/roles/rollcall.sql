@@ -30,13 +30,15 @@ grant insert, update on rollcall.lease, rollcall.job, rollcall.run to rollcall_s
 grant insert on rollcall.plan to rollcall_scheduler;
 
 grant insert, update on rollcall.position, rollcall.progress, rollcall.outcome to rollcall_worker;
+grant insert, update, delete on rollcall.held to rollcall_worker;
 grant insert on rollcall.dead_letter, rollcall.task_type to rollcall_worker; -- a message may name a type that nobody has registered
 
 grant insert, update on rollcall.position, rollcall.folded, rollcall.run_total, rollcall.day_total, rollcall.recent_error to rollcall_aggregator;
 grant delete on rollcall.recent_error to rollcall_aggregator;
 grant insert on rollcall.dead_letter, rollcall.results_gap to rollcall_aggregator;
 
--- jobs run; jobs suspend and resume; runs republish
+-- jobs run; jobs suspend and resume; runs republish; quarantine replay and drop
+grant update (state, tries, due_at, requested_by, updated_at) on rollcall.held to rollcall_operator;
 grant insert on rollcall.run to rollcall_operator;
 grant update (suspended, suspended_by, suspended_at) on rollcall.job to rollcall_operator;
 grant update (chunks_published, state, published_at) on rollcall.run to rollcall_operator;

@@ -15,6 +15,8 @@ struct flag {
         bool repeat;
 };
 
+enum { ARGS_MAX = 100000 }; /* operands, where any number may stand */
+
 struct args;
 
 struct verb {

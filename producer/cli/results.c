@@ -96,6 +96,7 @@ static json_t *event_json(const struct outcome_event *o)
         json_object_set_new(j, "source_partition", json_integer(o->source_partition));
         json_object_set_new(j, "source_offset", json_integer(o->source_offset));
         json_object_set_new(j, "sequence", json_integer(o->sequence));
+        json_object_set_new(j, "replaces", json_span(o->replaces));
         return j;
 }
 

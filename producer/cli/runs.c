@@ -105,7 +105,7 @@ int verb_runs_show(struct cli *c, const struct args *a)
         struct run_ref r;
         struct run_show show = { .missing = args_on(a, "missing"), .outcome = args_get(a, "outcome") };
         enum outcome known;
-        if (show.outcome && strcmp(show.outcome, "pending") != 0 && !outcome_from_name(span_of(show.outcome), &known))
+        if (show.outcome && strcmp(show.outcome, "pending") != 0 && strcmp(show.outcome, "waiting") != 0 && !outcome_from_name(span_of(show.outcome), &known))
                 return cli_error(CODE_USAGE, "runs show: --outcome \"%s\" is no outcome; see: rollcall runs show --help", show.outcome);
         int rc = args_number(a, "limit", 50, 1, 10000000, &show.limit);
         if (rc == 0)

@@ -53,7 +53,7 @@ static const struct flag runs_list_flags[] = {
 
 static const struct flag runs_show_flags[] = {
         { "missing", NULL, "list what was planned and has no outcome", NULL, 0, false, false },
-        { "outcome", "OUTCOME", "list the subjects with this outcome", "applied skipped failed quarantined unknown pending", 0, false, false },
+        { "outcome", "OUTCOME", "list the subjects with this outcome", "applied skipped failed quarantined unknown pending waiting", 0, false, false },
         { "limit", "N", "length of each list (default 50)", NULL, 0, false, false },
         END,
 };
@@ -90,6 +90,27 @@ static const struct flag dead_letters_flags[] = {
         END,
 };
 
+#define HELD_FILTERS                                                                                                            \
+        { "job", "JOB", "only tasks of this job's runs", NULL, 0, false, false },                                               \
+        { "type", "TYPE", "only tasks of this type", NULL, 't', false, false },                                                 \
+        { "subject", "SUBJECT", "only tasks about this subject", NULL, 's', false, false },                                     \
+        { "reason", "TEXT", "only tasks whose last error contains TEXT", NULL, 0, false, false },                               \
+        { "since", "TIME", "only tasks set aside after this instant (RFC 3339)", NULL, 0, false, false }
+
+static const struct flag quarantine_list_flags[] = {
+        HELD_FILTERS,
+        { "state", "STATE", "quarantined, behind, retry, waiting or all (default: the first two)", "quarantined behind retry waiting all", 0, false, false },
+        { "limit", "N", "the oldest N (default 50)", NULL, 0, false, false },
+        END,
+};
+
+static const struct flag quarantine_act_flags[] = {
+        HELD_FILTERS,
+        { "all", NULL, "every quarantined task", NULL, 0, false, false },
+        { "yes", NULL, "do not ask on the terminal", NULL, 'y', false, false },
+        END,
+};
+
 static const struct flag report_flags[] = {
         { "format", "FORMAT", "table, json or csv (default table)", "table json csv", 0, false, false },
         { "output-file", "FILE", "write to FILE, all or nothing", "@file", 'o', false, false },
@@ -123,6 +144,15 @@ const struct verb verbs[] = {
         { "results tail", "", 0, 0, "audit events from the results topic as JSON lines", NULL, results_tail_flags, NULL, verb_results_tail },
         { "dead-letters list", "", 0, 0, "messages that could not be taken, with the reason", "With --json the original key and value are added as base64.",
           dead_letters_flags, NULL, verb_dead_letters_list },
+        { "quarantine list", "", 0, 0, "tasks that failed for the last time, and those that wait behind them",
+          "States: quarantined, after the last attempt; behind, a later task of the same subject; retry, to be tried again; waiting, behind such a one.",
+          quarantine_list_flags, NULL, verb_quarantine_list },
+        { "quarantine show", "TASK", 1, 1, "a task that was set aside, with the history of its errors", "TASK is a task's id or its first characters (at least 4).",
+          NULL, NULL, verb_quarantine_show },
+        { "quarantine replay", "[TASK]...", 0, ARGS_MAX, "have quarantined tasks tried again, and then those behind them, in order",
+          "Name them by id or by options. Says how many there are and asks first.", quarantine_act_flags, NULL, verb_quarantine_replay },
+        { "quarantine drop", "[TASK]...", 0, ARGS_MAX, "give quarantined tasks up: their outcome becomes skipped; those behind them go on",
+          "Name them by id or by options. Says how many there are and asks first.", quarantine_act_flags, NULL, verb_quarantine_drop },
         { "report", "[NAME]", 0, 1, "render a pack's report; without NAME list them", "A report's parameters are options: rollcall report NAME --help shows them.",
           report_flags, report_declare, verb_report },
         { "status", "", 0, 0, "last runs, next due times, open runs, recent errors, newest reports, lag",

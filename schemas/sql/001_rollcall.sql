@@ -101,13 +101,14 @@ create table rollcall.position (
 create table rollcall.outcome (
   run_no     bigint not null,           -- 0: ad-hoc
   src_offset bigint not null,
-  sequence   bigint,                    -- null while pending
+  sequence   bigint,                    -- null while pending or waiting
   at         timestamptz not null default now(),
   day        date not null,
   source_no  integer not null,
   type_no    smallint not null,
-  outcome    smallint not null,         -- 0 applied, 1 skipped, 2 failed, 3 quarantined, 4 unknown, -1 pending (a mail on its way)
+  outcome    smallint not null,         -- 0 applied, 1 skipped, 2 failed, 3 quarantined, 4 unknown, -1 pending (a mail on its way), -2 waiting (see held)
   attempt    smallint not null default 1,
+  replaces   smallint,                  -- the outcome that this one took the place of: quarantined, then replayed or dropped
   dry_run    boolean not null default false,
   subject    text collate "C" not null,
   item       text collate "C" not null default '',
@@ -121,7 +122,7 @@ create table rollcall.outcome (
 ) partition by range (day);
 
 create index on rollcall.outcome using brin (source_no, sequence) with (pages_per_range = 32);
-create index on rollcall.outcome (source_no, src_offset) where outcome = -1;
+create index on rollcall.outcome (source_no, src_offset) where outcome < 0 or outcome = 3;
 
 create table rollcall.outcome_adhoc partition of rollcall.outcome for values from (minvalue) to ('2000-01-01');
 create unique index outcome_adhoc_key on rollcall.outcome_adhoc (task_id);
@@ -151,6 +152,39 @@ create table rollcall.dead_letter (
   at         timestamptz not null default now(),
   primary key (source_no, src_offset)
 );
+
+-- Tasks set aside: a task that failed by its own fault waits for its next try, at last for an operator, and the later tasks of its subject in the
+-- same lane wait behind it, in this order. The owner of the partition takes up what is due.
+create table rollcall.held (
+  held_no      bigint generated always as identity,
+  source_no    integer not null,
+  src_offset   bigint not null,
+  topic        text not null,           -- the lane
+  subject      text collate "C" not null,
+  state        text not null check (state in (
+                 'retry',               -- failed; again at due_at
+                 'quarantined',         -- failed for the last time
+                 'waiting',             -- behind a task that is tried again; has no outcome yet
+                 'behind',              -- behind a quarantined task, and counted as quarantined with it
+                 'replay', 'drop')),    -- an operator's wish, not yet taken up
+  task_id      uuid not null,
+  day          date not null,
+  run_no       bigint not null,
+  type_no      smallint not null,
+  item         text collate "C" not null,
+  tries        smallint not null,       -- that failed, since the beginning or the last replay
+  due_at       timestamptz,             -- when the owner looks at it again; null: not before something else happens
+  errors       text[] not null default '{}',
+  key          bytea,                   -- the message as it was
+  value        bytea,
+  requested_by text,                    -- of a replay or drop
+  since        timestamptz not null default now(),
+  updated_at   timestamptz not null default now(),
+  primary key (source_no, src_offset)
+) with (fillfactor = 70);
+create index held_subject on rollcall.held (topic, subject, held_no);
+create index held_due on rollcall.held (source_no, due_at) where due_at is not null;
+create index held_task on rollcall.held (task_id);
 
 -- Makes the ledger's partition of a day, once. ATTACH, because CREATE … PARTITION OF would lock out the workers.
 create function rollcall.ensure_day(d date) returns void language plpgsql as $$
@@ -248,11 +282,20 @@ left join lateral (
 
 create view rollcall.outcome_named as
 select r.run_id, r.pack, r.job, t.name as type, o.subject, o.item,
-       (array['pending', 'applied', 'skipped', 'failed', 'quarantined', 'unknown'])[o.outcome + 2] as outcome,
+       (array['waiting', 'pending', 'applied', 'skipped', 'failed', 'quarantined', 'unknown'])[o.outcome + 3] as outcome,
        o.reason, o.before, o.after, o.at, o.dry_run, coalesce(o.actor, r.requested_by) as actor, o.attempt, o.task_id, o.run_no, o.type_no, o.day
 from rollcall.outcome o
 join rollcall.task_type t using (type_no)
 left join rollcall.run r on r.run_no = o.run_no;
+
+create view rollcall.held_named as
+select h.held_no, h.task_id, h.state, t.name as type, h.subject, h.item, o.attempt as attempts, h.tries, coalesce(h.errors[cardinality(h.errors)], o.reason) as reason,
+       h.errors, h.due_at, h.since, h.updated_at, h.requested_by, r.run_id, r.pack, r.job, h.topic, p.partition, h.src_offset
+from rollcall.held h
+join rollcall.task_type t using (type_no)
+left join rollcall.position p using (source_no)
+left join rollcall.outcome o on o.day = h.day and o.source_no = h.source_no and o.src_offset = h.src_offset and (o.outcome < 0 or o.outcome = 3)
+left join rollcall.run r on r.run_no = h.run_no;
 
 -- What a run planned and has no outcome for: the missing, by name.
 create function rollcall.missing(of_run bigint) returns table (type text, subject text, item text) language sql stable as $$

@@ -101,7 +101,7 @@ def test_check_expiration(hospital):
     shown = run(hospital, "check-expiration")  # a dry run did not count for the 23 hours
     assert {k: status(hospital, u) for k, (u, _) in people.items()} == {k: new for k, (_, new) in people.items()}
     assert status(hospital, bad) == "active"  # one user's error never stops the others
-    assert outcomes(hospital, shown, bad) == [("equipemed.check-expiration", "", "failed", "registro bloqueado (SQLSTATE P0001)", None, None)]
+    assert outcomes(hospital, shown, bad) == [("equipemed.check-expiration", "", "quarantined", "registro bloqueado (SQLSTATE P0001)", None, None)]
     assert shown["state"] == "failed" and shown["complete"] and shown["digest_matches"]
     assert reasons(hospital, people["expired"][0]) == ["Auto-updated by expiration checker: active -> expired"]
     assert outcomes(hospital, shown, people["never"][0]) == []

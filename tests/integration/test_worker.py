@@ -69,7 +69,7 @@ def test_each_task_once(rig, broker):
     assert rig.database.rows("select hits, count(*) from person group by 1") == [(1, 10000)]
     assert rig.journal() == Counter({(n, "bump", str(run.id)): 1 for n in range(1, 10001)})
     assert set(run.outcomes().values()) == {("applied", "")}
-    assert run.progress() == {"planned": 10000, "applied": 10000, "skipped": 0, "failed": 0, "unknown": 0, "spawned": 0, "done": 10000,
+    assert run.progress() == {"planned": 10000, "applied": 10000, "skipped": 0, "failed": 0, "quarantined": 0, "unknown": 0, "spawned": 0, "done": 10000,
                               "digest_matches": True}
     events = rig.events(repeats=True)
     assert {e["task_id"] for e in events.values()} == {t.id for t in tasks}
@@ -129,8 +129,8 @@ def test_failing_rows_stand_alone(rig, broker):
     rig.wait(run.complete)
     outcomes = run.outcomes("bump")
     assert {s: o for s, o in outcomes.items() if o[0] != "applied"} == {
-        "17": ("failed", "division by zero (SQLSTATE 22012)"), "4999": ("failed", "division by zero (SQLSTATE 22012)"),
-        "2500": ("failed", 'insert or update on table "journal" violates foreign key constraint "journal_known_fkey" (SQLSTATE 23503)'),
+        "17": ("quarantined", "division by zero (SQLSTATE 22012)"), "4999": ("quarantined", "division by zero (SQLSTATE 22012)"),
+        "2500": ("quarantined", 'insert or update on table "journal" violates foreign key constraint "journal_known_fkey" (SQLSTATE 23503)'),
         "5001": ("skipped", "not eligible")}
     assert run.outcomes("nobody") == {"3": ("failed", "unknown task type")}
     assert run.progress()["digest_matches"]
@@ -147,7 +147,7 @@ def test_many_failing_rows(rig, kafka):
     rig.send(run.plan([run.task("bump", n) for n in range(1, 401)]))
     rig.start(lanes=["tasks"])
     rig.wait(run.complete, 40)
-    assert run.progress()["failed"] == 200 and run.progress()["applied"] == 200 and run.progress()["digest_matches"]
+    assert run.progress()["quarantined"] == 200 and run.progress()["applied"] == 200 and run.progress()["digest_matches"]
     rig.stop_all()
 
 
@@ -357,7 +357,7 @@ def test_follow_ups(rig, broker):
     rig.send(run.plan([run.task("enrol", n, "x") for n in range(1, 61)] + [run.task("choose", n) for n in range(1, 11)]))
     rig.start()
     rig.wait(run.complete)
-    assert run.progress() == {"planned": 70 + 155, "applied": 60 + 155, "skipped": 10, "failed": 0, "unknown": 0, "spawned": 100 + 5 + 50, "done": 225,
+    assert run.progress() == {"planned": 70 + 155, "applied": 60 + 155, "skipped": 10, "failed": 0, "quarantined": 0, "unknown": 0, "spawned": 100 + 5 + 50, "done": 225,
                               "digest_matches": True}
     counts = rig.database.rows("select type, count(*) from rollcall.outcome_named group by 1")
     assert dict(counts) == {"club.enrol": 60, "club.choose": 10, "club.welcome": 55, "club.greet": 50, "club.thanks": 50}
@@ -398,7 +398,7 @@ def test_mail_into_a_maildir(rig, broker):
 
 
 def test_mail_over_smtp(rig, kafka, sink):
-    """Refused: failed at once. Deferred: tried three times. A lost answer: sent again with the same Message-ID, or held."""
+    """Refused: failed at once. Deferred: tried three times, then quarantined. A lost answer: sent again with the same Message-ID, or held."""
     rig, server = rig(kafka, people=9), sink()
     through(rig, server.port)
     for n, local in enumerate(["refuse550", "defer451", "data550", "data451", "drop", "dropkept"], start=2):
@@ -409,7 +409,7 @@ def test_mail_over_smtp(rig, kafka, sink):
     rig.start(lanes=["mail", "tasks"])
     rig.wait(run.complete)
     assert {s: o for s, (o, _) in run.outcomes("greet").items()} == {
-        "1": "applied", "2": "failed", "3": "failed", "4": "failed", "5": "failed", "6": "unknown", "7": "unknown", "8": "applied", "9": "applied"}
+        "1": "applied", "2": "failed", "3": "quarantined", "4": "failed", "5": "quarantined", "6": "unknown", "7": "unknown", "8": "applied", "9": "applied"}
     assert {s: o for s, (o, _) in run.outcomes("careful").items()} == {"1": "applied", "6": "unknown", "7": "unknown"}
     attempts = dict(rig.database.rows("select subject || t.name, attempt from rollcall.outcome join rollcall.task_type t using (type_no) where t.name <> 'club.thanks'"))
     assert [attempts[f"{n}club.greet"] for n in range(1, 10)] == [1, 1, 3, 1, 3, 3, 3, 1, 1]
@@ -546,7 +546,7 @@ def test_webhooks(rig, kafka):
     worker = rig.start(lanes=["mail"])
     rig.wait(run.complete)
     hook.server.shutdown()
-    assert {s: o for s, (o, _) in run.outcomes().items()} == {"1": "applied", "2": "failed", "3": "failed", "4": "applied"}
+    assert {s: o for s, (o, _) in run.outcomes().items()} == {"1": "applied", "2": "failed", "3": "quarantined", "4": "applied"}
     assert hook.seen == {1: 1, 2: 1, 3: 3, 4: 2}
     assert "404" in run.outcomes()["2"][1] and "secret" not in worker.text() + str(run.outcomes())
     rig.check_ledger(rig.events())

@@ -192,7 +192,7 @@ class Run:
         return tasks
 
     def progress(self):
-        names = "planned, applied, skipped, failed, unknown, spawned, done, digest_matches"
+        names = "planned, applied, skipped, failed, quarantined, unknown, spawned, done, digest_matches"
         row = self.rig.database.rows(f"select {names} from rollcall.run_progress where run_no = %s", (self.no,))[0]
         return dict(zip(names.split(", "), row))
 
@@ -210,13 +210,13 @@ class Run:
 class Rig:
     """A database, topics, a configuration; workers that are started, signalled and killed."""
 
-    def __init__(self, broker, database, folder, prefix, partitions=4, people=0, session="6s", config="", pack_cfg=PACK_CFG, **settings):
+    def __init__(self, broker, database, folder, prefix, partitions=4, people=0, session="6s", config="", retry='attempts = 3; base = "100ms"; max = "300ms";', pack_cfg=PACK_CFG, **settings):
         self.broker, self.database, self.folder, self.prefix, self.partitions = broker, database, folder, prefix, partitions
         self.embedded = hasattr(broker, "file")
         self.settings = {"lanes": '[ "jobs", "tasks", "urgent", "mail" ]', **settings}
         self.config_extra, self.session = config, session
         self.mail = 'transport = "maildir"; maildir = "mail";'
-        self.conninfo = database.conninfo
+        self.conninfo, self.retry = database.conninfo, retry
         self.started, self._producer, self.pack_cfg = [], None, pack_cfg
         for path, text in FILES.items():
             (folder / "club" / path).parent.mkdir(parents=True, exist_ok=True)
@@ -241,6 +241,7 @@ class Rig:
 database = {{ conninfo = "{self.conninfo}"; connect_timeout = "2s"; }};
 kafka = {{ {where}; prefix = "{self.prefix}"; session_timeout = "{self.session}"; partitions = {self.partitions}; {self.config_extra} }};
 worker = {{{worker} }};
+retry = {{ {self.retry} }};
 mail = {{ {self.mail} domain = "mail.example.org"; connect_timeout = "1s"; message_timeout = "3s"; }};
 reports = {{ folder = "reports"; }};
 packs = ( {{ path = "club"; }} );
@@ -325,7 +326,7 @@ packs = ( {{ path = "club"; }} );
         rows = self.database.rows("select topic, partition, epoch, owner, next, sequence, published from rollcall.position order by 1, 2")
         return "\n".join([f"--- {w.log}\n{w.text()[-3000:]}" for w in self.started] + [str(row) for row in rows])
 
-    def wait(self, condition, timeout=180, what=""):
+    def wait(self, condition, timeout=60, what=""):
         end = time.monotonic() + timeout
         while True:
             result = condition()
@@ -420,7 +421,7 @@ packs = ( {{ path = "club"; }} );
             "select r.run_id, o.type, o.subject, o.item, o.outcome, o.reason, o.before, o.after, o.at, o.dry_run, o.attempt, o.task_id, o.actor, "
             "p.topic, p.partition, x.src_offset, x.sequence from rollcall.outcome_named o join rollcall.outcome x using (run_no, day, type_no, subject, item, at) "
             "left join rollcall.run r on r.run_no = o.run_no join rollcall.position p on p.source_no = x.source_no "
-            "where o.outcome <> 'pending' and x.task_id is not distinct from o.task_id")
+            "where o.outcome not in ('pending', 'waiting') and x.task_id is not distinct from o.task_id")
         ledger = {}
         for run, type_name, subject, item, outcome, reason, before, after, at, dry, attempt, task_id, actor, topic, partition, offset, sequence in rows:
             task = task_id or uuid.uuid5(run, f"{type_name}\0{subject}\0{item}")

@@ -123,6 +123,7 @@ void sample_outcome(struct sampler *s, struct outcome_event *ret)
                 .source_partition = any_int(s),
                 .source_offset = any_long(s),
                 .sequence = any_long(s),
+                .replaces = any_text_null(s),
         };
 }
 

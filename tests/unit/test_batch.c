@@ -54,6 +54,97 @@ static void no_subject_twice_in_a_unit_and_order_per_subject(void **state)
         arena_free(a);
 }
 
+static uint32_t draw;
+static uint32_t drawn(void)
+{
+        return draw;
+}
+
+static void waits_double_up_to_the_maximum_with_full_jitter(void **state)
+{
+        (void)state;
+        struct retry_policy p = { 5, 1000, 10000, drawn };
+        static const int64_t longest[] = { 1000, 2000, 4000, 8000, 10000, 10000 };
+        for (int i = 0; i < (int)ARRAY_LEN(longest); i++) {
+                draw = UINT32_MAX;
+                assert_int_equal(retry_delay_ms(&p, i + 1), longest[i]);
+                draw = 0;
+                assert_int_equal(retry_delay_ms(&p, i + 1), 0);
+                draw = UINT32_MAX / 2;
+                assert_in_range(retry_delay_ms(&p, i + 1), longest[i] / 2 - 1, longest[i] / 2 + 1);
+        }
+        draw = UINT32_MAX;
+        assert_int_equal(retry_delay_ms(&p, 1000000), 10000);
+}
+
+static void a_failure_is_tried_again_and_at_last_quarantined(void **state)
+{
+        (void)state;
+        struct retry_policy p = { 3, 1000, 10000, drawn };
+        struct entry en = entry(&types[0], "7", NULL);
+        for (int tries = 1; tries <= 3; tries++) {
+                entry_fail(&en, &p, SPAN_LIT("no"));
+                assert_int_equal(en.tries, tries);
+                assert_int_equal(en.again, tries < 3);
+        }
+        assert_int_equal(en.outcome, OUTCOME_QUARANTINED);
+        struct entry dry = entry(&types[0], "7", NULL);
+        dry.dry_run = true;
+        entry_fail(&dry, &p, SPAN_LIT("no"));
+        assert_true(dry.outcome == OUTCOME_FAILED && !dry.again);
+}
+
+static void later_tasks_of_a_subject_stand_behind(void **state)
+{
+        (void)state;
+        struct arena *a = arena_new(1 << 20);
+        struct run run = { .run_no = 1 };
+        struct entry list[] = { entry(&types[0], "7", &run), entry(&types[0], "3", &run), entry(&types[0], "7", &run), entry(&types[1], "3", &run),
+                                entry(&types[1], "7", &run) };
+        struct batch b = { .arena = a, .entries = list, .n = ARRAY_LEN(list) };
+        struct retry_policy p = { 2, 1000, 10000, drawn };
+        assert_int_equal(batch_divide(&b, ENTRY_READY, NULL), 0);
+        entry_fail(&list[0], &p, SPAN_LIT("no"));
+        list[0].state = ENTRY_DECIDED;
+        batch_stand_behind(&b, 0);
+        assert_true(list[2].state == ENTRY_DECIDED && list[2].again && list[2].behind);
+        assert_true(list[4].state == ENTRY_DECIDED && list[4].again && list[4].behind);
+        assert_true(list[1].state == ENTRY_READY && list[3].state == ENTRY_READY);
+        size_t left = 0;
+        for (size_t u = 1; u < b.n_units; u++)
+                left += b.units[u].n;
+        assert_int_equal(left, 1);
+
+        struct entry sent[] = { entry(&types[0], "7", &run), entry(&types[0], "7", &run) };
+        b.entries = sent;
+        b.n = 2;
+        sent[0].state = sent[1].state = ENTRY_PENDING;
+        assert_int_equal(batch_divide(&b, ENTRY_PENDING, NULL), 0);
+        sent[0].tries = 1;
+        entry_fail(&sent[0], &p, SPAN_LIT("no"));
+        sent[0].state = ENTRY_ACTED;
+        batch_stand_behind(&b, 0);
+        assert_true(sent[1].state == ENTRY_ACTED && sent[1].behind && !sent[1].again && sent[1].outcome == OUTCOME_QUARANTINED);
+        arena_free(a);
+}
+
+static void a_replaced_outcome_is_counted_once(void **state)
+{
+        (void)state;
+        struct arena *a = arena_new(1 << 20);
+        struct tallies t = { 0 };
+        struct entry first = entry(&types[0], "7", NULL), second = first;
+        first.task.task_id = second.task.task_id = (struct uuid){ { 1, 2, 3 } };
+        first.outcome = OUTCOME_QUARANTINED;
+        second.outcome = OUTCOME_APPLIED;
+        second.replaces = true;
+        assert_int_equal(tally_add(&t, &first, a), 0);
+        uint64_t digest = t.list[0].digest_a;
+        assert_int_equal(tally_add(&t, &second, a), 0);
+        assert_true(t.list[0].counts[OUTCOME_QUARANTINED] == 0 && t.list[0].counts[OUTCOME_APPLIED] == 1 && t.list[0].digest_a == digest);
+        arena_free(a);
+}
+
 static void what_is_not_ready_is_left_out(void **state)
 {
         (void)state;
@@ -189,6 +280,10 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(no_subject_twice_in_a_unit_and_order_per_subject),
+                cmocka_unit_test(waits_double_up_to_the_maximum_with_full_jitter),
+                cmocka_unit_test(a_failure_is_tried_again_and_at_last_quarantined),
+                cmocka_unit_test(later_tasks_of_a_subject_stand_behind),
+                cmocka_unit_test(a_replaced_outcome_is_counted_once),
                 cmocka_unit_test(what_is_not_ready_is_left_out),
                 cmocka_unit_test(admission),
                 cmocka_unit_test(a_dry_step_stays_dry),

@@ -120,6 +120,7 @@ static void outcome_value(const struct outcome_event *m, avro_value_t *v)
         set_long(field(v, "source_partition"), m->source_partition);
         set_long(field(v, "source_offset"), m->source_offset);
         set_long(field(v, "sequence"), m->sequence);
+        set_null_or_text(field(v, "replaces"), m->replaces);
 }
 
 static void run_value(const struct run_event *m, avro_value_t *v)

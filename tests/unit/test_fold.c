@@ -75,6 +75,24 @@ static void test_counts(void **state)
         assert_true(before);
 }
 
+static void test_replaced(void **state)
+{
+        (void)state;
+        struct fold *f CLEANUP(fold_cleanup) = make(&roomy);
+        struct outcome_event m = event(1);
+        m.outcome = OUTCOME_QUARANTINED;
+        assert_int_equal(give(f, 1, &m), FOLD_COUNTED);
+        fold_commit(f);
+        m = event(2);
+        m.replaces = SPAN_LIT("quarantined");
+        assert_int_equal(give(f, 1, &m), FOLD_COUNTED);
+        assert_int_equal(give(f, 1, &m), FOLD_REPEATED);
+        struct fold_changes c = changes(f);
+        assert_int_equal(c.runs->counts[OUTCOME_APPLIED], 1);
+        assert_int_equal(c.runs->counts[OUTCOME_QUARANTINED], -1);
+        assert_int_equal(c.runs->events, 1);
+}
+
 static void test_repetitions(void **state)
 {
         (void)state;
@@ -435,7 +453,8 @@ static void test_many_runs(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_counts),          cmocka_unit_test(test_repetitions),         cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_counts),          cmocka_unit_test(test_replaced),
+                cmocka_unit_test(test_repetitions),         cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_cut_at_character), cmocka_unit_test(test_adhoc),              cmocka_unit_test(test_reasons_are_bounded),
                 cmocka_unit_test(test_newest_errors),   cmocka_unit_test(test_memory_has_an_end),   cmocka_unit_test(test_sources_are_bounded),
                 cmocka_unit_test(test_repeated_windows), cmocka_unit_test(test_many_runs),

@@ -128,15 +128,10 @@ static void note_relay(struct actor *a, const struct outgoing *list, size_t n)
 
 static void outcome_of(struct actor *a, struct batch *b, const struct unit *u, struct entry *en, const struct outgoing *o)
 {
-        bool hold = u->type->email.hold_unknown;
         if (o->state == SEND_DONE)
                 act_done(en);
-        else if (o->state == SEND_PENDING || unreachable(o) || act_again(a, en, o->state, !hold))
-                return; /* another round */
-        else if (o->state == SEND_UNKNOWN)
-                act_decide(b, en, OUTCOME_UNKNOWN, "the server's answer was lost%s", hold ? "; held for review" : "");
-        else
-                act_decide(b, en, OUTCOME_FAILED, "%s", o->reason);
+        else if (o->state != SEND_PENDING && !unreachable(o)) /* those: another round */
+                act_missed(a, b, en, o->state, !u->type->email.hold_unknown, o->state == SEND_UNKNOWN ? "the server's answer was lost" : o->reason);
 }
 
 /* Renders and sends list[0..n), as many as fit into the memory of one go; gives their number. */

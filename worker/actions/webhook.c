@@ -15,8 +15,8 @@ static void post(struct actor *a, struct batch *b, const struct unit *u, const c
         (void)webhook_post(&o, body, &answer);
         if (answer.state == SEND_DONE)
                 act_done(en);
-        else if (!act_again(a, en, answer.state, true))
-                act_decide(b, en, OUTCOME_FAILED, "webhook: %s", answer.reason);
+        else
+                act_missed(a, b, en, answer.state, true, answer.reason);
 }
 
 int act_webhook(struct actor *a, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct err *e)

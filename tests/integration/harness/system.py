@@ -14,6 +14,7 @@ CONFIG = """
 database = {{ conninfo = "{conninfo}"; }};
 kafka = {{ {kafka} prefix = "{prefix}"; partitions = 4; session_timeout = "6s"; }};
 scheduler = {{ tick = "100ms"; lease = "3s"; }};
+retry = {{ attempts = 2; base = "100ms"; max = "100ms"; }};
 mail = {{ {mail} }};
 reports = {{ folder = "{reports}"; }};
 packs = ( {packs} );

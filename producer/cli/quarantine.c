@@ -1,0 +1,206 @@
+/* Tasks set aside: rollcall.held. The workers do what is asked for here; the tool only notes it. */
+#include "output.h"
+#include "verbs.h"
+
+#include "base/instant.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FILTERS = 6, ID_PREFIX_MIN = 4 };
+
+/* $1 ids, joined by commas; $2 job, $3 type, $4 subject, $5 reason, $6 since: NULL is any. */
+#define FILTER                                                                                                                                       \
+        "($1::text is null or exists (select from unnest(string_to_array($1, ',')) i where h.task_id::text like i || '%')) "                         \
+        "and ($2::text is null or $2 in (h.job, h.pack || '.' || h.job)) "                                                                           \
+        "and ($3::text is null or h.type = $3 or h.type like '%.' || $3) "                                                                           \
+        "and ($4::text is null or h.subject = $4) and ($5::text is null or position(lower($5) in lower(h.reason)) > 0) "                             \
+        "and ($6::text is null or h.since >= $6::timestamptz) "
+
+static bool is_id(const char *text)
+{
+        size_t len = strlen(text);
+        return len >= ID_PREFIX_MIN && len <= UUID_TEXT_LEN && text[strspn(text, "0123456789abcdef-")] == '\0';
+}
+
+/* The operands as one text; the caller frees. */
+static int read_ids(const struct args *a, char **ret)
+{
+        BUF_CLEANUP struct buf out;
+        buf_init(&out, 16 * 1024 * 1024);
+        for (size_t i = 0; i < args_count(a); i++) {
+                if (!is_id(args_operand(a, i)))
+                        return cli_error(CODE_USAGE, "\"%s\" is no task id, nor the beginning of one (%d characters or more); see: rollcall quarantine list",
+                                         args_operand(a, i), ID_PREFIX_MIN);
+                buf_addf(&out, "%s%s", i ? "," : "", args_operand(a, i));
+        }
+        *ret = args_count(a) ? strdup(buf_str(&out)) : NULL;
+        return out.failed || (args_count(a) && !*ret) ? cli_oom() : 0;
+}
+
+static int read_filters(const struct args *a, const char *params[FILTERS])
+{
+        static const char *const flags[FILTERS] = { NULL, "job", "type", "subject", "reason", "since" };
+        instant since;
+        for (int i = 1; i < FILTERS; i++)
+                params[i] = args_get(a, flags[i]);
+        if (params[5] && !instant_parse(params[5], strlen(params[5]), &since))
+                return cli_error(CODE_USAGE, "--since \"%s\": an instant such as 2026-11-21T06:00:00-03:00 was expected", params[5]);
+        return 0;
+}
+
+/* ---- list and show --------------------------------------------------------------------------------------------------------------------- */
+
+int verb_quarantine_list(struct cli *c, const struct args *a)
+{
+        static const char *const heads[] = { "TASK", "STATE", "TYPE", "SUBJECT", "ITEM", "ATTEMPTS", "SINCE", "NEXT", "REASON", NULL };
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        const char *params[FILTERS + 2] = { NULL }, *state = args_get(a, "state");
+        char limit[24];
+        int64_t n;
+        int rc = args_number(a, "limit", 50, 1, 10000000, &n);
+        if (rc == 0)
+                rc = read_filters(a, params);
+        if (rc == 0)
+                rc = cli_db(c);
+        if (rc)
+                return rc;
+        snprintf(limit, sizeof limit, "%" PRId64, n);
+        params[FILTERS] = !state ? "quarantined,behind,replay,drop" : strcmp(state, "all") == 0 ? NULL : state;
+        params[FILTERS + 1] = limit;
+        rc = cli_query(c,
+                       "select h.task_id, h.state, h.type, h.subject, h.item, h.attempts, h.since, h.due_at, h.reason, h.run_id, h.job, h.topic, h.partition, h.src_offset "
+                       "from rollcall.held_named h where " FILTER "and ($7::text is null or h.state = any(string_to_array($7, ','))) order by h.held_no limit $8::bigint",
+                       params, ARRAY_LEN(params), &r);
+        if (rc)
+                return rc;
+        if (c->json)
+                return print_json(json_rows(r));
+        TABLE_CLEANUP struct table t;
+        table_init(&t, heads);
+        for (int i = 0; i < db_rows(r); i++) {
+                char since[INSTANT_TEXT_MAX], next[INSTANT_TEXT_MAX];
+                format_instant(NULL, db_instant(r, i, 6), since);
+                format_instant(NULL, db_instant(r, i, 7), next);
+                for (int k = 0; k < 6; k++)
+                        table_add(&t, db_str(r, i, k));
+                table_add(&t, since);
+                table_add(&t, next);
+                table_add(&t, db_str(r, i, 8));
+        }
+        table_print(c, &t);
+        return CODE_OK;
+}
+
+int verb_quarantine_show(struct cli *c, const struct args *a)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL, *errors CLEANUP(db_result_cleanup) = NULL;
+        const char *id = args_operand(a, 0);
+        if (!is_id(id))
+                return cli_error(CODE_USAGE, "quarantine show: \"%s\" is no task id, nor the beginning of one", id);
+        int rc = cli_db(c);
+        if (rc == 0)
+                rc = cli_query(c,
+                               "select task_id, state, type, subject, item, run_id, job, attempts, tries, since, updated_at, due_at, requested_by, topic, partition, "
+                               "src_offset, reason from rollcall.held_named where task_id::text like $1 || '%' order by held_no limit 2",
+                               &id, 1, &r);
+        if (rc == 0)
+                rc = cli_query(c, "select unnest(errors) from rollcall.held_named where task_id::text like $1 || '%'", &id, 1, &errors);
+        if (rc)
+                return rc;
+        if (db_rows(r) == 0)
+                return cli_error(CODE_NOT_FOUND, "no task \"%s\" is set aside; see: rollcall quarantine list --state all", id);
+        if (db_rows(r) > 1)
+                return cli_error(CODE_USAGE, "\"%s\" is the beginning of several task ids: give more of it", id);
+        if (c->json) {
+                json_t *j = json_row(r, 0), *list = json_array();
+                for (int i = 0; i < db_rows(errors); i++)
+                        json_array_append_new(list, json_span(db_span(errors, i, 0)));
+                json_object_set_new(j, "errors", list);
+                return print_json(j);
+        }
+        for (int k = 0; k < db_columns(r); k++)
+                if (!db_null(r, 0, k) && *db_str(r, 0, k)) {
+                        printf("%-14s ", db_column_name(r, k));
+                        print_clean(stdout, db_str(r, 0, k));
+                        putchar('\n');
+                }
+        print_title(c, "Errors");
+        for (int i = 0; i < db_rows(errors); i++) {
+                print_clean(stdout, db_str(errors, i, 0));
+                putchar('\n');
+        }
+        return CODE_OK;
+}
+
+/* ---- replay and drop ------------------------------------------------------------------------------------------------------------------- */
+
+/* A replay begins with the subject's first task; who stands behind it follows by itself. */
+static const char REPLAY[] = "update rollcall.held f set state = 'replay', tries = 0, due_at = now(), requested_by = $7, updated_at = now() "
+                             "where f.state = 'quarantined' and exists (select from rollcall.held_named h where h.topic = f.topic and h.subject = f.subject "
+                             "and h.state in ('quarantined', 'behind') and " FILTER ") returning 1";
+static const char DROP[] = "update rollcall.held f set state = 'drop', due_at = now(), requested_by = $7, updated_at = now() "
+                           "where f.state in ('quarantined', 'behind') and exists (select from rollcall.held_named h where h.held_no = f.held_no and " FILTER
+                           ") returning 1";
+static const char COUNT[] = "select count(*) filter (where h.state = 'quarantined'), count(*) filter (where h.state = 'behind') from rollcall.held_named h where " FILTER;
+
+static int confirm(struct cli *c, const struct args *a, const char *what, const char *const params[FILTERS])
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        char question[256];
+        int rc = cli_query(c, COUNT, params, FILTERS, &r);
+        if (rc)
+                return rc;
+        int64_t quarantined = db_int(r, 0, 0), behind = db_int(r, 0, 1);
+        if (quarantined + behind == 0)
+                return cli_error(CODE_NOT_FOUND, "quarantine %s: no quarantined task is like that; see: rollcall quarantine list", what);
+        if (args_on(a, "yes"))
+                return 0;
+        snprintf(question, sizeof question, "%s %" PRId64 " quarantined tasks, and %" PRId64 " that stand behind others?",
+                 strcmp(what, "drop") == 0 ? "Give up" : "Try again", quarantined, behind);
+        return cli_confirm(question);
+}
+
+static int act(struct cli *c, const struct args *a, const char *what, const char *sql)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        char *ids CLEANUP(cleanup_free) = NULL;
+        const char *params[FILTERS + 1] = { NULL };
+        int rc = read_ids(a, &ids);
+        if (rc == 0)
+                rc = read_filters(a, params);
+        if (rc)
+                return rc;
+        params[0] = ids;
+        bool any = false;
+        for (int i = 0; i < FILTERS; i++)
+                any = any || params[i];
+        if (any == args_on(a, "all"))
+                return cli_error(CODE_USAGE, "quarantine %s: give task ids, options that choose tasks, or --all", what);
+        rc = cli_actor(c);
+        if (rc == 0)
+                rc = cli_db(c);
+        if (rc == 0)
+                rc = confirm(c, a, what, params);
+        if (rc)
+                return rc;
+        params[FILTERS] = c->actor;
+        rc = cli_query(c, sql, params, ARRAY_LEN(params), &r);
+        if (rc)
+                return rc;
+        if (c->json)
+                return print_json(json_pack("{s:s, s:I}", "asked_for", what, "tasks", (json_int_t)db_rows(r)));
+        printf("%s of %d task%s asked for; the workers see to it\n", what, db_rows(r), db_rows(r) == 1 ? "" : "s");
+        return CODE_OK;
+}
+
+int verb_quarantine_replay(struct cli *c, const struct args *a)
+{
+        return act(c, a, "replay", REPLAY);
+}
+
+int verb_quarantine_drop(struct cli *c, const struct args *a)
+{
+        return act(c, a, "drop", DROP);
+}

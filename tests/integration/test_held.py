@@ -1,0 +1,186 @@
+"""Tasks set aside: retries, quarantine, order behind them, and what operators do about them."""
+import json
+import re
+from collections import defaultdict
+
+import pytest
+
+from test_worker import rig, sink, through  # noqa: F401
+from worker_pack import Run
+
+
+def held(rig):
+    return {(r[0], r[1]): r[2] for r in rig.database.rows("select subject, item, state from rollcall.held")}
+
+
+def quarantine(rig, *args):
+    return rig.rollcall("quarantine", *args)
+
+
+def listed(rig, *args):
+    return json.loads(quarantine(rig, "list", "--json", *args))
+
+
+def test_a_failing_task_is_tried_again(rig, broker):  # noqa: F811
+    """Two tries fail, the third finds the row mended: applied, once, with its third attempt; the run closes with its digest."""
+    rig = rig(broker, people=50, retry='attempts = 5; base = "400ms"; max = "400ms";')
+    rig.database.execute("update person set trap = 'zero' where id = 7")
+    run = Run(rig)
+    rig.send(run.plan([run.task("bump", n) for n in range(1, 51)]))
+    rig.start(lanes=["tasks"])
+    rig.wait(lambda: rig.database.value("select tries from rollcall.held where subject = '7'") == 2)
+    assert run.progress()["done"] == 49 and run.outcomes()["7"] == ("waiting", "division by zero (SQLSTATE 22012)")
+    errors = rig.database.value("select errors from rollcall.held")
+    assert len(errors) == 2 and all(re.fullmatch(r"20\d\d-\d\d-\d\dT[\d:]{8}Z division by zero \(SQLSTATE 22012\)", e) for e in errors)
+    rig.database.execute("update person set trap = '' where id = 7")
+    rig.wait(run.complete)
+    assert run.outcomes()["7"] == ("applied", "") and held(rig) == {} and run.progress()["digest_matches"]
+    assert rig.database.value("select attempt from rollcall.outcome where subject = '7'") == 3
+    assert rig.database.rows("select hits, count(*) from person group by 1") == [(1, 50)]
+    events = [e for e in rig.events().values() if e["subject"] == "7"]
+    assert [(e["outcome"], e["attempt"], e["replaces"]) for e in events] == [("applied", 3, None)]
+    assert rig.read("dead-letters") == []
+    rig.check_ledger(rig.events())
+    rig.stop_all()
+
+
+def test_repeated_messages_do_not_add_tries(rig, kafka):  # noqa: F811
+    """The task that waits is published again, twice: still one row, and one effect when it succeeds."""
+    rig = rig(kafka, people=3, retry='attempts = 9; base = "1500ms"; max = "1500ms";')
+    rig.database.execute("update person set trap = 'zero' where id = 2")
+    run = Run(rig)
+    tasks = run.plan([run.task("bump", n) for n in (1, 2, 3)])
+    rig.send(tasks)
+    rig.start(lanes=["tasks"])
+    rig.wait(lambda: held(rig) == {("2", ""): "retry"})
+    rig.send(tasks + tasks)
+    rig.wait(lambda: rig.position() == 9)
+    assert rig.database.value("select count(*) from rollcall.held") == 1
+    rig.database.execute("update person set trap = ''")
+    rig.wait(run.complete)
+    assert rig.database.rows("select hits, count(*) from person group by 1") == [(1, 3)] and run.progress()["digest_matches"]
+    rig.check_ledger(rig.events())
+    rig.stop_all()
+
+
+def test_quarantine_keeps_the_order_of_a_subject(rig, broker):  # noqa: F811
+    """After its last attempt the subject is quarantined: its later tasks stand behind, everybody else goes on; replay does all of them, in order."""
+    rig = rig(broker, people=20)
+    rig.database.execute("update person set trap = 'zero' where id = 7")
+    run = Run(rig)
+    first = [run.task("bump", n, "1") for n in range(1, 21)]
+    second = [run.task("bump", n, item) for item in ("2", "3") for n in range(1, 21)]
+    third = [run.task("other", n, "4") for n in range(1, 21)]
+    rig.plan = run.plan(first + second + third)
+    rig.send(first + second)
+    worker = rig.start(lanes=["tasks"])
+    rig.wait(lambda: held(rig).get(("7", "1")) == "quarantined" and held(rig).get(("7", "3")) == "behind")
+    rig.send(third)
+    rig.wait(run.complete)
+    assert held(rig) == {("7", "1"): "quarantined", ("7", "2"): "behind", ("7", "3"): "behind", ("7", "4"): "behind"}
+    assert run.progress()["quarantined"] == 4 and run.progress()["applied"] == 76 and run.progress()["digest_matches"]
+    rows = listed(rig)
+    assert [(r["subject"], r["item"], r["state"], r["attempts"]) for r in rows] == [
+        ("7", "1", "quarantined", 3), ("7", "2", "behind", 1), ("7", "3", "behind", 1), ("7", "4", "behind", 1)]
+    assert "division by zero" in rows[0]["reason"]
+    shown = json.loads(quarantine(rig, "show", rows[0]["task_id"], "--json"))
+    assert len(shown["errors"]) == 3 and shown["state"] == "quarantined"
+
+    letters = [r for *_, r in rig.read("dead-letters")]
+    assert len(letters) == 4 and sorted(m["attempts"] for m in letters) == [1, 1, 1, 3]
+    assert {m["value"] for m in letters} == {t.bytes for t in rig.plan if t.subject == "7"}
+
+    # a replay that fails again is quarantined again
+    quarantine(rig, "replay", rows[0]["task_id"], "--yes")
+    rig.wait(lambda: rig.database.value("select attempt from rollcall.outcome where subject = '7' and item = '1' and outcome = 3") == 6)
+    assert held(rig)[("7", "1")] == "quarantined"
+
+    rig.database.execute("update person set trap = '' where id = 7")
+    assert "1 task" in quarantine(rig, "replay", "--reason", "division", "--yes")
+    rig.wait(lambda: held(rig) == {})
+    assert [r[0] for r in rig.database.rows("select item from journal where subject = 7 order by n")] == ["1", "2", "3", "4"]
+    progress = run.progress()
+    assert (progress["applied"], progress["quarantined"], progress["done"], progress["digest_matches"]) == (80, 0, 80, True)
+    rig.wait(rig.acknowledged)
+    events = defaultdict(list)
+    for e in rig.events().values():
+        if e["subject"] == "7":
+            events[e["item"]].append((e["outcome"], e["attempt"], e["replaces"]))
+    assert events["1"] == [("quarantined", 3, None), ("quarantined", 6, "quarantined"), ("applied", 7, "quarantined")]
+    assert events["4"] == [("quarantined", 1, None), ("applied", 2, "quarantined")]
+    assert rig.stop(worker) == 0
+    rig.stop_all()
+
+
+def test_drop(rig, kafka):  # noqa: F811
+    """A dropped task is skipped, with who dropped it; who stood behind goes on."""
+    rig = rig(kafka, people=3, retry="attempts = 1;")
+    rig.database.execute("update person set trap = 'zero' where id = 2")
+    run = Run(rig)
+    rig.send(run.plan([run.task("bump", n) for n in (1, 2, 3)] + [run.task("gate", 2)]))
+    rig.start(lanes=["tasks"])
+    rig.wait(run.complete)
+    assert held(rig) == {("2", ""): "behind"} or len(rig.database.rows("select from rollcall.held")) == 2
+    assert "1 task" in quarantine(rig, "drop", "--type", "club.bump", "--yes")
+    rig.wait(lambda: held(rig) == {})
+    outcome, reason = run.outcomes("bump")["2"]
+    assert outcome == "skipped" and reason.startswith("dropped from quarantine by ")
+    assert run.outcomes("gate")["2"][0] == "applied" and run.progress()["quarantined"] == 0 and run.progress()["digest_matches"]
+    rig.stop_all()
+
+
+def test_takeover_of_what_waits(rig, kafka):  # noqa: F811
+    """The owner is killed while a task waits for its next try, and one stands behind it: the next owner goes on with the tries where they were."""
+    rig = rig(kafka, people=5, partitions=1, retry='attempts = 4; base = "1s"; max = "1s";')
+    rig.database.execute("update person set trap = 'zero' where id = 2")
+    run = Run(rig)
+    rig.send(run.plan([run.task("bump", n) for n in range(1, 6)] + [run.task("other", 2)]))
+    first = rig.start(lanes=["tasks"])
+    rig.wait(lambda: held(rig).get(("2", "")) and rig.database.value("select max(tries) from rollcall.held") >= 1)
+    first.kill()
+    first.stopped = True
+    before = rig.database.value("select max(tries) from rollcall.held")
+    rig.start(lanes=["tasks"])
+    rig.wait(run.complete)
+    assert before < 4 and run.progress()["quarantined"] == 2 and run.progress()["digest_matches"]
+    assert rig.database.value("select max(attempt) from rollcall.outcome") == 4
+    rig.wait(rig.acknowledged)
+    rig.check_ledger(rig.events(repeats=True))
+    rig.stop_all()
+
+
+def test_a_deferred_mail_is_sent_later(rig, kafka, sink):  # noqa: F811
+    """4xx at first: the mail goes out at a later try, with the same Message-ID, and the subject's next mail after it."""
+    rig, server = rig(kafka, people=2, retry='attempts = 9; base = "300ms"; max = "300ms";'), sink()
+    through(rig, server.port)
+    rig.database.execute("update person set email = 'defer451@example.org' where id = 2")
+    run = Run(rig)
+    tasks = run.plan([run.task("greet", 1), run.task("greet", 2), run.task("careful", 2)])
+    rig.send(tasks, "mail")
+    rig.start(lanes=["mail"])
+    rig.wait(lambda: (rig.database.value("select max(tries) from rollcall.held") or 0) >= 2)
+    assert sorted(held(rig).values()) == ["retry"] or sorted(rig.database.rows("select state from rollcall.held")) == [("retry",), ("waiting",)]
+    rig.database.execute("update person set email = 'fine@example.org' where id = 2")
+    rig.wait(lambda: run.progress()["applied"] == 3)
+    mails = [m.id for m in rig.mails(server.folder)]
+    assert mails[1:] == [f"<{t.id}@mail.example.org>" for t in tasks[1:]] or set(mails) == {f"<{t.id}@mail.example.org>" for t in tasks}
+    assert len(mails) == 3 and held(rig) == {}
+    rig.stop_all()
+
+
+@pytest.mark.parametrize("count", [1500])
+def test_many_in_quarantine(rig, kafka, count):  # noqa: F811
+    """All of a batch fails for its last time, then all is replayed with one command."""
+    rig = rig(kafka, people=count, retry="attempts = 1;")
+    rig.database.execute("update person set trap = 'zero'")
+    run = Run(rig)
+    rig.send(run.plan([run.task("bump", n) for n in range(1, count + 1)]))
+    rig.start(lanes=["tasks"])
+    rig.wait(run.complete)
+    assert run.progress()["quarantined"] == count
+    rig.database.execute("update person set trap = ''")
+    assert f"{count} tasks" in quarantine(rig, "replay", "--all", "--yes")
+    rig.wait(lambda: run.progress()["applied"] == count)
+    rig.wait(lambda: held(rig) == {})
+    assert rig.database.rows("select hits, count(*) from person group by 1") == [(1, count)] and run.progress()["digest_matches"]
+    rig.stop_all()

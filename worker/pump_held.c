@@ -1,0 +1,36 @@
+#include "pump_internal.h"
+
+enum { LOOK_MS = 500 };
+
+static int take_due(struct pump *p, int index, struct err *e)
+{
+        struct recovery r = { p->db, p->runs, p->o->packs, p->types, &p->sources };
+        const struct source *s = &p->sources.list[index];
+        int64_t epoch = s->epoch;
+        batch_reset(&p->batch);
+        int n = held_due(&r, index, &p->batch, e);
+        if (n <= 0)
+                return n;
+        if (batch_divide(&p->batch, ENTRY_PENDING, e) < 0 || transact_reread(&p->transactor, &p->batch, e) < 0)
+                return -1;
+        return pump_owns(s, epoch) ? pump_finish(p, e) : 0;
+}
+
+int pump_take_held(struct pump *p, struct err *e)
+{
+        bool due = false;
+        if (monotonic_ms() - p->looked_ms < LOOK_MS)
+                return 0;
+        p->looked_ms = monotonic_ms();
+        if (held_look(p->db, p->topic, &p->sources, &p->held, &due, e) < 0)
+                return -1;
+        for (size_t i = 0; due && i < p->sources.n; i++) {
+                if (!p->sources.list[i].owned || p->recover[i])
+                        continue;
+                int rc = take_due(p, (int)i, e);
+                if (rc != 0)
+                        return rc;
+        }
+        batch_reset(&p->batch);
+        return 0;
+}
