@@ -73,6 +73,7 @@ static int turn(struct pump *p, struct err *e)
                 return err_set(e, ERR_RETRY, "", "a message was not accepted by Kafka");
         if (publisher_poll(p->publisher, 0, e) < 0)
                 return -1;
+        pump_let_go(p);
         int rc = pump_recover(p, e);
         if (rc != 0)
                 return rc;
@@ -109,6 +110,7 @@ static void lose(struct pump *p, int rc)
         if (p->publisher && !p->outbox.failed && !p->broken)
                 (void)!publisher_flush(p->publisher, pump_stopping(p) ? 0 : LAND_MS, &ignored);
         pump_close_database(p);
+        pump_let_go(p);
         if (rc == 1 || p->broken)
                 pump_close_consumer(p); /* fenced: the group knows better who owns what */
         if (p->outbox.failed || p->broken)

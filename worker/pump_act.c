@@ -4,7 +4,7 @@
 
 #include <time.h>
 
-enum { POLL_AT_LEAST_MS = 10000, SLICE_MS = 50 };
+enum { POLL_AT_LEAST_MS = 10000, POLL_IN_STATEMENT_MS = 1000, SLICE_MS = 50 };
 
 /* After the first signal the work in hand has worker.drain_timeout. */
 static bool late(struct pump *p)
@@ -32,6 +32,17 @@ static int poll_nothing(struct pump *p, struct err *e)
                 return 0; /* what passes, or fails again in the loop */
         p->broken = true;
         return -1;
+}
+
+void pump_database_tick(void *ctx)
+{
+        struct pump *p = ctx;
+        struct err ignored = ERR_INIT;
+        if (!p->consumer || p->broken || p->in_callback || monotonic_ms() - p->polled_ms < POLL_IN_STATEMENT_MS)
+                return;
+        p->in_database = true;
+        (void)!poll_nothing(p, &ignored);
+        p->in_database = false;
 }
 
 int pump_tick(void *ctx)
@@ -65,7 +76,7 @@ static void disown(struct pump *p)
         for (size_t i = 0; i < p->batch.n; i++) {
                 struct entry *en = &p->batch.entries[i];
                 const struct source *s = &p->sources.list[en->source];
-                if (en->state == ENTRY_PENDING && (!s->owned || s->epoch != en->epoch))
+                if ((en->state == ENTRY_PENDING || en->state == ENTRY_ACTED) && !pump_owns(s, en->epoch))
                         en->state = ENTRY_REPEATED;
         }
 }
@@ -78,6 +89,7 @@ int pump_finish(struct pump *p, struct err *e)
                         return 0;
                 if (act(&p->actor, &p->batch, e) < 0)
                         return -1;
+                disown(p);
                 int rc = transact_settle(&p->transactor, &p->batch, e);
                 if (rc != 0)
                         return rc;

@@ -63,7 +63,7 @@ static int fill(struct pump *p, const struct kafka_message *list, size_t n, stru
         for (size_t i = 0; i < n; i++) {
                 int index = source_index(&p->sources, p->topic, list[i].partition);
                 struct source *s = index < 0 ? NULL : &p->sources.list[index];
-                if (!s || !s->owned || p->recover[index] || list[i].offset < s->taken)
+                if (!s || !s->owned || s->leaving || p->recover[index] || list[i].offset < s->taken)
                         continue; /* what came back to us while we published comes again, after its recovery */
                 s->taken = list[i].offset + 1;
                 struct entry *en = &b->entries[b->n++];

@@ -32,6 +32,8 @@ struct pump {
         int64_t polled_ms, marked_ms; /* when Kafka was last polled, when acknowledgements were last written */
         int64_t stop_ms; /* when a drain has lasted long enough; 0: none has begun */
         bool broken; /* the Kafka clients cannot be used any more */
+        bool in_callback; /* in one of the group's own callbacks, which may use the database but must not be entered again */
+        bool in_database; /* the group is served while a statement is waited for: nothing may use the connection */
         bool refused; /* partitions offered by the group were not taken up, in the latest poll */
         bool started; /* has worked once: from now on failures are waited out */
         char said[256], refusal[256]; /* the trouble that has been logged */
@@ -53,6 +55,8 @@ void pump_revoked(void *ctx, const struct kafka_partition *list, size_t n, bool 
 int pump_reclaim(struct pump *p, struct err *e) MUST_CHECK;
 /* Everything handed to the publisher has been acknowledged: so has everything decided. */
 void pump_note_landed(struct pump *p);
+/* Lets go of what was taken away while a transaction was under way. */
+void pump_let_go(struct pump *p);
 /* Are publishing and acting still for this claim of the partition? They serve the group meanwhile, which may take it away, or away and back. */
 bool pump_owns(const struct source *s, int64_t epoch);
 /* Publishes again and settles what claimed partitions left behind. */
@@ -71,5 +75,7 @@ int pump_take(struct pump *p, struct kafka_message *list, size_t n, struct err *
 int pump_finish(struct pump *p, struct err *e) MUST_CHECK;
 /* Keeps the group membership while publishing has to wait; non-zero: give up. */
 int pump_tick(void *ctx);
+/* The same while a statement is waited for. */
+void pump_database_tick(void *ctx);
 /* Non-zero when the process is to stop at once. */
 int pump_stopping(void *ctx);

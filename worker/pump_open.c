@@ -69,6 +69,7 @@ int pump_open_database(struct pump *p, struct err *e)
         p->transactor.composer = composer_new();
         if (!p->transactor.composer)
                 return err_oom(e);
+        db_set_tick(p->db, pump_database_tick, p);
         if (limit_idle(p, e) < 0 || ledger_check(p->db, e) < 0 || type_numbers_load(p->db, p->o->packs, &p->types, e) < 0)
                 return -1;
         return prepare_lane(p, e);
@@ -151,7 +152,7 @@ void pump_close_consumer(struct pump *p)
 {
         kafka_consumer_free(TAKE(p->consumer));
         for (size_t i = 0; i < p->sources.n; i++)
-                p->sources.list[i].owned = p->recover[i] = false;
+                p->sources.list[i].owned = p->sources.list[i].leaving = p->recover[i] = false;
 }
 
 void pump_close_publisher(struct pump *p)

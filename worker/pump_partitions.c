@@ -43,9 +43,19 @@ static void disclaim(struct pump *p, const struct kafka_partition *list, size_t 
 {
         for (size_t i = 0; i < n; i++) {
                 int index = source_index(&p->sources, p->topic, list[i].partition);
-                if (index >= 0)
+                if (index < 0)
+                        continue;
+                p->sources.list[index].leaving = p->in_database;
+                if (!p->in_database)
                         p->sources.list[index].owned = p->recover[index] = false;
         }
+}
+
+void pump_let_go(struct pump *p)
+{
+        for (size_t i = 0; i < p->sources.n; i++)
+                if (p->sources.list[i].leaving)
+                        p->sources.list[i].leaving = p->sources.list[i].owned = p->recover[i] = false;
 }
 
 /* All of the offer or none; what is wrong with it is said once. */
@@ -59,21 +69,44 @@ static int refuse(struct pump *p, const struct kafka_partition *list, size_t n, 
         return -1;
 }
 
-int pump_assigned(void *ctx, struct kafka_partition *list, size_t n, struct err *e)
+/* A claim waits for the row of an owner whose transaction is under way: not for long, the group wants to be served. It is offered again. */
+static int claim_all(struct pump *p, struct kafka_partition *list, size_t n, struct err *e)
 {
-        struct pump *p = ctx;
-        if (!p->db) {
-                p->refused = true;
-                return err_set(e, ERR_RETRY, "", "no database connection");
-        }
+        struct err first;
+        if (db_exec(p->db, "set lock_timeout = '2s'", e) < 0)
+                return -1;
         for (size_t i = 0; i < n; i++)
-                if (claim(p, &list[i], &list[i].offset, e) < 0)
+                if (claim(p, &list[i], &list[i].offset, e) < 0) {
+                        first = *e;
+                        (void)!db_exec(p->db, "reset lock_timeout", e);
+                        *e = first;
                         return refuse(p, list, n, i, e);
+                }
+        return db_exec(p->db, "reset lock_timeout", e);
+}
+
+static int assigned(struct pump *p, struct kafka_partition *list, size_t n, struct err *e)
+{
+        if (!p->db || p->in_database) {
+                p->refused = true;
+                return err_set(e, ERR_RETRY, "", p->db ? "a statement is under way" : "no database connection");
+        }
+        if (claim_all(p, list, n, e) < 0)
+                return -1;
         p->refusal[0] = '\0';
         p->held = true; /* until the next look */
         p->looked_ms = 0;
         log_info("partitions assigned", "lane=%s pump=%d count=%zu", lane_name(p->o->lane), p->o->number, n);
         return 0;
+}
+
+int pump_assigned(void *ctx, struct kafka_partition *list, size_t n, struct err *e)
+{
+        struct pump *p = ctx;
+        p->in_callback = true;
+        int rc = assigned(p, list, n, e);
+        p->in_callback = false;
+        return rc;
 }
 
 void pump_note_landed(struct pump *p)
@@ -96,8 +129,10 @@ static void land(struct pump *p)
 void pump_revoked(void *ctx, const struct kafka_partition *list, size_t n, bool lost)
 {
         struct pump *p = ctx;
-        if (!lost)
+        p->in_callback = true;
+        if (!lost && !p->in_database)
                 land(p);
+        p->in_callback = false;
         disclaim(p, list, n);
         log_info("partitions revoked", "lane=%s pump=%d count=%zu lost=%s", lane_name(p->o->lane), p->o->number, n, lost ? "true" : "false");
 }
@@ -120,7 +155,7 @@ int pump_reclaim(struct pump *p, struct err *e)
 
 bool pump_owns(const struct source *s, int64_t epoch)
 {
-        return s->owned && s->epoch == epoch;
+        return s->owned && !s->leaving && s->epoch == epoch;
 }
 
 static int republish(struct pump *p, int index, int64_t epoch, struct err *e)

@@ -30,7 +30,7 @@ static void read_claim(struct source *s, const struct db_result *r)
         s->next = s->taken = db_int(r, 0, 2);
         s->sequence = db_int(r, 0, 3);
         s->published = db_int(r, 0, 4);
-        s->touched = false;
+        s->touched = s->leaving = false;
         s->owned = true;
 }
 

@@ -9,6 +9,7 @@ struct source {
         const char *topic;
         int32_t partition;
         bool owned;
+        bool leaving; /* taken away while a transaction was under way: ours until that has ended, by the epoch, but nothing more is begun */
         int source_no;
         int64_t epoch;
         int64_t next; /* offset to take next, as committed */

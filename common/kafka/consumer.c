@@ -310,7 +310,8 @@ static void look_for_replacement(struct kafka_consumer *c)
 int kafka_poll(struct kafka_consumer *c, int timeout_ms, struct kafka_message *list, size_t max, struct err *e)
 {
         size_t kept = 0;
-        if (give_pending(c, e) < 0 || assignment_take_up(c, e) < 0)
+        /* An offer that is refused again and again must not keep one who only serves the group from doing so. */
+        if (give_pending(c, e) < 0 || (max && assignment_take_up(c, e) < 0))
                 return -1;
         if (c->offered && timeout_ms > c->offer_at - monotonic_ms())
                 timeout_ms = c->offer_at > monotonic_ms() ? (int)(c->offer_at - monotonic_ms()) : 0;

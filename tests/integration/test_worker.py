@@ -747,6 +747,31 @@ def test_retention_passed_the_position(rig, kafka):
 # ---- fencing --------------------------------------------------------------------------------------------------------------------------------
 
 
+def test_a_statement_longer_than_the_poll_interval(rig, kafka):
+    """The group is served meanwhile: the membership is kept, another worker may join, and takes its share when the transaction has ended."""
+    rig = rig(kafka, people=200, session="3s", partitions=2, config='properties = [ "max.poll.interval.ms=11000" ];')
+    run = Run(rig)
+    tasks = run.plan([run.task("gate", n) for n in range(1, 201)])
+    with rig.database.connect() as gate:
+        gate.execute("select pg_advisory_lock(77)")
+        first = rig.start(lanes=["tasks"])
+        rig.send(tasks[:100])
+        rig.wait(lambda: rig.database.value("select count(*) from pg_stat_activity where wait_event = 'advisory'") == 1)
+        time.sleep(3)
+        second = rig.start(lanes=["tasks"])
+        time.sleep(24)
+        assert "MAXPOLL" not in first.text() and "lost=true" not in first.text()
+        gate.execute("select pg_advisory_unlock(77)")
+    rig.wait(lambda: run.progress()["done"] == 100)
+    rig.wait_log(second, 'partitions assigned')
+    rig.wait(lambda: rig.database.value("select count(distinct owner) from rollcall.position where topic = %s", (rig.topic(),)) == 2)
+    rig.send(tasks[100:])
+    rig.wait(run.complete)
+    assert run.progress()["digest_matches"] and set(rig.journal().values()) == {1}
+    rig.check_ledger(rig.events(repeats=True))
+    rig.stop_all()
+
+
 def test_a_frozen_owner_comes_back(rig, kafka):
     """Frozen in the middle of a transaction: another takes over although it holds locks. Back again it writes nothing, rejoins, and works on."""
     rig = rig(kafka, people=300, session="2s", partitions=2)

@@ -326,7 +326,7 @@ packs = ( {{ path = "club"; }} );
         rows = self.database.rows("select topic, partition, epoch, owner, next, sequence, published from rollcall.position order by 1, 2")
         return "\n".join([f"--- {w.log}\n{w.text()[-3000:]}" for w in self.started] + [str(row) for row in rows])
 
-    def wait(self, condition, timeout=60, what=""):
+    def wait(self, condition, timeout=180, what=""):
         end = time.monotonic() + timeout
         while True:
             result = condition()
