@@ -8,6 +8,7 @@
 #include "source.h"
 
 enum variant {
+        VARIANT_FRESH, /* tasks of a run, believed to have no outcome yet: the ledger's key refuses the whole statement if one has */
         VARIANT_RUN, /* tasks of a run: only those that have no outcome, and the outcomes go to the ledger */
         VARIANT_ADHOC, /* the same for ad-hoc tasks */
         VARIANT_AGAIN, /* the effect alone, for tasks whose intent is in the ledger already */

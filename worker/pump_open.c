@@ -51,10 +51,12 @@ static int prepare_lane(struct pump *p, struct err *e)
 }
 
 /* A worker that is frozen in the middle of a transaction must not keep the one that takes over waiting for its locks. */
-static int limit_idle(struct pump *p, struct err *e)
+static int prepare_session(struct pump *p, struct err *e)
 {
-        char sql[96];
-        snprintf(sql, sizeof sql, "set idle_in_transaction_session_timeout = %lld", (long long)p->o->service->kafka.session_timeout_ms);
+        char sql[160];
+        /* A custom plan believes in as many rows as the batch has tasks, and then reads a table from its beginning to merge with them. */
+        snprintf(sql, sizeof sql, "set idle_in_transaction_session_timeout = %lld; set plan_cache_mode = force_generic_plan",
+                 (long long)p->o->service->kafka.session_timeout_ms);
         return db_exec(p->db, sql, e);
 }
 
@@ -70,7 +72,7 @@ int pump_open_database(struct pump *p, struct err *e)
         if (!p->transactor.composer)
                 return err_oom(e);
         db_set_tick(p->db, pump_database_tick, p);
-        if (limit_idle(p, e) < 0 || ledger_check(p->db, e) < 0 || type_numbers_load(p->db, p->o->packs, &p->types, e) < 0)
+        if (prepare_session(p, e) < 0 || ledger_check(p->db, e) < 0 || type_numbers_load(p->db, p->o->packs, &p->types, e) < 0)
                 return -1;
         return prepare_lane(p, e);
 }

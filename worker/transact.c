@@ -28,6 +28,8 @@ void follow_ups_each(const struct entry *en, void (*fn)(void *ctx, const struct 
         }
 }
 
+enum { WARY_BATCHES = 64 };
+
 static const char UNDO_UNIT[] = "rollback to savepoint unit; release savepoint unit";
 
 /* ---- one unit ----------------------------------------------------------------------------------------------------------------------- */
@@ -60,7 +62,7 @@ static int unit_params(struct transactor *t, const struct composed *c, const str
 
 static int find_composed(struct transactor *t, const struct unit *u, enum variant v, const struct composed **ret, struct err *e)
 {
-        if (v == VARIANT_RUN && !u->run)
+        if (!u->run && (v == VARIANT_RUN || v == VARIANT_FRESH))
                 v = VARIANT_ADHOC;
         return compose(t->composer, t->db, u->type, u->type_no, v, ret, e);
 }
@@ -194,12 +196,11 @@ int transact_take_begin(struct transactor *t, size_t rows, bool *ret_fenced, str
         return 0;
 }
 
-/* Units [from, n) in one pipeline, after the opening statements when from is 0. Gives the first unit that failed, or n. */
-static int run_units(struct transactor *t, struct batch *b, size_t from, const struct composed **composed, bool *ret_fenced, size_t *ret_failed,
-                     struct err *poison, struct err *e)
+/* Units [from, n) in one pipeline, with `opening` after the transaction's first statements. Gives the first unit that failed, or n. */
+static int run_units(struct transactor *t, struct batch *b, size_t from, bool opening, const struct composed **composed, bool *ret_fenced,
+                     size_t *ret_failed, struct err *poison, struct err *e)
 {
-        size_t rows = 0, dead = from == 0 ? batch_count(b, ENTRY_DEAD) : 0;
-        bool opening = from == 0;
+        size_t rows = 0, dead = opening ? batch_count(b, ENTRY_DEAD) : 0;
         if (db_pipeline_begin(t->db, e) < 0 || (opening && transact_queue_begin(t, &rows, e) < 0))
                 return -1;
         if (dead) {
@@ -228,25 +229,41 @@ static int run_units(struct transactor *t, struct batch *b, size_t from, const s
         return db_pipeline_finish_sync(t->db, e) < 0 ? -1 : db_pipeline_end(t->db, e);
 }
 
+static int compose_units(struct transactor *t, const struct batch *b, size_t from, enum variant v, const struct composed **composed, struct err *e)
+{
+        for (size_t i = from; i < b->n_units; i++)
+                if (find_composed(t, &b->units[i], v, &composed[i], e) < 0)
+                        return -1;
+        return 0;
+}
+
 static int run_all_units(struct transactor *t, struct batch *b, bool *ret_fenced, struct err *e)
 {
         const struct composed **composed = arena_alloc(b->arena, (b->n_units + 1) * sizeof(struct composed *));
         if (!composed)
                 return err_oom(e);
-        for (size_t i = 0; i < b->n_units; i++)
-                if (find_composed(t, &b->units[i], VARIANT_RUN, &composed[i], e) < 0)
-                        return -1;
+        if (compose_units(t, b, 0, t->wary ? VARIANT_RUN : VARIANT_FRESH, composed, e) < 0)
+                return -1;
+        bool opening = true;
         for (size_t from = 0;;) {
                 struct err poison = ERR_INIT;
                 size_t failed = 0;
-                if (run_units(t, b, from, composed, ret_fenced, &failed, &poison, e) < 0)
+                if (run_units(t, b, from, opening, composed, ret_fenced, &failed, &poison, e) < 0)
                         return -1;
+                opening = false;
                 if (*ret_fenced || failed == b->n_units)
                         return 0;
                 struct unit *u = &b->units[failed];
                 *e = poison;
                 if (poison.class != ERR_POISON || db_exec(t->db, UNDO_UNIT, e) < 0)
                         return -1;
+                if (!t->wary && u->run) { /* it may have been a repetition */
+                        t->wary = WARY_BATCHES;
+                        if (compose_units(t, b, failed, VARIANT_RUN, composed, e) < 0)
+                                return -1;
+                        from = failed;
+                        continue;
+                }
                 if (u->n == 1 ? decided_by_statement(t, b, u, u->list, 1, NULL, &poison, e) < 0
                               : (transact_part(t, b, u, VARIANT_RUN, u->list, u->n / 2, decided_by_statement, e) < 0 ||
                                  transact_part(t, b, u, VARIANT_RUN, u->list + u->n / 2, u->n - u->n / 2, decided_by_statement, e) < 0))
@@ -295,6 +312,7 @@ int transact_prepare(struct transactor *t, struct err *e)
 int transact_decide(struct transactor *t, struct batch *b, struct err *e)
 {
         bool fenced = false;
+        t->wary -= t->wary > 0;
         t->at = instant_now(); /* :now of ad-hoc tasks, until the transaction tells its own */
         if (transact_prepare(t, e) < 0 || transact_number_unknown_types(t, b, e) < 0 || run_all_units(t, b, &fenced, e) < 0)
                 return -1;

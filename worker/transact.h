@@ -15,6 +15,7 @@ struct transactor {
         struct sources *sources;
         struct db_params *params;
         struct retry_policy retry;
+        int wary; /* batches that still look for earlier outcomes before they run a statement: repetitions seldom come alone */
         instant at; /* of the last transaction: the outcomes' instant */
 };
 
