@@ -56,30 +56,36 @@ static struct slot *slot_of(struct composer *c, const struct task_type *type)
 
 /* ---- batch -------------------------------------------------------------------------------------------------------------------------- */
 
-/* $1 subjects, $2 items, $3 source numbers, $4 offsets, $5 sequences, $6 task ids, $7 actors, $8 day, $9 run number, $10 arguments as JSON, then the arguments. */
+/*
+ * $1 subjects, $2 items, $3 source numbers, $4 offsets, $5 sequences, $6 task ids, $7 actors, $8 day, $9 run number, $10 arguments as JSON, then the
+ * arguments. What only the ledger wants ($3 to $6) is taken by subscript where it is inserted, which costs less than to carry it through every step.
+ * Arrays may be short: no items are '', and a run's actor stands once.
+ */
 static void add_batch(const struct task_type *t, int type_no, enum variant v, struct buf *out)
 {
-        buf_adds(out, "with batch as materialized (select u.n as _n, u.subject, u.item, u.actor, u.source_no as _source, u.src_offset as _offset, "
-                      "u.sequence as _sequence, u.task_id as _task, u.arguments::jsonb as _arguments");
-        if (v == VARIANT_RECORD)
-                buf_adds(out, ", now() as sent_at");
+        bool of_run = v == VARIANT_FRESH || v == VARIANT_RUN;
+        buf_addf(out, "with batch as materialized (select u.n as _n, u.subject, coalesce(u.item, '') as item, %s as actor%s%s",
+                 of_run ? "($7::text[])[1]" : "coalesce(u.actor, ($7::text[])[1])", v == VARIANT_ADHOC ? ", u.arguments::jsonb as _arguments" : "",
+                 v == VARIANT_RECORD ? ", now() as sent_at" : "");
         for (size_t i = 0; i < t->n_arguments; i++)
                 buf_addf(out, ", u.argument%zu::%s as %s", i, value_sql_type(t->arguments[i].type), t->arguments[i].name);
-        buf_addf(out, " from unnest($1::%s[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::uuid[], $7::text[], $10::text[]",
-                 value_sql_type(t->subject_type));
+        buf_addf(out, " from unnest($1::%s[], $2::text[]%s%s", value_sql_type(t->subject_type), of_run ? "" : ", $7::text[]",
+                 v == VARIANT_ADHOC ? ", $10::text[]" : "");
         for (size_t i = 0; i < t->n_arguments; i++)
                 buf_addf(out, ", $%zu::text[]", FIRST_ARGUMENT + i);
-        buf_adds(out, ") with ordinality as u(subject, item, source_no, src_offset, sequence, task_id, actor, arguments");
+        buf_addf(out, ") with ordinality as u(subject, item%s%s", of_run ? "" : ", actor", v == VARIANT_ADHOC ? ", arguments" : "");
         for (size_t i = 0; i < t->n_arguments; i++)
                 buf_addf(out, ", argument%zu", i);
-        buf_adds(out, ", n) where $8::date is not null and $9::bigint is not null");
+        /* names each parameter, so that all variants have the same */
+        buf_adds(out, ", n) where $3::int[] is not null and $4::bigint[] is not null and $5::bigint[] is not null and $6::uuid[] is not null "
+                      "and $7::text[] is not null and $8::date is not null and $9::bigint is not null and $10::text[] is not null");
         if (v == VARIANT_RUN)
                 buf_addf(out,
                          " and not exists (select from rollcall.outcome o where o.day = $8::date and o.run_no = $9::bigint and o.type_no = %d "
-                         "and o.subject = u.subject::text and o.item = u.item)",
+                         "and o.subject = u.subject::text and o.item = coalesce(u.item, ''))",
                          type_no);
         else if (v == VARIANT_ADHOC)
-                buf_adds(out, " and not exists (select from rollcall.outcome_adhoc o where o.task_id = u.task_id)");
+                buf_adds(out, " and not exists (select from rollcall.outcome_adhoc o where o.task_id = ($6::uuid[])[u.n])");
         buf_adds(out, "),\n");
 }
 
@@ -136,10 +142,10 @@ static void add_follow_ups(const struct task_type *t, const struct shape *s, str
 }
 
 /* What each subject of the batch comes to; who is not in `effect` was not eligible. The codes are enum outcome's, -1 an intent. */
-static void add_outcomes(const struct task_type *t, const struct shape *s, struct buf *out)
+static void add_outcomes(const struct task_type *t, const struct shape *s, enum variant v, struct buf *out)
 {
-        buf_adds(out, ",\n_outcomes as materialized (select b._n, b.subject as _key, b.subject::text as subject, b.item, b._source, b._offset, b._sequence, "
-                      "b._task, b.actor, b._arguments, case when e.subject is null then 1 ");
+        buf_addf(out, ",\n_outcomes as materialized (select b._n, b.subject as _key, b.item%s, case when e.subject is null then 1 ",
+                 v == VARIANT_ADHOC ? ", b.actor, b._arguments" : "");
         if (t->action == ACTION_SQL)
                 buf_adds(out, "when e.outcome = 'applied' then 0 ");
         else
@@ -157,9 +163,9 @@ static void add_ledger(int type_no, enum variant v, struct buf *out)
                 return;
         buf_addf(out,
                  ",\n_ledger as (insert into rollcall.outcome (day, run_no, type_no, source_no, src_offset, sequence, outcome, subject, item, reason, before, "
-                 "after, follow_ups%s) select $8::date, $9::bigint, %d, _source, _offset, case when outcome >= 0 then _sequence end, outcome, subject, item, reason, "
-                 "before, after, follow_ups%s from _outcomes)",
-                 v == VARIANT_ADHOC ? ", task_id, actor, arguments" : "", type_no, v == VARIANT_ADHOC ? ", _task, actor, _arguments" : "");
+                 "after, follow_ups%s) select $8::date, $9::bigint, %d, ($3::int[])[_n], ($4::bigint[])[_n], case when outcome >= 0 then ($5::bigint[])[_n] end, "
+                 "outcome, _key::text, item, reason, before, after, follow_ups%s from _outcomes)",
+                 v == VARIANT_ADHOC ? ", task_id, actor, arguments" : "", type_no, v == VARIANT_ADHOC ? ", ($6::uuid[])[_n], actor, _arguments" : "");
 }
 
 static void add_result(const struct task_type *t, struct buf *out)
@@ -183,7 +189,7 @@ static int compose_text(const struct slot *s, int type_no, enum variant v, struc
         if (v == VARIANT_RECORD) {
                 buf_adds(&sql, "\nselect count(*) from batch");
         } else {
-                add_outcomes(t, &s->shape, &sql);
+                add_outcomes(t, &s->shape, v, &sql);
                 add_ledger(type_no, v, &sql);
                 add_result(t, &sql);
         }
@@ -247,8 +253,11 @@ static void add_subjects(const struct unit *u, struct entry *const *list, size_t
 
 static void add_origin(struct entry *const *list, size_t n, const struct sources *sources, struct db_params *p)
 {
-        db_array_begin(p, DB_TEXT, n);
+        size_t items = 0;
         for (size_t i = 0; i < n; i++)
+                items = list[i]->task.item.len ? n : items;
+        db_array_begin(p, DB_TEXT, items);
+        for (size_t i = 0; i < items; i++)
                 db_element_text(p, list[i]->task.item.ptr ? list[i]->task.item : SPAN_LIT(""));
         db_array_end(p);
         db_array_begin(p, DB_INT4, n);
@@ -298,14 +307,13 @@ int compose_params(const struct composed *c, const struct unit *u, struct entry 
 {
         add_subjects(u, list, n, p);
         add_origin(list, n, sources, p);
-        /* a run's tasks need no id, and their actor is the run's: shorter arrays, filled up with NULL by unnest */
         db_array_begin(p, DB_UUID, u->run ? 0 : n);
         for (size_t i = 0; !u->run && i < n; i++)
                 db_element_uuid(p, &list[i]->task.task_id);
         db_array_end(p);
-        db_array_begin(p, DB_TEXT, n);
-        for (size_t i = 0; i < n; i++)
-                db_element_text(p, list[i]->task.actor.ptr ? list[i]->task.actor : SPAN_LIT(""));
+        db_array_begin(p, DB_TEXT, u->run ? 1 : n);
+        for (size_t i = 0; i < (u->run ? 1 : n); i++)
+                db_element_text(p, u->run ? span_of(u->run->requested_by) : list[i]->task.actor.ptr ? list[i]->task.actor : SPAN_LIT(""));
         db_array_end(p);
         add_run_key(u->run, p);
         add_argument_json(u, list, n, p);
