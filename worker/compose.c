@@ -82,7 +82,7 @@ static void add_batch(const struct task_type *t, int type_no, enum variant v, st
         if (v == VARIANT_RUN)
                 buf_addf(out,
                          " and not exists (select from rollcall.outcome o where o.day = $8::date and o.run_no = $9::bigint and o.type_no = %d "
-                         "and o.subject = u.subject::text and o.item = coalesce(u.item, ''))",
+                         "and octet_length(o.subject) = octet_length(u.subject::text) and o.subject = u.subject::text and o.item = coalesce(u.item, ''))",
                          type_no);
         else if (v == VARIANT_ADHOC)
                 buf_adds(out, " and not exists (select from rollcall.outcome_adhoc o where o.task_id = ($6::uuid[])[u.n])");

@@ -39,12 +39,12 @@ static const char DECIDED_ADD[] =
         "as u(day, run_no, type_no, subject, item, source_no, src_offset, sequence, outcome, reason, before, after, task_id, actor, dry_run, arguments, n) "
         "left join lateral (select u.run_no, u.type_no, u.subject, u.item where u.task_id is null) k on true "
         "where case when u.task_id is null then not exists (select from rollcall.outcome o where o.day = u.day::date and o.run_no = u.run_no "
-        "and o.type_no = u.type_no and o.subject = u.subject and o.item = u.item) "
+        "and o.type_no = u.type_no and octet_length(o.subject) = octet_length(u.subject) and o.subject = u.subject and o.item = u.item) "
         "else not exists (select from rollcall.outcome_adhoc o where o.task_id = u.task_id) end "
         "order by u.task_id, k.run_no, k.type_no, k.subject, k.item, u.n), "
         "written as (insert into rollcall.outcome (day, run_no, type_no, subject, item, source_no, src_offset, sequence, outcome, reason, before, after, "
-        "task_id, actor, dry_run, arguments) select day::date, run_no, type_no, subject, item, source_no, src_offset, case when outcome >= 0 then sequence end, outcome, reason, before, after, "
-        "task_id, actor, dry_run, arguments::jsonb from fresh) select n from fresh";
+        "task_id, actor, dry_run, arguments) select day::date, run_no, type_no, subject, item, source_no, src_offset, case when outcome >= 0 then sequence end, "
+        "outcome, reason, before, after, task_id, actor, dry_run, arguments::jsonb from fresh) select n from fresh";
 
 enum { DECIDED_COLUMNS = 16, ARGUMENTS_JSON_MAX = 1024 * 1024, TYPES_MAX = 10000 };
 

@@ -269,7 +269,8 @@ int held_look(struct db *d, const char *topic, const struct sources *sources, bo
 
 /* An outcome is replaced only when its event is known to be on the results topic. */
 static const char DUE[] =
-        "select o.src_offset, coalesce(o.sequence, 0), o.outcome, case when h.state = 'waiting' then o.attempt else o.attempt + 1 end, o.dry_run, o.subject, o.item, o.reason, o.before, o.after, "
+        "select o.src_offset, coalesce(o.sequence, 0), o.outcome, case when h.state = 'waiting' then o.attempt else o.attempt + 1 end, o.dry_run, o.subject, o.item, "
+        "o.reason, o.before, o.after, "
         "array_to_string(o.follow_ups, ','), o.task_id, o.actor, o.arguments, o.at, t.name, r.run_id, o.type_no, encode(h.key, 'hex'), encode(h.value, 'hex'), "
         "o.replaces, case when h.state = 'drop' then 'drop' when h.held_no <> f.held_no then 'behind' else 'try' end, h.tries, h.requested_by "
         "from rollcall.held h join rollcall.outcome o on o.day = h.day and o.source_no = h.source_no and o.src_offset = h.src_offset "

@@ -200,7 +200,8 @@ begin
     return;
   end if;
   execute format('create table rollcall.%I (like rollcall.outcome including defaults)', name);
-  execute format('create unique index %I on rollcall.%I (run_no, type_no, subject, item)', name || '_key', name);
+  -- shorter subjects first: so numbers stand as they are planned and done, and each row goes to the end. A look must name the length, too.
+  execute format('create unique index %I on rollcall.%I (run_no, type_no, octet_length(subject), subject, item)', name || '_key', name);
   execute format('alter table rollcall.outcome attach partition rollcall.%I for values from (%L) to (%L)', name, d, d + 1);
 end $$;
 
@@ -308,7 +309,8 @@ create function rollcall.missing(of_run bigint) returns table (type text, subjec
   ) s
   where p.run_no = of_run
     and not exists (select from rollcall.outcome o where o.day = r.day and o.run_no = r.run_no and o.type_no = p.type_no
-                    and o.subject = s.subject and o.item = s.item and o.outcome >= 0)
+                    and octet_length(o.subject) = octet_length(s.subject) and o.subject = s.subject and o.item = s.item
+                    and o.outcome >= 0)
 $$;
 
 insert into rollcall.schema_version (version) values (1);
