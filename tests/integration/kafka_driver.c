@@ -102,10 +102,16 @@ static int produce_rate(struct driver *d, const char *topic, size_t n, size_t si
                                                 { "ce_subject", SPAN_LIT("user-0001") },
                                                 { "traceparent", SPAN_LIT("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01") } };
         int64_t start = monotonic_ms();
+        uint32_t noise = 2463534242;
         for (size_t i = 0; i < n; i++) {
                 char key[32];
                 int len = snprintf(key, sizeof key, "k%zu", i);
-                memset(value, 'a' + (int)(i % 26), size);
+                for (size_t k = 0; k < size; k++) { /* xorshift: nothing that compression makes smaller */
+                        noise ^= noise << 13;
+                        noise ^= noise >> 17;
+                        noise ^= noise << 5;
+                        value[k] = (char)noise;
+                }
                 struct kafka_record r = { topic, { key, (size_t)len }, { value, size }, headers, n_headers < ARRAY_LEN(headers) ? n_headers : ARRAY_LEN(headers), i };
                 if (produce_one(p, &r, &e) < 0)
                         return fail(&e);
