@@ -138,9 +138,13 @@ int fanout_look(struct scheduler *s, struct err *e)
                 return -1;
         for (size_t i = 0; i < s->n_fanouts; i++)
                 s->fanouts[i]->seen = false;
-        for (int i = 0; i < db_rows(r); i++)
-                if (!known(s, r, i) && s->n_fanouts < FANOUTS_MAX && add_fanout(s, r, i, e) < 0)
+        s->planned_soon = false;
+        for (int i = 0; i < db_rows(r); i++) {
+                bool planning = take_planning(s, db_int(r, i, RUN_NO)); /* else "published" may be told before "planned" */
+                s->planned_soon |= planning;
+                if (!planning && !known(s, r, i) && s->n_fanouts < FANOUTS_MAX && add_fanout(s, r, i, e) < 0)
                         return -1;
+        }
         for (size_t i = 0; i < s->n_fanouts;)
                 if (s->fanouts[i]->seen)
                         i++;

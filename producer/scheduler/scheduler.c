@@ -222,7 +222,7 @@ static int lead(struct scheduler *s, int64_t *look_ms, struct err *e)
                         return rc < 0 ? -1 : 0;
                 if (s->n_fanouts == 0 && open_runs(s, &open, e) < 0)
                         return -1;
-                *look_ms = open ? monotonic_ms() + OPEN_LOOK_MS : s->slots_ms;
+                *look_ms = open ? monotonic_ms() + (s->planned_soon ? POLL_MS : OPEN_LOOK_MS) : s->slots_ms;
                 if (*look_ms > s->slots_ms)
                         *look_ms = s->slots_ms;
         }

@@ -47,6 +47,7 @@ struct scheduler {
         } retries[RETRIES_MAX];
         struct fanout *fanouts[FANOUTS_MAX];
         size_t n_fanouts;
+        bool planned_soon; /* a planner has committed, and is about to end */
         struct announced announced[ANNOUNCED_MAX];
         size_t n_announced;
         uint32_t next_id;
@@ -70,6 +71,7 @@ int slots_request(struct scheduler *s, struct err *e) MUST_CHECK;
 int take_requested(struct scheduler *s, struct err *e) MUST_CHECK;
 /* What the planners have come to. `ret_any`: one of them ended. */
 int take_planned(struct scheduler *s, bool *ret_any, struct err *e) MUST_CHECK;
+bool take_planning(struct scheduler *s, int64_t run_no); /* take_planned has not seen the end of it yet */
 void take_stop(struct scheduler *s); /* asks all planning to end; what was planned in part is rolled back */
 bool take_stopped(struct scheduler *s); /* it has */
 

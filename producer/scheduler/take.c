@@ -19,6 +19,11 @@ static struct planner **planner_of(struct scheduler *s, int64_t run_no)
         return NULL;
 }
 
+bool take_planning(struct scheduler *s, int64_t run_no)
+{
+        return planner_of(s, run_no) != NULL;
+}
+
 static struct planner **free_planner(struct scheduler *s)
 {
         for (size_t i = 0; i < PLANNERS_MAX; i++)
