@@ -24,8 +24,8 @@ need() {
         fi
         say "Installing Debian packages (a minute or so): ${missing[*]}"
         mkdir -p "$repo/build"
-        if ! { "${as_root[@]}" apt-get update -q && "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-                apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}"; } > "$repo/build/install.log" 2>&1; then
+        if ! { "${as_root[@]}" apt-get update -q -o Acquire::Retries=3 && "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+                apt-get install -y -q --no-install-recommends -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 "${missing[@]}"; } > "$repo/build/install.log" 2>&1; then
                 tail -n 20 "$repo/build/install.log" >&2
                 die "the installation failed; its log: $repo/build/install.log"
         fi

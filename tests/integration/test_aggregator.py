@@ -140,14 +140,14 @@ aggregator = {{ {' '.join(lines)} }};
     def position(self):
         return int(self.database.value("select coalesce(sum(next), 0) from rollcall.position where topic = %s", (self.results,)))
 
-    def wait_position(self, at_least, timeout=60):
+    def wait_position(self, at_least, timeout=120):
         end = time.monotonic() + timeout
         while self.position() < at_least:
             assert any(p.running() for p in self.started), self.logs()
             assert time.monotonic() < end, f"position {self.position()}, not {at_least}:\n{self.logs()}"
             time.sleep(0.02)
 
-    def wait_log(self, process, pattern, timeout=40):
+    def wait_log(self, process, pattern, timeout=120):
         process.wait_until(lambda: re.search(pattern, process.text()), timeout, f"say {pattern!r}")
 
     def logs(self):

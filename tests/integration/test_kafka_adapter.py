@@ -107,7 +107,7 @@ def test_second_consumer_takes_over(broker, unique, positions):
     with Consumer(broker, group, topic, positions=positions, session_ms=6000) as a:
         a.drain(1000)
         with Consumer(broker, group, topic, positions=positions, session_ms=6000) as b:
-            end = time.monotonic() + 30
+            end = time.monotonic() + 60
             while not b.assigned and time.monotonic() < end:
                 a.ask("drain 100 100")
                 b.ask("poll 100 100")
@@ -119,7 +119,7 @@ def test_second_consumer_takes_over(broker, unique, positions):
             assert {p for _, p, _ in b.assigned} < set(range(4)), "each has a share"
             assert len(b.messages) > 0
         places += produce(broker, topic, pairs(1000, 8000))
-        a.drain(9000 - len(a.messages) - len(b.messages), seconds=30)
+        a.drain(9000 - len(a.messages) - len(b.messages), seconds=60)
         everything = sorted((m.partition, m.offset, m.key, m.value) for m in a.messages + b.messages)
         expected = sorted((*place, *pair) for place, pair in zip(places, first + second + pairs(1000, 8000)))
         assert everything == expected, "nothing lost, nothing twice: each start was asked for"
@@ -144,17 +144,17 @@ def test_refused_partitions_are_offered_again(broker, unique):
     produce(broker, topic, pairs(10))
     with Consumer(broker, unique("group"), topic) as c:
         c.ask("refuse 1")
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not c.errors and time.monotonic() < end:
             c.ask("poll 100 10")
         assert c.errors[0][0] == "retry" and "the database is away" in c.errors[0][2]
         start = time.monotonic()
-        while len(c.errors) < 3:
+        while len(c.errors) < 4:
             assert c.drain(1, seconds=1) == []
-        assert time.monotonic() - start > 1.5, "a second between offers"
+        assert time.monotonic() - start > 1.5, "a second between offers"  # three of them; the first may be over when we look
         assert c.assigned == []
         c.ask("refuse 0")
-        assert len(c.drain(10, seconds=5)) == 10
+        assert len(c.drain(10)) == 10
 
 
 def test_out_of_range_start_names_the_numbers(kafka, unique, positions):
@@ -165,7 +165,7 @@ def test_out_of_range_start_names_the_numbers(kafka, unique, positions):
     for start in (20, 5000):
         (positions / f"{topic}-0").write_text(f"{start}\n")
         with Consumer(kafka, unique("group"), topic, positions=positions) as c:
-            assert c.drain(1, seconds=10) == [], "never a silent jump"
+            assert c.drain(1) == [], "never a silent jump"
             severity, code, text = c.errors[0]
             assert (severity, code) == ("fatal", "OFFSET_OUT_OF_RANGE")
             for part in (f"{topic} [0]", f"offset {start} ", "60 up to 100"):
@@ -178,7 +178,7 @@ def test_out_of_range_on_the_embedded_broker(embedded, unique, positions):
     apply(embedded, topic, 1)
     assert kafka_driver.run(embedded, "produce-rate", topic, 80000, 100, 0)[0][0] == "produced"
     with Consumer(embedded, unique("group"), topic, positions=positions) as c:
-        assert c.drain(1, seconds=10) == []
+        assert c.drain(1) == []
         assert c.errors[0][1] == "OFFSET_OUT_OF_RANGE"
 
 
@@ -232,7 +232,7 @@ def test_rebalances_are_served_by_polls_that_take_nothing(kafka, unique, positio
     with Consumer(kafka, group, topic, positions=positions) as a:
         a.drain(10)
         with Consumer(kafka, group, topic, positions=positions) as b:
-            end = time.monotonic() + 15
+            end = time.monotonic() + 60
             while not b.assigned and time.monotonic() < end:
                 a.ask("poll 50 0")
                 b.ask("poll 50 100")
@@ -247,13 +247,13 @@ def test_broker_restart(kafka, unique, positions):
         assert len(c.drain(500)) == 500
         kafka.stop()
         errors = []
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not errors and time.monotonic() < end:
             errors = [a for a in c.ask("poll 200 100") if a[0] == "error"]
         assert errors[0][1] == "retry", "said once, to be tried again"
         kafka.start()
         places += produce(kafka, topic, pairs(500, 500))
-        end = time.monotonic() + 40
+        end = time.monotonic() + 60
         while len(c.messages) < 1000 and time.monotonic() < end:
             c.drain(1000 - len(c.messages), seconds=1)
         assert_complete(c.messages, pairs(1000), places)
@@ -285,7 +285,7 @@ def test_another_embedded_broker_is_not_mistaken(embedded, unique):
         assert c.ask("cluster") == [["cluster", before]]
         embedded.restart()
         assert embedded.cluster != before
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not c.errors and time.monotonic() < end:
             c.ask("poll 200 100")
         assert c.errors[0][0] == "fatal" and "replaced" in c.errors[0][2]

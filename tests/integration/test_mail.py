@@ -141,7 +141,7 @@ def test_large_message_keeps_its_dots(sink):
 @pytest.mark.parametrize("before", [0, 1])  # on a new connection, and on a kept one
 def test_classification(sink, recipient, state, code, words, stored, before):
     s = sink()
-    result = send(s.port, "--connections", 1, "--timeout", 700, *["first@example.net"] * before, f"{recipient}@example.net",
+    result = send(s.port, "--connections", 1, "--timeout", 3000, *["first@example.net"] * before, f"{recipient}@example.net",
                   "last@example.net")
     line = result.lines[before]
     assert (line.state, line.code) == (state, code)
@@ -168,19 +168,19 @@ def test_all_behaviours_at_once(sink):
 
 def test_connections_work_at_the_same_time_and_ticks_come(sink):
     s = sink()
-    result = send(s.port, "--connections", 8, "--repeat", 16, "slow@example.net")
+    result = send(s.port, "--connections", 8, "--repeat", 24, "slow@example.net")
     assert all(l.state == "done" for l in result.lines)
-    assert result.seconds < 3  # 16 × 0.5 s on 8 connections
+    assert result.seconds < 6  # 24 × 0.5 s on 8 connections
     assert s.connections() == 8
-    assert result.tick <= 200
+    assert result.tick < 1000
 
 
 def test_ticks_come_while_the_relay_hangs(sink):
     s = sink()
-    result = send(s.port, "--connections", 1, "--timeout", 1500, "hang@example.net")
+    result = send(s.port, "--connections", 1, "--timeout", 3000, "hang@example.net")
     assert one(result).state == "unknown"
-    assert 50 <= result.tick <= 200
-    assert result.seconds < 4
+    assert 50 <= result.tick < 1500  # about 100, on a machine that is not busy
+    assert result.seconds < 10
 
 
 def test_connection_that_hung_is_not_used_again_nor_waited_for(sink):
@@ -188,7 +188,7 @@ def test_connection_that_hung_is_not_used_again_nor_waited_for(sink):
     result = send(s.port, "--connections", 1, "--timeout", 3000, "hang@example.net", *["ana@example.net"] * 5)
     assert [l.state for l in result.lines] == ["unknown"] + ["done"] * 5
     assert s.connections() == 2
-    assert result.seconds < 4
+    assert result.seconds < 5.5  # a second wait for it would make 6
 
 
 def test_stop_leaves_the_rest_pending(sink):
@@ -208,8 +208,8 @@ def test_connections_are_reused(sink):
 
 
 def test_idle_connection_closed_by_the_server(sink):
-    s = sink("--close-idle", 0.3)
-    result = send(s.port, "--connections", 2, "--repeat", 12, "--batch", 4, "--pause", 800, "ana@example.net")
+    s = sink("--close-idle", 1)
+    result = send(s.port, "--connections", 2, "--repeat", 12, "--batch", 4, "--pause", 2500, "ana@example.net")
     assert [l.state for l in result.lines] == ["done"] * 12
     assert s.connections() == 6
     assert len(s.stored()) == 12
@@ -226,8 +226,8 @@ def test_server_hangs_up_just_as_the_next_message_starts(sink, options):
 
 def test_time_limit_counts_from_the_message_not_from_the_connection(sink):
     s = sink()
-    result = send(s.port, "--connections", 1, "--timeout", 800, "--repeat", 4, "slow@example.net")
-    assert [l.state for l in result.lines] == ["done"] * 4
+    result = send(s.port, "--connections", 1, "--timeout", 2000, "--repeat", 6, "slow@example.net")
+    assert [l.state for l in result.lines] == ["done"] * 6
     assert s.connections() == 1
 
 
@@ -243,7 +243,7 @@ def test_no_relay(tmp_path):
     assert {(l.state, l.code) for l in result.lines} == {("deferred", "0")}
     assert result.lines[0].reason.startswith("the connection failed: ")
     assert result.lines[-1].reason == "not tried: the relay took no connection 4 times in a row"
-    assert result.seconds < 5
+    assert result.seconds < 10
     assert probe(port).startswith("retry - smtp://127.0.0.1")
 
 
@@ -310,7 +310,7 @@ def test_kept_connection_ends_with_quit_without_waiting_for_the_answer():
         server.join()
     assert one(result).state == "done"
     assert received[-1] == b"QUIT\r\n"
-    assert result.seconds < 2
+    assert result.seconds < 8
 
 
 def test_server_that_never_greets():

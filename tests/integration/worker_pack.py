@@ -318,7 +318,7 @@ packs = ( {{ path = "club"; }} );
         self.started.append(worker)
         self.settings = saved
         if ready:
-            worker.wait_until(lambda: 'msg="ready"' in worker.text(), 20, "be ready")
+            worker.wait_until(lambda: 'msg="ready"' in worker.text())
             self.write()
         return worker
 

@@ -72,13 +72,13 @@ class Consumer:
         self.send(line)
         return self.answer()
 
-    def drain(self, count, seconds=20):
+    def drain(self, count, seconds=60):
         """Polls until `count` more messages are there, an error comes, or the time is over; returns the new ones."""
         before = len(self.messages)
         self.ask(f"drain {count} {int(seconds * 1000)}")
         return self.messages[before:]
 
-    def join(self, seconds=20):
+    def join(self, seconds=60):
         """Polls until partitions are assigned; takes no message. """
         had = len(self.assigned)
         for _ in range(int(seconds * 10)):

@@ -29,7 +29,7 @@ class Process:
     def text(self):
         return self.log.read_text(errors="replace")
 
-    def wait_until(self, ready, timeout=30, what="be ready"):
+    def wait_until(self, ready, timeout=90, what="be ready"):
         """Calls `ready` until it returns something true, which is returned."""
         end = time.monotonic() + timeout
         while True:
@@ -42,7 +42,7 @@ class Process:
                 raise TimeoutError(f"{self.argv[0]} did not {what} in {timeout} s:\n{self.text()[-3000:]}")
             time.sleep(0.02)
 
-    def wait_for_line(self, prefix, timeout=30):
+    def wait_for_line(self, prefix, timeout=90):
         """The rest of the first output line that starts with `prefix`."""
         def find():
             lines = [line[len(prefix):] for line in self.text().splitlines() if line.startswith(prefix)]

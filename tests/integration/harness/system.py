@@ -75,7 +75,7 @@ class System:
     def report(self, name, *flags):
         return json.loads(self.cli("report", name, *flags, "--format", "json"))
 
-    def wait(self, what, ready, timeout=20):
+    def wait(self, what, ready, timeout=60):
         end = time.monotonic() + timeout
         while not (result := ready()):
             assert time.monotonic() < end, f"{what}: not within {timeout} s{self.logs()}"
