@@ -8,7 +8,7 @@
 
 enum {
         QUEUE_MIN_BYTES = 2 * 1024 * 1024, /* room for the largest message that a broker takes by default */
-        MESSAGE_OVERHEAD = 256, /* librdkafka's own memory for a queued message: bounds the count, for small ones */
+        MESSAGE_OVERHEAD = 1024, /* librdkafka's own memory for a queued message and its headers: bounds the count, for small ones */
         HEADERS_MAX = 16,
 };
 

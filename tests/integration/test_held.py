@@ -151,7 +151,7 @@ def test_takeover_of_what_waits(rig, kafka):  # noqa: F811
 
 def test_a_deferred_mail_is_sent_later(rig, kafka, sink):  # noqa: F811
     """4xx at first: the mail goes out at a later try, with the same Message-ID, and the subject's next mail after it."""
-    rig, server = rig(kafka, people=2, retry='attempts = 9; base = "300ms"; max = "300ms";'), sink()
+    rig, server = rig(kafka, people=2, retry='attempts = 100; base = "300ms"; max = "300ms";'), sink()
     through(rig, server.port)
     rig.database.execute("update person set email = 'defer451@example.org' where id = 2")
     run = Run(rig)
