@@ -1,5 +1,6 @@
 #include "aggregator/aggregator.h"
 
+#include "base/failpoint.h"
 #include "base/log.h"
 
 #include <string.h>
@@ -134,6 +135,7 @@ int batch_store(struct aggregator *a, struct err *e)
         int rc = store_db(a->store) ? store_batch(a->store, a->shares, a->n_shares, a->fold, a->letters, &why)
                                     : err_set(&why, ERR_RETRY, "", "no connection");
         if (rc == 0) {
+                FAILPOINT("totals.committed");
                 stored(a);
                 return 0;
         }

@@ -1,6 +1,8 @@
 /* One batch as one transaction: what is queued here is sent at once, and committed only when every position was where we left it. */
 #include "aggregator/store_internal.h"
 
+#include "base/failpoint.h"
+
 #define COLUMN(type, count, list, item, add) \
         do { \
                 db_array_begin(p, type, count); \
@@ -227,6 +229,7 @@ int store_batch(struct store *s, const struct share *list, size_t n, const struc
         if (expected == 0)
                 return 0;
         int rc = send_all(s, list, n, f, letters, &found, e);
+        FAILPOINT("totals.uncommitted");
         if (rc == 0 && found == expected)
                 return db_exec(s->db, "commit", e);
         struct err second = ERR_INIT;

@@ -1,5 +1,6 @@
 #include "outbox.h"
 
+#include "base/failpoint.h"
 #include "codec/codec.h"
 #include "transact.h"
 
@@ -42,6 +43,7 @@ void outbox_acked(struct outbox *o, uint64_t token, const struct err *e)
                 struct flight *f = flight_at(o, i);
                 if (f->id != token)
                         continue;
+                FAILPOINT("outcomes.acked");
                 if (e)
                         o->failed = true;
                 else if (f->waiting)

@@ -1,5 +1,6 @@
 #include "pump_internal.h"
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "daemon/daemon.h"
 
@@ -50,11 +51,13 @@ static void commit_offsets(struct pump *p)
 {
         struct kafka_partition *list = arena_alloc(p->batch.arena, (p->sources.n + 1) * sizeof *list);
         size_t n = 0;
+        FAILPOINT("offsets.uncommitted");
         for (size_t i = 0; list && i < p->sources.n; i++)
                 if (p->sources.list[i].owned)
                         list[n++] = (struct kafka_partition){ p->sources.list[i].topic, p->sources.list[i].partition, p->sources.list[i].next };
         if (n)
                 kafka_commit_async(p->consumer, list, n);
+        FAILPOINT("offsets.committed");
 }
 
 static int mark(struct pump *p, struct err *e)
@@ -89,6 +92,7 @@ static int turn(struct pump *p, struct err *e)
         }
         if (n == 0)
                 return mark(p, e);
+        FAILPOINT("worker.polled");
         rc = pump_recover(p, e); /* the poll may have brought partitions */
         if (rc == 0)
                 rc = pump_take(p, p->messages, (size_t)n, e);

@@ -1,5 +1,6 @@
 #include "pump_internal.h"
 
+#include "base/failpoint.h"
 #include "daemon/daemon.h"
 
 #include <time.h>
@@ -93,6 +94,7 @@ int pump_finish(struct pump *p, struct err *e)
                 int rc = transact_settle(&p->transactor, &p->batch, e);
                 if (rc != 0)
                         return rc;
+                FAILPOINT("settle.committed");
                 if (outbox_publish(&p->outbox, &p->batch, e) < 0)
                         return -1;
                 if (batch_count(&p->batch, ENTRY_PENDING) && pause_for(p, p->actor.pause_ms, e) < 0)

@@ -1,5 +1,7 @@
 #include "pump_internal.h"
 
+#include "base/failpoint.h"
+
 #include <string.h>
 
 static struct span copied(struct arena *a, const char *text)
@@ -95,8 +97,10 @@ int pump_take(struct pump *p, struct kafka_message *list, size_t n, struct err *
                 if (rc != 0)
                         return rc;
                 p->held = p->held || held_wrote(&p->batch);
+                FAILPOINT("decide.committed");
                 if (outbox_publish(&p->outbox, &p->batch, e) < 0)
                         return -1;
+                FAILPOINT("outcomes.published");
                 rc = pump_finish(p, e);
                 if (rc != 0)
                         return rc;

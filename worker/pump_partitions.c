@@ -1,5 +1,6 @@
 #include "pump_internal.h"
 
+#include "base/failpoint.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -93,6 +94,7 @@ static int assigned(struct pump *p, struct kafka_partition *list, size_t n, stru
         }
         if (claim_all(p, list, n, e) < 0)
                 return -1;
+        FAILPOINT("partitions.claimed");
         p->refusal[0] = '\0';
         p->held = true; /* until the next look */
         p->looked_ms = 0;
@@ -129,6 +131,7 @@ static void land(struct pump *p)
 void pump_revoked(void *ctx, const struct kafka_partition *list, size_t n, bool lost)
 {
         struct pump *p = ctx;
+        FAILPOINT("partitions.revoked");
         p->in_callback = true;
         if (!lost && !p->in_database)
                 land(p);
@@ -175,6 +178,7 @@ static int republish(struct pump *p, int index, int64_t epoch, struct err *e)
                         return -1;
                 total += (size_t)n;
         }
+        FAILPOINT("recover.republished");
         if (total)
                 log_info("outcomes published again", "topic=%s partition=%d count=%zu", s->topic, (int)s->partition, total);
         return 0;

@@ -1,6 +1,8 @@
 #include "held.h"
 #include "transact_parts.h"
 
+#include "base/failpoint.h"
+
 static const char OUTCOMES_SET[] =
         "update rollcall.outcome o set outcome = u.outcome, reason = u.reason, sequence = case when u.outcome >= 0 then u.sequence end, attempt = u.attempt, "
         "at = now(), before = u.before, after = u.after, follow_ups = case when u.outcome = 0 then string_to_array(nullif(u.follow_ups, ''), ',') end, "
@@ -197,5 +199,6 @@ int transact_settle(struct transactor *t, struct batch *b, struct err *e)
                         return -1;
         if (write_outcomes(t, b, e) < 0 || held_write(t, b, e) < 0)
                 return -1;
+        FAILPOINT("settle.uncommitted");
         return transact_commit(t, b, e);
 }

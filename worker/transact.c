@@ -1,5 +1,6 @@
 #include "transact.h"
 
+#include "base/failpoint.h"
 #include "held.h"
 #include "tally.h"
 #include "transact_parts.h"
@@ -320,6 +321,7 @@ int transact_decide(struct transactor *t, struct batch *b, struct err *e)
                 return db_exec(t->db, "rollback", e) < 0 ? -1 : 1;
         if (transact_write_decided(t, b, e) < 0 || held_write(t, b, e) < 0)
                 return -1;
+        FAILPOINT("decide.uncommitted");
         return transact_commit(t, b, e);
 }
 
@@ -332,10 +334,12 @@ int transact_mark(struct transactor *t, struct err *e)
         size_t rows = source_move_params(t->sources, t->params);
         if (rows == 0)
                 return 0;
+        FAILPOINT("mark.unwritten");
         if (db_run(t->db, "source_move", t->params, &r, e) < 0)
                 return -1;
         if ((size_t)db_rows(r) != rows)
                 return 1;
+        FAILPOINT("mark.written");
         source_moved(t->sources);
         return 0;
 }

@@ -1,5 +1,6 @@
 #include "daemon/daemon.h"
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "daemon/state.h"
 
@@ -52,7 +53,7 @@ static int parse(struct daemon *d, const char *help, int argc, char **argv, bool
                         print_help(d->program, help);
                         return EXIT_SUCCESS;
                 case 'V':
-                        printf("%s %s\n", d->program, ROLLCALL_VERSION);
+                        printf("%s %s" FAILPOINTS_NOTE "\n", d->program, ROLLCALL_VERSION);
                         return EXIT_SUCCESS;
                 default:
                         fprintf(stderr, "Try \"%s --help\".\n", d->program);
@@ -75,7 +76,7 @@ int daemon_start(struct daemon *d, const char *program, const char *help, int ar
         int rc = parse(d, help, argc, argv, &check_only);
         if (rc != GO_ON)
                 return rc;
-        if ((!check_only && signals_install(&e) < 0) || service_load(d->config_path, &d->service, &e) < 0 ||
+        if (failpoints_load(getenv(FAILPOINTS_VARIABLE), &e) < 0 || (!check_only && signals_install(&e) < 0) || service_load(d->config_path, &d->service, &e) < 0 ||
             packs_load(d->service, instant_now(), &d->packs, &e) < 0) {
                 fprintf(stderr, "%s\n", e.text);
                 daemon_deinit(d);
@@ -88,6 +89,8 @@ int daemon_start(struct daemon *d, const char *program, const char *help, int ar
         }
         if (log_level_parse(d->service->log_level, &level) == 0)
                 log_init(program, level);
+        if (*FAILPOINTS_NOTE)
+                log_warn("built" FAILPOINTS_NOTE, "version=%s", ROLLCALL_VERSION);
         return GO_ON;
 }
 

@@ -1,5 +1,7 @@
 #include "mail/smtp_lane.h"
 
+#include "base/failpoint.h"
+
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -210,7 +212,9 @@ bool smtp_lane_send(struct smtp_lane *l, struct outgoing *m)
                 outgoing_set(m, SEND_DEFERRED, 0, "out of memory");
                 return false;
         }
+        FAILPOINT("smtp.message.unsent");
         CURLcode result = perform(l, !l->kept);
+        FAILPOINT("smtp.message.answered");
         if (result != CURLE_OK && is_stale(l))
                 result = perform(l, true);
         l->kept = result == CURLE_OK;

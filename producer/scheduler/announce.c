@@ -1,6 +1,7 @@
 /* A run's end is told on the jobs topic, and what a job wants done then is published; noted when Kafka has acknowledged it, else repeated with the same ids. */
 #include "scheduler.h"
 
+#include "base/failpoint.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -123,6 +124,7 @@ static int land(struct scheduler *s, struct err *e)
                 s->announced[i] = s->announced[--s->n_announced];
                 if (!a.whole)
                         continue;
+                FAILPOINT("announce.unnoted");
                 db_params_reset(s->params);
                 db_add_int8(s->params, a.run_no);
                 if (db_exec(s->db, "begin", e) < 0 ||

@@ -1,5 +1,6 @@
 #include "scheduler.h"
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "decide.h"
 
@@ -21,6 +22,7 @@ int run_close(struct scheduler *s, int64_t run_no, enum run_state state, const c
                      "where run_no = $1 and state in ('requested', 'planned', 'published')",
                      s->params, NULL, e) < 0)
                 return -1;
+        FAILPOINT("close.uncommitted");
         return scheduler_commit(s, e);
 }
 

@@ -1,6 +1,7 @@
 /* Planned runs are published, a part of each in turn, so that a run of millions delays no small one. */
 #include "scheduler.h"
 
+#include "base/failpoint.h"
 #include "base/log.h"
 
 #include <stdlib.h>
@@ -194,6 +195,7 @@ static int publish_rows(struct scheduler *s, struct fanout *f, struct err *e)
                 if (rc != 0)
                         return rc;
                 f->waiting[f->next_chunk % CHUNKS_IN_FLIGHT]++;
+                FAILPOINT("fanout.task");
         }
         return f->row < rows ? 2 : 0;
 }
@@ -216,6 +218,7 @@ static int step(struct scheduler *s, struct fanout *f, struct err *e)
         int before = f->row, rc = publish_rows(s, f, e);
         if (rc != 0)
                 return rc < 0 ? -1 : rc == 2 || f->row > before;
+        FAILPOINT("fanout.chunk");
         db_result_free(f->rows);
         f->rows = NULL;
         f->next_chunk++;
@@ -239,6 +242,7 @@ static int note(struct scheduler *s, struct fanout *f, struct err *e)
                      "published_at = case when chunks = $2 then clock_timestamp() end where run_no = $1 and state = 'planned' and chunks_published = $3",
                      s->params, NULL, e) < 0)
                 return -1;
+        FAILPOINT("fanout.unnoted");
         f->noted = f->published;
         f->noted_ms = monotonic_ms();
         return scheduler_commit(s, e);

@@ -1,5 +1,7 @@
 #include "planner.h"
 
+#include "base/failpoint.h"
+
 #include <stdio.h>
 
 /* Makes the ledger's partition of the run's day: in a transaction of its own, because it locks out other new days. */
@@ -115,6 +117,7 @@ int plan_run(struct planning *p, char *why, size_t max, struct err *e)
                 return rc;
         if (plan_tasks(p, &v, e) < 0 || set_planned(p, e) < 0)
                 return -1;
+        FAILPOINT("plan.uncommitted");
         rc = lease_check(&lease, p->db, e);
         return rc != 0 ? rc : db_exec(p->db, "commit", e);
 }

@@ -1,5 +1,7 @@
 #include "planner.h"
 
+#include "base/failpoint.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -61,6 +63,7 @@ static enum plan_end plan(struct planner *p, struct err *e)
         struct planning w = { .db = p->db, .params = params, .run = p->run, .o = &p->o };
         int rc = plan_run(&w, p->why, sizeof p->why, e);
         p->planned = w.planned;
+        FAILPOINT("plan.committed");
         if (rc == 0)
                 return PLAN_DONE;
         if (rc > 0)

@@ -1,5 +1,6 @@
 #include "act.h"
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "mail/message.h"
 
@@ -152,7 +153,9 @@ static int send_some(struct actor *a, struct batch *b, const struct unit *u, str
                 bytes += out[m].message.len;
                 kept[m++] = list[i];
         }
+        FAILPOINT("mail.unsent");
         transport_send(a->transport, out, m, act_over, a);
+        FAILPOINT("mail.sent");
         note_relay(a, out, m);
         for (size_t k = 0; k < m; k++)
                 outcome_of(a, b, u, kept[k], &out[k]);
