@@ -6,6 +6,7 @@ build_packages=(gcc cmake ninja-build pkg-config librdkafka-dev libpq-dev libcur
 demo_packages=(postgresql postgresql-client tzdata util-linux)
 kafka_packages=(default-jre-headless maven)
 check_packages=(libcmocka-dev python3 python3-venv openssl gzip)
+fault_packages=(faketime iproute2)
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -75,4 +76,15 @@ postgres_bin() {
         newest=$(find /usr/lib/postgresql -maxdepth 3 -name initdb 2> /dev/null | sort -V | tail -n 1)
         [ -n "$newest" ] || die "no PostgreSQL server found under /usr/lib/postgresql"
         dirname "$newest"
+}
+
+# Kafka's jars come from Maven Central, the first time in minutes: not within a test's time.
+bring_kafka() {
+        local try
+        for try in 1 2 3; do
+                "$repo/tests/kafka/resolve" > /dev/null && return 0
+                say "fetching Kafka's jars failed (try $try of 3)"
+                sleep $((try * 5))
+        done
+        die "Kafka's jars could not be fetched from Maven Central"
 }

@@ -66,8 +66,10 @@ int db_open(const char *conninfo, const char *application, int timeout_ms, struc
         struct db *d = calloc(1, sizeof *d);
         if (!d)
                 return err_oom(e);
-        const char *keys[] = { "application_name", "dbname", "options", "client_encoding", NULL };
-        const char *values[] = { application, conninfo, "-c TimeZone=UTC -c DateStyle=ISO,YMD -c IntervalStyle=iso_8601", "UTF8", NULL };
+        /* A server that vanished without a word is noticed within half a minute, not after the kernel's hours; the conninfo may say otherwise. */
+        const char *keys[] = { "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout", "application_name", "dbname", "options",
+                               "client_encoding", NULL };
+        const char *values[] = { "10", "5", "3", "25000", application, conninfo, "-c TimeZone=UTC -c DateStyle=ISO,YMD -c IntervalStyle=iso_8601", "UTF8", NULL };
         d->conn = PQconnectStartParams(keys, values, 1);
         if (!d->conn) {
                 free(d);

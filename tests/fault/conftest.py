@@ -20,6 +20,7 @@ serial = itertools.count(1)
 
 def pytest_addoption(parser):
     parser.addoption("--seed", type=int, help="replays the choices of an earlier round")
+    parser.addoption("--minutes", type=float, default=1, help="how long soak.py goes on")
     parser.addoption("--long", action="store_true", help="absences of 60 and 120 seconds instead of ten")
 
 

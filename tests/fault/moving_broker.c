@@ -1,6 +1,7 @@
 /*
- * moving_broker FILE: librdkafka's mock cluster of three brokers, announced in FILE as rollcall-broker announces its own. Commands on standard input, each
- * answered by a line: "topic NAME PARTITIONS", "coordinator GROUP BROKER", "leader TOPIC PARTITION BROKER". Ends with its input.
+ * moving_broker FILE CONTROL: librdkafka's mock cluster of three brokers, announced in FILE as rollcall-broker announces its own; CONTROL is the port on which
+ * who started it makes topics for clients. Commands on standard input, each answered by a line: "topic NAME PARTITIONS", "coordinator GROUP BROKER",
+ * "leader TOPIC PARTITION BROKER". Ends with its input.
  */
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -26,15 +27,14 @@ static rd_kafka_resp_err_t obey(rd_kafka_mock_cluster_t *cluster, const char *li
 int main(int argc, char **argv)
 {
         char text[512], line[512];
-        if (argc != 2)
+        if (argc != 3)
                 return 2;
         rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), text, sizeof text);
         rd_kafka_mock_cluster_t *cluster = rk ? rd_kafka_mock_cluster_new(rk, BROKERS) : NULL;
         FILE *f = cluster ? fopen(argv[1], "we") : NULL;
         if (!f)
                 return 1;
-        /* the control port is that of the embedded broker's topic command, which is not served: topics are made by the commands above */
-        fprintf(f, "bootstrap=%s\ncontrol=1\ncluster=moving-%d\n", rd_kafka_mock_cluster_bootstraps(cluster), (int)getpid());
+        fprintf(f, "bootstrap=%s\ncontrol=%s\ncluster=moving-%d\n", rd_kafka_mock_cluster_bootstraps(cluster), argv[2], (int)getpid());
         if (fclose(f) != 0)
                 return 1;
         puts("ready");

@@ -13,7 +13,7 @@ class Link:
 
     def __init__(self, proxy, client):
         self.proxy, self.client, self.ended, self.mute = proxy, client, False, False
-        self.server = socket.create_connection(("127.0.0.1", proxy.target), timeout=10)
+        self.server = socket.create_connection((proxy.host, proxy.target), timeout=10)
         self.server.settimeout(None)
         for s in (self.client, self.server):
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -78,8 +78,8 @@ class Link:
 class Proxy:
     """Listens on `port` (0: a free one) and forwards to `target`. Faults are set at any time and hold for all connections."""
 
-    def __init__(self, target, port=0):
-        self.target, self.latency, self.slice = target, 0, 0
+    def __init__(self, target, port=0, host="127.0.0.1", listen="127.0.0.1"):
+        self.target, self.host, self.address, self.latency, self.slice = target, host, listen, 0, 0
         self.hole = set()  # directions that nothing passes: "up" to the server, "down" to the client
         self.links, self.lock, self.abandoned = set(), threading.Lock(), []
         self.pattern, self.countdown, self.swallowed = None, 0, 0
@@ -89,7 +89,7 @@ class Proxy:
 
     def listen(self):
         if not self.listener:
-            self.listener = socket.create_server(("127.0.0.1", self.port), backlog=64, reuse_port=False)
+            self.listener = socket.create_server((self.address, self.port), backlog=64)
             self.port = self.listener.getsockname()[1]
             threading.Thread(target=self.accept, args=(self.listener,), daemon=True).start()
 
@@ -161,3 +161,9 @@ class Proxy:
     def close(self):
         self.heal()
         self.refuse()
+
+
+if __name__ == "__main__":  # PORT HOST TARGET: for a network namespace
+    import sys
+    Proxy(int(sys.argv[3]), int(sys.argv[1]), host=sys.argv[2])
+    threading.Event().wait()

@@ -4,7 +4,10 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
+import sys
+import threading
 import time
 import uuid
 from collections import Counter, defaultdict
@@ -13,12 +16,12 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
-from harness.kafka import Embedded
-from harness.paths import BUILD, REPO, program
+from harness.paths import REPO, program
 from harness.postgres import Database, Postgres, binaries
 from harness.process import Process
 
 import verify
+from proxy import Proxy
 from whole import NOON, Node, encode_task
 
 
@@ -257,18 +260,35 @@ class Moving:
     """tests/fault/moving_broker.c: three mock brokers whose groups and partitions can be moved."""
 
     def __init__(self, folder):
-        self.file = folder / "moving"
-        self.child = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", program("moving_broker"), str(self.file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                      stderr=subprocess.DEVNULL)
+        self.file, self.lock = folder / "moving", threading.Lock()
+        self.control = socket.create_server(("127.0.0.1", 0))
+        self.child = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", program("moving_broker"), str(self.file), str(self.control.getsockname()[1])],
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL)
         assert self.child.stdout.readline().strip() == "ready"
         self.bootstrap = dict(line.split("=", 1) for line in self.file.read_text().splitlines())["bootstrap"]
+        threading.Thread(target=self.serve, daemon=True).start()
 
     def say(self, line):
-        self.child.stdin.write(line + "\n")
-        self.child.stdin.flush()
-        return self.child.stdout.readline().strip()
+        with self.lock:
+            self.child.stdin.write(line + "\n")
+            self.child.stdin.flush()
+            return self.child.stdout.readline().strip()
+
+    def serve(self):
+        """The embedded broker's control port: "TOPIC PARTITIONS"."""
+        while True:
+            try:
+                client = self.control.accept()[0]
+            except OSError:
+                return
+            with client:
+                topic, partitions = client.recv(512).decode().split()
+                made = self.say(f"topic {topic} {int(partitions) or 4}") == "NO_ERROR"
+                client.sendall(b"created\n" if made else b"exists\n")
 
     def close(self):
+        self.control.shutdown(socket.SHUT_RDWR)
+        self.control.close()
         self.child.stdin.close()
         self.child.wait(10)
         self.child.stdout.close()
@@ -277,9 +297,7 @@ class Moving:
 def test_row_10_coordinator_and_leaders_move(whole, chance, tmp_path):
     node = Moving(tmp_path)
     try:
-        w = whole(node=node, people=300, batch=20, kafka=f'embedded = "{node.file}"', topics=False)
-        for lane in ("jobs", "tasks", "urgent", "mail", "results", "dead-letters"):
-            assert node.say(f"topic {w.topic(lane)} 4") == "NO_ERROR"
+        w = whole(node=node, people=300, batch=20, kafka=f'embedded = "{node.file}"')
         w.begin()
         w.ask()
         for n in range(8):
@@ -302,7 +320,8 @@ def positions_at(w, topic, edge):
     consumer = w.watcher()
     for partition in consumer.list_topics(topic, 10).topics[topic].partitions:
         low_high = consumer.get_watermark_offsets(verify.TopicPartition(topic, partition), 10)
-        w.database.execute("update rollcall.position set next = %s where topic = %s and partition = %s", (low_high[edge], topic, partition))
+        w.database.execute("insert into rollcall.position (cluster, topic, partition, next) select distinct cluster, topic, %s::int, %s::bigint from rollcall.position "
+                           "where topic = %s on conflict (cluster, topic, partition) do update set next = excluded.next", (partition, low_high[edge], topic))
 
 
 def mend(w, topic, edge):
@@ -325,7 +344,8 @@ def test_row_11_topic_made_anew(whole, kafka):
     assert w.stop(worker) == 0
     w.ask("bumping")
     w.wait(lambda: w.value("select count(*) from rollcall.run where state = 'published'") == 1)
-    AdminClient({"bootstrap.servers": kafka.bootstrap}).delete_topics([w.topic()])[w.topic()].result(30)
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin.delete_topics([w.topic()])[w.topic()].result(30)
 
     def make():
         try:
@@ -556,6 +576,78 @@ def test_row_18_half_open(whole, kafka, chance, link):
     w.settle(90)
     print(f"noticed and mended within {time.monotonic() - start:.1f} s")
     w.finish()
+
+
+class Namespace:
+    """A network of its own with two ways to this one: over the first its Kafka traffic goes, over the second PostgreSQL's, which can lose its packets."""
+
+    def __init__(self, kafka_port, postgres_port):
+        self.name = f"rc{os.getpid()}"
+        self.children, self.made = [], False
+        if subprocess.run(["ip", "netns", "add", self.name], capture_output=True).returncode:
+            pytest.skip("network namespaces are not permitted here")
+        self.made = True
+        try:
+            self.run("ip", "link", "set", "lo", "up")
+            for n in (77, 78):
+                here, there = f"rc{n}a{os.getpid() % 10000}", f"rc{n}b{os.getpid() % 10000}"
+                subprocess.run(["ip", "link", "add", here, "type", "veth", "peer", "name", there, "netns", self.name], check=True)
+                subprocess.run(["ip", "addr", "add", f"10.{n}.0.1/24", "dev", here], check=True)
+                subprocess.run(["ip", "link", "set", here, "up"], check=True)
+                self.run("ip", "addr", "add", f"10.{n}.0.2/24", "dev", there)
+                self.run("ip", "link", "set", there, "up")
+            self.kafka = Proxy(kafka_port, listen="10.77.0.1")
+            self.postgres = Proxy(postgres_port, listen="10.78.0.1")
+            # the node advertises 127.0.0.1: within the namespace somebody must listen there
+            self.children.append(subprocess.Popen([*self.wrapper, sys.executable, Path(__file__).parent / "proxy.py", str(kafka_port), "10.77.0.1", str(self.kafka.port)]))
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def wrapper(self):
+        return ["ip", "netns", "exec", self.name]
+
+    def run(self, *argv):
+        subprocess.run([*self.wrapper, *argv], check=True)
+
+    def lose_replies(self, lose):
+        subprocess.run(["ip", "route", "add" if lose else "del", "blackhole", "10.78.0.2/32"], check=True)
+
+    def close(self):
+        for child in self.children:
+            child.kill()
+            child.wait()
+        subprocess.run(["ip", "route", "del", "blackhole", "10.78.0.2/32"], capture_output=True)
+        for proxy in (getattr(self, "kafka", None), getattr(self, "postgres", None)):
+            if proxy:
+                proxy.close()
+        if self.made:
+            subprocess.run(["ip", "netns", "del", self.name], capture_output=True)
+
+
+def test_row_18_packets_are_lost(whole, kafka, chance):
+    """Nothing comes back from the database's host, not even a reset: noticed by keep-alive and time-outs, not after the kernel's hours; another takes over."""
+    w = whole(people=300, batch=20)
+    net = Namespace(int(kafka.bootstrap.split(":")[1]), w.postgres.port)
+    try:
+        w.start("aggregator")
+        w.start("scheduler")
+        far = w.start("worker", wrapper=net.wrapper, conninfo=f"host=10.78.0.1 port={net.postgres.port} user=rollcall dbname={w.database.name}", lanes='"tasks", "urgent"')
+        w.worker()
+        w.ask("bumping")
+        w.wait_done(chance.randint(10, 200))
+        net.lose_replies(True)
+        lost = time.monotonic()
+        w.ask("bumping")
+        w.wait_log(far, 'msg="waiting"', 60)
+        print(f"noticed after {time.monotonic() - lost:.1f} s")
+        net.lose_replies(False)
+        w.ask("bumping")
+        w.finish(timeout=90)
+    finally:
+        w.close()
+        net.close()
 
 
 # ---- 20, 21: time ---------------------------------------------------------------------------------------------------------------------------
@@ -1077,7 +1169,8 @@ def test_row_28_reload(whole, chance):
 def results_take(w, replicas):
     resource = ConfigResource(ResourceType.TOPIC, w.topic("results"), incremental_configs=[
         ConfigEntry("min.insync.replicas", str(replicas), incremental_operation=AlterConfigOpType.SET)])
-    for future in AdminClient({"bootstrap.servers": w.node.bootstrap}).incremental_alter_configs([resource]).values():
+    admin = AdminClient({"bootstrap.servers": w.node.bootstrap})
+    for future in admin.incremental_alter_configs([resource]).values():
         future.result(30)
 
 

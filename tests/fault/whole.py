@@ -95,7 +95,7 @@ def encode_task(task_id, type_name, subject, item="", run_id=None, at=NOON, dry_
 
 
 class Whole:
-    def __init__(self, folder, node, postgres, database, random, prefix, people=300, sink=(), jobs="", zone="America/Sao_Paulo", verify_options=None, topics=True, **options):
+    def __init__(self, folder, node, postgres, database, random, prefix, people=300, sink=(), jobs="", zone="America/Sao_Paulo", verify_options=None, triggers=True, **options):
         self.folder, self.node, self.postgres, self.database, self.random, self.prefix = folder, node, postgres, database, random, prefix
         self.options = {"partitions": 4, "session": "2s", "batch": 50, "drain": "10s", "lease": "1s", "chunk": 100, "lanes": LANES, "properties": "", "more": "",
                         "mail": "", "password": "", "conninfo": database.conninfo_tcp, "kafka": f'brokers = "{node.bootstrap}"', "packed": "", **options}
@@ -111,9 +111,9 @@ class Whole:
         self.smtp_proxy = self.proxy(self.sink.port)
         database.execute(club.TABLES)
         self.cli("db", "apply")
-        database.execute(club.TRIGGERS)
-        if topics:
-            self.cli("topics", "apply")
+        if triggers:
+            database.execute(club.TRIGGERS)
+        self.cli("topics", "apply")
         self.people(people)
 
     def proxy(self, target, port=0):

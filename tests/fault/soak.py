@@ -1,0 +1,285 @@
+"""Faults composed at random, for as long as asked: ./check soak --minutes N --seed S. Work never ceases meanwhile; verify.py has the last word.
+
+Two to four workers, two schedulers and an aggregator run; each fault heals by itself, and after it a handful of requests in each lane measures how
+long it takes until they are answered.
+"""
+import signal
+import statistics
+import threading
+import time
+import uuid
+from collections import Counter
+
+import psycopg
+
+import verify
+from harness.postgres import Database, Postgres
+from whole import Node, encode_task
+
+PEOPLE = 400
+POINTS = ["worker.polled", "decide.uncommitted", "decide.committed", "outcomes.published", "outcomes.acked", "offsets.committed", "mark.unwritten", "mark.written",
+          "mail.unsent", "smtp.message.unsent", "smtp.message.answered", "mail.sent", "settle.uncommitted", "settle.committed", "partitions.claimed",
+          "partitions.revoked", "recover.republished"]
+SCHEDULER_POINTS = ["plan.uncommitted", "plan.committed", "fanout.task", "fanout.chunk", "fanout.unnoted", "close.uncommitted", "announce.unnoted"]
+RECOVERY_MAX_S = 60
+
+
+class Soak:
+    def __init__(self, w, node, chance):
+        self.w, self.node, self.chance = w, node, chance
+        self.faults, self.recoveries, self.asked, self.refused = Counter(), [], Counter(), Counter()
+        self.ending, self.probes = threading.Event(), 0
+        self.kafka_proxy = node.proxies[0]
+
+    # ---- the database, which may be away at any moment
+
+    def rows(self, sql, parameters=None, timeout=60):
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                with psycopg.connect(self.w.database.conninfo_tcp, autocommit=True, connect_timeout=2) as db:
+                    return db.execute(sql, parameters).fetchall()
+            except psycopg.Error:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+
+    # ---- work that never ceases
+
+    def traffic(self):
+        chance = __import__("random").Random(self.chance.random())
+        while not self.ending.is_set():
+            what = chance.choice(["sweep", "sweep", "mailing", "bumping", "careful", "grants"])
+            try:
+                if what == "grants":
+                    self.send([("club.grant", "urgent") for _ in range(30)])
+                else:
+                    self.w.ask(what)
+                self.asked[what] += 1
+            except (AssertionError, OSError, ValueError):
+                self.refused[what] += 1  # a server was away: whoever asks knows, and may ask again
+            self.ending.wait(0.5 + chance.random() * 2)
+
+    def send(self, kinds):
+        """Ad-hoc tasks, each about an item of its own; those that Kafka has acknowledged."""
+        ids, acknowledged = [], []
+        for name, lane in kinds:
+            self.probes += 1
+            subject, task = str(self.probes % PEOPLE + 1), uuid.uuid4()
+            ids.append(task)
+            self.w.producer.produce(self.w.topic(lane), encode_task(task, name, subject, f"x{self.probes}"), subject.encode(),
+                                    on_delivery=lambda e, m, t=task: None if e else acknowledged.append(t))
+        left = self.w.producer.flush(30)
+        assert left == 0 and len(acknowledged) == len(ids)
+        return acknowledged
+
+    # ---- who runs
+
+    def running(self, kind):
+        return [p for p in self.w.processes if p.kind == kind and p.running() and not getattr(p, "frozen", False)]
+
+    def routes(self):
+        return self.w.through(postgres=self.w.postgres_proxy, kafka=self.kafka_proxy, smtp=self.w.smtp_proxy) if self.chance.random() < 0.5 else {}
+
+    def start(self, kind, failpoints=""):
+        p = self.w.start(kind, failpoints, ready=False, **self.routes())
+        p.expected = bool(failpoints)
+        return p
+
+    def supervise(self):
+        """What a service manager does; now and then with a failpoint in it."""
+        c = self.chance
+        for kind, least, points in (("worker", 2, POINTS), ("scheduler", 2, SCHEDULER_POINTS), ("aggregator", 1, ["totals.uncommitted", "totals.committed"])):
+            while len(self.running(kind)) < least:
+                deadly = c.random() < 0.4
+                point = c.choice(points)
+                self.start(kind, f"{point}={c.choice(['kill', 'kill', 'sleep:3000'])}@{c.randint(1, 200 if 'task' in point or 'acked' in point else 30)}" if deadly else "")
+                if deadly:
+                    self.faults[f"failpoint {kind}"] += 1
+        for p in self.w.processes:
+            assert p.running() or p.child.returncode == -signal.SIGKILL or p.expected, f"{p.name} ended with {p.child.returncode}{self.w.tail()}"
+
+    def end(self, p, number):
+        p.expected = True
+        p.send_signal(number)
+
+    # ---- faults; each ends healed
+
+    def worker_killed(self):
+        self.end(self.chance.choice(self.running("worker")), signal.SIGKILL)
+
+    def workers_all_killed(self):
+        for p in self.running("worker"):
+            self.end(p, signal.SIGKILL)
+
+    def worker_drained(self):
+        p = self.chance.choice(self.running("worker"))
+        self.end(p, signal.SIGTERM)
+        self.start("worker")
+
+    def worker_joins(self):
+        if len(self.running("worker")) < 4:
+            self.start("worker")
+
+    def worker_frozen(self):
+        p = self.chance.choice(self.running("worker"))
+        p.send_signal(signal.SIGSTOP)
+        time.sleep(2 + self.chance.random() * 4)
+        p.send_signal(signal.SIGCONT)
+
+    def worker_reloaded(self):
+        self.chance.choice(self.running("worker")).send_signal(signal.SIGHUP)
+
+    def scheduler_killed(self):
+        self.end(self.chance.choice(self.running("scheduler")), signal.SIGKILL)
+
+    def scheduler_frozen(self):
+        p = self.chance.choice(self.running("scheduler"))
+        p.send_signal(signal.SIGSTOP)
+        time.sleep(1 + self.chance.random() * 3)
+        p.send_signal(signal.SIGCONT)
+
+    def aggregator_killed(self):
+        for p in self.running("aggregator"):
+            self.end(p, signal.SIGKILL)
+
+    def backends_terminated(self):
+        self.rows("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rollcall-%%' and random() < 0.7")
+
+    def database_crashed(self):
+        self.w.database.db.close()
+        self.w.postgres.restart(crash=True)
+        self.w.database.db = self.w.postgres.connect(self.w.database.name)
+
+    def broker_restarted(self):
+        self.node.restart()
+
+    def broker_crashed(self):
+        self.node.restart(crash=True)
+
+    def commit_reply_lost(self):
+        self.w.postgres_proxy.lose_reply(nth=self.chance.randint(1, 10))
+
+    def database_cut_off(self):
+        self.w.postgres_proxy.black_hole(*self.chance.choice([("up",), ("down",), ("up", "down")]))
+        time.sleep(1 + self.chance.random() * 5)
+        self.w.postgres_proxy.heal()
+
+    def broker_cut_off(self):
+        self.kafka_proxy.black_hole(*self.chance.choice([("up",), ("down",), ("up", "down")]))
+        time.sleep(1 + self.chance.random() * 5)
+        self.kafka_proxy.heal()
+
+    def links_reset(self):
+        for p in (self.w.postgres_proxy, self.kafka_proxy, self.w.smtp_proxy):
+            p.reset()
+
+    def links_slow(self):
+        for p in (self.w.postgres_proxy, self.kafka_proxy, self.w.smtp_proxy):
+            p.latency, p.slice = 0.01, self.chance.choice([0, 1000])
+        time.sleep(4)
+        for p in (self.w.postgres_proxy, self.kafka_proxy, self.w.smtp_proxy):
+            p.heal()
+
+    def relay_away(self):
+        self.w.sink.stop()
+        time.sleep(self.chance.random() * 3)
+        self.w.sink.start()
+
+    def relay_reset(self):
+        for _ in range(5):
+            self.w.smtp_proxy.reset()
+            time.sleep(self.chance.random() * 0.3)
+
+    def lanes_replayed(self):
+        messages, _ = verify.read_topics(self.node.bootstrap, [self.w.topic("tasks"), self.w.topic("urgent"), self.w.topic("mail")])
+        for m in self.chance.sample(messages, min(len(messages), 300)):
+            self.w.producer.produce(m.topic, m.value, m.key)
+        self.w.producer.flush(30)
+
+    FAULTS = ["worker_killed", "worker_killed", "workers_all_killed", "worker_drained", "worker_joins", "worker_frozen", "worker_frozen", "worker_reloaded",
+              "scheduler_killed", "scheduler_frozen", "aggregator_killed", "backends_terminated", "database_crashed", "broker_restarted", "broker_crashed",
+              "commit_reply_lost", "commit_reply_lost", "database_cut_off", "broker_cut_off", "links_reset", "links_slow", "relay_away", "relay_reset", "lanes_replayed"]
+
+    def recover(self, after):
+        """How long requests in each lane wait for their outcome now."""
+        start, ids = time.monotonic(), []
+        while not ids:
+            try:
+                ids = self.send([(name, lane) for _ in range(6) for name, lane in (("club.grant", "urgent"), ("club.bump", "tasks"), ("club.greet", "mail"))])
+            except AssertionError:
+                pass
+        while self.rows("select count(*) from rollcall.outcome_adhoc where task_id = any(%s) and outcome >= 0", (ids,))[0][0] < len(ids):
+            self.supervise()
+            assert time.monotonic() - start < 2 * RECOVERY_MAX_S, f"no recovery from {after} within {2 * RECOVERY_MAX_S} s{self.w.tail()}"
+            time.sleep(0.1)
+        self.recoveries.append((time.monotonic() - start, after))
+
+    def run(self, seconds):
+        self.supervise()
+        for p in self.w.processes:
+            p.wait_until(lambda p=p: 'msg="ready"' in p.text() or p.expected, 20)
+        traffic = threading.Thread(target=self.traffic)
+        traffic.start()
+        end = time.monotonic() + seconds
+        try:
+            while time.monotonic() < end:
+                time.sleep(self.chance.random() * 1.5)
+                self.supervise()
+                name = self.chance.choice(self.FAULTS)
+                getattr(self, name)()
+                self.faults[name] += 1
+                self.supervise()
+                if self.chance.random() < 0.7:  # else the next one comes on top of it
+                    self.recover(name)
+        finally:
+            self.ending.set()
+            traffic.join()
+
+    def finish(self):
+        for p in (self.w.postgres_proxy, self.kafka_proxy, self.w.smtp_proxy):
+            p.heal()
+        self.recover("the last one")
+        end = time.monotonic() + 240
+        while self.w.unfinished():
+            self.supervise()
+            assert time.monotonic() < end, self.w.unfinished() + self.w.tail()
+            time.sleep(0.2)
+        for p in self.w.processes:
+            if p.running():
+                self.w.measure(p)
+                self.end(p, signal.SIGTERM)
+        for p in self.w.processes:
+            if p.running():
+                p.wait(30)
+        assert not self.w.leftovers()
+        state = verify.State(self.w.database.conninfo_tcp, self.node.bootstrap, self.w.prefix, self.w.folder / "mails", self.w.logs_folder)
+        return verify.Verify(state, repeated_mails="paused").run()
+
+
+def test_soak(request, whole, chance):
+    config = request.config
+    minutes, node, server = config.getoption("--minutes"), Node(proxies=1), Postgres(fsync=True)
+    try:
+        w = whole(node=node, database=Database(server, "soak"), people=PEOPLE, batch=50)
+        soak, started = Soak(w, node, chance), time.monotonic()
+        soak.run(minutes * 60)
+        r = soak.finish()
+        n, times = r.numbers, [t for t, _ in soak.recoveries]
+        slowest = max(soak.recoveries)
+        print(f"""
+soak: seed {config.getoption('--seed')}, {(time.monotonic() - started) / 60:.1f} minutes
+  runs {len(w.database.rows('select 1 from rollcall.run'))}, tasks planned {n['planned']}, ad-hoc {n['adhoc']}, outcomes {n['outcomes']}, effects {n['effects']}, mails {n['mails']}
+  asked {dict(soak.asked)}, refused while a server was away {dict(soak.refused)}
+  faults {sum(soak.faults.values())}: {', '.join(f'{k} {v}' for k, v in sorted(soak.faults.items()))}
+  replies to COMMIT lost: {w.postgres_proxy.swallowed}
+  duplicates on the wire: {n['repeated_events']} events, {n['repeated_letters']} dead letters
+  repeated mails: {n['repeated_mails']}, of which {n['counted_as_attempts']} are counted as attempts (killed, or the answer lost), the others are a paused owner's
+  recovery after a fault: median {statistics.median(times):.1f} s, longest {slowest[0]:.1f} s ({slowest[1]})
+  peak memory {max(getattr(p, 'peak', 0) for p in w.processes)} KiB
+  violations: {sum(r.counts.values())}""")
+        assert not r.violations, r.text()
+        assert slowest[0] < RECOVERY_MAX_S
+    finally:
+        node.close()
+        server.close()
