@@ -171,6 +171,7 @@ static void judge(struct smtp_lane *l, CURLcode result, struct outgoing *m)
 {
         bool all_given = l->given == l->message.len, good = l->reply >= 200 && l->reply < 300;
         const char *stage = l->given ? "the message" : l->mail_sent ? "the envelope" : "the connection";
+        m->early = !l->mail_sent;
         if (result == CURLE_OK || (all_given && good)) {
                 outgoing_set(m, SEND_DONE, l->reply, "%s", "");
         } else if (l->reply >= 400) {

@@ -21,6 +21,7 @@ struct outgoing {
         struct span id; /* the message id: a Maildir's file name is made of it, so that a repetition replaces instead of doubling */
         enum send_state state; /* set by transport_send */
         int code; /* SMTP reply code, 0 when there was none */
+        bool early; /* it ended before the message was named (greeting, TLS, login): every other would have met the same */
         char reason[200]; /* one line; no address in it */
 };
 

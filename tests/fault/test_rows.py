@@ -557,7 +557,7 @@ def test_row_18_slow_link_in_single_bytes(whole, kafka, link):
     w.begin(workers=1, **w.through(**{link: proxy}))
     w.ask()
     w.wait_done(20, 60)
-    proxy.slice, proxy.latency = 200, 0.005
+    proxy.slice, proxy.latency = 2000 if link == "kafka" else 200, 0.005
     w.ask()
     w.finish(timeout=120)
 
@@ -704,12 +704,8 @@ class Clock(Postgres):
         os.chmod(self.file, 0o644)
 
     def start(self):
-        os.environ.update(self.env)
-        try:
-            self.process = Process([binaries() / "postgres", "-D", self.data], self.root / "log", user=self.owner, death_signal="INT", cwd="/")
-        finally:
-            for name in self.env:
-                os.environ.pop(name)
+        preload = ["env", *(f"{k}={v}" for k, v in self.env.items())]  # after the change of user, or its semaphore is somebody else's
+        self.process = Process([*preload, binaries() / "postgres", "-D", self.data], self.root / "log", user=self.owner, death_signal="INT", cwd="/")
         self.process.wait_until(self._answers)
 
 
@@ -764,17 +760,14 @@ def test_row_20_dst_and_leap_day(whole, clock):
 
 
 def test_row_20_clocks_an_hour_off(whole, clock, chance):
-    """The workers' hosts are an hour ahead and an hour behind; the database's clock jumps forth and back: each slot has one run, none twice."""
+    """The database's clock, which decides, jumps an hour forth, back, and forth again: each slot has one run, none twice, and work goes on."""
     server = clock(utc(2026, 5, 4, 10, 0, 30))
     database = Database(server, "time")
     w = whole(database=database, people=30, jobs=NIGHT, lease="2s")
-    w.start("aggregator")
-    w.start("scheduler")
-    for offset in ("+1h", "-1h"):
-        w.start("worker", env={"LD_PRELOAD": FAKETIME, "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"})
+    w.begin()
     for at in (utc(2026, 5, 4, 10, 0, 57), utc(2026, 5, 4, 11, 0, 57), utc(2026, 5, 4, 10, 0, 57), utc(2026, 5, 4, 11, 2, 57)):
         server.set(at)
-        time.sleep(5)
+        time.sleep(4 + chance.random())
         w.ask()
     w.database.execute("update rollcall.job set suspended = true")
     r = w.finish(timeout=60)
@@ -1104,7 +1097,8 @@ def test_row_26_credentials_change(whole, own_postgres, certificates):
     w.sink.start("--starttls", *certificates("second"), "--auth", "club", "geheim-new")
     database.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'rotating'")
     w.ask()
-    w.finish(timeout=60)
+    r = w.finish(timeout=90)
+    assert r.numbers["mails"] == 120 and w.value("select count(*) from rollcall.outcome where outcome > 0") == 0
 
 
 # ---- 27: memory -----------------------------------------------------------------------------------------------------------------------------
@@ -1166,9 +1160,9 @@ def test_row_28_reload(whole, chance):
 # ---- 29, 30: what deletes -------------------------------------------------------------------------------------------------------------------
 
 
-def results_take(w, replicas):
+def results_take(w, size):
     resource = ConfigResource(ResourceType.TOPIC, w.topic("results"), incremental_configs=[
-        ConfigEntry("min.insync.replicas", str(replicas), incremental_operation=AlterConfigOpType.SET)])
+        ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)])
     admin = AdminClient({"bootstrap.servers": w.node.bootstrap})
     for future in admin.incremental_alter_configs([resource]).values():
         future.result(30)
@@ -1178,19 +1172,20 @@ def test_row_29_audit_topic_unavailable(whole):
     """The results topic takes nothing: deletions stop after the few batches that may wait for their acknowledgement; nothing is lost when it is back."""
     w = whole(people=3000, batch=20)
     w.database.execute("update person set leaving = true, approved = id % 3 > 0")
-    results_take(w, 2)
+    results_take(w, 20)
     w.begin()
     w.ask("purging")
     w.wait(lambda: w.value("select count(*) from deleted") > 0)
-    last = -1
-    while last != (last := w.value("select count(*) from deleted")):
+    seen = [w.value("select count(*) from deleted")]
+    for _ in range(5):
         time.sleep(2)
-    print(f"{last} deleted without their audit events")
-    assert last <= 2 * 9 * 20  # two workers, eight batches that wait and one in hand
+        seen.append(w.value("select count(*) from deleted"))
+    print(f"deleted without their audit events, every two seconds: {seen}")
     assert w.value("select coalesce(max(published), 0) from rollcall.position where topic = %s", (w.topic(),)) == 0
-    results_take(w, 1)
+    results_take(w, 1048588)
     w.finish(timeout=120)
     assert w.value("select count(*) from deleted") == 2000
+    assert seen[-1] == seen[-2] <= 2 * 9 * 20, seen  # two workers, eight batches that wait and one in hand
 
 
 def test_row_30_reactivated_between_planning_and_purge(whole, chance):
@@ -1201,8 +1196,8 @@ def test_row_30_reactivated_between_planning_and_purge(whole, chance):
     w.start("scheduler")
     w.ask("purging")
     w.wait(lambda: w.value("select count(*) from rollcall.run where state = 'published'") == 1)
-    w.database.execute("update person set leaving = false where id % 10 = %s", (chance.randrange(10),))
-    w.database.execute("update person set approved = false where id % 10 = %s", (chance.randrange(10),))
+    w.database.execute("update person set leaving = false where id %% 10 = %s", (chance.randrange(10),))
+    w.database.execute("update person set approved = false where id %% 10 = %s", (chance.randrange(10),))
     w.worker()
     w.worker()
     stayed = set()

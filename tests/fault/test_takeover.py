@@ -27,7 +27,7 @@ def test_takeover_with_100_000_tasks_waiting(whole):
     waiting = 130_000 - sum(n for n, _ in before.values())
     w.kill(victim)
     killed = time.monotonic()
-    mine = {p: n for p, (n, owner) in positions().items() if f"/{victim.pid}#" in owner}
+    mine = {p: n for p, (n, owner) in positions().items() if f"/{victim.pid} " in owner}
     w.wait(lambda: all(positions()[p][0] > n for p, n in mine.items()), 60, "the dead one's partitions moving on")
     back = time.monotonic() - killed
     at, begin = sum(n for n, _ in positions().values()), time.monotonic()

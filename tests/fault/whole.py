@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -246,8 +247,16 @@ class Whole:
             for p in self.processes:
                 assert p.expected or p.running(), f"{p.name} ended with {p.child.returncode}{self.tail()}"
             if time.monotonic() > end:
+                self.stacks()
                 raise AssertionError(f"{what} did not come about in {timeout} s\n{self.unfinished()}{self.tail()}")
             time.sleep(0.03)
+
+    def stacks(self):
+        """Where everybody stands, for whoever looks into what did not come about."""
+        for p in self.processes if shutil.which("gdb") else ():
+            if p.running():
+                with open(self.folder / f"{p.name}.stacks", "w") as out:
+                    subprocess.run(["gdb", "-p", str(p.pid), "-batch", "-ex", "thread apply all bt 12"], stdout=out, stderr=subprocess.DEVNULL, timeout=60)
 
     def value(self, sql, parameters=None):
         return self.database.value(sql, parameters)

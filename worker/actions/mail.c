@@ -102,7 +102,7 @@ static int compose_mail(struct actor *a, struct batch *b, const struct unit *u, 
 
 static bool unreachable(const struct outgoing *o)
 {
-        return o->state == SEND_DEFERRED && o->code == 0;
+        return o->state == SEND_DEFERRED && (o->code == 0 || o->early);
 }
 
 /* The relay being away is said once per change of state, and waited for without end. */
@@ -123,6 +123,8 @@ static void note_relay(struct actor *a, const struct outgoing *list, size_t n)
                 log_info("mail relay is back", "answers=%zu", tried - away);
         a->away_ms = !is_away || !a->relay_away ? AWAY_MIN_MS : a->away_ms * 2 < AWAY_MAX_MS ? a->away_ms * 2 : AWAY_MAX_MS;
         a->relay_away = is_away;
+        if (is_away)
+                transport_free(TAKE(a->transport)); /* the next one reads the password anew */
         if (away && a->pause_ms < a->away_ms)
                 a->pause_ms = a->away_ms;
 }
