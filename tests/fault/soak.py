@@ -56,7 +56,7 @@ class Soak:
                 else:
                     self.w.ask(what)
                 self.asked[what] += 1
-            except (AssertionError, OSError, ValueError):
+            except (AssertionError, OSError, ValueError, psycopg.Error):
                 self.refused[what] += 1  # a server was away: whoever asks knows, and may ask again
             self.ending.wait(0.5 + chance.random() * 2)
 

@@ -52,7 +52,7 @@ def decode(schemas, value):
         return None, None
     if stream.read(1):
         return None, None
-    for field in ("event_id", "task_id", "run_id", "replaces"):
+    for field in ("event_id", "task_id", "run_id"):
         if record.get(field) is not None:
             record[field] = record[field] if isinstance(record[field], uuid.UUID) else uuid.UUID(bytes=bytes(record[field]))
     return entry[0], record
@@ -122,7 +122,7 @@ class State:
         self.plan = rows("select * from rollcall.plan order by run_no, chunk")
         self.positions = rows("select * from rollcall.position")
         self.ledger = rows("select run_no, src_offset, sequence, at, source_no, type_no, outcome, attempt, dry_run, subject, item, reason, before, after, follow_ups, "
-                           "task_id from rollcall.outcome")
+                           "task_id, replaces from rollcall.outcome")
         self.progress = rows("select * from rollcall.progress")
         self.dead = rows("select source_no, src_offset, sequence, reason, key, value from rollcall.dead_letter")
         self.totals = rows("select * from rollcall.run_total")
@@ -132,7 +132,7 @@ class State:
         self.deleted = rows("select * from deleted")
         self.fences = rows("select * from fence_log order by n")
         self.ledger_log = rows("select * from ledger_log order by n")
-        self.held = rows("select source_no, src_offset, state, subject from rollcall.held") if db.execute("select to_regclass('rollcall.held')").fetchone()[0] else []
+        self.held = rows("select source_no, src_offset, state, subject from rollcall.held")
 
 
 class Report:
@@ -297,21 +297,23 @@ class Verify:
 
     # ---- A: ledger and audit topic one to one
 
-    FIELDS = "task_id run_id type subject item outcome reason before after dry_run attempt source_topic source_partition source_offset sequence at".split()
+    FIELDS = "task_id run_id type subject item outcome reason before after dry_run attempt source_topic source_partition source_offset sequence at replaces".split()
 
     def row_fields(self, row):
         source = self.sources[row.source_no]
         cut = lambda t: t if t is None or len(t.encode()) <= 65536 else t.encode()[:65536].decode(errors="ignore")  # noqa: E731
         run = self.runs.get(row.run_no)
         return (self.task_id(row), run.run_id if run else None, self.s.types[row.type_no], row.subject, row.item, NAMES[row.outcome], cut(row.reason), cut(row.before),
-                cut(row.after), row.dry_run, row.attempt, source.topic, source.partition, row.src_offset, row.sequence, row.at)
+                cut(row.after), row.dry_run, row.attempt, source.topic, source.partition, row.src_offset, row.sequence, row.at,
+                NAMES.get(row.replaces))
 
     def events(self):
         ledger = {}
         for row in self.s.ledger:
             if row.outcome >= 0 and (row.type_no in self.s.types):
                 ledger[uuid.uuid5(self.task_id(row), f"{row.attempt}\0{NAMES[row.outcome]}")] = row
-        seen, duplicates, highest, replaced = {}, 0, {}, set()
+        seen, duplicates, highest = {}, 0, {}
+        replaced = {self.task_id(row) for row in ledger.values() if row.replaces is not None}
         for m, kind, e in self.decoded:
             if m.topic != self.s.results:
                 continue
@@ -325,8 +327,6 @@ class Verify:
                     self.r.wrong("A", f"event {event} was repeated with another content")
                 continue
             seen[event] = (m, e)
-            if e.get("replaces"):
-                replaced.add(e["replaces"])
             if event != uuid.uuid5(e["task_id"], f"{e['attempt']}\0{e['outcome']}"):
                 self.r.wrong("A", f"event {event} has another id than its content gives")
             place = (m.partition, e["source_topic"], e["source_partition"])
@@ -336,7 +336,7 @@ class Verify:
         for event, (m, e) in seen.items():
             row = ledger.get(event)
             if row is None:
-                if event not in replaced:
+                if e["outcome"] != "quarantined" or e["task_id"] not in replaced:
                     self.r.wrong("A", f"event {event} ({e['type']} {e['subject']} {e['outcome']} attempt {e['attempt']}) is on the topic, not in the ledger")
                 continue
             wire = tuple(e[f] for f in self.FIELDS)
@@ -350,7 +350,10 @@ class Verify:
                 self.r.wrong("A", f"event {event} names the place of another task")
         for event in ledger.keys() - seen.keys():
             self.r.wrong("A", f"{self.s.types[ledger[event].type_no]} {ledger[event].subject} of run {ledger[event].run_no}: its outcome is not on the results topic")
-        self.seen = {k: v for k, v in seen.items() if k not in replaced}
+        superseded = {e["task_id"] for event, (_, e) in seen.items() if event not in ledger}
+        for task in replaced - superseded:
+            self.r.wrong("A", f"the outcome of task {task} was replaced before its event was on the topic")
+        self.seen = {k: v for k, v in seen.items() if k in ledger}
         self.sequences()
         self.r.numbers.update(events=len(seen), repeated_events=duplicates)
 
@@ -382,6 +385,10 @@ class Verify:
             source = self.sources[d.source_no]
             if (source.topic, source.partition, d.src_offset) not in places:
                 self.r.wrong("L", f"dead letter {source.topic}/{source.partition}/{d.src_offset} is not on its topic")
+        for h in self.s.held:
+            source = self.sources[h.source_no]
+            if h.state == "quarantined" and (source.topic, source.partition, h.src_offset) not in places:
+                self.r.wrong("L", f"no dead letter tells of the quarantined task at {source.topic}/{source.partition}/{h.src_offset}")
         self.r.numbers.update(dead_letters=len(self.s.dead), repeated_letters=sum(told.values()) - len(told))
 
     # ---- what is counted

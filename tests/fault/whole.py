@@ -25,6 +25,7 @@ CONFIG = """
 database = {{ conninfo = "{conninfo}"; connect_timeout = "2s"; {password} }};
 kafka = {{ {kafka}; prefix = "{prefix}"; partitions = {partitions}; session_timeout = "{session}"; properties = [ {properties} ]; }};
 worker = {{ lanes = [ {lanes} ]; batch_max = {batch}; drain_timeout = "{drain}"; }};
+retry = {{ attempts = 3; base = "300ms"; max = "1s"; }};
 scheduler = {{ tick = "100ms"; lease = "{lease}"; chunk = {chunk}; }};
 mail = {{ {mail} domain = "club.test"; connect_timeout = "1s"; message_timeout = "3s"; connections = 4; batch_max = 50; }};
 reports = {{ folder = "{reports}"; }};
@@ -100,7 +101,7 @@ class Whole:
         self.folder, self.node, self.postgres, self.database, self.random, self.prefix = folder, node, postgres, database, random, prefix
         self.options = {"partitions": 4, "session": "2s", "batch": 50, "drain": "10s", "lease": "1s", "chunk": 100, "lanes": LANES, "properties": "", "more": "",
                         "mail": "", "password": "", "conninfo": database.conninfo_tcp, "kafka": f'brokers = "{node.bootstrap}"', "packed": "", **options}
-        self.processes, self.adhoc, self._producer, self.runs_asked = [], 0, None, 0
+        self.processes, self.adhoc, self._producer, self.runs_asked, self.base = [], 0, None, 0, 0
         self.logs_folder = folder / "logs"
         self.verify_options = verify_options or {}
         for name in ("logs", "reports", "mails", "cfg"):
@@ -204,6 +205,7 @@ class Whole:
     def ask(self, job="sweep", *options, at=None, **config):
         """A run that is asked for; its id. Each has an instant of its own."""
         self.runs_asked += 1
+        self.base = self.done()
         at = at or NOON + timedelta(minutes=self.runs_asked)
         said = self.cli("jobs", "run", f"club.{job}", "--json", "--at", at.strftime("%Y-%m-%dT%H:%M:%SZ"), *options, **config)
         return json.loads(said)["run_id"]
@@ -265,9 +267,9 @@ class Whole:
         return self.value("select count(*) from rollcall.outcome where outcome >= 0")
 
     def wait_done(self, more, timeout=60):
-        """Until so many more outcomes are in the ledger."""
-        goal = self.done() + more
-        self.wait(lambda: self.done() >= goal, timeout, f"{more} more outcomes")
+        """Until so many more outcomes are in the ledger than at the latest ask or wait_done."""
+        self.base += more
+        self.wait(lambda: self.done() >= self.base, timeout, f"{more} more outcomes")
 
     def wait_log(self, process, pattern, timeout=30):
         return self.wait(lambda: re.search(pattern, process.text()), timeout, f"{process.name} saying {pattern!r}")
