@@ -20,6 +20,7 @@
 static const char *const lane_names[LANE_COUNT + 1] = { "jobs", "tasks", "urgent", "mail", NULL };
 static const char *const transports[] = { "smtp", "maildir", NULL };
 static const char *const tls_modes[] = { "none", "opportunistic", "required", NULL };
+static const char *const lost_logs[] = { "stop", "repair", NULL };
 static const char *const log_levels[] = { "debug", "info", "warn", "error", NULL };
 
 #define TEXT(name, member, fallback, about) { .path = name, .type = PROPERTY_TEXT, .offset = AT(member), .text = fallback, .help = about }
@@ -45,7 +46,8 @@ const struct property service_properties[] = {
         { .path = "kafka.properties", .type = PROPERTY_PROPERTIES, .offset = AT(kafka.properties), .count = AT(kafka.n_properties),
           .help = "Handed to librdkafka as they are, each \"name=value\": TLS, SASL, tuning." },
         TEXT("kafka.prefix", kafka.prefix, "rollcall", "First part of every topic's and group's name."),
-        TOPIC_INTEGER("kafka.partitions", kafka.partitions, 8, 1, 10000, "Partitions of each topic."),
+        INTEGER("kafka.partitions", kafka.partitions, 8, 1, 10000,
+                "Partitions of each topic. Subjects are spread over so many, also when a topic has more: see docs/operating.md before it is changed."),
         TOPIC_INTEGER("kafka.replication", kafka.replication, 1, 1, 32, "Copies of each partition."),
         TOPIC_DURATION("kafka.retention", kafka.retention_ms, 7 * DAY, MINUTE, 3660 * DAY, "How long tasks and runs stay on their topics."),
         TOPIC_DURATION("kafka.results_retention", kafka.results_retention_ms, 30 * DAY, MINUTE, 3660 * DAY,
@@ -54,6 +56,8 @@ const struct property service_properties[] = {
                  "After so long without a sign of life a worker's partitions go to another."),
         INTEGER("kafka.in_flight_max_bytes", kafka.in_flight_max_bytes, 0, 0, INT64_MAX,
                 "Bytes per partition that may wait unconsumed before publishing holds back; 0: no limit. At most 3 MiB with the embedded broker."),
+        CHOICE("kafka.lost_log", kafka.lost_log, lost_logs, "stop",
+               "A log that lacks what was to be taken next (topic made anew, retention): the partition waits for `rollcall topics repair`, or is repaired alone."),
         { .path = "worker.lanes", .type = PROPERTY_LANES, .offset = AT(worker.lanes), .help = "Lanes that a worker serves." },
         INTEGER("worker.threads", worker.threads, 1, 1, 64, "Consumers per lane, each with a database connection of its own."),
         INTEGER("worker.batch_max", worker.batch_max, 5000, 1, 100000, "Tasks in one transaction, at most."),

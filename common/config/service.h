@@ -32,6 +32,7 @@ struct service {
                 const char *prefix; /* topics are PREFIX.tasks … */
                 int64_t partitions, replication, retention_ms, results_retention_ms;
                 int64_t session_timeout_ms;
+                const char *lost_log; /* "stop" or "repair" */
                 int64_t in_flight_max_bytes; /* per partition, not yet consumed; 0: no limit. The embedded broker forces one */
         } kafka;
         struct {

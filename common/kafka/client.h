@@ -31,6 +31,9 @@ bool client_cluster(rd_kafka_t *rk, int timeout_ms, char id[KAFKA_CLUSTER_ID_MAX
 /* The partition's first or last offset, by RD_KAFKA_OFFSET_BEGINNING or _END, of the n partitions from `first` on. */
 int client_offsets(rd_kafka_t *rk, const char *topic, int32_t first, int n, int64_t which, int64_t *ret, int timeout_ms, struct err *e) MUST_CHECK;
 
+/* The partitions of `topic`; 0 when there is no such topic. `rkt` NULL: asks for the list of all topics, which never creates one. */
+int client_partitions(rd_kafka_t *rk, rd_kafka_topic_t *rkt, const char *topic, int timeout_ms, struct err *e);
+
 /* Fills `e` with librdkafka's name and our class for `code`; the text ends in librdkafka's own. Returns -1. */
 int client_err(struct err *e, rd_kafka_resp_err_t code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void client_log(const rd_kafka_t *rk, int level, const char *facility, const char *text);

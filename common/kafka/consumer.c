@@ -339,6 +339,26 @@ void kafka_release(struct kafka_message *list, size_t n)
                         rd_kafka_message_destroy(TAKE(list[i].handle));
 }
 
+/* Eight bytes at a time; no secret is kept by it. */
+static uint64_t digest(uint64_t h, struct span s)
+{
+        static const uint64_t prime = UINT64_C(0x9e3779b97f4a7c15);
+        h = (h ^ s.len) * prime;
+        for (size_t i = 0; i < s.len; i += 8) {
+                uint64_t word = 0;
+                memcpy(&word, s.ptr + i, s.len - i < 8 ? s.len - i : 8);
+                h = (h ^ word) * prime;
+                h ^= h >> 29;
+        }
+        return h;
+}
+
+int64_t kafka_message_mark(const struct kafka_message *m)
+{
+        uint64_t h = digest(digest((uint64_t)m->timestamp, m->key), m->value);
+        return h ? (int64_t)h : 1;
+}
+
 /* ---- the rest ------------------------------------------------------------------------------------------------------------------- */
 
 int kafka_seek(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t offset, struct err *e)
@@ -381,6 +401,11 @@ void kafka_commit_async(struct kafka_consumer *c, const struct kafka_partition *
         for (size_t i = 0; i < n; i++)
                 rd_kafka_topic_partition_list_add(offsets, list[i].topic, list[i].partition)->offset = list[i].offset;
         rd_kafka_commit(c->rk, offsets, 1);
+}
+
+int kafka_topic_partitions(struct kafka_consumer *c, const char *topic, int timeout_ms, struct err *e)
+{
+        return client_partitions(c->rk, NULL, topic, timeout_ms, e);
 }
 
 const char *kafka_consumer_cluster(struct kafka_consumer *c, int timeout_ms)

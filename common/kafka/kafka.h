@@ -19,6 +19,7 @@ struct kafka_options {
         const char *brokers; /* host:port,… ; ignored when `embedded` is set */
         const char *embedded; /* path of the file that the embedded broker writes (kafka/embedded.h); NULL: a real cluster */
         const char *client_id;
+        int partitions; /* a producer spreads each topic's keys over so many, also when the topic has more; 0: over all that it has */
         const struct kafka_property *properties; /* handed to librdkafka after our defaults; those that correctness needs are refused */
         size_t n_properties;
 };
@@ -74,6 +75,9 @@ DEFINE_CLEANUP(kafka_consumer_cleanup, struct kafka_consumer, kafka_consumer_fre
 int kafka_poll(struct kafka_consumer *c, int timeout_ms, struct kafka_message *list, size_t max, struct err *e) MUST_CHECK;
 void kafka_release(struct kafka_message *list, size_t n);
 
+/* A digest of what was written at a place of a log, never 0: another message at the same offset has another one. */
+int64_t kafka_message_mark(const struct kafka_message *m);
+
 /* The next poll of that partition starts at `offset`; anything prefetched is dropped. */
 int kafka_seek(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t offset, struct err *e) MUST_CHECK;
 int kafka_pause(struct kafka_consumer *c, bool pause, struct err *e) MUST_CHECK; /* all partitions that are assigned */
@@ -81,6 +85,7 @@ int kafka_pause(struct kafka_consumer *c, bool pause, struct err *e) MUST_CHECK;
 void kafka_commit_async(struct kafka_consumer *c, const struct kafka_partition *list, size_t n);
 /* First and one-past-last offset on the broker. */
 int kafka_watermarks(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t *low, int64_t *high, int timeout_ms, struct err *e) MUST_CHECK;
+int kafka_topic_partitions(struct kafka_consumer *c, const char *topic, int timeout_ms, struct err *e) MUST_CHECK; /* how many it has, 0 without the topic; or -1 */
 const char *kafka_consumer_cluster(struct kafka_consumer *c, int timeout_ms); /* cluster id, or NULL when no broker answered */
 /* The embedded broker that this client knew has ended, and another one is there: make new clients. kafka_poll says so too, unless the new one came too late. */
 bool kafka_consumer_replaced(const struct kafka_consumer *c);
@@ -94,7 +99,7 @@ struct kafka_header {
 
 struct kafka_record {
         const char *topic;
-        struct span key, value; /* copied; partition by murmur2 of the key, as Java's clients do */
+        struct span key, value; /* copied; the partition is kafka_partition_of the key */
         const struct kafka_header *headers;
         size_t n_headers;
         uint64_t token; /* handed to `delivered` */
@@ -105,7 +110,11 @@ typedef void (*kafka_delivered)(void *ctx, uint64_t token, const char *topic, in
 
 struct kafka_producer;
 
-/* Idempotent, acks=all. `max_bytes`: what may be queued in memory. */
+/* Which of `partitions` a key goes to: by murmur2, as Java's clients do. */
+int32_t kafka_partition_of(struct span key, int32_t partitions);
+
+/* Idempotent, acks=all. `max_bytes`: what may be queued in memory. How many partitions a topic's keys are spread over is settled by its first record:
+ * partitions that are added to it later change nothing for this producer, so that a key's records stay in order; it is logged. */
 int kafka_producer_new(const struct kafka_options *o, size_t max_bytes, kafka_delivered delivered, void *ctx, struct kafka_producer **ret, struct err *e) MUST_CHECK;
 void kafka_producer_free(struct kafka_producer *p); /* does not wait: flush first */
 DEFINE_CLEANUP(kafka_producer_cleanup, struct kafka_producer, kafka_producer_free)

@@ -178,3 +178,22 @@ bool client_cluster(rd_kafka_t *rk, int timeout_ms, char id[KAFKA_CLUSTER_ID_MAX
         rd_kafka_mem_free(rk, found);
         return true;
 }
+
+int client_partitions(rd_kafka_t *rk, rd_kafka_topic_t *rkt, const char *topic, int timeout_ms, struct err *e)
+{
+        const struct rd_kafka_metadata *md = NULL;
+        rd_kafka_resp_err_t code = rd_kafka_metadata(rk, !rkt, rkt, &md, timeout_ms);
+        if (code)
+                return client_err(e, code, "metadata of %s", topic);
+        int n = 0;
+        for (int i = 0; i < md->topic_cnt; i++) {
+                const struct rd_kafka_metadata_topic *t = &md->topics[i];
+                if (strcmp(t->topic, topic) != 0)
+                        continue;
+                n = t->partition_cnt;
+                if (t->err && t->err != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && t->err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
+                        n = client_err(e, t->err, "topic %s", topic);
+        }
+        rd_kafka_metadata_destroy(md);
+        return n;
+}

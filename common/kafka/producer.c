@@ -47,7 +47,6 @@ int kafka_producer_new(const struct kafka_options *o, size_t max_bytes, kafka_de
         const struct client_setting settings[] = {
                 { "enable.idempotence", "true", false },
                 { "acks", "all", false },
-                { "partitioner", "murmur2_random", false },
                 { "compression.type", "lz4", false }, /* halves what a broker and its network have to do, for less than it costs here */
                 { "linger.ms", "5", false },
                 { "queue.buffering.max.kbytes", kbytes, false },
@@ -59,6 +58,7 @@ int kafka_producer_new(const struct kafka_options *o, size_t max_bytes, kafka_de
         p->delivered = delivered;
         p->ctx = ctx;
         p->embedded = o->embedded;
+        p->partitions = o->partitions;
         rd_kafka_conf_t *conf = client_conf(o, settings, ARRAY_LEN(settings), &p->address, e);
         if (conf) {
                 rd_kafka_conf_set_opaque(conf, p);
@@ -81,13 +81,56 @@ void kafka_producer_free(struct kafka_producer *p)
         p->delivered = NULL;
         rd_kafka_purge(p->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
         rd_kafka_poll(p->rk, 0);
-        for (size_t i = 0; i < p->n_topics; i++) {
+        for (size_t i = 0; i < p->n_topics; i++)
                 rd_kafka_topic_destroy(p->topics[i].rkt);
-                free(p->topics[i].name);
-        }
         rd_kafka_destroy(p->rk);
+        for (size_t i = 0; i < p->n_topics; i++) {
+                free(p->topics[i].name);
+                free(p->topics[i].spread);
+        }
         free(p->topics);
         free(p);
+}
+
+/* ---- which partition ------------------------------------------------------------------------------------------------------------- */
+
+int32_t kafka_partition_of(struct span key, int32_t partitions)
+{
+        return rd_kafka_msg_partitioner_murmur2(NULL, key.ptr, key.len, partitions, NULL, NULL);
+}
+
+static int32_t choose(const rd_kafka_topic_t *rkt, const void *key, size_t len, int32_t count, void *opaque, void *message)
+{
+        struct spread *s = opaque;
+        int used = 0, first = s->wanted > 0 && s->wanted < count ? s->wanted : count;
+        s->found = count;
+        if (atomic_compare_exchange_strong(&s->used, &used, first))
+                used = first;
+        return rd_kafka_msg_partitioner_murmur2_random(rkt, key, len, used < count ? used : count, NULL, message);
+}
+
+static void say_spread(struct producer_topic *t)
+{
+        struct spread *s = t->spread;
+        int found = s->found, used = s->used;
+        if (found == s->said)
+                return;
+        if (found > used)
+                log_warn("topic has more partitions than are used", "topic=%s partitions=%d before=%d used=%d", t->name, found, s->said ? s->said : used, used);
+        else if (found < used)
+                log_error("topic has fewer partitions than before: the order of a key's records is not kept", "topic=%s partitions=%d before=%d", t->name, found,
+                          s->said);
+        s->said = found;
+}
+
+/* ---- producing -------------------------------------------------------------------------------------------------------------------- */
+
+static rd_kafka_topic_t *open_topic(struct kafka_producer *p, const char *name, struct spread *s)
+{
+        rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(p->rk);
+        rd_kafka_topic_conf_set_partitioner_cb(conf, choose);
+        rd_kafka_topic_conf_set_opaque(conf, s);
+        return rd_kafka_topic_new(p->rk, name, conf);
 }
 
 static int add_topic(struct kafka_producer *p, const char *name, struct err *e)
@@ -98,12 +141,16 @@ static int add_topic(struct kafka_producer *p, const char *name, struct err *e)
         if (!grown)
                 return err_oom(e);
         p->topics = grown;
-        struct producer_topic t = { strdup(name), rd_kafka_topic_new(p->rk, name, NULL) };
-        if (!t.name || !t.rkt) {
-                if (t.rkt)
-                        rd_kafka_topic_destroy(t.rkt);
+        struct producer_topic t = { .name = strdup(name), .spread = calloc(1, sizeof *t.spread) };
+        if (t.name && t.spread) {
+                t.spread->wanted = p->partitions;
+                t.rkt = open_topic(p, name, t.spread);
+        }
+        if (!t.rkt) {
+                int rc = t.name && t.spread ? client_err(e, rd_kafka_last_error(), "topic %s", name) : err_oom(e);
                 free(t.name);
-                return t.name ? client_err(e, rd_kafka_last_error(), "topic %s", name) : err_oom(e);
+                free(t.spread);
+                return rc;
         }
         p->latest = p->n_topics++;
         p->topics[p->latest] = t;
@@ -145,6 +192,7 @@ int kafka_produce(struct kafka_producer *p, const struct kafka_record *r, struct
                 h->u.header.size = (ssize_t)r->headers[i].value.len;
         }
         rd_kafka_error_t *error = rd_kafka_produceva(p->rk, v, FIXED + r->n_headers);
+        say_spread(&p->topics[p->latest]);
         if (!error) {
                 p->in_flight++;
                 return 0;
@@ -185,24 +233,8 @@ const char *kafka_producer_cluster(struct kafka_producer *p, int timeout_ms)
 
 int producer_partitions(struct kafka_producer *p, const char *topic, bool all, int timeout_ms, struct err *e)
 {
-        const struct rd_kafka_metadata *md = NULL;
         rd_kafka_topic_t *rkt = all ? NULL : topic_of(p, topic, e);
-        if (!all && !rkt)
-                return -1;
-        rd_kafka_resp_err_t code = rd_kafka_metadata(p->rk, all, rkt, &md, timeout_ms);
-        if (code)
-                return client_err(e, code, "metadata of %s", topic);
-        int n = 0;
-        for (int i = 0; i < md->topic_cnt; i++) {
-                const struct rd_kafka_metadata_topic *t = &md->topics[i];
-                if (strcmp(t->topic, topic) != 0)
-                        continue;
-                n = t->partition_cnt;
-                if (t->err && t->err != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && t->err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
-                        n = client_err(e, t->err, "topic %s", topic);
-        }
-        rd_kafka_metadata_destroy(md);
-        return n;
+        return !all && !rkt ? -1 : client_partitions(p->rk, rkt, topic, timeout_ms, e);
 }
 
 int kafka_partition_count(struct kafka_producer *p, const char *topic, int timeout_ms, struct err *e)

@@ -2,9 +2,20 @@
 /* The producer as the administration sees it. Inside the kafka room only. */
 #include "kafka/client.h"
 
+#include <stdatomic.h>
+
+/* librdkafka's threads partition records that waited for the topic's metadata. */
+struct spread {
+        int wanted; /* kafka_options.partitions */
+        atomic_int used; /* keys are spread over so many partitions; 0: not settled yet */
+        atomic_int found; /* partitions that the topic has */
+        int said; /* of `found` */
+};
+
 struct producer_topic {
         char *name;
         rd_kafka_topic_t *rkt;
+        struct spread *spread;
 };
 
 struct kafka_producer {
@@ -12,6 +23,7 @@ struct kafka_producer {
         kafka_delivered delivered;
         void *ctx;
         size_t in_flight;
+        int partitions;
         int callbacks; /* run since the start of this poll */
         struct producer_topic *topics; /* a few; the latest used is tried first */
         size_t n_topics, latest;
