@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "ledger/ledger.h"
+#include "ledger/log_gap.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,38 +85,74 @@ static int need_database(struct aggregator *a, struct err *e)
 
 /* ---- shares ---------------------------------------------------------------------------------------------------------------------------- */
 
-/* Compares a position with what the broker has. 0: ready or stopped; 1: no longer ours; -1: error. */
-static int check_share(struct aggregator *a, struct share *x, int64_t *ret_high, struct err *e)
+static void say_fits(struct share *x)
 {
-        int64_t low = 0, high = 0;
-        if (kafka_watermarks(a->consumer, x->topic, x->partition, &low, &high, WATERMARK_MS, e) < 0)
-                return -1;
-        *ret_high = high;
-        broker_says(a, NULL);
-        x->seen_ms = monotonic_ms();
-        if (x->next > high) {
-                if (!x->said_stopped)
-                        log_error("results topic ends below the position: made anew or cut? This partition waits until its row in rollcall.position is put right",
-                                  "topic=%s partition=%d position=%lld end=%lld source_no=%d", x->topic, (int)x->partition, (long long)x->next,
-                                  (long long)high, (int)x->source_no);
-                x->said_stopped = true;
-                x->state = SHARE_STOPPED;
-                return 0;
-        }
-        if (x->next < low) {
-                int64_t position = x->next;
-                int rc = store_skip(a->store, x, low, e);
-                if (rc)
-                        return rc;
-                log_error("results are gone: the topic begins above the position, the totals lack what was between",
-                          "topic=%s partition=%d position=%lld first=%lld missing=%lld", x->topic, (int)x->partition, (long long)position,
-                          (long long)low, (long long)(low - position));
-        }
         if (x->said_stopped)
                 log_info("results partition goes on", "topic=%s partition=%d position=%lld", x->topic, (int)x->partition, (long long)x->next);
         x->said_stopped = false;
-        x->state = SHARE_READY;
+}
+
+/* The share stops, or its position is put right and it is to be claimed again. -1: error. */
+static int misfit(struct aggregator *a, struct share *x, enum log_fit fit, int64_t low, int64_t high, struct err *e)
+{
+        const struct log_gap g = { fit, x->topic, x->partition, x->source_no, x->epoch, x->next, low, high };
+        char what[512];
+        log_gap_text(&g, what, sizeof what);
+        x->state = SHARE_STOPPED;
+        x->start = high;
+        if (strcmp(a->service->kafka.lost_log, "repair") == 0) {
+                int rc = log_gap_repair(store_db(a->store), &g, a->owner, e);
+                if (rc < 0)
+                        return -1;
+                x->state = SHARE_UNCLAIMED;
+                if (rc == 0)
+                        log_error("results log does not fit: what was lost is folded from the ledger", "error=" LOG_Q, what);
+                return 0;
+        }
+        if (!x->said_stopped)
+                log_error("results partition not taken up", "source_no=%d error=\"%s; to go on: rollcall topics repair\"", (int)x->source_no, what);
+        x->said_stopped = true;
         return 0;
+}
+
+static int look_at_log(struct aggregator *a, struct share *x, int64_t *low, int64_t *high, struct err *e)
+{
+        if (kafka_watermarks(a->consumer, x->topic, x->partition, low, high, WATERMARK_MS, e) < 0)
+                return -1;
+        broker_says(a, NULL);
+        x->seen_ms = monotonic_ms();
+        return 0;
+}
+
+/* Compares a claimed position with what the broker has. 0: it is ready, behind, stopped, or unclaimed again since it was put right; -1: error. */
+static int check_share(struct aggregator *a, struct share *x, struct err *e)
+{
+        int64_t low = 0, high = 0;
+        if (look_at_log(a, x, &low, &high, e) < 0)
+                return -1;
+        enum log_fit fit = log_compare(x->next, low, high);
+        if (fit != LOG_FITS)
+                return misfit(a, x, fit, low, high, e);
+        x->check = x->mark && x->next > low ? x->next - 1 : -1;
+        x->start = x->check < 0 ? x->next : x->check;
+        if (x->check < 0)
+                say_fits(x);
+        x->state = x->behind ? SHARE_BEHIND : SHARE_READY;
+        return 0;
+}
+
+int share_compared(struct aggregator *a, struct share *x, bool same, struct err *e)
+{
+        int64_t low = 0, high = 0;
+        if (same) {
+                say_fits(x);
+                return 0;
+        }
+        if (look_at_log(a, x, &low, &high, e) < 0) {
+                x->state = SHARE_UNCLAIMED; /* compared again after the next claim */
+                return 0;
+        }
+        return misfit(a, x, LOG_OTHER, low, high, e);
 }
 
 static int need_cluster(struct aggregator *a, struct err *e)
@@ -126,6 +163,22 @@ static int need_cluster(struct aggregator *a, struct err *e)
         if (!id)
                 return err_set(e, ERR_RETRY, "", "no broker told the cluster's id");
         snprintf(a->cluster, sizeof a->cluster, "%s", id);
+        return 0;
+}
+
+/* Claims what is unclaimed, again where the position had to be put right. */
+static int claim(struct aggregator *a, struct share *list, size_t n, struct err *e)
+{
+        for (bool again = true; again;) {
+                if (store_claim(a->store, a->cluster, a->owner, list, n, a->fold, e) < 0)
+                        return -1;
+                again = false;
+                for (size_t i = 0; i < n; i++) {
+                        if (list[i].state == SHARE_UNCLAIMED && check_share(a, &list[i], e) < 0)
+                                return -1;
+                        again |= list[i].state == SHARE_UNCLAIMED;
+                }
+        }
         return 0;
 }
 
@@ -140,15 +193,10 @@ static int assigned(void *ctx, struct kafka_partition *list, size_t n, struct er
                 return err_oom(e);
         for (size_t i = 0; i < n; i++)
                 shares[i] = (struct share){ .topic = list[i].topic, .partition = list[i].partition };
-        if (need_cluster(a, e) < 0 || store_claim(a->store, a->cluster, a->owner, shares, n, a->fold, e) < 0)
+        if (need_cluster(a, e) < 0 || claim(a, shares, n, e) < 0)
                 return -1;
-        for (size_t i = 0; i < n; i++) {
-                int64_t high = 0;
-                rc = check_share(a, &shares[i], &high, e);
-                if (rc)
-                        return rc < 0 ? -1 : err_set(e, ERR_RETRY, "", "another aggregator took a partition over");
-                list[i].offset = shares[i].state == SHARE_STOPPED ? high : shares[i].next;
-        }
+        for (size_t i = 0; i < n; i++)
+                list[i].offset = shares[i].start;
         free(a->shares);
         a->shares = TAKE(shares);
         a->n_shares = n;
@@ -190,23 +238,49 @@ static int claim_again(struct aggregator *a, struct err *e)
         if (!count_state(a, SHARE_UNCLAIMED) || monotonic_ms() < a->claim_at_ms)
                 return 0;
         a->claim_at_ms = monotonic_ms() + AGAIN_MS;
-        if (store_claim(a->store, a->cluster, a->owner, a->shares, a->n_shares, a->fold, e) < 0)
-                return -1;
+        bool *fresh CLEANUP(cleanup_free) = calloc(a->n_shares + 1, sizeof *fresh);
+        if (!fresh)
+                return err_oom(e);
+        for (size_t i = 0; i < a->n_shares; i++)
+                fresh[i] = a->shares[i].state == SHARE_UNCLAIMED;
+        int rc = claim(a, a->shares, a->n_shares, e);
         for (size_t i = 0; i < a->n_shares; i++) {
                 struct share *x = &a->shares[i];
-                int64_t high;
-                if (x->state != SHARE_UNCLAIMED)
-                        continue;
-                int rc = check_share(a, x, &high, e);
-                if (rc == 0 && x->state == SHARE_READY && kafka_seek(a->consumer, x->topic, x->partition, x->next, e) < 0) {
+                if (rc < 0 && fresh[i])
+                        x->state = SHARE_UNCLAIMED;
+                if (rc == 0 && fresh[i] && x->state == SHARE_READY && kafka_seek(a->consumer, x->topic, x->partition, x->start, e) < 0) {
                         leave(a);
                         return -1;
                 }
-                if (rc) {
-                        x->state = SHARE_UNCLAIMED;
-                        return rc < 0 ? -1 : 0;
-                }
         }
+        return rc;
+}
+
+/* A group that was balanced while the topic was not there has no partitions, and librdkafka does not look again when it comes back as it was. */
+static int check_left_over(struct aggregator *a, struct err *e)
+{
+        bool ours = false;
+        if (a->n_shares || !a->consumer) {
+                a->without_ms = monotonic_ms();
+                return 0;
+        }
+        if (monotonic_ms() - a->without_ms < CHECK_MS)
+                return 0;
+        a->without_ms = monotonic_ms();
+        if (store_owns(a->store, a->cluster, a->service->topic_results, a->owner, &ours, e) < 0)
+                return -1;
+        if (ours && kafka_topic_partitions(a->consumer, a->service->topic_results, WATERMARK_MS, NULL) > 0)
+                leave(a);
+        return 0;
+}
+
+static int check_quiet_share(struct aggregator *a, struct share *x, struct err *e)
+{
+        int64_t low = 0, high = 0;
+        if (look_at_log(a, x, &low, &high, e) < 0)
+                return -1;
+        if (log_compare(x->next, low, high) != LOG_FITS)
+                x->state = SHARE_UNCLAIMED; /* the claim says what is wrong */
         return 0;
 }
 
@@ -216,16 +290,13 @@ static int check_quiet(struct aggregator *a, struct err *e)
         int64_t now = monotonic_ms();
         for (size_t i = 0; i < a->n_shares; i++) {
                 struct share *x = &a->shares[i];
-                int64_t high;
                 if (x->next != x->stored || now - x->seen_ms < CHECK_MS)
                         continue;
                 x->seen_ms = now;
                 if (x->state == SHARE_STOPPED)
                         x->state = SHARE_UNCLAIMED;
-                else if (x->state == SHARE_READY && check_share(a, x, &high, e) != 0) {
-                        x->state = SHARE_UNCLAIMED;
+                else if (x->state == SHARE_READY && check_quiet_share(a, x, e) < 0)
                         return -1;
-                }
         }
         return 0;
 }
@@ -279,7 +350,7 @@ static int take(struct aggregator *a, bool database, struct err *e)
 {
         struct err why = ERR_INIT;
         int64_t age = monotonic_ms() - a->since_ms;
-        int wait = !a->taken ? IDLE_MS : age < LINGER_MS ? (int)(LINGER_MS - age) : 0;
+        int wait = a->behind ? 0 : !a->taken ? IDLE_MS : age < LINGER_MS ? (int)(LINGER_MS - age) : 0;
         int n = kafka_poll(a->consumer, wait, a->messages, database ? TAKE_MAX : 0, &why);
         if (n < 0 && strcmp(why.code, "OFFSET_OUT_OF_RANGE") == 0) { /* the claim that follows compares, and says what is wrong */
                 leave(a);
@@ -299,8 +370,12 @@ static int take(struct aggregator *a, bool database, struct err *e)
 static int tend(struct aggregator *a, struct err *e)
 {
         struct err why = ERR_INIT;
-        if (claim_again(a, &why) < 0 || check_quiet(a, &why) < 0)
+        if (claim_again(a, &why) < 0 || check_quiet(a, &why) < 0 || check_left_over(a, &why) < 0)
                 return tolerate(a, &why, e);
+        int more = a->consumer ? arrears_fold(a, &why) : 0;
+        if (more < 0)
+                return tolerate(a, &why, e);
+        a->behind = more == 1;
         if (letters_publish(a, &why) == 0) {
                 a->letters_wait = false;
                 return 0;
@@ -388,5 +463,6 @@ void aggregator_free(struct aggregator *a)
         free(a->messages);
         free(a->properties);
         free(a->shares);
+        arrears_reset(&a->arrears);
         free(a);
 }

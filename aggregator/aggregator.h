@@ -11,6 +11,17 @@
 
 enum { TAKE_MAX = 4096, OWNER_MAX = 128 };
 
+/* The share that is being folded from the ledger. */
+struct arrears {
+        int32_t source_no; /* 0: none */
+        int64_t epoch;
+        int partitions; /* that subjects are spread over */
+        struct db_result *sources; /* store_behind */
+        int at; /* of them */
+        int64_t after; /* last number read of that one */
+        int64_t counted;
+};
+
 struct aggregator {
         const struct service *service;
         char owner[OWNER_MAX]; /* host and process, as rollcall.position shows it */
@@ -22,6 +33,7 @@ struct aggregator {
         struct store *store;
         struct kafka_message *messages; /* TAKE_MAX of them */
 
+        struct arrears arrears;
         struct share *shares; /* what the group has assigned to us */
         size_t n_shares, latest;
 
@@ -38,7 +50,9 @@ struct aggregator {
         struct err refused; /* what an acknowledgement said */
         int64_t publish_at_ms;
 
+        int64_t without_ms; /* when it last had shares, or was asked about it */
         int64_t connect_at_ms, claim_at_ms, broker_at_ms; /* not before */
+        bool behind; /* a share is: there is more to fold from the ledger */
         bool database_away, broker_away, letters_wait;
         int64_t counted, repeated, undecodable; /* since the start */
 };
@@ -60,6 +74,13 @@ int intake(struct aggregator *a, const struct kafka_message *list, size_t n, str
 /* Stores the batch and begins another. 0; 1: not stored, all shares must be claimed again; -1: fatal. */
 int batch_store(struct aggregator *a, struct err *e) MUST_CHECK;
 void batch_drop(struct aggregator *a);
+
+/* The message before a claimed share's position has been looked at; another log's stops the share, or puts its position right. -1: error. */
+int share_compared(struct aggregator *a, struct share *x, bool same, struct err *e) MUST_CHECK;
+
+/* Folds a part of what shares that are behind lack, for a fraction of a second. 0 none is; 1 there is more; -1 error, also those that pass. */
+int arrears_fold(struct aggregator *a, struct err *e) MUST_CHECK;
+void arrears_reset(struct arrears *c);
 
 /* Publishes dead letters that the table has and the topic has not. -1: error, also those that pass. */
 int letters_publish(struct aggregator *a, struct err *e) MUST_CHECK;

@@ -36,9 +36,28 @@ static int take(struct aggregator *a, struct share *x, const struct kafka_messag
         if (folded == FOLD_FULL || (folded == FOLD_REFUSED && !letter_add(a, x, m, why.text)))
                 return 1;
         x->next = m->offset + 1;
+        x->last = m;
         x->seen_ms = a->since_ms;
         a->taken++;
         return 0;
+}
+
+static void make_marks(struct aggregator *a)
+{
+        for (size_t i = 0; i < a->n_shares; i++) {
+                struct share *x = &a->shares[i];
+                if (x->last)
+                        x->taken_mark = kafka_message_mark(x->last);
+                x->last = NULL;
+        }
+}
+
+/* The first message after a claim may be one that was taken before: another one in its place is another log's. */
+static int compare(struct aggregator *a, struct share *x, const struct kafka_message *m, struct err *e)
+{
+        bool same = m->offset != x->check || kafka_message_mark(m) == x->mark;
+        x->check = -1;
+        return share_compared(a, x, same, e);
 }
 
 int intake(struct aggregator *a, const struct kafka_message *list, size_t n, struct err *e)
@@ -46,6 +65,8 @@ int intake(struct aggregator *a, const struct kafka_message *list, size_t n, str
         int64_t now = monotonic_ms();
         for (size_t i = 0; i < n; i++) {
                 struct share *x = share_of(a, &list[i]);
+                if (x && x->state == SHARE_READY && x->check >= 0 && compare(a, x, &list[i], e) < 0)
+                        return -1;
                 if (!x || x->state != SHARE_READY || list[i].offset < x->next)
                         continue; /* of a partition whose position is read anew: it comes again from there */
                 if (a->taken == 0)
@@ -56,12 +77,14 @@ int intake(struct aggregator *a, const struct kafka_message *list, size_t n, str
                 if (rc == 1 && a->taken == 0)
                         return err_oom(e);
                 if (rc == 1 || a->taken >= (size_t)a->service->aggregator.batch_max) {
+                        make_marks(a);
                         if (batch_store(a, e) < 0)
                                 return -1;
                         i -= rc == 1; /* the one that had no room */
                         now = monotonic_ms();
                 }
         }
+        make_marks(a);
         return 0;
 }
 
@@ -81,6 +104,9 @@ void batch_drop(struct aggregator *a)
         for (size_t i = 0; i < a->n_shares; i++) {
                 struct share *x = &a->shares[i];
                 x->next = x->stored;
+                x->taken_mark = x->mark;
+                x->last = NULL;
+                x->touched = false;
                 x->letters = x->letters_stored;
                 x->state = SHARE_UNCLAIMED;
         }
@@ -97,8 +123,10 @@ static void stored(struct aggregator *a)
         a->repeated += c.repeated;
         for (size_t i = 0; i < a->n_shares; i++) {
                 struct share *x = &a->shares[i];
+                x->touched = false;
                 if (x->next == x->stored)
                         continue;
+                x->mark = x->taken_mark;
                 a->undecodable += x->letters - x->letters_stored;
                 x->stored = x->next;
                 x->letters_stored = x->letters;

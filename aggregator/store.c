@@ -8,18 +8,26 @@ static const struct {
         const char *name, *sql;
 } statements[] = {
         { "claim",
-          "insert into rollcall.position as p (cluster, topic, partition, epoch, owner)"
-          " select $1::text, u.topic, u.partition, 1, $2::text from unnest($3::text[], $4::int4[]) as u(topic, partition) order by 2, 3"
-          " on conflict (cluster, topic, partition) do update set epoch = p.epoch + 1, owner = excluded.owner, updated_at = now()"
-          " returning source_no, topic, partition, epoch, next, sequence, published" },
+          "select c.source_no, u.topic, u.partition, c.epoch, c.next, c.sequence, c.published, c.mark, rollcall.inherit_folded(c.source_no, c.switched)"
+          " from (select * from unnest($3::text[], $4::int4[]) as u(topic, partition) order by 1, 2) u"
+          " cross join lateral rollcall.claim($1::text, u.topic, u.partition, $2::text) c" },
         { "known", "select results_no, source_topic, source_partition, sequence from rollcall.folded where results_no = any($1::int4[])" },
-        { "skip",
-          "with moved as (update rollcall.position set next = $4::int8, updated_at = now()"
-          " where source_no = $1::int4 and epoch = $2::int8 and next = $3::int8 returning source_no)"
-          " insert into rollcall.results_gap (source_no, first, next) select source_no, $3::int8, $4::int8 from moved" },
+        { "owns", "select exists (select from rollcall.position where cluster = $1 and topic = $2 and owner = $3)" },
+        { "behind",
+          "select p.topic, p.partition, array_agg(p.source_no), coalesce(max(f.sequence), 0), max(p.sequence) from rollcall.position p"
+          " left join rollcall.folded f on f.results_no = $1::int4 and f.source_topic = p.topic and f.source_partition = p.partition"
+          " where p.topic = any($2::text[]) group by 1, 2 having max(p.sequence) > coalesce(max(f.sequence), 0) order by 1, 2" },
+        { "ledger",
+          "select o.sequence, o.outcome, o.attempt, o.dry_run, o.subject, o.item, o.reason, o.at, t.name, r.run_id, coalesce(r.pack, split_part(t.name, '.', 1)),"
+          " coalesce(r.job, ''), o.task_id, o.replaces from rollcall.outcome o join rollcall.task_type t using (type_no)"
+          " left join rollcall.run r on r.run_no = o.run_no"
+          " where o.source_no = any($1::text::int4[]) and o.sequence > $2::int8 and o.sequence <= $3::int8 and o.outcome >= 0 order by 1 limit 5000" },
+        { "caught_up",
+          "update rollcall.log_gap g set repaired_at = now() from rollcall.position p"
+          " where p.source_no = $1::int4 and p.epoch = $2::int8 and g.source_no = p.source_no and g.repaired_at is null" },
         { "positions",
-          "update rollcall.position p set next = u.next, sequence = u.sequence, updated_at = now()"
-          " from unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int8[]) as u(source_no, epoch, was, next, sequence)"
+          "update rollcall.position p set next = u.next, mark = u.mark, sequence = u.sequence, updated_at = now()"
+          " from unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[]) as u(source_no, epoch, was, next, mark, sequence)"
           " where p.source_no = u.source_no and p.epoch = u.epoch and p.next = u.was" },
         { "runs",
           "insert into rollcall.run_total as t"
@@ -179,25 +187,54 @@ int store_claim(struct store *s, const char *cluster, const char *owner, struct 
                 x->stored = x->next = db_int(rows, i, 4);
                 x->letters_stored = x->letters = db_int(rows, i, 5);
                 x->letters_published = db_int(rows, i, 6);
+                x->mark = x->taken_mark = db_int(rows, i, 7);
+                x->behind = db_bool(rows, i, 8);
                 x->letters_offset = -1;
         }
         return load_known(s, list, n, unclaimed, f, e);
 }
 
-int store_skip(struct store *s, struct share *x, int64_t low, struct err *e)
+int store_owns(struct store *s, const char *cluster, const char *topic, const char *owner, bool *ret, struct err *e)
 {
         struct db_params *p = store_params(s);
-        struct db_result *done CLEANUP(db_result_cleanup) = NULL;
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        db_add_str(p, cluster);
+        db_add_str(p, topic);
+        db_add_str(p, owner);
+        if (db_run(s->db, "owns", p, &r, e) < 0)
+                return -1;
+        *ret = db_bool(r, 0, 0);
+        return 0;
+}
+
+/* ---- what was lost ------------------------------------------------------------------------------------------------------------------- */
+
+int store_behind(struct store *s, const struct share *x, char *const *topics, size_t n, struct db_result **ret, struct err *e)
+{
+        struct db_params *p = store_params(s);
+        db_add_int4(p, x->source_no);
+        db_array_begin(p, DB_TEXT, n);
+        for (size_t i = 0; i < n; i++)
+                db_element_text(p, span_of(topics[i]));
+        db_array_end(p);
+        return db_run(s->db, "behind", p, ret, e);
+}
+
+int store_ledger(struct store *s, const char *sources, int64_t after, int64_t to, struct db_result **ret, struct err *e)
+{
+        struct db_params *p = store_params(s);
+        db_add_str(p, sources);
+        db_add_int8(p, after);
+        db_add_int8(p, to);
+        return db_run(s->db, "ledger", p, ret, e);
+}
+
+int store_caught_up(struct store *s, const struct share *x, struct err *e)
+{
+        struct db_params *p = store_params(s);
         db_add_int4(p, x->source_no);
         db_add_int8(p, x->epoch);
-        db_add_int8(p, x->stored);
-        db_add_int8(p, low);
-        if (db_run(s->db, "skip", p, &done, e) < 0)
-                return -1;
-        if (db_affected(done) != 1)
-                return 1;
-        x->stored = x->next = low;
-        return 0;
+        return db_run(s->db, "caught_up", p, NULL, e);
 }
 
 /* ---- dead letters -------------------------------------------------------------------------------------------------------------------- */

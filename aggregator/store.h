@@ -4,21 +4,29 @@
  */
 #include "aggregator/fold.h"
 #include "db/db.h"
+#include "kafka/kafka.h"
 
 enum share_state {
         SHARE_UNCLAIMED, /* assigned to us, but its position must be read (again) first */
         SHARE_READY,
-        SHARE_STOPPED, /* the topic ends below the position: nothing is taken until that has been resolved */
+        SHARE_BEHIND, /* something was lost before it was folded: the ledger has it, and comes first */
+        SHARE_STOPPED, /* its log does not fit the position: nothing is taken until that has been put right */
 };
 
 /* A partition of the results topic that is assigned to us. */
 struct share {
         const char *topic; /* the consumer's */
         int32_t partition;
+        int64_t start; /* where the consumer begins after a claim */
         enum share_state state;
         int32_t source_no; /* of its row in rollcall.position */
         int64_t epoch;
         int64_t stored, next; /* position.next as committed, and with the batch */
+        int64_t mark, taken_mark; /* digests of the messages before `stored` and `next`; 0: none */
+        int64_t check; /* offset of the message before `next` while it is still to be compared with `mark`; else -1 */
+        const struct kafka_message *last; /* taken, while `taken_mark` is not made of it */
+        bool behind; /* the table says so */
+        bool touched; /* something is to be stored for it though its position does not move */
         int64_t letters_stored, letters; /* position.sequence: the number of its dead letters; the same two */
         int64_t letters_published; /* up to this number they are on the dead-letters topic, and the table says so */
         int64_t letters_said; /* up to this number they are in the log */
@@ -56,8 +64,15 @@ void store_detach(struct store *s); /* frees the connection */
  * what has been folded. The shares stay unclaimed in `state`: the caller compares them with the broker first. */
 int store_claim(struct store *s, const char *cluster, const char *owner, struct share *list, size_t n, struct fold *f, struct err *e) MUST_CHECK;
 
-/* The topic begins at `low`, above the position: goes there, and keeps a record of what is missing in the totals. 1: no longer ours. */
-int store_skip(struct store *s, struct share *x, int64_t low, struct err *e) MUST_CHECK;
+/* Does the table name `owner` as the owner of any partition of the topic? */
+int store_owns(struct store *s, const char *cluster, const char *topic, const char *owner, bool *ret, struct err *e) MUST_CHECK;
+
+/* Source partitions of the lanes `topics` that have outcomes above what has been folded for this share: topic, partition, their source_no as an array, the
+ * last number folded, the last number given. The ledger's outcomes of such sources above `after` up to `to`, in order, some thousand. */
+int store_behind(struct store *s, const struct share *x, char *const *topics, size_t n, struct db_result **ret, struct err *e) MUST_CHECK;
+int store_ledger(struct store *s, const char *sources, int64_t after, int64_t to, struct db_result **ret, struct err *e) MUST_CHECK;
+/* All of them have been folded. */
+int store_caught_up(struct store *s, const struct share *x, struct err *e) MUST_CHECK;
 
 /* One transaction: positions by compare-and-set, the batch's changes, its dead letters. 0: committed. 1: somebody else owns a partition or
  * moved a position; nothing was stored. -1: error; when the connection broke it is not known whether it was stored. */

@@ -11,11 +11,16 @@
                 db_array_end(p); \
         } while (0)
 
+static bool changed(const struct share *x)
+{
+        return x->next != x->stored || x->touched;
+}
+
 static size_t moved(const struct share *list, size_t n)
 {
         size_t count = 0;
         for (size_t i = 0; i < n; i++)
-                count += list[i].next != list[i].stored;
+                count += changed(&list[i]);
         return count;
 }
 
@@ -23,7 +28,7 @@ static void add_shares(struct db_params *p, enum db_type type, const struct shar
 {
         db_array_begin(p, type, moved(list, n));
         for (size_t i = 0; i < n; i++)
-                if (list[i].next != list[i].stored)
+                if (changed(&list[i]))
                         db_element_int(p, of(&list[i]));
         db_array_end(p);
 }
@@ -48,6 +53,11 @@ static int64_t share_next(const struct share *x)
         return x->next;
 }
 
+static int64_t share_mark(const struct share *x)
+{
+        return x->taken_mark;
+}
+
 static int64_t share_letters(const struct share *x)
 {
         return x->letters;
@@ -60,6 +70,7 @@ static int queue_positions(struct store *s, const struct share *list, size_t n, 
         add_shares(p, DB_INT8, list, n, share_epoch);
         add_shares(p, DB_INT8, list, n, share_stored);
         add_shares(p, DB_INT8, list, n, share_next);
+        add_shares(p, DB_INT8, list, n, share_mark);
         add_shares(p, DB_INT8, list, n, share_letters);
         return db_pipeline_run(s->db, "positions", p, e);
 }

@@ -99,6 +99,12 @@ static struct span fitting(struct span s)
         return s;
 }
 
+/* What was adopted from an earlier log has an offset made of that log's number and the true one (rollcall.adopt). */
+static int64_t true_offset(int64_t offset)
+{
+        return offset < 0 ? (-1 - offset) & ((INT64_C(1) << 40) - 1) : offset;
+}
+
 static int publish_event(struct outbox *o, const struct entry *en, uint64_t token, struct err *e)
 {
         const struct source *s = &o->sources->list[en->source];
@@ -121,7 +127,7 @@ static int publish_event(struct outbox *o, const struct entry *en, uint64_t toke
                 .attempt = en->attempt,
                 .source_topic = span_of(s->topic),
                 .source_partition = s->partition,
-                .source_offset = en->offset,
+                .source_offset = true_offset(en->offset),
                 .sequence = en->sequence,
                 .replaces = en->replaces ? span_of(outcome_name(OUTCOME_QUARANTINED)) : (struct span){ 0 },
         };
@@ -167,13 +173,13 @@ static int publish_burial(struct outbox *o, const struct entry *en, uint64_t tok
         const struct source *s = &o->sources->list[en->source];
         char name[512];
         int attempts = en->state == ENTRY_DEAD ? 1 : en->attempt;
-        int len = snprintf(name, sizeof name, "%s/%d/%lld", s->topic, (int)s->partition, (long long)en->offset);
+        int len = snprintf(name, sizeof name, "%s/%d/%lld", s->topic, (int)s->partition, (long long)true_offset(en->offset));
         struct dead_letter m = {
                 .event_id = event_id_of(task_id_of((struct uuid){ { 0 } }, SPAN_LIT("dead-letter"), (struct span){ name, (size_t)len }, SPAN_LIT("")), attempts,
                                         attempts > 1 ? OUTCOME_QUARANTINED : OUTCOME_FAILED),
                 .topic = span_of(s->topic),
                 .partition = s->partition,
-                .offset = en->offset,
+                .offset = true_offset(en->offset),
                 .reason = en->reason,
                 .attempts = attempts,
                 .at = en->at ? en->at : instant_now(),

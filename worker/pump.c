@@ -77,7 +77,9 @@ static int turn(struct pump *p, struct err *e)
         if (publisher_poll(p->publisher, 0, e) < 0)
                 return -1;
         pump_let_go(p);
-        int rc = pump_recover(p, e);
+        int rc = pump_look(p, e);
+        if (rc == 0)
+                rc = pump_recover(p, e);
         if (rc != 0)
                 return rc;
         rc = pump_take_held(p, e);
@@ -87,13 +89,16 @@ static int turn(struct pump *p, struct err *e)
         p->refused = false;
         int n = kafka_poll(p->consumer, POLL_MS, p->messages, p->batch_max, e);
         if (n < 0) {
-                p->broken = e->class == ERR_FATAL && !p->refused && strcmp(e->code, "OFFSET_OUT_OF_RANGE") != 0;
+                p->rejoin = strcmp(e->code, "OFFSET_OUT_OF_RANGE") == 0; /* the next claim says what is wrong with the log */
+                p->broken = e->class == ERR_FATAL && !p->refused && !p->rejoin;
                 return -1;
         }
         if (n == 0)
                 return mark(p, e);
         FAILPOINT("worker.polled");
-        rc = pump_recover(p, e); /* the poll may have brought partitions */
+        rc = pump_compare(p, p->messages, (size_t)n, e);
+        if (rc == 0)
+                rc = pump_recover(p, e); /* the poll may have brought partitions */
         if (rc == 0)
                 rc = pump_take(p, p->messages, (size_t)n, e);
         if (rc == 0)
@@ -115,12 +120,12 @@ static void lose(struct pump *p, int rc)
                 (void)!publisher_flush(p->publisher, pump_stopping(p) ? 0 : LAND_MS, &ignored);
         pump_close_database(p);
         pump_let_go(p);
-        if (rc == 1 || p->broken)
+        if (rc == 1 || p->rejoin || p->broken)
                 pump_close_consumer(p); /* fenced: the group knows better who owns what */
         if (p->outbox.failed || p->broken)
                 pump_close_publisher(p);
         outbox_reset(&p->outbox);
-        p->broken = false;
+        p->broken = p->rejoin = false;
 }
 
 static void wait_backoff(struct pump *p, int ms)
@@ -162,7 +167,7 @@ static int loop(struct pump *p, struct err *e)
                         continue;
                 }
                 if (rc == 1)
-                        err_set(e, ERR_RETRY, "fenced", "another worker has taken a partition over; joining the group anew");
+                        err_set(e, ERR_RETRY, "fenced", "a partition was taken over, left over, or its position moved; joining the group anew");
                 say(p, e);
                 lose(p, rc);
                 wait_backoff(p, backoff);

@@ -62,12 +62,17 @@ static int fill(struct pump *p, const struct kafka_message *list, size_t n, stru
         b->entries = arena_alloc(b->arena, (n + 1) * sizeof *b->entries);
         if (!b->entries)
                 return err_oom(e);
+        const struct kafka_message **last = arena_alloc(b->arena, (p->sources.n + 1) * sizeof *last);
+        if (!last)
+                return err_oom(e);
+        memset(last, 0, (p->sources.n + 1) * sizeof *last);
         for (size_t i = 0; i < n; i++) {
                 int index = source_index(&p->sources, p->topic, list[i].partition);
                 struct source *s = index < 0 ? NULL : &p->sources.list[index];
                 if (!s || !s->owned || s->leaving || p->recover[index] || list[i].offset < s->taken)
                         continue; /* what came back to us while we published comes again, after its recovery */
                 s->taken = list[i].offset + 1;
+                last[index] = &list[i];
                 struct entry *en = &b->entries[b->n++];
                 *en = (struct entry){ .source = index,
                                       .epoch = s->epoch,
@@ -78,6 +83,9 @@ static int fill(struct pump *p, const struct kafka_message *list, size_t n, stru
                 if (decode(p, en, e) < 0)
                         return -1;
         }
+        for (size_t i = 0; i < p->sources.n; i++)
+                if (last[i])
+                        p->sources.list[i].taken_mark = kafka_message_mark(last[i]);
         return 0;
 }
 

@@ -29,8 +29,10 @@ struct pump {
         size_t batch_max;
         bool held; /* the lane has tasks set aside, as of looked_ms */
         int64_t looked_ms;
-        int64_t polled_ms, marked_ms; /* when Kafka was last polled, when acknowledgements were last written */
+        int64_t polled_ms, marked_ms, compared_ms; /* when Kafka was last polled, acknowledgements last written, our positions last compared with the table's */
+        int64_t left_over_ms; /* since when a partition is still ours by the table, but not by the group; 0: none is */
         int64_t stop_ms; /* when a drain has lasted long enough; 0: none has begun */
+        bool rejoin; /* the group is to be left and joined anew */
         bool broken; /* the Kafka clients cannot be used any more */
         bool in_callback; /* in one of the group's own callbacks, which may use the database but must not be entered again */
         bool in_database; /* the group is served while a statement is waited for: nothing may use the connection */
@@ -65,6 +67,16 @@ int pump_recover(struct pump *p, struct err *e) MUST_CHECK;
 /* ---- pump_held.c */
 /* Now and then: takes up what was set aside and is due. Returns 0, 1 when fenced, -1 error. */
 int pump_take_held(struct pump *p, struct err *e) MUST_CHECK;
+
+/* ---- pump_log.c */
+/* A source just claimed: 0 it fits, and `ret_start` is where to begin: with the message before `next` when there is one to compare; 1 it stands still; 2 its
+ * position has been put right: claim it again; -1. */
+int pump_check_log(struct pump *p, struct source *s, int64_t *ret_start, struct err *e) MUST_CHECK;
+bool pump_log_fits(struct pump *p, const struct source *s, bool *ret_fits, struct err *e) MUST_CHECK; /* by its offsets; false: error */
+/* The first messages of sources just claimed: are they of the same log? 0; 1: a position has been put right, join anew; -1. */
+int pump_compare(struct pump *p, const struct kafka_message *list, size_t n, struct err *e) MUST_CHECK;
+/* Now and then: are all positions where we left them, and has the group given away what it took from us? 1: join it anew. */
+int pump_look(struct pump *p, struct err *e) MUST_CHECK;
 
 /* ---- pump_batch.c */
 /* Decodes, decides, publishes, acts, settles, publishes. Returns 0, 1 when fenced, -1 error. */

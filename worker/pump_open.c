@@ -154,7 +154,7 @@ void pump_close_consumer(struct pump *p)
 {
         kafka_consumer_free(TAKE(p->consumer));
         for (size_t i = 0; i < p->sources.n; i++)
-                p->sources.list[i].owned = p->sources.list[i].leaving = p->recover[i] = false;
+                p->sources.list[i].owned = p->sources.list[i].leaving = p->sources.list[i].stopped = p->recover[i] = false;
 }
 
 void pump_close_publisher(struct pump *p)

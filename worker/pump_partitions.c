@@ -6,38 +6,20 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WATERMARK_TIMEOUT_MS = 5000, LAND_MS = 2000 };
+enum { LAND_MS = 2000 };
 
-/* The broker's log must reach the position. A log that ends below it is another log: waiting would be silent loss. */
-static int check_log(struct pump *p, const struct source *s, struct err *e)
+/* The partition is ours from here on, unless its log does not fit. */
+static int claim(struct pump *p, const struct kafka_partition *k, int64_t *ret_start, struct err *e)
 {
-        int64_t low = 0, high = 0;
-        if (kafka_watermarks(p->consumer, s->topic, s->partition, &low, &high, WATERMARK_TIMEOUT_MS, e) < 0)
-                return -1;
-        if (high < s->next)
-                return err_set(e, ERR_FATAL, "offset",
-                               "%s/%d: the log ends at offset %lld, below the position %lld: the topic was recreated or truncated; publish the open runs again "
-                               "(rollcall runs republish) after the position has been reset",
-                               s->topic, (int)s->partition, (long long)high, (long long)s->next);
-        if (low > s->next)
-                return err_set(e, ERR_FATAL, "offset",
-                               "%s/%d: the log begins at offset %lld, above the position %lld: %lld messages were deleted before they were taken; publish the "
-                               "open runs again (rollcall runs republish) after the position has been moved",
-                               s->topic, (int)s->partition, (long long)low, (long long)s->next, (long long)(low - s->next));
-        return 0;
-}
-
-static int claim(struct pump *p, const struct kafka_partition *k, int64_t *ret_next, struct err *e)
-{
-        int index = source_index(&p->sources, p->topic, k->partition);
+        int rc, index = source_index(&p->sources, p->topic, k->partition);
         if (index < 0)
                 return err_set(e, ERR_FATAL, "", "more than %d partitions", SOURCES_MAX);
         struct source *s = &p->sources.list[index];
-        if (source_claim(p->db, p->cluster, p->owner, s, e) < 0 || check_log(p, s, e) < 0)
-                return -1;
-        p->recover[index] = true;
-        *ret_next = s->next;
-        return 0;
+        do
+                rc = source_claim(p->db, p->cluster, p->owner, s, e) < 0 ? -1 : pump_check_log(p, s, ret_start, e);
+        while (rc == 2);
+        p->recover[index] = s->owned;
+        return rc < 0 ? -1 : 0;
 }
 
 static void disclaim(struct pump *p, const struct kafka_partition *list, size_t n)
@@ -46,9 +28,10 @@ static void disclaim(struct pump *p, const struct kafka_partition *list, size_t 
                 int index = source_index(&p->sources, p->topic, list[i].partition);
                 if (index < 0)
                         continue;
-                p->sources.list[index].leaving = p->in_database;
+                struct source *s = &p->sources.list[index];
+                s->leaving = s->owned && p->in_database;
                 if (!p->in_database)
-                        p->sources.list[index].owned = p->recover[index] = false;
+                        s->owned = s->stopped = p->recover[index] = false;
         }
 }
 
@@ -150,7 +133,12 @@ int pump_reclaim(struct pump *p, struct err *e)
                 if (rc != 0)
                         return rc;
                 p->recover[i] = true;
-                if (check_log(p, s, e) < 0 || kafka_seek(p->consumer, s->topic, s->partition, s->next, e) < 0)
+                bool fits;
+                if (!pump_log_fits(p, s, &fits, e))
+                        return -1;
+                if (!fits)
+                        return 1;
+                if (kafka_seek(p->consumer, s->topic, s->partition, s->next, e) < 0)
                         return -1;
         }
         return 0;

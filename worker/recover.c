@@ -7,15 +7,18 @@
         "select o.src_offset, " sequence ", o.outcome, " attempt ", o.dry_run, o.subject, o.item, o.reason, o.before, o.after, "               \
         "array_to_string(o.follow_ups, ','), o.task_id, o.actor, o.arguments, o.at, t.name, r.run_id, o.type_no, " key ", " value ", o.replaces "
 
+/* The logs of a partition number on from each other: what an earlier one decided last may still have to be published. */
+#define OF_THIS_PARTITION "any($1::int || rollcall.earlier_logs($1::int))"
+
 static const char OUTCOMES[] =
         COLUMNS("o.sequence", "o.attempt", "encode(h.key, 'hex')", "encode(h.value, 'hex')")
         "from rollcall.outcome o join rollcall.task_type t using (type_no) left join rollcall.run r on r.run_no = o.run_no "
         "left join rollcall.held h on o.outcome = 3 and h.source_no = o.source_no and h.src_offset = o.src_offset "
-        "where o.source_no = $1::int and o.sequence > $2::bigint and o.outcome >= 0 "
+        "where o.source_no = " OF_THIS_PARTITION " and o.sequence > $2::bigint and o.outcome >= 0 "
         "union all "
         "select src_offset, sequence, -3, 1, false, '', '', reason, null, null, null, null, null, null, at, '', null, 0, "
         "encode(key, 'hex'), encode(value, 'hex'), null "
-        "from rollcall.dead_letter where source_no = $1::int and sequence > $2::bigint order by sequence limit $3::bigint";
+        "from rollcall.dead_letter where source_no = " OF_THIS_PARTITION " and sequence > $2::bigint order by sequence limit $3::bigint";
 
 static const char INTENTS[] =
         COLUMNS("0", "o.attempt + 1", "null", "null")

@@ -5,9 +5,9 @@
 
 /* Compare-and-set on epoch and offset: a row that is not ours any more is not touched, and the caller sees it by the count. */
 const char SOURCE_MOVE[] =
-        "update rollcall.position p set next = u.next, sequence = u.sequence, published = greatest(p.published, u.published), updated_at = now() "
-        "from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) "
-        "as u(source_no, epoch, old_next, next, sequence, published) "
+        "update rollcall.position p set next = u.next, mark = u.mark, sequence = u.sequence, published = greatest(p.published, u.published), updated_at = now() "
+        "from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) "
+        "as u(source_no, epoch, old_next, next, mark, sequence, published) "
         "where p.source_no = u.source_no and p.epoch = u.epoch and p.next = u.old_next returning now()";
 
 int source_index(struct sources *s, const char *topic, int32_t partition)
@@ -19,7 +19,7 @@ int source_index(struct sources *s, const char *topic, int32_t partition)
                 s->list = calloc(SOURCES_MAX, sizeof *s->list); /* all at once: a rebalance adds some while others are in use */
         if (!s->list || s->n == SOURCES_MAX)
                 return -1;
-        s->list[s->n] = (struct source){ .topic = topic, .partition = partition };
+        s->list[s->n] = (struct source){ .topic = topic, .partition = partition, .check = -1 };
         return (int)s->n++;
 }
 
@@ -30,7 +30,9 @@ static void read_claim(struct source *s, const struct db_result *r)
         s->next = s->taken = db_int(r, 0, 2);
         s->sequence = db_int(r, 0, 3);
         s->published = db_int(r, 0, 4);
-        s->touched = s->leaving = false;
+        s->mark = s->taken_mark = db_int(r, 0, 5);
+        s->check = -1;
+        s->touched = s->leaving = s->stopped = false;
         s->owned = true;
 }
 
@@ -45,9 +47,7 @@ int source_claim(struct db *d, const char *cluster, const char *owner, struct so
         db_add_int4(p, s->partition);
         db_add_str(p, owner);
         if (db_query(d,
-                     "insert into rollcall.position as p (cluster, topic, partition, owner, epoch) values ($1, $2, $3::int, $4, 1) "
-                     "on conflict (cluster, topic, partition) do update set epoch = p.epoch + 1, owner = $4, updated_at = now() "
-                     "returning source_no, epoch, next, sequence, published",
+                     "select c.source_no, c.epoch, c.next, c.sequence, c.published, c.mark, rollcall.adopt(c.source_no) from rollcall.claim($1, $2, $3, $4) c",
                      p, &r, e) < 0)
                 return -1;
         read_claim(s, r);
@@ -65,7 +65,7 @@ int source_reclaim(struct db *d, struct source *s, struct err *e)
         db_add_int8(p, s->epoch);
         if (db_query(d,
                      "update rollcall.position set epoch = epoch + 1, updated_at = now() where source_no = $1 and epoch = $2 "
-                     "returning source_no, epoch, next, sequence, published",
+                     "returning source_no, epoch, next, sequence, published, mark",
                      p, &r, e) < 0)
                 return -1;
         if (db_rows(r) == 0)
@@ -86,14 +86,14 @@ size_t source_move_params(const struct sources *s, struct db_params *p)
         size_t n = 0;
         for (size_t i = 0; i < s->n; i++)
                 n += dirty(&s->list[i]);
-        static const enum db_type types[] = { DB_INT4, DB_INT8, DB_INT8, DB_INT8, DB_INT8, DB_INT8 };
+        static const enum db_type types[] = { DB_INT4, DB_INT8, DB_INT8, DB_INT8, DB_INT8, DB_INT8, DB_INT8 };
         for (size_t column = 0; column < ARRAY_LEN(types); column++) {
                 db_array_begin(p, types[column], n);
                 for (size_t i = 0; i < s->n; i++) {
                         const struct source *x = &s->list[i];
                         if (!dirty(x))
                                 continue;
-                        const int64_t values[] = { x->source_no, x->epoch, x->next, x->taken, x->sequence, x->acked };
+                        const int64_t values[] = { x->source_no, x->epoch, x->next, x->taken, x->taken_mark, x->sequence, x->acked };
                         db_element_int(p, values[column]);
                 }
                 db_array_end(p);
@@ -108,6 +108,7 @@ void source_moved(struct sources *s)
                 if (!dirty(x))
                         continue;
                 x->next = x->taken;
+                x->mark = x->taken_mark;
                 x->published = x->acked;
                 x->touched = false;
         }

@@ -10,6 +10,8 @@ struct source {
         int32_t partition;
         bool owned;
         bool leaving; /* taken away while a transaction was under way: ours until that has ended, by the epoch, but nothing more is begun */
+        bool stopped; /* its log does not fit: not owned, and nothing is taken until the position has been put right */
+        bool said; /* that it does not fit */
         int source_no;
         int64_t epoch;
         int64_t next; /* offset to take next, as committed */
@@ -17,6 +19,8 @@ struct source {
         int64_t published; /* as committed */
         int64_t acked; /* outcomes up to here are acknowledged; written with the next transaction */
         int64_t taken; /* offset after the last message of the batch being built */
+        int64_t mark, taken_mark; /* digests of the messages before `next` and `taken`; 0: none */
+        int64_t check; /* offset of the message before `next` while it is still to be compared with `mark`; else -1 */
         bool touched; /* outcomes are written for it without moving `next`: the transaction must still find it ours */
 };
 
@@ -28,7 +32,7 @@ struct sources {
 /* The index of (topic, partition), added when it is new; -1 when there are too many. `topic` must outlive the list. */
 int source_index(struct sources *s, const char *topic, int32_t partition);
 
-/* Takes the partition over in the database and reads where to go on. */
+/* Takes the partition over in the database, with what its earlier logs left unfinished, and reads where to go on. */
 int source_claim(struct db *d, const char *cluster, const char *owner, struct source *s, struct err *e) MUST_CHECK;
 /* The same for a source that is ours already, after its connection was lost; what is known to be acknowledged stays known. 1: somebody else has claimed it. */
 int source_reclaim(struct db *d, struct source *s, struct err *e) MUST_CHECK;

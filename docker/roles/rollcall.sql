@@ -24,7 +24,7 @@ grant usage on schema rollcall to rollcall_scheduler, rollcall_worker, rollcall_
 -- Reading: packs' statements and reports read runs and the ledger, too.
 grant select on all tables in schema rollcall to rollcall_scheduler, rollcall_worker, rollcall_operator, rollcall_reader;
 grant select on rollcall.schema_version, rollcall.job, rollcall.task_type, rollcall.run, rollcall.position, rollcall.dead_letter, rollcall.folded,
-  rollcall.run_total, rollcall.day_total, rollcall.recent_error, rollcall.results_gap to rollcall_aggregator;
+  rollcall.run_total, rollcall.day_total, rollcall.recent_error, rollcall.log_gap, rollcall.outcome to rollcall_aggregator;
 
 grant insert, update on rollcall.lease, rollcall.job, rollcall.run to rollcall_scheduler;
 grant insert on rollcall.plan to rollcall_scheduler;
@@ -35,10 +35,16 @@ grant insert on rollcall.dead_letter, rollcall.task_type to rollcall_worker; -- 
 
 grant insert, update on rollcall.position, rollcall.folded, rollcall.run_total, rollcall.day_total, rollcall.recent_error to rollcall_aggregator;
 grant delete on rollcall.recent_error to rollcall_aggregator;
-grant insert on rollcall.dead_letter, rollcall.results_gap to rollcall_aggregator;
+grant insert on rollcall.dead_letter, rollcall.log_gap to rollcall_aggregator;
+
+-- A position that does not fit its log is put right by who meets it, or by the operator; what was lost is published again by the scheduler, and folded by
+-- the aggregator.
+grant insert on rollcall.log_gap to rollcall_worker, rollcall_operator;
+grant insert, update on rollcall.position to rollcall_operator;
+grant update (repaired_at) on rollcall.log_gap to rollcall_scheduler, rollcall_aggregator;
 
 -- jobs run; jobs suspend and resume; runs republish; quarantine replay and drop
 grant update (state, tries, due_at, requested_by, updated_at) on rollcall.held to rollcall_operator;
 grant insert on rollcall.run to rollcall_operator;
 grant update (suspended, suspended_by, suspended_at) on rollcall.job to rollcall_operator;
-grant update (chunks_published, state, published_at) on rollcall.run to rollcall_operator;
+grant update (chunks_published, state, published_at, again) on rollcall.run to rollcall_operator;

@@ -143,7 +143,7 @@ int verb_runs_republish(struct cli *c, const struct args *a)
                 return rc;
         const char *id = run.id;
         rc = cli_query(c,
-                       "with again as (update rollcall.run set chunks_published = 0, state = 'planned', published_at = null "
+                       "with again as (update rollcall.run set chunks_published = 0, again = true, state = 'planned', published_at = null "
                        "where run_id = $1::uuid and state in ('planned', 'published') returning chunks) "
                        "select chunks, pg_notify('rollcall_run', '')::text from again",
                        &id, 1, &r);

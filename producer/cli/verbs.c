@@ -23,6 +23,12 @@ static const struct flag topics_apply_flags[] = {
         END,
 };
 
+static const struct flag topics_repair_flags[] = {
+        { "dry-run", NULL, "say what does not fit, change nothing; exits with 1 when there is any", NULL, 'n', false, false },
+        { "yes", NULL, "do not ask on the terminal", NULL, 'y', false, false },
+        END,
+};
+
 static const struct flag jobs_list_flags[] = {
         { "next", "N", "how many due times to show (default 1, at most 20)", NULL, 0, false, false },
         { "after", "TIME", "due times after this instant instead of now (RFC 3339)", NULL, 0, false, false },
@@ -124,6 +130,10 @@ const struct verb verbs[] = {
           "Can be repeated: what is there already is left alone.", NULL, NULL, verb_db_apply },
         { "topics apply", "", 0, 0, "create the Kafka topics, or add partitions to them", NULL, topics_apply_flags, NULL, verb_topics_apply },
         { "topics list", "", 0, 0, "the topics with their partitions, as they are and as configured", NULL, NULL, NULL, verb_topics_list },
+        { "topics repair", "", 0, 0, "compare every position with its log, put right what does not fit, and publish again what was lost",
+          "For topics that were made anew, cut off, or whose messages were deleted before they were taken. Of open runs the tasks without an outcome are\n"
+          "published again by the scheduler, with the same ids; the aggregator folds what it lacks from the ledger.",
+          topics_repair_flags, NULL, verb_topics_repair },
         { "jobs list", "", 0, 0, "jobs with schedule, next due times, suspension and last run", NULL, jobs_list_flags, NULL, verb_jobs_list },
         { "jobs run", "JOB", 1, 1, "ask for a run of a job now",
           "With --wait the exit code tells the run's end: 0 finished, 1 failed, 7 refused or cancelled, 6 still running when the time was over.",
@@ -135,7 +145,7 @@ const struct verb verbs[] = {
           "RUN is an id, its first characters (at least 4), or a job's name for the job's newest run.", runs_show_flags, NULL, verb_runs_show },
         { "runs watch", "RUN", 1, 1, "follow a run until it is closed", "The exit code tells the run's end, as in: rollcall jobs run --wait.",
           runs_watch_flags, NULL, verb_runs_watch },
-        { "runs republish", "RUN", 1, 1, "have the scheduler publish an open run's plan again, with the same ids",
+        { "runs republish", "RUN", 1, 1, "have the scheduler publish again what has no outcome of an open run, with the same ids",
           "Harmless for what is done already: a task id is worked on once.", NULL, NULL, verb_runs_republish },
         { "tasks submit", "", 0, 0, "ask for ad-hoc tasks, one or a CSV file of them",
           "A CSV file's tasks get ids made from the file's content and the row: submitting the same file again does nothing twice. Bad rows are\n"

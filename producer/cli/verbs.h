@@ -28,6 +28,7 @@ int verb_check(struct cli *c, const struct args *a);
 int verb_db_apply(struct cli *c, const struct args *a);
 int verb_topics_apply(struct cli *c, const struct args *a);
 int verb_topics_list(struct cli *c, const struct args *a);
+int verb_topics_repair(struct cli *c, const struct args *a);
 int verb_jobs_list(struct cli *c, const struct args *a);
 int verb_jobs_run(struct cli *c, const struct args *a);
 int verb_jobs_suspend(struct cli *c, const struct args *a);

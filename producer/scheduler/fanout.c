@@ -46,16 +46,18 @@ bool fanout_acked(struct scheduler *s, uint64_t token)
 
 /* ---- what there is to publish ------------------------------------------------------------------------------------------------------------ */
 
-/* Follow-ups that were published to another cluster and have no outcome: chunks of their own, so that they are published like the rest. They are
- * counted as spawned already. $1 the present cluster, $2 subjects per chunk. */
+/* Of runs whose tasks may be lost ($1 the present cluster; $2: a log lost some): their follow-ups without an outcome, as chunks of their own, so that they are
+ * published like the rest. They are counted as spawned already. $3 subjects per chunk. */
+#define MAY_BE_LOST "r.state in ('planned', 'published') and (r.cluster <> $1 or $2) "
+
 static const char PLAN_FOLLOW_UPS[] =
         "with lost as (select distinct r.run_no, r.chunks, t.type_no, o.subject::text as subject, o.item::text as item "
         "from rollcall.run r join rollcall.outcome o on o.day = r.day and o.run_no = r.run_no "
         "cross join lateral unnest(o.follow_ups) as f(name) join rollcall.task_type t on t.name = f.name "
-        "where r.state in ('planned', 'published') and r.cluster <> $1 and o.outcome = 0 and not o.dry_run "
+        "where " MAY_BE_LOST "and o.outcome = 0 and not o.dry_run "
         "and not exists (select from rollcall.outcome x where x.day = r.day and x.run_no = r.run_no and x.type_no = t.type_no "
         "and octet_length(x.subject) = octet_length(o.subject) and x.subject = o.subject and x.item = o.item)), "
-        "placed as (select *, (row_number() over (partition by run_no, type_no order by subject, item) - 1) / $2::bigint as block from lost), "
+        "placed as (select *, (row_number() over (partition by run_no, type_no order by subject, item) - 1) / $3::bigint as block from lost), "
         "gathered as (select run_no, chunks, type_no, block, array_agg(subject order by subject, item) as subjects, array_agg(item order by subject, item) as items "
         "from placed group by run_no, chunks, type_no, block), "
         "added as (insert into rollcall.plan (run_no, chunk, type_no, dry_run, subjects, items) "
@@ -63,37 +65,88 @@ static const char PLAN_FOLLOW_UPS[] =
         "returning run_no) "
         "update rollcall.run r set chunks = r.chunks + n.n from (select run_no, count(*)::integer as n from added group by run_no) n where r.run_no = n.run_no";
 
-/* Tasks that went to another cluster are not on this one: all of them are published again, with the same ids. */
-static int adopt_cluster(struct scheduler *s, struct err *e)
+static const char PUBLISH_AGAIN[] =
+        "with again as (update rollcall.run r set cluster = $1, again = true, chunks_published = 0, state = 'planned', published_at = null "
+        "where " MAY_BE_LOST "returning r.run_no, r.pack, r.job) "
+        "select a.*, r.cluster from again a join rollcall.run r using (run_no)"; /* the cluster it was on: the statement sees what was before it */
+
+static const char GAPS_DONE[] = "update rollcall.log_gap g set repaired_at = now() from rollcall.position p "
+                                "where g.repaired_at is null and p.source_no = g.source_no and p.topic = any($1::text[])";
+
+static void add_lanes(struct scheduler *s)
+{
+        db_params_reset(s->params);
+        db_array_begin(s->params, DB_TEXT, LANE_COUNT);
+        for (size_t i = 0; i < LANE_COUNT; i++)
+                db_element_text(s->params, span_of(s->service->topics[i]));
+        db_array_end(s->params);
+}
+
+static int find_lost(struct scheduler *s, bool *ret_elsewhere, bool *ret_gaps, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        add_lanes(s);
+        db_add_str(s->params, s->cluster);
+        if (db_query(s->db,
+                     "select exists (select from rollcall.run where state in ('planned', 'published') and cluster is distinct from $2), "
+                     "exists (select from rollcall.log_gap g join rollcall.position p using (source_no) where g.repaired_at is null and p.topic = any($1::text[]))",
+                     s->params, &r, e) < 0)
+                return -1;
+        *ret_elsewhere = db_bool(r, 0, 0);
+        *ret_gaps = db_bool(r, 0, 1);
+        return 0;
+}
+
+static int plan_follow_ups(struct scheduler *s, bool gaps, struct err *e)
+{
+        db_params_reset(s->params);
+        db_add_str(s->params, s->cluster);
+        db_add_bool(s->params, gaps);
+        db_add_int8(s->params, s->service->scheduler.chunk);
+        return db_query(s->db, PLAN_FOLLOW_UPS, s->params, NULL, e);
+}
+
+static int publish_again(struct scheduler *s, bool gaps, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         db_params_reset(s->params);
         db_add_str(s->params, s->cluster);
-        if (db_query(s->db, "select run_no, pack, job, cluster from rollcall.run where state in ('planned', 'published') and cluster is distinct from $1", s->params, &r,
-                     e) < 0)
+        db_add_bool(s->params, gaps);
+        if (db_query(s->db, PUBLISH_AGAIN, s->params, &r, e) < 0)
                 return -1;
-        if (db_rows(r) == 0)
+        for (int i = 0; i < db_rows(r); i++)
+                log_warn("run is published again", "run_no=%lld job=%s.%s was_on=%s now_on=%s log_lost=%s", (long long)db_int(r, i, 0), db_str(r, i, 1),
+                         db_str(r, i, 2), db_str(r, i, 3), s->cluster, gaps ? "true" : "false");
+        return 0;
+}
+
+/* Tasks that went to another cluster are not on this one, and a log that was repaired may have lost some: those without an outcome are published again, with
+ * the same ids. */
+static int find_again(struct scheduler *s, struct err *e)
+{
+        bool elsewhere, gaps;
+        if (find_lost(s, &elsewhere, &gaps, e) < 0)
+                return -1;
+        if (!elsewhere && !gaps)
                 return 0;
         if (db_exec(s->db, "begin", e) < 0)
                 return -1;
-        db_add_int8(s->params, s->service->scheduler.chunk);
-        if (db_query(s->db, PLAN_FOLLOW_UPS, s->params, NULL, e) < 0)
+        add_lanes(s);
+        if (gaps && db_query(s->db, GAPS_DONE, s->params, NULL, e) < 0) /* first: one that is found meanwhile is the next look's */
+                return -1;
+        if (plan_follow_ups(s, gaps, e) < 0 || publish_again(s, gaps, e) < 0)
                 return -1;
         db_params_reset(s->params);
         db_add_str(s->params, s->cluster);
-        if (db_query(s->db,
-                     "update rollcall.run set cluster = $1, chunks_published = 0, state = 'planned', published_at = null "
-                     "where state in ('planned', 'published') and cluster is distinct from $1",
-                     s->params, NULL, e) < 0)
+        if (db_query(s->db, "update rollcall.run set cluster = $1 where state in ('planned', 'published') and cluster is null", s->params, NULL, e) < 0)
                 return -1;
-        for (int i = 0; i < db_rows(r); i++)
-                if (!db_null(r, i, 3))
-                        log_warn("run is published again", "run_no=%lld job=%s.%s was_on=%s now_on=%s", (long long)db_int(r, i, 0), db_str(r, i, 1), db_str(r, i, 2),
-                                 db_str(r, i, 3), s->cluster);
-        return scheduler_commit(s, e);
+        int rc = scheduler_commit(s, e);
+        if (rc == 0 && gaps)
+                fanout_reset(s);
+        return rc;
 }
 
-enum { RUN_NO, RUN_ID, CHUNKS, PUBLISHED, PLANNED };
+enum { RUN_NO, RUN_ID, CHUNKS, PUBLISHED, PLANNED, AGAIN };
 
 static int add_fanout(struct scheduler *s, const struct db_result *r, int row, struct err *e)
 {
@@ -107,6 +160,7 @@ static int add_fanout(struct scheduler *s, const struct db_result *r, int row, s
         }
         f->chunks = (int)db_int(r, row, CHUNKS);
         f->planned = db_int(r, row, PLANNED);
+        f->again = db_bool(r, row, AGAIN);
         f->next_chunk = f->published = f->noted = (int)db_int(r, row, PUBLISHED);
         f->id = ++s->next_id;
         f->seen = true;
@@ -120,7 +174,7 @@ static bool known(struct scheduler *s, const struct db_result *r, int row)
         for (size_t i = 0; i < s->n_fanouts; i++) {
                 if (s->fanouts[i]->run->run_no != db_int(r, row, RUN_NO))
                         continue;
-                s->fanouts[i]->seen = db_int(r, row, PUBLISHED) == s->fanouts[i]->noted;
+                s->fanouts[i]->seen = db_int(r, row, PUBLISHED) == s->fanouts[i]->noted && db_bool(r, row, AGAIN) == s->fanouts[i]->again;
                 if (s->fanouts[i]->seen)
                         return true;
                 drop(s, i);
@@ -132,10 +186,11 @@ static bool known(struct scheduler *s, const struct db_result *r, int row)
 int fanout_look(struct scheduler *s, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        int rc = adopt_cluster(s, e);
+        int rc = find_again(s, e);
         if (rc != 0)
                 return rc;
-        if (db_query(s->db, "select run_no, run_id, chunks, chunks_published, planned from rollcall.run where state = 'planned' order by run_no limit 64", NULL, &r, e) < 0)
+        if (db_query(s->db, "select run_no, run_id, chunks, chunks_published, planned, again from rollcall.run where state = 'planned' order by run_no limit 64",
+                     NULL, &r, e) < 0)
                 return -1;
         for (size_t i = 0; i < s->n_fanouts; i++)
                 s->fanouts[i]->seen = false;
@@ -156,6 +211,14 @@ int fanout_look(struct scheduler *s, struct err *e)
 
 /* ---- publishing ------------------------------------------------------------------------------------------------------------------------- */
 
+static const char CHUNK[] = "select u.* from rollcall.plan p, unnest(p.subjects, p.items) as u(subject, item) where p.run_no = $1 and p.chunk = $2";
+
+/* What has a row in the ledger has been taken: also what is still on its way from there. */
+static const char CHUNK_AGAIN[] =
+        "select u.* from rollcall.plan p join rollcall.run r using (run_no) cross join lateral unnest(p.subjects, p.items) as u(subject, item) "
+        "where p.run_no = $1 and p.chunk = $2 and not exists (select from rollcall.outcome o where o.day = r.day and o.run_no = r.run_no and o.type_no = p.type_no "
+        "and octet_length(o.subject) = octet_length(u.subject) and o.subject = u.subject and o.item = coalesce(u.item, ''))";
+
 static int load_chunk(struct scheduler *s, struct fanout *f, struct err *e)
 {
         struct db_result *head CLEANUP(db_result_cleanup) = NULL;
@@ -171,8 +234,7 @@ static int load_chunk(struct scheduler *s, struct fanout *f, struct err *e)
         f->row = 0;
         if (!f->type)
                 return err_set(e, ERR_FATAL, "", "a task type of its plan is not of this configuration");
-        return db_query(s->db, "select u.* from rollcall.plan p, unnest(p.subjects, p.items) as u(subject, item) where run_no = $1 and chunk = $2", s->params,
-                        &f->rows, e);
+        return db_query(s->db, f->again ? CHUNK_AGAIN : CHUNK, s->params, &f->rows, e);
 }
 
 /* Publishes a part of the chunk in hand. 0 it is through, 1 held back, 2 there is more of it, -1 error. */

@@ -14,6 +14,7 @@ struct fanout {
         int noted; /* `published`, as the table has it */
         int64_t noted_ms;
         int64_t planned;
+        bool again; /* only what has no outcome */
         struct db_result *rows; /* of the chunk in hand; NULL: none */
         int row;
         const struct task_type *type;

@@ -43,6 +43,7 @@ create table rollcall.run (
                    check (state in ('requested', 'planned', 'published', 'finished', 'failed', 'refused', 'cancelled')),
   reason           text not null default '',
   cluster          text,                        -- the Kafka cluster that its tasks were published to
+  again            boolean not null default false, -- published again: only tasks without an outcome
   chunks           integer not null default 0,
   chunks_published integer not null default 0,
   planned          bigint not null default 0,   -- tasks in the plan, without follow-ups
@@ -80,8 +81,8 @@ create table rollcall.task_type (
 
 -- ---- what was done ------------------------------------------------------------------------------------------------------------------
 
--- One row per Kafka cluster, topic and partition that has been read. The owner's epoch fences all others: every batch moves `next` by
--- compare-and-set on the epoch.
+-- One row per log that has been read: Kafka cluster, topic and partition. The owner's epoch fences all others: every batch moves `next` by
+-- compare-and-set on the epoch. When a topic is made anew, the row of the old log is set aside under the name "CLUSTER#source_no".
 create table rollcall.position (
   source_no  integer generated always as identity unique,
   cluster    text not null,
@@ -90,11 +91,26 @@ create table rollcall.position (
   epoch      bigint not null default 0,
   owner      text not null default '',
   next       bigint not null default 0,  -- offset to take next
-  sequence   bigint not null default 0,  -- last number given to an outcome of this source
+  mark       bigint not null default 0,  -- digest of the message before it: another log has another one there; 0: none
+  sequence   bigint not null default 0,  -- last number given to an outcome; the logs of a topic's partition number on
   published  bigint not null default 0,  -- outcomes up to this sequence are acknowledged on the results topic
   updated_at timestamptz not null default now(),
   primary key (cluster, topic, partition)
 ) with (fillfactor = 50);
+
+-- Where a log did not have what was to be taken next, and what became of it.
+create table rollcall.log_gap (
+  gap_no      bigint generated always as identity primary key,
+  source_no   integer not null,          -- the position that goes on behind it
+  how         text not null check (how in ('made anew', 'deleted', 'another cluster')),
+  position    bigint not null,           -- what was to be taken next
+  low         bigint not null,           -- the log as it was found: first offset, and the one after the last
+  high        bigint not null,
+  found_by    text not null,
+  found_at    timestamptz not null default now(),
+  repaired_at timestamptz                -- what the database knows has been planned again, or folded
+);
+create index log_gap_open on rollcall.log_gap (gap_no) where repaired_at is null;
 
 -- The ledger: one row per task, ledger, outbox and audit source in one. The key of a run's task is (run, type, subject, item); an ad-hoc task
 -- has an id of its own and lives in the partition of day '-infinity'.
@@ -186,6 +202,98 @@ create index held_subject on rollcall.held (topic, subject, held_no);
 create index held_due on rollcall.held (source_no, due_at) where due_at is not null;
 create index held_task on rollcall.held (task_id);
 
+-- Makes a partition the caller's: raises the epoch, which fences every earlier owner. Earlier logs of the partition are fenced for good, wherever their
+-- owners are, and their numbers go on: readers of the results topic know an outcome by topic, partition and number. `switched`: an earlier log was in use
+-- until now.
+create function rollcall.claim(of_cluster text, of_topic text, of_partition integer, by_owner text)
+returns table (source_no integer, epoch bigint, next bigint, mark bigint, sequence bigint, published bigint, switched boolean) language plpgsql as $$
+#variable_conflict use_column
+declare
+  earlier record;
+  fenced boolean;
+begin
+  update rollcall.position set epoch = epoch + 1, owner = ''
+  where topic = of_topic and partition = of_partition and cluster <> of_cluster and owner <> '';
+  fenced := found;
+  select coalesce(max(epoch), 0) as epoch, coalesce(max(sequence), 0) as sequence, coalesce(max(published), 0) as published into earlier
+  from rollcall.position where topic = of_topic and partition = of_partition and cluster <> of_cluster;
+  return query
+  insert into rollcall.position as p (cluster, topic, partition, owner, epoch, sequence, published)
+  values (of_cluster, of_topic, of_partition, by_owner, earlier.epoch + 1, earlier.sequence, earlier.published)
+  on conflict (cluster, topic, partition) do update set epoch = greatest(p.epoch, earlier.epoch) + 1, owner = excluded.owner,
+    sequence = greatest(p.sequence, excluded.sequence), published = greatest(p.published, excluded.published), updated_at = now()
+  returning p.source_no, p.epoch, p.next, p.mark, p.sequence, p.published, fenced;
+end $$;
+
+-- The other logs of a position's topic and partition.
+create function rollcall.earlier_logs(of_source integer) returns integer[] language sql stable as $$
+  select coalesce(array_agg(e.source_no), '{}')
+  from rollcall.position m join rollcall.position e on e.topic = m.topic and e.partition = m.partition and e.source_no <> m.source_no
+  where m.source_no = of_source
+$$;
+
+-- What earlier logs of its partition left unfinished, or set aside, becomes the claimer's. Two logs use the same offsets, so such a row's becomes negative,
+-- made of its source and offset.
+create function rollcall.adopted_offset(source_no integer, src_offset bigint) returns bigint language sql immutable as $$
+  select case when src_offset < 0 then src_offset else -1 - ((source_no::bigint << 40) + src_offset) end
+$$;
+
+create function rollcall.true_offset(src_offset bigint) returns bigint language sql immutable as $$
+  select case when src_offset < 0 then (-1 - src_offset) & ((1::bigint << 40) - 1) else src_offset end
+$$;
+
+create function rollcall.adopt(mine integer) returns void language plpgsql as $$
+declare
+  earlier integer[] := rollcall.earlier_logs(mine);
+begin
+  if earlier <> '{}' then
+    update rollcall.outcome set source_no = mine, src_offset = rollcall.adopted_offset(source_no, src_offset)
+    where (outcome < 0 or outcome = 3) and source_no = any(earlier);
+    update rollcall.held set source_no = mine, src_offset = rollcall.adopted_offset(source_no, src_offset) where source_no = any(earlier);
+  end if;
+end $$;
+
+-- What has been folded from earlier logs of a results partition has been folded. True: what they had beyond that is to be folded from the ledger.
+create function rollcall.inherit_folded(mine integer, switched boolean) returns boolean language plpgsql as $$
+declare
+  earlier integer[] := rollcall.earlier_logs(mine);
+begin
+  if earlier <> '{}' then
+    insert into rollcall.folded as f (results_no, source_topic, source_partition, sequence)
+    select mine, source_topic, source_partition, max(sequence) from rollcall.folded where results_no = any(earlier) group by 2, 3
+    on conflict (results_no, source_topic, source_partition) do update set sequence = greatest(f.sequence, excluded.sequence);
+    insert into rollcall.log_gap (source_no, how, position, low, high, found_by)
+    select mine, 'another cluster', max(e.next), 0, 0, max(m.owner) from rollcall.position m, rollcall.position e
+    where switched and m.source_no = mine and e.source_no = any(earlier) having count(*) > 0;
+  end if;
+  return exists (select from rollcall.log_gap where source_no = mine and repaired_at is null);
+end $$;
+
+-- Puts a position right that does not fit its log, and asks for what was lost. A log that was made anew is read from its beginning, under a row of its
+-- own. False: the position was somebody else's meanwhile.
+create function rollcall.repair_position(of_source integer, at_epoch bigint, anew boolean, low bigint, high bigint, by_whom text) returns boolean
+language plpgsql as $$
+declare
+  p rollcall.position;
+  goes_on integer := of_source;
+begin
+  select * into p from rollcall.position where source_no = of_source and epoch = at_epoch for update;
+  if not found then
+    return false;
+  end if;
+  if anew then
+    update rollcall.position set cluster = cluster || '#' || source_no, epoch = epoch + 1, owner = '', updated_at = now() where source_no = of_source;
+    insert into rollcall.position (cluster, topic, partition, epoch, next, sequence, published)
+    values (p.cluster, p.topic, p.partition, p.epoch + 1, repair_position.low, p.sequence, p.published) returning source_no into goes_on;
+  else
+    update rollcall.position set next = repair_position.low, mark = 0, epoch = epoch + 1, updated_at = now() where source_no = of_source;
+  end if;
+  insert into rollcall.log_gap (source_no, how, position, low, high, found_by)
+  values (goes_on, case when anew then 'made anew' else 'deleted' end, p.next, repair_position.low, repair_position.high, by_whom);
+  perform pg_notify('rollcall_run', '');
+  return true;
+end $$;
+
 -- Makes the ledger's partition of a day, once. ATTACH, because CREATE … PARTITION OF would lock out the workers.
 create function rollcall.ensure_day(d date) returns void language plpgsql as $$
 declare
@@ -253,15 +361,6 @@ create table rollcall.recent_error (
 );
 create index on rollcall.recent_error (type, at desc);
 
--- Results that the topic no longer had when the aggregator came to them: what the totals lack, from `first` up to `next` (exclusive).
-create table rollcall.results_gap (
-  source_no integer not null,          -- position.source_no of the results partition
-  first     bigint not null,
-  next      bigint not null,
-  found_at  timestamptz not null default now(),
-  primary key (source_no, first)
-);
-
 -- ---- views for people, packs and reports --------------------------------------------------------------------------------------------
 
 create view rollcall.run_progress as
@@ -291,7 +390,8 @@ left join rollcall.run r on r.run_no = o.run_no;
 
 create view rollcall.held_named as
 select h.held_no, h.task_id, h.state, t.name as type, h.subject, h.item, o.attempt as attempts, h.tries, coalesce(h.errors[cardinality(h.errors)], o.reason) as reason,
-       h.errors, h.due_at, h.since, h.updated_at, h.requested_by, r.run_id, r.pack, r.job, h.topic, p.partition, h.src_offset
+       h.errors, h.due_at, h.since, h.updated_at, h.requested_by, r.run_id, r.pack, r.job, h.topic, p.partition,
+       rollcall.true_offset(h.src_offset) as src_offset
 from rollcall.held h
 join rollcall.task_type t using (type_no)
 left join rollcall.position p using (source_no)
@@ -300,7 +400,7 @@ left join rollcall.run r on r.run_no = h.run_no;
 
 -- What a run planned and has no outcome for: the missing, by name.
 create function rollcall.missing(of_run bigint) returns table (type text, subject text, item text) language sql stable as $$
-  select t.name, s.subject, s.item
+  select distinct t.name, s.subject, s.item
   from rollcall.plan p
   join rollcall.task_type t using (type_no)
   join rollcall.run r using (run_no)

@@ -102,6 +102,18 @@ def test_operator(guarded):
     assert denied(guarded) == []
 
 
+def test_positions_are_put_right(guarded):
+    """By the operator; the scheduler, the workers and the aggregator do their parts of it."""
+    db, topics = guarded.database, [f"{guarded.prefix}.tasks", f"{guarded.prefix}.results"]
+    db.execute("update rollcall.position set next = next + 100000, epoch = epoch + 1 where topic = any(%s)", (topics,))
+    guarded.wait("the worker stops", lambda: any("rollcall topics repair" in d.text() for name, d in guarded.daemons.items() if name.startswith("worker")))
+    assert "8 positions were put right" in guarded.as_role("rollcall_operator", "topics", "repair", "--yes")
+    guarded.as_role("rollcall_operator", "jobs", "run", "equipemed.update-user-statuses", "--wait", "--force", ok=(0, 1))
+    guarded.wait("nothing is left to do", lambda: db.value("select count(*) = 8 and bool_and(repaired_at is not null) from rollcall.log_gap"), 40)
+    assert denied(guarded) == []
+    assert guarded.as_role("rollcall_reader", "topics", "repair", "--dry-run")
+
+
 def test_reader_reads_only(guarded):
     for words in (["status"], ["runs", "show", "equipemed.check-expiration"], ["report", "lifecycle"], ["report", "purge-summary"]):
         guarded.as_role("rollcall_reader", *words)
@@ -113,7 +125,8 @@ def test_reader_reads_only(guarded):
     ("rollcall_reader", "select rollcall.ensure_day('2030-01-01')"),
     ("rollcall_reader", "update equipemed.accounts_eqmdcustomuser set account_status = 'active'"),
     ("rollcall_aggregator", "select from equipemed.accounts_eqmdcustomuser"),
-    ("rollcall_aggregator", "select from rollcall.outcome"),
+    ("rollcall_aggregator", "update rollcall.outcome set outcome = 0"),
+    ("rollcall_aggregator", "select from rollcall.plan"),
     ("rollcall_aggregator", "update rollcall.run set state = 'finished'"),
     ("rollcall_scheduler", "update equipemed.accounts_eqmdcustomuser set account_status = 'active'"),
     ("rollcall_scheduler", "insert into rollcall.outcome select * from rollcall.outcome"),

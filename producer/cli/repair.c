@@ -1,0 +1,259 @@
+/* Positions and their logs: what does not fit is listed, and put right. */
+#include "output.h"
+#include "verbs.h"
+
+#include "kafka/kafka.h"
+#include "ledger/log_gap.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ASK_TIMEOUT_MS = 5000, COMPARE_TIMEOUT_MS = 15000, POLL_MS = 200, POLL_MAX = 100, TOPICS_MAX = LANE_COUNT + 1 };
+
+struct place {
+        struct log_gap g;
+        int64_t mark;
+        bool compare; /* the message before the position is still to come */
+};
+
+struct repair {
+        struct cli *c;
+        const char *topics[TOPICS_MAX];
+        struct db_result *rows;
+        struct place *list;
+        size_t n;
+};
+
+static void repair_deinit(struct repair *r)
+{
+        free(r->list);
+        db_result_free(r->rows);
+}
+
+static const char *fit_name(enum log_fit fit)
+{
+        static const char *const names[] = { [LOG_FITS] = "ok", [LOG_DELETED] = "deleted", [LOG_SHORT] = "too short", [LOG_OTHER] = "made anew" };
+        return names[fit];
+}
+
+static int read_positions(struct repair *r, const char *cluster)
+{
+        const char *params[TOPICS_MAX + 1] = { cluster };
+        memcpy(params + 1, r->topics, sizeof r->topics);
+        int rc = cli_query(r->c,
+                           "select source_no, topic, partition, epoch, next, mark from rollcall.position where cluster = $1 and topic in ($2, $3, $4, $5, $6) "
+                           "order by 2, 3",
+                           params, TOPICS_MAX + 1, &r->rows);
+        if (rc)
+                return rc;
+        r->n = (size_t)db_rows(r->rows);
+        r->list = calloc(r->n + 1, sizeof *r->list);
+        if (!r->list)
+                return cli_oom();
+        for (size_t i = 0; i < r->n; i++) {
+                int row = (int)i;
+                r->list[i] = (struct place){ .g = { .source_no = (int)db_int(r->rows, row, 0),
+                                                    .topic = db_str(r->rows, row, 1),
+                                                    .partition = (int32_t)db_int(r->rows, row, 2),
+                                                    .epoch = db_int(r->rows, row, 3),
+                                                    .next = db_int(r->rows, row, 4) },
+                                             .mark = db_int(r->rows, row, 5) };
+        }
+        return 0;
+}
+
+/* By the offsets. A partition that is not there any more is an empty log. */
+static int compare_offsets(struct repair *r, struct kafka_producer *p, struct kafka_consumer *k)
+{
+        struct err e = ERR_INIT;
+        int count = 0;
+        for (size_t i = 0; i < r->n; i++) {
+                struct log_gap *g = &r->list[i].g;
+                if (i == 0 || strcmp(g->topic, r->list[i - 1].g.topic) != 0)
+                        count = kafka_partition_count(p, g->topic, ASK_TIMEOUT_MS, &e);
+                if (count < 0 || (g->partition < count && kafka_watermarks(k, g->topic, g->partition, &g->low, &g->high, ASK_TIMEOUT_MS, &e) < 0))
+                        return cli_fail(CODE_UNREACHABLE, &e);
+                g->fit = log_compare(g->next, g->low, g->high);
+                r->list[i].compare = g->fit == LOG_FITS && r->list[i].mark && g->next > g->low;
+        }
+        return 0;
+}
+
+static struct place *place_of(struct repair *r, const char *topic, int32_t partition)
+{
+        for (size_t i = 0; i < r->n; i++)
+                if (r->list[i].g.partition == partition && strcmp(r->list[i].g.topic, topic) == 0)
+                        return &r->list[i];
+        return NULL;
+}
+
+static int assigned(void *ctx, struct kafka_partition *list, size_t n, struct err *e)
+{
+        (void)e;
+        for (size_t i = 0; i < n; i++) {
+                const struct place *x = place_of(ctx, list[i].topic, list[i].partition);
+                list[i].offset = !x ? 0 : x->compare ? x->g.next - 1 : x->g.high;
+        }
+        return 0;
+}
+
+static void revoked(void *ctx, const struct kafka_partition *list, size_t n, bool lost)
+{
+        (void)ctx;
+        (void)list;
+        (void)n;
+        (void)lost;
+}
+
+static size_t left(const struct repair *r)
+{
+        size_t n = 0;
+        for (size_t i = 0; i < r->n; i++)
+                n += r->list[i].compare;
+        return n;
+}
+
+/* By the messages before the positions. */
+static int compare_messages(struct repair *r, struct kafka_consumer *k)
+{
+        struct kafka_message list[POLL_MAX];
+        struct err e = ERR_INIT;
+        for (int64_t until = monotonic_ms() + COMPARE_TIMEOUT_MS; left(r);) {
+                int n = kafka_poll(k, POLL_MS, list, POLL_MAX, &e);
+                if (n < 0 && e.class != ERR_RETRY)
+                        return cli_fail(CODE_UNREACHABLE, &e);
+                for (int i = 0; i < n; i++) {
+                        struct place *x = place_of(r, list[i].topic, list[i].partition);
+                        if (!x || !x->compare)
+                                continue;
+                        x->compare = false;
+                        if (list[i].offset == x->g.next - 1 && kafka_message_mark(&list[i]) != x->mark)
+                                x->g.fit = LOG_OTHER;
+                }
+                kafka_release(list, n > 0 ? (size_t)n : 0);
+                if (left(r) && monotonic_ms() > until)
+                        return cli_error(CODE_UNREACHABLE, "Kafka: the last messages taken of %zu partitions did not come within %d s", left(r),
+                                         COMPARE_TIMEOUT_MS / 1000);
+        }
+        return 0;
+}
+
+static int find(struct repair *r)
+{
+        struct kafka_consumer *k CLEANUP(kafka_consumer_cleanup) = NULL;
+        struct kafka_producer *p CLEANUP(kafka_producer_cleanup) = NULL;
+        const struct kafka_consumer_events events = { r, assigned, revoked };
+        int rc = cli_kafka(r->c, &p);
+        for (size_t i = 0; rc == 0 && i < TOPICS_MAX; i++)
+                r->topics[i] = i < LANE_COUNT ? r->c->service->topics[i] : r->c->service->topic_results;
+        if (rc == 0)
+                rc = read_positions(r, kafka_producer_cluster(p, ASK_TIMEOUT_MS));
+        if (rc == 0)
+                rc = cli_consumer(r->c, r->topics, TOPICS_MAX, &events, &k);
+        if (rc == 0)
+                rc = compare_offsets(r, p, k);
+        return rc ? rc : compare_messages(r, k);
+}
+
+/* ---- what is said ---------------------------------------------------------------------------------------------------------------------- */
+
+static size_t misfits(const struct repair *r)
+{
+        size_t n = 0;
+        for (size_t i = 0; i < r->n; i++)
+                n += r->list[i].g.fit != LOG_FITS;
+        return n;
+}
+
+static void print_misfits(const struct repair *r, const struct db_result *open)
+{
+        bool lanes = false;
+        for (size_t i = 0; i < r->n; i++) {
+                const struct log_gap *g = &r->list[i].g;
+                char what[512];
+                if (g->fit == LOG_FITS)
+                        continue;
+                log_gap_text(g, what, sizeof what);
+                printf("%s\n", what);
+                if (strcmp(g->topic, r->c->service->topic_results) == 0) {
+                        printf("  what was not folded is folded from the ledger\n");
+                        continue;
+                }
+                lanes = true;
+                if (g->fit == LOG_DELETED)
+                        printf("  offsets %" PRId64 " to %" PRId64 " (%" PRId64 " messages) cannot be read any more\n", g->next, g->low - 1,
+                               g->low - g->next);
+                else
+                        printf("  the log is read from its beginning; what waited in the old one from offset %" PRId64 " on cannot be read any more\n", g->next);
+        }
+        if (lanes)
+                printf("Of %s open runs %s tasks have no outcome: these are published again. Ad-hoc tasks that nobody had taken cannot be found:\n"
+                       "who submitted them sees no outcome, and submits them again with the same id.\n", db_str(open, 0, 0), db_str(open, 0, 1));
+}
+
+static json_t *document(const struct repair *r, const struct db_result *open, bool repaired)
+{
+        json_t *list = json_array();
+        for (size_t i = 0; i < r->n; i++) {
+                const struct log_gap *g = &r->list[i].g;
+                json_array_append_new(list, json_pack("{s:s, s:i, s:I, s:I, s:I, s:s}", "topic", g->topic, "partition", (int)g->partition, "position",
+                                                      (json_int_t)g->next, "begins", (json_int_t)g->low, "ends", (json_int_t)g->high, "state", fit_name(g->fit)));
+        }
+        return json_pack("{s:o, s:I, s:I, s:b}", "positions", list, "open_runs", (json_int_t)db_int(open, 0, 0), "without_outcome",
+                         (json_int_t)db_int(open, 0, 1), "repaired", repaired);
+}
+
+/* ---- what is done ---------------------------------------------------------------------------------------------------------------------- */
+
+static int apply(struct repair *r)
+{
+        struct err e = ERR_INIT;
+        if (db_exec(r->c->db, "begin", &e) < 0)
+                return cli_db_fail(&e);
+        for (size_t i = 0; i < r->n; i++) {
+                if (r->list[i].g.fit == LOG_FITS)
+                        continue;
+                int rc = log_gap_repair(r->c->db, &r->list[i].g, r->c->actor, &e);
+                if (rc < 0)
+                        return cli_db_fail(&e);
+                if (rc > 0)
+                        return cli_error(CODE_FAILED, "%s/%d was taken over just now: nothing was done; try again", r->list[i].g.topic, (int)r->list[i].g.partition);
+        }
+        return db_exec(r->c->db, "commit", &e) < 0 ? cli_db_fail(&e) : 0;
+}
+
+int verb_topics_repair(struct cli *c, const struct args *a)
+{
+        CLEANUP(repair_deinit) struct repair r = { .c = c };
+        struct db_result *open CLEANUP(db_result_cleanup) = NULL;
+        bool dry_run = args_on(a, "dry-run");
+        int rc = cli_db(c);
+        if (rc == 0)
+                rc = cli_actor(c);
+        if (rc == 0)
+                rc = find(&r);
+        if (rc == 0)
+                rc = cli_query(c,
+                               "select count(distinct r.run_no), count(*) from rollcall.run r cross join lateral rollcall.missing(r.run_no) "
+                               "where r.state in ('planned', 'published')",
+                               NULL, 0, &open);
+        if (rc)
+                return rc;
+        size_t n = misfits(&r);
+        if (!c->json && n)
+                print_misfits(&r, open);
+        if (!c->json && !n)
+                printf("%zu positions, each fits its log\n", r.n);
+        if (n && !dry_run) {
+                if (!args_on(a, "yes") && (rc = cli_confirm("Put the positions right?")))
+                        return rc;
+                if ((rc = apply(&r)))
+                        return rc;
+                if (!c->json)
+                        printf("%zu positions were put right\n", n);
+        }
+        if (c->json)
+                rc = print_json(document(&r, open, n && !dry_run));
+        return rc ? rc : n && dry_run ? CODE_FAILED : CODE_OK;
+}

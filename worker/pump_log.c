@@ -1,0 +1,158 @@
+/* Does a partition's log have what is to be taken next? */
+#include "pump_internal.h"
+
+#include "base/log.h"
+#include "ledger/log_gap.h"
+
+#include <string.h>
+
+enum { WATERMARK_TIMEOUT_MS = 5000, LOOK_MS = 1000, LEFT_OVER_MS = 10000 };
+
+/* The partition stands still until its position has been put right; the lane's others go on. */
+static void stop(struct pump *p, struct source *s, const char *what)
+{
+        if (!s->said)
+                log_error("partition not taken up", "lane=%s partition=%d error=\"%s; to go on: rollcall topics repair\"", lane_name(p->o->lane),
+                          (int)s->partition, what);
+        s->said = s->stopped = true;
+        s->owned = false;
+        s->check = -1;
+}
+
+/* 1 it stands still; 2 its position has been put right, or was somebody else's meanwhile; -1. */
+static int misfit(struct pump *p, struct source *s, enum log_fit fit, int64_t low, int64_t high, struct err *e)
+{
+        const struct log_gap g = { fit, s->topic, s->partition, s->source_no, s->epoch, s->next, low, high };
+        char what[512];
+        log_gap_text(&g, what, sizeof what);
+        if (strcmp(p->o->service->kafka.lost_log, "repair") != 0) {
+                stop(p, s, what);
+                return 1;
+        }
+        int rc = log_gap_repair(p->db, &g, p->owner, e);
+        if (rc == 0)
+                log_error("log does not fit: read from its beginning; open runs are published again", "lane=%s partition=%d error=" LOG_Q, lane_name(p->o->lane),
+                          (int)s->partition, what);
+        return rc < 0 ? -1 : 2;
+}
+
+int pump_check_log(struct pump *p, struct source *s, int64_t *ret_start, struct err *e)
+{
+        int64_t low = 0, high = 0;
+        if (kafka_watermarks(p->consumer, s->topic, s->partition, &low, &high, WATERMARK_TIMEOUT_MS, e) < 0)
+                return -1;
+        enum log_fit fit = log_compare(s->next, low, high);
+        *ret_start = high;
+        if (fit != LOG_FITS)
+                return misfit(p, s, fit, low, high, e);
+        s->check = s->mark && s->next > low ? s->next - 1 : -1;
+        s->said &= s->check >= 0;
+        *ret_start = s->check < 0 ? s->next : s->check;
+        return 0;
+}
+
+bool pump_log_fits(struct pump *p, const struct source *s, bool *ret_fits, struct err *e)
+{
+        int64_t low = 0, high = 0;
+        if (kafka_watermarks(p->consumer, s->topic, s->partition, &low, &high, WATERMARK_TIMEOUT_MS, e) < 0)
+                return false;
+        *ret_fits = log_compare(s->next, low, high) == LOG_FITS;
+        return true;
+}
+
+static bool any_to_check(const struct pump *p)
+{
+        for (size_t i = 0; i < p->sources.n; i++)
+                if (p->sources.list[i].owned && p->sources.list[i].check >= 0)
+                        return true;
+        return false;
+}
+
+static int compare(struct pump *p, struct source *s, const struct kafka_message *m, struct err *e)
+{
+        int64_t low = 0, high = 0;
+        bool same = m->offset != s->check || kafka_message_mark(m) == s->mark; /* another offset: it is deleted by now */
+        s->check = -1;
+        if (same) {
+                s->said = false;
+                return 0;
+        }
+        if (kafka_watermarks(p->consumer, s->topic, s->partition, &low, &high, WATERMARK_TIMEOUT_MS, e) < 0)
+                return -1;
+        return misfit(p, s, LOG_OTHER, low, high, e);
+}
+
+int pump_compare(struct pump *p, const struct kafka_message *list, size_t n, struct err *e)
+{
+        for (size_t i = 0; i < n && any_to_check(p); i++) {
+                int index = source_index(&p->sources, p->topic, list[i].partition);
+                struct source *s = index < 0 ? NULL : &p->sources.list[index];
+                if (!s || !s->owned || s->check < 0)
+                        continue;
+                int rc = compare(p, s, &list[i], e);
+                if (rc < 0)
+                        return -1;
+                if (rc == 2)
+                        return 1;
+        }
+        return 0;
+}
+
+/* Of ours, how many are where we left them; and the lowest partition that nobody has taken from us, but that we have not. */
+static const char LOOK[] =
+        "select count(*) filter (where u.source_no is not null and p.epoch = u.epoch and p.next = u.next), "
+        "min(p.partition) filter (where u.source_no is null) "
+        "from rollcall.position p left join unnest($1::int[], $2::bigint[], $3::bigint[]) as u(source_no, epoch, next) using (source_no) "
+        "where u.source_no is not null or (p.cluster = $4 and p.topic = $5 and p.owner = $6)";
+
+static size_t look_params(struct pump *p, struct db_params *q)
+{
+        static const enum db_type types[] = { DB_INT4, DB_INT8, DB_INT8 };
+        size_t n = 0;
+        for (size_t i = 0; i < p->sources.n; i++)
+                n += p->sources.list[i].owned || p->sources.list[i].stopped;
+        db_params_reset(q);
+        for (size_t column = 0; column < ARRAY_LEN(types); column++) {
+                db_array_begin(q, types[column], n);
+                for (size_t i = 0; i < p->sources.n; i++) {
+                        const struct source *s = &p->sources.list[i];
+                        const int64_t values[] = { s->source_no, s->epoch, s->next };
+                        if (s->owned || s->stopped)
+                                db_element_int(q, values[column]);
+                }
+                db_array_end(q);
+        }
+        db_add_str(q, p->cluster);
+        db_add_str(q, p->topic);
+        db_add_str(q, p->owner);
+        return n;
+}
+
+/* A group that was balanced while the topic was not there has no partitions, and librdkafka does not look again when it comes back as it was. */
+static int left_over(struct pump *p, int64_t partition, struct err *e)
+{
+        if (!p->left_over_ms)
+                p->left_over_ms = monotonic_ms();
+        if (monotonic_ms() - p->left_over_ms < LEFT_OVER_MS)
+                return 0;
+        p->left_over_ms = 0;
+        int count = kafka_topic_partitions(p->consumer, p->topic, WATERMARK_TIMEOUT_MS, e);
+        return count < 0 ? -1 : partition < count;
+}
+
+int pump_look(struct pump *p, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        if (monotonic_ms() - p->compared_ms < LOOK_MS)
+                return 0;
+        p->compared_ms = monotonic_ms();
+        size_t n = look_params(p, p->transactor.params);
+        if (db_prepare(p->db, "look", LOOK, e) < 0 || db_run(p->db, "look", p->transactor.params, &r, e) < 0)
+                return -1;
+        if ((size_t)db_int(r, 0, 0) != n)
+                return 1;
+        if (!db_null(r, 0, 1))
+                return left_over(p, db_int(r, 0, 1), e);
+        p->left_over_ms = 0;
+        return 0;
+}
