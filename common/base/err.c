@@ -37,6 +37,11 @@ int err_oom(struct err *e)
         return err_set(e, ERR_FATAL, "ENOMEM", "out of memory");
 }
 
+bool err_is_oom(const struct err *e)
+{
+        return strcmp(e->code, "ENOMEM") == 0;
+}
+
 const char *err_class_name(enum err_class class)
 {
         switch (class) {

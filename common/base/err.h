@@ -29,5 +29,6 @@ int err_prefix(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Out of memory is fatal for the call that met it. Returns -1. */
 int err_oom(struct err *e);
+bool err_is_oom(const struct err *e); /* it says nothing about what was being worked on */
 
 const char *err_class_name(enum err_class class);

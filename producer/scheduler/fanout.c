@@ -315,7 +315,7 @@ static int give_up(struct scheduler *s, size_t i, struct err *e)
 {
         struct err why = *e;
         struct run *run = s->fanouts[i]->run;
-        if (why.class == ERR_RETRY || !db_alive(s->db))
+        if (why.class == ERR_RETRY || err_is_oom(&why) || !db_alive(s->db))
                 return -1;
         int rc = run_close(s, run->run_no, RUN_FAILED, why.text, true, e);
         if (rc == 0)

@@ -70,7 +70,7 @@ static enum plan_end plan(struct planner *p, struct err *e)
                 return p->why[0] ? PLAN_REFUSED : PLAN_AGAIN;
         if (atomic_load(&p->stop))
                 return PLAN_STOPPED;
-        return e->class == ERR_RETRY || !db_alive(p->db) ? PLAN_AGAIN : PLAN_FAILED;
+        return e->class == ERR_RETRY || err_is_oom(e) || !db_alive(p->db) ? PLAN_AGAIN : PLAN_FAILED;
 }
 
 static void *work(void *arg)

@@ -349,7 +349,7 @@ def test_row_11_topic_made_anew(whole, kafka):
 
 def test_row_12_partitions_added_while_running(whole):
     """A topic grows while everybody runs, the lanes being empty as docs/operating.md asks: the new partitions are taken up, each person's order holds."""
-    w = whole(people=100, partitions=2, batch=20)
+    w = whole(people=100, partitions=2, batch=20, properties='"topic.metadata.refresh.interval.ms=3000"')
     w.begin()
     w.ask("bumping")
     w.settle()
@@ -1147,12 +1147,19 @@ def test_row_27_allocations_fail(whole, chance, kind):
 def test_row_28_reload(whole, chance):
     """While busy. Invalid or half-written: the old one stays in force, and it is said. Valid: drained and started anew under the same process id."""
     w = whole(people=300, batch=20, verify_options={"repeated_mails": "killed"})
+    def half(text):
+        """A file that is written for a part: one that still is a configuration would be taken, and rightly."""
+        while True:
+            cut = w.folder / "cut.cfg"
+            cut.write_text(text[:chance.randint(len(text) // 4, len(text) * 3 // 4)])
+            if subprocess.run([program("rollcall-worker"), "-c", cut, "--check-config"], capture_output=True).returncode == 3:
+                return cut.read_text()
     for process in w.begin(workers=1) + w.processes[:2]:
         path = w.folder / "cfg" / f"{process.name}.cfg"
         good, pid = path.read_text(), process.pid
         w.ask()
         w.wait_done(20)
-        for bad in (good.replace("partitions = 4", 'partitions = "four"'), good[:chance.randint(len(good) // 4, len(good) * 3 // 4)], "", good + "\0\0"):
+        for bad in (good.replace("partitions = 4", 'partitions = "four"'), half(good), "", good + "\0\0"):
             path.write_text(bad)
             refused = process.text().count("reload refused")
             process.send_signal(signal.SIGHUP)
@@ -1207,8 +1214,8 @@ def test_row_30_reactivated_between_planning_and_purge(whole, chance):
     w.wait(lambda: w.value("select count(*) from rollcall.run where state = 'published'") == 1)
     w.database.execute("update person set leaving = false where id %% 10 = %s", (chance.randrange(10),))
     w.database.execute("update person set approved = false where id %% 10 = %s", (chance.randrange(10),))
-    w.worker()
-    w.worker()
+    for _ in range(2):
+        w.start("worker", ready=False)
     stayed = set()
     while w.value("select count(*) from rollcall.run where state = 'published'"):
         for subject in chance.sample(range(1, 1501), 3):

@@ -353,6 +353,7 @@ class Verify:
         superseded = {e["task_id"] for event, (_, e) in seen.items() if event not in ledger}
         for task in replaced - superseded:
             self.r.wrong("A", f"the outcome of task {task} was replaced before its event was on the topic")
+        self.all_seen = seen
         self.seen = {k: v for k, v in seen.items() if k in ledger}
         self.sequences()
         self.r.numbers.update(events=len(seen), repeated_events=duplicates)
@@ -411,6 +412,7 @@ class Verify:
         runs, days = defaultdict(Counter), Counter()
         for _, e in self.seen.values():
             runs[e["run_id"] or uuid.UUID(int=0)][e["outcome"]] += 1
+        for _, e in self.all_seen.values():  # totals by day count events, also those that another took the place of
             days[e["at"].date(), e["type"], e["dry_run"], e["outcome"]] += 1
         for t in self.s.totals:
             said = +Counter({n: getattr(t, n) for n in NAMES.values()})
