@@ -13,7 +13,10 @@ static int take_due(struct pump *p, int index, struct err *e)
                 return n;
         if (batch_divide(&p->batch, ENTRY_PENDING, e) < 0 || transact_reread(&p->transactor, &p->batch, e) < 0)
                 return -1;
-        return pump_owns(s, epoch) ? pump_finish(p, e) : 0;
+        if (!pump_owns(s, epoch))
+                return 0;
+        int rc = transact_intend(&p->transactor, &p->batch, e);
+        return rc == 0 ? pump_finish(p, e) : rc;
 }
 
 int pump_take_held(struct pump *p, struct err *e)

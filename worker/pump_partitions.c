@@ -197,7 +197,9 @@ static int settle_intents(struct pump *p, int index, int64_t epoch, struct err *
                         decide_intent(&p->batch.entries[i]);
                 if (batch_divide(&p->batch, ENTRY_PENDING, e) < 0 || transact_reread(&p->transactor, &p->batch, e) < 0)
                         return -1;
-                int rc = pump_finish(p, e);
+                int rc = transact_intend(&p->transactor, &p->batch, e);
+                if (rc == 0)
+                        rc = pump_finish(p, e);
                 if (rc != 0)
                         return rc;
         }

@@ -3,31 +3,32 @@
 #include <string.h>
 
 /* RECOVER_COLUMNS of them, in this order; see recover_collect. */
-#define COLUMNS(sequence, attempt, key, value)                                                                                             \
+#define COLUMNS(sequence, attempt, key, value, tries)                                                                                      \
         "select o.src_offset, " sequence ", o.outcome, " attempt ", o.dry_run, o.subject, o.item, o.reason, o.before, o.after, "               \
-        "array_to_string(o.follow_ups, ','), o.task_id, o.actor, o.arguments, o.at, t.name, r.run_id, o.type_no, " key ", " value ", o.replaces "
+        "array_to_string(o.follow_ups, ','), o.task_id, o.actor, o.arguments, o.at, t.name, r.run_id, o.type_no, " key ", " value ", o.replaces, " tries " "
 
 /* The logs of a partition number on from each other: what an earlier one decided last may still have to be published. */
 #define OF_THIS_PARTITION "any($1::int || rollcall.earlier_logs($1::int))"
 
 static const char OUTCOMES[] =
-        COLUMNS("o.sequence", "o.attempt", "encode(h.key, 'hex')", "encode(h.value, 'hex')")
+        COLUMNS("o.sequence", "o.attempt", "encode(h.key, 'hex')", "encode(h.value, 'hex')", "null::smallint")
         "from rollcall.outcome o join rollcall.task_type t using (type_no) left join rollcall.run r on r.run_no = o.run_no "
         "left join rollcall.held h on o.outcome = 3 and h.source_no = o.source_no and h.src_offset = o.src_offset "
         "where o.source_no = " OF_THIS_PARTITION " and o.sequence > $2::bigint and o.outcome >= 0 "
         "union all "
         "select src_offset, sequence, -3, 1, false, '', '', reason, null, null, null, null, null, null, at, '', null, 0, "
-        "encode(key, 'hex'), encode(value, 'hex'), null "
+        "encode(key, 'hex'), encode(value, 'hex'), null, null "
         "from rollcall.dead_letter where source_no = " OF_THIS_PARTITION " and sequence > $2::bigint order by sequence limit $3::bigint";
 
 static const char INTENTS[] =
-        COLUMNS("0", "o.attempt + 1", "null", "null")
+        COLUMNS("0", "o.attempt + 1", "encode(h.key, 'hex')", "encode(h.value, 'hex')", "h.tries")
         "from rollcall.outcome o join rollcall.task_type t using (type_no) left join rollcall.run r on r.run_no = o.run_no "
+        "left join rollcall.held h on h.source_no = o.source_no and h.src_offset = o.src_offset "
         "where o.source_no = $1::int and o.outcome = -1 and $2::bigint is not null order by o.src_offset limit $3::bigint";
 
 enum {
         C_OFFSET, C_SEQUENCE, C_OUTCOME, C_ATTEMPT, C_DRY_RUN, C_SUBJECT, C_ITEM, C_REASON, C_BEFORE, C_AFTER, C_FOLLOW_UPS, C_TASK_ID, C_ACTOR, C_ARGUMENTS, C_AT,
-        C_TYPE, C_RUN_ID, C_TYPE_NO, C_KEY, C_VALUE, C_REPLACES, C_END,
+        C_TYPE, C_RUN_ID, C_TYPE_NO, C_KEY, C_VALUE, C_REPLACES, C_TRIES, C_END,
 };
 enum { DEAD_LETTER = -3 }; /* instead of an outcome: see OUTCOMES */
 _Static_assert((int)C_END == (int)RECOVER_COLUMNS, "recover.h counts the columns");
@@ -107,6 +108,8 @@ static int read_entry(struct recovery *rec, int index, struct batch *b, const st
                 .follow_ups = db_span(r, row, C_FOLLOW_UPS),
                 .at = db_instant(r, row, C_AT),
                 .replaces = !db_null(r, row, C_REPLACES),
+                .held = !db_null(r, row, C_TRIES),
+                .tries = (int)db_int(r, row, C_TRIES),
         };
         if (en->state != ENTRY_DEAD && read_identity(rec, b, en, r, row, e) < 0)
                 return -1;

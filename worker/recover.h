@@ -15,7 +15,7 @@ struct recovery {
         struct sources *sources;
 };
 
-enum { RECOVER_MAX = 5000, RECOVER_COLUMNS = 21 };
+enum { RECOVER_MAX = 5000, RECOVER_COLUMNS = 22 };
 
 /* Fills the (reset) batch with up to RECOVER_MAX entries of source `index` from a query with parameters source number, `after`, limit, whose first columns
  * are those of the queries in recover.c; its result is the batch's first. Gives their number. */

@@ -177,20 +177,25 @@ int transact_reread(struct transactor *t, struct batch *b, struct err *e)
         return db_exec(t->db, "rollback", e);
 }
 
-/* ---- settle: the whole transaction --------------------------------------------------------------------------------------------------- */
+/* ---- the whole transactions --------------------------------------------------------------------------------------------------------------- */
+
+static int begin(struct transactor *t, bool *ret_fenced, struct err *e)
+{
+        size_t rows = 0;
+        if (transact_prepare(t, e) < 0 || db_pipeline_begin(t->db, e) < 0)
+                return -1;
+        if (transact_queue_begin(t, &rows, e) < 0 || db_pipeline_sync(t->db, e) < 0 || transact_take_begin(t, rows, ret_fenced, e) < 0)
+                return -1;
+        return db_pipeline_finish_sync(t->db, e) < 0 ? -1 : db_pipeline_end(t->db, e);
+}
 
 int transact_settle(struct transactor *t, struct batch *b, struct err *e)
 {
-        size_t rows = 0;
         bool fenced = false;
         forget_done(b);
         if (number_outcomes(t, b) == 0)
                 return 0;
-        if (transact_prepare(t, e) < 0 || db_pipeline_begin(t->db, e) < 0)
-                return -1;
-        if (transact_queue_begin(t, &rows, e) < 0 || db_pipeline_sync(t->db, e) < 0 || transact_take_begin(t, rows, &fenced, e) < 0)
-                return -1;
-        if (db_pipeline_finish_sync(t->db, e) < 0 || db_pipeline_end(t->db, e) < 0)
+        if (begin(t, &fenced, e) < 0)
                 return -1;
         if (fenced)
                 return db_exec(t->db, "rollback", e) < 0 ? -1 : 1;
@@ -201,4 +206,57 @@ int transact_settle(struct transactor *t, struct batch *b, struct err *e)
                 return -1;
         FAILPOINT("settle.uncommitted");
         return transact_commit(t, b, e);
+}
+
+static const char INTEND[] =
+        "update rollcall.outcome o set outcome = -1, sequence = null, attempt = u.attempt, replaces = coalesce(u.replaces::smallint, o.replaces) "
+        "from unnest($1::int[], $2::bigint[], $3::smallint[], $4::text[]) as u(source_no, src_offset, attempt, replaces) "
+        "where o.source_no = u.source_no and o.src_offset = u.src_offset and (o.outcome < 0 or o.outcome = 3)";
+
+static bool to_act(const struct entry *en)
+{
+        return en->state == ENTRY_PENDING && en->type->action != ACTION_SQL;
+}
+
+static int write_intents(struct transactor *t, struct batch *b, size_t n, struct err *e)
+{
+        static const enum db_type types[] = { DB_INT4, DB_INT8, DB_INT2, DB_TEXT };
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        db_params_reset(t->params);
+        for (size_t column = 0; column < ARRAY_LEN(types); column++) {
+                db_array_begin(t->params, types[column], n);
+                for (size_t i = 0; i < b->n; i++) {
+                        const struct entry *en = &b->entries[i];
+                        const int64_t numbers[] = { t->sources->list[en->source].source_no, en->offset, en->attempt };
+                        if (!to_act(en))
+                                continue;
+                        if (column < 3)
+                                db_element_int(t->params, numbers[column]);
+                        else
+                                db_element_text(t->params, en->replaces ? SPAN_LIT("3") : (struct span){ 0 });
+                }
+                db_array_end(t->params);
+        }
+        if (db_query(t->db, INTEND, t->params, &r, e) < 0)
+                return -1;
+        return db_affected(r) == (int64_t)n ? 0 : err_set(e, ERR_RETRY, "", "the ledger has %lld of %zu tasks: they were settled by somebody else",
+                                                         (long long)db_affected(r), n);
+}
+
+int transact_intend(struct transactor *t, struct batch *b, struct err *e)
+{
+        size_t n = 0;
+        bool fenced = false;
+        for (size_t i = 0; i < b->n; i++)
+                if (to_act(&b->entries[i])) {
+                        t->sources->list[b->entries[i].source].touched = true;
+                        n++;
+                }
+        if (n == 0)
+                return 0;
+        if (begin(t, &fenced, e) < 0)
+                return -1;
+        if (fenced)
+                return db_exec(t->db, "rollback", e) < 0 ? -1 : 1;
+        return write_intents(t, b, n, e) < 0 ? -1 : transact_commit(t, b, e);
 }

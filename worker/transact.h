@@ -24,6 +24,9 @@ int transact_decide(struct transactor *t, struct batch *b, struct err *e) MUST_C
 /* The same for the entries in state ACTED, whose outcome, reason and attempt have been set, and for PENDING ones of SQL types, whose statement it runs.
  * They become DONE or HELD; what was DONE, HELD or DEAD before is forgotten. */
 int transact_settle(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
+/* Commits that PENDING entries are about to be acted upon once more: their attempt is counted, their row is an intent. Without it a database that takes little
+ * writes but not the outcomes would let the same mail out again and again, uncounted. Not for SQL types, whose try is one transaction with its outcome. */
+int transact_intend(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
 /* Only writes acknowledgements, when there are any. */
 int transact_mark(struct transactor *t, struct err *e) MUST_CHECK;
 
