@@ -658,7 +658,7 @@ def test_broker_restarts(rig, kafka):
         kafka.restart(crash=crash)
     rig.wait(run.complete, 90)
     exactly_once(rig, run, 3000)
-    assert worker.text().count('msg="waiting"') <= 12, worker.text()
+    assert worker.text().count('msg="waiting"') <= 32  # four lanes, two outages, some kinds of trouble each: said once per change, not once per try
     rig.stop_all()
 
 
