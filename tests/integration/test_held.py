@@ -120,7 +120,7 @@ def test_drop(rig, kafka):  # noqa: F811
     rig.send(run.plan([run.task("bump", n) for n in (1, 2, 3)] + [run.task("gate", 2)]))
     rig.start(lanes=["tasks"])
     rig.wait(run.complete)
-    assert held(rig) == {("2", ""): "behind"} or len(rig.database.rows("select from rollcall.held")) == 2
+    assert rig.database.rows("select state from rollcall.held order by held_no") == [("quarantined",), ("behind",)]
     assert "1 task" in quarantine(rig, "drop", "--type", "club.bump", "--yes")
     rig.wait(lambda: held(rig) == {})
     outcome, reason = run.outcomes("bump")["2"]
@@ -159,12 +159,12 @@ def test_a_deferred_mail_is_sent_later(rig, kafka, sink):  # noqa: F811
     rig.send(tasks, "mail")
     rig.start(lanes=["mail"])
     rig.wait(lambda: (rig.database.value("select max(tries) from rollcall.held") or 0) >= 2)
-    assert sorted(held(rig).values()) == ["retry"] or sorted(rig.database.rows("select state from rollcall.held")) == [("retry",), ("waiting",)]
+    assert rig.database.rows("select state from rollcall.held order by held_no") == [("retry",), ("waiting",)]
     rig.database.execute("update person set email = 'fine@example.org' where id = 2")
     rig.wait(lambda: run.progress()["applied"] == 3)
-    mails = [m.id for m in rig.mails(server.folder)]
-    assert mails[1:] == [f"<{t.id}@mail.example.org>" for t in tasks[1:]] or set(mails) == {f"<{t.id}@mail.example.org>" for t in tasks}
-    assert len(mails) == 3 and held(rig) == {}
+    assert sorted(m.id for m in rig.mails(server.folder)) == sorted(f"<{t.id}@mail.example.org>" for t in tasks) and held(rig) == {}
+    assert [r[0] for r in rig.database.rows("select t.name from rollcall.outcome o join rollcall.task_type t using (type_no) where o.subject = '2' "
+                                            "and t.name <> 'club.thanks' order by o.at")] == ["club.greet", "club.careful"]
     rig.stop_all()
 
 
