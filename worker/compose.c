@@ -274,19 +274,23 @@ static void add_origin(struct entry *const *list, size_t n, const struct sources
         db_array_end(p);
 }
 
+void run_day(const struct run *run, char text[16])
+{
+        int y, m, d;
+        if (run) {
+                civil_from_days(run->day, &y, &m, &d);
+                snprintf(text, 16, "%04d-%02d-%02d", y, m, d);
+        } else {
+                strcpy(text, "-infinity");
+        }
+}
+
 void add_run_key(const struct run *run, struct db_params *p)
 {
-        if (!run) {
-                db_add_str(p, "-infinity");
-                db_add_int8(p, 0);
-                return;
-        }
-        int y, m, d;
         char day[16];
-        civil_from_days(run->day, &y, &m, &d);
-        snprintf(day, sizeof day, "%04d-%02d-%02d", y, m, d);
+        run_day(run, day);
         db_add_str(p, day);
-        db_add_int8(p, run->run_no);
+        db_add_int8(p, run ? run->run_no : 0);
 }
 
 static void add_argument_json(const struct unit *u, struct entry *const *list, size_t n, struct db_params *p)

@@ -36,6 +36,8 @@ int compose(struct composer *c, struct db *d, const struct task_type *type, int 
 int compose_params(const struct composed *c, const struct unit *u, struct entry *const *list, size_t n, const struct sources *sources,
                    const struct run_values *values, struct db_params *p, struct err *e) MUST_CHECK;
 
+/* A run's day, or that of the ad-hoc rows when `run` is NULL, as text. */
+void run_day(const struct run *run, char text[16]);
 /* Adds the day (text) and the number of a run's rows in the ledger; of the ad-hoc rows when `run` is NULL. */
 void add_run_key(const struct run *run, struct db_params *p);
 

@@ -1,6 +1,5 @@
 #include "transact_parts.h"
 
-#include <stdio.h>
 
 /* ---- dead letters -------------------------------------------------------------------------------------------------------------------- */
 
@@ -60,12 +59,8 @@ static void add_arguments(struct db_params *p, const struct entry *en)
 static void add_decided(struct transactor *t, const struct entry *en, int column)
 {
         struct db_params *p = t->params;
-        int y, m, d;
-        char day[16] = "-infinity";
-        if (en->run) {
-                civil_from_days(en->run->day, &y, &m, &d);
-                snprintf(day, sizeof day, "%04d-%02d-%02d", y, m, d);
-        }
+        char day[16];
+        run_day(en->run, day);
         const struct span texts[DECIDED_COLUMNS] = {
                 [0] = span_of(day), [3] = en->task.subject, [4] = en->task.item.ptr ? en->task.item : SPAN_LIT(""),
                 [9] = en->reason,   [10] = en->before,      [11] = en->after,

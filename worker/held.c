@@ -48,22 +48,11 @@ static struct span state_name(const struct entry *en)
 
 enum held_column { H_SOURCE, H_OFFSET, H_TOPIC, H_SUBJECT, H_STATE, H_TASK, H_DAY, H_RUN, H_TYPE, H_ITEM, H_TRIES, H_DELAY, H_ERROR, H_KEY, H_VALUE, H_COLUMNS };
 
-static void add_day(struct db_params *p, const struct run *run)
-{
-        int y, m, d;
-        char day[16] = "-infinity";
-        if (run) {
-                civil_from_days(run->day, &y, &m, &d);
-                snprintf(day, sizeof day, "%04d-%02d-%02d", y, m, d);
-        }
-        db_element_text(p, span_of(day));
-}
-
 static void add_held(struct transactor *t, const struct entry *en, enum held_column column)
 {
         const struct source *s = &t->sources->list[en->source];
         struct db_params *p = t->params;
-        char delay[24];
+        char delay[24], day[16];
         switch (column) {
         case H_SOURCE:
                 return db_element_int(p, s->source_no);
@@ -78,7 +67,8 @@ static void add_held(struct transactor *t, const struct entry *en, enum held_col
         case H_TASK:
                 return db_element_uuid(p, &en->task.task_id);
         case H_DAY:
-                return add_day(p, en->run);
+                run_day(en->run, day);
+                return db_element_text(p, span_of(day));
         case H_RUN:
                 return db_element_int(p, en->run ? en->run->run_no : 0);
         case H_TYPE:
