@@ -69,7 +69,7 @@ def throughput(rig, o, say):
         templates["small"] = prepare(rig.server, pack, o.rows) if "i" in o.parts else None
         statement = None
         if "a" in o.parts and pack == "bench":
-            statement = composed_statement(rig, prepare(rig.server, pack, 20000), pack)
+            statement = composed_statement(rig, prepare(rig.server, pack, 20000, name=f"statement_{pack}"), pack)
         runs = {}
         for turn in range(o.runs):
             for name, measure in alternation(rig, pack, templates, statement, o):
