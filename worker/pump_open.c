@@ -6,8 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIB = 1024 * 1024, ENTRY_BYTES = 1024, QUEUE_MAX = 8 * 1024 * 1024, PREFETCH_MAX = 4 * 1024 * 1024, PROPERTIES_MAX = 64,
-       CLUSTER_TIMEOUT_MS = 5000 };
+enum { MIB = 1024 * 1024, ENTRY_BYTES = 1024, PROPERTIES_MAX = 64, CLUSTER_TIMEOUT_MS = 5000 };
+enum { QUEUE_MAX = 8 * MIB, PREFETCH_MAX = 4 * MIB }; /* of a lane's pumps together: more threads are to cost no more memory than they must */
+
+static size_t share(const struct pump *p, size_t of)
+{
+        return of / (size_t)p->o->service->worker.threads;
+}
 
 int pump_open_base(struct pump *p, struct err *e)
 {
@@ -115,7 +120,7 @@ static int open_publisher(struct pump *p, struct err *e)
                 .service = p->o->service,
                 .source = "/rollcall/worker",
                 .client_id = p->owner,
-                .queue_max_bytes = QUEUE_MAX,
+                .queue_max_bytes = share(p, QUEUE_MAX),
                 .acked = acked,
                 .database = flow_database,
                 .ctx = p,
@@ -144,7 +149,7 @@ int pump_open_kafka(struct pump *p, struct err *e)
                 .topics = &p->topic,
                 .n_topics = 1,
                 .session_timeout_ms = (int)s->kafka.session_timeout_ms,
-                .prefetch_max_bytes = PREFETCH_MAX,
+                .prefetch_max_bytes = share(p, PREFETCH_MAX),
                 .events = { p, pump_assigned, pump_revoked },
         };
         return kafka_consumer_new(&o, &c, &p->consumer, e);

@@ -42,6 +42,11 @@ def composed(rig, template, path, count, connections, parameters):
         db.close()
 
 
+def rollcall(workers, threads, kind):
+    """What a measurement of Rollcall is called."""
+    return f"Rollcall, {workers} worker{'s' * (workers > 1)}{f' of {threads} threads' * (threads > 1)}, {kind}"
+
+
 def alternation(rig, pack, templates, statement, o):
     """The measurements of one round: name and how."""
     big, small, n = templates["big"], templates["small"], o.people
@@ -55,8 +60,9 @@ def alternation(rig, pack, templates, statement, o):
                         lambda c=c: composed(rig, big, statement, n, c, ["2026-05-04 12:00:00+00"])) for c in (1, 2)]
     if "b" in o.parts or "c" in o.parts:
         for kind in o.brokers:
-            for w in (1, 2):
-                rounds.append((f"Rollcall, {w} worker{'s' * (w > 1)}, {kind}", lambda kind=kind, w=w: fan_out_and_drain(rig, big, pack, kind, w)))
+            for workers, threads in ((1, 1), (1, 2), (2, 1)):
+                rounds.append((rollcall(workers, threads, kind),
+                               lambda kind=kind, w=workers, t=threads: fan_out_and_drain(rig, big, pack, kind, w, worker=f"threads = {t};")))
     if "i" in o.parts:
         rounds.append(("row by row", lambda: by_hand(rig, small, sql_file("rows", pack), "rows", o.rows)))
     return rounds

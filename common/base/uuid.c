@@ -1,20 +1,67 @@
 #include "base/uuid.h"
 
+#include <errno.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
-#include <uuid/uuid.h>
+#include <sys/random.h>
+
+/* Ids are made by the million: the algorithm is looked up once, its context kept by each thread. */
+static EVP_MD *sha1;
+static pthread_key_t contexts;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void free_context(void *context)
+{
+        EVP_MD_CTX_free(context);
+}
+
+static void start(void)
+{
+        sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+        if (!sha1 || pthread_key_create(&contexts, free_context) != 0)
+                abort(); /* without ids nothing can be done, and nothing has been done yet */
+}
+
+static EVP_MD_CTX *context(void)
+{
+        pthread_once(&once, start);
+        EVP_MD_CTX *c = pthread_getspecific(contexts);
+        if (c)
+                return c;
+        c = EVP_MD_CTX_new();
+        if (!c || pthread_setspecific(contexts, c) != 0)
+                abort();
+        return c;
+}
+
+static struct uuid versioned(const uint8_t bytes[16], unsigned version)
+{
+        struct uuid u;
+        memcpy(u.b, bytes, sizeof u.b);
+        u.b[6] = (uint8_t)((u.b[6] & 0x0f) | version << 4);
+        u.b[8] = (uint8_t)((u.b[8] & 0x3f) | 0x80); /* RFC 9562's variant */
+        return u;
+}
 
 struct uuid uuid_v5(struct uuid space, const void *name, size_t len)
 {
-        struct uuid u;
-        uuid_generate_sha1(u.b, space.b, name, len);
-        return u;
+        uint8_t digest[EVP_MAX_MD_SIZE];
+        EVP_MD_CTX *c = context();
+        if (!EVP_DigestInit_ex2(c, sha1, NULL) || !EVP_DigestUpdate(c, space.b, sizeof space.b) || !EVP_DigestUpdate(c, name, len) ||
+            !EVP_DigestFinal_ex(c, digest, NULL))
+                abort();
+        return versioned(digest, 5);
 }
 
 struct uuid uuid_random(void)
 {
-        struct uuid u;
-        uuid_generate_random(u.b);
-        return u;
+        uint8_t bytes[16];
+        while (getrandom(bytes, sizeof bytes, 0) != sizeof bytes) /* so few bytes come whole, once the kernel has any */
+                if (errno != EINTR)
+                        abort();
+        return versioned(bytes, 4);
 }
 
 static int hex(char c)

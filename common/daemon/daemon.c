@@ -5,6 +5,7 @@
 #include "daemon/state.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -73,6 +74,8 @@ int daemon_start(struct daemon *d, const char *program, const char *help, int ar
         enum log_level level = LOG_LEVEL_INFO;
         bool check_only = false;
         *d = (struct daemon){ .program = program, .argv = argv };
+        /* Messages have headers, small blocks that come and go by the million: glibc's fast bins would gather them again and again. */
+        mallopt(M_MXFAST, 0);
         int rc = parse(d, help, argc, argv, &check_only);
         if (rc != GO_ON)
                 return rc;

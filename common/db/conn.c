@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TICK_MS = 200, PREPARED_MAX = 512 };
+enum { TICK_MS = 200, PREPARED_MAX = 512, FORMAT_TEXT = 0, FORMAT_BINARY = 1 };
 
 struct db {
         PGconn *conn;
@@ -193,13 +193,13 @@ int db_exec(struct db *d, const char *sql, struct err *e)
         return finish(d, NULL, e);
 }
 
-static int send_query(struct db *d, const char *sql, const struct db_params *p, struct err *e)
+static int send_query(struct db *d, const char *sql, const struct db_params *p, int format, struct err *e)
 {
         struct db_params *q = (struct db_params *)p;
         if (q && params_bind(q, e) < 0)
                 return -1;
         if (!PQsendQueryParams(d->conn, sql, q ? (int)q->n : 0, q ? q->types : NULL, q ? q->values : NULL, q ? q->lengths : NULL,
-                               q ? q->formats : NULL, 0))
+                               q ? q->formats : NULL, format))
                 return lost(d, e);
         return 0;
 }
@@ -216,7 +216,12 @@ static int send_prepared(struct db *d, const char *name, const struct db_params 
 
 int db_query(struct db *d, const char *sql, const struct db_params *p, struct db_result **ret, struct err *e)
 {
-        return send_query(d, sql, p, e) < 0 ? -1 : finish(d, ret, e);
+        return send_query(d, sql, p, FORMAT_TEXT, e) < 0 ? -1 : finish(d, ret, e);
+}
+
+int db_query_binary(struct db *d, const char *sql, const struct db_params *p, struct db_result **ret, struct err *e)
+{
+        return send_query(d, sql, p, FORMAT_BINARY, e) < 0 ? -1 : finish(d, ret, e);
 }
 
 bool db_prepared(const struct db *d, const char *name)
@@ -263,7 +268,7 @@ int db_pipeline_begin(struct db *d, struct err *e)
 
 int db_pipeline_query(struct db *d, const char *sql, const struct db_params *p, struct err *e)
 {
-        return send_query(d, sql, p, e);
+        return send_query(d, sql, p, FORMAT_TEXT, e);
 }
 
 int db_pipeline_run(struct db *d, const char *name, const struct db_params *p, struct err *e)

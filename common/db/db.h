@@ -60,6 +60,8 @@ void db_array_end(struct db_params *p); /* the count must be what begin said */
 int db_exec(struct db *d, const char *sql, struct err *e) MUST_CHECK;
 /* One statement with parameters (`p` may be NULL); `ret` may be NULL. Results are in text form. */
 int db_query(struct db *d, const char *sql, const struct db_params *p, struct db_result **ret, struct err *e) MUST_CHECK;
+/* The same with its results in binary form, which only db_null and db_texts read. */
+int db_query_binary(struct db *d, const char *sql, const struct db_params *p, struct db_result **ret, struct err *e) MUST_CHECK;
 /* Prepares once per connection and name; a second call with the same name does nothing. */
 int db_prepare(struct db *d, const char *name, const char *sql, struct err *e) MUST_CHECK;
 bool db_prepared(const struct db *d, const char *name);
@@ -91,6 +93,15 @@ int64_t db_int(const struct db_result *r, int row, int col); /* 0 for NULL */
 bool db_bool(const struct db_result *r, int row, int col);
 instant db_instant(const struct db_result *r, int row, int col); /* INSTANT_NONE for NULL; sessions run with TimeZone=UTC, DateStyle=ISO */
 struct uuid db_uuid(const struct db_result *r, int row, int col); /* nil for NULL */
+
+/* A text[] of a binary result, element by element: a row per element would cost the server and us several times as much. */
+struct db_texts {
+        const char *at;
+        size_t len, n; /* bytes and elements that are left */
+};
+struct db_texts db_texts(const struct db_result *r, int row, int col); /* none for NULL */
+/* The next element, living as long as the result, not NUL-terminated; ptr NULL for NULL. False when there is no more. */
+bool db_texts_next(struct db_texts *t, struct span *ret);
 
 /* A prepared statement's result columns, without running it: for checks. */
 int db_describe(struct db *d, const char *name, struct db_result **ret, struct err *e) MUST_CHECK;

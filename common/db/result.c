@@ -1,5 +1,6 @@
 #include "db/internal.h"
 
+#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,13 @@ static PGresult *pg(const struct db_result *r)
                 PGresult *theirs;
         } u = { .ours = r };
         return u.theirs;
+}
+
+static uint32_t be32_at(const char *p)
+{
+        uint32_t v;
+        memcpy(&v, p, sizeof v);
+        return be32toh(v);
 }
 
 void db_result_free(struct db_result *r)
@@ -95,6 +103,34 @@ struct uuid db_uuid(const struct db_result *r, int row, int col)
         if (!s.ptr || !uuid_from_text(s.ptr, s.len, &u))
                 return (struct uuid){ { 0 } };
         return u;
+}
+
+/* PostgreSQL's array_send: dimensions, flags, element type; of each dimension its size and lower bound; of each element its length, or -1, and its bytes. */
+struct db_texts db_texts(const struct db_result *r, int row, int col)
+{
+        enum { HEAD = 12, DIMENSION = 8 };
+        struct span s = db_span(r, row, col);
+        if (s.len < HEAD + DIMENSION || be32_at(s.ptr) != 1)
+                return (struct db_texts){ 0 };
+        return (struct db_texts){ s.ptr + HEAD + DIMENSION, s.len - HEAD - DIMENSION, be32_at(s.ptr + HEAD) };
+}
+
+bool db_texts_next(struct db_texts *t, struct span *ret)
+{
+        enum { LENGTH = 4 };
+        if (t->n == 0 || t->len < LENGTH)
+                return false;
+        uint32_t len = be32_at(t->at);
+        bool null = len == UINT32_MAX;
+        if (null)
+                len = 0;
+        if (t->len - LENGTH < len)
+                return false;
+        *ret = (struct span){ null ? NULL : t->at + LENGTH, len };
+        t->at += LENGTH + len;
+        t->len -= LENGTH + len;
+        t->n--;
+        return true;
 }
 
 const char *db_column_type(const struct db_result *r, int col)

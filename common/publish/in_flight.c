@@ -37,12 +37,20 @@ void in_flight_sent(struct in_flight *f, size_t bytes)
         f->unacked++;
 }
 
+static uint64_t waiting(const struct in_flight_partition *p)
+{
+        return p->end > p->next ? (uint64_t)(p->end - p->next) : 0;
+}
+
 void in_flight_acked(struct in_flight *f, int32_t partition, int64_t offset)
 {
         struct in_flight_partition *p = partition_of(f, partition);
         f->unacked--;
-        if (p && offset >= p->end)
-                p->end = offset + 1;
+        if (!p || offset < p->end)
+                return;
+        p->end = offset + 1;
+        if (waiting(p) > f->fullest)
+                f->fullest = waiting(p);
 }
 
 void in_flight_dropped(struct in_flight *f)
@@ -53,15 +61,20 @@ void in_flight_dropped(struct in_flight *f)
 void in_flight_consumed(struct in_flight *f, int32_t partition, int64_t next)
 {
         struct in_flight_partition *p = partition_of(f, partition);
-        if (p && next > p->next)
-                p->next = next;
+        if (!p || next <= p->next)
+                return;
+        p->next = next;
+        f->consumed = true;
 }
 
-uint64_t in_flight_bytes(const struct in_flight *f)
+uint64_t in_flight_bytes(struct in_flight *f)
 {
-        uint64_t worst = 0;
-        for (size_t i = 0; i < f->n; i++)
-                if (f->partitions[i].end > f->partitions[i].next && (uint64_t)(f->partitions[i].end - f->partitions[i].next) > worst)
-                        worst = (uint64_t)(f->partitions[i].end - f->partitions[i].next);
-        return (worst + f->unacked) * mean(f);
+        if (f->consumed) {
+                f->fullest = 0;
+                for (size_t i = 0; i < f->n; i++)
+                        if (waiting(&f->partitions[i]) > f->fullest)
+                                f->fullest = waiting(&f->partitions[i]);
+                f->consumed = false;
+        }
+        return (f->fullest + f->unacked) * mean(f);
 }

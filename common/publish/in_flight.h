@@ -15,6 +15,8 @@ struct in_flight {
                 int64_t next; /* what the consumer takes next */
         } *partitions; /* malloc'ed */
         size_t n;
+        uint64_t fullest; /* messages that wait in the fullest partition; messages come by the million, so it is not looked for each time */
+        bool consumed; /* since that was looked for */
 };
 
 void in_flight_deinit(struct in_flight *f);
@@ -23,4 +25,4 @@ void in_flight_acked(struct in_flight *f, int32_t partition, int64_t offset);
 void in_flight_dropped(struct in_flight *f); /* not delivered: it is nowhere */
 void in_flight_consumed(struct in_flight *f, int32_t partition, int64_t next);
 /* Bytes that may wait in the fullest partition, were all that is unacknowledged to land there. */
-uint64_t in_flight_bytes(const struct in_flight *f);
+uint64_t in_flight_bytes(struct in_flight *f);

@@ -12,7 +12,7 @@ static void fanout_free(struct fanout *f)
 {
         if (!f)
                 return;
-        db_result_free(f->rows);
+        db_result_free(f->chunk);
         run_free(f->run);
         free(f);
 }
@@ -211,11 +211,12 @@ int fanout_look(struct scheduler *s, struct err *e)
 
 /* ---- publishing ------------------------------------------------------------------------------------------------------------------------- */
 
-static const char CHUNK[] = "select u.* from rollcall.plan p, unnest(p.subjects, p.items) as u(subject, item) where p.run_no = $1 and p.chunk = $2";
+static const char CHUNK[] = "select subjects, items from rollcall.plan where run_no = $1 and chunk = $2";
 
 /* What has a row in the ledger has been taken: also what is still on its way from there. */
 static const char CHUNK_AGAIN[] =
-        "select u.* from rollcall.plan p join rollcall.run r using (run_no) cross join lateral unnest(p.subjects, p.items) as u(subject, item) "
+        "select array_agg(u.subject order by u.n), array_agg(u.item order by u.n) "
+        "from rollcall.plan p join rollcall.run r using (run_no) cross join lateral unnest(p.subjects, p.items) with ordinality as u(subject, item, n) "
         "where p.run_no = $1 and p.chunk = $2 and not exists (select from rollcall.outcome o where o.day = r.day and o.run_no = r.run_no and o.type_no = p.type_no "
         "and octet_length(o.subject) = octet_length(u.subject) and o.subject = u.subject and o.item = coalesce(u.item, ''))";
 
@@ -231,14 +232,29 @@ static int load_chunk(struct scheduler *s, struct fanout *f, struct err *e)
                 return err_set(e, ERR_FATAL, "", "chunk %d of its plan is missing", f->next_chunk);
         f->type = type_by_number(s->types, (int)db_int(head, 0, 0));
         f->dry_run = db_bool(head, 0, 1);
-        f->row = 0;
         if (!f->type)
                 return err_set(e, ERR_FATAL, "", "a task type of its plan is not of this configuration");
-        return db_query(s->db, f->again ? CHUNK_AGAIN : CHUNK, s->params, &f->rows, e);
+        if (db_query_binary(s->db, f->again ? CHUNK_AGAIN : CHUNK, s->params, &f->chunk, e) < 0)
+                return -1;
+        f->subjects = db_texts(f->chunk, 0, 0);
+        f->items = db_texts(f->chunk, 0, 1);
+        f->ready = false;
+        return 0;
 }
 
-/* Publishes a part of the chunk in hand. 0 it is through, 1 held back, 2 there is more of it, -1 error. */
-static int publish_rows(struct scheduler *s, struct fanout *f, struct err *e)
+static bool next_subject(struct fanout *f)
+{
+        if (f->ready)
+                return true;
+        if (!db_texts_next(&f->subjects, &f->subject))
+                return false;
+        if (!db_texts_next(&f->items, &f->item) || !f->item.ptr)
+                f->item = SPAN_LIT("");
+        return f->ready = true;
+}
+
+/* Publishes a part of the chunk in hand. 0 it is through, 1 held back at once, 2 there is more of it, -1 error. */
+static int publish_part(struct scheduler *s, struct fanout *f, struct err *e)
 {
         struct task t = {
                 .run_id = f->run->run_id,
@@ -248,18 +264,20 @@ static int publish_rows(struct scheduler *s, struct fanout *f, struct err *e)
                 .actor = span_of(f->run->requested_by),
         };
         uint64_t token = (uint64_t)f->id << 32 | (uint32_t)f->next_chunk;
-        int rows = db_rows(f->rows), until = f->row + PART_ROWS < rows ? f->row + PART_ROWS : rows;
-        for (; f->row < until; f->row++) {
-                t.subject = db_span(f->rows, f->row, 0);
-                t.item = db_null(f->rows, f->row, 1) ? SPAN_LIT("") : db_span(f->rows, f->row, 1);
+        for (int i = 0; i < PART_ROWS; i++) {
+                if (!next_subject(f))
+                        return 0;
+                t.subject = f->subject;
+                t.item = f->item;
                 t.task_id = task_id_of(t.run_id, t.type, t.subject, t.item);
                 int rc = publish_task(s->publisher, &t, f->type->lane, token, e);
                 if (rc != 0)
-                        return rc;
+                        return rc < 0 ? -1 : i ? 2 : 1;
+                f->ready = false;
                 f->waiting[f->next_chunk % CHUNKS_IN_FLIGHT]++;
                 FAILPOINT("fanout.task");
         }
-        return f->row < rows ? 2 : 0;
+        return 2;
 }
 
 /* Chunks are acknowledged in order: `published` is where a takeover goes on. */
@@ -275,14 +293,14 @@ static int step(struct scheduler *s, struct fanout *f, struct err *e)
         advance(f);
         if (f->next_chunk == f->chunks || f->next_chunk - f->published >= CHUNKS_IN_FLIGHT)
                 return 0;
-        if (!f->rows && load_chunk(s, f, e) < 0)
+        if (!f->chunk && load_chunk(s, f, e) < 0)
                 return -1;
-        int before = f->row, rc = publish_rows(s, f, e);
+        int rc = publish_part(s, f, e);
         if (rc != 0)
-                return rc < 0 ? -1 : rc == 2 || f->row > before;
+                return rc < 0 ? -1 : rc == 2;
         FAILPOINT("fanout.chunk");
-        db_result_free(f->rows);
-        f->rows = NULL;
+        db_result_free(f->chunk);
+        f->chunk = NULL;
         f->next_chunk++;
         return 1;
 }

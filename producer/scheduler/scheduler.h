@@ -15,8 +15,10 @@ struct fanout {
         int64_t noted_ms;
         int64_t planned;
         bool again; /* only what has no outcome */
-        struct db_result *rows; /* of the chunk in hand; NULL: none */
-        int row;
+        struct db_result *chunk; /* in hand; NULL: none */
+        struct db_texts subjects, items; /* of it, that are left */
+        struct span subject, item; /* the next to be published, when `ready` */
+        bool ready;
         const struct task_type *type;
         bool dry_run;
         size_t waiting[CHUNKS_IN_FLIGHT]; /* tasks of chunk i (modulo) without acknowledgement */
