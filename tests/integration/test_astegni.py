@@ -1,7 +1,6 @@
 """The marketplace's purge on real parts: roles and accounts past their grace period, backup and approval first, everything told afterwards."""
 import itertools
 import json
-import os
 import shutil
 import threading
 from datetime import datetime, timedelta, timezone
@@ -10,7 +9,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from harness.paths import REPO
-from harness.postgres import Database
 from harness.system import System, body, demo_tables
 
 NOW = datetime.now(timezone.utc).replace(microsecond=0)

@@ -4,7 +4,6 @@ import io
 import itertools
 import json
 import os
-import time
 from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 
 import pytest
 
-from test_worker import rig, sink, through  # noqa: F401
+from worker_rig import rig, sink, through  # noqa: F401
 from worker_pack import Run
 
 

@@ -1,0 +1,244 @@
+"""What a worker does besides SQL: follow-ups, mail into a Maildir and to an SMTP server, webhooks, reports, files."""
+import gzip
+import json
+import os
+import re
+import time
+from collections import Counter
+from datetime import timedelta
+
+from harness.process import free_port
+from worker_pack import NOON, Run
+from worker_rig import rig, sink, through  # noqa: F401
+
+
+def test_follow_ups(rig, broker):
+    """Published and counted: those that the statement names, or else all that the type declares; also those of a mail, once it has gone."""
+    rig = rig(broker, people=60)
+    rig.database.execute("update person set active = false where id > 50")
+    run = Run(rig)
+    rig.send(run.plan([run.task("enrol", n, "x") for n in range(1, 61)] + [run.task("choose", n) for n in range(1, 11)]))
+    rig.start()
+    rig.wait(run.complete)
+    assert run.progress() == {"planned": 70 + 155, "applied": 60 + 155, "skipped": 10, "failed": 0, "quarantined": 0, "unknown": 0, "spawned": 100 + 5 + 50, "done": 225,
+                              "digest_matches": True}
+    counts = rig.database.rows("select type, count(*) from rollcall.outcome_named group by 1")
+    assert dict(counts) == {"club.enrol": 60, "club.choose": 10, "club.welcome": 55, "club.greet": 50, "club.thanks": 50}
+    assert {m.to for m in rig.mails()} == {f"p{n}@example.org" for n in range(1, 51)}
+    assert rig.database.value("select count(*) from journal where type = 'bump'") == 50 + 55 + 50
+    rig.check_ledger(rig.events())
+    follow = [r for _, _, _, kind, r in rig.read("urgent")]
+    assert {(t["actor"], t["scheduled_at"], t["run_id"]) for t in follow} == {("cli:bob", NOON, run.id)}
+    rig.stop_all()
+
+
+def test_mail_into_a_maildir(rig, broker):
+    rig = rig(broker, people=6)
+    rig.database.execute("update person set email = case id when 2 then 'none' when 3 then 'not an address' when 4 then '' else email end, active = id <> 5, "
+                         "trap = case id when 6 then 'record' else '' end, note = case id when 1 then 'Linha 1: ção' end")
+    run = Run(rig)
+    tasks = run.plan([run.task("greet", n, "i") for n in range(1, 8)])
+    rig.send(tasks + tasks, "mail")
+    rig.send_raw(b"junk", lane="mail", partition=0)
+    rig.send_raw(b"junk", lane="mail", partition=1)
+    assert rig.producer.flush(30) == 0
+    rig.start(lanes=["mail", "tasks"])
+    rig.wait(run.complete)
+    outcomes = run.outcomes("greet")
+    assert outcomes["1"] == ("applied", "") and outcomes["2"] == ("failed", "has no mail") and outcomes["4"] == ("failed", "no mail address")
+    assert outcomes["5"] == ("skipped", "is away") and outcomes["7"] == ("skipped", "not eligible")
+    assert outcomes["3"][0] == "failed" and "address" in outcomes["3"][1]
+    assert outcomes["6"][0] == "applied" and re.match(r"sent, but not recorded: .*\(SQLSTATE 23502\)", outcomes["6"][1])
+    mails = {m.to: m for m in rig.mails()}
+    assert set(mails) == {"p1@example.org", "p6@example.org"} and len(rig.mails()) == 2
+    m = mails["p1@example.org"]
+    assert m.id == f"<{tasks[0].id}@mail.example.org>" and m.subject == "Olá Zé <1>" and "Linha 1: ção" in m.text and "Zé &lt;1&gt;" in m.html
+    assert rig.database.rows("select subject, item from sent") == [(1, "i")]
+    assert run.progress()["digest_matches"] and run.progress()["spawned"] == 2
+    rig.check_ledger(rig.events())
+    assert len(rig.read("dead-letters")) == 2
+    rig.stop_all()
+
+
+def test_mail_over_smtp(rig, kafka, sink):
+    """Refused: failed at once. Deferred: tried three times, then quarantined. A lost answer: sent again with the same Message-ID, or held."""
+    rig, server = rig(kafka, people=9), sink()
+    through(rig, server.port)
+    for n, local in enumerate(["refuse550", "defer451", "data550", "data451", "drop", "dropkept"], start=2):
+        rig.database.execute("update person set email = %s where id = %s", (f"{local}@example.org", n))
+    run = Run(rig)
+    tasks = run.plan([run.task("greet", n) for n in range(1, 10)] + [run.task("careful", n) for n in (1, 6, 7)])
+    rig.send(tasks, "mail")
+    rig.start(lanes=["mail", "tasks"])
+    rig.wait(run.complete)
+    assert {s: o for s, (o, _) in run.outcomes("greet").items()} == {
+        "1": "applied", "2": "failed", "3": "quarantined", "4": "failed", "5": "quarantined", "6": "unknown", "7": "unknown", "8": "applied", "9": "applied"}
+    assert {s: o for s, (o, _) in run.outcomes("careful").items()} == {"1": "applied", "6": "unknown", "7": "unknown"}
+    attempts = dict(rig.database.rows("select subject || t.name, attempt from rollcall.outcome join rollcall.task_type t using (type_no) where t.name <> 'club.thanks'"))
+    assert [attempts[f"{n}club.greet"] for n in range(1, 10)] == [1, 1, 3, 1, 3, 3, 3, 1, 1]
+    assert [attempts[f"{n}club.careful"] for n in (1, 6, 7)] == [1, 1, 1]
+    reasons = {s: r for s, (_, r) in run.outcomes("greet").items()}
+    assert "550" in reasons["2"] and "451" in reasons["3"] and "lost" in reasons["6"] and "held for review" in run.outcomes("careful")["7"][1]
+    ids = Counter(m.id for m in rig.mails(server.folder))
+    by_task = {f"<{t.id}@mail.example.org>": n for t, n in zip(tasks, [1, 0, 0, 0, 0, 0, 3, 1, 1, 1, 0, 1])}
+    assert ids == +Counter(by_task)
+    assert sorted(r[0] for r in rig.database.rows("select subject from sent")) == [1, 1, 8, 9]
+    assert run.progress()["digest_matches"]
+    rig.check_ledger(rig.events())
+    rig.stop_all()
+
+
+class Closed:
+    """A port that takes connections and hangs up at once."""
+
+    def __init__(self):
+        import socket
+        import threading
+        self.socket = socket.create_server(("127.0.0.1", free_port()))  # not one that a client may take when it is free again
+        self.port, self.count = self.socket.getsockname()[1], 0
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            try:
+                self.socket.accept()[0].close()
+                self.count += 1
+            except OSError:
+                return
+
+    def close(self):
+        import socket
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        self.thread.join()
+
+
+def test_relay_away(rig, broker, sink):
+    """Waited for and said once; a rebalance and a drain are not held up meanwhile, and each mail goes out once."""
+    rig, away = rig(broker, people=40, session="2s"), Closed()
+    through(rig, away.port)
+    run = Run(rig)
+    tasks = run.plan([run.task("greet", n) for n in range(1, 41)])
+    rig.send(tasks[:20], "mail")
+    first = rig.start(lanes=["mail", "tasks"])
+    rig.wait_log(first, "mail relay away")
+    tried = away.count
+    rig.wait(lambda: away.count > tried + 12)
+    second = rig.start(lanes=["mail", "tasks"])
+    rig.wait_log(second, 'partitions assigned" lane=mail')
+    rig.wait_log(second, "mail relay away")
+    start = time.monotonic()
+    assert rig.stop(first) == 0 and time.monotonic() - start < 12, rig.logs()  # a drain may take 25 s
+    rig.send(tasks[20:], "mail")
+    third = rig.start(lanes=["mail", "tasks"])
+    rig.wait_log(third, "mail relay away")
+    away.close()
+    server = sink(away.port)
+    rig.wait(run.complete)
+    ids = Counter(m.id for m in rig.mails(server.folder))
+    assert ids == Counter({f"<{t.id}@mail.example.org>": 1 for t in tasks})
+    for worker in (first, second, third):
+        assert worker.text().count("mail relay away") == 1, worker.text()
+    assert "mail relay is back" in second.text() + third.text()
+    assert run.progress()["digest_matches"] and run.progress()["applied"] == 80
+    rig.events(repeats=True)
+    rig.stop_all()
+
+
+def test_killed_while_a_mail_is_out(rig, kafka, sink):
+    """Whether it arrived is not known: it is sent again under the same Message-ID, or held for review."""
+    rig, server = rig(kafka, people=3, session="2s"), sink()
+    through(rig, server.port)
+    rig.database.execute("update person set email = 'slow@example.org' where id = 2")
+    rig.database.execute("update person set email = 'hang@example.org' where id = 3")
+    run = Run(rig)
+    tasks = run.plan([run.task("greet", 1), run.task("careful", 3), run.task("greet", 2)])
+    for t in tasks:
+        rig.send_raw(t.bytes, t.subject.encode(), "mail", partition=0)
+    assert rig.producer.flush(30) == 0
+    first = rig.start(lanes=["mail", "tasks"])
+    rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome where outcome = -1") == 3 and len(rig.mails(server.folder)) >= 1)
+    rig.kill(first)
+    before = Counter(m.id for m in rig.mails(server.folder))
+    second = rig.start(lanes=["mail", "tasks"])
+    rig.wait(run.complete)
+    assert "settling intents of an earlier owner" in second.text()
+    assert run.outcomes("careful") == {"3": ("unknown", "the server's answer was lost; held for review")}
+    assert set(run.outcomes("greet").values()) == {("applied", "")}
+    after = Counter(m.id for m in rig.mails(server.folder))
+    assert set(after) == {f"<{t.id}@mail.example.org>" for t in tasks if t.type == "club.greet"} and sum(after.values()) <= sum(before.values()) + 2
+    assert {r[0] for r in rig.database.rows("select attempt from rollcall.outcome where reason <> '' or subject = '1' and follow_ups is not null")} == {2}
+    assert run.progress()["digest_matches"]
+    rig.check_ledger(rig.events(repeats=True))
+    rig.stop_all()
+
+
+class Hook:
+    """An HTTP server; who=N answers with answers[N], one after another, the last one for ever."""
+
+    def __init__(self, answers):
+        import http.server
+        import threading
+        seen = self.seen = Counter()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                who = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["who"]
+                status = answers[who][min(seen[who], len(answers[who]) - 1)]
+                seen[who] += 1
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server.server_address[1]}/hook?key=secret"
+
+
+def test_webhooks(rig, kafka):
+    rig, hook = rig(kafka, people=4), Hook({1: [200], 2: [404], 3: [500], 4: [503, 204]})
+    (rig.folder / "club/hook.url").write_text(hook.url + "\n")
+    run = Run(rig)
+    rig.send(run.plan([run.task("call", n) for n in range(1, 5)]), "mail")
+    worker = rig.start(lanes=["mail"])
+    rig.wait(run.complete)
+    hook.server.shutdown()
+    assert {s: o for s, (o, _) in run.outcomes().items()} == {"1": "applied", "2": "failed", "3": "quarantined", "4": "applied"}
+    assert hook.seen == {1: 1, 2: 1, 3: 3, 4: 2}
+    assert "404" in run.outcomes()["2"][1] and "secret" not in worker.text() + str(run.outcomes())
+    rig.check_ledger(rig.events())
+    rig.stop_all()
+
+
+def test_reports_and_files(rig, broker):
+    rig = rig(broker, people=3)
+    rig.database.execute("update person set trap = 'x,y' where id = 3")
+    logs = rig.folder / "reports/logs"
+    logs.mkdir()
+    for name, days in (("old.log", 3), ("new.log", 1), ("old.txt", 3), ("ancient.gz", 9)):
+        (logs / name).write_text(name * 100)
+        at = (NOON - timedelta(days=days)).timestamp()
+        os.utime(logs / name, (at, at))
+    run = Run(rig)
+    worker = rig.start(lanes=["jobs"])
+    rig.send(run.plan([run.task(t, run.id) for t in ("pack-logs", "census", "drop-logs")]), "jobs")
+    rig.send_raw(b"junk", lane="jobs")
+    rig.wait(run.complete)
+    outcomes = {r[0]: r[1:] for r in rig.database.rows("select type, outcome, reason from rollcall.outcome_named")}
+    assert outcomes["club.pack-logs"] == ("applied", "1 files compressed")
+    assert outcomes["club.drop-logs"][0] == "applied" and re.match("[12] files deleted", outcomes["club.drop-logs"][1])
+    path = rig.folder / "reports/census_20260504_09.csv"  # noon is nine in São Paulo
+    assert outcomes["club.census"] == ("applied", f"written: {path}")
+    assert '"x,y",1' in path.read_text()
+    assert {p.name for p in logs.iterdir()} - {"old.log.gz"} == {"new.log", "old.txt"}
+    if (logs / "old.log.gz").exists():
+        assert gzip.decompress((logs / "old.log.gz").read_bytes()) == b"old.log" * 100
+    rig.check_ledger(rig.events())
+    rig.stop_all()
+    assert worker.child.returncode == 0

@@ -1,0 +1,319 @@
+"""Workers that are killed, frozen, fenced, drained, and what they stand on going away."""
+import random
+import re
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+from harness.postgres import Database, Postgres
+from worker_pack import Run, adhoc
+from worker_rig import rig  # noqa: F401
+
+
+# ---- crashes and absences -------------------------------------------------------------------------------------------------------------------
+
+
+def steady(rig, run, count, types=("bump", "enrol")):
+    tasks = run.plan([run.task(t, n) for n in range(1, count + 1) for t in types])
+    rig.send(tasks)
+    return tasks
+
+
+def exactly_once(rig, run, count):
+    """After whatever happened: every task of `steady`, and what it caused, has one effect, one outcome, one event."""
+    assert run.progress()["digest_matches"] and run.progress()["failed"] == 0
+    assert run.progress()["applied"] == count * 5  # bump, enrol, its welcome, its greet, whose thanks
+    assert rig.database.rows("select hits, count(*) from person group by 1") == [(4, count)]
+    assert rig.journal() == Counter({(n, "bump", str(run.id)): 4 for n in range(1, count + 1)})
+    assert rig.database.rows("select count(*), count(distinct subject) from sent") == [(count, count)]
+    rig.check_ledger(rig.events(repeats=True))
+    follow = Counter(r["task_id"] for lane in ("urgent", "mail") for _, _, _, _, r in rig.read(lane))
+    assert len(follow) == 2 * count
+
+
+def test_killed_workers(rig, broker):
+    """kill -9 of busy workers, again and again, with others taking over."""
+    rig = rig(broker, people=2500, batch_max=100, session="2s")
+    run = Run(rig)
+    steady(rig, run, 2500)
+    r = random.Random(11)
+    workers = [rig.start(), rig.start()]
+    for _ in range(4):
+        goal = min(run.progress()["done"] + r.randrange(300, 2500), 12000)
+        rig.wait(lambda: run.progress()["done"] >= goal)
+        victim = workers.pop(r.randrange(2))
+        rig.kill(victim)
+        workers.append(rig.start())
+    rig.wait(run.complete, 90)
+    exactly_once(rig, run, 2500)
+    rig.stop_all()
+
+
+def test_database_goes_away(rig, kafka, tmp_path):
+    """Backends terminated, the server stopped and crashed, in the middle: said, waited for, and nothing is lost or done twice."""
+    server = Postgres(fsync=True)
+    try:
+        rig = rig(kafka, db=Database(server, "away"), people=3000, batch_max=200, session="2s")
+        run = Run(rig)
+        steady(rig, run, 3000)
+        worker = rig.start()
+        for round_number in range(5):
+            goal = run.progress()["done"] + 1000
+            rig.wait(lambda: run.progress()["done"] >= goal)
+            if round_number in (0, 1, 3):
+                rig.database.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rollcall-worker%'")
+            else:
+                rig.database.db.close()
+                server.restart(crash=round_number == 4)
+                rig.database.db = server.connect("away")
+        rig.wait(run.complete)
+        exactly_once(rig, run, 3000)
+        assert 2 <= worker.text().count('msg="waiting"') <= 60
+        rig.stop_all()
+        rig.database.db.close()
+    finally:
+        server.close()
+
+
+def test_broker_restarts(rig, kafka):
+    rig = rig(kafka, people=3000, batch_max=100, session="2s")
+    run = Run(rig)
+    steady(rig, run, 3000)
+    worker = rig.start()
+    for crash in (False, True):
+        goal = run.progress()["done"] + 1500
+        rig.wait(lambda: run.progress()["done"] >= goal)
+        kafka.restart(crash=crash)
+    rig.wait(run.complete, 90)
+    exactly_once(rig, run, 3000)
+    assert worker.text().count('msg="waiting"') <= 32  # four lanes, two outages, some kinds of trouble each: said once per change, not once per try
+    rig.stop_all()
+
+
+def test_another_broker(rig, embedded):
+    """The embedded broker's end takes its messages along; another one does not inherit positions, and the run, published again, is completed."""
+    rig = rig(embedded, people=2000, batch_max=100)
+    run = Run(rig)
+    tasks = run.plan([run.task("bump", n) for n in range(1, 2001)])
+    worker = rig.start(lanes=["tasks"])
+    rig.send(tasks[:1000])
+    rig.wait(lambda: run.progress()["done"] >= 500)
+    embedded.stop(signal.SIGKILL)
+    rig.wait_log(worker, 'msg="waiting"')
+    embedded.file.unlink()
+    embedded.start()
+    rig.write()
+    rig._producer = None
+    rig.rollcall("topics", "apply")
+    rig.send(tasks)
+    rig.wait(run.complete)
+    assert rig.database.rows("select hits, count(*) from person group by 1") == [(1, 2000)] and run.progress()["digest_matches"]
+    assert rig.database.value("select count(distinct cluster) from rollcall.position where topic = %s", (rig.topic(),)) == 2
+    assert rig.stop(worker) == 0
+    rig.stop_all()
+
+
+def test_frozen_while_messages_are_deleted(rig, kafka):
+    """What it had fetched already it takes; what is missing is said, and the position put right."""
+    rig = rig(kafka, people=100, partitions=1, config='lost_log = "repair";')
+    run = Run(rig)
+    tasks = run.plan([run.task("bump", n) for n in range(1, 101)])
+    rig.send(tasks[:60])
+    worker = rig.start(lanes=["tasks"])
+    rig.wait(lambda: rig.position() == 60)
+    worker.send_signal(signal.SIGSTOP)
+    rig.send(tasks[60:])
+    kafka.delete_records(rig.topic(), 0, 80)
+    worker.send_signal(signal.SIGCONT)
+    rig.wait(lambda: rig.position() == 100)
+    taken = run.progress()["done"]
+    assert taken == 100 or (taken == 80 and "begins at offset 80, above the position 60: 20 messages" in worker.text()), rig.logs()
+    rig.send(tasks)
+    rig.wait(run.complete)
+    rig.stop_all()
+
+
+# ---- fencing --------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_statement_longer_than_the_poll_interval(rig, kafka):
+    """The group is served meanwhile: the membership is kept, another worker may join, and takes its share when the transaction has ended."""
+    rig = rig(kafka, people=200, session="3s", partitions=2, config='properties = [ "max.poll.interval.ms=11000" ];')
+    run = Run(rig)
+    tasks = run.plan([run.task("gate", n) for n in range(1, 201)])
+    with rig.database.connect() as gate:
+        gate.execute("select pg_advisory_lock(77)")
+        first = rig.start(lanes=["tasks"])
+        rig.send(tasks[:100])
+        rig.wait(lambda: rig.database.value("select count(*) from pg_stat_activity where wait_event = 'advisory'") == 1)
+        time.sleep(3)
+        second = rig.start(lanes=["tasks"])
+        time.sleep(24)
+        assert "MAXPOLL" not in first.text() and "lost=true" not in first.text()
+        gate.execute("select pg_advisory_unlock(77)")
+    rig.wait(lambda: run.progress()["done"] == 100)
+    rig.wait_log(second, 'partitions assigned')
+    rig.wait(lambda: rig.database.value("select count(distinct owner) from rollcall.position where topic = %s", (rig.topic(),)) == 2)
+    rig.send(tasks[100:])
+    rig.wait(run.complete)
+    assert run.progress()["digest_matches"] and set(rig.journal().values()) == {1}
+    rig.check_ledger(rig.events(repeats=True))
+    rig.stop_all()
+
+
+def test_a_frozen_owner_comes_back(rig, kafka):
+    """Frozen in the middle of a transaction: another takes over although it holds locks. Back again it writes nothing, rejoins, and works on."""
+    rig = rig(kafka, people=300, session="2s", partitions=2)
+    run = Run(rig)
+    tasks = run.plan([run.task("gate", n) for n in range(1, 301)])
+    with rig.database.connect() as gate:
+        gate.execute("select pg_advisory_lock(77)")
+        first = rig.start(lanes=["tasks"])
+        rig.send(tasks[:100])
+        rig.wait(lambda: rig.database.value("select count(*) from pg_stat_activity where wait_event = 'advisory'") == 1)
+        first.send_signal(signal.SIGSTOP)
+        second = rig.start(lanes=["tasks"])
+        gate.execute("select pg_advisory_unlock(77)")
+        rig.wait(lambda: run.progress()["done"] == 100, 30)
+    rig.send(tasks[100:200])
+    rig.wait(lambda: run.progress()["done"] == 200)
+    first.send_signal(signal.SIGCONT)
+    rig.wait_log(first, 'partitions assigned(.*\n)*.*partitions assigned')
+    rig.wait(lambda: rig.database.value("select count(distinct owner) from rollcall.position where topic = %s", (rig.topic(),)) == 2)
+    rig.send(tasks[200:])
+    rig.wait(run.complete)
+    assert run.progress()["digest_matches"] and set(rig.journal().values()) == {1}
+    rig.check_ledger(rig.events(repeats=True))
+    rig.stop_all()
+
+
+def test_frozen_again_and_again(rig, kafka):
+    """Frozen past its session at any moment, with another one working; both work on."""
+    rig = rig(kafka, people=3000, session="1s", batch_max=60)
+    run = Run(rig)
+    steady(rig, run, 3000)
+    first, second = rig.start(), rig.start()
+    for victim in (first, second, first):
+        goal = min(run.progress()["done"] + 1200, 14000)
+        rig.wait(lambda: run.progress()["done"] >= goal)
+        victim.send_signal(signal.SIGSTOP)
+        other = rig.database.value("select sum(epoch) from rollcall.position")
+        rig.wait(lambda: rig.database.value("select sum(epoch) from rollcall.position") >= other + 4)
+        victim.send_signal(signal.SIGCONT)
+    rig.wait(run.complete, 90)
+    exactly_once(rig, run, 3000)
+    rig.stop_all()
+
+
+def published_is_true(rig):
+    """Nothing that is not on the results topic is called published."""
+    wire = {(r["source_topic"], r["source_partition"], r["sequence"]) for _, _, _, _, r in rig.read()}
+    claimed = {tuple(r) for r in rig.database.rows("select p.topic, p.partition, o.sequence from rollcall.outcome o join rollcall.position p using (source_no) "
+                                                   "where o.sequence <= p.published")}
+    assert claimed <= wire
+    return len(wire)
+
+
+def test_held_back_and_drained(rig, embedded):
+    """Nobody takes the results, so publishing is held back. A drain ends in time all the same, and only what is on the topic is called published."""
+    rig = rig(embedded, people=3000, batch_max=200, config="in_flight_max_bytes = 60000;", drain_timeout='"1s"')
+    run = Run(rig)
+    rig.send(run.plan([run.task("bump", n) for n in range(1, 3001)]))
+    for _ in range(2):  # the second time it is what an earlier one left that is held back
+        worker = rig.start(lanes=["tasks"])
+        rig.wait_log(worker, "partitions assigned")
+        done = [-1]
+
+        def stuck():
+            before, done[0] = done[0], len(rig.read())
+            return done[0] == before
+        rig.wait(stuck)
+        start = time.monotonic()
+        assert rig.stop(worker) == 0 and time.monotonic() - start < 12, rig.logs()
+        assert published_is_true(rig) < 3000
+    rig.config_extra = ""
+    rig.database.execute("insert into rollcall.position (cluster, topic, partition, next) select %s, %s, n, 1000000000 from generate_series(0, 3) n",
+                         (embedded.cluster, rig.topic("results")))
+    rig.start(lanes=["tasks"])
+    rig.wait(run.complete)
+    rig.check_ledger(rig.events(repeats=True))
+    rig.stop_all()
+
+
+# ---- signals, speed, memory -----------------------------------------------------------------------------------------------------------------
+
+
+def test_drain_and_reload(rig, broker):
+    rig = rig(broker, people=6000, batch_max=200)
+    run = Run(rig)
+    rig.send(run.plan([run.task("bump", n) for n in range(1, 6001)]))
+    worker = rig.start(lanes=["tasks"])
+    rig.wait(lambda: run.progress()["done"] >= 400)
+    good = rig.config.read_text()
+    rig.config.write_text(good.replace("batch_max = 200", "batch_max = \"many\""))
+    worker.send_signal(signal.SIGHUP)
+    rig.wait_log(worker, r"reload refused.*batch_max")
+    rig.config.write_text(good.replace("batch_max = 200", "batch_max = 300"))
+    worker.send_signal(signal.SIGHUP)
+    rig.wait(lambda: worker.text().count('msg="ready"') == 2)
+    rig.wait(lambda: run.progress()["done"] >= 1000)
+    start = time.monotonic()
+    assert rig.stop(worker) == 0 and time.monotonic() - start < 10
+    assert rig.acknowledged() or run.complete()
+    done, events = run.progress()["done"], rig.events()
+    assert len(events) == done  # a drain leaves nothing to publish again
+    rig.start(lanes=["tasks"])
+    rig.wait(run.complete)
+    rig.check_ledger(rig.events())
+    assert worker.text().count("published again") == 0
+    rig.stop_all()
+
+
+def peak(worker):
+    return int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{worker.pid}/status").read_text())[1])
+
+
+def test_backlog(rig, kafka):
+    """A bulk of 300,000 tasks: an urgent request overtakes it, and memory stays flat."""
+    rig = rig(kafka, people=300000, partitions=8)
+    run = Run(rig)
+    rig.send_bulk(run, "bump", range(1, 300001))
+    start = time.monotonic()
+    worker = rig.start(lanes=["tasks", "urgent"])
+    ready = time.monotonic() - start
+    rig.wait(lambda: run.progress()["done"] > 0)
+    took = []
+    for n in range(5):
+        asked = adhoc("club.grant", n + 1, days="1")
+        start = time.monotonic()
+        rig.send([asked], "urgent")
+        rig.wait(lambda: rig.database.value("select 1 from rollcall.outcome_adhoc where task_id = %s", (asked.id,)))
+        took.append(time.monotonic() - start)
+        assert not run.complete()
+    rig.wait(run.complete, 400)
+    rig.wait(rig.acknowledged)
+    sanitized = b"libasan" in Path(f"/proc/{worker.pid}/maps").read_bytes()
+    print(f"ready {ready:.2f} s, urgent {sorted(took)}, peak {peak(worker)} KiB")
+    if not sanitized:
+        assert sorted(took)[2] < 1 and ready < 5 and peak(worker) < 65536
+    assert run.progress()["digest_matches"] and rig.database.value("select sum(hits) from person") == 300000
+    rig.stop_all()
+
+
+def test_cannot_start(rig, kafka, database):
+    """What an operator must mend is said, with the file, and is the exit status."""
+    rig = rig(kafka)
+    database.execute("update rollcall.schema_version set version = 99")
+    worker = rig.start(ready=False)
+    assert worker.wait(20) == 1 and "use a newer program" in worker.text()
+    database.execute("update rollcall.schema_version set version = 1")
+    (rig.folder / "club/sql/bump.sql").write_text("effect as (select subject, 'applied' as outcome from no_such_table)")
+    worker = rig.start(ready=False)
+    assert worker.wait(20) == 1 and re.search(r'sql/bump.sql.*"no_such_table".*42P01', worker.text())
+    (rig.folder / "club/sql/bump.sql").write_text("effect as (select subject from batch)")
+    worker = rig.start(ready=False)
+    assert worker.wait(20) == 1 and re.search(r'sql/bump.sql: effect has no column "outcome"', worker.text())
+    worker = rig.start(ready=False, batch_max='"x"')
+    assert worker.wait(20) == 3 and "worker.batch_max" in worker.text()
+    rig.sanitized()
