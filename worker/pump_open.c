@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIB = 1024 * 1024, ENTRY_BYTES = 1024, PROPERTIES_MAX = 64, CLUSTER_TIMEOUT_MS = 5000 };
+enum { MIB = 1024 * 1024, ENTRY_BYTES = 1024, PROPERTIES_MAX = 64, CLUSTER_TIMEOUT_MS = 5000, TURN_MS = 30000, FILES_MS = 270000 };
 enum { QUEUE_MAX = 8 * MIB, PREFETCH_MAX = 4 * MIB }; /* of a lane's pumps together: more threads are to cost no more memory than they must */
 
 static size_t share(const struct pump *p, size_t of)
@@ -129,6 +129,35 @@ static int open_publisher(struct pump *p, struct err *e)
         return publisher_new(&o, &p->publisher, e);
 }
 
+/* Statements are waited for while the group is served; what is done outside the database keeps from it for as long as its own limit says. */
+static int64_t action_ms(const struct service *s, const struct task_type *t)
+{
+        switch (t->action) {
+        case ACTION_EMAIL:
+                return s->mail.message_timeout_ms;
+        case ACTION_WEBHOOK:
+                return t->webhook.timeout_ms;
+        case ACTION_FILES:
+                return FILES_MS;
+        case ACTION_SQL:
+        case ACTION_REPORT:
+                break;
+        }
+        return 0;
+}
+
+static int64_t poll_max_ms(const struct pump *p)
+{
+        int64_t longest = 0;
+        for (size_t i = 0; i < p->o->packs->n; i++)
+                for (size_t j = 0; j < p->o->packs->list[i]->n_types; j++) {
+                        const struct task_type *t = &p->o->packs->list[i]->types[j];
+                        if (t->lane == p->o->lane && action_ms(p->o->service, t) > longest)
+                                longest = action_ms(p->o->service, t);
+                }
+        return TURN_MS + longest;
+}
+
 int pump_open_kafka(struct pump *p, struct err *e)
 {
         const struct service *s = p->o->service;
@@ -149,6 +178,7 @@ int pump_open_kafka(struct pump *p, struct err *e)
                 .topics = &p->topic,
                 .n_topics = 1,
                 .session_timeout_ms = (int)s->kafka.session_timeout_ms,
+                .poll_max_ms = poll_max_ms(p),
                 .prefetch_max_bytes = share(p, PREFETCH_MAX),
                 .events = { p, pump_assigned, pump_revoked },
         };

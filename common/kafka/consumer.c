@@ -14,6 +14,7 @@ enum {
         FETCH_MIN_BYTES = 1024 * 1024, /* not less than message.max.bytes */
         MESSAGE_OVERHEAD = 512, /* librdkafka's own memory for a prefetched message: bounds the count, for small ones */
         SESSION_MS = 10000,
+        POLL_MAX_MS = 30000, /* librdkafka's five minutes are how long it would wait for a lost answer to a join, and a rebalance for a member that is stuck */
         /* The mock cluster's rebalance takes a second less than that. Before 2.6 its first one takes 3 s and forgets, without an answer, members
          * with a shorter session. */
         EMBEDDED_SESSION_MS = RD_KAFKA_VERSION >= 0x020600ff ? 2000 : 3500,
@@ -79,7 +80,8 @@ static int connect_client(struct kafka_consumer *c, const struct kafka_options *
         int session = co->session_timeout_ms > 0 ? co->session_timeout_ms : SESSION_MS;
         if (o->embedded)
                 session = EMBEDDED_SESSION_MS;
-        char kbytes[24], count[24], fetch[24], session_ms[24], heartbeat_ms[24];
+        int64_t poll = co->poll_max_ms > POLL_MAX_MS ? co->poll_max_ms : POLL_MAX_MS;
+        char kbytes[24], count[24], fetch[24], session_ms[24], heartbeat_ms[24], poll_ms[24];
         c->prefetch_bytes = prefetch;
         c->prefetch_count = prefetch / MESSAGE_OVERHEAD;
         snprintf(kbytes, sizeof kbytes, "%zu", prefetch / 1024);
@@ -87,6 +89,7 @@ static int connect_client(struct kafka_consumer *c, const struct kafka_options *
         snprintf(fetch, sizeof fetch, "%zu", prefetch / 2 < FETCH_MIN_BYTES ? FETCH_MIN_BYTES : prefetch / 2); /* on top of what is queued */
         snprintf(session_ms, sizeof session_ms, "%d", session);
         snprintf(heartbeat_ms, sizeof heartbeat_ms, "%d", session / 10 > 3000 ? 3000 : session / 10 + 1);
+        snprintf(poll_ms, sizeof poll_ms, "%lld", (long long)(poll > session ? poll : session));
         const struct client_setting settings[] = {
                 { "group.id", co->group, false },
                 { "enable.auto.commit", "false", false },
@@ -95,6 +98,7 @@ static int connect_client(struct kafka_consumer *c, const struct kafka_options *
                 { "enable.partition.eof", "false", false },
                 { "partition.assignment.strategy", "roundrobin", false },
                 { "session.timeout.ms", session_ms, false },
+                { "max.poll.interval.ms", poll_ms, false },
                 { "heartbeat.interval.ms", heartbeat_ms, false },
                 { "queued.max.messages.kbytes", kbytes, false },
                 { "queued.min.messages", count, false },

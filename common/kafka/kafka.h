@@ -53,12 +53,14 @@ struct kafka_message {
 struct kafka_consumer;
 
 /* Joins `group` for `topics` (static strings or living as long as the consumer). `fetch_max_bytes` bounds what is prefetched.
- * session_timeout_ms <= 0: the default. */
+ * session_timeout_ms <= 0: the default. poll_max_ms: the longest that the caller goes without a poll, at least half a minute and a session; a coordinator
+ * that vanishes while it owes an answer to a join is given up after that. */
 struct kafka_consumer_options {
         const char *group;
         const char *const *topics;
         size_t n_topics;
         int session_timeout_ms;
+        int64_t poll_max_ms;
         size_t prefetch_max_bytes;
         struct kafka_consumer_events events;
 };
@@ -68,7 +70,7 @@ void kafka_consumer_free(struct kafka_consumer *c);
 DEFINE_CLEANUP(kafka_consumer_cleanup, struct kafka_consumer, kafka_consumer_free)
 
 /* Up to `max` messages, in offset order per partition; returns as soon as there is at least one, or after timeout_ms. Rebalance events run
- * from here, so it must be called at least every max.poll.interval, also when nothing may be taken (max = 0). Messages of a partition that has
+ * from here, so it must be called at least every poll_max_ms, also when nothing may be taken (max = 0). Messages of a partition that has
  * been taken away since it was fetched are not returned. The messages stay valid until kafka_release.
  * Returns the number, or -1 (ERR_RETRY: brokers away, said once per change by the caller; ERR_FATAL). A partition whose start is not on the
  * broker is ERR_FATAL with the code OFFSET_OUT_OF_RANGE: offsets never jump by themselves. */

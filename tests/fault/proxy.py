@@ -40,6 +40,8 @@ class Link:
                     return self.swallow_reply(data)
                 self.proxy.count(up, len(data))
                 self.forward(to, data)
+                if up and self.proxy.deafens(data):
+                    return self.proxy.forget(self)
         except (OSError, ValueError):
             pass
         self.end()
@@ -83,6 +85,7 @@ class Proxy:
         self.hole = set()  # directions that nothing passes: "up" to the server, "down" to the client
         self.links, self.lock, self.abandoned = set(), threading.Lock(), []
         self.pattern, self.countdown, self.swallowed = None, 0, 0
+        self.api_key, self.unanswered = None, 0
         self.bytes = {True: 0, False: 0}
         self.port, self.listener = port, None
         self.listen()
@@ -134,11 +137,26 @@ class Proxy:
     def abandon(self):
         """Half-open: the server's side of every connection ends, the client is told nothing."""
         for link in list(self.links):
-            self.links.discard(link)
-            link.ended = True
-            time.sleep(0.1)
-            link.server.close()
-            self.abandoned.append(link.client)
+            self.forget(link)
+
+    def abandon_at(self, api_key):
+        """Once: the connection over which the next Kafka request of that kind goes is half-open from then on."""
+        self.api_key = api_key
+
+    def deafens(self, data):
+        with self.lock:
+            if self.api_key is None or data[4:6] != struct.pack(">h", self.api_key):
+                return False
+            self.api_key = None
+            self.unanswered += 1
+            return True
+
+    def forget(self, link):
+        self.links.discard(link)
+        link.ended = True
+        time.sleep(0.1)
+        link.server.close()
+        self.abandoned.append(link.client)
 
     def refuse(self):
         """Nobody listens, and what was connected is reset."""

@@ -9,6 +9,8 @@ import pytest
 
 from proxy import Proxy
 
+JOIN_GROUP = 11  # Kafka's number of that request
+
 # ---- 17, 18: networks -----------------------------------------------------------------------------------------------------------------------
 
 
@@ -63,6 +65,23 @@ def test_row_18_half_open(whole, kafka, chance, link):
     start = time.monotonic()
     w.settle(90)
     print(f"noticed and mended within {time.monotonic() - start:.1f} s")
+    w.finish()
+
+
+def test_row_18_half_open_while_joining_the_group(whole, kafka):
+    """The answer to JoinGroup may take as long as max.poll.interval.ms: a coordinator that is gone without a word by then must not cost minutes."""
+    w = whole(people=200, batch=20)
+    proxy = kafka.proxies[1]
+    w.start("aggregator")
+    w.start("scheduler")
+    proxy.abandon_at(JOIN_GROUP)
+    w.worker(lanes='"jobs"')
+    w.worker(lanes='"tasks"', **w.through(kafka=proxy))
+    w.wait(lambda: proxy.unanswered, 20, "a request to join")
+    start = time.monotonic()
+    w.ask("bumping")
+    w.settle(60)
+    print(f"joined within {time.monotonic() - start:.1f} s")
     w.finish()
 
 

@@ -287,7 +287,14 @@ static int consume(struct driver *d, const char *group, char **topics, size_t n)
 {
         struct err e = ERR_INIT;
         CLEANUP(kafka_consumer_cleanup) struct kafka_consumer *c = NULL;
-        struct kafka_consumer_options o = { group, (const char *const *)topics, n, d->session_ms, PREFETCH, { d, on_assigned, on_revoked } };
+        struct kafka_consumer_options o = {
+                .group = group,
+                .topics = (const char *const *)topics,
+                .n_topics = n,
+                .session_timeout_ms = d->session_ms,
+                .prefetch_max_bytes = PREFETCH,
+                .events = { d, on_assigned, on_revoked },
+        };
         if (kafka_consumer_new(&d->options, &o, &c, &e) < 0)
                 return fail(&e);
         CLEANUP(cleanup_free) char *line = NULL;
