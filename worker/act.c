@@ -78,9 +78,10 @@ int act(struct actor *a, struct batch *b, struct err *e)
         a->pause_ms = 0;
         a->until_ms = monotonic_ms() + ROUND_MS;
         for (size_t i = 0; i < b->n_units && !act_over(a); i++) {
-                if (b->units[i].type->action != ACTION_SQL && act_unit(a, b, &b->units[i], e) < 0)
-                        return -1;
+                int rc = b->units[i].type->action == ACTION_SQL ? 0 : act_unit(a, b, &b->units[i], e);
                 batch_stand_behind(b, i);
+                if (rc < 0) /* what has been done is written down first; what failed for good fails again in the next round */
+                        return batch_count(b, ENTRY_ACTED) ? 0 : -1;
         }
         return 0;
 }

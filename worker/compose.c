@@ -111,9 +111,9 @@ static int find_shape(struct db *d, const struct task_type *t, int type_no, stru
         struct bound_sql bound CLEANUP(bound_sql_deinit) = { 0 };
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         char name[32];
+        buf_init(&sql, SQL_MAX);
         if (bind(statement_of(t), t, &bound, e) < 0)
                 return -1;
-        buf_init(&sql, SQL_MAX);
         add_batch(t, type_no, VARIANT_AGAIN, &sql);
         buf_addf(&sql, "%s\nselect * from effect", bound.text);
         snprintf(name, sizeof name, "shape%d", type_no);
@@ -293,7 +293,7 @@ void add_run_key(const struct run *run, struct db_params *p)
         db_add_int8(p, run ? run->run_no : 0);
 }
 
-static void add_argument_json(const struct unit *u, struct entry *const *list, size_t n, struct db_params *p)
+static int add_argument_json(const struct unit *u, struct entry *const *list, size_t n, struct db_params *p, struct err *e)
 {
         BUF_CLEANUP struct buf json;
         buf_init(&json, ARGUMENTS_JSON_MAX);
@@ -301,9 +301,12 @@ static void add_argument_json(const struct unit *u, struct entry *const *list, s
         for (size_t i = 0; !u->run && i < n; i++) {
                 buf_reset(&json);
                 arguments_to_json(list[i]->task.arguments, list[i]->task.n_arguments, &json);
+                if (json.starved)
+                        return err_oom(e);
                 db_element_text(p, json.failed ? (struct span){ 0 } : (struct span){ buf_str(&json), json.len });
         }
         db_array_end(p);
+        return 0;
 }
 
 int compose_params(const struct composed *c, const struct unit *u, struct entry *const *list, size_t n, const struct sources *sources,
@@ -320,7 +323,8 @@ int compose_params(const struct composed *c, const struct unit *u, struct entry 
                 db_element_text(p, u->run ? span_of(u->run->requested_by) : list[i]->task.actor.ptr ? list[i]->task.actor : SPAN_LIT(""));
         db_array_end(p);
         add_run_key(u->run, p);
-        add_argument_json(u, list, n, p);
+        if (add_argument_json(u, list, n, p, e) < 0)
+                return -1;
         for (size_t k = 0; k < u->type->n_arguments; k++) {
                 db_array_begin(p, DB_TEXT, n);
                 for (size_t i = 0; i < n; i++)

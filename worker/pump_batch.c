@@ -10,6 +10,17 @@ static struct span copied(struct arena *a, const char *text)
         return s.ptr ? s : SPAN_LIT("undecodable");
 }
 
+/* A want of memory is not the message's fault. */
+static int undecodable(struct pump *p, struct entry *en, const struct err *why, struct err *e)
+{
+        if (err_is_oom(why)) {
+                *e = *why;
+                return -1;
+        }
+        entry_bury(en, copied(p->batch.arena, why->text));
+        return 0;
+}
+
 /* Undecodable bytes are a dead letter; a task is admitted, or decided at once. */
 static int decode(struct pump *p, struct entry *en, struct err *e)
 {
@@ -20,10 +31,8 @@ static int decode(struct pump *p, struct entry *en, struct err *e)
                 entry_bury(en, SPAN_LIT("the message has no value"));
                 return 0;
         }
-        if (codec_kind(p->codec, en->value, &kind, &why) < 0) {
-                entry_bury(en, copied(p->batch.arena, why.text));
-                return 0;
-        }
+        if (codec_kind(p->codec, en->value, &kind, &why) < 0)
+                return undecodable(p, en, &why, e);
         if (kind == MESSAGE_RUN) {
                 en->state = ENTRY_IGNORED;
                 return 0;
@@ -32,10 +41,8 @@ static int decode(struct pump *p, struct entry *en, struct err *e)
                 entry_bury(en, SPAN_LIT("not a task"));
                 return 0;
         }
-        if (task_decode(p->codec, en->value, p->batch.arena, &en->task, &why) < 0) {
-                entry_bury(en, copied(p->batch.arena, why.text));
-                return 0;
-        }
+        if (task_decode(p->codec, en->value, p->batch.arena, &en->task, &why) < 0)
+                return undecodable(p, en, &why, e);
         if (!uuid_is_nil(en->task.run_id)) {
                 int rc = runs_get(p->runs, p->db, en->task.run_id, monotonic_ms(), &run, e);
                 if (rc < 0 && e->class != ERR_POISON)

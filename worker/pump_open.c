@@ -84,8 +84,10 @@ int pump_open_database(struct pump *p, struct err *e)
 
 void pump_close_database(struct pump *p)
 {
-        batch_reset(&p->batch);
-        runs_sweep(p->runs);
+        if (p->batch.arena)
+                batch_reset(&p->batch);
+        if (p->runs)
+                runs_sweep(p->runs);
         composer_free(p->transactor.composer);
         type_numbers_free(p->types);
         db_free(p->db);

@@ -11,7 +11,7 @@ static void dump(json_t *object, struct buf *out)
         if (text)
                 buf_adds(out, text);
         else
-                out->failed = true;
+                out->failed = out->starved = true;
         free(text);
         json_decref(object);
 }

@@ -159,7 +159,7 @@ int sql_bind(const struct sql_file *f, const struct pack *p, const struct declar
         b.text = out.failed ? NULL : strdup(buf_str(&out));
         if (!b.text) {
                 bound_sql_deinit(&b);
-                return out.failed ? err_set(e, ERR_FATAL, "", "%s: longer than %d bytes", f->path, SQL_MAX) : err_oom(e);
+                return out.failed && !out.starved ? err_set(e, ERR_FATAL, "", "%s: longer than %d bytes", f->path, SQL_MAX) : err_oom(e);
         }
         *ret = b;
         return 0;

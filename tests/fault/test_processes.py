@@ -6,6 +6,8 @@ import time
 import pytest
 from harness.paths import program
 
+from whole import LANES
+
 
 def test_row_00_nothing_happens(whole):
     """The same work and the same checks without a fault."""
@@ -220,17 +222,18 @@ def test_row_08_terminated_while_busy(whole, chance, how):
 # ---- 27: memory -----------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["worker", "scheduler", "aggregator"])
-def test_row_27_allocations_fail(whole, chance, kind):
+@pytest.mark.parametrize("kind, lanes", [("worker", LANES), ("worker", '"mail"'), ("scheduler", LANES), ("aggregator", LANES)])
+def test_row_27_allocations_fail(whole, chance, kind, lanes):
     """One allocation of the program's own fails, somewhere, again and again; who ends is started again. No task is blamed for it."""
     w = whole(people=150, batch=20, verify_options={"repeated_mails": "killed"})
     for other in {"worker", "scheduler", "aggregator"} - {kind}:
         w.start(other)
     hit, ended = 0, 0
     for _ in range(5):
-        # programs make so many allocations: from the first on
-        starving = w.start(kind, f"malloc=error@{int(10 ** (1 + chance.random() * 3))}", ready=False)
-        w.ask()
+        # programs make so many allocations: from the first on; a worker's first thousand are its start
+        nth = int(10 ** (1 + chance.random() * 3)) if lanes == LANES else chance.randint(1000, 2500)
+        starving = w.start(kind, f"malloc=error@{nth}", ready=False, lanes=lanes)
+        w.ask("sweep" if lanes == LANES else "mailing")
         end = time.monotonic() + 3
         while time.monotonic() < end and starving.running() and "failpoint name=malloc" not in starving.text():
             time.sleep(0.02)
@@ -246,6 +249,17 @@ def test_row_27_allocations_fail(whole, chance, kind):
     print(f"{hit} allocations failed, {ended} processes ended")
     assert hit >= 2
     assert w.value("select count(*) from rollcall.outcome where outcome not in (0, 1)") == 0 and w.value("select count(*) from rollcall.dead_letter") == 0
+
+
+def test_row_27_an_allocation_fails_at_the_start(whole, chance):
+    """Whichever of a worker's first allocations it is: it ends in order, or goes on."""
+    w = whole(people=1)
+    for nth in chance.sample(range(40, 200), 12):
+        starving = w.start("worker", f"malloc=error@{nth}", ready=False)
+        starving.wait_until(lambda: "failpoint name=malloc" in starving.text() or not starving.running(), 20)
+        time.sleep(0.5)
+        assert not starving.running() or w.stop(starving) in (0, 1), w.tail()
+        assert starving.child.returncode in (0, 1, 3), f"allocation {nth}: {starving.child.returncode}{w.tail()}"
 
 
 # ---- 28: configuration ----------------------------------------------------------------------------------------------------------------------

@@ -106,7 +106,12 @@ int act_files(struct actor *a, struct batch *b, const struct unit *u, struct ent
                 instant now = u->run ? u->run->scheduled_at : instant_now();
                 struct sweep s = { .before = now / INSTANT_SECOND - u->type->files.older_than_days * 86400 };
                 const char *verb = u->type->files.delete ? "deleted" : "compressed";
-                if (sweep_folder(a, u->type, &s, e) < 0)
+                int rc = sweep_folder(a, u->type, &s, e);
+                if (rc == 0 && err_is_oom(&s.first)) {
+                        *e = s.first;
+                        return -1;
+                }
+                if (rc < 0)
                         act_decide(b, list[i], OUTCOME_FAILED, "%s", e->text);
                 else if (s.failed)
                         act_decide(b, list[i], OUTCOME_FAILED, "%zu files %s, %zu failed: %s", s.done, verb, s.failed, s.first.text);

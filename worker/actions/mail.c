@@ -47,14 +47,12 @@ static struct span lookup(void *ctx, struct span name)
         return column < 0 ? (struct span){ 0 } : db_span(en->row_of, en->row, column);
 }
 
-static struct span rendered(struct arena *memory, const struct template *t, struct entry *en)
+static struct span rendered(const struct template *t, struct entry *en, struct buf *part)
 {
-        BUF_CLEANUP struct buf out;
         if (!t)
                 return (struct span){ 0 };
-        buf_init(&out, MESSAGE_MAX);
-        template_render(t, lookup, en, &out);
-        return out.failed ? (struct span){ 0 } : arena_span(memory, (struct span){ buf_str(&out), out.len });
+        template_render(t, lookup, en, part);
+        return (struct span){ buf_str(part), part->len };
 }
 
 /* One message, or an outcome that says why there is none. */
@@ -62,10 +60,12 @@ static int compose_mail(struct actor *a, struct batch *b, const struct unit *u, 
 {
         const struct pack *p = u->type->pack;
         char id[UUID_TEXT_LEN + 1];
-        BUF_CLEANUP struct buf out, message_id;
+        BUF_CLEANUP struct buf out, message_id, subject, text, html;
+        struct buf *const parts[] = { &message_id, &subject, &text, &html };
         struct err why = ERR_INIT;
         buf_init(&out, MESSAGE_MAX);
-        buf_init(&message_id, 512);
+        for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+                buf_init(parts[i], MESSAGE_MAX);
         const char *at = strrchr(p->mail.from_address, '@');
         uuid_to_text(en->task.task_id, id);
         buf_addf(&message_id, "%s@%s", id, a->service->mail.domain ? a->service->mail.domain : at ? at + 1 : "localhost");
@@ -75,9 +75,9 @@ static int compose_mail(struct actor *a, struct batch *b, const struct unit *u, 
                 .to_name = lookup(en, SPAN_LIT("to_name")),
                 .to_address = lookup(en, SPAN_LIT("to_address")),
                 .reply_to = span_of(p->mail.reply_to),
-                .subject = rendered(a->mails, u->type->email.subject, en),
-                .text = rendered(a->mails, u->type->email.text, en),
-                .html = rendered(a->mails, u->type->email.html, en),
+                .subject = rendered(u->type->email.subject, en, &subject),
+                .text = rendered(u->type->email.text, en, &text),
+                .html = rendered(u->type->email.html, en, &html),
                 .message_id = { buf_str(&message_id), message_id.len },
                 .list_id = span_of(p->mail.list_id),
                 .list_unsubscribe = span_of(p->mail.list_unsubscribe),
@@ -87,7 +87,13 @@ static int compose_mail(struct actor *a, struct batch *b, const struct unit *u, 
                 act_decide(b, en, OUTCOME_FAILED, "no mail address");
                 return 1;
         }
+        for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+                buf_note_failure(&out, parts[i]);
+        if (out.starved)
+                return err_oom(e);
         if (mail_check_address(m.to_address, &why) < 0 || mail_render(&m, &out, &why) < 0) {
+                if (err_is_oom(&why))
+                        return err_oom(e);
                 act_decide(b, en, OUTCOME_FAILED, "%s", why.text);
                 return 1;
         }

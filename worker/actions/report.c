@@ -89,7 +89,7 @@ int act_report(struct actor *a, struct batch *b, const struct unit *u, struct en
                         act_decide(b, list[i], OUTCOME_APPLIED, "written: %s", path);
                         continue;
                 }
-                if (!db_alive(a->transactor->db))
+                if (!db_alive(a->transactor->db) || err_is_oom(e))
                         return -1;
                 act_decide(b, list[i], OUTCOME_FAILED, "%s", e->text);
         }
