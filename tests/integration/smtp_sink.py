@@ -74,7 +74,9 @@ class Sink:
     def store(self, server, session, envelope):
         self.stored += 1
         name = self.folder / f"{self.stored:06}"
-        name.with_suffix(".eml").write_bytes(envelope.original_content)
+        part = name.with_suffix(".part")  # a sink that is killed meanwhile has not acknowledged it, and leaves no half of it
+        part.write_bytes(envelope.original_content)
+        part.rename(name.with_suffix(".eml"))
         name.with_suffix(".json").write_text(json.dumps({
             "from": envelope.mail_from, "to": envelope.rcpt_tos, "connection": server.number, "helo": session.host_name,
             "tls": session.ssl is not None, "user": session.auth_data if session.authenticated else None,
