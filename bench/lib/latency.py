@@ -1,20 +1,23 @@
-"""e: an ad-hoc task, from its being handed to Kafka to its commit in PostgreSQL and to its audit event in another program's hands."""
+"""e: an ad-hoc task, from its being handed to Kafka by a service that is connected to its commit in PostgreSQL and to its audit event in a reader's hands."""
 import io
 import json
 import statistics
+import subprocess
 import tempfile
-import threading
 import time
 import uuid
 from datetime import datetime, timezone
 from pathlib import Path
 
 import fastavro
-from confluent_kafka import Consumer, Producer
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 from measure import wait
-from world import REPO, Copy, Service, assigned, prepare
+from world import DRIVERS, REPO, Copy, Service, assigned, prepare
+
+INTERVAL_MS = 20
+WARM = 300  # requests that warm everybody up, a Kafka node's Java above all
+COMMANDS = 20
 
 
 def schema(name):
@@ -23,7 +26,6 @@ def schema(name):
 
 
 TASK, TASK_MARK = schema("task.avsc")
-OUTCOME, OUTCOME_MARK = schema("outcome.avsc")
 
 
 def task(task_id, subject):
@@ -34,28 +36,6 @@ def task(task_id, subject):
     return out.getvalue()
 
 
-class Reader(threading.Thread):
-    """Another service: notes when an audit event of one of our tasks is in its hands."""
-
-    def __init__(self, service, wanted):
-        super().__init__(daemon=True)
-        self.wanted, self.seen, self.ending, self.ready = wanted, {}, False, threading.Event()
-        self.consumer = Consumer({"bootstrap.servers": service.broker.bootstrap, "group.id": f"bench-{uuid.uuid4()}", "auto.offset.reset": "latest",
-                                  "fetch.wait.max.ms": 10 if service.embedded else 500, "log_level": 0, "session.timeout.ms": 6000})
-        self.consumer.subscribe([f"{service.prefix}.results"], on_assign=lambda c, p: self.ready.set())
-
-    def run(self):
-        while not self.ending:
-            for m in self.consumer.consume(500, 0.05):
-                at, value = time.time(), m.value()
-                if m.error() or value[:10] != OUTCOME_MARK or b"bench.touch" not in value:
-                    continue
-                record = fastavro.schemaless_reader(io.BytesIO(value[10:]), OUTCOME)
-                found = record["task_id"] if isinstance(record["task_id"], uuid.UUID) else uuid.UUID(bytes=bytes(record["task_id"]))
-                self.seen.setdefault(found, at)
-        self.consumer.close()
-
-
 def percentiles(values):
     """p50 and p99 in ms."""
     ordered = sorted(values)
@@ -63,31 +43,55 @@ def percentiles(values):
             "max_ms": ordered[-1] * 1000, "count": len(ordered)}
 
 
-def submit(service, db, count, interval, first):
-    """One task after the other, `interval` seconds apart."""
-    sent, reader = {}, Reader(service, count)
-    reader.start()
-    if not reader.ready.wait(30):
-        raise TimeoutError("the reader got no partitions")
-    time.sleep(1)
-    producer = Producer({"bootstrap.servers": service.broker.bootstrap, "linger.ms": 0, "acks": "all", "log_level": 0})
-    for n in range(count):
-        task_id, subject = uuid.uuid4(), first + n
-        value = task(task_id, subject)
-        sent[task_id] = time.time()
-        producer.produce(f"{service.prefix}.tasks.urgent", value, str(subject).encode())
-        producer.poll(interval)
-    producer.flush(30)
-    wait(lambda: len(reader.seen) >= count, 60, "the audit events")
-    reader.ending = True
-    reader.join()
-    committed = dict(db.rows("select task_id, extract(epoch from pg_xact_commit_timestamp(xmin))::float from rollcall.outcome_adhoc where task_id = any(%s)", (list(sent),)))
-    return {"submit to commit": percentiles([committed[i] - at for i, at in sent.items()]),
-            "submit to audit event read": percentiles([reader.seen[i] - at for i, at in sent.items()])}
+def submit(service, db, count, first, until=None):
+    """One task after the other. `until()`: the instant after which what was sent does not count any more."""
+    subjects = range(first, first + count)
+    ids = [uuid.uuid4() for _ in subjects]
+    lines = "".join(f"{i.hex} {s} {task(i, s).hex()}\n" for i, s in zip(ids, subjects))
+    argv = [str(DRIVERS / "bench-latency"), service.broker.bootstrap, f"{service.prefix}.tasks.urgent", f"{service.prefix}.results", str(INTERVAL_MS),
+            "10" if service.embedded else "500"]
+    done = subprocess.run(argv, input=lines, capture_output=True, text=True, timeout=300)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr)
+    rows = [(uuid.UUID(i), float(sent), float(read)) for i, sent, read in map(str.split, done.stdout.splitlines())]
+    end = until() if until else None
+    rows = [r for r in rows if end is None or r[1] <= end]
+    if not rows:
+        return None
+    committed = dict(db.rows("select task_id, extract(epoch from pg_xact_commit_timestamp(xmin))::float from rollcall.outcome_adhoc where task_id = any(%s)",
+                             ([r[0] for r in rows],)))
+    return {"submit to commit": percentiles([committed[i] - sent for i, sent, _ in rows]),
+            "submit to audit event read": percentiles([read - sent for _, sent, read in rows])}
+
+
+def by_command(service, first):
+    """The same by `rollcall tasks submit`, which starts, reads packs, connects to everything and waits for the acknowledgement."""
+    took = []
+    for subject in range(first, first + COMMANDS):
+        start = time.monotonic()
+        service.rollcall("tasks", "submit", "--type", "bench.touch", "--subject", str(subject))
+        took.append(time.monotonic() - start)
+    return {"command": percentiles(took)}
+
+
+def bulk_end(db):
+    """When the last bulk task was committed; None while there are some left."""
+    left, end = db.rows("select (select planned - done from rollcall.run_progress), "
+                        "(select max(extract(epoch from pg_xact_commit_timestamp(xmin)))::float from rollcall.progress where run_no > 0)")[0]
+    return end if left == 0 else None
+
+
+def measure(service, db, o, worker):
+    idle = [submit(service, db, n, first) for n, first in ((WARM, o.people + 1), (o.requests, o.people + 10001))][1]
+    idle |= by_command(service, o.people + 20001)
+    service.rollcall("jobs", "run", "bench.expire")
+    wait(lambda: db.value("select coalesce(sum(applied), 0) from rollcall.progress where run_no > 0") > 0, 120, "the bulk run", alive=[worker])
+    busy = submit(service, db, o.requests, o.people + 50001, lambda: bulk_end(db))
+    return {"idle": idle, "under a bulk run": busy, "bulk tasks left at the end": db.value("select planned - done from rollcall.run_progress")}
 
 
 def latency(rig, o, say):
-    """One worker serves both lanes; the bulk run is one of o.people tasks, whose fan-out is over."""
+    """One worker serves both lanes; the bulk run is one of o.people tasks."""
     result = {}
     template = prepare(rig.server, "bench", o.people + 100000, o.people, name="asked")
     for kind in o.brokers:
@@ -95,23 +99,20 @@ def latency(rig, o, say):
         db = Copy(rig.server, template)
         service = Service(Path(tempfile.mkdtemp(prefix="rcbench-", dir="/tmp")), db, rig.broker(kind), "bench")
         try:
-            service.topics(o.people)
+            service.topics(o.people + 100000)
             scheduler = service.start("scheduler")
             service.ready(scheduler)
             worker = service.start("worker", lanes=("tasks", "urgent"))
             wait(lambda: assigned(worker) and assigned(worker, "urgent"), 60, "the groups", alive=[worker])
-            idle = submit(service, db, o.requests, 0.02, o.people + 1)
-            service.rollcall("jobs", "run", "bench.expire")
-            wait(lambda: db.value("select coalesce(sum(applied), 0) from rollcall.progress where run_no > 0") > 0, 120, "the bulk run", alive=[worker])
-            busy = submit(service, db, o.requests, 0.02, o.people + 50001)
-            left = db.value("select planned - done from rollcall.run_progress")
-            result[kind] = {"idle": idle, "under a bulk run": busy, "bulk tasks left at the end": left}
-            for name, got in (("idle", idle), ("bulk", busy)):
-                x = got["submit to audit event read"]
-                say(f"  {kind}, {name}: submit to audit event p50 {x['p50_ms']:.1f} ms, p99 {x['p99_ms']:.1f} ms" + (f"; {left:,} bulk tasks left" if name == "bulk" else ""))
+            result[kind] = measure(service, db, o, worker)
+            for name in ("idle", "under a bulk run"):
+                got = result[kind][name]
+                x = got["submit to audit event read"] if got else None
+                say(f"  {kind}, {name}: " + (f"submit to audit event p50 {x['p50_ms']:.1f} ms, p99 {x['p99_ms']:.1f} ms ({x['count']}); "
+                                             f"to commit {got['submit to commit']['p50_ms']:.1f} / {got['submit to commit']['p99_ms']:.1f} ms" if got
+                                             else "the run was over before anything was asked"))
+            say(f"  {kind}: rollcall tasks submit, start to end: p50 {result[kind]['idle']['command']['p50_ms']:.0f} ms")
         finally:
             service.close()
             db.close()
     return result
-
-
