@@ -127,6 +127,7 @@ static int open_publisher(struct pump *p, struct err *e)
                 .database = flow_database,
                 .ctx = p,
                 .own_topic = p->topic,
+                .at_once = p->o->lane == LANE_URGENT,
         };
         return publisher_new(&o, &p->publisher, e);
 }

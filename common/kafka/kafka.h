@@ -20,6 +20,7 @@ struct kafka_options {
         const char *embedded; /* path of the file that the embedded broker writes (kafka/embedded.h); NULL: a real cluster */
         const char *client_id;
         int partitions; /* a producer spreads each topic's keys over so many, also when the topic has more; 0: over all that it has */
+        bool at_once; /* a producer sends each record without waiting for others that could share its request */
         const struct kafka_property *properties; /* handed to librdkafka after our defaults; those that correctness needs are refused */
         size_t n_properties;
 };

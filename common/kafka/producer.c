@@ -48,7 +48,7 @@ int kafka_producer_new(const struct kafka_options *o, size_t max_bytes, kafka_de
                 { "enable.idempotence", "true", false },
                 { "acks", "all", false },
                 { "compression.type", "lz4", false }, /* halves what a broker and its network have to do, for less than it costs here */
-                { "linger.ms", "5", false },
+                { "linger.ms", o->at_once ? "0" : "5", false },
                 { "queue.buffering.max.kbytes", kbytes, false },
                 { "queue.buffering.max.messages", messages, false },
         };

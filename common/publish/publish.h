@@ -23,6 +23,7 @@ struct publisher_options {
         struct db *(*database)(void *ctx);
         /* A lane that the caller itself consumes: never held back, since only the caller could make room. NULL: none. */
         const char *own_topic;
+        bool at_once; /* messages are few, and somebody waits for them: none waits for others that could share its request */
 };
 
 struct publisher;
