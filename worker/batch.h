@@ -94,6 +94,9 @@ int batch_divide(struct batch *b, enum entry_state state, struct err *e) MUST_CH
  * Pure. `run` NULL for ad-hoc. */
 void entry_admit(struct entry *en, const struct packs *packs, const struct type_numbers *numbers, struct run *run, struct arena *a);
 
+/* How many to take next, when `n` of at most `now` took `ms`, so that a batch lasts no longer than about a second: 1 to `most`. Pure. */
+size_t batch_paced(size_t now, size_t n, int64_t ms, size_t most);
+
 /* Exponential backoff with full jitter: 0 to base * 2^(tries - 1), at most max. `tries` failed so far, from 1. Pure but for p->random. */
 int64_t retry_delay_ms(const struct retry_policy *p, int tries);
 /* The entry's try failed by its own fault: it will be tried again, or is quarantined after the last attempt; a dry run just failed. Its state is the

@@ -89,6 +89,17 @@ int batch_divide(struct batch *b, enum entry_state state, struct err *e)
         return 0;
 }
 
+size_t batch_paced(size_t now, size_t n, int64_t ms, size_t most)
+{
+        enum { PACE_MS = 1000 };
+        size_t next = now;
+        if (ms > PACE_MS)
+                next = n * PACE_MS / (size_t)ms;
+        else if (n == now && ms <= PACE_MS / 2)
+                next = now * 2;
+        return next < 1 ? 1 : next > most ? most : next;
+}
+
 void batch_reset(struct batch *b)
 {
         for (size_t i = 0; i < b->n_results; i++)

@@ -87,7 +87,7 @@ static int turn(struct pump *p, struct err *e)
                 return rc;
         p->polled_ms = monotonic_ms();
         p->refused = false;
-        int n = kafka_poll(p->consumer, POLL_MS, p->messages, p->batch_max, e);
+        int n = kafka_poll(p->consumer, POLL_MS, p->messages, p->take, e);
         if (n < 0) {
                 p->rejoin = strcmp(e->code, "OFFSET_OUT_OF_RANGE") == 0; /* the next claim says what is wrong with the log */
                 p->broken = e->class == ERR_FATAL && !p->refused && !p->rejoin;
@@ -99,8 +99,11 @@ static int turn(struct pump *p, struct err *e)
         rc = pump_compare(p, p->messages, (size_t)n, e);
         if (rc == 0)
                 rc = pump_recover(p, e); /* the poll may have brought partitions */
+        int64_t from = monotonic_ms();
         if (rc == 0)
                 rc = pump_take(p, p->messages, (size_t)n, e);
+        if (p->o->lane == LANE_MAIL)
+                p->take = batch_paced(p->take, (size_t)n, monotonic_ms() - from, p->batch_max);
         if (rc == 0)
                 commit_offsets(p);
         batch_reset(&p->batch);

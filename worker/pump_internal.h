@@ -27,6 +27,7 @@ struct pump {
         struct batch batch;
         struct kafka_message *messages;
         size_t batch_max;
+        size_t take; /* now: batch_max, or fewer where mail is slow, since a crash leaves open what became of a whole batch */
         bool held; /* the lane has tasks set aside, as of looked_ms */
         int64_t looked_ms;
         int64_t polled_ms, marked_ms, compared_ms; /* when Kafka was last polled, acknowledgements last written, our positions last compared with the table's */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIB = 1024 * 1024, ENTRY_BYTES = 1024, PROPERTIES_MAX = 64, CLUSTER_TIMEOUT_MS = 5000, TURN_MS = 30000, FILES_MS = 270000 };
+enum { MIB = 1024 * 1024, ENTRY_BYTES = 1024, PROPERTIES_MAX = 64, CLUSTER_TIMEOUT_MS = 5000, TURN_MS = 30000, FILES_MS = 270000, MAILS_FIRST = 100 };
 enum { QUEUE_MAX = 8 * MIB, PREFETCH_MAX = 4 * MIB }; /* of a lane's pumps together: more threads are to cost no more memory than they must */
 
 static size_t share(const struct pump *p, size_t of)
@@ -18,6 +18,7 @@ int pump_open_base(struct pump *p, struct err *e)
 {
         const struct service *s = p->o->service;
         p->batch_max = (size_t)(p->o->lane == LANE_MAIL ? s->mail.batch_max : s->worker.batch_max);
+        p->take = p->o->lane == LANE_MAIL && p->batch_max > MAILS_FIRST ? MAILS_FIRST : p->batch_max;
         p->messages = calloc(p->batch_max, sizeof *p->messages);
         p->recover = calloc(SOURCES_MAX, sizeof *p->recover);
         size_t room = (size_t)s->worker.batch_max_bytes + p->batch_max * ENTRY_BYTES; /* what a full batch may take, of messages and of our own */

@@ -82,7 +82,7 @@ const struct property service_properties[] = {
         INTEGER("mail.connections", mail.connections, 16, 1, 1000, "Connections to the relay, at most."),
         DURATION("mail.connect_timeout", mail.connect_timeout_ms, 10 * SECOND, 100, 10 * MINUTE, "Longest wait for a connection."),
         DURATION("mail.message_timeout", mail.message_timeout_ms, MINUTE, SECOND, HOUR, "Longest time for one message."),
-        INTEGER("mail.batch_max", mail.batch_max, 500, 1, 10000, "Messages between two records of what was sent, at most."),
+        INTEGER("mail.batch_max", mail.batch_max, 2000, 1, 10000, "Messages between two records of what was sent, at most; fewer where a second is not enough for them."),
         TEXT("mail.domain", mail.domain, NULL, "Right side of Message-IDs; absent: the domain of the pack's from_address."),
         FILE_PATH("reports.folder", reports.folder, "/var/lib/rollcall/reports", "Folder of report files."),
         FILE_PATH("schemas.folder", schemas.folder, NULL,

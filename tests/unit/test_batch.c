@@ -77,6 +77,22 @@ static void waits_double_up_to_the_maximum_with_full_jitter(void **state)
         assert_int_equal(retry_delay_ms(&p, 1000000), 10000);
 }
 
+static void a_batch_lasts_no_longer_than_about_a_second(void **state)
+{
+        (void)state;
+        static const struct { size_t now, n; int64_t ms; size_t next; } rows[] = {
+                { 100, 100, 20, 200 }, /* all that could be taken, and quickly */
+                { 1600, 1600, 200, 2000 }, /* not beyond the maximum */
+                { 100, 7, 20, 100 }, /* fewer were waiting: the pace is not known */
+                { 1000, 1000, 800, 1000 },
+                { 2000, 2000, 4000, 500 },
+                { 100, 1, 30000, 1 },
+                { 1, 1, 400, 2 },
+        };
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+                assert_int_equal(batch_paced(rows[i].now, rows[i].n, rows[i].ms, 2000), rows[i].next);
+}
+
 static void a_failure_is_tried_again_and_at_last_quarantined(void **state)
 {
         (void)state;
@@ -281,6 +297,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(no_subject_twice_in_a_unit_and_order_per_subject),
                 cmocka_unit_test(waits_double_up_to_the_maximum_with_full_jitter),
+                cmocka_unit_test(a_batch_lasts_no_longer_than_about_a_second),
                 cmocka_unit_test(a_failure_is_tried_again_and_at_last_quarantined),
                 cmocka_unit_test(later_tasks_of_a_subject_stand_behind),
                 cmocka_unit_test(a_replaced_outcome_is_counted_once),
