@@ -22,7 +22,7 @@ static int undecodable(struct pump *p, struct entry *en, const struct err *why, 
 }
 
 /* Undecodable bytes are a dead letter; a task is admitted, or decided at once. */
-static int decode(struct pump *p, struct entry *en, struct err *e)
+static int decode(struct pump *p, struct entry *en, int64_t now_ms, struct err *e)
 {
         struct err why = ERR_INIT;
         enum message_kind kind;
@@ -44,7 +44,7 @@ static int decode(struct pump *p, struct entry *en, struct err *e)
         if (task_decode(p->codec, en->value, p->batch.arena, &en->task, &why) < 0)
                 return undecodable(p, en, &why, e);
         if (!uuid_is_nil(en->task.run_id)) {
-                int rc = runs_get(p->runs, p->db, en->task.run_id, monotonic_ms(), &run, e);
+                int rc = runs_get(p->runs, p->db, en->task.run_id, now_ms, &run, e);
                 if (rc < 0 && e->class != ERR_POISON)
                         return -1;
                 if (rc != 0) {
@@ -73,6 +73,7 @@ static int fill(struct pump *p, const struct kafka_message *list, size_t n, stru
         if (!last)
                 return err_oom(e);
         memset(last, 0, (p->sources.n + 1) * sizeof *last);
+        int64_t now_ms = monotonic_ms();
         for (size_t i = 0; i < n; i++) {
                 int index = source_index(&p->sources, p->topic, list[i].partition);
                 struct source *s = index < 0 ? NULL : &p->sources.list[index];
@@ -87,7 +88,7 @@ static int fill(struct pump *p, const struct kafka_message *list, size_t n, stru
                                       .sequence = ++s->sequence,
                                       .key = list[i].key,
                                       .value = list[i].value };
-                if (decode(p, en, e) < 0)
+                if (decode(p, en, now_ms, e) < 0)
                         return -1;
         }
         for (size_t i = 0; i < p->sources.n; i++)
