@@ -27,15 +27,17 @@ def arguments():
     p.add_argument("--scan-people", type=int, help="users in the table of `scan` (default 20,000,000, quick 200,000)")
     p.add_argument("--backlog", type=int, help="tasks waiting in g (default 5,000,000, quick 200,000)")
     p.add_argument("--ledger", type=int, help="outcomes in the full ledger of f and h (default 10,000,000, quick 300,000)")
+    p.add_argument("--growth-people", type=int, help="users in the largest table of h (default 10,000,000, quick 100,000)")
     o = p.parse_args()
     q = o.quick
-    for name, full, quick in (("runs", 5, 1), ("people", 1000000, 60000), ("scan_people", 20000000, 200000), ("backlog", 5000000, 200000), ("ledger", 10000000, 300000)):
+    for name, full, quick in (("runs", 5, 1), ("people", 1000000, 60000), ("scan_people", 20000000, 200000), ("backlog", 5000000, 200000), ("ledger", 10000000, 300000),
+                              ("growth_people", 10000000, 100000)):
         if getattr(o, name) is None:
             setattr(o, name, quick if q else full)
     o.parts = set(o.part or ("abcdefghi" if not q else "abcdefgi")) | ({"scan"} if not o.part or "c" in o.part else set())
     o.packs, o.brokers = o.pack or ["bench", "equipemed"], o.broker or ["embedded", "kafka"]
     o.rows, o.mails, o.requests = (500, 5000, 100) if q else (20000, 100000, 500)
-    o.growth, o.growth_runs = ([10000, 100000] if q else [10000, 100000, 1000000, 10000000]), (1 if q else 3)
+    o.growth, o.growth_runs = [n for n in (10000, 100000, 1000000, 10000000) if n <= o.growth_people], (1 if q else 3)
     o.memory_seconds = 5 if q else 60
     return o
 
