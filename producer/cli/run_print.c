@@ -30,6 +30,24 @@ static int ask_subjects(struct cli *c, const char *run_no, const char *limit, co
                          params, ARRAY_LEN(params), ret);
 }
 
+/* Millions of rows are counted before anything in them gets a name. */
+static const char REASONS[] =
+        "select t.name as type, rollcall.outcome_name(g.outcome) as outcome, g.reason, g.count from ("
+        "select type_no, outcome, reason, count(*) as count from rollcall.outcome where run_no = $1::bigint "
+        "and day = (select day from rollcall.run where run_no = $1::bigint) group by 1, 2, 3) g join rollcall.task_type t using (type_no) "
+        "order by 1, 4 desc, 2, 3 limit $2::bigint";
+
+static int64_t number(const struct parts *p, const char *column)
+{
+        return db_int(p->head, 0, db_column(p->head, column));
+}
+
+/* Whether the list of what failed has anything in it: else no row need be looked at. */
+static bool problems(const struct parts *p)
+{
+        return number(p, "failed") + number(p, "quarantined") + number(p, "unknown") > 0;
+}
+
 static int ask(struct cli *c, const struct run_ref *run, const struct run_show *show, struct parts *ret)
 {
         char run_no[24], limit[24];
@@ -44,25 +62,17 @@ static int ask(struct cli *c, const struct run_ref *run, const struct run_show *
         if (rc == 0 && db_rows(ret->head) == 0)
                 return cli_error(CODE_NOT_FOUND, "run %s is gone from the database", run->id);
         if (rc == 0)
-                rc = cli_query(c,
-                               "select o.type, o.outcome, o.reason, count(*) from rollcall.outcome_named o join rollcall.run r using (run_no) "
-                               "where o.run_no = $1::bigint and o.day = r.day group by 1, 2, 3 order by 1, 4 desc, 2, 3 limit $2::bigint",
-                               params, 2, &ret->reasons);
+                rc = cli_query(c, REASONS, params, 2, &ret->reasons);
         if (rc == 0 && db_bool(ret->head, 0, db_column(ret->head, "dry_run")))
                 rc = cli_query(c,
                                "select o.type, o.subject, o.item, o.before, o.after, o.reason from rollcall.outcome_named o join rollcall.run r using (run_no) "
                                "where o.run_no = $1::bigint and o.day = r.day and o.outcome = 'applied' order by o.type, o.subject, o.item limit $2::bigint",
                                params, 2, &ret->changes);
-        if (rc == 0)
+        if (rc == 0 && (show->outcome || problems(ret)))
                 rc = ask_subjects(c, run_no, limit, show, &ret->subjects);
         if (rc == 0 && show->missing)
                 rc = cli_query(c, "select type, subject, item from rollcall.missing($1::bigint) order by 1, 2, 3 limit $2::bigint", params, 2, &ret->missing);
         return rc;
-}
-
-static int64_t number(const struct parts *p, const char *column)
-{
-        return db_int(p->head, 0, db_column(p->head, column));
 }
 
 static int print_as_json(const struct parts *p)
@@ -73,7 +83,7 @@ static int print_as_json(const struct parts *p)
         json_object_set_new(o, "reasons", json_rows(p->reasons));
         if (p->changes)
                 json_object_set_new(o, "changes", json_rows(p->changes));
-        json_object_set_new(o, "subjects", json_rows(p->subjects));
+        json_object_set_new(o, "subjects", p->subjects ? json_rows(p->subjects) : json_array());
         if (p->missing)
                 json_object_set_new(o, "missing", json_rows(p->missing));
         return print_json(o);

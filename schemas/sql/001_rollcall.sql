@@ -380,9 +380,12 @@ left join lateral (
   from rollcall.progress where run_no = r.run_no
 ) p on true;
 
+create function rollcall.outcome_name(code smallint) returns text language sql immutable return
+  (array['waiting', 'pending', 'applied', 'skipped', 'failed', 'quarantined', 'unknown'])[code + 3];
+
 create view rollcall.outcome_named as
 select r.run_id, r.pack, r.job, t.name as type, o.subject, o.item,
-       (array['waiting', 'pending', 'applied', 'skipped', 'failed', 'quarantined', 'unknown'])[o.outcome + 3] as outcome,
+       rollcall.outcome_name(o.outcome) as outcome,
        o.reason, o.before, o.after, o.at, o.dry_run, coalesce(o.actor, r.requested_by) as actor, o.attempt, o.task_id, o.run_no, o.type_no, o.day
 from rollcall.outcome o
 join rollcall.task_type t using (type_no)
