@@ -66,7 +66,8 @@ static int claim_all(struct pump *p, struct kafka_partition *list, size_t n, str
                         *e = first;
                         return refuse(p, list, n, i, e);
                 }
-        return db_exec(p->db, "reset lock_timeout", e);
+        FAILPOINT("partitions.claimed");
+        return db_exec(p->db, "reset lock_timeout", e) < 0 ? refuse(p, list, n, 0, e) : 0;
 }
 
 static int assigned(struct pump *p, struct kafka_partition *list, size_t n, struct err *e)
@@ -77,7 +78,6 @@ static int assigned(struct pump *p, struct kafka_partition *list, size_t n, stru
         }
         if (claim_all(p, list, n, e) < 0)
                 return -1;
-        FAILPOINT("partitions.claimed");
         p->refusal[0] = '\0';
         p->held = true; /* until the next look */
         p->looked_ms = 0;
@@ -139,7 +139,7 @@ int pump_reclaim(struct pump *p, struct err *e)
                 if (!fits)
                         return 1;
                 if (kafka_seek(p->consumer, s->topic, s->partition, s->next, e) < 0)
-                        return -1;
+                        return strcmp(e->code, "_STATE") == 0 ? 1 : -1; /* claimed, but not taken up from the group: that is begun anew */
         }
         return 0;
 }

@@ -131,8 +131,11 @@ static int start(struct kafka_consumer *c, struct err *e)
                 slots[i] = (struct slot){ list[i].topic, list[i].partition, list[i].offset, false };
         }
         rd_kafka_resp_err_t code = rd_kafka_assign(c->rk, c->offered);
-        if (code)
+        if (code) {
+                if (c->events.revoked)
+                        c->events.revoked(c->events.ctx, list, n, true);
                 return client_err(e, code, "taking up %zu partitions", n);
+        }
         forget_slots(c);
         c->slots = TAKE(slots);
         c->n_slots = n;

@@ -32,6 +32,20 @@ def test_row_14_database_connections_end(whole, chance, how, own_postgres):
     w.finish(timeout=90)
 
 
+def test_row_14_connection_ends_while_partitions_are_claimed(whole):
+    """Claimed in the table, but not taken up from the group: the offer is refused, and taken up when it comes again."""
+    w = whole(people=200)
+    w.start("aggregator")
+    w.start("scheduler")
+    w.worker(lanes='"jobs"')
+    claiming = w.worker("partitions.claimed=sleep:2000@1", lanes='"tasks"')
+    w.wait_log(claiming, "failpoint name=")
+    w.database.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rollcall-worker%' and datname = current_database()")
+    claiming.expected = False
+    w.ask("bumping")
+    w.finish(timeout=40)
+
+
 @pytest.mark.parametrize("who", ["worker", "scheduler", "aggregator"])
 def test_row_15_the_reply_to_commit_is_lost(whole, chance, who):
     """The server has committed and the client never hears of it, again and again: the truth is read back."""
