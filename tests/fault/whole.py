@@ -71,12 +71,12 @@ class Sink:
 
     def start(self, *options):
         self.started += 1
+        # a sink numbers its files from 1: what an earlier one stored is put aside under names of its own, before the next one could write over it
+        for path in sorted(self.folder.glob("0*.*")):
+            path.rename(path.with_name(f"s{self.started}-{path.name}"))
         argv = [sys.executable, REPO / "tests/integration/smtp_sink.py", self.folder, "--port", self.port, *(options or self.options)]
         self.process = Process(argv, self.folder.parent / f"sink.{self.started}.out")
         self.process.wait_for_line("port ")
-        # a sink numbers its files from 1: what an earlier one stored is put aside under names of its own
-        for path in sorted(self.folder.glob("0*.*")):
-            path.rename(path.with_name(f"s{self.started}-{path.name}"))
 
     def stop(self):
         if self.process:
