@@ -8,7 +8,7 @@
         "array_to_string(o.follow_ups, ','), o.task_id, o.actor, o.arguments, o.at, t.name, r.run_id, o.type_no, " key ", " value ", o.replaces, " tries " "
 
 /* The logs of a partition number on from each other: what an earlier one decided last may still have to be published. */
-#define OF_THIS_PARTITION "any($1::int || rollcall.earlier_logs($1::int))"
+#define OF_THIS_PARTITION "any((select $1::int || rollcall.earlier_logs($1::int))::int[])" /* asked once, not for each row */
 
 static const char OUTCOMES[] =
         COLUMNS("o.sequence", "o.attempt", "encode(h.key, 'hex')", "encode(h.value, 'hex')", "null::smallint")
