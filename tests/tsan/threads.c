@@ -1,14 +1,17 @@
 /*
  * For builds under ThreadSanitizer alone. librdkafka takes its threads and locks from C11's functions, which gcc's runtime does not know: it crashed at such a
  * thread's first allocation, and saw no order between what two of them did. Here they are POSIX's, which it knows; in glibc both are the same objects.
+ * Read-write locks, POSIX's already, pass through here because what librdkafka calls by itself is not looked at (see suppressions).
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <threads.h>
 
-_Static_assert(sizeof(mtx_t) >= sizeof(pthread_mutex_t) && sizeof(cnd_t) >= sizeof(pthread_cond_t) && sizeof(thrd_t) == sizeof(pthread_t), "glibc's");
+_Static_assert(sizeof(mtx_t) >= sizeof(pthread_mutex_t) && sizeof(cnd_t) >= sizeof(pthread_cond_t), "glibc's");
+_Static_assert(sizeof(thrd_t) == sizeof(pthread_t) && sizeof(once_flag) == sizeof(pthread_once_t), "glibc's");
 
 struct start {
         thrd_start_t run;
@@ -46,6 +49,11 @@ int thrd_join(thrd_t thread, int *ret)
         if (error == 0 && ret)
                 *ret = (int)(intptr_t)result;
         return answer(error);
+}
+
+void call_once(once_flag *flag, void (*fn)(void))
+{
+        pthread_once((pthread_once_t *)flag, fn);
 }
 
 int mtx_init(mtx_t *m, int type)
@@ -99,4 +107,34 @@ int cnd_wait(cnd_t *c, mtx_t *m)
 int cnd_timedwait(cnd_t *c, mtx_t *m, const struct timespec *until)
 {
         return answer(pthread_cond_timedwait((pthread_cond_t *)c, (pthread_mutex_t *)m, until));
+}
+
+/* The next one is the runtime's. */
+#define THROUGH(name, ...)                                                                                                                 \
+        static int (*next)(__VA_ARGS__);                                                                                                   \
+        if (!next)                                                                                                                         \
+                *(void **)&next = dlsym(RTLD_NEXT, name)
+
+int pthread_rwlock_init(pthread_rwlock_t *l, const pthread_rwlockattr_t *attr)
+{
+        THROUGH("pthread_rwlock_init", pthread_rwlock_t *, const pthread_rwlockattr_t *);
+        return next(l, attr);
+}
+
+int pthread_rwlock_rdlock(pthread_rwlock_t *l)
+{
+        THROUGH("pthread_rwlock_rdlock", pthread_rwlock_t *);
+        return next(l);
+}
+
+int pthread_rwlock_wrlock(pthread_rwlock_t *l)
+{
+        THROUGH("pthread_rwlock_wrlock", pthread_rwlock_t *);
+        return next(l);
+}
+
+int pthread_rwlock_unlock(pthread_rwlock_t *l)
+{
+        THROUGH("pthread_rwlock_unlock", pthread_rwlock_t *);
+        return next(l);
 }
