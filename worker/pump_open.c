@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { MIB = 1024 * 1024, ENTRY_BYTES = 1024, PROPERTIES_MAX = 64, CLUSTER_TIMEOUT_MS = 5000, TURN_MS = 30000, FILES_MS = 270000, MAILS_FIRST = 100 };
-enum { QUEUE_MAX = 6 * MIB, PREFETCH_MAX = 3 * MIB }; /* of a lane's pumps together: more threads are to cost no more memory than they must */
+enum { QUEUE_MAX = 6 * MIB, PREFETCH_MAX = 5 * MIB / 2 }; /* of a lane's pumps together: more threads are to cost no more memory than they must */
 
 static size_t share(const struct pump *p, size_t of)
 {
