@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TYPE_NAME_MAX = 128 };
+enum { TYPE_NAME_MAX = 128, ARGUMENTS_MAX = 128 * 1024 };
 
 void entry_decide(struct entry *en, enum outcome outcome, struct span reason)
 {
@@ -38,6 +38,15 @@ static bool is_type_name(struct span s)
 static bool has_nul(struct span s)
 {
         return s.len && memchr(s.ptr, '\0', s.len);
+}
+
+/* The ledger keeps them as JSON, where a byte may take six. */
+static bool arguments_too_large(const struct task *t)
+{
+        size_t bytes = 0;
+        for (size_t i = 0; i < t->n_arguments; i++)
+                bytes += t->arguments[i].name.len + t->arguments[i].value.len;
+        return bytes > ARGUMENTS_MAX;
 }
 
 /* A run's step may be a dry run although the run is not: the job says so, never the message alone. */
@@ -141,6 +150,10 @@ void entry_admit(struct entry *en, const struct packs *packs, const struct type_
         }
         if (has_nul(en->task.subject) || has_nul(en->task.item) || has_nul(en->task.actor)) {
                 entry_bury(en, SPAN_LIT("subject, item or actor contains a NUL character"));
+                return;
+        }
+        if (arguments_too_large(&en->task)) {
+                entry_bury(en, SPAN_LIT("the arguments are larger than 128 KiB"));
                 return;
         }
         if (!is_type_name(en->task.type)) {

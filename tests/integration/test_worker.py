@@ -124,6 +124,7 @@ def bad_messages(run):
         (LETTER_MARK + good[10:], "."), (b"\0\0\0\0\x07" + good[10:], "."),
         (run.task("bump", 1, task_id=uuid.UUID(int=9)).bytes, "the task id is not that"), (nobody.bytes, "no such run"),
         (run.task("bump", "").bytes, "no subject"), (run.task("club.bump\n", 1).bytes, "task type is not a name"),
+        (adhoc("club.bump", 1, **{f"a{n}": "x" * 50_000 for n in range(3)}).bytes, "larger than 128 KiB"),
         (adhoc("club.bump", 1, task_id=uuid.UUID(int=0)).bytes, "needs an id"), (other.task("bump", 1).bytes, "no partition for the run's day"),
         (odd.task("bump", 1).bytes, "no_such"), (run.task("bump", "1\0").bytes, "."),
         (b"\x01" + os.urandom(999_000), "too large for this topic"),
