@@ -82,7 +82,7 @@ def test_row_01_killed_while_taking_over(whole, chance, point):
 # ---- 2, 5: schedulers ---------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("point, most", [("plan.uncommitted", 1), ("plan.committed", 1), ("fanout.task", 599), ("fanout.chunk", 5), ("fanout.unnoted", 2),
+@pytest.mark.parametrize("point, most", [("plan.uncommitted", 1), ("plan.committed", 1), ("fanout.task", 599), ("fanout.chunk", 5), ("fanout.unnoted", 1),
                                          ("close.uncommitted", 1), ("announce.unnoted", 1)])
 def test_row_02_scheduler_killed(whole, chance, point, most):
     """At each place of a run's life, above all with half of its tasks published: the next one completes it under the same ids."""
@@ -228,8 +228,9 @@ def test_row_27_allocations_fail(whole, chance, kind, lanes):
     w = whole(people=150, batch=20, verify_options={"repeated_mails": "killed"})
     for other in {"worker", "scheduler", "aggregator"} - {kind}:
         w.start(other)
-    hit, ended = 0, 0
-    for _ in range(5):
+    hit, ended, tries = 0, 0, 0
+    while tries < 5 or (hit < 2 and tries < 15):  # not each place is reached
+        tries += 1
         # programs make so many allocations: from the first on; a worker's first thousand are its start
         nth = int(10 ** (1 + chance.random() * 3)) if lanes == LANES else chance.randint(1000, 2500)
         starving = w.start(kind, f"malloc=error@{nth}", ready=False, lanes=lanes)
@@ -246,7 +247,7 @@ def test_row_27_allocations_fail(whole, chance, kind, lanes):
             assert starving.child.returncode in (0, 1, 3), f"{starving.child.returncode}{w.tail()}"
     w.start(kind)
     w.finish(timeout=90)
-    print(f"{hit} allocations failed, {ended} processes ended")
+    print(f"{hit} allocations failed in {tries} tries, {ended} processes ended")
     assert hit >= 2
     assert w.value("select count(*) from rollcall.outcome where outcome not in (0, 1)") == 0 and w.value("select count(*) from rollcall.dead_letter") == 0
 
