@@ -13,7 +13,7 @@ import fastavro
 import pytest
 
 import worker_pack
-from harness.paths import REPO, program
+from harness.paths import PROGRAM_MAX_KIB, REPO, program
 from harness.postgres import Database, Postgres
 from harness.process import Process
 from worker_pack import EPOCH, RUN_SPACE, Rig, digest
@@ -242,7 +242,7 @@ def test_a_million_subjects_in_flat_memory(rig, kafka):
     print(f"{count} tasks in {time.monotonic() - started:.1f} s")
     assert rig.row(run, "planned") == (count,)
     if not rig.instrumented():
-        assert peak(s) < 64 * 1024, f"{peak(s)} kB"
+        assert peak(s) < PROGRAM_MAX_KIB, f"{peak(s)} kB"
     assert rig.stop(s) == 0
 
 
@@ -262,7 +262,7 @@ def test_memory_stays_flat_while_kafka_acknowledges_nothing(rig, kafka):
         os.killpg(kafka.process.pid, signal.SIGCONT)
     rig.until(run, "published")
     if not rig.instrumented():
-        assert peak(s) < 64 * 1024, f"{peak(s)} kB"
+        assert peak(s) < PROGRAM_MAX_KIB, f"{peak(s)} kB"
     assert rig.stop(s) == 0
 
 
