@@ -293,19 +293,14 @@ void add_run_key(const struct run *run, struct db_params *p)
         db_add_int8(p, run ? run->run_no : 0);
 }
 
-static int add_argument_json(const struct unit *u, struct entry *const *list, size_t n, struct db_params *p, struct err *e)
+int add_arguments(const struct task *t, struct db_params *p, struct err *e)
 {
         BUF_CLEANUP struct buf json;
-        buf_init(&json, ARGUMENTS_JSON_MAX);
-        db_array_begin(p, DB_TEXT, u->run ? 0 : n);
-        for (size_t i = 0; !u->run && i < n; i++) {
-                buf_reset(&json);
-                arguments_to_json(list[i]->task.arguments, list[i]->task.n_arguments, &json);
-                if (json.starved)
-                        return err_oom(e);
-                db_element_text(p, json.failed ? (struct span){ 0 } : (struct span){ buf_str(&json), json.len });
-        }
-        db_array_end(p);
+        buf_init(&json, ARGUMENTS_JSON_MAX); /* entry_admit lets no more through */
+        arguments_to_json(t->arguments, t->n_arguments, &json);
+        if (json.failed)
+                return err_oom(e);
+        db_element_text(p, (struct span){ buf_str(&json), json.len });
         return 0;
 }
 
@@ -323,8 +318,11 @@ int compose_params(const struct composed *c, const struct unit *u, struct entry 
                 db_element_text(p, u->run ? span_of(u->run->requested_by) : list[i]->task.actor.ptr ? list[i]->task.actor : SPAN_LIT(""));
         db_array_end(p);
         add_run_key(u->run, p);
-        if (add_argument_json(u, list, n, p, e) < 0)
-                return -1;
+        db_array_begin(p, DB_TEXT, u->run ? 0 : n);
+        for (size_t i = 0; !u->run && i < n; i++)
+                if (add_arguments(&list[i]->task, p, e) < 0)
+                        return -1;
+        db_array_end(p);
         for (size_t k = 0; k < u->type->n_arguments; k++) {
                 db_array_begin(p, DB_TEXT, n);
                 for (size_t i = 0; i < n; i++)

@@ -41,5 +41,8 @@ void run_day(const struct run *run, char text[16]);
 /* Adds the day (text) and the number of a run's rows in the ledger; of the ad-hoc rows when `run` is NULL. */
 void add_run_key(const struct run *run, struct db_params *p);
 
+/* Adds an ad-hoc task's arguments, as JSON, to an array of texts. -1: out of memory. */
+int add_arguments(const struct task *t, struct db_params *p, struct err *e) MUST_CHECK;
+
 /* Columns of a composed statement's result (not of VARIANT_RECORD); template variables follow from COLUMN_VARIABLES on. */
 enum { COLUMN_N, COLUMN_OUTCOME, COLUMN_REASON, COLUMN_BEFORE, COLUMN_AFTER, COLUMN_FOLLOW_UPS, COLUMN_VARIABLES };

@@ -1,6 +1,5 @@
 #include "transact_parts.h"
 
-
 /* ---- dead letters -------------------------------------------------------------------------------------------------------------------- */
 
 const char DEAD_LETTERS_ADD[] =
@@ -45,18 +44,9 @@ static const char DECIDED_ADD[] =
         "task_id, actor, dry_run, arguments) select day::date, run_no, type_no, subject, item, source_no, src_offset, case when outcome >= 0 then sequence end, "
         "outcome, reason, before, after, task_id, actor, dry_run, arguments::jsonb from fresh) select n from fresh";
 
-enum { DECIDED_COLUMNS = 16, ARGUMENTS_JSON_MAX = 1024 * 1024, TYPES_MAX = 10000 };
+enum { DECIDED_COLUMNS = 16, TYPES_MAX = 10000 };
 
-static void add_arguments(struct db_params *p, const struct entry *en)
-{
-        BUF_CLEANUP struct buf json;
-        buf_init(&json, ARGUMENTS_JSON_MAX);
-        if (!en->run)
-                arguments_to_json(en->task.arguments, en->task.n_arguments, &json);
-        db_element_text(p, en->run || json.failed ? (struct span){ 0 } : (struct span){ buf_str(&json), json.len });
-}
-
-static void add_decided(struct transactor *t, const struct entry *en, int column)
+static int add_decided(struct transactor *t, const struct entry *en, int column, struct err *e)
 {
         struct db_params *p = t->params;
         char day[16];
@@ -78,12 +68,15 @@ static void add_decided(struct transactor *t, const struct entry *en, int column
                 db_element_uuid(p, en->run ? NULL : &en->task.task_id);
         else if (column == 13)
                 db_element_text(p, en->run ? (struct span){ 0 } : en->task.actor);
+        else if (column == 15 && !en->run)
+                return add_arguments(&en->task, p, e);
         else if (column == 15)
-                add_arguments(p, en);
+                db_element_text(p, (struct span){ 0 });
         else if (column == 0 || column == 3 || column == 4 || (column >= 9 && column <= 11))
                 db_element_text(p, texts[column]);
         else
                 db_element_int(p, numbers[column]);
+        return 0;
 }
 
 int transact_write_decided(struct transactor *t, struct batch *b, struct err *e)
@@ -104,7 +97,8 @@ int transact_write_decided(struct transactor *t, struct batch *b, struct err *e)
         for (int column = 0; column < DECIDED_COLUMNS; column++) {
                 db_array_begin(t->params, types[column], n);
                 for (size_t i = 0; i < n; i++)
-                        add_decided(t, list[i], column);
+                        if (add_decided(t, list[i], column, e) < 0)
+                                return -1;
                 db_array_end(t->params);
         }
         if (db_query(t->db, DECIDED_ADD, t->params, &r, e) < 0)

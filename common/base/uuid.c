@@ -45,14 +45,21 @@ static struct uuid versioned(const uint8_t bytes[16], unsigned version)
         return u;
 }
 
-struct uuid uuid_v5(struct uuid space, const void *name, size_t len)
+struct uuid uuid_v5_joined(struct uuid space, const struct span *parts, size_t n)
 {
         uint8_t digest[EVP_MAX_MD_SIZE];
         EVP_MD_CTX *c = context();
-        if (!EVP_DigestInit_ex2(c, sha1, NULL) || !EVP_DigestUpdate(c, space.b, sizeof space.b) || !EVP_DigestUpdate(c, name, len) ||
-            !EVP_DigestFinal_ex(c, digest, NULL))
+        int ok = EVP_DigestInit_ex2(c, sha1, NULL) && EVP_DigestUpdate(c, space.b, sizeof space.b);
+        for (size_t i = 0; ok && i < n; i++)
+                ok = (i == 0 || EVP_DigestUpdate(c, "", 1)) && EVP_DigestUpdate(c, parts[i].ptr, parts[i].len);
+        if (!ok || !EVP_DigestFinal_ex(c, digest, NULL))
                 abort();
         return versioned(digest, 5);
+}
+
+struct uuid uuid_v5(struct uuid space, const void *name, size_t len)
+{
+        return uuid_v5_joined(space, &(struct span){ name, len }, 1);
 }
 
 struct uuid uuid_random(void)

@@ -1,5 +1,7 @@
 #pragma once
 /* RFC 9562 UUIDs as 16 bytes. Deterministic ids are version 5 (SHA-1 of a namespace and a name). */
+#include "base/buf.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,6 +13,8 @@ struct uuid {
 };
 
 struct uuid uuid_v5(struct uuid space, const void *name, size_t len);
+/* The name is the parts, joined by NUL. */
+struct uuid uuid_v5_joined(struct uuid space, const struct span *parts, size_t n);
 struct uuid uuid_random(void); /* version 4 */
 bool uuid_from_text(const char *text, size_t len, struct uuid *ret); /* any case, with dashes */
 void uuid_to_text(struct uuid u, char text[UUID_TEXT_LEN + 1]); /* lower case */

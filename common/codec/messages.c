@@ -24,61 +24,37 @@ bool outcome_from_name(struct span name, enum outcome *ret)
         return false;
 }
 
-/* Parts joined by NUL, which no text of a message may hold, so that different parts never give the same name. A text past what a message
- * can carry is cut: no such message exists. */
-struct name {
-        size_t len, parts;
-        char text[3 * (CODEC_TEXT_MAX + 1)];
-};
-
-static void add_part(struct name *n, struct span part)
+/* Decimal, at the end of `text`. Each event's id has an attempt in it, and snprintf would take as long as the digest. */
+static struct span decimal(int64_t value, char text[24])
 {
-        size_t len = part.len < CODEC_TEXT_MAX ? part.len : CODEC_TEXT_MAX;
-        if (n->parts++)
-                n->text[n->len++] = '\0';
-        if (len)
-                memcpy(n->text + n->len, part.ptr, len);
-        n->len += len;
-}
-
-/* Decimal. Each event's id has an attempt in it, and snprintf would take as long as the digest. */
-static void add_number(struct name *n, int64_t value)
-{
-        char text[24], *end = text + sizeof text, *p = end;
+        char *end = text + 24, *p = end;
         uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
         do
                 *--p = (char)('0' + left % 10);
         while (left /= 10);
         if (value < 0)
                 *--p = '-';
-        add_part(n, (struct span){ p, (size_t)(end - p) });
+        return (struct span){ p, (size_t)(end - p) };
 }
+
+/* No text of a message holds NUL, by which the parts of a name are joined: different parts never give the same name. */
 
 struct uuid run_id_of(struct span pack, struct span job, instant scheduled_at)
 {
-        struct name n;
-        n.len = n.parts = 0;
-        add_part(&n, pack);
-        add_part(&n, job);
-        add_number(&n, scheduled_at);
-        return uuid_v5(run_space, n.text, n.len);
+        char text[24];
+        const struct span name[] = { pack, job, decimal(scheduled_at, text) };
+        return uuid_v5_joined(run_space, name, ARRAY_LEN(name));
 }
 
 struct uuid task_id_of(struct uuid run_id, struct span type, struct span subject, struct span item)
 {
-        struct name n;
-        n.len = n.parts = 0;
-        add_part(&n, type);
-        add_part(&n, subject);
-        add_part(&n, item);
-        return uuid_v5(run_id, n.text, n.len);
+        const struct span name[] = { type, subject, item };
+        return uuid_v5_joined(run_id, name, ARRAY_LEN(name));
 }
 
 struct uuid event_id_of(struct uuid task_id, int32_t attempt, enum outcome outcome)
 {
-        struct name n;
-        n.len = n.parts = 0;
-        add_number(&n, attempt);
-        add_part(&n, span_of(outcome_name(outcome)));
-        return uuid_v5(task_id, n.text, n.len);
+        char text[24];
+        const struct span name[] = { decimal(attempt, text), span_of(outcome_name(outcome)) };
+        return uuid_v5_joined(task_id, name, ARRAY_LEN(name));
 }

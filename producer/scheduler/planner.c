@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARAMS_MAX = 32 * 1024 * 1024, STACK_BYTES = 1024 * 1024 /* a task's id alone takes 200 KiB of it */ };
+enum { PARAMS_MAX = 32 * 1024 * 1024, STACK_BYTES = 512 * 1024 };
 
 struct planner {
         pthread_t thread;

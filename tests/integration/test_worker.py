@@ -180,6 +180,15 @@ def test_texts_larger_than_a_message(rig, kafka):
     rig.stop_all()
 
 
+def test_the_largest_arguments_are_kept_whole(rig, kafka):
+    """Of control characters, for each of which the ledger's JSON takes six."""
+    rig = rig(kafka, people=1)
+    rig.send([adhoc("club.bump", 1, a="\x01" * 65_000, b="\x02" * 65_000)])
+    rig.start(lanes=["tasks"])
+    rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome_adhoc where outcome = 2 and length(arguments ->> 'a') = 65000") == 1)
+    rig.stop_all()
+
+
 def test_subjects_are_written_in_one_way(rig, kafka):
     """"07" is not 7 under another id."""
     rig = rig(kafka, people=9)
