@@ -1,0 +1,129 @@
+"""The operator's tool on jobs and runs."""
+import subprocess
+import time
+
+import pytest
+
+from harness.paths import program
+from cli_rig import make_run, offline, service  # noqa: F401
+
+
+def job(service, name, *args):
+    return next(j for j in service.json("jobs", "list", *args) if j["job"] == f"guild.{name}")
+
+
+def test_jobs_list_knows_zones_and_dst(service):
+    """Norway went to summer time on 2026-03-29 at 02:00: 02:30 does not exist, and is made up for right after the gap."""
+    nightly = job(service, "nightly", "--after", "2026-03-27T12:00:00Z", "--next", "3")
+    assert nightly["next"] == ["2026-03-28T02:30:00+01:00", "2026-03-29T03:00:00+02:00", "2026-03-30T02:30:00+02:00"]
+    nightly = job(service, "nightly", "--after", "2026-10-24T12:00:00Z", "--next", "2")
+    assert nightly["next"] == ["2026-10-25T02:30:00+02:00", "2026-10-26T02:30:00+01:00"], "a repeated time runs once, the first time"
+    reminders = job(service, "reminders", "--after", "2026-03-27T12:00:00Z")
+    assert reminders["next"] == ["2026-03-30T08:00:00-03:00"] and reminders["time_zone"] == "America/Sao_Paulo"
+    assert job(service, "by-hand")["next"] == [] and job(service, "by-hand")["schedule"] is None
+    table = service.rollcall("jobs", "list", "--after", "2026-03-27T12:00:00Z")
+    assert "2026-03-30T08:00:00-03:00" in table and "by hand" in table
+    service.rollcall("jobs", "list", "--after", "tomorrow", code=2)
+
+
+def test_suspend_and_resume(service, database):
+    assert job(service, "reminders")["suspended_by"] == "the configuration"
+    service.rollcall("jobs", "suspend", "nightly", "--actor", "ops:eva")
+    assert (job(service, "nightly")["suspended"], job(service, "nightly")["suspended_by"]) == (True, "ops:eva")
+    service.rollcall("jobs", "resume", "guild.nightly")
+    assert not job(service, "nightly")["suspended"]
+    service.rollcall("jobs", "suspend", "--all")
+    assert all(j["suspended"] for j in service.json("jobs", "list"))
+    assert database.value("select bool_and(suspended_by like 'cli:%') from rollcall.job")
+    service.rollcall("jobs", "resume", "--all")
+    assert database.value("select count(*) from rollcall.job where suspended") == 0
+    service.rollcall("jobs", "suspend", "nope", code=5)
+    service.rollcall("jobs", "suspend", code=2)
+
+
+def test_jobs_run_asks_for_a_run(service, database):
+    asked = service.json("jobs", "run", "by-hand", "--dry-run", "--force", "--set", "grace_days=3", "--at", "2026-02-01T00:00:00+01:00", "--actor", "ops:eva")
+    row = database.rows("select run_id, pack, job, scheduled_at, cause, requested_by, settings, dry_run, force, state from rollcall.run")
+    assert len(row) == 1
+    run_id, pack, name, at, cause, by, settings, dry, force, state = row[0]
+    assert (str(run_id), pack, name, cause, by, dry, force, state) == (asked["run_id"], "guild", "by-hand", "manual", "ops:eva", True, True, "requested")
+    assert at.isoformat() == "2026-01-31T23:00:00+00:00" and settings == {"grace_days": "3"}
+    again = service.json("jobs", "run", "by-hand", "--at", "2026-01-31T23:00:00Z")
+    assert again == {"run_id": asked["run_id"], "job": "guild.by-hand", "new": False}
+    assert job(service, "by-hand")["last_run"]["run_id"] == asked["run_id"]
+    service.rollcall("jobs", "run", "by-hand", "--set", "grace_days=1000", code=2)
+    service.rollcall("jobs", "run", "by-hand", "--set", "colour=red", code=2)
+    service.rollcall("jobs", "run", "nope", code=5)
+    service.rollcall("jobs", "run", "by-hand", "--wait", "--timeout", "300ms", code=6)
+    assert "gave up waiting" in service.err
+
+
+def test_runs_list_and_show(service, database):
+    done = make_run(database, "failed", outcomes=[("1", 0, ""), ("2", 1, "not eligible"), ("3", 2, "division by zero")])
+    other = make_run(database, "published", outcomes=[("1", 0, "")], planned=3)
+    listed = service.json("runs", "list")
+    assert [r["run_id"] for r in listed] == [other, done]
+    assert [r["run_id"] for r in service.json("runs", "list", "--state", "failed")] == [done]
+    assert [r["run_id"] for r in service.json("runs", "list", "--job", "nightly", "--limit", "1")] == [other]
+    assert service.json("runs", "list", "--job", "reminders") == []
+
+    shown = service.json("runs", "show", done)
+    assert shown["complete"] and (shown["applied"], shown["skipped"], shown["failed"]) == (1, 1, 1) and shown["planned"] == shown["done"] == 3
+    assert {(r["outcome"], r["reason"], r["count"]) for r in shown["reasons"]} == {("applied", "", 1), ("skipped", "not eligible", 1), ("failed", "division by zero", 1)}
+    assert [(s["subject"], s["reason"]) for s in shown["subjects"]] == [("3", "division by zero")]
+    assert [s["subject"] for s in service.json("runs", "show", done, "--outcome", "applied")["subjects"]] == ["1"]
+    text = service.rollcall("runs", "show", done[:13])
+    assert "3 = 1 applied + 1 skipped + 1 failed" in text and "division by zero" in text
+
+    open_run = service.json("runs", "show", "nightly", "--missing")
+    assert open_run["run_id"] == other and not open_run["complete"]
+    assert [m["subject"] for m in open_run["missing"]] == ["m0", "m1"]
+    assert "2 tasks without an outcome so far" in service.rollcall("runs", "show", "guild.nightly")
+    service.rollcall("runs", "show", done, "--outcome", "great", code=2)
+    service.rollcall("runs", "list", "--state", "great", code=2)
+    service.rollcall("runs", "show", "ffffffff", code=5)
+    service.rollcall("runs", "show", "abc", code=5)
+
+
+def test_runs_show_dry_run_lists_the_changes(service, database):
+    tried = make_run(database, "finished", dry_run=True, outcomes=[("1", 0, ""), ("2", 0, "")])
+    shown = service.json("runs", "show", tried)
+    assert [(c["subject"], c["before"], c["after"]) for c in shown["changes"]] == [("1", "basic", "lapsed"), ("2", "basic", "lapsed")]
+    assert "What would change" in service.rollcall("runs", "show", tried) and "nothing was changed" in service.rollcall("runs", "show", tried)
+    assert "the first 1" in service.rollcall("runs", "show", tried, "--limit", "1")
+
+
+def test_runs_show_ambiguous_prefix(service, database):
+    a, b = (make_run(database, outcomes=[("1", 0, "")]) for _ in range(2))
+    database.execute("update rollcall.run set run_id = overlay(run_id::text placing 'abcdabcd' from 1)::uuid")
+    service.rollcall("runs", "show", "abcdabcd", code=2)
+    assert "several run ids" in service.err
+    service.rollcall("runs", "show", "abcdabcd" + a[8:])
+
+
+@pytest.mark.parametrize("state, code", [("finished", 0), ("failed", 1), ("refused", 7), ("cancelled", 7)])
+def test_runs_watch_ends_with_the_run(service, database, state, code, tmp_path):
+    made = make_run(database, "published", outcomes=[("1", 0, "")])
+    with open(tmp_path / "err", "w+") as err:
+        watching = subprocess.Popen([program("rollcall"), "-c", str(service.file), "runs", "watch", made], stdout=subprocess.PIPE, stderr=err, text=True)
+        end = time.monotonic() + 60
+        while "published" not in (tmp_path / "err").read_text():
+            assert watching.poll() is None and time.monotonic() < end, (tmp_path / "err").read_text()
+            time.sleep(0.02)
+        database.execute("update rollcall.run set state = %s, closed_at = now()", (state,))
+        out, _ = watching.communicate(timeout=60)
+    assert watching.returncode == code, (tmp_path / "err").read_text()
+    assert state in out
+    service.rollcall("runs", "watch", made, code=code)
+
+
+def test_runs_republish(service, database):
+    made = make_run(database, "published", outcomes=[("1", 0, "")], planned=2)
+    with database.connect() as listener:
+        listener.execute("listen rollcall_run")
+        assert service.json("runs", "republish", made) == {"run_id": made, "chunks": 1}
+        assert [n.channel for n in listener.notifies(timeout=30, stop_after=1)] == ["rollcall_run"]
+    assert database.rows("select state, chunks_published from rollcall.run") == [("planned", 0)]
+    database.execute("update rollcall.run set state = 'finished', closed_at = now()")
+    service.rollcall("runs", "republish", made, code=7)
+    assert database.value("select state from rollcall.run") == "finished"

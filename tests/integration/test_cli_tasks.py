@@ -1,0 +1,286 @@
+"""The operator's tool on tasks, results, reports, and the packs' own commands."""
+import io
+import json
+import os
+import pty
+import re
+import subprocess
+import time
+import uuid
+from pathlib import Path
+
+import fastavro
+import pytest
+
+from cli_pack import PACK_CFG
+from harness.paths import REPO, program
+from cli_rig import make_run, offline, online, service, UNREACHABLE  # noqa: F401
+
+
+# ---- tasks -----------------------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("args, code, said", [
+    (["--type", "nope", "--subject", "1"], 5, "no pack has a task type"),
+    (["--type", "promote"], 2, "--subject or --csv is missing"),
+    (["--type", "promote", "--subject", "ana", "--set", "new_level=gold"], 2, "which guild.promote takes"),
+    (["--type", "promote", "--subject", "1"], 2, "argument new_level is missing"),
+    (["--type", "promote", "--subject", "1", "--set", "new_level=iron"], 2, "new_level"),
+    (["--type", "promote", "--subject", "1", "--set", "colour=red"], 2, 'no argument "colour"'),
+    (["--type", "promote", "--subject", "1", "--set", "new_level"], 2, "name=value"),
+    (["--type", "promote", "--subject", "1", "--set", "new_level=gold", "--id", "7"], 2, "a UUID"),
+    (["--type", "promote", "--csv", "/nonexistent.csv"], 5, "nonexistent"),
+    (["--type", "promote", "--csv", "x", "--subject", "1"], 2, "leave --subject"),
+])
+def test_tasks_submit_refuses_bad_requests(service, args, code, said):
+    service.rollcall("tasks", "submit", *args, code=code)
+    assert said in service.err
+
+
+def published(service, kafka, lane):
+    """The values on a lane, by key."""
+    from confluent_kafka import Consumer, TopicPartition
+    consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "test", "enable.auto.commit": False, "auto.offset.reset": "earliest"})
+    topic, found = f"{service.prefix}.{lane}", []
+    try:
+        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p))[1] for p in range(service.partitions)}
+        consumer.assign([TopicPartition(topic, p, 0) for p in ends])
+        while len(found) < sum(ends.values()):
+            for m in consumer.consume(1000, 1):
+                assert not m.error()
+                found.append((m.key(), m.value(), dict(m.headers() or [])))
+    finally:
+        consumer.close()
+    return found
+
+
+def test_tasks_submit_publishes(online, kafka):
+    task_id = str(uuid.uuid4())
+    asked = online.json("tasks", "submit", "--type", "promote", "--subject", "1", "--set", "new-level=gold", "--id", task_id)
+    assert asked == {"task_id": task_id, "type": "guild.promote", "subject": "1", "dry_run": False}
+    [(key, value, headers)] = published(online, kafka, "tasks.urgent")
+    assert key == b"1" and b"guild.promote" in value and b"gold" in value and headers["ce_type"].startswith(b"rollcall.task")
+    online.rollcall("tasks", "submit", "--type", "lapse", "--subject", "1", "--wait", "--timeout", "300ms", code=6)
+    assert "no outcome" in online.err and '"tasks"' in online.err
+
+
+CSV = 'subject,new_level,days\r\n1,gold,5\r\n"2","gold",\r\nthree,gold,5\r\n3,iron,5\r\n4,gold\r\n5,"gold,6\r\n'
+
+
+def test_csv_submits_good_rows_and_reports_bad_ones(online, kafka, tmp_path):
+    (tmp_path / "f.csv").write_text(CSV)
+    lines = online.lines("tasks", "submit", "--type", "promote", "--csv", tmp_path / "f.csv", code=1)
+    assert lines[-1] == {"submitted": 2, "rejected": 4}
+    assert [line["line"] for line in lines[:-1]] == [4, 5, 6, 7]
+    assert "which guild.promote takes" in lines[0]["reason"] and "has 2 fields" in lines[2]["reason"] and "not closed" in lines[3]["reason"]
+    first = published(online, kafka, "tasks.urgent")
+    assert sorted(k for k, _, _ in first) == [b"1", b"2"]
+    online.rollcall("tasks", "submit", "--type", "promote", "--csv", "-", text=CSV, code=1)
+    ids = [h["ce_id"] for _, _, h in published(online, kafka, "tasks.urgent")]
+    assert len(ids) == 4 and len(set(ids)) == 2, "the same content gives the same ids"
+    online.rollcall("tasks", "submit", "--type", "promote", "--csv", "-", "--dry-run", text=CSV, code=1)
+    assert len({h["ce_id"] for _, _, h in published(online, kafka, "tasks.urgent")}) == 4, "a dry run is another request"
+
+
+@pytest.mark.parametrize("text, said", [
+    ("", "empty"), ("id,new_level\n1,gold\n", 'column "id"'), ("new_level\ngold\n", '"subject"'), ("subject,subject\n1,1\n", "stands twice"),
+])
+def test_csv_with_a_bad_first_line(online, text, said):
+    online.rollcall("tasks", "submit", "--type", "promote", "--csv", "-", text=text, code=2)
+    assert said in online.err
+
+
+def test_csv_of_many_rows_in_flat_memory(online, tmp_path):
+    if b"__asan_init" in Path(program("rollcall")).read_bytes():
+        pytest.skip("the address sanitizer keeps freed memory")
+    path, peak = tmp_path / "many.csv", {}
+    for rows in (2_000, 100_000):
+        path.write_text("subject,new_level\n" + "".join(f"{i},gold\n" for i in range(1, rows + 1)))
+        with open(tmp_path / "out", "w") as out:
+            child = subprocess.Popen([program("rollcall"), "-c", str(online.file), "tasks", "submit", "--type", "promote", "--csv", str(path), "--json"],
+                                     stdin=subprocess.DEVNULL, stdout=out)
+            peak[rows] = 0
+            while child.poll() is None:
+                peak[rows] = max(peak[rows], high_water(child.pid))
+                time.sleep(0.005)
+        assert child.returncode == 0 and json.loads((tmp_path / "out").read_text()) == {"submitted": rows, "rejected": 0}
+    assert 0 < peak[100_000] < 64 * 1024 * 1024 and peak[100_000] - peak[2_000] < 32 * 1024 * 1024
+
+
+def high_water(pid):
+    """The most memory that the process has had, in bytes; 0 when it has ended."""
+    try:
+        return int(re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text()).group(1)) * 1024
+    except (AttributeError, OSError):
+        return 0
+
+
+# ---- results, dead letters, reports, status --------------------------------------------------------------------------------------------
+
+def test_results_tail_of_an_empty_topic(online):
+    assert online.rollcall("results", "tail") == ""
+    online.rollcall("results", "tail", "--from", "yesterday", code=2)
+    online.rollcall("results", "tail", "--run", "nightly", code=5)
+
+
+def events(*changes):
+    """Outcome events as another make of Avro writes them."""
+    schema = json.loads((REPO / "schemas/outcome.avsc").read_text())
+    mark = bytes.fromhex(fastavro.schema.fingerprint(fastavro.schema.to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+    schema["fields"][0]["type"].pop("logicalType")
+    for n, change in enumerate(changes):
+        event = {"event_id": uuid.uuid4().bytes, "task_id": uuid.uuid4().bytes, "run_id": None, "pack": "guild", "job": "", "type": "guild.promote", "subject": "1",
+                 "item": "", "outcome": "applied", "reason": "", "before": "basic", "after": None, "at": 1_767_225_600_000_000 + n * 3_600_000_000,
+                 "dry_run": False, "actor": "cli:eva", "attempt": 1, "source_topic": "t", "source_partition": 0, "source_offset": n, "sequence": n + 1, **change}
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, fastavro.parse_schema(schema), event)
+        yield event["subject"], b"\xc3\x01" + mark + out.getvalue()
+
+
+def test_results_tail(online, kafka):
+    from confluent_kafka import Producer
+    run_id = uuid.uuid4()
+    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+
+    def produce(*messages):
+        for key, value in messages:
+            producer.produce(f"{online.prefix}.results", value, key)
+        assert producer.flush(20) == 0
+    produce(*events({}, {"subject": "2", "run_id": run_id.bytes, "job": "nightly", "outcome": "failed", "reason": "é"}, {"subject": "3"}), ("x", b"rubbish"))
+
+    seen = [json.loads(line) for line in online.rollcall("results", "tail").splitlines()]
+    assert sorted(e["subject"] for e in seen) == ["1", "2", "3"] and "rubbish" not in online.err and "offset" in online.err
+    failed = next(e for e in seen if e["subject"] == "2")
+    assert (failed["run_id"], failed["outcome"], failed["reason"], failed["at"]) == (str(run_id), "failed", "é", "2026-01-01T01:00:00Z")
+    assert (failed["before"], failed["after"], failed["sequence"], failed["source_topic"]) == ("basic", None, 2, "t")
+    assert next(e for e in seen if e["subject"] == "1")["run_id"] is None
+    assert [json.loads(line)["subject"] for line in online.rollcall("results", "tail", "--run", str(run_id)).splitlines()] == ["2"]
+    assert [json.loads(line)["subject"] for line in online.rollcall("results", "tail", "--from", "2026-01-01T02:00:00Z").splitlines()] == ["3"]
+    assert len(online.rollcall("results", "tail", "--count", "2").splitlines()) == 2
+    assert online.rollcall("results", "tail", "--from", "end") == ""
+
+    follow = subprocess.Popen([program("rollcall"), "-c", str(online.file), "results", "tail", "--follow", "--count", "1"], stdout=subprocess.PIPE, text=True)
+    end = time.monotonic() + 60
+    while follow.poll() is None and time.monotonic() < end:  # what comes before it has joined is not new to it
+        produce(*events({"subject": "4"}))
+        time.sleep(0.5)
+    assert json.loads(follow.communicate(timeout=20)[0])["subject"] == "4" and follow.returncode == 0
+
+
+def test_dead_letters(service, database):
+    database.execute("insert into rollcall.position (cluster, topic, partition) values ('c', 't.tasks', 3); insert into rollcall.dead_letter "
+                     "(source_no, src_offset, sequence, reason, key, value) select source_no, 42, 1, 'not Avro', '1', '\\x00ff' from rollcall.position")
+    [letter] = service.json("dead-letters", "list")
+    assert (letter["topic"], letter["partition"], letter["offset"], letter["reason"], letter["value"]) == ("t.tasks", 3, 42, "not Avro", "AP8=")
+    assert "not Avro" in service.rollcall("dead-letters", "list")
+
+
+def test_reports(service, tmp_path):
+    assert "guild.levels" in service.rollcall("report")
+    assert service.json("report")[0]["name"] == "levels"
+    expected = {"levels": [{"level": "basic", "members": 3}]}
+    assert json.loads(service.rollcall("report", "levels", "--format", "json")) == expected
+    assert service.json("report", "levels") == expected
+    assert "LEVELS" in service.rollcall("report", "levels")
+    assert service.json("report", "guild.levels", "--at-least", "4") == {"levels": None}
+    service.rollcall("report", "levels", "--format", "csv", "--output-file", tmp_path / "out" / "levels.csv")
+    assert "basic" in (tmp_path / "out" / "levels.csv").read_text()
+    service.rollcall("report", "levels", "--at-least", "1000", code=2)
+    service.rollcall("report", "levels", "--format", "pdf", code=2)
+    service.rollcall("report", "nope", code=5)
+    assert "--at-least" in service.rollcall("report", "levels", "--help")
+
+
+def test_status(online, database):
+    make_run(database, "published", outcomes=[("1", 0, "")], planned=2)
+    database.execute("insert into rollcall.lease values ('scheduler', 'host:1', 1, now() + interval '1 minute')")
+    for i in range(7):
+        (online.reports / f"r{i}.csv").write_text("x")
+        os.utime(online.reports / f"r{i}.csv", (1_700_000_000 + i, 1_700_000_000 + i))
+    online.rollcall("tasks", "submit", "--type", "lapse", "--subject", "1")
+    page = online.json("status")
+    assert {j["job"] for j in page["jobs"]} == {"nightly", "reminders", "by-hand"}
+    assert next(j for j in page["jobs"] if j["job"] == "nightly")["state"] == "published"
+    assert [(r["done"], r["planned"]) for r in page["open_runs"]] == [(1, 2)]
+    assert [os.path.basename(r["path"]) for r in page["reports"]] == ["r6.csv", "r5.csv", "r4.csv", "r3.csv", "r2.csv"]
+    assert page["leader"][0]["holder"] == "host:1"
+    assert {lane["lane"]: lane["waiting"] for lane in page["lanes"]} == {"jobs": 0, "tasks": 1, "urgent": 0, "mail": 0, "results": 0}
+    assert page["packs"] == {"guild": {"members": 3}}
+    text = online.rollcall("status")
+    assert "GUILD NOW" in text and "host:1 leads" in text and "r6.csv" in text and "guild.nightly" in text
+
+
+def test_status_without_kafka(service):
+    text = service.rollcall("status", code=4)
+    assert "guild.nightly" in text and "None is running" in text
+
+
+def test_status_before_the_topics_are_made(online):
+    online.file.write_text(online.file.read_text().replace(f'prefix = "{online.prefix}"', f'prefix = "{online.prefix}-2"'))
+    assert [lane["exists"] for lane in online.json("status")["lanes"]] == [False] * 5
+
+
+def test_status_on_the_embedded_broker(service, embedded):
+    """A broker that has died is no empty lane."""
+    service.file.write_text(service.file.read_text().replace(f'brokers = "{UNREACHABLE}"', f'embedded = "{embedded.file}"'))
+    service.rollcall("topics", "apply")
+    service.rollcall("tasks", "submit", "--type", "lapse", "--subject", "1")
+    page = service.json("status")
+    assert {lane["lane"]: lane["waiting"] for lane in page["lanes"]} == {"jobs": 0, "tasks": 1, "urgent": 0, "mail": 0, "results": 0}
+    embedded.process.kill()
+    assert "guild.nightly" in service.rollcall("status", code=4) and "embedded broker" in service.err
+
+
+# ---- the packs' own commands -----------------------------------------------------------------------------------------------------------
+
+def test_pack_command_shows_state_and_proposal(service, database):
+    text = service.rollcall("promote", "ana", "--new-level", "gold", "--dry-run")
+    assert re.search(r"level +basic", text) and "Proposal: applied: promoted for 10 days (basic → gold)" in text
+    tried = service.json("promote", "ana", "--new-level", "gold", "--days", "20", "--dry-run")
+    assert tried["subject"] == "1" and tried["current"]["name"] == "ana" and tried["result"] is None
+    assert (tried["proposal"]["outcome"], tried["proposal"]["reason"]) == ("applied", "promoted for 20 days")
+    assert database.value("select level from member where id = 1") == "basic"
+
+
+def test_pack_command_refusals(service, database):
+    service.rollcall("promote", "nobody", "--new-level", "gold", code=5)
+    assert 'there is no MEMBER "nobody"' in service.err
+    service.rollcall("promote", "ana", code=2)
+    assert "--new-level" in service.err
+    service.rollcall("promote", "ana", "--new-level", "gold", "--days", "1000", code=2)
+    service.rollcall("promote", "ana", "--new-level", "basic", "--yes", code=7)
+    service.rollcall("promote", "ana", "--new-level", "gold", code=7)
+    assert "needs a terminal" in service.err
+    database.execute("update member set is_staff = true where id = 1")
+    assert "is staff" in service.rollcall("promote", "ana", "--new-level", "gold", "--dry-run", code=7)
+    service.rollcall("promote", "ana", "--new-level", "gold", "--force", "--dry-run")
+
+
+@pytest.mark.parametrize("answer", ["n", "", "maybe"])
+def test_pack_command_asks_on_a_terminal(service, answer):
+    master, slave = pty.openpty()
+    child = subprocess.Popen([program("rollcall"), "-c", str(service.file), "promote", "ana", "--new-level", "gold"], stdin=slave, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
+    os.write(master, f"{answer}\n".encode())
+    out, err = child.communicate(timeout=60)
+    os.close(master)
+    os.close(slave)
+    assert child.returncode == 7 and "Do it? [y/N]" in err and "nothing was done" in err and "Proposal: applied" in out
+
+
+def test_pack_command_help_and_names(service):
+    out = service.rollcall("promote", "--help")
+    assert "MEMBER" in out and "--new-level" in out and "the new level" in out and "(required)" in out
+    assert service.json("commands")[0]["name"] == "promote"
+    service.rollcall("guild", "promote", "ana", "--new-level", "gold", "--dry-run")
+    service.rollcall("guild:promote", "ana", "--new-level", "gold", "--dry-run")
+    service.add_pack("club", PACK_CFG.replace('name = "guild"', 'name = "club"'))
+    service.rollcall("promote", "ana", "--new-level", "gold", "--dry-run", code=2)
+    assert "several packs" in service.err
+    service.rollcall("club", "promote", "ana", "--new-level", "gold", "--dry-run")
+    service.rollcall("dance", code=2)
+    assert "no command" in service.err
+
+
+def test_pack_command_waits_for_the_outcome(online):
+    online.rollcall("promote", "ana", "--new-level", "gold", "--yes", "--timeout", "300ms", code=6)
+    assert "no outcome of task" in online.err
