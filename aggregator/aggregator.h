@@ -82,6 +82,7 @@ int share_compared(struct aggregator *a, struct share *x, bool same, struct err 
 int arrears_fold(struct aggregator *a, struct err *e) MUST_CHECK;
 void arrears_reset(struct arrears *c);
 
+int need_publisher(struct aggregator *a, struct err *e) MUST_CHECK;
 /* Publishes dead letters that the table has and the topic has not. -1: error, also those that pass. */
 int letters_publish(struct aggregator *a, struct err *e) MUST_CHECK;
 /* Adds a message to the batch's dead letters. False: no memory in this batch. */

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+enum { COMPARE_MS = 2000 };
+
 static struct share *share_of(struct aggregator *a, const struct kafka_message *m)
 {
         for (size_t i = 0; i < a->n_shares; i++) {
@@ -155,13 +157,27 @@ static void try_again(struct aggregator *a, const struct err *why)
         a->database_away = true;
 }
 
+/* Numbers are folded upwards: once one of a new log is, what the old one lost below it is lost. So each batch is of the logs that were claimed. 0, 1, -1. */
+static int store(struct aggregator *a, struct err *e)
+{
+        if (!store_db(a->store))
+                return err_set(e, ERR_RETRY, "", "no connection");
+        if (need_publisher(a, e) < 0)
+                return -1;
+        int others = kafka_compare_logs(a->consumer, publisher_client(a->publisher), COMPARE_MS, NULL, 0, e);
+        if (others < 0)
+                return -1;
+        if (others > 0)
+                return err_set(e, ERR_RETRY, "", "%d partitions of %s were made anew while they were read", others, a->service->topic_results);
+        return store_batch(a->store, a->shares, a->n_shares, a->fold, a->letters, e);
+}
+
 int batch_store(struct aggregator *a, struct err *e)
 {
         if (a->taken == 0)
                 return 0;
         struct err why = ERR_INIT;
-        int rc = store_db(a->store) ? store_batch(a->store, a->shares, a->n_shares, a->fold, a->letters, &why)
-                                    : err_set(&why, ERR_RETRY, "", "no connection");
+        int rc = store(a, &why);
         if (rc == 0) {
                 FAILPOINT("totals.committed");
                 stored(a);

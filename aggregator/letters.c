@@ -59,7 +59,7 @@ static struct db *database(void *ctx)
         return store_db(((struct aggregator *)ctx)->store);
 }
 
-static int need_publisher(struct aggregator *a, struct err *e)
+int need_publisher(struct aggregator *a, struct err *e)
 {
         if (a->publisher)
                 return 0;

@@ -4,9 +4,10 @@
 #include "base/log.h"
 #include "ledger/log_gap.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-enum { WATERMARK_TIMEOUT_MS = 5000, LOOK_MS = 1000, LEFT_OVER_MS = 10000 };
+enum { WATERMARK_TIMEOUT_MS = 5000, COMPARE_TIMEOUT_MS = 500, LOOK_MS = 1000, LEFT_OVER_MS = 10000 };
 
 /* The partition stands still until its position has been put right; the lane's others go on. */
 static void stop(struct pump *p, struct source *s, const char *what)
@@ -98,6 +99,33 @@ int pump_compare(struct pump *p, const struct kafka_message *list, size_t n, str
         return 0;
 }
 
+/* A mark that no message has: whoever claims next finds another log. */
+static const char FORGET[] = "update rollcall.position p set mark = ~mark from unnest($1::int[], $2::bigint[]) as u(source_no, epoch) "
+                             "where p.source_no = u.source_no and p.epoch = u.epoch";
+
+/* Logs that were made anew and filled beyond our positions while we read on. 0; 1: there are some, join anew; -1. */
+static int look_at_logs(struct pump *p, struct err *e)
+{
+        struct err unknown = ERR_INIT; /* a broker that is away is met by the poll */
+        CLEANUP(cleanup_free) struct kafka_partition *list = calloc(p->sources.n + 1, sizeof *list);
+        if (!list)
+                return err_oom(e);
+        int n = kafka_compare_logs(p->consumer, publisher_client(p->publisher), COMPARE_TIMEOUT_MS, list, p->sources.n, &unknown);
+        if (n <= 0)
+                return 0;
+        struct db_params *q = p->transactor.params;
+        db_params_reset(q);
+        for (int column = 0; column < 2; column++) {
+                db_array_begin(q, column ? DB_INT8 : DB_INT4, (size_t)n);
+                for (int i = 0; i < n; i++) {
+                        const struct source *s = &p->sources.list[source_index(&p->sources, p->topic, list[i].partition)];
+                        db_element_int(q, column ? s->epoch : s->source_no);
+                }
+                db_array_end(q);
+        }
+        return db_query(p->db, FORGET, q, NULL, e) < 0 ? -1 : 1;
+}
+
 /* Of ours, how many are where we left them; and the lowest partition that nobody has taken from us, but that we have not. */
 static const char LOOK[] =
         "select count(*) filter (where u.source_no is not null and p.epoch = u.epoch and p.next = u.next), "
@@ -154,5 +182,5 @@ int pump_look(struct pump *p, struct err *e)
         if (!db_null(r, 0, 1))
                 return left_over(p, db_int(r, 0, 1), e);
         p->left_over_ms = 0;
-        return 0;
+        return look_at_logs(p, e);
 }

@@ -12,6 +12,12 @@ struct slot {
         const char *topic;
         int32_t partition;
         int64_t next; /* offset; lower ones are not wanted */
+        int64_t newest; /* ms: the time of the message given out last; -1: none yet, or it has none */
+        struct landmark { /* what the log says of a time, for as long as it is the same one */
+                int64_t ms; /* that time; -1: no landmark */
+                int64_t offset; /* its first message of that time or later; -1: it had none, */
+                int64_t after; /* and when one comes, it comes after this one */
+        } landmark;
         bool paused; /* as librdkafka knows it: 2.0.2 drops messages when a partition is resumed that was not paused */
 };
 
@@ -40,6 +46,7 @@ struct kafka_consumer {
         bool closing;
         char *embedded; /* path, or NULL */
         int64_t look_at; /* ms, monotonic: when to see whether the embedded broker is another one */
+        int64_t landmark_at; /* ms, monotonic: when to take newer landmarks */
         struct embedded_address address;
         char cluster[KAFKA_CLUSTER_ID_MAX];
 };

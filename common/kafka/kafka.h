@@ -133,6 +133,12 @@ int kafka_partition_count(struct kafka_producer *p, const char *topic, int timeo
 int kafka_topic_watermarks(struct kafka_producer *p, const char *topic, int n, int64_t *low, int64_t *high, int timeout_ms, struct err *e) MUST_CHECK;
 const char *kafka_producer_cluster(struct kafka_producer *p, int timeout_ms);
 
+/* Are the logs that a consumer reads still those that reading began with? A topic that is made anew and soon filled beyond where we read is read on in its
+ * middle, which no fetch tells. Known from the times of messages: writers' clocks must agree better than a topic is made anew. Asked by a producer, since a
+ * consumer's questions wait behind its fetches. Returns how many are others by now, the first `max` of them into `list`, each told once: what is between is
+ * to be found by comparing with what was read last; or -1, ERR_RETRY: within timeout_ms nobody could say. The embedded broker cannot lose a topic: 0. */
+int kafka_compare_logs(struct kafka_consumer *c, struct kafka_producer *asking, int timeout_ms, struct kafka_partition *list, size_t max, struct err *e) MUST_CHECK;
+
 /* ---- administration ------------------------------------------------------------------------------------------------------------- */
 
 struct kafka_topic_spec {

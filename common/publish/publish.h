@@ -46,6 +46,8 @@ size_t publisher_unacked(const struct publisher *p);
 /* The cluster's id, asked once; ERR_RETRY while no broker answers. Lives as long as the publisher. */
 int publisher_cluster(struct publisher *p, int timeout_ms, const char **ret, struct err *e) MUST_CHECK;
 
+struct kafka_producer *publisher_client(struct publisher *p); /* for questions to the brokers */
+
 /* The Kafka options that the service's configuration stands for; points into it. `storage` holds the property list. */
 struct kafka_options;
 struct kafka_property;

@@ -211,6 +211,11 @@ size_t publisher_unacked(const struct publisher *p)
         return kafka_in_flight(p->producer);
 }
 
+struct kafka_producer *publisher_client(struct publisher *p)
+{
+        return p->producer;
+}
+
 int publisher_cluster(struct publisher *p, int timeout_ms, const char **ret, struct err *e)
 {
         if (!p->cluster[0]) {

@@ -1,4 +1,5 @@
 """Rows 9 to 13 and 29 of docs/reliability.md: the broker goes away, and topics change under everybody."""
+import signal
 import socket
 import subprocess
 import threading
@@ -97,14 +98,20 @@ def mend(w):
     assert "were put right" in w.cli("topics", "repair", "--yes")
 
 
-def test_row_11_topic_made_anew(whole, kafka):
-    """The lane's topic is deleted and made again with other tasks in it: said as an error; nothing is passed over in silence."""
-    w = whole(people=200, verify_options={"gone": True})
+@pytest.mark.parametrize("reader", ["stopped", "frozen"])
+def test_row_11_topic_made_anew(whole, kafka, reader):
+    """The lane's topic is deleted and made again with other tasks in it: said as an error; nothing is passed over in silence. Also when it is longer than the
+    one before when its reader, who was frozen meanwhile, reads on."""
+    w = whole(people=200, session="30s" if reader == "frozen" else "2s", verify_options={"gone": True})
     w.begin(workers=1)
     w.ask("bumping")
     w.settle()
     worker = w.processes[-1]
-    assert w.stop(worker) == 0
+    if reader == "frozen":
+        time.sleep(2)  # its landmark is that of the second before
+        worker.send_signal(signal.SIGSTOP)
+    else:
+        assert w.stop(worker) == 0
     w.ask("bumping")
     w.wait(lambda: w.value("select count(*) from rollcall.run where state = 'published'") == 1)
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
@@ -117,10 +124,14 @@ def test_row_11_topic_made_anew(whole, kafka):
         except Exception:  # still being deleted
             return False
     w.wait(make)
-    worker = w.worker()
+    w._producer = None
+    if reader == "frozen":
+        w.grants(2000, people=200, lane="tasks")
+        worker.send_signal(signal.SIGCONT)
+    else:
+        worker = w.worker()
     w.wait_log(worker, "level=error .*to go on: rollcall topics repair")
     mend(w)
-    w._producer = None
     w.finish(timeout=90)
 
 

@@ -229,17 +229,19 @@ def test_row_27_allocations_fail(whole, chance, kind, lanes):
     for other in {"worker", "scheduler", "aggregator"} - {kind}:
         w.start(other)
     hit, ended, tries = 0, 0, 0
-    while tries < 5 or (hit < 2 and tries < 15):  # not each place is reached
+    first, last = (10, 10000) if lanes == LANES else (1000, 2500)  # a worker's first thousand allocations are its start
+    while tries < 5 or (hit < 2 and tries < 15):
         tries += 1
-        # programs make so many allocations: from the first on; a worker's first thousand are its start
-        nth = int(10 ** (1 + chance.random() * 3)) if lanes == LANES else chance.randint(1000, 2500)
+        nth = int(first * (last / first) ** chance.random())
         starving = w.start(kind, f"malloc=error@{nth}", ready=False, lanes=lanes)
         w.ask("sweep" if lanes == LANES else "mailing")
         end = time.monotonic() + 3
         while time.monotonic() < end and starving.running() and "failpoint name=malloc" not in starving.text():
             time.sleep(0.02)
         time.sleep(0.5)
-        hit += "failpoint name=malloc" in starving.text()
+        reached = "failpoint name=malloc" in starving.text()
+        hit += reached
+        last = last if reached else nth
         ended += not starving.running()
         if starving.running():
             assert w.stop(starving) in (0, 1), w.tail()

@@ -228,14 +228,14 @@ class Whole:
             self.producer.poll(0)
         assert self.producer.flush(60) == 0 and not failed, failed[:3]
 
-    def grants(self, count, people=300):
+    def grants(self, count, people=300, lane="urgent"):
         """Ad-hoc tasks, each about an item of its own."""
         made = []
         for _ in range(count):
             self.adhoc += 1
             subject = str(self.random.randrange(1, people + 1))
             made.append((subject.encode(), encode_task(uuid.uuid4(), "club.grant", subject, f"g{self.adhoc}", arguments={"days": "3"})))
-        self.send(made, "urgent")
+        self.send(made, lane)
 
     def tail(self):
         return "".join(f"\n--- {p.name} {'' if p.running() else p.child.returncode}\n{p.text()[-900:]}" for p in self.processes)

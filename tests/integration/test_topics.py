@@ -178,6 +178,33 @@ def test_topic_made_anew_and_filled_again(world, kafka, policy):
     w.totals_match()
 
 
+def frozen_while_filled_again(w, name, lane, fill):
+    """The topic becomes another one, longer than what was read, while its reader is frozen: no fetch of the reader's tells it."""
+    w.s.daemons[name].send_signal(signal.SIGSTOP)
+    w.recreate(lane)
+    fill()
+    w.s.daemons[name].send_signal(signal.SIGCONT)
+
+
+@POLICIES
+def test_topic_made_anew_and_filled_again_while_it_is_read(world, kafka, policy):
+    """The reader would go on in the middle: what lies before is not passed over in silence."""
+    w = world(kafka, people=100, kafka=f'lost_log = "{policy}";', session="40s")
+    first = w.ask("sweep")
+    w.finished(first, 100)
+    time.sleep(2)  # the landmark is in place
+    w.s.daemons["worker-1"].send_signal(signal.SIGSTOP)
+    second = w.ask("sweep", "--at", "2026-05-04T12:00:00Z")
+    w.until(second, "published")
+    frozen_while_filled_again(w, "worker-1", "tasks", lambda: w.send([adhoc("club.gate", n % 100 + 1) for n in range(1000)]))
+    resolve(w, policy, second, "the log has another message at offset")
+    w.finished(second, 100)
+    w.s.wait("all of the new log", lambda: w.database.value("select count(*) from rollcall.outcome_adhoc where outcome = 0") == 1000)
+    assert set(w.database.rows("select how from rollcall.log_gap")) == {("made anew",)}
+    assert "MAXPOLL" not in w.log("worker-1") and "lost=true" not in w.log("worker-1")
+    w.totals_match()
+
+
 @pytest.mark.parametrize("balanced", ["before", "meanwhile"])
 def test_topic_made_anew_while_it_is_read(world, kafka, balanced):
     """Nobody is restarted: the scheduler, the workers and the aggregator go on with the new one. Also when the group was balanced while there was none."""
@@ -291,6 +318,28 @@ def test_results_that_were_not_folded(world, kafka, policy, how):
     fourth = w.ask("sweep", "--at", "2026-05-06T12:00:00Z")
     w.finished(fourth, 300)
     w.totals_match()
+
+
+@POLICIES
+def test_results_made_anew_and_filled_again_while_they_are_read(world, kafka, policy):
+    """Nothing of the new log is folded before what the old one lost."""
+    w = world(kafka, people=100, kafka=f'lost_log = "{policy}";', session="40s")
+    first = w.ask("sweep")
+    w.finished(first, 100)
+    w.totals_match()
+    time.sleep(2)
+
+    def fill():
+        w.database.execute("insert into person (id, email) select n, 'p' from generate_series(101, 400) n")
+        w.finished(w.ask("sweep", "--at", "2026-05-04T12:00:00Z"), 400)
+        w.s.wait("all events are there", lambda: w.database.value("select bool_and(published = sequence) from rollcall.position where topic = %s", (w.topic(),)))
+    frozen_while_filled_again(w, "aggregator", "results", fill)
+    w.s.wait("said", lambda: re.search("level=error .*the log has another message", w.log("aggregator")))
+    if policy == "stop":
+        assert w.totals()[0] != w.totals()[1]
+        w.s.cli("topics", "repair", "--yes")
+    w.totals_match()
+    assert w.database.rows("select distinct how from rollcall.log_gap") == [("made anew",)]
 
 
 @pytest.fixture

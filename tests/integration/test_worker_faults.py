@@ -138,16 +138,33 @@ def test_frozen_while_messages_are_deleted(rig, kafka):
 # ---- fencing --------------------------------------------------------------------------------------------------------------------------------
 
 
+def held_at_the_gate(rig, gate, tasks):
+    """A worker in the middle of the transaction of these tasks of type `gate`, which ends when the lock goes that is taken on `gate`."""
+    gate.execute("select pg_advisory_lock(77)")
+    worker = rig.start(lanes=["tasks"])
+    rig.send(tasks)
+    rig.wait(lambda: rig.database.value("select count(*) from pg_stat_activity where wait_event = 'advisory'") == 1)
+    return worker
+
+
+def shared_by_two(rig):
+    rig.wait(lambda: rig.database.value("select count(distinct owner) from rollcall.position where topic = %s", (rig.topic(),)) == 2)
+
+
+def each_once(rig, run):
+    rig.wait(run.complete)
+    assert run.progress()["digest_matches"] and set(rig.journal().values()) == {1}
+    rig.check_ledger(rig.events(repeats=True))
+    rig.stop_all()
+
+
 def test_a_statement_longer_than_the_poll_interval(rig, kafka):
     """The group is served meanwhile: the membership is kept, another worker may join, and takes its share when the transaction has ended."""
     rig = rig(kafka, people=200, session="3s", partitions=2, config='properties = [ "max.poll.interval.ms=11000" ];')
     run = Run(rig)
     tasks = run.plan([run.task("gate", n) for n in range(1, 201)])
     with rig.database.connect() as gate:
-        gate.execute("select pg_advisory_lock(77)")
-        first = rig.start(lanes=["tasks"])
-        rig.send(tasks[:100])
-        rig.wait(lambda: rig.database.value("select count(*) from pg_stat_activity where wait_event = 'advisory'") == 1)
+        first = held_at_the_gate(rig, gate, tasks[:100])
         time.sleep(3)
         second = rig.start(lanes=["tasks"])
         time.sleep(24)
@@ -155,12 +172,9 @@ def test_a_statement_longer_than_the_poll_interval(rig, kafka):
         gate.execute("select pg_advisory_unlock(77)")
     rig.wait(lambda: run.progress()["done"] == 100)
     rig.wait_log(second, 'partitions assigned')
-    rig.wait(lambda: rig.database.value("select count(distinct owner) from rollcall.position where topic = %s", (rig.topic(),)) == 2)
+    shared_by_two(rig)
     rig.send(tasks[100:])
-    rig.wait(run.complete)
-    assert run.progress()["digest_matches"] and set(rig.journal().values()) == {1}
-    rig.check_ledger(rig.events(repeats=True))
-    rig.stop_all()
+    each_once(rig, run)
 
 
 def test_a_frozen_owner_comes_back(rig, kafka):
@@ -169,10 +183,7 @@ def test_a_frozen_owner_comes_back(rig, kafka):
     run = Run(rig)
     tasks = run.plan([run.task("gate", n) for n in range(1, 301)])
     with rig.database.connect() as gate:
-        gate.execute("select pg_advisory_lock(77)")
-        first = rig.start(lanes=["tasks"])
-        rig.send(tasks[:100])
-        rig.wait(lambda: rig.database.value("select count(*) from pg_stat_activity where wait_event = 'advisory'") == 1)
+        first = held_at_the_gate(rig, gate, tasks[:100])
         first.send_signal(signal.SIGSTOP)
         rig.start(lanes=["tasks"])
         gate.execute("select pg_advisory_unlock(77)")
@@ -181,12 +192,9 @@ def test_a_frozen_owner_comes_back(rig, kafka):
     rig.wait(lambda: run.progress()["done"] == 200)
     first.send_signal(signal.SIGCONT)
     rig.wait_log(first, 'partitions assigned(.*\n)*.*partitions assigned')
-    rig.wait(lambda: rig.database.value("select count(distinct owner) from rollcall.position where topic = %s", (rig.topic(),)) == 2)
+    shared_by_two(rig)
     rig.send(tasks[200:])
-    rig.wait(run.complete)
-    assert run.progress()["digest_matches"] and set(rig.journal().values()) == {1}
-    rig.check_ledger(rig.events(repeats=True))
-    rig.stop_all()
+    each_once(rig, run)
 
 
 def test_frozen_again_and_again(rig, kafka):

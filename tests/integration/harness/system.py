@@ -12,7 +12,7 @@ from .process import Process
 
 CONFIG = """
 database = {{ conninfo = "{conninfo}"; }};
-kafka = {{ {kafka} prefix = "{prefix}"; partitions = 4; session_timeout = "6s"; {more} }};
+kafka = {{ {kafka} prefix = "{prefix}"; partitions = 4; session_timeout = "{session}"; {more} }};
 worker = {{ {worker} }};
 scheduler = {{ tick = "100ms"; lease = "3s"; }};
 retry = {{ attempts = 2; base = "100ms"; max = "100ms"; }};
@@ -26,7 +26,7 @@ class System:
     """`packs`: folder -> more of its group in the configuration, such as 'settings = { webhook = true; };'. `sink`: a port to mail to, else a Maildir.
     `kafka`, `worker`: more of these groups."""
 
-    def __init__(self, folder, database, broker, prefix, packs, tables=(), sink=None, workers=2, kafka="", worker=""):
+    def __init__(self, folder, database, broker, prefix, packs, tables=(), sink=None, workers=2, kafka="", worker="", session="6s"):
         self.folder, self.database, self.prefix = folder, database, prefix
         self.bootstrap = broker.bootstrap
         self.maildir, self.reports = folder / "mail", folder / "reports"
@@ -35,7 +35,7 @@ class System:
         where = f'embedded = "{broker.file}";' if hasattr(broker, "file") else f'brokers = "{broker.bootstrap}";'
         mail = f'url = "smtp://127.0.0.1:{sink}"; tls = "none";' if sink else f'transport = "maildir"; maildir = "{self.maildir}";'
         listed = ", ".join(f'{{ path = "{path}"; {more} }}' for path, more in packs.items())
-        self.config.write_text(CONFIG.format(conninfo=database.conninfo, kafka=where, more=kafka, worker=worker, prefix=prefix, mail=mail, reports=self.reports, packs=listed))
+        self.config.write_text(CONFIG.format(conninfo=database.conninfo, kafka=where, more=kafka, session=session, worker=worker, prefix=prefix, mail=mail, reports=self.reports, packs=listed))
         self.daemons = {}
         try:
             for sql in tables:

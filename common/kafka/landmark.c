@@ -1,0 +1,94 @@
+/*
+ * A log is known by its landmark: where its first message later than a given time lies, which stays the same for as long as the log does. A log that was made
+ * later has later messages only, so that its answer is its beginning.
+ */
+#include "kafka/consumer.h"
+#include "kafka/producer.h"
+
+#include <stdlib.h>
+
+enum { RENEW_MS = 1000 };
+
+/* The first offset of `ms` or later in each slot's log, into `ret`; -1: none. Slots with a negative `ms` are left out. */
+static int first_offsets(rd_kafka_t *rk, const struct slot *slots, size_t n, const int64_t *ms, int64_t *ret, int timeout_ms, struct err *e)
+{
+        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)n);
+        for (size_t i = 0; i < n; i++)
+                if (ms[i] >= 0)
+                        rd_kafka_topic_partition_list_add(list, slots[i].topic, slots[i].partition)->offset = ms[i];
+        rd_kafka_resp_err_t code = list->cnt ? rd_kafka_offsets_for_times(rk, list, timeout_ms) : RD_KAFKA_RESP_ERR_NO_ERROR;
+        int at = 0;
+        for (size_t i = 0; i < n; i++) {
+                const rd_kafka_topic_partition_t *p = ms[i] >= 0 ? &list->elems[at++] : NULL;
+                if (p && (code || p->err))
+                        return client_err(e, code ? code : p->err, "%s [%d]: comparing the log", p->topic, (int)p->partition);
+                ret[i] = p && p->offset >= 0 ? p->offset : -1;
+        }
+        return 0;
+}
+
+/* 1: it is another log; 0: it is not, or the landmark is deleted by now, with all before it; -1. */
+static int differs(rd_kafka_t *rk, const struct slot *s, int64_t found, int timeout_ms, struct err *e)
+{
+        const struct landmark *l = &s->landmark;
+        int64_t low;
+        if (l->ms < 0 || found == l->offset || (l->offset < 0 && found > l->after))
+                return 0;
+        if (l->offset < 0)
+                return 1;
+        if (client_offsets(rk, s->topic, s->partition, 1, RD_KAFKA_OFFSET_BEGINNING, &low, timeout_ms, e) < 0)
+                return -1;
+        return low <= l->offset;
+}
+
+struct answers {
+        bool renew;
+        int64_t *ms, *newer, *older, *other; /* by slot */
+};
+
+static int64_t next_time(const struct slot *s)
+{
+        return s->newest < 0 || s->newest < s->landmark.ms ? -1 : s->newest + 1;
+}
+
+/* The newer landmarks are asked for first: when the older ones are still there after that, they are of the same log. */
+static int ask(rd_kafka_t *rk, const struct slot *slots, size_t n, struct answers *a, int timeout_ms, struct err *e)
+{
+        for (size_t i = 0; i < n; i++)
+                a->ms[i] = a->renew ? next_time(&slots[i]) : -1;
+        if (first_offsets(rk, slots, n, a->ms, a->newer, timeout_ms, e) < 0)
+                return -1;
+        for (size_t i = 0; i < n; i++)
+                a->ms[i] = slots[i].landmark.ms;
+        if (first_offsets(rk, slots, n, a->ms, a->older, timeout_ms, e) < 0)
+                return -1;
+        for (size_t i = 0; i < n; i++)
+                if ((a->other[i] = differs(rk, &slots[i], a->older[i], timeout_ms, e)) < 0)
+                        return -1;
+        return 0;
+}
+
+int kafka_compare_logs(struct kafka_consumer *c, struct kafka_producer *asking, int timeout_ms, struct kafka_partition *list, size_t max, struct err *e)
+{
+        size_t n = c->n_slots, others = 0;
+        if (c->embedded || !n)
+                return 0;
+        CLEANUP(cleanup_free) int64_t *numbers = calloc(4 * n, sizeof *numbers);
+        if (!numbers)
+                return err_oom(e);
+        struct answers a = { monotonic_ms() >= c->landmark_at, numbers, numbers + n, numbers + 2 * n, numbers + 3 * n };
+        if (ask(asking->rk, c->slots, n, &a, timeout_ms, e) < 0)
+                return -1;
+        for (size_t i = 0; i < n; i++) {
+                struct slot *s = &c->slots[i];
+                if (a.other[i] && others++ < max)
+                        list[others - 1] = (struct kafka_partition){ s->topic, s->partition, s->next };
+                if (a.other[i])
+                        s->landmark.ms = s->newest = -1;
+                else if (a.renew && next_time(s) >= 0)
+                        s->landmark = (struct landmark){ next_time(s), a.newer[i], s->next - 1 };
+        }
+        if (a.renew)
+                c->landmark_at = monotonic_ms() + RENEW_MS;
+        return (int)others;
+}
