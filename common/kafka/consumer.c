@@ -208,7 +208,8 @@ static size_t keep_wanted(struct kafka_consumer *c, size_t n, struct kafka_messa
                 c->taken_bytes += m->len + m->key_len;
                 rd_kafka_timestamp_type_t type;
                 int64_t ms = rd_kafka_message_timestamp(m, &type);
-                s->newest = ms;
+                if (ms > s->newest)
+                        s->newest = ms;
                 list[kept++] = (struct kafka_message){
                         .topic = s->topic,
                         .partition = m->partition,

@@ -12,7 +12,7 @@ struct slot {
         const char *topic;
         int32_t partition;
         int64_t next; /* offset; lower ones are not wanted */
-        int64_t newest; /* ms: the time of the message given out last; -1: none yet, or it has none */
+        int64_t newest; /* ms: the latest time of the messages given out; -1: none yet, or they have none */
         struct landmark { /* what the log says of a time, for as long as it is the same one */
                 int64_t ms; /* that time; -1: no landmark */
                 int64_t offset; /* its first message of that time or later; -1: it had none, */

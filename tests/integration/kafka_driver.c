@@ -19,6 +19,7 @@ struct driver {
         const char *positions; /* folder: a file TOPIC-PARTITION holds the next offset, as the database would */
         int session_ms;
         bool refuse; /* `assigned` fails */
+        struct kafka_producer *asking; /* made by the first `compare` */
 };
 
 static int fail(const struct err *e)
@@ -254,6 +255,17 @@ static void drain_slowly(struct driver *d, struct kafka_consumer *c, int64_t cou
         printf("drained\t%" PRId64 "\t%" PRId64 "\n", got, start ? monotonic_ms() - start : 0);
 }
 
+static int compare(struct driver *d, struct kafka_consumer *c, struct err *e)
+{
+        struct kafka_partition others[10];
+        if (!d->asking && kafka_producer_new(&d->options, QUEUE, print_delivery, NULL, &d->asking, e) < 0)
+                return -1;
+        int n = kafka_compare_logs(c, d->asking, 5000, others, 10, e);
+        for (int i = 0; i < n; i++)
+                printf("other\t%s\t%d\n", others[i].topic, (int)others[i].partition);
+        return n < 0 ? -1 : 0;
+}
+
 static void obey(struct driver *d, struct kafka_consumer *c, char *line)
 {
         struct err e = ERR_INIT;
@@ -276,6 +288,8 @@ static void obey(struct driver *d, struct kafka_consumer *c, char *line)
                 d->refuse = a;
         else if (sscanf(line, "watermarks %249s %d", topic, &a) == 2 && kafka_watermarks(c, topic, a, &x, &y, 5000, &e) == 0)
                 printf("watermarks\t%" PRId64 "\t%" PRId64 "\n", x, y);
+        else if (strcmp(line, "compare") == 0)
+                a = compare(d, c, &e);
         else if (strcmp(line, "cluster") == 0)
                 printf("cluster\t%s\n", kafka_consumer_cluster(c, 5000));
         if (e.class != ERR_NONE)
@@ -307,6 +321,7 @@ static int consume(struct driver *d, const char *group, char **topics, size_t n)
                 obey(d, c, line);
                 fflush(stdout);
         }
+        kafka_producer_free(d->asking);
         return 0;
 }
 

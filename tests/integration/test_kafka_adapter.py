@@ -5,6 +5,7 @@ import time
 
 import confluent_kafka
 import pytest
+from confluent_kafka.admin import AdminClient
 from harness import kafka_driver
 from harness.kafka_driver import Consumer, produce
 
@@ -170,6 +171,53 @@ def test_out_of_range_start_names_the_numbers(kafka, unique, positions):
             assert (severity, code) == ("fatal", "OFFSET_OUT_OF_RANGE")
             for part in (f"{topic} [0]", f"offset {start} ", "60 up to 100"):
                 assert part in text
+
+
+def recreate(kafka, topic):
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin.delete_topics([topic])[topic].result(30)
+    for _ in range(100):
+        try:
+            return kafka.create(topic, 2)
+        except Exception:  # still being deleted
+            time.sleep(0.1)
+    raise TimeoutError(topic)
+
+
+@pytest.mark.parametrize("step", [0, 1, -1], ids=["at once", "one after the other", "clocks that go back"])
+@pytest.mark.parametrize("gone", [0, 12], ids=["", "deleted"])
+def test_a_log_is_known_again(kafka, unique, step, gone):
+    """It grows, and loses its beginning: it stays the same. Made anew it is another one, however long it is."""
+    topic, now = unique("topic"), int(time.time() * 1000) - 100000
+    producer = confluent_kafka.Producer({"bootstrap.servers": kafka.bootstrap})
+
+    def fill(start, n):
+        for partition in (0, 1):
+            for i in range(n):
+                producer.produce(topic, f"value-{start}-{i}", partition=partition, timestamp=start + i * step)
+        assert producer.flush(30) == 0
+    kafka.create(topic, 2)
+    fill(now, 20)
+    with Consumer(kafka, unique("group"), topic) as c:
+        assert c.ask("compare") == []
+        c.join()
+        while len(by_partition(c.messages)) < 2:
+            c.ask("poll 1000 7")
+        assert c.ask("compare") == []
+        fill(now + 1000, 20)
+        if gone:
+            for partition in (0, 1):
+                kafka.delete_records(topic, partition, gone)
+        assert c.ask("compare") == []
+        c.drain(80 - len(c.messages))
+        time.sleep(1.1)
+        assert c.ask("compare") == []  # by a newer landmark from now on
+        assert c.ask("compare") == []
+        recreate(kafka, topic)
+        fill(now + 50000, 100)
+        assert sorted(c.ask("compare")) == [["other", topic, "0"], ["other", topic, "1"]]
+        assert c.ask("compare") == []  # told once
+    assert c.errors == []
 
 
 def test_out_of_range_on_the_embedded_broker(embedded, unique, positions):
