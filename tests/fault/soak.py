@@ -1,6 +1,6 @@
 """Faults composed at random, for as long as asked: ./check soak --minutes N --seed S. Work never ceases meanwhile; verify.py has the last word.
 
-Two to four workers, two schedulers and an aggregator run; each fault heals by itself, and after it a handful of requests in each lane measures how
+Two to four workers, of one thread per lane or two, two schedulers and an aggregator run; each fault heals by itself, and after it a handful of requests in each lane measures how
 long it takes until they are answered.
 """
 import signal
@@ -87,7 +87,7 @@ class Soak:
         return self.w.through(postgres=self.w.postgres_proxy, kafka=self.kafka_proxy, smtp=self.w.smtp_proxy) if self.chance.random() < 0.5 else {}
 
     def start(self, kind, failpoints=""):
-        p = self.w.start(kind, failpoints, ready=False, **self.routes())
+        p = self.w.start(kind, failpoints, ready=False, threads=self.chance.choice([1, 2]), **self.routes())
         p.expected = bool(failpoints)
         return p
 

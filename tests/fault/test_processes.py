@@ -177,7 +177,7 @@ def test_row_06_a_task_longer_than_the_poll_interval(whole):
 
 
 def test_row_07_rebalance_storm(whole, chance):
-    w = whole(people=600, batch=20, verify_options={"repeated_mails": "killed"})
+    w = whole(people=600, batch=20, threads=2, verify_options={"repeated_mails": "killed"})
     w.begin(workers=1)
     for n in range(7):
         w.ask()

@@ -24,7 +24,7 @@ from proxy import Proxy
 CONFIG = """
 database = {{ conninfo = "{conninfo}"; connect_timeout = "2s"; {password} }};
 kafka = {{ {kafka}; prefix = "{prefix}"; partitions = {partitions}; session_timeout = "{session}"; properties = [ {properties} ]; }};
-worker = {{ lanes = [ {lanes} ]; batch_max = {batch}; drain_timeout = "{drain}"; }};
+worker = {{ threads = {threads}; lanes = [ {lanes} ]; batch_max = {batch}; drain_timeout = "{drain}"; }};
 retry = {{ attempts = 3; base = "300ms"; max = "1s"; }};
 scheduler = {{ tick = "100ms"; lease = "{lease}"; chunk = {chunk}; }};
 mail = {{ {mail} domain = "club.test"; connect_timeout = "1s"; message_timeout = "3s"; connections = 4; batch_max = 50; }};
@@ -99,7 +99,7 @@ def encode_task(task_id, type_name, subject, item="", run_id=None, at=NOON, dry_
 class Whole:
     def __init__(self, folder, node, postgres, database, random, prefix, people=300, sink=(), jobs="", zone="America/Sao_Paulo", verify_options=None, triggers=True, **options):
         self.folder, self.node, self.postgres, self.database, self.random, self.prefix = folder, node, postgres, database, random, prefix
-        self.options = {"partitions": 4, "session": "2s", "batch": 50, "drain": "10s", "lease": "1s", "chunk": 100, "lanes": LANES, "properties": "", "more": "",
+        self.options = {"partitions": 4, "session": "2s", "threads": 1, "batch": 50, "drain": "10s", "lease": "1s", "chunk": 100, "lanes": LANES, "properties": "", "more": "",
                         "mail": "", "password": "", "conninfo": database.conninfo_tcp, "kafka": f'brokers = "{node.bootstrap}"', "packed": "", **options}
         self.processes, self.adhoc, self._producer, self.runs_asked, self.base = [], 0, None, 0, 0
         self.logs_folder = folder / "logs"

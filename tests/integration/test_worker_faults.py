@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from harness.paths import PROGRAM_MAX_KIB
 from harness.postgres import Database, Postgres
 from worker_pack import Run, adhoc
@@ -33,9 +34,10 @@ def exactly_once(rig, run, count):
     assert len(follow) == 2 * count
 
 
-def test_killed_workers(rig, broker):
+@pytest.mark.parametrize("threads", [1, 2])
+def test_killed_workers(rig, broker, threads):
     """kill -9 of busy workers, again and again, with others taking over."""
-    rig = rig(broker, people=2500, batch_max=100, session="2s")
+    rig = rig(broker, people=2500, batch_max=100, session="2s", threads=threads)
     run = Run(rig)
     steady(rig, run, 2500)
     r = random.Random(11)
@@ -253,8 +255,9 @@ def test_held_back_and_drained(rig, embedded):
 # ---- signals, speed, memory -----------------------------------------------------------------------------------------------------------------
 
 
-def test_drain_and_reload(rig, broker):
-    rig = rig(broker, people=6000, batch_max=200)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_drain_and_reload(rig, broker, threads):
+    rig = rig(broker, people=6000, batch_max=200, threads=threads)
     run = Run(rig)
     rig.send(run.plan([run.task("bump", n) for n in range(1, 6001)]))
     worker = rig.start(lanes=["tasks"])
@@ -283,9 +286,10 @@ def peak(worker):
     return int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{worker.pid}/status").read_text())[1])
 
 
-def test_backlog(rig, kafka):
-    """A bulk of 300,000 tasks: an urgent request overtakes it, and memory stays flat."""
-    rig = rig(kafka, people=300000, partitions=8)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_backlog(rig, kafka, threads):
+    """A bulk of 300,000 tasks: an urgent request overtakes it, and memory stays flat: two threads share what one would have."""
+    rig = rig(kafka, people=300000, partitions=8, threads=threads)
     run = Run(rig)
     rig.send_bulk(run, "bump", range(1, 300001))
     start = time.monotonic()
