@@ -89,6 +89,7 @@ class World:
     def recreate(self, lane="tasks", partitions=4, meanwhile=lambda: None):
         admin = AdminClient({"bootstrap.servers": self.broker.bootstrap})
         name = self.topic(lane)
+        self.s.made_anew = True
         admin.delete_topics([name])[name].result(30)
         meanwhile()
 
@@ -189,7 +190,7 @@ def frozen_while_filled_again(w, name, lane, fill):
 @POLICIES
 def test_topic_made_anew_and_filled_again_while_it_is_read(world, kafka, policy):
     """The reader would go on in the middle: what lies before is not passed over in silence."""
-    w = world(kafka, people=100, kafka=f'lost_log = "{policy}";', session="40s")
+    w = world(kafka, people=100, kafka=f'lost_log = "{policy}";', session="20s")
     first = w.ask("sweep")
     w.finished(first, 100)
     time.sleep(2)  # the landmark is in place
@@ -323,7 +324,7 @@ def test_results_that_were_not_folded(world, kafka, policy, how):
 @POLICIES
 def test_results_made_anew_and_filled_again_while_they_are_read(world, kafka, policy):
     """Nothing of the new log is folded before what the old one lost."""
-    w = world(kafka, people=100, kafka=f'lost_log = "{policy}";', session="40s")
+    w = world(kafka, people=100, kafka=f'lost_log = "{policy}";', session="20s")
     first = w.ask("sweep")
     w.finished(first, 100)
     w.totals_match()
@@ -338,7 +339,7 @@ def test_results_made_anew_and_filled_again_while_they_are_read(world, kafka, po
     if policy == "stop":
         assert w.totals()[0] != w.totals()[1]
         w.s.cli("topics", "repair", "--yes")
-    w.totals_match()
+    w.totals_match(60)
     assert w.database.rows("select distinct how from rollcall.log_gap") == [("made anew",)]
 
 
