@@ -45,7 +45,7 @@ struct aggregator {
         struct letter *letters, **letters_end;
 
         /* dead letters on their way to their topic */
-        struct publisher *publisher; /* made when it is first needed */
+        struct publisher *publisher; /* by need_publisher; also for questions to the brokers */
         struct arena *outgoing;
         struct err refused; /* what an acknowledgement said */
         int64_t publish_at_ms;
@@ -82,6 +82,7 @@ int share_compared(struct aggregator *a, struct share *x, bool same, struct err 
 int arrears_fold(struct aggregator *a, struct err *e) MUST_CHECK;
 void arrears_reset(struct arrears *c);
 
+/* Makes a->publisher, for dead letters and for questions to the brokers, unless it is there. */
 int need_publisher(struct aggregator *a, struct err *e) MUST_CHECK;
 /* Publishes dead letters that the table has and the topic has not. -1: error, also those that pass. */
 int letters_publish(struct aggregator *a, struct err *e) MUST_CHECK;

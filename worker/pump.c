@@ -97,6 +97,8 @@ static int turn(struct pump *p, struct err *e)
                 return mark(p, e);
         FAILPOINT("worker.polled");
         rc = pump_compare(p, p->messages, (size_t)n, e);
+        if (rc == 0 && kafka_compare_first(p->consumer))
+                rc = pump_look_at_logs(p, e);
         if (rc == 0)
                 rc = pump_recover(p, e); /* the poll may have brought partitions */
         int64_t from = monotonic_ms();

@@ -76,6 +76,8 @@ int pump_check_log(struct pump *p, struct source *s, int64_t *ret_start, struct 
 bool pump_log_fits(struct pump *p, const struct source *s, bool *ret_fits, struct err *e) MUST_CHECK; /* by its offsets; false: error */
 /* The first messages of sources just claimed: are they of the same log? 0; 1: a position has been put right, join anew; -1. */
 int pump_compare(struct pump *p, const struct kafka_message *list, size_t n, struct err *e) MUST_CHECK;
+/* Have logs been made anew, and filled beyond our positions, while we read on? 0; 1: join anew; -1. */
+int pump_look_at_logs(struct pump *p, struct err *e) MUST_CHECK;
 /* Now and then: are all positions where we left them, and has the group given away what it took from us? 1: join it anew. */
 int pump_look(struct pump *p, struct err *e) MUST_CHECK;
 

@@ -103,8 +103,7 @@ int pump_compare(struct pump *p, const struct kafka_message *list, size_t n, str
 static const char FORGET[] = "update rollcall.position p set mark = ~mark from unnest($1::int[], $2::bigint[]) as u(source_no, epoch) "
                              "where p.source_no = u.source_no and p.epoch = u.epoch";
 
-/* Logs that were made anew and filled beyond our positions while we read on. 0; 1: there are some, join anew; -1. */
-static int look_at_logs(struct pump *p, struct err *e)
+int pump_look_at_logs(struct pump *p, struct err *e)
 {
         struct err unknown = ERR_INIT; /* a broker that is away is met by the poll */
         CLEANUP(cleanup_free) struct kafka_partition *list = calloc(p->sources.n + 1, sizeof *list);
@@ -182,5 +181,5 @@ int pump_look(struct pump *p, struct err *e)
         if (!db_null(r, 0, 1))
                 return left_over(p, db_int(r, 0, 1), e);
         p->left_over_ms = 0;
-        return look_at_logs(p, e);
+        return pump_look_at_logs(p, e);
 }

@@ -138,6 +138,8 @@ const char *kafka_producer_cluster(struct kafka_producer *p, int timeout_ms);
  * consumer's questions wait behind its fetches. Returns how many are others by now, the first `max` of them into `list`, each told once: what is between is
  * to be found by comparing with what was read last; or -1, ERR_RETRY: within timeout_ms nobody could say. The embedded broker cannot lose a topic: 0. */
 int kafka_compare_logs(struct kafka_consumer *c, struct kafka_producer *asking, int timeout_ms, struct kafka_partition *list, size_t max, struct err *e) MUST_CHECK;
+/* Messages of some log have been given out, and nothing is known yet to compare it by: ask now, not later. */
+bool kafka_compare_first(const struct kafka_consumer *c);
 
 /* ---- administration ------------------------------------------------------------------------------------------------------------- */
 

@@ -46,16 +46,18 @@ struct answers {
         int64_t *ms, *newer, *older, *other; /* by slot */
 };
 
-static int64_t next_time(const struct slot *s)
+/* The time of a slot's next landmark; -1: it keeps the one it has. */
+static int64_t next_time(const struct slot *s, bool renew)
 {
-        return s->newest < 0 || s->newest < s->landmark.ms ? -1 : s->newest + 1;
+        bool read_on = s->newest >= 0 && s->newest >= s->landmark.ms;
+        return read_on && (renew || s->landmark.ms < 0) ? s->newest + 1 : -1;
 }
 
 /* The newer landmarks are asked for first: when the older ones are still there after that, they are of the same log. */
 static int ask(rd_kafka_t *rk, const struct slot *slots, size_t n, struct answers *a, int timeout_ms, struct err *e)
 {
         for (size_t i = 0; i < n; i++)
-                a->ms[i] = a->renew ? next_time(&slots[i]) : -1;
+                a->ms[i] = next_time(&slots[i], a->renew);
         if (first_offsets(rk, slots, n, a->ms, a->newer, timeout_ms, e) < 0)
                 return -1;
         for (size_t i = 0; i < n; i++)
@@ -85,10 +87,18 @@ int kafka_compare_logs(struct kafka_consumer *c, struct kafka_producer *asking, 
                         list[others - 1] = (struct kafka_partition){ s->topic, s->partition, s->next };
                 if (a.other[i])
                         s->landmark.ms = s->newest = -1;
-                else if (a.renew && next_time(s) >= 0)
-                        s->landmark = (struct landmark){ next_time(s), a.newer[i], s->next - 1 };
+                else if (next_time(s, a.renew) >= 0)
+                        s->landmark = (struct landmark){ next_time(s, a.renew), a.newer[i], s->next - 1 };
         }
         if (a.renew)
                 c->landmark_at = monotonic_ms() + RENEW_MS;
         return (int)others;
+}
+
+bool kafka_compare_first(const struct kafka_consumer *c)
+{
+        for (size_t i = 0; !c->embedded && i < c->n_slots; i++)
+                if (c->slots[i].landmark.ms < 0 && c->slots[i].newest >= 0)
+                        return true;
+        return false;
 }

@@ -108,7 +108,6 @@ def test_row_11_topic_made_anew(whole, kafka, reader):
     w.settle()
     worker = w.processes[-1]
     if reader == "frozen":
-        time.sleep(2)  # its landmark is that of the second before
         worker.send_signal(signal.SIGSTOP)
     else:
         assert w.stop(worker) == 0

@@ -210,7 +210,7 @@ def test_a_log_is_known_again(kafka, unique, step, gone):
                 kafka.delete_records(topic, partition, gone)
         assert c.ask("compare") == []
         c.drain(80 - len(c.messages))
-        time.sleep(1.1)
+        time.sleep(1.1)  # a landmark stays for a second
         assert c.ask("compare") == []  # by a newer landmark from now on
         assert c.ask("compare") == []
         recreate(kafka, topic)

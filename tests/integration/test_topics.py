@@ -193,7 +193,6 @@ def test_topic_made_anew_and_filled_again_while_it_is_read(world, kafka, policy)
     w = world(kafka, people=100, kafka=f'lost_log = "{policy}";', session="20s")
     first = w.ask("sweep")
     w.finished(first, 100)
-    time.sleep(2)  # the landmark is in place
     w.s.daemons["worker-1"].send_signal(signal.SIGSTOP)
     second = w.ask("sweep", "--at", "2026-05-04T12:00:00Z")
     w.until(second, "published")
@@ -328,7 +327,6 @@ def test_results_made_anew_and_filled_again_while_they_are_read(world, kafka, po
     first = w.ask("sweep")
     w.finished(first, 100)
     w.totals_match()
-    time.sleep(2)
 
     def fill():
         w.database.execute("insert into person (id, email) select n, 'p' from generate_series(101, 400) n")
