@@ -8,7 +8,7 @@
 enum { PARAMS_MAX = 64 * 1024 };
 
 /* schemas/sql/, in order; entry i brings the database to version i + 1. */
-static const char *const versions[LEDGER_VERSION] = { sql_001_rollcall };
+static const char *const versions[LEDGER_VERSION] = { sql_001_rollcall, sql_002_authority };
 
 /* 0 when our schema is not there. */
 static int found_version(struct db *d, int *ret, struct err *e)

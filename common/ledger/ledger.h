@@ -8,7 +8,7 @@
 #include "pack/pack.h"
 
 enum {
-        LEDGER_VERSION = 1,
+        LEDGER_VERSION = 2,
         LEDGER_NAME_MAX = 1000, /* bytes of a subject or an item: both stand in the key of the ledger's index */
 };
 

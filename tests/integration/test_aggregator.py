@@ -17,6 +17,7 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 from harness.paths import REPO, program
 from harness.postgres import Database, Postgres
 from harness.process import Process
+from harness.schema import schema_sql
 
 OUTCOMES = ["applied", "skipped", "failed", "quarantined", "unknown"]
 BASE = datetime(2026, 11, 30, 22, tzinfo=timezone.utc)
@@ -100,7 +101,7 @@ class Rig:
     def __init__(self, broker, database, prefix, folder, embedded, lost_log="stop", **settings):
         self.broker, self.database, self.prefix, self.folder = broker, database, prefix, folder
         self.results, self.letters = f"{prefix}.results", f"{prefix}.dead-letters"
-        database.execute((REPO / "schemas/sql/001_rollcall.sql").read_text())
+        database.execute(schema_sql())
         where = f'embedded = "{broker.file}"' if embedded else f'brokers = "{broker.bootstrap}"'
         lines = [f"{name} = {value};" for name, value in settings.items()]
         self.config = folder / "rollcall.cfg"

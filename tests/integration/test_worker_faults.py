@@ -317,10 +317,10 @@ def test_backlog(rig, kafka, threads):
 def test_cannot_start(rig, kafka, database):
     """What an operator must mend is said, with the file, and is the exit status."""
     rig = rig(kafka)
-    database.execute("update rollcall.schema_version set version = 99")
+    database.execute("insert into rollcall.schema_version values (99)")
     worker = rig.start(ready=False)
     assert worker.wait(20) == 1 and "use a newer program" in worker.text()
-    database.execute("update rollcall.schema_version set version = 1")
+    database.execute("delete from rollcall.schema_version where version = 99")
     (rig.folder / "club/sql/bump.sql").write_text("effect as (select subject, 'applied' as outcome from no_such_table)")
     worker = rig.start(ready=False)
     assert worker.wait(20) == 1 and re.search(r'sql/bump.sql.*"no_such_table".*42P01', worker.text())

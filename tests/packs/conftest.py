@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "integration"))
 
 from composer import REPO, Pack, read_cfg  # noqa: E402
 from harness.postgres import Database, Postgres  # noqa: E402
+from harness.schema import schema_sql  # noqa: E402
 
 PACKS = ("equipemed", "astegni")
 
@@ -28,7 +29,7 @@ def server():
     made = Postgres()
     made.create("prepared")
     with made.connect("prepared") as db:
-        db.execute((REPO / "schemas/sql/001_rollcall.sql").read_text())
+        db.execute(schema_sql())
         for name in PACKS:
             db.execute((REPO / f"config/demo/schema-{name}.sql").read_text())
             apply_pack(db, name)

@@ -1,0 +1,56 @@
+-- Who asked for what. Everything that is not a run's own task is asked for here: by operators through the functions below, by services through their intake
+-- topics, by Rollcall itself for what follows from a task or a run. The scheduler publishes the tasks.
+
+-- Rights that the configuration gives to database roles by name (`rollcall db apply` writes them).
+create table rollcall.authority (
+  right_name text not null check (right_name in ('act_for_others')),
+  role_name  text not null,
+  primary key (right_name, role_name)
+);
+
+-- One row per request; a request for many tasks has up to 10,000 of them in a row.
+create table rollcall.request (
+  request_no   bigint generated always as identity primary key,
+  kind         text not null,               -- 'tasks', 'run', 'cancel run', …: what was asked for
+  actor        text not null,               -- who asked: the database session's user, or the service whose intake topic it came from
+  on_behalf_of text,                        -- for whom, where the actor may act for others
+  origin       text not null check (origin in ('operator', 'service', 'rollcall')),
+  about        text not null default '',    -- the run, job or task type that it is about
+  detail       jsonb not null default '{}',
+  -- kind 'tasks'
+  type_no      smallint,
+  dry_run      boolean not null default false,
+  task_ids     uuid[],
+  subjects     text[],
+  items        text[],                      -- null: all ''
+  arguments    text[],                      -- each a JSON object of texts; null: none
+  requested_at timestamptz not null default clock_timestamp(),
+  published_at timestamptz                  -- every task of it is acknowledged by Kafka; other kinds: at once
+);
+create index request_unpublished on rollcall.request (request_no) where published_at is null;
+
+-- May the session's user act for somebody else?
+create function rollcall.may_act_for_others() returns boolean language sql stable as $$
+  select exists (select from rollcall.authority a join pg_roles r on r.rolname = a.role_name
+                 where a.right_name = 'act_for_others' and pg_has_role(session_user, r.oid, 'member'))
+$$;
+
+-- Writes down who asks for what: every function that an operator's wish goes through calls it first. Callers are SECURITY DEFINER; session_user is still
+-- who logged in.
+create function rollcall.file_request(kind text, about text, detail jsonb, on_behalf_of text) returns bigint language plpgsql as $$
+#variable_conflict use_variable
+declare
+  filed bigint;
+begin
+  if nullif(on_behalf_of, '') is not null and on_behalf_of <> session_user and not rollcall.may_act_for_others() then
+    raise exception '% may not act for others', session_user
+      using errcode = 'insufficient_privilege', hint = 'name a role of this user in security.act_for_others, then run: rollcall db apply';
+  end if;
+  insert into rollcall.request (kind, actor, on_behalf_of, origin, about, detail, published_at)
+  values (kind, session_user, nullif(on_behalf_of, ''), 'operator', about, coalesce(detail, '{}'), clock_timestamp())
+  returning request_no into filed;
+  return filed;
+end $$;
+revoke execute on function rollcall.file_request(text, text, jsonb, text) from public;
+
+insert into rollcall.schema_version (version) values (2);
