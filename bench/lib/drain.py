@@ -76,7 +76,7 @@ def fan_out(rig, service, db, pack, timeout=600):
     service.ready(scheduler)
     cpu = Cpu(scheduler=[scheduler.pid], postgres=[rig.server.process.pid], broker=[service.broker.process.pid])
     run = plan_run(service, db, pack)
-    wait(lambda: db.value("select state from rollcall.run where run_no = %s", (run,)) in ("published", "finished"), timeout, "the fan-out", alive=[scheduler])
+    wait(lambda: db.value("select state from rollcall.run where run_no = %s", (run,)) in ("published", "succeeded"), timeout, "the fan-out", alive=[scheduler])
     used, peak = cpu.used(), peak_mib(scheduler.pid)
     planned, plan, publish = db.rows("select planned, extract(epoch from planned_at - requested_at)::float, extract(epoch from published_at - planned_at)::float "
                                      "from rollcall.run where run_no = %s", (run,))[0]

@@ -119,7 +119,7 @@ def fill_ledger(rig, name, rows):
     with rig.server.connect(name) as db:
         db.execute("select rollcall.ensure_day((now() at time zone 'UTC')::date)")
         db.execute("insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, state, planned, closed_at, notified_at) "
-                   "values (gen_random_uuid(), 'bench', 'earlier', now() - interval '2 h', (now() at time zone 'UTC')::date, 'manual', 'bench', false, 'finished', "
+                   "values (gen_random_uuid(), 'bench', 'earlier', now() - interval '2 h', (now() at time zone 'UTC')::date, 'manual', 'bench', false, 'succeeded', "
                    "%s, now(), now())", (rows,))
         db.execute("insert into rollcall.task_type (name) values (%s) on conflict do nothing", (TYPES["bench"],))
         db.execute("insert into rollcall.outcome (day, run_no, type_no, source_no, src_offset, sequence, outcome, subject, before, after) "

@@ -29,9 +29,23 @@ const struct task_type *type_by_number(const struct type_numbers *t, int number)
 
 /* ---- runs --------------------------------------------------------------------------------------------------------------------------- */
 
-enum run_state { RUN_REQUESTED, RUN_PLANNED, RUN_PUBLISHED, RUN_FINISHED, RUN_FAILED, RUN_REFUSED, RUN_CANCELLED };
+enum run_state {
+        RUN_REQUESTED,
+        RUN_PLANNED,
+        RUN_HELD, /* for review: planned, and nothing is published until somebody releases it */
+        RUN_PUBLISHED,
+        RUN_SUCCEEDED,
+        RUN_COMPLETED_WITH_ERRORS, /* some subjects failed, are quarantined, or their outcome is unknown */
+        RUN_FAILED, /* the run itself could not do its work */
+        RUN_CANCELLED,
+        RUN_REFUSED,
+        RUN_STATE_COUNT
+};
 const char *run_state_name(enum run_state s);
-int run_state_parse(const char *name, enum run_state *ret);
+/* By its name; words may be joined by '-' instead of spaces. 0; -1: no such state. */
+int run_state_parse(const char *name, enum run_state *ret) MUST_CHECK;
+bool run_state_open(enum run_state s); /* in SQL: rollcall.run_is_open */
+bool run_state_well(enum run_state s); /* no cause for a warning */
 
 struct run {
         int64_t run_no; /* 0: the ad-hoc "run" */

@@ -84,9 +84,10 @@ static const char *color_of(const char *word)
         static const struct {
                 const char *word, *color;
         } colors[] = {
-                { "ok", "32" },        { "finished", "32" },    { "applied", "32" }, { "FAIL", "1;31" },      { "failed", "31" },
+                { "ok", "32" },        { "succeeded", "32" },   { "applied", "32" }, { "FAIL", "1;31" },      { "failed", "31" },
                 { "unknown", "31" },   { "quarantined", "31" }, { "refused", "33" }, { "cancelled", "33" },   { "skipped", "33" },
                 { "suspended", "33" }, { "missing", "31" },     { "no", "31" },      { "not reachable", "31" },
+                { "completed with errors", "31" }, { "held for review", "33" },
         };
         for (size_t i = 0; i < ARRAY_LEN(colors); i++)
                 if (strcmp(word, colors[i].word) == 0)

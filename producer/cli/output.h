@@ -18,7 +18,7 @@ void table_deinit(struct table *t);
 #define TABLE_CLEANUP CLEANUP(table_deinit)
 void table_add(struct table *t, const char *cell); /* the next cell, row by row */
 void table_addf(struct table *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* Words such as "finished" and "failed" are coloured when the terminal can. Columns that hold only numbers stand right. */
+/* Words such as "succeeded" and "failed" are coloured when the terminal can. Columns that hold only numbers stand right. */
 void table_print(const struct cli *c, const struct table *t);
 
 /* `word` with its colour around it when there is one: for single lines. Rotates over a few static buffers. */

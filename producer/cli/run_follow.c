@@ -15,18 +15,22 @@ struct follow {
         int64_t started;
 };
 
-int run_state_code(const char *state)
+int run_state_code(enum run_state state)
 {
-        if (strcmp(state, "failed") == 0)
-                return CODE_FAILED;
-        if (strcmp(state, "refused") == 0 || strcmp(state, "cancelled") == 0)
-                return CODE_REFUSED;
-        return CODE_OK;
+        static const enum exit_code codes[RUN_STATE_COUNT] = {
+                [RUN_HELD] = CODE_REFUSED,
+                [RUN_COMPLETED_WITH_ERRORS] = CODE_FAILED,
+                [RUN_FAILED] = CODE_FAILED,
+                [RUN_CANCELLED] = CODE_REFUSED,
+                [RUN_REFUSED] = CODE_REFUSED,
+        };
+        return codes[state];
 }
 
-static bool closed(const char *state)
+/* Nothing more happens by itself. */
+static bool at_rest(enum run_state state)
 {
-        return run_state_code(state) != CODE_OK || strcmp(state, "finished") == 0;
+        return !run_state_open(state) || state == RUN_HELD;
 }
 
 static void show(struct follow *f, const struct db_result *r)
@@ -81,8 +85,11 @@ int run_follow(struct cli *c, const struct run_ref *run, int64_t timeout_ms)
                 if (db_rows(r) == 0)
                         return cli_error(CODE_NOT_FOUND, "run %s is gone from the database", run->id);
                 show(&f, r);
-                rc = run_state_code(db_str(r, 0, 0));
-                open = !closed(db_str(r, 0, 0));
+                enum run_state state;
+                if (run_state_parse(db_str(r, 0, 0), &state) < 0)
+                        return cli_error(CODE_FAILED, "run %s is in a state that this program does not know: \"%s\"", run->id, db_str(r, 0, 0));
+                rc = run_state_code(state);
+                open = !at_rest(state);
                 if (open && timeout_ms >= 0 && monotonic_ms() - f.started >= timeout_ms) {
                         rc = CODE_TIMEOUT;
                         break;

@@ -71,7 +71,7 @@ int verb_runs_list(struct cli *c, const struct args *a)
         static const char *const heads[] = { "RUN", "JOB", "SCHEDULED AT", "CAUSE", "STATE", "PLANNED", "APPLIED", "SKIPPED", "FAILED", "REASON", NULL };
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         char limit[24];
-        enum run_state state;
+        enum run_state state = RUN_REQUESTED;
         int64_t n;
         if (args_get(a, "state") && run_state_parse(args_get(a, "state"), &state) < 0)
                 return cli_error(CODE_USAGE, "runs list: --state \"%s\" is no state of a run; see: rollcall runs list --help", args_get(a, "state"));
@@ -81,7 +81,7 @@ int verb_runs_list(struct cli *c, const struct args *a)
         if (rc)
                 return rc;
         snprintf(limit, sizeof limit, "%" PRId64, n);
-        const char *params[] = { args_get(a, "job"), args_get(a, "state"), limit };
+        const char *params[] = { args_get(a, "job"), args_get(a, "state") ? run_state_name(state) : NULL, limit };
         rc = cli_query(c,
                        "select p.run_id, p.pack, p.job, p.scheduled_at, p.cause, p.requested_by, p.dry_run, p.state, p.reason, p.planned, p.applied, p.skipped, "
                        "p.failed + p.quarantined + p.unknown as failed, p.done, p.requested_at, p.closed_at "

@@ -310,7 +310,7 @@ static int read_page(struct cli *c, struct page *p)
                 rc = cli_query(c,
                                "select left(run_id::text, 8) as run, pack || '.' || job as job, state, done, planned, "
                                "case when planned > 0 then done * 100 / planned else 0 end as percent from rollcall.run_progress "
-                               "where state in ('requested', 'planned', 'published') order by run_no",
+                               "where rollcall.run_is_open(state) order by run_no",
                                NULL, 0, &p->open);
         if (rc == 0)
                 rc = cli_query(c, "select at, type, subject, reason from rollcall.recent_error order by at desc limit 5", NULL, 0, &p->errors);

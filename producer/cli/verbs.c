@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#define RUN_STATES "requested planned published finished failed refused cancelled"
+#define RUN_STATES "requested planned held-for-review published succeeded completed-with-errors failed cancelled refused"
 #define END { .name = NULL }
 
 const struct flag global_flags[] = {
@@ -136,7 +136,8 @@ const struct verb verbs[] = {
           topics_repair_flags, NULL, verb_topics_repair },
         { "jobs list", "", 0, 0, "jobs with schedule, next due times, suspension and last run", NULL, jobs_list_flags, NULL, verb_jobs_list },
         { "jobs run", "JOB", 1, 1, "ask for a run of a job now",
-          "With --wait the exit code tells the run's end: 0 finished, 1 failed, 7 refused or cancelled, 6 still running when the time was over.",
+          "With --wait the exit code tells the run's end: 0 succeeded, 1 completed with errors or failed, 7 refused, cancelled or held for review,\n"
+          "6 still running when the time was over.",
           jobs_run_flags, NULL, verb_jobs_run },
         { "jobs suspend", "[JOB]", 0, 1, "start no scheduled runs of a job, or with --all of any", NULL, jobs_all_flags, NULL, verb_jobs_suspend },
         { "jobs resume", "[JOB]", 0, 1, "start scheduled runs again", NULL, jobs_all_flags, NULL, verb_jobs_resume },

@@ -88,7 +88,7 @@ static int publish_all(struct scheduler *s, struct announced *a, const struct ru
         int rc = 0;
         if (j && alert && !(run->dry_run && manual))
                 rc = publish_list(s, a, run, j->on_failure, j->n_on_failure, at, e);
-        if (rc == 0 && j && run->state == RUN_FINISHED && !run->dry_run)
+        if (rc == 0 && j && run->state == RUN_SUCCEEDED && !run->dry_run)
                 rc = publish_list(s, a, run, j->on_success, j->n_on_success, at, e);
         if (rc == 0 && j && run->state != RUN_REFUSED && !run->dry_run)
                 rc = publish_list(s, a, run, j->on_finish, j->n_on_finish, at, e);

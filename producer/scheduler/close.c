@@ -19,7 +19,7 @@ int run_close(struct scheduler *s, int64_t run_no, enum run_state state, const c
                 return -1;
         if (db_query(s->db,
                      "update rollcall.run set state = $2, reason = $3, alert = $4, closed_at = clock_timestamp() "
-                     "where run_no = $1 and state in ('requested', 'planned', 'published')",
+                     "where run_no = $1 and rollcall.run_is_open(state)",
                      s->params, NULL, e) < 0)
                 return -1;
         FAILPOINT("close.uncommitted");
@@ -28,7 +28,7 @@ int run_close(struct scheduler *s, int64_t run_no, enum run_state state, const c
 
 void log_closed(const struct run_name *n, enum run_state state, const char *reason)
 {
-        log_write(state == RUN_FINISHED ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "run closed", "run_no=%lld job=%s.%s state=%s reason=" LOG_Q, (long long)n->run_no, n->pack,
+        log_write(run_state_well(state) ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "run closed", "run_no=%lld job=%s.%s state=" LOG_Q " reason=" LOG_Q, (long long)n->run_no, n->pack,
                   n->job, run_state_name(state), reason);
 }
 
@@ -39,8 +39,8 @@ enum { RUN_NO, PACK, JOB, DRY_RUN, PLANNED, APPLIED, SKIPPED, FAILED, QUARANTINE
 
 static void log_counts(const struct db_result *r, int row, enum run_state state, const char *why)
 {
-        log_write(state == RUN_FINISHED ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "run closed",
-                  "run_no=%lld job=%s.%s state=%s dry_run=%s planned=%lld applied=%lld skipped=%lld failed=%lld quarantined=%lld unknown=%lld follow_ups=%lld "
+        log_write(run_state_well(state) ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "run closed",
+                  "run_no=%lld job=%s.%s state=" LOG_Q " dry_run=%s planned=%lld applied=%lld skipped=%lld failed=%lld quarantined=%lld unknown=%lld follow_ups=%lld "
                   "seconds=%s reason=" LOG_Q,
                   (long long)db_int(r, row, RUN_NO), db_str(r, row, PACK), db_str(r, row, JOB), run_state_name(state), db_bool(r, row, DRY_RUN) ? "true" : "false",
                   (long long)db_int(r, row, PLANNED), (long long)db_int(r, row, APPLIED), (long long)db_int(r, row, SKIPPED), (long long)db_int(r, row, FAILED),
@@ -55,13 +55,13 @@ static int close_run(struct scheduler *s, const struct db_result *r, int row, st
                 .done = db_int(r, row, DONE),
                 .failed = db_int(r, row, FAILED),
                 .quarantined = db_int(r, row, QUARANTINED),
+                .unknown = db_int(r, row, UNKNOWN),
                 .digest_matches = db_bool(r, row, MATCHES),
         };
-        enum closing closing = decide_closing(&c, why, sizeof why);
-        if (closing == CLOSING_NOT_YET)
+        enum run_state state = decide_closing(&c, why, sizeof why);
+        if (run_state_open(state))
                 return 0;
-        enum run_state state = closing == CLOSING_FINISHED ? RUN_FINISHED : RUN_FAILED;
-        int rc = run_close(s, db_int(r, row, RUN_NO), state, why, state == RUN_FAILED, e);
+        int rc = run_close(s, db_int(r, row, RUN_NO), state, why, !run_state_well(state), e);
         if (rc == 0)
                 log_counts(r, row, state, why);
         return rc;

@@ -172,18 +172,19 @@ enum guard guard_run(const struct job *j, const struct run_asked *r, const struc
 
 /* ---- closing ---------------------------------------------------------------------------------------------------------------------------- */
 
-enum closing decide_closing(const struct run_counts *c, char *why, size_t max)
+enum run_state decide_closing(const struct run_counts *c, char *why, size_t max)
 {
         *why = '\0';
         if (c->done < c->planned)
-                return CLOSING_NOT_YET;
+                return RUN_PUBLISHED;
         if (c->done > c->planned || !c->digest_matches) {
                 snprintf(why, max, "the proof of completeness fails: %lld outcomes for %lld planned tasks, digest %s", (long long)c->done, (long long)c->planned,
                          c->digest_matches ? "equal" : "different");
-                return CLOSING_FAILED;
+                return RUN_FAILED;
         }
-        if (c->failed + c->quarantined == 0)
-                return CLOSING_FINISHED;
-        snprintf(why, max, "%lld failed and %lld quarantined of %lld tasks", (long long)c->failed, (long long)c->quarantined, (long long)c->planned);
-        return CLOSING_FAILED;
+        if (c->failed + c->quarantined + c->unknown == 0)
+                return RUN_SUCCEEDED;
+        snprintf(why, max, "%lld failed, %lld quarantined and %lld unknown of %lld tasks", (long long)c->failed, (long long)c->quarantined, (long long)c->unknown,
+                 (long long)c->planned);
+        return RUN_COMPLETED_WITH_ERRORS;
 }

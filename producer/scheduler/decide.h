@@ -4,6 +4,7 @@
  * says the rules in words. Two schedulers that decide from the same state decide the same, down to the run ids.
  */
 #include "base/uuid.h"
+#include "ledger/ledger.h"
 #include "pack/pack.h"
 
 /* ---- slots: the instants that a job's schedule names ----------------------------------------------------------------------------------- */
@@ -74,9 +75,8 @@ enum guard guard_run(const struct job *j, const struct run_asked *r, const struc
 
 /* What a run has come to, from its counts; `planned` with its follow-up tasks. */
 struct run_counts {
-        int64_t planned, done, failed, quarantined;
+        int64_t planned, done, failed, quarantined, unknown;
         bool digest_matches;
 };
-enum closing { CLOSING_NOT_YET, CLOSING_FINISHED, CLOSING_FAILED };
-/* `why` gets a sentence when it failed. */
-enum closing decide_closing(const struct run_counts *c, char *why, size_t max);
+/* RUN_PUBLISHED: not yet. `why` gets a sentence when not all went well. */
+enum run_state decide_closing(const struct run_counts *c, char *why, size_t max);

@@ -100,7 +100,7 @@ int slots_request(struct scheduler *s, struct err *e)
         size_t number = 0;
         if (db_query(s->db,
                      "select j.pack, j.job, j.suspended, j.considered_at, exists (select from rollcall.run r where r.pack = j.pack and r.job = j.job and not r.dry_run "
-                     "and r.state in ('requested', 'planned', 'published')), clock_timestamp() from rollcall.job j",
+                     "and rollcall.run_is_open(r.state)), clock_timestamp() from rollcall.job j",
                      NULL, &r, e) < 0)
                 return -1;
         for (size_t i = 0; i < s->packs->n; i++)

@@ -53,4 +53,25 @@ begin
 end $$;
 revoke execute on function rollcall.file_request(text, text, jsonb, text) from public;
 
+-- ---- how a run stands and ends ------------------------------------------------------------------------------------------------------
+
+alter table rollcall.run drop constraint run_state_check;
+update rollcall.run r set state = case
+    when r.state = 'finished' and p.unknown = 0 then 'succeeded'
+    when r.state = 'finished' or p.failed + p.quarantined > 0 then 'completed with errors' else r.state end
+from rollcall.run_progress p
+where p.run_no = r.run_no and (r.state = 'finished' or (r.state = 'failed' and r.published_at is not null and p.done = p.planned and p.digest_matches));
+alter table rollcall.run add constraint run_state_check check (state in (
+  'requested', 'planned', 'held for review', 'published',                        -- open
+  'succeeded',
+  'completed with errors',                                                       -- some subjects failed, are quarantined, or their outcome is unknown
+  'failed',                                                                      -- the run itself could not do its work
+  'cancelled', 'refused'));
+
+-- Something is still to be done for it, or to be decided. In C: run_state_open.
+create function rollcall.run_is_open(state text) returns boolean language sql immutable parallel safe
+  return state in ('requested', 'planned', 'held for review', 'published');
+drop index rollcall.run_open;
+create index run_open on rollcall.run (run_no) where rollcall.run_is_open(state);
+
 insert into rollcall.schema_version (version) values (2);

@@ -50,7 +50,7 @@ class Soak:
         chance = __import__("random").Random(self.chance.random())
         while not self.ending.is_set():
             try:  # always work, but no more than this machine does now: what is measured is a fault's end, not a queue
-                while not self.ending.is_set() and self.rows("select count(*) from rollcall.run where state in ('requested', 'planned', 'published')")[0][0] > 3:
+                while not self.ending.is_set() and self.rows("select count(*) from rollcall.run where rollcall.run_is_open(state)")[0][0] > 3:
                     self.ending.wait(0.2)
             except psycopg.Error:
                 pass

@@ -114,7 +114,7 @@ def test_row_19_report_folder_full(whole, small_disk):
     before = (disk / "census.csv").read_text()
     w.people(20000, first=1001)
     w.ask("census")
-    w.wait(lambda: w.value("select count(*) from rollcall.run where state in ('finished', 'failed')") == 2 or
+    w.wait(lambda: w.value("select count(*) from rollcall.run where state in ('succeeded', 'completed with errors')") == 2 or
            (w.value("select to_regclass('rollcall.held') is not null") and w.value("select count(*) from rollcall.held") > 0), 40, "an end")
     assert (disk / "census.csv").read_text() == before
     w.database.execute("delete from person where id > 1000; truncate deleted")

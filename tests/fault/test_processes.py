@@ -160,7 +160,7 @@ def test_row_04_paused_past_its_session(whole, chance, place):
         w.wait_log(frozen, "failpoint name=")
     frozen.expected = True
     w.ask()
-    w.wait(lambda: w.value("select count(*) from rollcall.run where state <> 'finished'") == 0, 40, "the others' completing all runs")
+    w.wait(lambda: w.value("select count(*) from rollcall.run where state <> 'succeeded'") == 0, 40, "the others' completing all runs")
     frozen.send_signal(signal.SIGCONT)
     w.ask()
     w.wait(lambda: frozen.text().count("partitions assigned") > 4, 30, "its coming back")

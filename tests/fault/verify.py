@@ -217,7 +217,7 @@ class Verify:
                 if run.planned_at is not None:
                     self.r.wrong("L", f"run {run.run_no}: the plan has {len(planned)} tasks, the run says {run.planned}, or their digests differ")
             self.planned[run.run_no] = set(planned) | follow
-            if run.state in ("requested", "planned", "published"):
+            if run.state in ("requested", "planned", "held for review", "published"):
                 self.r.wrong("V", f"run {run.run_no} of {run.job} is still {run.state}")
         self.r.numbers["planned"] = sum(len(p) for p in self.planned.values())
 
@@ -235,7 +235,7 @@ class Verify:
                 self.r.wrong("L", f"{n} outcomes of {what}")
         for run_no, tasks in self.planned.items():
             missing = tasks - set(done)
-            if self.runs[run_no].state in ("finished", "failed") and missing:
+            if self.runs[run_no].state in ("succeeded", "completed with errors") and missing:
                 self.r.wrong("L", f"run {run_no} is {self.runs[run_no].state}, but {len(missing)} of its tasks have no outcome, such as {sorted(missing)[0]}")
             elif self.lag and missing and self.runs[run_no].state != "cancelled":
                 self.r.wrong("L", f"run {run_no}: {len(missing)} tasks have no outcome, such as {sorted(missing)[0]}")
@@ -268,7 +268,7 @@ class Verify:
             if m.key != record["subject"].encode() and (m.topic, m.partition, m.offset) not in dead:
                 self.r.wrong("L", f"{m.topic}/{m.partition}/{m.offset}: its key is not its subject")
         for run in self.s.runs:
-            if run.state in ("finished", "failed") and not self.gone:
+            if run.state in ("succeeded", "completed with errors") and not self.gone:
                 for t in self.planned[run.run_no]:
                     if uuid.uuid5(run.run_id, f"{t.type}\0{t.subject}\0{t.item}") not in on_lanes:
                         self.r.wrong("L", f"{t} was never published")

@@ -277,7 +277,7 @@ class Whole:
     def unfinished(self):
         """What is still to be done, as text; empty when all is quiet."""
         found = []
-        for run_no, job, state in self.database.rows("select run_no, job, state from rollcall.run where state in ('requested', 'planned', 'published') or notified_at is null"):
+        for run_no, job, state in self.database.rows("select run_no, job, state from rollcall.run where rollcall.run_is_open(state) or notified_at is null"):
             found.append(f"run {run_no} {job} {state}")
         pending = self.value("select count(*) from rollcall.outcome where outcome < 0")
         if pending:

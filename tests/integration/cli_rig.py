@@ -37,7 +37,7 @@ def make_run(database, state="published", dry_run=False, outcomes=(), planned=No
     run_id = uuid.uuid4()
     number = database.value("insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, state, planned, chunks, chunks_published, "
                             "planned_at, published_at, closed_at) values (%s, 'guild', 'nightly', '2026-02-01', '2026-02-01', 'manual', 'cli:eva', %s, %s, %s, 1, 1, now(), now(), "
-                            "case when %s in ('finished', 'failed') then now() end) returning run_no",
+                            "case when not rollcall.run_is_open(%s) then now() end) returning run_no",
                             (run_id, dry_run, state, len(outcomes) if planned is None else planned, state))
     database.execute("select rollcall.ensure_day('2026-02-01')")
     type_no = database.value("select type_no from rollcall.task_type where name = 'guild.lapse'")

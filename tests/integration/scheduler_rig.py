@@ -100,7 +100,7 @@ class Schedulers(Rig):
         return self.row(run)[0]
 
     def until(self, run, *states, timeout=90):
-        ends = {"finished", "failed", "refused", "cancelled"}
+        ends = {"succeeded", "completed with errors", "failed", "refused", "cancelled"}
         try:
             self.wait(lambda: self.state(run) in ends | set(states), timeout)
         except AssertionError:

@@ -106,7 +106,7 @@ def test_purge(market, hook):
     assert "approve" in market.cli("approve-deletion", email, "--by", email, "--reason", "x", "--yes", ok=(1, 7))  # not by the user
     market.cli("approve-deletion", email, "--by", "boss@astegni.example", "--reason", "checked", "--yes")
     shown = market.run("astegni.purge-expired")
-    assert shown["state"] == "finished" and shown["complete"] and shown["digest_matches"]
+    assert shown["state"] == "succeeded" and shown["complete"] and shown["digest_matches"]
 
     def roles(who):
         return market.database.value("select roles from astegni.users where id = %s", [who])
@@ -155,7 +155,7 @@ def test_reprieve_between_plan_and_purge(market):
     market.wait("the plan", lambda: market.database.value("select planned from rollcall.run where state = 'published'") == 2)
     market.database.execute("update astegni.users set scheduled_deletion_at = null where id = %s", [saved])
     market.start("worker", "worker-2")
-    market.wait("the close", lambda: market.database.value("select state from rollcall.run order by run_no desc limit 1") == "finished")
+    market.wait("the close", lambda: market.database.value("select state from rollcall.run order by run_no desc limit 1") == "succeeded")
     assert market.database.rows("select id from astegni.users") == [(saved,)]
     assert market.database.value("select reason from rollcall.outcome where subject = %s", [str(saved)]) != ""
     assert audit(market, gone) and not audit(market, saved)

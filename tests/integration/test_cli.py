@@ -105,7 +105,7 @@ def test_completion():
     assert complete("rollcall", "-c", "some.cfg", "jobs", "su") == ["suspend"]
     assert complete("rollcall", "jobs", "run", "nightly", "--dr") == ["--dry-run"]
     assert set(complete("rollcall", "report", "levels", "--format", "")) == {"table", "json", "csv"}
-    assert complete("rollcall", "runs", "list", "--state", "fin") == ["finished"]
+    assert complete("rollcall", "runs", "list", "--state", "suc") == ["succeeded"]
     assert "--json" in complete("rollcall", "status", "--")
     assert complete("rollcall", "completion", "") == ["bash"]
 

@@ -59,11 +59,11 @@ def test_jobs_run_asks_for_a_run(service, database):
 
 
 def test_runs_list_and_show(service, database):
-    done = make_run(database, "failed", outcomes=[("1", 0, ""), ("2", 1, "not eligible"), ("3", 2, "division by zero")])
+    done = make_run(database, "completed with errors", outcomes=[("1", 0, ""), ("2", 1, "not eligible"), ("3", 2, "division by zero")])
     other = make_run(database, "published", outcomes=[("1", 0, "")], planned=3)
     listed = service.json("runs", "list")
     assert [r["run_id"] for r in listed] == [other, done]
-    assert [r["run_id"] for r in service.json("runs", "list", "--state", "failed")] == [done]
+    assert [r["run_id"] for r in service.json("runs", "list", "--state", "completed with errors")] == [done]
     assert [r["run_id"] for r in service.json("runs", "list", "--job", "nightly", "--limit", "1")] == [other]
     assert service.json("runs", "list", "--job", "reminders") == []
 
@@ -86,7 +86,7 @@ def test_runs_list_and_show(service, database):
 
 
 def test_runs_show_dry_run_lists_the_changes(service, database):
-    tried = make_run(database, "finished", dry_run=True, outcomes=[("1", 0, ""), ("2", 0, "")])
+    tried = make_run(database, "succeeded", dry_run=True, outcomes=[("1", 0, ""), ("2", 0, "")])
     shown = service.json("runs", "show", tried)
     assert [(c["subject"], c["before"], c["after"]) for c in shown["changes"]] == [("1", "basic", "lapsed"), ("2", "basic", "lapsed")]
     assert "What would change" in service.rollcall("runs", "show", tried) and "nothing was changed" in service.rollcall("runs", "show", tried)
@@ -101,7 +101,7 @@ def test_runs_show_ambiguous_prefix(service, database):
     service.rollcall("runs", "show", "abcdabcd" + a[8:])
 
 
-@pytest.mark.parametrize("state, code", [("finished", 0), ("failed", 1), ("refused", 7), ("cancelled", 7)])
+@pytest.mark.parametrize("state, code", [("succeeded", 0), ("completed with errors", 1), ("failed", 1), ("refused", 7), ("cancelled", 7)])
 def test_runs_watch_ends_with_the_run(service, database, state, code, tmp_path):
     made = make_run(database, "published", outcomes=[("1", 0, "")])
     with open(tmp_path / "err", "w+") as err:
@@ -124,6 +124,6 @@ def test_runs_republish(service, database):
         assert service.json("runs", "republish", made) == {"run_id": made, "chunks": 1}
         assert [n.channel for n in listener.notifies(timeout=30, stop_after=1)] == ["rollcall_run"]
     assert database.rows("select state, chunks_published from rollcall.run") == [("planned", 0)]
-    database.execute("update rollcall.run set state = 'finished', closed_at = now()")
+    database.execute("update rollcall.run set state = 'succeeded', closed_at = now()")
     service.rollcall("runs", "republish", made, code=7)
-    assert database.value("select state from rollcall.run") == "finished"
+    assert database.value("select state from rollcall.run") == "succeeded"

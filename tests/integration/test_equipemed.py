@@ -101,7 +101,7 @@ def test_check_expiration(hospital):
     assert {k: status(hospital, u) for k, (u, _) in people.items()} == {k: new for k, (_, new) in people.items()}
     assert status(hospital, bad) == "active"  # one user's error never stops the others
     assert outcomes(hospital, shown, bad) == [("equipemed.check-expiration", "", "quarantined", "registro bloqueado (SQLSTATE P0001)", None, None)]
-    assert shown["state"] == "failed" and shown["complete"] and shown["digest_matches"]
+    assert shown["state"] == "completed with errors" and shown["complete"] and shown["digest_matches"]
     assert reasons(hospital, people["expired"][0]) == ["Auto-updated by expiration checker: active -> expired"]
     assert outcomes(hospital, shown, people["never"][0]) == []
 
@@ -229,7 +229,7 @@ def test_health_check(hospital):
     assert outcomes(hospital, shown, resident)[0][2] == "applied" and outcomes(hospital, shown, student) == []
     assert status(hospital, resident) == "active"
     hospital.database.execute("alter table equipemed.accounts_historicaleqmdcustomuser add constraint broken check (history_change_reason not like 'Auto-updated by exp%') not valid")
-    assert run(hospital, "health-check")["state"] == "failed"
+    assert run(hospital, "health-check")["state"] == "completed with errors"
     hospital.database.execute("alter table equipemed.accounts_historicaleqmdcustomuser drop constraint broken")
     hospital.wait("the alert", lambda: hospital.mails(To="admin@equipemed.example", Subject="health-check"))
 
@@ -247,7 +247,7 @@ def test_monthly_maintenance(hospital):
         os.utime(path, (stamp, stamp))
     expiring = person(hospital, access_expires_at=at(-1))
     shown = run(hospital, "monthly-maintenance")
-    assert shown["state"] == "finished", shown["reason"]
+    assert shown["state"] == "succeeded", shown["reason"]
     left = hospital.database.rows("select status from equipemed.core_accountrenewalrequest where user_id = %s order by 1", [user])
     assert left == [("approved",), ("pending",)]
     assert any("2" in r["reason"] for r in shown["reasons"] if r["type"].endswith("delete-old-renewal-requests"))
@@ -293,7 +293,7 @@ def test_suspend_and_resume(hospital):
     hospital.cli("jobs", "resume", "--all")
     listed = suspended()
     assert set(listed) >= {f"equipemed.{j}" for j in JOBS}
-    assert hospital.run("equipemed.lifecycle-report", ok=(0,))["state"] == "finished"  # by hand, whatever is suspended
+    assert hospital.run("equipemed.lifecycle-report", ok=(0,))["state"] == "succeeded"  # by hand, whatever is suspended
 
 
 def test_everything_was_published_and_folded(hospital):
@@ -304,6 +304,6 @@ def test_everything_was_published_and_folded(hospital):
         folded = hospital.database.rows("select run_id, applied, skipped, failed from rollcall.run_total where job <> '' order by 1")
         return ledger == folded
     hospital.wait("the fold to agree with the ledger", agrees)
-    assert hospital.database.rows("select run_id from rollcall.run_progress where state in ('finished', 'failed') and planned > 0 and not (done = planned and digest_matches)") == []
+    assert hospital.database.rows("select run_id from rollcall.run_progress where state in ('succeeded', 'completed with errors') and planned > 0 and not (done = planned and digest_matches)") == []
     assert hospital.database.value("select count(*) from rollcall.dead_letter") == 0
     assert not any(text in hospital.logs() for text in ("@example.com", "Conceição"))  # nothing personal

@@ -121,17 +121,17 @@ def test_reader_reads_only(guarded):
 
 
 @pytest.mark.parametrize("role, sql", [
-    ("rollcall_reader", "update rollcall.run set state = 'finished'"),
+    ("rollcall_reader", "update rollcall.run set state = 'succeeded'"),
     ("rollcall_reader", "select rollcall.ensure_day('2030-01-01')"),
     ("rollcall_reader", "update equipemed.accounts_eqmdcustomuser set account_status = 'active'"),
     ("rollcall_aggregator", "select from equipemed.accounts_eqmdcustomuser"),
     ("rollcall_aggregator", "update rollcall.outcome set outcome = 0"),
     ("rollcall_aggregator", "select from rollcall.plan"),
-    ("rollcall_aggregator", "update rollcall.run set state = 'finished'"),
+    ("rollcall_aggregator", "update rollcall.run set state = 'succeeded'"),
     ("rollcall_scheduler", "update equipemed.accounts_eqmdcustomuser set account_status = 'active'"),
     ("rollcall_scheduler", "insert into rollcall.outcome select * from rollcall.outcome"),
     ("rollcall_scheduler", "create table rollcall.mine ()"),
-    ("rollcall_worker", "update rollcall.run set state = 'finished'"),
+    ("rollcall_worker", "update rollcall.run set state = 'succeeded'"),
     ("rollcall_worker", "update equipemed.accounts_eqmdcustomuser set username = 'x'"),
     ("rollcall_worker", "delete from equipemed.accounts_eqmdcustomuser"),
     ("rollcall_worker", "delete from rollcall.outcome"),

@@ -61,12 +61,12 @@ def test_minimum_interval(rig, embedded):
     rig.until(rig.ask("daily", "--dry-run"), "published")
     rig.until(rig.ask("daily"), "published")
     rig.start(lanes=["tasks", "urgent"])
-    rig.wait(lambda: {r[1] for r in rig.runs("daily")} == {"finished"})
+    rig.wait(lambda: {r[1] for r in rig.runs("daily")} == {"succeeded"})
     again = rig.ask("daily")
     state, reason = rig.until(again, "refused")
     assert "less than 23h before" in reason and "--force" in reason
-    rig.until(rig.ask("daily", "--dry-run"), "finished")
-    rig.until(rig.ask("daily", "--force"), "finished")
+    rig.until(rig.ask("daily", "--dry-run"), "succeeded")
+    rig.until(rig.ask("daily", "--force"), "succeeded")
     rig.wait(lambda: rig.row(again, "notified_at is not null")[0])
     assert [e["state"] for e in rig.announced(again)] == ["refused"]
 
@@ -91,7 +91,7 @@ def test_a_due_statement_that_fails_stops_its_run_only(rig, embedded):
     assert "bad.due.sql" in reason and 'relation "persons" does not exist' in reason and "42P01" in reason
     state, reason = rig.until(null, "failed")
     assert "null.due.sql: a row has no subject" in reason
-    rig.until(good, "finished")
+    rig.until(good, "succeeded")
     rig.wait(lambda: rig.database.rows("select run from told") == [(bad,)])
     assert rig.database.value("select count(*) from rollcall.plan where run_no in (select run_no from rollcall.run where state = 'failed')") == 0
 

@@ -83,7 +83,7 @@ def test_the_whole_way(library):
     events = [r for _, r in topics["results"]]
     assert {r["task_id"] for r in tasks} == {r["task_id"] for r in events}
     assert len({r["event_id"] for r in events}) == len(events) == len(tasks) == 6
-    assert {r["state"] for _, r in topics["jobs"]} == {"planned", "published", "failed"} and topics["dead-letters"] == []
+    assert {r["state"] for _, r in topics["jobs"]} == {"planned", "published", "completed with errors"} and topics["dead-letters"] == []
     for messages in topics.values():
         for headers, record in messages:
             own = record.get("event_id") or record["task_id"]

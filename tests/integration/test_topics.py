@@ -56,11 +56,11 @@ class World:
     def until(self, run, *states):
         return self.s.wait(f"{run} is {states}", lambda: self.state(run) in states, 60)
 
-    def finished(self, run, people):
+    def succeeded(self, run, people):
         """Closed with its proof, and each task took effect once."""
-        self.until(run, "finished", "failed", "cancelled")
+        self.until(run, "succeeded", "completed with errors", "failed", "cancelled")
         row = self.database.rows("select state, planned, applied, done, digest_matches from rollcall.run_progress where run_id = %s", (run,))[0]
-        assert row == ("finished", 2 * people, 2 * people, 2 * people, True), self.s.logs()
+        assert row == ("succeeded", 2 * people, 2 * people, 2 * people, True), self.s.logs()
         journal = Counter(tuple(r) for r in self.database.rows("select subject, type from journal where run = %s", (str(run),)))
         assert journal == Counter({(n, t): 1 for n in range(1, people + 1) for t in ("bump", "other")})
 
@@ -144,7 +144,7 @@ def test_topic_made_anew(world, kafka, policy):
     """Its log ends below the positions. What was planned and waited in the old one is published again; what was done is not."""
     w = world(kafka, people=200, kafka=f'lost_log = "{policy}";')
     first = w.ask("sweep")
-    w.finished(first, 200)
+    w.succeeded(first, 200)
     old = w.positions()
     w.stop("worker-1")
     second = w.ask("sweep", "--at", "2026-05-04T12:00:00Z")
@@ -152,7 +152,7 @@ def test_topic_made_anew(world, kafka, policy):
     w.recreate()
     w.s.start("worker", "worker-1")
     resolve(w, policy, second, "the log ends at offset 0, below the position")
-    w.finished(second, 200)
+    w.succeeded(second, 200)
     gaps = w.database.rows("select p.partition, g.how, g.position, g.low, g.repaired_at is not null from rollcall.log_gap g join rollcall.position p using (source_no) order by 1")
     assert gaps == [(n, "made anew", old[n], 0, True) for n in sorted(old)]
     w.totals_match()
@@ -164,7 +164,7 @@ def test_topic_made_anew_and_filled_again(world, kafka, policy):
     """Its log reaches beyond the positions: only the messages tell that it is another one. All of the new one is read."""
     w = world(kafka, people=100, kafka=f'lost_log = "{policy}";')
     first = w.ask("sweep")
-    w.finished(first, 100)
+    w.succeeded(first, 100)
     w.stop("worker-1")
     second = w.ask("sweep", "--at", "2026-05-04T12:00:00Z")
     w.until(second, "published")
@@ -173,7 +173,7 @@ def test_topic_made_anew_and_filled_again(world, kafka, policy):
     w.send(fresh)
     w.s.start("worker", "worker-1")
     resolve(w, policy, second, "the log has another message at offset")
-    w.finished(second, 100)
+    w.succeeded(second, 100)
     w.s.wait("all of the new log", lambda: w.database.value("select count(*) from rollcall.outcome_adhoc where outcome = 0") == 1000)
     assert set(w.database.rows("select how from rollcall.log_gap")) == {("made anew",)}
     w.totals_match()
@@ -192,13 +192,13 @@ def test_topic_made_anew_and_filled_again_while_it_is_read(world, kafka, policy)
     """The reader would go on in the middle: what lies before is not passed over in silence."""
     w = world(kafka, people=100, kafka=f'lost_log = "{policy}";', session="20s")
     first = w.ask("sweep")
-    w.finished(first, 100)
+    w.succeeded(first, 100)
     w.s.daemons["worker-1"].send_signal(signal.SIGSTOP)
     second = w.ask("sweep", "--at", "2026-05-04T12:00:00Z")
     w.until(second, "published")
     frozen_while_filled_again(w, "worker-1", "tasks", lambda: w.send([adhoc("club.gate", n % 100 + 1) for n in range(1000)]))
     resolve(w, policy, second, "the log has another message at offset")
-    w.finished(second, 100)
+    w.succeeded(second, 100)
     w.s.wait("all of the new log", lambda: w.database.value("select count(*) from rollcall.outcome_adhoc where outcome = 0") == 1000)
     assert set(w.database.rows("select how from rollcall.log_gap")) == {("made anew",)}
     assert "MAXPOLL" not in w.log("worker-1") and "lost=true" not in w.log("worker-1")
@@ -210,10 +210,10 @@ def test_topic_made_anew_while_it_is_read(world, kafka, balanced):
     """Nobody is restarted: the scheduler, the workers and the aggregator go on with the new one. Also when the group was balanced while there was none."""
     w = world(kafka, people=300, kafka='lost_log = "repair";', workers=1 if balanced == "meanwhile" else 2)
     first = w.ask("sweep")
-    w.finished(first, 300)
+    w.succeeded(first, 300)
     w.recreate(meanwhile=lambda: w.s.start("worker", "worker-2") and time.sleep(1) if balanced == "meanwhile" else None)
     second = w.ask("sweep", "--at", "2026-05-04T12:00:00Z")
-    w.finished(second, 300)
+    w.succeeded(second, 300)
     w.totals_match()
 
 
@@ -221,7 +221,7 @@ def test_topic_made_anew_while_it_is_read(world, kafka, balanced):
 def test_messages_deleted_before_they_were_taken(world, kafka, policy):
     w = world(kafka, people=200, kafka=f'lost_log = "{policy}";')
     first = w.ask("sweep")
-    w.finished(first, 200)
+    w.succeeded(first, 200)
     w.stop("worker-1")
     second = w.ask("sweep", "--at", "2026-05-04T12:00:00Z")
     w.until(second, "published")
@@ -230,7 +230,7 @@ def test_messages_deleted_before_they_were_taken(world, kafka, policy):
     kafka.delete_records(w.topic(), 0, place + 30)
     w.s.start("worker", "worker-1")
     resolve(w, policy, second, f"the log begins at offset {place + 30}, above the position {place}: 30 messages")
-    w.finished(second, 200)
+    w.succeeded(second, 200)
     assert w.database.rows("select how, position, low, repaired_at is not null from rollcall.log_gap") == [("deleted", place, place + 30, True)]
     w.totals_match()
 
@@ -238,7 +238,7 @@ def test_messages_deleted_before_they_were_taken(world, kafka, policy):
 def test_stopped_partition_does_not_stop_the_others(world, kafka):
     w = world(kafka, people=200)
     first = w.ask("sweep")
-    w.finished(first, 200)
+    w.succeeded(first, 200)
     w.stop("worker-1")
     second = w.ask("sweep", "--at", "2026-05-04T12:00:00Z")
     w.until(second, "published")
@@ -248,7 +248,7 @@ def test_stopped_partition_does_not_stop_the_others(world, kafka):
     w.s.wait("the others are done", lambda: all(next == 2 * before[n] for n, next in w.positions().items() if n))
     assert w.positions()[0] == before[0] and w.log("worker-1").count("partition not taken up") == 1
     w.s.cli("topics", "repair", "--yes")
-    w.finished(second, 200)
+    w.succeeded(second, 200)
 
 
 def test_partitions_added_during_a_run(world, kafka):
@@ -264,7 +264,7 @@ def test_partitions_added_during_a_run(world, kafka):
     assert w.state(run) == "planned"
     w.s.start("worker", "worker-1")
     w.s.start("worker", "worker-2")
-    w.finished(run, 3000)
+    w.succeeded(run, 3000)
     assert re.search(rf'level=warn .*msg="topic has more partitions than are used" topic={re.escape(w.topic())} partitions=7 before=4 used=4', w.log("scheduler"))
     places = w.database.rows("select o.subject, count(*), count(distinct p.partition), max(p.partition) from rollcall.outcome o join rollcall.position p using (source_no) "
                              "group by 1")
@@ -292,11 +292,11 @@ def test_results_that_were_not_folded(world, kafka, policy, how):
     """The topic lost them, the ledger has them: the totals are exact all the same."""
     w = world(kafka, people=300, kafka=f'lost_log = "{policy}";')
     first = w.ask("sweep")
-    w.finished(first, 300)
+    w.succeeded(first, 300)
     w.totals_match()
     w.stop("aggregator")
     second = w.ask("sweep", "--at", "2026-05-04T12:00:00Z")
-    w.finished(second, 300)
+    w.succeeded(second, 300)
     w.s.wait("all events are there", lambda: w.database.value("select bool_and(published = sequence) from rollcall.position where topic = %s", (w.topic(),)))
     if how == "deleted":
         for partition, place in w.positions("results").items():
@@ -304,7 +304,7 @@ def test_results_that_were_not_folded(world, kafka, policy, how):
     else:
         w.recreate("results")
     third = w.ask("sweep", "--at", "2026-05-05T12:00:00Z")
-    w.finished(third, 300)
+    w.succeeded(third, 300)
     w.s.start("aggregator")
     pattern = "the log begins at offset" if how == "deleted" else "the log (ends at offset|has another message)"
     w.s.wait("said", lambda: re.search(f"level=error .*{pattern}", w.log("aggregator")))
@@ -316,7 +316,7 @@ def test_results_that_were_not_folded(world, kafka, policy, how):
     w.s.wait("all of it is folded", lambda: w.database.value("select bool_and(repaired_at is not null) from rollcall.log_gap"))
     assert w.database.rows("select distinct how from rollcall.log_gap") == [(how,)]
     fourth = w.ask("sweep", "--at", "2026-05-06T12:00:00Z")
-    w.finished(fourth, 300)
+    w.succeeded(fourth, 300)
     w.totals_match()
 
 
@@ -325,12 +325,12 @@ def test_results_made_anew_and_filled_again_while_they_are_read(world, kafka, po
     """Nothing of the new log is folded before what the old one lost."""
     w = world(kafka, people=100, kafka=f'lost_log = "{policy}";', session="20s")
     first = w.ask("sweep")
-    w.finished(first, 100)
+    w.succeeded(first, 100)
     w.totals_match()
 
     def fill():
         w.database.execute("insert into person (id, email) select n, 'p' from generate_series(101, 400) n")
-        w.finished(w.ask("sweep", "--at", "2026-05-04T12:00:00Z"), 400)
+        w.succeeded(w.ask("sweep", "--at", "2026-05-04T12:00:00Z"), 400)
         w.s.wait("all events are there", lambda: w.database.value("select bool_and(published = sequence) from rollcall.position where topic = %s", (w.topic(),)))
     frozen_while_filled_again(w, "aggregator", "results", fill)
     w.s.wait("said", lambda: re.search("level=error .*the log has another message", w.log("aggregator")))
@@ -357,7 +357,7 @@ def test_embedded_broker_dies_with_the_workers_while_mail_is_out(world, embedded
     numbers go on."""
     w = world(embedded, people=60, sink=sink.port)
     first = w.ask("sweep")
-    w.finished(first, 60)
+    w.succeeded(first, 60)
     w.totals_match()
     w.database.execute("update person set email = 'defer451@example.org' where id in (1, 2)")
     w.send([adhoc("club.greet", 1), adhoc("club.greet", 2)], "mail")
@@ -368,7 +368,7 @@ def test_embedded_broker_dies_with_the_workers_while_mail_is_out(world, embedded
     w.s.wait("mails are under way", lambda: w.database.value("select count(*) from rollcall.outcome where outcome = -1") > 0 and any(sink.folder.glob("*.eml")))
     w.stop("aggregator", signal.SIGKILL)
     second = w.ask("sweep", "--at", "2026-05-04T12:00:00Z")
-    w.until(second, "finished")  # its events are on a topic that will be gone
+    w.until(second, "succeeded")  # its events are on a topic that will be gone
     w.stop("worker-1", signal.SIGKILL)
     pending = w.database.value("select count(*) from rollcall.outcome where outcome = -1")
     assert pending > 0
@@ -377,15 +377,15 @@ def test_embedded_broker_dies_with_the_workers_while_mail_is_out(world, embedded
     w.database.execute("insert into person (id, email) select n, 'p@example.org' from generate_series(1, 2) n")
     w.s.start("aggregator")
     w.s.start("worker", "worker-1")
-    w.until(run, "finished", "failed", "cancelled")
-    assert w.database.rows("select state, applied, digest_matches from rollcall.run_progress where run_id = %s", (run,)) == [("finished", 58, True)]
+    w.until(run, "succeeded", "completed with errors", "failed", "cancelled")
+    assert w.database.rows("select state, applied, digest_matches from rollcall.run_progress where run_id = %s", (run,)) == [("succeeded", 58, True)]
     assert w.database.value("select count(*) from rollcall.outcome where src_offset < 0 and outcome = 0 and attempt = 2") == pending
     w.s.cli("quarantine", "replay", "--all", "--yes")
     w.s.wait("replayed", lambda: w.database.value("select count(*) from rollcall.held") == 0)
     assert w.database.rows("select outcome, replaces, count(*) from rollcall.outcome_adhoc where src_offset < 0 group by 1, 2") == [(0, 3, 2)]
     w.totals_match()
     third = w.ask("sweep", "--at", "2026-05-05T12:00:00Z")
-    w.finished(third, 60)
+    w.succeeded(third, 60)
     w.totals_match()
     doubled = w.database.rows("select p.topic, p.partition, o.sequence from rollcall.outcome o join rollcall.position p using (source_no) group by 1, 2, 3 having count(*) > 1")
     assert doubled == []

@@ -266,7 +266,7 @@ def finished_run(db, rows, dry_run=False):
     """The ledger after a run; rows: (type, subject, item, outcome, reason)."""
     run = uuid.uuid4()
     number = db.execute("""insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, state)
-                           values (%s, 'astegni', 'purge-expired', %s, %s, 'schedule', 'scheduler', %s, 'finished') returning run_no""",
+                           values (%s, 'astegni', 'purge-expired', %s, %s, 'schedule', 'scheduler', %s, 'succeeded') returning run_no""",
                         [run, NOW, NOW.date(), dry_run]).fetchone()[0]
     db.execute("select rollcall.ensure_day(%s)", [NOW.date()])
     for name, subject, item, outcome, reason in rows:

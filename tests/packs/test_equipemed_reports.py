@@ -71,7 +71,7 @@ def record_run(db, job, rows, now=TODAY, dry_run=False):
     """A run and its outcomes as the engine leaves them; rows: (type, subject, item, outcome, reason, before, after)."""
     run = uuid.uuid4()
     number = db.execute("""insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, state)
-                           values (%s, 'equipemed', %s, %s, %s, 'schedule', 'scheduler', %s, 'finished') returning run_no""",
+                           values (%s, 'equipemed', %s, %s, %s, 'schedule', 'scheduler', %s, 'succeeded') returning run_no""",
                         [run, job, now, now.date(), dry_run]).fetchone()[0]
     db.execute("select rollcall.ensure_day(%s)", [now.date()])
     for type_name, subject, item, outcome, reason, before, after in rows:

@@ -322,6 +322,49 @@ static void guards(void **state)
         zone_free(j.zone);
 }
 
+static void closing(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *what;
+                struct run_counts counts; /* planned, done, failed, quarantined, unknown, digest_matches */
+                enum run_state expected;
+                const char *says;
+        } rows[] = {
+                { "nothing was due", { 0, 0, 0, 0, 0, true }, RUN_SUCCEEDED, NULL },
+                { "all is well", { 3, 3, 0, 0, 0, true }, RUN_SUCCEEDED, NULL },
+                { "not yet", { 3, 2, 1, 1, 0, false }, RUN_PUBLISHED, NULL },
+                { "one failed", { 3, 3, 1, 0, 0, true }, RUN_COMPLETED_WITH_ERRORS, "1 failed, 0 quarantined and 0 unknown of 3 tasks" },
+                { "one quarantined", { 3, 3, 0, 1, 0, true }, RUN_COMPLETED_WITH_ERRORS, "1 quarantined" },
+                { "one unknown", { 3, 3, 0, 0, 1, true }, RUN_COMPLETED_WITH_ERRORS, "1 unknown" },
+                { "other tasks than the planned ones", { 3, 3, 0, 0, 0, false }, RUN_FAILED, "3 outcomes for 3 planned tasks, digest different" },
+                { "more than planned", { 3, 4, 0, 0, 0, true }, RUN_FAILED, "4 outcomes for 3 planned tasks, digest equal" },
+        };
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+                char why[200] = "x";
+                if (decide_closing(&rows[i].counts, why, sizeof why) != rows[i].expected)
+                        fail_msg("%s: another state (%s)", rows[i].what, why);
+                if (rows[i].says ? !strstr(why, rows[i].says) : *why)
+                        fail_msg("%s: says \"%s\"", rows[i].what, why);
+        }
+}
+
+static void states_have_names(void **state)
+{
+        (void)state;
+        static const char *const no_names[] = { "", "finished", "completed", "completed with errors ", "held", "PLANNED" };
+        enum run_state s;
+        for (int i = 0; i < RUN_STATE_COUNT; i++) {
+                assert_int_equal(run_state_parse(run_state_name((enum run_state)i), &s), 0);
+                assert_int_equal(s, i);
+        }
+        assert_int_equal(run_state_parse("completed-with-errors", &s), 0);
+        assert_int_equal(s, RUN_COMPLETED_WITH_ERRORS);
+        for (size_t i = 0; i < ARRAY_LEN(no_names); i++)
+                assert_int_equal(run_state_parse(no_names[i], &s), -1);
+        assert_true(run_state_open(RUN_HELD) && run_state_open(RUN_PUBLISHED) && !run_state_open(RUN_FAILED));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -331,6 +374,8 @@ int main(void)
                 cmocka_unit_test(two_schedulers_decide_the_same_runs),
                 cmocka_unit_test(jitter_staggers_within_its_span),
                 cmocka_unit_test(guards),
+                cmocka_unit_test(closing),
+                cmocka_unit_test(states_have_names),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

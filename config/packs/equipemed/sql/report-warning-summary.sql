@@ -3,7 +3,7 @@ with run as (
   select r.run_no, r.run_id, r.day, r.scheduled_at, r.dry_run
   from rollcall.run r
   where r.run_id = coalesce(:run, :run_id, (select l.run_id from rollcall.run l where l.pack = 'equipemed' and l.job = 'send-expiration-warnings'
-                                            and l.state in ('published', 'finished', 'failed') and not l.dry_run
+                                            and l.state in ('published', 'succeeded', 'completed with errors') and not l.dry_run
                                             order by l.scheduled_at desc limit 1))
 ), done as (
   select o.type, o.subject, o.item, o.outcome, o.reason
