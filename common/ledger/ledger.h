@@ -68,16 +68,24 @@ DEFINE_CLEANUP(run_cleanup, struct run, run_free)
 /* By id. 0: found; 1: no such run; -1 error. */
 int run_load(struct db *d, const struct packs *p, struct uuid run_id, struct run **ret, struct err *e) MUST_CHECK;
 
-/* Asks for a run now; the scheduler takes it up at once. 0, or 1 when that run id exists already (same job, same instant). */
+/* The scheduler asks for the run of a slot. 0, or 1 when that run id exists already (same job, same instant). */
+struct slot_request {
+        const struct job *job;
+        instant scheduled_at;
+        bool catch_up;
+        instant not_before; /* INSTANT_NONE: at once */
+};
+int run_request_slot(struct db *d, const struct slot_request *q, struct err *e) MUST_CHECK;
+
+/* An operator asks for a run, in the name of the database session's user; the scheduler takes it up at once. The database refuses (ERR_POISON) what the
+ * rules forbid. 0, or 1 as above. */
 struct run_request {
         const struct job *job;
         instant scheduled_at;
-        const char *cause; /* "manual", "schedule", "catch_up" */
-        const char *requested_by;
+        const char *on_behalf_of; /* NULL: the session's user asks for himself */
         bool dry_run, force;
         const struct setting_value *settings;
         size_t n_settings;
-        instant not_before; /* INSTANT_NONE: at once */
 };
 int run_request(struct db *d, const struct run_request *q, struct uuid *ret_id, struct err *e) MUST_CHECK;
 

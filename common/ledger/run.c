@@ -133,6 +133,36 @@ int run_load(struct db *d, const struct packs *p, struct uuid run_id, struct run
         return 0;
 }
 
+/* The key of a run: its id, job and instant. */
+static struct uuid add_key(struct db_params *p, const struct job *j, instant at)
+{
+        struct uuid id = run_id_of(span_of(j->pack->name), span_of(j->name), at);
+        db_add_uuid(p, id);
+        db_add_str(p, j->pack->name);
+        db_add_str(p, j->name);
+        db_add_instant(p, at);
+        return id;
+}
+
+int run_request_slot(struct db *d, const struct slot_request *q, struct err *e)
+{
+        struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
+        struct db_result *res CLEANUP(db_result_cleanup) = NULL;
+        if (!p)
+                return err_oom(e);
+        (void)add_key(p, q->job, q->scheduled_at);
+        db_add_str(p, q->catch_up ? "catch_up" : "schedule");
+        db_add_bool(p, q->job->dry_run);
+        db_add_instant(p, q->not_before);
+        if (db_query(d,
+                     "with new as (insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, not_before) "
+                     "values ($1, $2, $3, $4, ($4 at time zone 'UTC')::date, $5, 'scheduler', $6, $7) on conflict (run_id) do nothing returning 1) "
+                     "select count(*), case when count(*) > 0 then pg_notify('rollcall_run', '')::text end from new",
+                     p, &res, e) < 0)
+                return -1;
+        return db_int(res, 0, 0) == 1 ? 0 : 1;
+}
+
 int run_request(struct db *d, const struct run_request *q, struct uuid *ret_id, struct err *e)
 {
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
@@ -142,24 +172,13 @@ int run_request(struct db *d, const struct run_request *q, struct uuid *ret_id, 
         settings_to_json(q->settings, q->n_settings, &json);
         if (!p || json.failed)
                 return err_oom(e);
-        struct uuid id = run_id_of(span_of(q->job->pack->name), span_of(q->job->name), q->scheduled_at);
-        db_add_uuid(p, id);
-        db_add_str(p, q->job->pack->name);
-        db_add_str(p, q->job->name);
-        db_add_instant(p, q->scheduled_at);
-        db_add_str(p, q->cause);
-        db_add_str(p, q->requested_by);
+        struct uuid id = add_key(p, q->job, q->scheduled_at);
         db_add_text(p, (struct span){ buf_str(&json), json.len });
         db_add_bool(p, q->dry_run);
         db_add_bool(p, q->force);
-        db_add_instant(p, q->not_before);
-        if (db_query(d,
-                     "with new as (insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, settings, dry_run, force, "
-                     "not_before) values ($1, $2, $3, $4, ($4 at time zone 'UTC')::date, $5, $6, $7::jsonb, $8, $9, $10) "
-                     "on conflict (run_id) do nothing returning 1) "
-                     "select count(*), case when count(*) > 0 then pg_notify('rollcall_run', '')::text end from new",
-                     p, &res, e) < 0)
+        db_add_str(p, q->on_behalf_of);
+        if (db_query(d, "select rollcall.request_run($1, $2, $3, $4, $5::jsonb, $6, $7, $8)", p, &res, e) < 0)
                 return -1;
         *ret_id = id;
-        return db_int(res, 0, 0) == 1 ? 0 : 1;
+        return db_bool(res, 0, 0) ? 0 : 1;
 }

@@ -120,7 +120,7 @@ int verb_jobs_list(struct cli *c, const struct args *a)
                 rc = cli_query(c,
                                "select j.pack, j.job, j.suspended, coalesce(j.suspended_by, ''), r.run_id, r.scheduled_at, r.state, r.dry_run "
                                "from rollcall.job j left join lateral (select * from rollcall.run r where r.pack = j.pack and r.job = j.job "
-                               "order by r.scheduled_at desc limit 1) r on true",
+                               "and not r.dry_run and r.scheduled_at <= clock_timestamp() order by r.scheduled_at desc limit 1) r on true",
                                NULL, 0, &r);
         if (rc)
                 return rc;
@@ -197,97 +197,4 @@ int verb_jobs_suspend(struct cli *c, const struct args *a)
 int verb_jobs_resume(struct cli *c, const struct args *a)
 {
         return suspend(c, a, false);
-}
-
-/* ---- run ----------------------------------------------------------------------------------------------------------------------------- */
-
-static int read_settings(const struct args *a, const struct job *j, struct arena *memory, struct setting_value **ret, size_t *ret_n)
-{
-        struct err e = ERR_INIT;
-        size_t n = args_values(a, "set"), n_all;
-        struct setting_value *list = arena_alloc(memory, (n + 1) * sizeof *list), *all;
-        if (!list)
-                return cli_oom();
-        for (size_t i = 0; i < n; i++) {
-                char *name CLEANUP(cleanup_free) = NULL;
-                int rc = args_pair(a, "set", i, &name, &list[i].value);
-                if (rc)
-                        return rc;
-                list[i].name = arena_strndup(memory, name, strlen(name));
-                if (!list[i].name)
-                        return cli_oom();
-        }
-        if (settings_resolve(j->pack, j, list, n, memory, &all, &n_all, &e) < 0)
-                return cli_error(CODE_USAGE, "jobs run: --set: %s", e.text);
-        *ret = list;
-        *ret_n = n;
-        return 0;
-}
-
-static int request(struct cli *c, const struct args *a, const struct job *j, struct arena *memory, struct run_ref *ret, bool *ret_new)
-{
-        struct err e = ERR_INIT;
-        struct uuid id;
-        const char *at = args_get(a, "at");
-        struct run_request q = {
-                .job = j,
-                .scheduled_at = instant_now(),
-                .cause = "manual",
-                .requested_by = c->actor,
-                .dry_run = j->dry_run || args_on(a, "dry-run"),
-                .force = args_on(a, "force"),
-                .not_before = INSTANT_NONE,
-        };
-        struct setting_value *settings = NULL;
-        int rc = read_settings(a, j, memory, &settings, &q.n_settings);
-        if (rc)
-                return rc;
-        q.settings = settings;
-        if (at && !instant_parse(at, strlen(at), &q.scheduled_at))
-                return cli_error(CODE_USAGE, "jobs run: --at \"%s\": an instant such as 2026-11-21T06:00:00-03:00 was expected", at);
-        int known = run_request(c->db, &q, &id, &e);
-        if (known < 0)
-                return cli_db_fail(&e);
-        uuid_to_text(id, ret->id);
-        *ret_new = known == 0;
-        return 0;
-}
-
-static int print_request(struct cli *c, const struct job *j, const struct run_ref *r, bool is_new)
-{
-        if (c->json)
-                return print_json(json_pack("{s:s, s:s, s:b}", "run_id", r->id, "job", j->full_name, "new", is_new));
-        printf("%s %s (follow it: rollcall runs watch %.8s)\n", is_new ? "requested run" : "that run exists already:", r->id, r->id);
-        return CODE_OK;
-}
-
-int verb_jobs_run(struct cli *c, const struct args *a)
-{
-        struct arena *memory CLEANUP(arena_cleanup) = arena_new(1024 * 1024);
-        const struct job *j = NULL;
-        struct run_ref r;
-        int64_t timeout;
-        bool is_new;
-        if (!memory)
-                return cli_oom();
-        int rc = args_duration(a, "timeout", -1, &timeout);
-        if (rc == 0)
-                rc = cli_actor(c);
-        if (rc == 0)
-                rc = job_find(c, args_operand(a, 0), &j);
-        if (rc == 0)
-                rc = cli_db(c);
-        if (rc == 0)
-                rc = request(c, a, j, memory, &r, &is_new);
-        if (rc || !args_on(a, "wait"))
-                return rc ? rc : print_request(c, j, &r, is_new);
-        if (!is_new)
-                cli_note("a run of %s at that instant exists already: following it", j->full_name);
-        rc = run_find(c, r.id, &r);
-        if (rc)
-                return rc;
-        int end = run_follow(c, &r, timeout);
-        const struct run_show show = { .limit = 50 };
-        rc = end == CODE_UNREACHABLE ? 0 : run_print(c, &r, &show);
-        return rc ? rc : end;
 }

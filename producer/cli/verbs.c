@@ -41,7 +41,8 @@ static const struct flag jobs_run_flags[] = {
         { "wait", NULL, "follow the run until it is closed", NULL, 'w', false, false },
         { "timeout", "TIME", "with --wait: give up waiting after this long (the run goes on)", NULL, 0, false, false },
         { "set", "NAME=VALUE", "a setting of the pack for this run; may be repeated", NULL, 0, false, true },
-        { "at", "TIME", "the run's instant, which its statements see as :now (default now; RFC 3339)", NULL, 0, false, false },
+        { "at", "TIME", "the run's instant, which its statements see as :now (default now; RFC 3339); the future only with --dry-run", NULL, 0, false, false },
+        { "yes", NULL, "do not ask on the terminal", NULL, 'y', false, false },
         END,
 };
 

@@ -138,6 +138,14 @@ static enum guard refuse_interval(const struct job *j, instant last, char *reaso
         return GUARD_REFUSE;
 }
 
+static enum guard refuse_future(const struct job *j, instant at, char *reason, size_t max)
+{
+        char text[INSTANT_TEXT_MAX];
+        zone_format(j->zone, at, text);
+        snprintf(reason, max, "its instant %s is in the future; only a dry run may look ahead", text);
+        return GUARD_REFUSE;
+}
+
 static bool too_soon(const struct job *j, const struct run_asked *r, const struct job_world *w)
 {
         return j->min_interval_ms && !r->force && w->last_start != INSTANT_NONE &&
@@ -158,6 +166,8 @@ enum guard guard_run(const struct job *j, const struct run_asked *r, const struc
                 return GUARD_WAIT;
         if (r->dry_run)
                 return GUARD_GO;
+        if (r->scheduled_at > now)
+                return refuse_future(j, r->scheduled_at, reason, max);
         if (w->started && j->concurrency_policy == CONCURRENCY_FORBID && !r->force) {
                 bool expired = j->starting_deadline_ms && now - r->scheduled_at > j->starting_deadline_ms * INSTANT_MS;
                 if (!r->manual && j->catch_up != CATCH_UP_NONE && !expired)

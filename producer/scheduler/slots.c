@@ -21,16 +21,8 @@ static int find_row(const struct job *j, const struct db_result *r)
 
 static int request(struct scheduler *s, const struct job *j, const struct decision *x, struct err *e)
 {
-        struct uuid id;
-        struct run_request q = {
-                .job = j,
-                .scheduled_at = x->slot,
-                .cause = x->catch_up ? "catch_up" : "schedule",
-                .requested_by = "scheduler",
-                .dry_run = j->dry_run,
-                .not_before = x->not_before,
-        };
-        return run_request(s->db, &q, &id, e) < 0 ? -1 : 0;
+        struct slot_request q = { .job = j, .scheduled_at = x->slot, .catch_up = x->catch_up, .not_before = x->not_before };
+        return run_request_slot(s->db, &q, e) < 0 ? -1 : 0;
 }
 
 static void log_decisions(struct scheduler *s, const struct job *j, size_t number, const struct decisions *d)

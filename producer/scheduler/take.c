@@ -52,7 +52,8 @@ static int look_around(struct scheduler *s, const struct run *run, struct job_wo
                      "select (select count(*) from rollcall.run where pack = $1 and job = $2 and run_no <> $3 and not dry_run and " STARTED "), "
                      "(select suspended from rollcall.job where pack = $1 and job = $2), "
                      "(select max(case when cause = 'manual' then requested_at else scheduled_at end) from rollcall.run where $4 and pack = $1 and job = $2 "
-                     "and run_no <> $3 and not dry_run and (" STARTED " or (closed_at is not null and published_at is not null and state <> 'cancelled')))",
+                     "and run_no <> $3 and not dry_run and scheduled_at <= clock_timestamp() "
+                     "and (" STARTED " or (closed_at is not null and published_at is not null and state <> 'cancelled')))",
                      s->params, &r, e) < 0)
                 return -1;
         *ret = (struct job_world){ (int)db_int(r, 0, 0), db_instant(r, 0, 2), db_bool(r, 0, 1) || run->job->suspend };

@@ -74,4 +74,30 @@ create function rollcall.run_is_open(state text) returns boolean language sql im
 drop index rollcall.run_open;
 create index run_open on rollcall.run (run_no) where rollcall.run_is_open(state);
 
+-- ---- guards: a mistyped command does not destroy ---------------------------------------------------------------------------------------
+
+-- Asks for a run by hand. False: that run (same job, same instant) exists already. What the tool and the scheduler refuse is refused here, too.
+create function rollcall.request_run(run_id uuid, pack text, job text, scheduled_at timestamptz, settings jsonb, dry_run boolean, force boolean,
+                                     on_behalf_of text)
+returns boolean language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_variable
+begin
+  if not dry_run and scheduled_at > clock_timestamp() then
+    raise exception 'the instant % is later than the database''s clock', scheduled_at
+      using errcode = 'check_violation', hint = 'only a dry run may look into the future';
+  end if;
+  insert into rollcall.run as r (run_id, pack, job, scheduled_at, day, cause, requested_by, settings, dry_run, force)
+  values (run_id, pack, job, scheduled_at, (scheduled_at at time zone 'UTC')::date, 'manual', coalesce(nullif(on_behalf_of, ''), session_user),
+          coalesce(settings, '{}'), dry_run, force)
+  on conflict on constraint run_run_id_key do nothing;
+  if not found then
+    return false;
+  end if;
+  perform rollcall.file_request('run', run_id::text,
+    jsonb_build_object('job', pack || '.' || job, 'scheduled_at', scheduled_at, 'settings', settings, 'dry_run', dry_run, 'force', force), on_behalf_of);
+  perform pg_notify('rollcall_run', '');
+  return true;
+end $$;
+revoke execute on function rollcall.request_run(uuid, text, text, timestamptz, jsonb, boolean, boolean, text) from public;
+
 insert into rollcall.schema_version (version) values (2);

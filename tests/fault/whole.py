@@ -207,7 +207,7 @@ class Whole:
         self.runs_asked += 1
         self.base = self.done()
         at = at or NOON + timedelta(minutes=self.runs_asked)
-        said = self.cli("jobs", "run", f"club.{job}", "--json", "--at", at.strftime("%Y-%m-%dT%H:%M:%SZ"), *options, **config)
+        said = self.cli("jobs", "run", f"club.{job}", "--json", "--yes", "--at", at.strftime("%Y-%m-%dT%H:%M:%SZ"), *options, **config)
         return json.loads(said)["run_id"]
 
     @property

@@ -88,7 +88,7 @@ class Schedulers(Rig):
 
     def ask(self, job, *options, code=0):
         """Asks for a run; its id."""
-        return json.loads(self.rollcall("jobs", "run", f"club.{job}", "--json", *options))["run_id"]
+        return json.loads(self.rollcall("jobs", "run", f"club.{job}", "--json", "--yes", *options))["run_id"]
 
     def instrumented(self):
         return b"__asan_init" in open(program("rollcall-scheduler"), "rb").read()

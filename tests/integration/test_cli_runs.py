@@ -1,11 +1,17 @@
 """The operator's tool on jobs and runs."""
 import subprocess
 import time
+from datetime import datetime, timedelta, timezone
 
+import psycopg
 import pytest
 
 from harness.paths import program
 from cli_rig import make_run, offline, service  # noqa: F401
+
+
+def may_act_for_others(database):
+    database.execute("insert into rollcall.authority (right_name, role_name) values ('act_for_others', current_user) on conflict do nothing")
 
 
 def job(service, name, *args):
@@ -42,20 +48,53 @@ def test_suspend_and_resume(service, database):
 
 
 def test_jobs_run_asks_for_a_run(service, database):
+    may_act_for_others(database)
     asked = service.json("jobs", "run", "by-hand", "--dry-run", "--force", "--set", "grace_days=3", "--at", "2026-02-01T00:00:00+01:00", "--actor", "ops:eva")
     row = database.rows("select run_id, pack, job, scheduled_at, cause, requested_by, settings, dry_run, force, state from rollcall.run")
     assert len(row) == 1
     run_id, pack, name, at, cause, by, settings, dry, force, state = row[0]
     assert (str(run_id), pack, name, cause, by, dry, force, state) == (asked["run_id"], "guild", "by-hand", "manual", "ops:eva", True, True, "requested")
     assert at.isoformat() == "2026-01-31T23:00:00+00:00" and settings == {"grace_days": "3"}
-    again = service.json("jobs", "run", "by-hand", "--at", "2026-01-31T23:00:00Z")
+    again = service.json("jobs", "run", "by-hand", "--at", "2026-01-31T23:00:00Z", "--yes")
     assert again == {"run_id": asked["run_id"], "job": "guild.by-hand", "new": False}
-    assert job(service, "by-hand")["last_run"]["run_id"] == asked["run_id"]
+    assert database.rows("select kind, actor = session_user, on_behalf_of, about, detail->>'job' from rollcall.request") == [
+        ("run", True, "ops:eva", asked["run_id"], "guild.by-hand")]
     service.rollcall("jobs", "run", "by-hand", "--set", "grace_days=1000", code=2)
     service.rollcall("jobs", "run", "by-hand", "--set", "colour=red", code=2)
     service.rollcall("jobs", "run", "nope", code=5)
     service.rollcall("jobs", "run", "by-hand", "--wait", "--timeout", "300ms", code=6)
     assert "gave up waiting" in service.err
+
+
+def test_a_run_into_the_future_is_refused(service, database):
+    """By the tool and by the database; a dry run may look ahead, and is nobody's last run."""
+    future = (datetime.now(timezone.utc) + timedelta(minutes=10)).isoformat()
+    service.rollcall("jobs", "run", "by-hand", "--at", future, "--yes", code=7)
+    assert "in the future" in service.err and "--dry-run" in service.err
+    with pytest.raises(psycopg.errors.CheckViolation):
+        database.execute("select rollcall.request_run(gen_random_uuid(), 'guild', 'by-hand', clock_timestamp() + interval '1 s', '{}', false, false, null)")
+    assert database.value("select count(*) from rollcall.run") == 0
+    ahead = service.json("jobs", "run", "by-hand", "--at", future, "--dry-run")
+    assert ahead["new"] and job(service, "by-hand")["last_run"] is None
+    now = service.json("jobs", "run", "by-hand")
+    service.json("jobs", "run", "by-hand", "--dry-run")
+    assert job(service, "by-hand")["last_run"]["run_id"] == now["run_id"], "neither a dry run nor a future one"
+    table = service.rollcall("status", code=4)  # Kafka is away
+    line = next(line for line in table.splitlines() if line.startswith("guild.by-hand"))
+    assert "requested" in line and "dry run" not in line
+    database.execute("delete from rollcall.run where not dry_run")
+    line = next(line for line in service.rollcall("status", code=4).splitlines() if line.startswith("guild.by-hand"))
+    assert "never" in line
+
+
+def test_a_distant_instant_is_named_and_asked_about(service, database):
+    """A year mistyped backward decides as of then."""
+    service.rollcall("jobs", "run", "by-hand", "--at", "2025-02-01T00:00:00+01:00", code=7)
+    assert "2025-02-01T00:00:00+01:00" in service.err and "days before now" in service.err and "--yes" in service.err
+    assert database.value("select count(*) from rollcall.run") == 0
+    assert service.json("jobs", "run", "by-hand", "--at", "2025-02-01T00:00:00+01:00", "--yes")["new"]
+    lately = (datetime.now(timezone.utc) - timedelta(hours=20)).isoformat()
+    assert service.json("jobs", "run", "by-hand", "--at", lately)["new"], "not asked about"
 
 
 def test_runs_list_and_show(service, database):

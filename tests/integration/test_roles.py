@@ -139,6 +139,9 @@ def test_reader_reads_only(guarded):
     ("rollcall_operator", "delete from rollcall.outcome"),
     ("rollcall_operator", "update rollcall.outcome set outcome = 0"),
     ("rollcall_operator", "update rollcall.run set planned = 0"),
+    ("rollcall_operator", "insert into rollcall.run (run_id) values (gen_random_uuid())"),
+    ("rollcall_reader", "select rollcall.request_run(gen_random_uuid(), 'astegni', 'purge-expired', now(), '{}', true, false, null)"),
+    ("rollcall_operator", "select rollcall.file_request('run', '', '{}', null)"),
 ])
 def test_denied(guarded, role, sql):
     with psycopg.connect(guarded.database.conninfo.replace(f"user={USER}", f"user={role}")) as db:

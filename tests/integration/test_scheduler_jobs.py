@@ -71,6 +71,19 @@ def test_minimum_interval(rig, embedded):
     assert [e["state"] for e in rig.announced(again)] == ["refused"]
 
 
+def test_a_run_into_the_future_is_refused_by_the_scheduler(rig, embedded):
+    """Whoever wrote it down; and it does not count as the last run."""
+    rig = rig(embedded, people=3)
+    rig.scheduler()
+    rig.database.execute("insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run) "
+                         "values (gen_random_uuid(), 'club', 'daily', now() + interval '2 hours', current_date, 'manual', 'x', false)")
+    rig.wait(lambda: [(r[1], r[2]) for r in rig.runs("daily")] == [("refused", "manual")])
+    assert "is in the future" in rig.runs("daily")[0][3]
+    ahead = (datetime.now(timezone.utc) + timedelta(days=300)).isoformat()
+    rig.until(rig.ask("daily", "--dry-run", "--at", ahead), "published")
+    rig.until(rig.ask("daily"), "published")
+
+
 # ---- refusals, failures, limits -----------------------------------------------------------------------------------------------------------------
 
 

@@ -48,7 +48,7 @@ class World:
         daemon.stop(number)
 
     def ask(self, job, *flags):
-        return json.loads(self.s.cli("jobs", "run", job, *flags, "--json"))["run_id"]
+        return json.loads(self.s.cli("jobs", "run", job, "--yes", *flags, "--json"))["run_id"]
 
     def state(self, run):
         return self.database.value("select state from rollcall.run where run_id = %s", (run,))

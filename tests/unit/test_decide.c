@@ -271,6 +271,9 @@ static void guards(void **state)
                 { .what = "jitter over", .not_before = "2026-11-21T06:05:00Z", .now = "2026-11-21T06:05:00Z", .expected = GUARD_GO },
                 { .what = "suspended before it could start", .flags = SUSPENDED, .expected = GUARD_REFUSE, .says = "suspended" },
                 { .what = "suspended, by hand", .flags = SUSPENDED | MANUAL, .expected = GUARD_GO },
+                { .what = "in the future", .flags = MANUAL | FORCE, .slot = "2026-11-21T06:00:01Z", .expected = GUARD_REFUSE,
+                  .says = "2026-11-21T06:00:01+00:00 is in the future" },
+                { .what = "in the future, dry", .flags = MANUAL | DRY, .slot = "2027-11-21T06:00:00Z", .expected = GUARD_GO },
 
                 { .what = "23 h not over", .flags = MANUAL, .interval_ms = 23 * HOUR, .last_start = "2026-11-20T07:00:01Z", .expected = GUARD_REFUSE,
                   .says = "the last run was at 2026-11-20T07:00:01+00:00, less than 23h before; --force" },

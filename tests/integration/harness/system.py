@@ -78,7 +78,7 @@ class System:
 
     def run(self, job, *flags, ok=(0,)):
         """A run from request to close, as `runs show` has it."""
-        self.cli("jobs", "run", job, "--wait", "--timeout", "60s", *flags, ok=ok)
+        self.cli("jobs", "run", job, "--wait", "--timeout", "60s", "--yes", *flags, ok=ok)
         return json.loads(self.cli("runs", "show", job, "--json", "--limit", 1000))
 
     def report(self, name, *flags):

@@ -1,0 +1,150 @@
+/* `rollcall jobs run`: asks for a run, after showing what a mistyped command would do. */
+#include "runs.h"
+#include "verbs.h"
+
+#include "ledger/ledger.h"
+#include "pack/statement.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { MEMORY_MAX = 1024 * 1024 };
+
+/* An instant farther from now than this is named in the question: the year may be mistyped. */
+#define FAR (INT64_C(86400) * INSTANT_SECOND)
+
+struct wish { /* what the command line asks for */
+        struct cli *cli;
+        const struct args *args;
+        const struct job *job;
+        struct arena *memory;
+        struct run_request request;
+        instant now; /* the database's clock */
+};
+
+/* --set NAME=VALUE, checked against the pack. */
+static int read_settings(struct wish *w)
+{
+        struct err e = ERR_INIT;
+        size_t n = args_values(w->args, "set"), n_all;
+        struct setting_value *list = arena_alloc(w->memory, (n + 1) * sizeof *list), *all;
+        if (!list)
+                return cli_oom();
+        for (size_t i = 0; i < n; i++) {
+                char *name CLEANUP(cleanup_free) = NULL;
+                int rc = args_pair(w->args, "set", i, &name, &list[i].value);
+                if (rc)
+                        return rc;
+                list[i].name = arena_strndup(w->memory, name, strlen(name));
+                if (!list[i].name)
+                        return cli_oom();
+        }
+        if (settings_resolve(w->job->pack, w->job, list, n, w->memory, &all, &n_all, &e) < 0)
+                return cli_error(CODE_USAGE, "jobs run: --set: %s", e.text);
+        w->request.settings = list;
+        w->request.n_settings = n;
+        return 0;
+}
+
+/* The run's instant: --at, else the database's clock. */
+static int read_instant(struct wish *w)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        const char *at = args_get(w->args, "at");
+        int rc = cli_query(w->cli, "select clock_timestamp()", NULL, 0, &r);
+        if (rc)
+                return rc;
+        w->now = w->request.scheduled_at = db_instant(r, 0, 0);
+        if (at && !instant_parse(at, strlen(at), &w->request.scheduled_at))
+                return cli_error(CODE_USAGE,
+                                 "jobs run: --at \"%s\": an instant such as "
+                                 "2026-11-21T06:00:00-03:00 was expected",
+                                 at);
+        if (w->request.dry_run || w->request.scheduled_at <= w->now)
+                return 0;
+        char text[INSTANT_TEXT_MAX];
+        format_instant(w->job->zone, w->now, text);
+        return cli_error(CODE_REFUSED,
+                         "jobs run: --at \"%s\" is in the future (the database's clock says %s); "
+                         "only a dry run may look ahead: add --dry-run",
+                         at, text);
+}
+
+/* What is unusual about the run is said, and asked about. */
+static int confirm(const struct wish *w)
+{
+        const struct run_request *q = &w->request;
+        char at[INSTANT_TEXT_MAX], question[400];
+        if (q->dry_run || w->now - q->scheduled_at <= FAR)
+                return 0;
+        format_instant(w->job->zone, q->scheduled_at, at);
+        fprintf(stderr, "The run's instant is %s, %" PRId64 " days before now: its statements decide as of then.\n", at,
+                (w->now - q->scheduled_at) / FAR);
+        snprintf(question, sizeof question, "Run %s as of %s?", w->job->full_name, at);
+        return args_on(w->args, "yes") ? 0 : cli_confirm(question);
+}
+
+static int request(struct wish *w, struct run_ref *ret, bool *ret_new)
+{
+        struct err e = ERR_INIT;
+        struct uuid id;
+        int rc = read_settings(w);
+        if (rc == 0)
+                rc = read_instant(w);
+        if (rc == 0)
+                rc = confirm(w);
+        if (rc)
+                return rc;
+        int known = run_request(w->cli->db, &w->request, &id, &e);
+        if (known < 0)
+                return e.class == ERR_POISON ? cli_fail(CODE_REFUSED, &e) : cli_db_fail(&e);
+        uuid_to_text(id, ret->id);
+        *ret_new = known == 0;
+        return 0;
+}
+
+static int print_request(struct cli *c, const struct job *j, const struct run_ref *r, bool is_new)
+{
+        if (c->json)
+                return print_json(json_pack("{s:s, s:s, s:b}", "run_id", r->id, "job", j->full_name, "new", is_new));
+        printf("%s %s (follow it: rollcall runs watch %.8s)\n", is_new ? "requested run" : "that run exists already:", r->id, r->id);
+        return CODE_OK;
+}
+
+int verb_jobs_run(struct cli *c, const struct args *a)
+{
+        struct arena *memory CLEANUP(arena_cleanup) = arena_new(MEMORY_MAX);
+        struct wish w = { .cli = c, .args = a, .memory = memory };
+        struct run_ref r;
+        int64_t timeout;
+        bool is_new = false;
+        if (!memory)
+                return cli_oom();
+        int rc = args_duration(a, "timeout", -1, &timeout);
+        if (rc == 0)
+                rc = cli_actor(c);
+        if (rc == 0)
+                rc = job_find(c, args_operand(a, 0), &w.job);
+        if (rc == 0)
+                rc = cli_db(c);
+        if (rc)
+                return rc;
+        w.request = (struct run_request){
+                .job = w.job,
+                .on_behalf_of = c->actor_given,
+                .dry_run = w.job->dry_run || args_on(a, "dry-run"),
+                .force = args_on(a, "force"),
+        };
+        rc = request(&w, &r, &is_new);
+        if (rc || !args_on(a, "wait"))
+                return rc ? rc : print_request(c, w.job, &r, is_new);
+        if (!is_new)
+                cli_note("a run of %s at that instant exists already: following it", w.job->full_name);
+        rc = run_find(c, r.id, &r);
+        if (rc)
+                return rc;
+        int end = run_follow(c, &r, timeout);
+        const struct run_show show = { .limit = 50 };
+        rc = end == CODE_UNREACHABLE ? 0 : run_print(c, &r, &show);
+        return rc ? rc : end;
+}
