@@ -135,6 +135,13 @@ static bool subject_fits(struct entry *en)
         return true;
 }
 
+/* As far as the run was read a moment ago, and this configuration knows its job. */
+static bool is_expected(const struct run *run, const struct task_type *type)
+{
+        bool open = run->state == RUN_PLANNED || run->state == RUN_PUBLISHED || run->state == RUN_CANCELLED;
+        return open && type && run->job && job_takes(run->job, type);
+}
+
 void entry_admit(struct entry *en, const struct packs *packs, const struct type_numbers *numbers, struct run *run, struct arena *a)
 {
         en->run = run;
@@ -164,11 +171,24 @@ void entry_admit(struct entry *en, const struct packs *packs, const struct type_
                 entry_bury(en, SPAN_LIT("the task id is not that of its run, type, subject and item"));
                 return;
         }
+        if (run && en->task.n_arguments) {
+                entry_bury(en, SPAN_LIT("a run's task has no arguments"));
+                return;
+        }
         if (!run && uuid_is_nil(en->task.task_id)) {
                 entry_bury(en, SPAN_LIT("an ad-hoc task needs an id of its own"));
                 return;
         }
         en->type = packs_type(packs, en->task.type);
+        if (run && !is_expected(run, en->type))
+                en->state = ENTRY_UNEXPECTED;
+        else
+                entry_accept(en, numbers, a);
+}
+
+void entry_accept(struct entry *en, const struct type_numbers *numbers, struct arena *a)
+{
+        const struct run *run = en->run;
         if (!en->type) {
                 entry_decide(en, OUTCOME_FAILED, SPAN_LIT("unknown task type"));
                 return;
@@ -176,9 +196,7 @@ void entry_admit(struct entry *en, const struct packs *packs, const struct type_
         en->type_no = type_number(numbers, en->type);
         if (run)
                 en->dry_run = en->dry_run || run->dry_run || step_is_dry(run, en->type);
-        if (run && run->pack != en->type->pack)
-                entry_decide(en, OUTCOME_FAILED, SPAN_LIT("the task type belongs to another pack than the run"));
-        else if (run && run->state == RUN_CANCELLED)
+        if (run && run->state == RUN_CANCELLED)
                 entry_decide(en, OUTCOME_SKIPPED, SPAN_LIT("run cancelled"));
         else if (subject_fits(en) && arguments_fit(en, a))
                 en->state = ENTRY_READY;

@@ -8,6 +8,7 @@
 #include "ledger/ledger.h"
 
 enum entry_state {
+        ENTRY_UNEXPECTED, /* names a run that is over, or a type that is not its job's: whether it is taken is for the ledger to say (pump_unexpected.c) */
         ENTRY_READY, /* to be given to its type's statement */
         ENTRY_DECIDED, /* has an outcome that no statement gave (unknown type, cancelled run, a failing row); still to be written */
         ENTRY_DONE, /* its outcome is in the ledger, by this transaction */
@@ -90,9 +91,11 @@ int batch_keep(struct batch *b, struct db_result *r, struct err *e) MUST_CHECK;
  * Pure. ERR_FATAL when the arena is full. */
 int batch_divide(struct batch *b, enum entry_state state, struct err *e) MUST_CHECK;
 
-/* What an entry's task must satisfy before any statement sees it: sets type, type_no, dry_run, subject_int; or DECIDED/DEAD with a reason.
- * Pure. `run` NULL for ad-hoc. */
+/* What an entry's task must satisfy before any statement sees it: sets type, type_no, dry_run, subject_int; or DECIDED/DEAD with a reason, or
+ * UNEXPECTED. Pure. `run` NULL for ad-hoc. */
 void entry_admit(struct entry *en, const struct packs *packs, const struct type_numbers *numbers, struct run *run, struct arena *a);
+/* The rest of it, for an entry whose run takes it. */
+void entry_accept(struct entry *en, const struct type_numbers *numbers, struct arena *a);
 
 /* How many to take next, when `n` of at most `now` took `ms`, so that a batch lasts no longer than about a second: 1 to `most`. Pure. */
 size_t batch_paced(size_t now, size_t n, int64_t ms, size_t most);

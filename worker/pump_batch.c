@@ -105,6 +105,8 @@ int pump_take(struct pump *p, struct kafka_message *list, size_t n, struct err *
                         bytes += list[to++].value.len;
                 if (fill(p, list + from, to - from, e) < 0)
                         return -1;
+                if (pump_take_unexpected(p, e) < 0)
+                        return -1;
                 if (p->held && held_stand_behind(p->db, p->topic, &p->batch, e) < 0)
                         return -1;
                 if (batch_divide(&p->batch, ENTRY_READY, e) < 0)

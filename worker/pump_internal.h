@@ -81,6 +81,10 @@ int pump_look_at_logs(struct pump *p, struct err *e) MUST_CHECK;
 /* Now and then: are all positions where we left them, and has the group given away what it took from us? 1: join it anew. */
 int pump_look(struct pump *p, struct err *e) MUST_CHECK;
 
+/* ---- pump_unexpected.c */
+/* Asks the ledger about the batch's UNEXPECTED entries: each becomes one of the others. */
+int pump_take_unexpected(struct pump *p, struct err *e) MUST_CHECK;
+
 /* ---- pump_batch.c */
 /* Decodes, decides, publishes, acts, settles, publishes. Returns 0, 1 when fenced, -1 error. */
 int pump_take(struct pump *p, struct kafka_message *list, size_t n, struct err *e) MUST_CHECK;

@@ -191,6 +191,37 @@ static int override_jobs(struct loader *l, struct err *e)
         return 0;
 }
 
+bool job_takes(const struct job *j, const struct task_type *t)
+{
+        for (size_t i = 0; i < j->n_takes; i++)
+                if (j->takes[i] == t)
+                        return true;
+        return false;
+}
+
+static void take_type(struct job *j, const struct task_type *t)
+{
+        if (!job_takes(j, t))
+                j->takes[j->n_takes++] = t;
+}
+
+/* A run of the job can consist of its tasks and of whatever follows from them. */
+static int close_over_follow_ups(struct loader *l, struct job *j, struct err *e)
+{
+        const struct pack *p = l->pack;
+        j->takes = load_array(l, (int)p->n_types, sizeof(struct task_type *));
+        if (!j->takes)
+                return err_oom(e);
+        for (size_t i = 0; i < j->n_tasks; i++)
+                take_type(j, j->tasks[i].type);
+        for (size_t i = 0; i < j->n_takes; i++) /* grows as it goes */
+                for (size_t f = 0; f < j->takes[i]->n_follow_ups; f++)
+                        for (size_t t = 0; t < p->n_types; t++)
+                                if (strcmp(p->types[t].full_name, j->takes[i]->follow_ups[f]) == 0)
+                                        take_type(j, &p->types[t]);
+        return 0;
+}
+
 int load_jobs(struct loader *l, struct err *e)
 {
         const struct cfg_node *list;
@@ -207,7 +238,12 @@ int load_jobs(struct loader *l, struct err *e)
                         return -1;
                 l->job_names[i] = p->jobs[i].name;
         }
-        return override_jobs(l, e);
+        if (override_jobs(l, e) < 0)
+                return -1;
+        for (size_t i = 0; i < p->n_jobs; i++)
+                if (close_over_follow_ups(l, &p->jobs[i], e) < 0)
+                        return -1;
+        return 0;
 }
 
 void free_jobs(struct pack *p)

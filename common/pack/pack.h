@@ -93,6 +93,8 @@ struct job {
         struct zone *zone;
         struct job_task *tasks;
         size_t n_tasks;
+        const struct task_type **takes; /* the types of `tasks`, their follow-ups, the follow-ups' own, and so on: all that a run of it can consist of */
+        size_t n_takes;
         struct setting_value *settings; /* the job's own overrides */
         size_t n_settings;
         bool suspend, dry_run;
@@ -161,6 +163,7 @@ void packs_free(struct packs *p);
 DEFINE_CLEANUP(packs_cleanup, struct packs, packs_free)
 
 const struct task_type *packs_type(const struct packs *p, struct span full_name);
+bool job_takes(const struct job *j, const struct task_type *t);
 const struct job *packs_job(const struct packs *p, const char *name); /* "pack.job", or "job" when only one pack has it */
 const struct command *packs_command(const struct packs *p, const char *name);
 const struct report *packs_report(const struct packs *p, const char *name);

@@ -39,25 +39,25 @@ settings = ( { name = "step"; type = "integer"; default = 1; min = 1; max = 9; }
 task_types = (
   { name = "bump"; action = "sql"; due = "sql/due.sql"; statement = "sql/bump.sql"; },
   { name = "other"; action = "sql"; due = "sql/due.sql"; statement = "sql/bump.sql"; },
-  { name = "gate"; action = "sql"; statement = "sql/gate.sql"; },
+  { name = "gate"; action = "sql"; due = "sql/due.sql"; statement = "sql/gate.sql"; },
   { name = "grant"; action = "sql"; lane = "urgent"; statement = "sql/grant.sql";
     arguments = ( { name = "days"; type = "integer"; required = true; min = 1; max = 100; },
                   { name = "level"; type = "text"; default = "basic"; values = [ "basic", "gold" ]; },
                   { name = "until"; type = "date"; default = "2030-01-02"; } ); },
   { name = "enrol"; action = "sql"; due = "sql/due.sql"; statement = "sql/bump.sql"; follow_ups = [ "welcome", "greet" ]; },
-  { name = "choose"; action = "sql"; statement = "sql/choose.sql"; follow_ups = [ "welcome", "greet" ]; },
+  { name = "choose"; action = "sql"; due = "sql/due.sql"; statement = "sql/choose.sql"; follow_ups = [ "welcome", "greet" ]; },
   { name = "welcome"; action = "sql"; lane = "urgent"; statement = "sql/bump.sql"; },
   { name = "thanks"; action = "sql"; statement = "sql/bump.sql"; },
-  { name = "greet"; action = "email"; statement = "sql/greet.sql"; record = "sql/greet.record.sql"; follow_ups = [ "thanks" ];
+  { name = "greet"; action = "email"; due = "sql/due.sql"; statement = "sql/greet.sql"; record = "sql/greet.record.sql"; follow_ups = [ "thanks" ];
     email = { subject = "Olá {{name}}"; text = "templates/greet.txt"; html = "templates/greet.html"; }; },
-  { name = "careful"; action = "email"; statement = "sql/greet.sql"; record = "sql/greet.record.sql";
+  { name = "careful"; action = "email"; due = "sql/due.sql"; statement = "sql/greet.sql"; record = "sql/greet.record.sql";
     email = { subject = "Olá {{name}}"; text = "templates/greet.txt"; lost_answer = "hold"; }; },
-  { name = "call"; action = "webhook"; statement = "sql/call.sql"; webhook = { url_file = "hook.url"; timeout = "2s"; }; },
+  { name = "call"; action = "webhook"; due = "sql/due.sql"; statement = "sql/call.sql"; webhook = { url_file = "hook.url"; timeout = "2s"; }; },
   { name = "census"; action = "report"; scope = "run"; report = { report = "census"; format = "csv"; file = "census_%Y%m%d_%H.csv"; }; },
   { name = "pack-logs"; action = "files"; scope = "run"; files = { folder = "logs"; pattern = "*.log"; older_than = "2d"; do = "compress"; }; },
   { name = "drop-logs"; action = "files"; scope = "run"; files = { folder = "logs"; pattern = "*.gz"; older_than = "2d"; do = "delete"; }; }
 );
-jobs = ( { name = "sweep"; tasks = [ "bump", "other", "enrol" ]; }, { name = "other"; tasks = [ "bump" ]; settings = { step = "3"; }; },
+jobs = ( { name = "sweep"; tasks = [ "bump", "other", "enrol", "gate", "choose", "greet", "careful", "call", "census", "pack-logs", "drop-logs" ]; }, { name = "other"; tasks = [ "bump" ]; settings = { step = "3"; }; },
          { name = "rehearsal"; tasks = ( { type = "bump"; dry_run = true; }, { type = "other"; } ); } );
 reports = ( { name = "census"; title = "CENSUS"; statement = "sql/census.sql"; } );
 """
@@ -189,6 +189,11 @@ class Run:
         a, b = digest({t.id for t in tasks})
         self.rig.database.execute("update rollcall.run set planned = %s, planned_digest_a = %s, planned_digest_b = %s where run_no = %s",
                                   (len({t.id for t in tasks}), a, b, self.no))
+        types = sorted({t.type for t in tasks})
+        self.rig.database.execute("insert into rollcall.task_type (name) select unnest(%s::text[]) on conflict do nothing", (types,))
+        self.rig.database.execute(
+            "insert into rollcall.plan (run_no, chunk, type_no, dry_run, subjects) select %s, type_no, type_no, false, '{}' from rollcall.task_type "
+            "where name = any(%s) on conflict do nothing", (self.no, types))
         return tasks
 
     def progress(self):

@@ -20,7 +20,8 @@ static struct task_type types[3] = {
         { .pack = &pack, .name = "t", .full_name = "p.t", .subject_type = VALUE_TEXT },
 };
 static struct job_task dry_step = { &types[0], true };
-static struct job job = { .pack = &pack, .name = "j", .tasks = &dry_step, .n_tasks = 1 };
+static const struct task_type *taken[] = { &types[0], &types[2] };
+static struct job job = { .pack = &pack, .name = "j", .tasks = &dry_step, .n_tasks = 1, .takes = taken, .n_takes = 2 };
 
 static struct entry entry(const struct task_type *type, const char *subject, struct run *run)
 {
@@ -189,9 +190,11 @@ static void admission(void **state)
         static struct declared days = { .name = "days", .type = VALUE_INTEGER, .required = true, .min = 1, .max = 10 };
         struct packs packs = one_pack();
         struct uuid run_id = { { 1 } }, own = { { 9 } };
-        struct run run = { .run_no = 5, .run_id = run_id, .state = RUN_PUBLISHED, .pack = &pack, .job = NULL };
-        struct run cancelled = run;
+        struct run run = { .run_no = 5, .run_id = run_id, .state = RUN_PUBLISHED, .pack = &pack, .job = &job };
+        struct run cancelled = run, refused = run, elsewhere = run;
         cancelled.state = RUN_CANCELLED;
+        refused.state = RUN_REFUSED;
+        elsewhere.job = NULL;
         struct argument good[] = { { SPAN_LIT("days"), SPAN_LIT("3") } }, bad[] = { { SPAN_LIT("days"), SPAN_LIT("30") } },
                         odd[] = { { SPAN_LIT("days"), SPAN_LIT("3") }, { SPAN_LIT("x"), SPAN_LIT("") } };
         static char long_name[LEDGER_NAME_MAX + 2];
@@ -214,7 +217,13 @@ static void admission(void **state)
                 { "p.t", long_name, &run, NULL, 0, false, ENTRY_DEAD, 0, "longer than 1000" },
                 { "p.t", long_name + 1, &run, NULL, 0, false, ENTRY_READY, 0, NULL },
                 { "p.t", "x y", &run, NULL, 0, false, ENTRY_READY, 0, NULL },
-                { "p.gone", "5", &run, NULL, 0, false, ENTRY_DECIDED, OUTCOME_FAILED, "unknown task type" },
+                { "p.gone", "5", NULL, NULL, 0, false, ENTRY_DECIDED, OUTCOME_FAILED, "unknown task type" },
+                { "p.gone", "5", &run, NULL, 0, false, ENTRY_UNEXPECTED, 0, NULL },
+                { "p.b", "5", &run, NULL, 0, false, ENTRY_UNEXPECTED, 0, NULL },
+                { "p.b", "5", &cancelled, NULL, 0, false, ENTRY_UNEXPECTED, 0, NULL },
+                { "p.a", "5", &refused, NULL, 0, false, ENTRY_UNEXPECTED, 0, NULL },
+                { "p.a", "5", &elsewhere, NULL, 0, false, ENTRY_UNEXPECTED, 0, NULL },
+                { "p.a", "5", &run, good, 1, false, ENTRY_DEAD, 0, "no arguments" },
                 { "p.a\n", "5", &run, NULL, 0, false, ENTRY_DEAD, 0, "not a name" },
                 { "p.a", "5", &cancelled, NULL, 0, false, ENTRY_DECIDED, OUTCOME_SKIPPED, "run cancelled" },
                 { "p.b", "5", NULL, good, 1, false, ENTRY_READY, 0, NULL },

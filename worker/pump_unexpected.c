@@ -1,0 +1,99 @@
+/*
+ * Tasks that name a run which, as far as this worker knows, does not take them: the run is over, or its job has no such type. The ledger tells which of them
+ * belong to it nevertheless: repetitions, what a worker of a newer pack planned or spawned, what a replay spawned after the run was closed. The others are
+ * dead letters, so that no stranger's message counts in a run.
+ */
+#include "pump_internal.h"
+
+enum { C_N, C_STATE, C_DONE, C_PLANNED, C_SPAWNED };
+
+/* A follow-up's parent has the same subject and item, and names it. */
+static const char ASK[] =
+        "select u.n, r.state, "
+        "exists (select from rollcall.outcome o where o.day = r.day and o.run_no = r.run_no and o.type_no = t.type_no "
+        "and octet_length(o.subject) = octet_length(u.subject) and o.subject = u.subject and o.item = u.item), "
+        "exists (select from rollcall.plan p where p.run_no = r.run_no and p.type_no = t.type_no), "
+        "exists (select from rollcall.outcome o where o.day = r.day and o.run_no = r.run_no and o.type_no = any($5::smallint[]) "
+        "and octet_length(o.subject) = octet_length(u.subject) and o.subject = u.subject and o.item = u.item "
+        "and o.outcome = 0 and u.type = any(o.follow_ups)) "
+        "from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) with ordinality as u(run_id, type, subject, item, n) "
+        "join rollcall.run r using (run_id) left join rollcall.task_type t on t.name = u.type";
+
+static void ask_params(const struct pump *p, struct entry *const *list, size_t n, struct db_params *q)
+{
+        size_t types = 0;
+        db_params_reset(q);
+        db_array_begin(q, DB_UUID, n);
+        for (size_t i = 0; i < n; i++)
+                db_element_uuid(q, &list[i]->task.run_id);
+        db_array_end(q);
+        for (int column = 0; column < 3; column++) {
+                db_array_begin(q, DB_TEXT, n);
+                for (size_t i = 0; i < n; i++) {
+                        const struct span texts[] = { list[i]->task.type, list[i]->task.subject, list[i]->task.item };
+                        db_element_text(q, texts[column].ptr ? texts[column] : SPAN_LIT(""));
+                }
+                db_array_end(q);
+        }
+        for (size_t i = 0; i < p->o->packs->n; i++)
+                types += p->o->packs->list[i]->n_types;
+        db_array_begin(q, DB_INT2, types);
+        for (size_t i = 0; i < p->o->packs->n; i++)
+                for (size_t j = 0; j < p->o->packs->list[i]->n_types; j++)
+                        db_element_int(q, type_number(p->types, &p->o->packs->list[i]->types[j]));
+        db_array_end(q);
+}
+
+static void refuse(struct pump *p, struct entry *en, bool open, const char *state)
+{
+        BUF_CLEANUP struct buf text;
+        buf_init(&text, 1024);
+        if (open)
+                buf_addf(&text, "%.*s is no task type of the run's job %s.%s, nor a follow-up of one", SPAN_FMT(en->task.type), en->run->pack_name,
+                         en->run->job_name);
+        else
+                buf_addf(&text, "the run takes no tasks: it is in state \"%s\"", state);
+        struct span reason = arena_span(p->batch.arena, (struct span){ buf_str(&text), text.len });
+        entry_bury(en, reason.ptr ? reason : SPAN_LIT("the run does not take this task"));
+}
+
+static int answer(struct pump *p, struct entry *en, const struct db_result *r, int row, struct err *e)
+{
+        enum run_state state;
+        if (run_state_parse(db_str(r, row, C_STATE), &state) < 0)
+                return err_set(e, ERR_FATAL, "", "a run in the unknown state \"%s\"", db_str(r, row, C_STATE));
+        bool open = state == RUN_PLANNED || state == RUN_PUBLISHED || state == RUN_CANCELLED;
+        bool spawned = db_bool(r, row, C_SPAWNED);
+        bool its_own = db_bool(r, row, C_PLANNED) || (en->type && en->run->job && job_takes(en->run->job, en->type));
+        if (db_bool(r, row, C_DONE))
+                en->state = ENTRY_REPEATED;
+        else if (spawned || (open && its_own))
+                entry_accept(en, p->types, p->batch.arena);
+        else
+                refuse(p, en, open, db_str(r, row, C_STATE));
+        return 0;
+}
+
+int pump_take_unexpected(struct pump *p, struct err *e)
+{
+        struct batch *b = &p->batch;
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        size_t n = 0, total = batch_count(b, ENTRY_UNEXPECTED);
+        if (total == 0)
+                return 0;
+        struct entry **list = arena_alloc(b->arena, total * sizeof(struct entry *));
+        if (!list)
+                return err_oom(e);
+        for (size_t i = 0; i < b->n; i++)
+                if (b->entries[i].state == ENTRY_UNEXPECTED)
+                        list[n++] = &b->entries[i];
+        ask_params(p, list, n, p->transactor.params);
+        if (db_query(p->db, ASK, p->transactor.params, &r, e) < 0)
+                return -1;
+        for (size_t i = 0; i < n; i++)
+                entry_bury(list[i], SPAN_LIT("no such run"));
+        for (int row = 0; row < db_rows(r); row++)
+                if (answer(p, list[db_int(r, row, C_N) - 1], r, row, e) < 0)
+                        return -1;
+        return 0;
+}
