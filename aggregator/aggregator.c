@@ -23,7 +23,7 @@ enum {
         WATERMARK_MS = 2000,
         CONNECT_MS = 5000,
         AGAIN_MS = 1000,
-        PROPERTIES_EXTRA = 32,
+        PROPERTIES_MAX = 64,
 };
 
 /* ---- what is said, once per change ----------------------------------------------------------------------------------------------------- */
@@ -329,7 +329,8 @@ static int need_consumer(struct aggregator *a, struct err *e)
         char group[KAFKA_TOPIC_MAX + 16];
         snprintf(group, sizeof group, "%s.aggregator", a->service->kafka.prefix);
         struct kafka_options options;
-        kafka_options_of(a->service, "rollcall-aggregator", a->properties, a->service->kafka.n_properties + PROPERTIES_EXTRA, &options);
+        if (kafka_options_of(a->service, "rollcall-aggregator", a->properties, PROPERTIES_MAX, &options, e) < 0)
+                return -1;
         struct kafka_consumer_options c = { .group = group, .topics = topics, .n_topics = 1,
                                             .session_timeout_ms = (int)a->service->kafka.session_timeout_ms, .prefetch_max_bytes = PREFETCH_BYTES,
                                             .events = { .ctx = a, .assigned = assigned, .revoked = revoked } };
@@ -422,7 +423,7 @@ static int make_parts(struct aggregator *a, struct err *e)
         a->letter_memory = arena_new(LETTER_BYTES);
         a->outgoing = arena_new(2 * LETTER_BYTES);
         a->messages = calloc(TAKE_MAX, sizeof *a->messages);
-        a->properties = calloc(a->service->kafka.n_properties + PROPERTIES_EXTRA, sizeof *a->properties);
+        a->properties = calloc(PROPERTIES_MAX, sizeof *a->properties);
         if (!a->decoded || !a->letter_memory || !a->outgoing || !a->messages || !a->properties)
                 return err_oom(e);
         if (codec_new(a->service->schemas.folder, &a->codec, e) < 0 || fold_new(&limits, &a->fold, e) < 0)

@@ -11,17 +11,8 @@
 enum { WAKE_MS = 200 };
 
 static const char help[] =
-        "Usage: rollcall-worker [-c FILE]\n"
-        "\n"
-        "Takes tasks from the lanes of worker.lanes, does them in PostgreSQL and by mail, and publishes an audit event for each.\n"
-        "Scaling is starting more workers: the partitions are shared out among all that run.\n"
-        "\n"
-        "  -c, --config FILE   configuration (default: $ROLLCALL_CONFIG, ./rollcall.cfg, /etc/rollcall/rollcall.cfg)\n"
-        "      --check-config  read configuration and packs, say what is wrong, and leave\n"
-        "      --help, --version\n"
-        "\n"
-        "Signals: TERM or INT drains and leaves, a second one leaves at once; HUP reads the configuration anew.\n"
-        "Exit status: 0 drained; 1 could not start; 2 usage; 3 configuration.\n";
+        "Takes tasks from the lanes of worker.lanes, does them in PostgreSQL and by mail, and publishes an audit event\n"
+        "for each. To scale, start more workers: the partitions are shared out among all that run.";
 
 struct worker {
         atomic_int ready, ended;

@@ -176,7 +176,8 @@ int pump_open_kafka(struct pump *p, struct err *e)
         snprintf(p->cluster, sizeof p->cluster, "%s", cluster);
         if (p->consumer)
                 return 0;
-        kafka_options_of(s, p->owner, storage, PROPERTIES_MAX, &o);
+        if (kafka_options_of(s, p->owner, storage, PROPERTIES_MAX, &o, e) < 0)
+                return -1;
         struct kafka_consumer_options c = {
                 .group = p->group,
                 .topics = &p->topic,

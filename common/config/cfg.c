@@ -1,6 +1,7 @@
 #include "config/cfg.h"
 
 #include "config/numbers.h"
+#include "config/trust.h"
 #include "config/words.h"
 
 #include <errno.h>
@@ -57,25 +58,32 @@ static void set_include_folder(struct cfg *c)
 }
 
 /* libconfig names an included file as it stands in the @include (1.5) or with the folder (1.7). */
-static int check_numbers(const struct cfg *c, const char *file, struct err *e)
+static int visit_file(const struct cfg *c, const char *file, int (*visit)(const char *path, struct err *e), struct err *e)
 {
         char joined[PATH_MAX];
         int len = snprintf(joined, sizeof joined, "%.*s%s", (int)folder_length(c->path), c->path, file);
         bool relative = *file != '/' && len > 0 && (size_t)len < sizeof joined && access(joined, F_OK) == 0;
-        return numbers_check(relative ? joined : file, e);
+        return visit(relative ? joined : file, e);
 }
 
-/* Looks at every file that settings came from; `last` is the one that was looked at before. */
-static int check_files(const struct cfg *c, const struct cfg_node *n, const char **last, struct err *e)
+/* Visits every file that settings came from; `last` is the one that was visited before. */
+static int visit_files(const struct cfg *c, const struct cfg_node *n, const char **last, int (*visit)(const char *path, struct err *e),
+                       struct err *e)
 {
         const char *file = config_setting_source_file(setting(n));
-        if (file && file != *last && check_numbers(c, file, e) < 0)
+        if (file && file != *last && visit_file(c, file, visit, e) < 0)
                 return -1;
         *last = file ? file : *last;
         for (int i = 0; i < cfg_count(n); i++)
-                if (check_files(c, cfg_at(n, i), last, e) < 0)
+                if (visit_files(c, cfg_at(n, i), last, visit, e) < 0)
                         return -1;
         return 0;
+}
+
+int cfg_trusted(const struct cfg *c, struct err *e)
+{
+        const char *last = NULL;
+        return trust_check(c->path, e) < 0 ? -1 : visit_files(c, cfg_root(c), &last, trust_check, e);
 }
 
 int cfg_load(const char *path, struct cfg **ret, struct err *e)
@@ -95,7 +103,7 @@ int cfg_load(const char *path, struct cfg **ret, struct err *e)
         set_include_folder(c);
         if (config_read_file(&c->config, path) == CONFIG_TRUE) {
                 const char *last = NULL;
-                if (check_files(c, cfg_root(c), &last, e) < 0)
+                if (visit_files(c, cfg_root(c), &last, numbers_check, e) < 0)
                         return -1;
                 *ret = TAKE(c);
                 return 0;

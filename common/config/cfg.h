@@ -10,6 +10,8 @@ struct cfg; /* a parsed file; owns all texts that are read from it */
 struct cfg_node; /* a setting inside it */
 
 int cfg_load(const char *path, struct cfg **ret, struct err *e) MUST_CHECK;
+/* Every file that settings came from must be the caller's or root's alone (trust.h). */
+int cfg_trusted(const struct cfg *c, struct err *e) MUST_CHECK;
 void cfg_free(struct cfg *c);
 DEFINE_CLEANUP(cfg_cleanup, struct cfg, cfg_free)
 const struct cfg_node *cfg_root(const struct cfg *c);

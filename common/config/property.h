@@ -11,6 +11,8 @@ enum property_type {
         PROPERTY_DURATION, /* int64_t in milliseconds; the same */
         PROPERTY_PROPERTIES, /* const char ** of "name=value" with its length at `count` */
         PROPERTY_LANES, /* bool[LANE_COUNT] */
+        PROPERTY_BOOL, /* bool; default false */
+        PROPERTY_SECRET_FILES, /* as PROPERTY_PROPERTIES, of "name=path" */
 };
 
 struct property {
@@ -27,6 +29,15 @@ struct property {
 
 extern const struct property service_properties[];
 extern const size_t service_property_count;
+
+/* Takes `text` over; NULL when that is what it is, or out of memory. */
+const char *service_own(struct service *s, char *text);
+/* Loads the file. `found`: nobody named it, so it and what it includes must be the caller's or root's alone. */
+int service_read(const char *path, bool found, struct service **ret, struct err *e) MUST_CHECK;
+/* Splits librdkafka's properties into names and values, and reads those whose values stand in files (kafka_properties.c). */
+int service_name_kafka(struct service *s, struct err *e) MUST_CHECK;
+/* What must be said of librdkafka's properties: none that loads code, no password without TLS (kafka_properties.c). */
+int service_check_kafka(const struct service *s, struct err *e) MUST_CHECK;
 
 /* Where the property's value lies. */
 static inline const void *property_value(const struct service *s, const struct property *p)

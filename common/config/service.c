@@ -45,6 +45,11 @@ const struct property service_properties[] = {
                   "File that the embedded broker writes with its address; for a first look and small single-machine use."),
         { .path = "kafka.properties", .type = PROPERTY_PROPERTIES, .offset = AT(kafka.properties), .count = AT(kafka.n_properties),
           .help = "Handed to librdkafka as they are, each \"name=value\": TLS, SASL, tuning." },
+        { .path = "kafka.secret_files", .type = PROPERTY_SECRET_FILES, .offset = AT(kafka.secret_files), .count = AT(kafka.n_secret_files),
+          .help = "Properties whose values are secret, each \"name=path\", such as \"sasl.password=/etc/rollcall/kafka-password\": "
+                  "the file holds the value on one line, and only its owner may read it." },
+        { .path = "kafka.allow_plaintext", .type = PROPERTY_BOOL, .offset = AT(kafka.allow_plaintext),
+          .help = "Lets a password go to the brokers without TLS (`security.protocol` plaintext or sasl_plaintext)." },
         TEXT("kafka.prefix", kafka.prefix, "rollcall", "First part of every topic's and group's name."),
         INTEGER("kafka.partitions", kafka.partitions, 8, 1, 10000,
                 "Partitions of each topic. Subjects are spread over so many, also when a topic has more: see docs/operating.md before it is changed."),
@@ -76,7 +81,8 @@ const struct property service_properties[] = {
         SECRET("mail.url", mail.url, NULL, "The relay: \"smtp://host:port\" or \"smtps://host:port\"."),
         TEXT("mail.user", mail.user, NULL, "User name at the relay; absent: no authentication."),
         FILE_PATH("mail.password_file", mail.password_file, NULL, "File with the relay's password on one line; only its owner may read it."),
-        CHOICE("mail.tls", mail.tls, tls_modes, "opportunistic", "STARTTLS with an smtp:// relay."),
+        CHOICE("mail.tls", mail.tls, tls_modes, NULL,
+               "STARTTLS with an smtp:// relay; absent: `required` with a user name or password, else `opportunistic`."),
         FILE_PATH("mail.ca_file", mail.ca_file, NULL, "Certificates to trust; absent: the system's."),
         TEXT("mail.helo", mail.helo, NULL, "Name said to the relay; absent: the host's."),
         INTEGER("mail.connections", mail.connections, 16, 1, 1000, "Connections to the relay, at most."),
@@ -112,6 +118,8 @@ void service_free(struct service *s)
                 return;
         cfg_free(s->cfg);
         free(s->kafka.properties);
+        free(s->kafka.secret_files);
+        free(s->kafka.secrets);
         free(s->kafka.property_names);
         free(s->packs);
         for (size_t i = 0; i < LANE_COUNT; i++)
@@ -124,8 +132,7 @@ void service_free(struct service *s)
         free(s);
 }
 
-/* Takes `text` over; NULL when that is what it is, or out of memory. */
-static const char *own(struct service *s, char *text)
+const char *service_own(struct service *s, char *text)
 {
         char **list = text ? reallocarray(s->owned, s->n_owned + 1, sizeof *list) : NULL;
         if (!list) {
@@ -145,7 +152,7 @@ static int join_path(struct service *s, const char **path, struct err *e)
                 return 0;
         if (asprintf(&joined, "%.*s%s", (int)(slash + 1 - s->file), s->file, *path) < 0)
                 return err_oom(e);
-        *path = own(s, joined);
+        *path = service_own(s, joined);
         return *path ? 0 : err_oom(e);
 }
 
@@ -178,6 +185,24 @@ static int read_pairs(const struct cfg_node *group, const char *key, const char 
         for (size_t i = 0; i < *n; i++)
                 if (!strchr((*list)[i], '=') || *(*list)[i] == '=')
                         return cfg_unexpected(cfg_at(cfg_get(group, key), (int)i), e, "\"name=value\"");
+        return 0;
+}
+
+static int read_secret_files(struct service *s, const struct cfg_node *group, const char *key, const char ***list, size_t *n, struct err *e)
+{
+        if (read_pairs(group, key, list, n, e) < 0)
+                return -1;
+        for (size_t i = 0; i < *n; i++) {
+                const char *pair = (*list)[i], *path = strchr(pair, '=') + 1;
+                char *joined = NULL;
+                if (join_path(s, &path, e) < 0)
+                        return -1;
+                if (asprintf(&joined, "%.*s=%s", (int)strcspn(pair, "="), pair, path) < 0)
+                        return err_oom(e);
+                (*list)[i] = service_own(s, joined);
+                if (!(*list)[i])
+                        return err_oom(e);
+        }
         return 0;
 }
 
@@ -222,6 +247,10 @@ static int read_property(struct service *s, const struct property *p, struct err
                 return read_pairs(group, key, at, (void *)((char *)s + p->count), e);
         case PROPERTY_LANES:
                 return read_lanes(group, key, at, e);
+        case PROPERTY_BOOL:
+                return cfg_bool(group, key, false, at, e);
+        case PROPERTY_SECRET_FILES:
+                return read_secret_files(s, group, key, at, (void *)((char *)s + p->count), e);
         }
         return 0;
 }
@@ -318,21 +347,6 @@ static int name_topics(struct service *s, struct err *e)
         return 0;
 }
 
-/* librdkafka takes name and value apart. */
-static int name_properties(struct service *s, struct err *e)
-{
-        s->kafka.property_names = calloc(s->kafka.n_properties + 1, sizeof *s->kafka.property_names);
-        if (!s->kafka.property_names)
-                return err_oom(e);
-        for (size_t i = 0; i < s->kafka.n_properties; i++) {
-                const char *pair = s->kafka.properties[i];
-                s->kafka.property_names[i] = own(s, strndup(pair, strcspn(pair, "=")));
-                if (!s->kafka.property_names[i])
-                        return err_oom(e);
-        }
-        return 0;
-}
-
 /* What one property alone cannot tell. */
 static int check_together(struct service *s, struct err *e)
 {
@@ -344,6 +358,10 @@ static int check_together(struct service *s, struct err *e)
         if (s->scheduler.tick_ms * 2 >= s->scheduler.lease_ms)
                 return cfg_error(cfg_get(root, "scheduler"), e, "found a tick of %lld ms, expected less than half the lease of %lld ms",
                                  (long long)s->scheduler.tick_ms, (long long)s->scheduler.lease_ms);
+        if (service_check_kafka(s, e) < 0)
+                return -1;
+        if (!s->mail.tls)
+                s->mail.tls = s->mail.user || s->mail.password_file || (s->mail.url && strchr(s->mail.url, '@')) ? "required" : "opportunistic";
         if (!mail)
                 return 0;
         if (strcmp(s->mail.transport, "maildir") == 0 && !s->mail.maildir)
@@ -357,20 +375,21 @@ static int check_together(struct service *s, struct err *e)
         return 0;
 }
 
-int service_load(const char *path, struct service **ret, struct err *e)
+int service_read(const char *path, bool found, struct service **ret, struct err *e)
 {
         CLEANUP(service_cleanup) struct service *s = calloc(1, sizeof *s);
         if (!s)
                 return err_oom(e);
-        s->file = own(s, strdup(path));
+        s->found = found;
+        s->file = service_own(s, strdup(path));
         if (!s->file)
                 return err_oom(e);
-        if (cfg_load(path, &s->cfg, e) < 0 || check_keys(cfg_root(s->cfg), e) < 0)
+        if (cfg_load(path, &s->cfg, e) < 0 || (found && cfg_trusted(s->cfg, e) < 0) || check_keys(cfg_root(s->cfg), e) < 0)
                 return -1;
         for (size_t i = 0; i < service_property_count; i++)
                 if (read_property(s, &service_properties[i], e) < 0)
                         return -1;
-        if (read_packs(s, e) < 0 || check_together(s, e) < 0 || name_topics(s, e) < 0 || name_properties(s, e) < 0)
+        if (read_packs(s, e) < 0 || check_together(s, e) < 0 || name_topics(s, e) < 0 || service_name_kafka(s, e) < 0)
                 return -1;
         int64_t *in_flight = &s->kafka.in_flight_max_bytes;
         if (s->kafka.embedded && (*in_flight == 0 || *in_flight > EMBEDDED_IN_FLIGHT))

@@ -1,7 +1,7 @@
 #pragma once
 /*
  * The service's one configuration file, read through one table of properties (service.c): path, type, range, default, help, reloadable. The
- * same table prints the reference page (`rollcall config --reference`). Unknown keys are errors.
+ * same table prints the reference page (`rollcall config reference`). Unknown keys are errors.
  */
 #include "config/cfg.h"
 
@@ -14,11 +14,13 @@ struct service_pack {
         const char *path; /* folder, absolute or relative to the configuration file's folder (already joined) */
         const struct cfg_node *settings; /* overrides of the pack's settings; may be NULL */
         const struct cfg_node *jobs; /* list of groups with keys of a pack's job that override it, each with `name`; may be NULL */
+        bool guarded; /* nobody named the configuration, and root obeys it: the pack's files must be root's, too */
 };
 
 struct service {
         struct cfg *cfg; /* owns the texts below that are not in `owned` */
         const char *file;
+        bool found; /* in the working directory: nobody named it */
         struct {
                 const char *conninfo;
                 const char *password_file;
@@ -29,6 +31,11 @@ struct service {
                 const char **properties; /* "name=value" */
                 const char **property_names; /* their names alone */
                 size_t n_properties;
+                const char **secret_files; /* "name=path": properties whose values stand in files */
+                size_t n_secret_files;
+                const char **secrets; /* what these files hold */
+                const char *secrets_fault; /* why one of them cannot be read; NULL: all could be */
+                bool allow_plaintext; /* a password may go over a connection without TLS */
                 const char *prefix; /* topics are PREFIX.tasks … */
                 int64_t partitions, replication, retention_ms, results_retention_ms;
                 int64_t session_timeout_ms;
@@ -72,6 +79,10 @@ struct service {
         size_t n_owned;
 };
 
+/* Where the configuration is: `given`, else $ROLLCALL_CONFIG, else ./rollcall.cfg, else /etc/rollcall/rollcall.cfg. */
+const char *service_path(const char *given, bool *ret_found);
+/* Loads it from there. One that nobody named is taken only when nobody but the caller and root can have written it. */
+int service_open(const char *given, struct service **ret, struct err *e) MUST_CHECK;
 /* Paths in the file are relative to its folder and come out joined. */
 int service_load(const char *path, struct service **ret, struct err *e) MUST_CHECK;
 void service_free(struct service *s);
@@ -81,7 +92,7 @@ DEFINE_CLEANUP(service_cleanup, struct service, service_free)
 void service_print(const struct service *s, struct buf *out);
 void service_reference(struct buf *out);
 
-/* A one-line secret from a file: refuses a file that others may read. The caller frees it. */
+/* A one-line secret from a file: refuses a file that others own or may read. The caller frees it. */
 int secret_read(const char *path, char **ret, struct err *e) MUST_CHECK;
 /* database.conninfo with the password of password_file added; the caller frees (and it is wiped by nobody: keep it short-lived). */
 int service_conninfo(const struct service *s, char **ret, struct err *e) MUST_CHECK;

@@ -1,5 +1,6 @@
 #include "config/service.h"
 
+#include "base/redact.h"
 #include "config/property.h"
 #include "config/words.h"
 
@@ -22,87 +23,10 @@ static void add_quoted(struct buf *out, const char *s, size_t len)
 
 /* ---- secrets -------------------------------------------------------------------------------------------------------------------- */
 
-#define REDACTED "***"
-
-static bool names_a_secret(const char *name, size_t len)
-{
-        static const char *const words[] = { "password", "passwd", "secret", "jaas", "oauthbearer.config", "key.pem", "token" };
-        char lower[64];
-        size_t n = len < sizeof lower - 1 ? len : sizeof lower - 1;
-        for (size_t i = 0; i < n; i++)
-                lower[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] + 32 : name[i]);
-        lower[n] = '\0';
-        for (size_t i = 0; i < ARRAY_LEN(words); i++)
-                if (strstr(lower, words[i]))
-                        return true;
-        return false;
-}
-
-static bool is_uri(const char *s)
-{
-        return strncmp(s + strspn(s, "abcdefghijklmnopqrstuvwxyz"), "://", 3) == 0;
-}
-
-/* scheme://user:PASSWORD@host/?password=SECRET. Up to the last '@': a password may hold an unescaped one. */
-static void redact_uri(const char *s, struct buf *out)
-{
-        const char *user = strstr(s, "://") + 3;
-        const char *at = memrchr(user, '@', strcspn(user, "?")), *colon = at ? memchr(user, ':', (size_t)(at - user)) : NULL;
-        if (colon) {
-                buf_add(out, s, (size_t)(colon + 1 - s));
-                buf_adds(out, REDACTED);
-                s = at;
-        }
-        size_t len = strcspn(s, "?");
-        buf_add(out, s, len);
-        for (s += len; *s; s += len) { /* "?name=value", "&name=value" */
-                len = 1 + strcspn(s + 1, "&");
-                size_t name = strcspn(s, "=");
-                bool secret = name < len && names_a_secret(s, name);
-                buf_add(out, s, secret ? name + 1 : len);
-                if (secret)
-                        buf_adds(out, REDACTED);
-        }
-}
-
-/* Length of a keyword's value: bare or in quotes, with backslashes. */
-static size_t value_length(const char *s)
-{
-        bool quoted = *s == '\'';
-        size_t i = quoted;
-        for (; s[i] && (quoted ? s[i] != '\'' : !strchr(" \t\r\n", s[i])); i++)
-                if (s[i] == '\\' && s[i + 1])
-                        i++;
-        return i + (quoted && s[i] == '\'');
-}
-
-/* host=a password='b c' */
-static void redact_keywords(const char *s, struct buf *out)
-{
-        while (*s) {
-                size_t space = strspn(s, " \t\r\n"), name = strcspn(s + space, "= \t\r\n");
-                const char *key = s + space, *value = key + name;
-                value += strspn(value, " \t\r\n");
-                if (*value == '=')
-                        value += 1 + strspn(value + 1, " \t\r\n");
-                size_t len = value_length(value);
-                bool secret = names_a_secret(key, name);
-                buf_add(out, s, (size_t)(value - s));
-                if (secret)
-                        buf_adds(out, REDACTED);
-                else
-                        buf_add(out, value, len);
-                s = value + len;
-        }
-}
-
 static void add_redacted(const char *s, struct buf *out)
 {
         BUF_CLEANUP struct buf shown = { .max = 64 * 1024 };
-        if (is_uri(s))
-                redact_uri(s, &shown);
-        else
-                redact_keywords(s, &shown);
+        redact(s, &shown);
         add_quoted(out, buf_str(&shown), shown.len);
         buf_note_failure(out, &shown);
 }
@@ -111,7 +35,7 @@ static void add_pair(const char *pair, struct buf *out)
 {
         size_t name = strcspn(pair, "=");
         BUF_CLEANUP struct buf shown = { .max = 64 * 1024 };
-        bool secret = names_a_secret(pair, name);
+        bool secret = redact_names_secret(pair, name);
         buf_add(&shown, pair, secret ? name + 1 : strlen(pair));
         if (secret)
                 buf_adds(&shown, REDACTED);
@@ -160,6 +84,17 @@ static void add_value(const struct service *s, const struct property *p, struct 
                         add_pair((*(const char *const *const *)at)[i], out);
                 }
                 buf_addc(out, ']');
+                break;
+        case PROPERTY_SECRET_FILES:
+                buf_addc(out, '[');
+                for (size_t i = 0; i < *(const size_t *)(const void *)((const char *)s + p->count); i++) {
+                        add_list_item(out, &n);
+                        add_text((*(const char *const *const *)at)[i], out);
+                }
+                buf_addc(out, ']');
+                break;
+        case PROPERTY_BOOL:
+                buf_adds(out, *(const bool *)at ? "true" : "false");
                 break;
         case PROPERTY_LANES:
                 buf_addc(out, '[');
@@ -252,7 +187,8 @@ void service_print(const struct service *s, struct buf *out)
 
 static void add_type(const struct property *p, struct buf *out)
 {
-        static const char *const names[] = { "text", "text", "path", NULL, "integer", "time span", "list of texts", "list of lanes" };
+        static const char *const names[] = { "text", "text", "path", NULL, "integer", "time span", "list of texts", "list of lanes", "true or false",
+                                             "list of texts" };
         if (p->type != PROPERTY_CHOICE)
                 buf_adds(out, names[p->type]);
         else
@@ -267,6 +203,8 @@ static void add_default(const struct property *p, struct buf *out)
                 duration_format(p->number, out);
         else if (p->type == PROPERTY_LANES)
                 buf_adds(out, "all");
+        else if (p->type == PROPERTY_BOOL)
+                buf_adds(out, "false");
         else if (p->text)
                 buf_addf(out, "`\"%s\"`", p->text);
 }

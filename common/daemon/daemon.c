@@ -12,24 +12,17 @@
 
 enum { EXIT_USAGE = 2, EXIT_CONFIGURATION = 3, GO_ON = -1 };
 
-const char *daemon_config_path(const char *given)
-{
-        const char *path = given ? given : getenv("ROLLCALL_CONFIG");
-        if (path && *path)
-                return path;
-        return access("rollcall.cfg", F_OK) == 0 ? "rollcall.cfg" : "/etc/rollcall/rollcall.cfg";
-}
-
 static void print_help(const char *program, const char *help)
 {
         printf("Usage: %s [-c FILE] [--check-config]\n\n%s\n\n"
-               "  -c, --config FILE  the configuration (else $ROLLCALL_CONFIG, ./rollcall.cfg, /etc/rollcall/rollcall.cfg)\n"
+               "  -c, --config FILE  the configuration (else $ROLLCALL_CONFIG, ./rollcall.cfg, /etc/rollcall/rollcall.cfg);\n"
+               "                     ./rollcall.cfg only when nobody but you and root can write it\n"
                "      --check-config say whether the configuration and its packs are valid, and leave\n"
                "  -h, --help         this text\n"
                "  -V, --version      the version\n\n"
                "SIGTERM or SIGINT: finish the work in hand and leave; a second one: leave at once. SIGHUP: check the\n"
                "configuration, then start anew with it; an invalid one is reported and ignored.\n"
-               "Exit status: 0 done, 1 failed, 2 wrong usage, 3 invalid configuration.\n",
+               "Exit status: 0 done, 1 it could not start or had to stop, 2 wrong usage, 3 invalid configuration.\n",
                program, help);
 }
 
@@ -64,7 +57,7 @@ static int parse(struct daemon *d, const char *help, int argc, char **argv, bool
                 fprintf(stderr, "%s: unexpected argument \"%s\"\nTry \"%s --help\".\n", d->program, argv[optind], d->program);
                 return EXIT_USAGE;
         }
-        d->config_path = daemon_config_path(config);
+        d->config_given = config;
         return GO_ON;
 }
 
@@ -79,14 +72,14 @@ int daemon_start(struct daemon *d, const char *program, const char *help, int ar
         int rc = parse(d, help, argc, argv, &check_only);
         if (rc != GO_ON)
                 return rc;
-        if (failpoints_load(getenv(FAILPOINTS_VARIABLE), &e) < 0 || (!check_only && signals_install(&e) < 0) || service_load(d->config_path, &d->service, &e) < 0 ||
+        if (failpoints_load(getenv(FAILPOINTS_VARIABLE), &e) < 0 || (!check_only && signals_install(&e) < 0) || service_open(d->config_given, &d->service, &e) < 0 ||
             packs_load(d->service, instant_now(), &d->packs, &e) < 0) {
                 fprintf(stderr, "%s\n", e.text);
                 daemon_deinit(d);
                 return EXIT_CONFIGURATION;
         }
         if (check_only) {
-                printf("%s: valid\n", d->config_path);
+                printf("%s: valid\n", d->service->file);
                 daemon_deinit(d);
                 return EXIT_SUCCESS;
         }

@@ -8,7 +8,7 @@
 
 struct daemon {
         const char *program;
-        const char *config_path;
+        const char *config_given; /* -c; NULL: it is looked for */
         struct service *service;
         struct packs *packs;
         char **argv;
@@ -18,9 +18,6 @@ struct daemon {
  * handlers. Returns -1 to go on, else the exit code to leave with (0 after --help; 2 bad usage; 3 bad configuration). */
 int daemon_start(struct daemon *d, const char *program, const char *help, int argc, char **argv) MUST_CHECK;
 void daemon_deinit(struct daemon *d);
-
-/* The configuration file: `given`, else $ROLLCALL_CONFIG, else ./rollcall.cfg, else /etc/rollcall/rollcall.cfg. */
-const char *daemon_config_path(const char *given);
 
 bool daemon_stopping(void); /* a stop or a valid reload was asked for: drain and return; any thread */
 bool daemon_stop_now(void); /* asked twice; any thread */

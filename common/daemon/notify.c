@@ -26,5 +26,5 @@ void notify(const char *state)
 void daemon_ready(const struct daemon *d)
 {
         notify("READY=1");
-        log_info("ready", "version=%s config=" LOG_Q " packs=%zu", ROLLCALL_VERSION, d->config_path, d->packs ? d->packs->n : 0);
+        log_info("ready", "version=%s config=" LOG_Q " packs=%zu", ROLLCALL_VERSION, d->service->file, d->packs ? d->packs->n : 0);
 }

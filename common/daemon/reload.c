@@ -68,7 +68,10 @@ static int spawn(char *const argv[], int err_fd, pid_t *ret)
 static void start_check(const struct daemon *d)
 {
         int pipes[2];
-        char *argv[] = { (char *)(uintptr_t)d->program, (char[]){ "-c" }, (char *)(uintptr_t)d->config_path, (char[]){ "--check-config" }, NULL };
+        /* It is found as we found it: one that nobody named is trusted less. */
+        char *argv[] = { (char *)(uintptr_t)d->program, (char[]){ "--check-config" }, (char[]){ "-c" }, (char *)(uintptr_t)d->config_given, NULL };
+        if (!d->config_given)
+                argv[2] = NULL;
         if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0) {
                 log_error("reload refused", "reason=\"pipe: %s\"", strerror(errno));
                 return;
@@ -83,7 +86,7 @@ static void start_check(const struct daemon *d)
         }
         check.fd = pipes[0];
         check.deadline = monotonic_ms() + CHECK_MAX_MS;
-        log_info("checking the new configuration", "config=" LOG_Q, d->config_path);
+        log_info("checking the new configuration", "config=" LOG_Q, d->service->file);
 }
 
 /* A reload as a service manager sees it ends with the READY=1 of the program that starts anew. */
@@ -94,7 +97,7 @@ static void accept_reload(const struct daemon *d)
         clock_gettime(CLOCK_MONOTONIC, &ts);
         snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
         notify(state);
-        log_info("reloading", "config=" LOG_Q, d->config_path);
+        log_info("reloading", "config=" LOG_Q, d->service->file);
         signals_reload();
 }
 

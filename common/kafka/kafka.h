@@ -53,7 +53,7 @@ struct kafka_message {
 
 struct kafka_consumer;
 
-/* Joins `group` for `topics` (static strings or living as long as the consumer). `fetch_max_bytes` bounds what is prefetched.
+/* Joins `group` for `topics` (static strings or living as long as the consumer). `prefetch_max_bytes` bounds what is prefetched.
  * session_timeout_ms <= 0: the default. poll_max_ms: the longest that the caller goes without a poll, at least half a minute and a session; a coordinator
  * that vanishes while it owes an answer to a join is given up after that. */
 struct kafka_consumer_options {

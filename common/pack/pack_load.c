@@ -1,5 +1,6 @@
 #include "pack/load.h"
 
+#include "config/trust.h"
 #include "config/words.h"
 
 #include <errno.h>
@@ -115,6 +116,8 @@ int load_file(struct loader *l, const struct cfg_node *n, const char *key, bool 
         ret->path = load_path(l, path);
         if (!ret->path)
                 return err_oom(e);
+        if (l->service->guarded && trust_check(ret->path, e) < 0)
+                return -1;
         const char *why = read_file(ret->path, &text);
         if (why)
                 return cfg_error(at, e, "%s: %s", ret->path, why);
@@ -202,7 +205,9 @@ int load_pack(struct loader *l, struct err *e)
         file = load_path(l, "pack.cfg");
         if (!file)
                 return err_oom(e);
-        if (cfg_load(file, &p->cfg, e) < 0)
+        if (l->service->guarded && trust_check(p->folder, e) < 0)
+                return -1;
+        if (cfg_load(file, &p->cfg, e) < 0 || (l->service->guarded && cfg_trusted(p->cfg, e) < 0))
                 return -1;
         l->root = cfg_root(p->cfg);
         if (load_top(l, e) < 0 || load_declared(l, l->root, "settings", DECLARED_SETTING, &p->settings, &p->n_settings, e) < 0 ||

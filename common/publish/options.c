@@ -4,11 +4,18 @@
 
 #include <string.h>
 
-void kafka_options_of(const struct service *s, const char *client_id, struct kafka_property *storage, size_t max, struct kafka_options *ret)
+int kafka_options_of(const struct service *s, const char *client_id, struct kafka_property *storage, size_t max, struct kafka_options *ret,
+                     struct err *e)
 {
-        size_t n = s->kafka.n_properties < max ? s->kafka.n_properties : max;
-        for (size_t i = 0; i < n; i++)
-                storage[i] = (struct kafka_property){ s->kafka.property_names[i], strchr(s->kafka.properties[i], '=') + 1 };
+        size_t plain = s->kafka.n_properties, n = plain + s->kafka.n_secret_files;
+        if (s->kafka.secrets_fault)
+                return err_set(e, ERR_FATAL, NULL, "%s", s->kafka.secrets_fault);
+        if (n > max)
+                return err_set(e, ERR_FATAL, NULL, "%s: found %zu properties of Kafka's, expected at most %zu", s->file, n, max);
+        for (size_t i = 0; i < n; i++) {
+                const char *value = i < plain ? strchr(s->kafka.properties[i], '=') + 1 : s->kafka.secrets[i - plain];
+                storage[i] = (struct kafka_property){ s->kafka.property_names[i], value };
+        }
         *ret = (struct kafka_options){
                 .brokers = s->kafka.brokers,
                 .embedded = s->kafka.embedded,
@@ -17,4 +24,5 @@ void kafka_options_of(const struct service *s, const char *client_id, struct kaf
                 .properties = storage,
                 .n_properties = n,
         };
+        return 0;
 }

@@ -48,7 +48,9 @@ int publisher_cluster(struct publisher *p, int timeout_ms, const char **ret, str
 
 struct kafka_producer *publisher_client(struct publisher *p); /* for questions to the brokers */
 
-/* The Kafka options that the service's configuration stands for; points into it. `storage` holds the property list. */
+/* The Kafka options that the service's configuration stands for; points into it. `storage` holds the property list. ERR_FATAL when a file
+ * with a secret cannot be read. */
 struct kafka_options;
 struct kafka_property;
-void kafka_options_of(const struct service *s, const char *client_id, struct kafka_property *storage, size_t max, struct kafka_options *ret);
+int kafka_options_of(const struct service *s, const char *client_id, struct kafka_property *storage, size_t max, struct kafka_options *ret,
+                     struct err *e) MUST_CHECK;

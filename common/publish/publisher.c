@@ -60,7 +60,8 @@ int publisher_new(const struct publisher_options *o, struct publisher **ret, str
         p->source = strdup(o->source);
         if (!p->source)
                 return err_oom(e);
-        kafka_options_of(o->service, o->client_id, storage, PROPERTIES_MAX, &k);
+        if (kafka_options_of(o->service, o->client_id, storage, PROPERTIES_MAX, &k, e) < 0)
+                return -1;
         k.at_once = o->at_once;
         if (kafka_producer_new(&k, o->queue_max_bytes, delivered, p, &p->producer, e) < 0)
                 return -1;

@@ -136,7 +136,7 @@ int verb_check(struct cli *c, const struct args *a)
 {
         struct check k = { .cli = c, .offline = args_on(a, "offline"), .findings = c->json ? json_array() : NULL };
         struct err e = ERR_INIT;
-        if (service_load(daemon_config_path(c->config_given), &c->service, &e) < 0) {
+        if (service_open(c->config_given, &c->service, &e) < 0) {
                 check_fail(&k, "configuration", "", "%s", e.text);
         } else {
                 check_ok(&k, "configuration", c->service->file, "%zu packs", c->service->n_packs);

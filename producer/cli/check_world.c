@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { KAFKA_TIMEOUT_MS = 5000, QUEUE_BYTES = 2 * 1024 * 1024, PROPERTIES_MAX = 128, SERVER_MIN = 150000 };
+enum { KAFKA_TIMEOUT_MS = 5000, QUEUE_BYTES = 2 * 1024 * 1024, PROPERTIES_MAX = 64, SERVER_MIN = 150000 };
 
 /* Which of our tables is missing, or which privilege on it. */
 static const char privileges_sql[] =
@@ -99,7 +99,10 @@ void check_topics(struct check *k)
         struct kafka_options o;
         struct err e = ERR_INIT;
         struct kafka_producer *p CLEANUP(kafka_producer_cleanup) = NULL;
-        kafka_options_of(k->cli->service, "rollcall-check", storage, PROPERTIES_MAX, &o);
+        if (kafka_options_of(k->cli->service, "rollcall-check", storage, PROPERTIES_MAX, &o, &e) < 0) {
+                check_fail(k, "kafka", "", "%s", e.text);
+                return;
+        }
         const char *address = o.embedded ? o.embedded : o.brokers;
         if (kafka_producer_new(&o, QUEUE_BYTES, NULL, NULL, &p, &e) < 0) {
                 check_fail(k, "kafka", address, "%s", e.text);

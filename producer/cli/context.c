@@ -17,7 +17,7 @@ enum {
         QUEUE_MAX_BYTES = 2 * 1024 * 1024,
         PREFETCH_MAX_BYTES = 4 * 1024 * 1024,
         PARAMS_MAX = 1024 * 1024,
-        PROPERTIES_MAX = 128,
+        PROPERTIES_MAX = 64,
 };
 
 void cli_init(struct cli *c)
@@ -80,7 +80,7 @@ int cli_service(struct cli *c)
         struct err e = ERR_INIT;
         if (c->service)
                 return 0;
-        return service_load(daemon_config_path(c->config_given), &c->service, &e) < 0 ? cli_fail(CODE_CONFIG, &e) : 0;
+        return service_open(c->config_given, &c->service, &e) < 0 ? cli_fail(CODE_CONFIG, &e) : 0;
 }
 
 int cli_packs(struct cli *c)
@@ -141,7 +141,8 @@ int cli_kafka(struct cli *c, struct kafka_producer **ret)
         int rc = cli_service(c);
         if (rc)
                 return rc;
-        kafka_options_of(c->service, "rollcall-cli", storage, PROPERTIES_MAX, &o);
+        if (kafka_options_of(c->service, "rollcall-cli", storage, PROPERTIES_MAX, &o, &e) < 0)
+                return cli_fail(CODE_CONFIG, &e);
         struct kafka_producer *p CLEANUP(kafka_producer_cleanup) = NULL;
         if (kafka_producer_new(&o, QUEUE_MAX_BYTES, NULL, NULL, &p, &e) < 0)
                 return cli_fail(e.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_CONFIG, &e);
@@ -160,7 +161,8 @@ int cli_consumer(struct cli *c, const char *const *topics, size_t n, const struc
         int rc = cli_service(c);
         if (rc)
                 return rc;
-        kafka_options_of(c->service, "rollcall-cli", storage, PROPERTIES_MAX, &o);
+        if (kafka_options_of(c->service, "rollcall-cli", storage, PROPERTIES_MAX, &o, &e) < 0)
+                return cli_fail(CODE_CONFIG, &e);
         uuid_to_text(uuid_random(), id);
         snprintf(group, sizeof group, "rollcall-cli-%s", id); /* nobody else's: all partitions are ours, and nothing is committed */
         struct kafka_consumer_options co = {

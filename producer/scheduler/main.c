@@ -4,17 +4,9 @@
 #include "daemon/daemon.h"
 
 static const char help[] =
-        "Usage: rollcall-scheduler [-c FILE]\n"
-        "\n"
-        "Starts the packs' jobs when they are due, or when an operator asks (rollcall jobs run): writes the plan of who is due into PostgreSQL,\n"
-        "publishes one task per subject to Kafka, and closes the run when every task has its outcome. Several may run; one leads.\n"
-        "\n"
-        "  -c, --config FILE   configuration (default: $ROLLCALL_CONFIG, ./rollcall.cfg, /etc/rollcall/rollcall.cfg)\n"
-        "      --check-config  read configuration and packs, say what is wrong, and leave\n"
-        "      --help, --version\n"
-        "\n"
-        "Signals: TERM or INT finishes what is in hand, gives up the lead and leaves, a second one leaves at once; HUP reads the configuration anew.\n"
-        "Exit status: 0 left in order; 1 could not start; 2 usage; 3 configuration.\n";
+        "Starts the packs' jobs when they are due, or when an operator asks (rollcall jobs run): writes the plan of who is\n"
+        "due into PostgreSQL, publishes one task per subject to Kafka, and closes the run when every task has its outcome.\n"
+        "Several may run; one leads.";
 
 int main(int argc, char **argv)
 {

@@ -1,4 +1,6 @@
 #include "config/service.h"
+
+#include "base/redact.h"
 #include "config/words.h"
 
 #include <setjmp.h>
@@ -133,7 +135,7 @@ static void defaults(void **state)
 
 static const char everything[] = "database = { conninfo = \"host=db user=u password='p w' dbname=d\"; password_file = \"secret\"; };\n"
                                  "kafka = { embedded = \"run/broker\"; prefix = \"acme.roll\"; in_flight_max_bytes = 99999999;\n"
-                                 "  properties = [\"sasl.password=hunter2\", \"client.rack=a\"]; retention = \"2d\"; session_timeout = 6; };\n"
+                                 "  properties = [\"sasl.password=hunter2\", \"client.rack=a\"]; allow_plaintext = true; retention = \"2d\"; session_timeout = 6; };\n"
                                  "worker = { lanes = [\"mail\", \"jobs\"]; threads = 2; };\n"
                                  "mail = { transport = \"maildir\"; maildir = \"/var/mail/x\"; };\n"
                                  "reports = { folder = \"reports\"; };\n"
@@ -227,7 +229,7 @@ static void reference(void **state)
         service_reference(&out);
         assert_non_null(strstr(buf_str(&out), "| `worker.batch_max` | integer | 5000 | 1 – 100000 | SIGHUP | Tasks in one transaction, at most. |\n"));
         assert_non_null(strstr(buf_str(&out), "| `kafka.retention` | time span | 7d | 1m – 3660d | `rollcall topics apply` |"));
-        assert_non_null(strstr(buf_str(&out), "| `mail.tls` | `none`, `opportunistic`, `required` | `\"opportunistic\"` |"));
+        assert_non_null(strstr(buf_str(&out), "| `mail.tls` | `none`, `opportunistic`, `required` |  |"));
 }
 
 static void includes(void **state)
@@ -291,6 +293,17 @@ static void complaints(void **state)
                 { "kafka = { brokers = \"k\"; embedded = \"e\"; };", ":1: kafka.embedded: given together with kafka.brokers" },
                 { "kafka = { brokers = \"k\"; prefix = \"a b\"; };", ":1: kafka.prefix: found \"a b\", expected 1 to 200 letters" },
                 { "kafka = { brokers = \"k\";\n properties = [\"=x\"]; };", ":2: kafka.properties[0]: found \"=x\", expected \"name=value\"" },
+                { "kafka = { brokers = \"k\";\n properties = [\"client.rack=a\",\n \"plugin.library.paths=/tmp/x.so\"]; };",
+                  ":3: kafka.properties[1]: plugin.library.paths loads code or runs a program" },
+                { "kafka = { brokers = \"k\";\n properties = [\"sasl.kerberos.kinit.cmd=id\"]; };", ":2: kafka.properties[0]: sasl.kerberos.kinit.cmd loads code" },
+                { "kafka = { brokers = \"k\";\n properties = [\"ssl.engine.location=/x\"]; };", ":2: kafka.properties[0]: ssl.engine.location loads code" },
+                { "kafka = { brokers = \"k\";\n properties = [\"ssl.providers=x\"]; };", ":2: kafka.properties[0]: ssl.providers loads code" },
+                { "kafka = { brokers = \"k\";\n properties = [\"rebalance_cb=1\"]; };", ":2: kafka.properties[0]: rebalance_cb loads code" },
+                { "kafka = { brokers = \"k\";\n secret_files = [\"ssl.engine.id=/x\"]; };", ":2: kafka.secret_files[0]: ssl.engine.id loads code" },
+                { "kafka = { brokers = \"k\";\n properties = [\"sasl.password=hunter2\"]; };",
+                  ":2: kafka.properties[0]: sasl.password is given, but security.protocol is plaintext (the default)" },
+                { "kafka = { brokers = \"k\";\n properties = [\"security.protocol=SASL_PLAINTEXT\"]; secret_files = [\"sasl.password=p\"]; };",
+                  ":2: kafka.secret_files[0]: sasl.password is given, but security.protocol is SASL_PLAINTEXT" },
                 { "kafka = {\n  brokers k;\n};", ":2: syntax error, here or on the line before: expected \"key = value;\"" },
                 { "log = { };\nlog = { };", ":2: duplicate setting name" },
                 { "@include \"absent.cfg\"\n", ":1: cannot open include file" },
@@ -304,6 +317,51 @@ static void complaints(void **state)
                         fail_msg("case %zu: %s\n  expected %s", i, rc < 0 ? e.text : "loaded", cases[i].error);
                 if (*cases[i].text && strncmp(e.text, file, strlen(file)) != 0)
                         fail_msg("case %zu: %s does not begin with %s", i, e.text, file);
+        }
+}
+
+/* A password makes TLS the rule; another rule must be written. */
+static void tls_with_a_password(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *mail, *tls;
+        } cases[] = {
+                { "url = \"smtp://h\";", "opportunistic" },
+                { "url = \"smtp://h\"; user = \"u\"; password_file = \"f\";", "required" },
+                { "url = \"smtp://u:p@h\";", "required" },
+                { "url = \"smtp://h\"; user = \"u\"; password_file = \"f\"; tls = \"opportunistic\";", "opportunistic" },
+                { "url = \"smtp://h\"; user = \"u\"; password_file = \"f\"; tls = \"none\";", "none" },
+        };
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+                char text[300];
+                snprintf(text, sizeof text, KAFKA "mail = { %s };", cases[i].mail);
+                CLEANUP(service_cleanup) struct service *s = load(text);
+                assert_string_equal(s->mail.tls, cases[i].tls);
+        }
+        CLEANUP(service_cleanup) struct service *s =
+                load("kafka = { brokers = \"k\"; properties = [\"security.protocol=sasl_ssl\"]; secret_files = [\"sasl.password=secret\"]; };");
+        assert_int_equal(s->kafka.n_secret_files, 1);
+}
+
+static void messages_without_secrets(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *text, *message, *shown;
+        } cases[] = {
+                { "postgresql://u:p@ss@h/d", "could not translate host name \"ss@h\" to address", "could not translate host name \"***\" to address" },
+                { "password=a b", "missing \"=\" after \"b\" in \"a\"", "missing \"=\" after \"b\" in \"a\"" },
+                { "host=h password='q w' x", "bad \"q w\", \"h\"", "bad \"***\", \"h\"" },
+                { "hots=h password=zz", "invalid connection option \"hots\"", "invalid connection option \"hots\"" },
+                { "password=z7", "an open \"z7", "an open \"z7" },
+                { "password=z7", "short \"z7\"", "short \"**\"" },
+        };
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+                char message[200];
+                snprintf(message, sizeof message, "%s", cases[i].message);
+                redact_message(cases[i].text, message);
+                assert_string_equal(message, cases[i].shown);
         }
 }
 
@@ -385,6 +443,7 @@ int main(void)
                 cmocka_unit_test(durations), cmocka_unit_test(nearest),    cmocka_unit_test(defaults), cmocka_unit_test(values),
                 cmocka_unit_test(printing),  cmocka_unit_test(redaction),  cmocka_unit_test(reference), cmocka_unit_test(includes),
                 cmocka_unit_test(complaints), cmocka_unit_test(unreadable), cmocka_unit_test(secrets),  cmocka_unit_test(conninfo),
+                cmocka_unit_test(tls_with_a_password), cmocka_unit_test(messages_without_secrets),
         };
         return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

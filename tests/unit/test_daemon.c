@@ -174,23 +174,6 @@ static void options(void **state)
         }
 }
 
-static void config_path(void **state)
-{
-        (void)state;
-        unsetenv("ROLLCALL_CONFIG");
-        assert_string_equal(daemon_config_path("x.cfg"), "x.cfg");
-        assert_string_equal(daemon_config_path(NULL), "/etc/rollcall/rollcall.cfg");
-        setenv("ROLLCALL_CONFIG", "/y.cfg", 1);
-        assert_string_equal(daemon_config_path(NULL), "/y.cfg");
-        unsetenv("ROLLCALL_CONFIG");
-        char *before = getcwd(NULL, 0);
-        write_config("");
-        assert_int_equal(chdir(folder), 0);
-        assert_string_equal(daemon_config_path(NULL), "rollcall.cfg");
-        assert_int_equal(chdir(before), 0);
-        free(before);
-}
-
 static void reload(void **state)
 {
         (void)state;
@@ -236,7 +219,6 @@ int main(int argc, char **argv)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(options),
-                cmocka_unit_test(config_path),
                 cmocka_unit_test(reload),
                 cmocka_unit_test(second_signal),
         };

@@ -1,0 +1,134 @@
+"""What Rollcall refuses unless somebody asks for it in words: configurations that nobody named, code in properties, passwords without TLS."""
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cli_pack import Service
+from cli_rig import UNREACHABLE, offline  # noqa: F401
+from harness.paths import program
+
+NOBODY = 65534
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
+
+
+def call(folder, name, *args, env=None):
+    """A program in `folder`, with no configuration named."""
+    done = subprocess.run([program(name), *map(str, args)], cwd=folder, capture_output=True, text=True, timeout=60,
+                          env={**{k: v for k, v in os.environ.items() if k != "ROLLCALL_CONFIG"}, **(env or {})})
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def here(tmp_path):
+    """A working directory with a configuration that is the caller's alone."""
+    folder = tmp_path / "here"
+    folder.mkdir(mode=0o755)
+    Service(folder, "dbname=x", UNREACHABLE)
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return folder
+
+
+def test_a_configuration_of_ones_own_is_found_in_the_working_directory(here):
+    code, said = call(here, "rollcall", "config", "print")
+    assert code == 0, said
+    code, said = call(here, "rollcall-worker", "--check-config")
+    assert (code, said) == (0, "rollcall.cfg: valid\n")
+
+
+OPEN = {
+    "the file belongs to another user": lambda f: os.chown(f / "rollcall.cfg", NOBODY, NOBODY),
+    "the folder belongs to another user": lambda f: os.chown(f, NOBODY, NOBODY),
+    "others may write the file": lambda f: (f / "rollcall.cfg").chmod(0o666),
+    "a group may write the file": lambda f: (f / "rollcall.cfg").chmod(0o664),
+    "others may write the folder": lambda f: f.chmod(0o777),
+    "others may put files into the folder": lambda f: f.chmod(0o1777),
+    "a folder above belongs to another user": lambda f: os.chown(f.parent, NOBODY, NOBODY),
+    "it is a link to a file of another user": lambda f: (os.rename(f / "rollcall.cfg", f / "x"), os.chown(f / "x", NOBODY, NOBODY), os.symlink("x", f / "rollcall.cfg")),
+    "it includes a file of another user": lambda f: ((f / "part.cfg").write_text('log = { level = "warn"; };\n'), os.chown(f / "part.cfg", NOBODY, NOBODY),
+                                                     (f / "rollcall.cfg").write_text((f / "rollcall.cfg").read_text() + '\n@include "part.cfg"\n')),
+}
+
+
+@as_root
+@pytest.mark.parametrize("change", OPEN)
+def test_a_configuration_that_others_can_write_is_refused_unless_it_is_named(here, change):
+    OPEN[change](here)
+    for name, args in (("rollcall", ["config", "print"]), ("rollcall-worker", ["--check-config"]), ("rollcall-scheduler", []), ("rollcall-aggregator", [])):
+        code, said = call(here, name, *args)
+        assert code == 3 and "./rollcall.cfg was found here" in said and "not trusted" in said, said
+    assert call(here, "rollcall", "config", "print", "-c", "rollcall.cfg")[0] == 0
+    assert call(here, "rollcall", "config", "print", env={"ROLLCALL_CONFIG": "rollcall.cfg"})[0] == 0
+
+
+@as_root
+@pytest.mark.parametrize("path", ["guild", "guild/pack.cfg", "schemas", "schemas/a.avsc", "guild/due.sql"])
+def test_root_takes_no_pack_or_schema_of_others_by_a_configuration_that_nobody_named(here, path):
+    (here / "schemas").mkdir()
+    (here / "schemas/a.avsc").write_text("{}")
+    (here / "rollcall.cfg").write_text((here / "rollcall.cfg").read_text() + 'schemas = { folder = "schemas"; };\n')
+    if path == "guild/due.sql":
+        path = next(str(p.relative_to(here)) for p in (here / "guild").rglob("*.sql"))
+    assert call(here, "rollcall-worker", "--check-config")[0] == 0
+    os.chown(here / path, NOBODY, NOBODY)
+    code, said = call(here, "rollcall-worker", "--check-config")
+    assert code == 3 and "belongs to another user" in said and Path(path).name in said, said
+    assert call(here, "rollcall-worker", "--check-config", "-c", "rollcall.cfg")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["plugin.library.paths", "sasl.kerberos.kinit.cmd", "ssl.engine.location", "ssl.providers", "error_cb", "opaque"])
+def test_properties_that_load_code_are_refused_with_their_line(here, name):
+    text = (here / "rollcall.cfg").read_text().replace('prefix = "', f'properties = [\n"client.rack=a",\n"{name}=/tmp/x"]; prefix = "')
+    (here / "rollcall.cfg").write_text(text)
+    line = 1 + text[:text.index(name)].count("\n")
+    for program_name in ("rollcall-worker", "rollcall-scheduler", "rollcall-aggregator"):
+        code, said = call(here, program_name)
+        assert code == 3 and f"rollcall.cfg:{line}: kafka.properties[1]: {name} loads code" in said, said
+
+
+def test_a_password_for_kafka_needs_tls_or_a_word(here):
+    plain = (here / "rollcall.cfg").read_text()
+    secret = here / "kafka-password"
+    secret.write_text("hunter2\n")
+    secret.chmod(0o600)
+
+    def tried(more):
+        (here / "rollcall.cfg").write_text(plain.replace('prefix = "', f'{more} prefix = "'))
+        return call(here, "rollcall", "config", "print")
+
+    given = 'secret_files = [ "sasl.password=kafka-password" ];'
+    code, said = tried(given)
+    assert code == 3 and "does not encrypt" in said and "kafka.allow_plaintext = true" in said
+    assert tried(given + ' properties = [ "security.protocol=sasl_plaintext" ];')[0] == 3
+    for more in (' allow_plaintext = true;', ' properties = [ "security.protocol=SASL_SSL" ];'):
+        code, said = tried(given + more)
+        assert code == 0 and "kafka-password" in said and "hunter2" not in said, said
+
+
+def test_a_secret_of_kafkas_comes_from_a_file_that_is_looked_at(here):
+    plain = (here / "rollcall.cfg").read_text()
+    (here / "rollcall.cfg").write_text(plain.replace('prefix = "', 'properties = [ "security.protocol=sasl_ssl", "sasl.mechanisms=PLAIN", "sasl.username=u" ]; '
+                                                     'secret_files = [ "sasl.password=p" ]; prefix = "'))
+    (here / "p").write_text("hunter2\n")
+    (here / "p").chmod(0o644)
+    code, said = call(here, "rollcall", "topics", "apply")
+    assert code == 3 and "kafka.secret_files: p: its mode is 644" in said, said
+    (here / "p").chmod(0o600)
+    code, said = call(here, "rollcall", "topics", "apply")
+    assert code == 4 and "no broker of" in said and "hunter2" not in said, said
+    if os.geteuid() == 0:
+        os.chown(here / "p", NOBODY, NOBODY)
+        code, said = call(here, "rollcall", "topics", "apply")
+        assert code == 3 and "belongs to user id 65534" in said, said
+    shutil.rmtree(here / "guild")
+
+
+@pytest.mark.parametrize("name", ["rollcall-worker", "rollcall-scheduler", "rollcall-aggregator"])
+def test_help_is_printed_once(tmp_path, name):
+    code, said = call(tmp_path, name, "--help")
+    assert code == 0
+    for part in (f"Usage: {name} ", "--config FILE", "Exit status:", "SIGHUP"):
+        assert said.count(part) == 1, part
