@@ -1,5 +1,7 @@
 #include "act.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -38,6 +40,7 @@ void act_decide(struct batch *b, struct entry *en, enum outcome o, const char *f
         va_start(ap, fmt);
         vsnprintf(text, sizeof text, fmt, ap);
         va_end(ap);
+        utf8_clean(text); /* a relay or a web server answers in any character set */
         struct span reason = arena_span(b->arena, span_of(text));
         en->outcome = o;
         en->reason = reason.ptr ? reason : SPAN_LIT("");

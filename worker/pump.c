@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { POLL_MS = 100, MARK_MS = 250, BACKOFF_MIN_MS = 250, BACKOFF_MAX_MS = 5000, LAND_MS = 2000 };
+enum { POLL_MS = 100, MARK_MS = 250, BACKOFF_MIN_MS = 250, BACKOFF_MAX_MS = 5000, LAND_MS = 2000, SAY_MS = 60000 };
 
 static void sleep_ms(int ms)
 {
@@ -18,12 +18,13 @@ static void sleep_ms(int ms)
         nanosleep(&ts, NULL);
 }
 
-/* Trouble is said once, and its end too. */
+/* Trouble is said at once, and again each minute while it lasts; its end, too. */
 static void say(struct pump *p, const struct err *e)
 {
-        if (strncmp(p->said, e->text, sizeof p->said - 1) == 0)
+        if (strncmp(p->said, e->text, sizeof p->said - 1) == 0 && monotonic_ms() - p->said_ms < SAY_MS)
                 return;
         snprintf(p->said, sizeof p->said, "%s", e->text);
+        p->said_ms = monotonic_ms();
         log_warn("waiting", "lane=%s pump=%d class=%s error=" LOG_Q, lane_name(p->o->lane), p->o->number, err_class_name(e->class), e->text);
 }
 
@@ -175,7 +176,7 @@ static int loop(struct pump *p, struct err *e)
                         err_set(e, ERR_RETRY, "fenced", "a partition was taken over, left over, or its position moved; joining the group anew");
                 say(p, e);
                 lose(p, rc);
-                wait_backoff(p, backoff);
+                wait_backoff(p, backoff / 2 + (int)arc4random_uniform((uint32_t)backoff / 2 + 1)); /* two that met in a deadlock are not to meet again */
                 backoff = backoff * 2 < BACKOFF_MAX_MS ? backoff * 2 : BACKOFF_MAX_MS;
         }
         drain(p);

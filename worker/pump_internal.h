@@ -40,6 +40,7 @@ struct pump {
         bool refused; /* partitions offered by the group were not taken up, in the latest poll */
         bool started; /* has worked once: from now on failures are waited out */
         char said[256], refusal[256]; /* the trouble that has been logged */
+        int64_t said_ms;
 };
 
 /* ---- pump_open.c: making and losing the parts */

@@ -31,6 +31,19 @@ void follow_ups_each(const struct entry *en, void (*fn)(void *ctx, const struct 
 
 enum { WARY_BATCHES = 64 };
 
+enum { CONFLICTS_MAX = 5 };
+
+/* Is this failure of a pack's statement to be waited for? A conflict with other transactions is, for some times: a statement that always reports one would
+ * keep all others from their work. */
+static bool waits(struct transactor *t, const struct err *why)
+{
+        if (!db_server_state(why))
+                return false;
+        if (strncmp(why->code, "40", 2) != 0)
+                return true;
+        return ++t->conflicts <= CONFLICTS_MAX;
+}
+
 static const char UNDO_UNIT[] = "rollback to savepoint unit; release savepoint unit";
 
 /* ---- one unit ----------------------------------------------------------------------------------------------------------------------- */
@@ -162,7 +175,7 @@ int transact_part(struct transactor *t, struct batch *b, const struct unit *u, e
         if (rc == 0)
                 return done(t, b, u, list, n, r, NULL, e);
         *e = first;
-        if (first.class != ERR_POISON || db_exec(t->db, UNDO_UNIT, e) < 0)
+        if (waits(t, &first) || db_exec(t->db, UNDO_UNIT, e) < 0)
                 return -1;
         if (n == 1)
                 return done(t, b, u, list, 1, NULL, &first, e);
@@ -256,7 +269,7 @@ static int run_all_units(struct transactor *t, struct batch *b, bool *ret_fenced
                         return 0;
                 struct unit *u = &b->units[failed];
                 *e = poison;
-                if (poison.class != ERR_POISON || db_exec(t->db, UNDO_UNIT, e) < 0)
+                if (waits(t, &poison) || db_exec(t->db, UNDO_UNIT, e) < 0)
                         return -1;
                 if (!t->wary && u->run) { /* it may have been a repetition */
                         t->wary = WARY_BATCHES;
@@ -299,6 +312,7 @@ int transact_commit(struct transactor *t, struct batch *b, struct err *e)
         if (db_pipeline_result(t->db, NULL, e) < 0 || db_pipeline_finish_sync(t->db, e) < 0 || db_pipeline_end(t->db, e) < 0)
                 return -1;
         source_moved(t->sources);
+        t->conflicts = 0;
         for (size_t i = 0; i < b->n; i++)
                 if (b->entries[i].state == ENTRY_DONE || b->entries[i].state == ENTRY_DEAD)
                         b->entries[i].at = t->at;

@@ -3,7 +3,8 @@
  * The two transactions of a batch.
  * decide: moves the positions by compare-and-set, runs the statements of the batch's units, writes outcomes, intents, dead letters and progress.
  * settle: writes what the actions outside the database came to, for the entries that were pending.
- * Each commits completely or not at all. A statement that fails is bisected until the failing task stands alone; the others go on.
+ * Each commits completely or not at all. A pack's statement that fails is bisected until the failing task stands alone; the others go on. Only the server's
+ * own state (db_server_state) ends the whole batch, which is then tried again.
  */
 #include "batch.h"
 #include "compose.h"
@@ -16,6 +17,7 @@ struct transactor {
         struct db_params *params;
         struct retry_policy retry;
         int wary; /* batches that still look for earlier outcomes before they run a statement: repetitions seldom come alone */
+        int conflicts; /* transactions in a row that ended because a pack's statement met another transaction (SQLSTATE 40) */
         instant at; /* of the last transaction: the outcomes' instant */
 };
 

@@ -1,5 +1,7 @@
 #include "base/err.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +15,7 @@ int err_set(struct err *e, enum err_class class, const char *code, const char *f
         e->class = class;
         snprintf(e->code, sizeof e->code, "%s", code ? code : "");
         vsnprintf(e->text, sizeof e->text, fmt, ap);
+        utf8_clean(e->text); /* it may have been cut within a character, and goes into the database */
         va_end(ap);
         return -1;
 }
@@ -29,6 +32,7 @@ int err_prefix(struct err *e, const char *fmt, ...)
         va_end(ap);
         if (n >= 0 && (size_t)n < sizeof e->text)
                 snprintf(e->text + n, sizeof e->text - (size_t)n, ": %s", old);
+        utf8_clean(e->text);
         return -1;
 }
 

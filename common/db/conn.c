@@ -11,6 +11,7 @@ struct db {
         PGconn *conn;
         void (*tick)(void *ctx);
         void *tick_ctx;
+        bool cancelled; /* by db_cancel */
         char *prepared[PREPARED_MAX];
         size_t n_prepared;
 };
@@ -18,6 +19,15 @@ struct db {
 static int lost(struct db *d, struct err *e)
 {
         return db_error(d->conn, NULL, e);
+}
+
+/* A statement that this program has cancelled must not be taken for one that ran out of its own time. */
+static int failed(struct db *d, const PGresult *r, struct err *e)
+{
+        struct err why = ERR_INIT;
+        db_error(d->conn, r, &why);
+        bool own = d->cancelled && strcmp(why.code, "57014") == 0;
+        return err_set(e, why.class, own ? "57P01" : why.code, "%s", why.text);
 }
 
 /* Waits for the socket, ticking meanwhile. 1 ready, 0 timed out, -1 the socket is gone. */
@@ -124,6 +134,7 @@ void db_cancel(struct db *d)
 {
         char ignored[256];
         PGcancel *c = PQgetCancel(d->conn);
+        d->cancelled = true;
         if (c)
                 (void)!PQcancel(c, ignored, sizeof ignored);
         PQfreeCancel(c);
@@ -178,7 +189,7 @@ static int finish(struct db *d, struct db_result **ret, struct err *e)
         if (rc == 0 && !kept)
                 rc = lost(d, e);
         if (rc == 0 && !good(kept))
-                rc = db_error(d->conn, kept, e);
+                rc = failed(d, kept, e);
         if (rc < 0 || !ret)
                 PQclear(kept);
         else
@@ -293,7 +304,7 @@ int db_pipeline_result(struct db *d, struct db_result **ret, struct err *e)
                 return -1;
         }
         PQclear(end);
-        int rc = good(r) ? 0 : db_error(d->conn, r, e);
+        int rc = good(r) ? 0 : failed(d, r, e);
         if (rc < 0 || !ret)
                 PQclear(r);
         else

@@ -2,7 +2,8 @@
 /*
  * The adapter around libpq: the only place that includes it. A connection belongs to one thread. Errors carry the SQLSTATE as code and
  * are classed by it, never by text: 08, 57P0x, 53, 40, 55P03 and a broken connection -> ERR_RETRY; 22, 23, 54, P0 and other data errors ->
- * ERR_POISON; everything else (syntax, missing table, privileges) -> ERR_FATAL.
+ * ERR_POISON; everything else (syntax, missing table, privileges) -> ERR_FATAL. The class is for Rollcall's own statements: whether the same call may
+ * succeed later. Whoever runs a statement of a pack asks db_server_state instead.
  */
 #include "base/buf.h"
 #include "base/err.h"
@@ -19,9 +20,13 @@ DEFINE_CLEANUP(db_cleanup, struct db, db_free)
 bool db_alive(const struct db *d); /* false once the connection broke: free it and open another */
 int db_server_version(const struct db *d); /* 150018 */
 
+/* Is the error of a statement the server's own state (SQLSTATE 08, 53, 57P, 40, 25006, a lost connection), which is waited for? Every other one, listed
+ * anywhere or not, is the fault of what was asked for. */
+bool db_server_state(const struct err *e);
+
 /* Called every 200 ms or so while a call waits for the server: heartbeats. NULL: none. */
 void db_set_tick(struct db *d, void (*tick)(void *ctx), void *ctx);
-/* For a tick: asks the server to end the statement that is waited for, which then fails with 57014 (ERR_RETRY). */
+/* For a tick: asks the server to end the statement that is waited for. A statement cancelled so fails with 57P01: it is not the statement's fault. */
 void db_cancel(struct db *d);
 
 /* ---- parameters: built once, reused; texts and arrays are copied in -------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 #include "mail/message.h"
 
+#include "base/utf8.h"
 #include "base/uuid.h"
 
 #include <stdio.h>
@@ -66,23 +67,6 @@ int mail_check_address(struct span address, struct err *e)
         }
         return err_set(e, ERR_POISON, NULL, "address is not local@domain of at most %d characters (letters, digits and the usual signs)",
                        ADDRESS_MAX);
-}
-
-/* Bytes of the UTF-8 character at `s`, `len` of them left; 0: not UTF-8. */
-static size_t utf8_length(const char *s, size_t len)
-{
-        const unsigned char *u = (const unsigned char *)s;
-        if (u[0] < 0x80)
-                return 1;
-        size_t n = u[0] >= 0xc2 && u[0] <= 0xdf ? 2 : (u[0] & 0xf0) == 0xe0 ? 3 : u[0] >= 0xf0 && u[0] <= 0xf4 ? 4 : 0;
-        if (n == 0 || n > len)
-                return 0;
-        for (size_t i = 1; i < n; i++)
-                if ((u[i] & 0xc0) != 0x80)
-                        return 0;
-        bool overlong = (u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xf0 && u[1] < 0x90);
-        bool outside = (u[0] == 0xed && u[1] >= 0xa0) || (u[0] == 0xf4 && u[1] >= 0x90);
-        return overlong || outside ? 0 : n;
 }
 
 /* UTF-8 without control characters, neither of ASCII nor U+0080–U+009F. */

@@ -70,7 +70,8 @@ static enum plan_end plan(struct planner *p, struct err *e)
                 return p->why[0] ? PLAN_REFUSED : PLAN_AGAIN;
         if (atomic_load(&p->stop))
                 return PLAN_STOPPED;
-        return e->class == ERR_RETRY || err_is_oom(e) || !db_alive(p->db) ? PLAN_AGAIN : PLAN_FAILED;
+        bool passes = e->class == ERR_RETRY && strcmp(e->code, "57014") != 0; /* a statement that takes longer than it may will do so again */
+        return passes || err_is_oom(e) || !db_alive(p->db) ? PLAN_AGAIN : PLAN_FAILED;
 }
 
 static void *work(void *arg)

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/instant.h"
+#include "base/utf8.h"
 #include "base/uuid.h"
 
 #include <stdalign.h>
@@ -197,6 +198,33 @@ static void errors(void **state)
         assert_memory_equal(e.text, "where: xxx", 10);
         assert_int_equal(strlen(e.text), sizeof e.text - 1);
         assert_string_equal(err_class_name(ERR_POISON), "poison");
+        for (size_t shift = 0; shift < 4; shift++) { /* cut within a character of four bytes */
+                for (size_t i = 0; i + 4 < sizeof large; i += 4)
+                        memcpy(large + i, "\xf0\x9f\x98\x80", 5);
+                err_set(&e, ERR_FATAL, NULL, "%.*s%s", (int)shift, "xxxx", large);
+                char again[sizeof e.text];
+                strcpy(again, e.text);
+                utf8_clean(again);
+                assert_string_equal(again, e.text);
+                assert_memory_equal(e.text + sizeof e.text - 1 - (sizeof e.text - 1 - shift) % 4, "???", (sizeof e.text - 1 - shift) % 4);
+        }
+}
+
+static void utf8(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *in, *out;
+        } cases[] = {
+                { "", "" }, { "plain", "plain" }, { "\xc3\xa9t\xc3\xa9", "\xc3\xa9t\xc3\xa9" }, { "caf\xe9", "caf?" }, { "\xc3", "?" }, { "a\xe2\x82", "a??" },
+                { "\xc0\x80x", "??x" }, { "\xed\xa0\x80", "???" }, { "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" }, { "\xf4\x90\x80\x80", "????" }, { "\xff\xfe", "??" },
+        };
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+                char text[16];
+                strcpy(text, cases[i].in);
+                utf8_clean(text);
+                assert_string_equal(text, cases[i].out);
+        }
 }
 
 int main(void)
@@ -204,7 +232,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(buf_keeps_its_maximum),  cmocka_unit_test(buf_grows), cmocka_unit_test(spans), cmocka_unit_test(arena_keeps_its_maximum),
                 cmocka_unit_test(arena_large_and_copies), cmocka_unit_test(uuids),     cmocka_unit_test(instants), cmocka_unit_test(days),
-                cmocka_unit_test(errors),
+                cmocka_unit_test(errors), cmocka_unit_test(utf8),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,103 @@
+"""One odd thing stops nobody else: errors of every class, from a trigger as an application would have it."""
+import pytest
+
+from worker_pack import Run
+from worker_rig import rig  # noqa: F401
+
+# A person whose trap is "raise STATE TEXT" makes every change of its row fail so.
+RAISE = """
+create function trapped() returns trigger language plpgsql as $$
+begin
+  if new.trap like 'raise %' then
+    raise exception using errcode = split_part(new.trap, ' ', 2), message = substr(new.trap, 13);
+  elsif new.trap = 'slow' then
+    perform pg_sleep(60);
+  end if;
+  return new;
+end $$;
+create trigger trapped before update of hits on person for each row execute function trapped();
+"""
+
+
+def trap(rig, subject, state, text="not you"):
+    rig.database.execute("update person set trap = %s where id = %s", (f"raise {state} {text}", subject))
+
+
+# ---- one of many ----------------------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("state", ["PT403", "42501", "42703", "XX000", "58030", "HV00A", "ZZ999", "25P02", "40001", "40P01"])
+def test_one_of_many_fails(rig, embedded, state):  # noqa: F811
+    """Whatever the class: the one is tried again, then quarantined; 199 are done."""
+    rig = rig(embedded, people=200)
+    rig.database.execute(RAISE)
+    trap(rig, 77, state)
+    run = Run(rig)
+    rig.send(run.plan([run.task("bump", n) for n in range(1, 201)]))
+    rig.start(lanes=["tasks"])
+    rig.wait(run.complete, 60)
+    assert run.progress()["applied"] == 199 and run.outcomes()["77"] == ("quarantined", f"not you (SQLSTATE {state})")
+    assert run.progress()["digest_matches"]
+    rig.check_ledger(rig.events())
+    rig.stop_all()
+
+
+def test_row_level_security_for_one(rig, kafka):  # noqa: F811
+    """The worker's role may not write one of the rows."""
+    rig = rig(kafka, people=200)
+    rig.database.execute("""do $$ begin if not exists (select from pg_roles where rolname = 'limited') then create role limited login; end if; end $$;
+        grant all on schema public, rollcall to limited; grant all on all tables in schema public, rollcall to limited;
+        grant all on all sequences in schema public, rollcall to limited;
+        alter table journal enable row level security; create policy reading on journal for select using (true);
+        create policy writing on journal for insert with check (subject <> 150)""")
+    rig.conninfo = rig.database.conninfo.replace("user=rollcall", "user=limited")
+    run = Run(rig)
+    rig.send(run.plan([run.task("bump", n) for n in range(1, 201)]))
+    rig.start(lanes=["tasks"])
+    rig.wait(run.complete, 60)
+    outcome, reason = run.outcomes()["150"]
+    assert run.progress()["applied"] == 199 and outcome == "quarantined" and "row-level security" in reason and "SQLSTATE 42501" in reason
+    rig.stop_all()
+
+
+def test_a_statement_that_runs_out_of_time(rig, kafka):  # noqa: F811
+    """The server's own time limit ends the statement of one: it is that task's fault."""
+    rig = rig(kafka, people=200)
+    rig.database.execute(RAISE)
+    rig.database.execute(f'alter database "{rig.database.name}" set statement_timeout = 500')
+    rig.database.execute("update person set trap = 'slow' where id = 3")
+    run = Run(rig)
+    rig.send(run.plan([run.task("bump", n) for n in range(1, 201)]))
+    rig.start(lanes=["tasks"])
+    rig.wait(run.complete, 90)
+    assert run.progress()["applied"] == 199 and "SQLSTATE 57014" in run.outcomes()["3"][1]
+    rig.stop_all()
+
+
+def test_a_message_that_is_cut_within_a_character(rig, embedded):  # noqa: F811
+    """A text of 3,000 bytes from the application: what is kept of it is UTF-8, and the lane goes on."""
+    rig = rig(embedded, people=20)
+    rig.database.execute(RAISE)
+    for shift in range(4):
+        trap(rig, shift + 1, "P0001", "x" * shift + "😀" * 750)
+    run = Run(rig)
+    rig.send(run.plan([run.task("bump", n) for n in range(1, 21)]))
+    rig.start(lanes=["tasks"])
+    rig.wait(run.complete, 60)
+    assert run.progress()["quarantined"] == 4 and run.progress()["applied"] == 16
+    rig.stop_all()
+
+
+def test_the_servers_own_state_is_waited_for(rig, kafka):  # noqa: F811
+    """Nothing is blamed on a task while the server has no room, and it is said."""
+    rig = rig(kafka, people=50)
+    rig.database.execute(RAISE)
+    trap(rig, 7, "53100", "no space left")
+    run = Run(rig)
+    rig.send(run.plan([run.task("bump", n) for n in range(1, 51)]))
+    worker = rig.start(lanes=["tasks"])
+    rig.wait_log(worker, r'msg="waiting".*no space left')
+    assert rig.database.value("select count(*) from rollcall.held") == 0
+    rig.database.execute("update person set trap = '' where id = 7")
+    rig.wait(run.complete, 60)
+    assert run.progress()["applied"] == 50
+    rig.stop_all()
