@@ -107,6 +107,8 @@ int64_t retry_delay_ms(const struct retry_policy *p, int tries);
 void entry_fail(struct entry *en, const struct retry_policy *p, struct span reason);
 /* Later tasks wait behind one that waits, and are quarantined behind one that is quarantined. */
 void entry_stand_behind(struct entry *en, bool quarantined);
+/* Its run was cancelled while its action was pending. */
+void entry_cancel(struct entry *en);
 /* In a divided batch: entries of the units after `unit`, not yet given to a statement or acted upon, whose subject has just been set aside in it,
  * stand behind: READY ones are DECIDED, PENDING ones ACTED. */
 void batch_stand_behind(struct batch *b, size_t unit);

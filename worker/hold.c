@@ -33,6 +33,14 @@ void entry_stand_behind(struct entry *en, bool quarantined)
                                  : SPAN_LIT("behind an earlier task of the same subject that is tried again");
 }
 
+void entry_cancel(struct entry *en)
+{
+        bool begun = en->attempt > 1 && !en->held; /* by an earlier owner */
+        en->state = ENTRY_ACTED;
+        en->outcome = begun ? OUTCOME_UNKNOWN : OUTCOME_SKIPPED;
+        en->reason = begun ? SPAN_LIT("run cancelled; whether it was done before is not known") : SPAN_LIT("run cancelled");
+}
+
 static bool set_aside(const struct entry *en)
 {
         return (en->state == ENTRY_DECIDED || en->state == ENTRY_ACTED) && (en->again || en->outcome == OUTCOME_QUARANTINED);

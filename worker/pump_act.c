@@ -82,10 +82,28 @@ static void disown(struct pump *p)
         }
 }
 
+/* Of cancelled runs nothing more is done. What an earlier owner has begun may have been done. */
+static int stop_cancelled(struct pump *p, struct err *e)
+{
+        for (size_t i = 0; i < p->batch.n; i++) {
+                struct entry *en = &p->batch.entries[i];
+                if (en->state != ENTRY_PENDING || !en->run || en->type->action == ACTION_SQL)
+                        continue;
+                int rc = runs_get(p->runs, p->db, en->run->run_id, monotonic_ms(), &en->run, e);
+                if (rc != 0)
+                        return rc < 0 ? -1 : err_set(e, ERR_FATAL, "", "a pending task's run is not in rollcall.run");
+                if (en->run->state == RUN_CANCELLED)
+                        entry_cancel(en);
+        }
+        return 0;
+}
+
 int pump_finish(struct pump *p, struct err *e)
 {
-        for (;;) {
+        for (int round = 0;; round++) {
                 disown(p);
+                if (round > 0 && stop_cancelled(p, e) < 0)
+                        return -1;
                 if (batch_count(&p->batch, ENTRY_PENDING) + batch_count(&p->batch, ENTRY_ACTED) == 0)
                         return 0;
                 if (act(&p->actor, &p->batch, e) < 0)

@@ -48,3 +48,4 @@ grant update (state, tries, due_at, requested_by, updated_at) on rollcall.held t
 grant execute on function rollcall.request_run(uuid, text, text, timestamptz, jsonb, boolean, boolean, text) to rollcall_operator;
 grant update (suspended, suspended_by, suspended_at) on rollcall.job to rollcall_operator;
 grant update (chunks_published, state, published_at, again) on rollcall.run to rollcall_operator;
+grant execute on function rollcall.cancel_run(uuid, text, text) to rollcall_operator;

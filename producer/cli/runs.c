@@ -132,6 +132,56 @@ int verb_runs_watch(struct cli *c, const struct args *a)
         return rc ? rc : end;
 }
 
+/* ---- cancel ---------------------------------------------------------------------------------------------------------------------------- */
+
+static int confirm_cancel(struct cli *c, const struct args *a, const struct run_ref *run)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        const char *id = run->id;
+        char question[400];
+        enum run_state state;
+        int rc = cli_query(c, "select state, pack || '.' || job, done, planned from rollcall.run_progress where run_id = $1::uuid", &id, 1, &r);
+        if (rc)
+                return rc;
+        if (db_rows(r) == 0 || run_state_parse(db_str(r, 0, 0), &state) < 0)
+                return cli_error(CODE_NOT_FOUND, "run %s is gone from the database", run->id);
+        if (!run_state_open(state))
+                return cli_error(CODE_REFUSED, "run %s is closed already: %s", run->id, db_str(r, 0, 0));
+        if (args_on(a, "yes"))
+                return 0;
+        snprintf(question, sizeof question, "Cancel run %.8s of %s (%s, %s of %s tasks done)?", run->id, db_str(r, 0, 1), db_str(r, 0, 0), db_str(r, 0, 2),
+                 db_str(r, 0, 3));
+        return cli_confirm(question);
+}
+
+int verb_runs_cancel(struct cli *c, const struct args *a)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        struct run_ref run;
+        const char *reason = args_get(a, "reason");
+        if (reason && !reason[strspn(reason, " \t")])
+                return cli_error(CODE_USAGE, "runs cancel: --reason is empty: say why, or leave the option out");
+        int rc = cli_db(c);
+        if (rc == 0)
+                rc = run_find(c, args_operand(a, 0), &run);
+        if (rc == 0)
+                rc = confirm_cancel(c, a, &run);
+        if (rc)
+                return rc;
+        const char *params[] = { run.id, reason, c->actor_given };
+        rc = cli_query(c, "select rollcall.cancel_run($1::uuid, $2, $3)", params, ARRAY_LEN(params), &r);
+        if (rc)
+                return rc;
+        if (!db_bool(r, 0, 0))
+                return cli_error(CODE_REFUSED, "run %s was closed just now: nothing was cancelled", run.id);
+        const struct run_show show = { .limit = 50 };
+        if (!c->json)
+                printf("cancelled run %s\n", run.id);
+        return run_print(c, &run, &show);
+}
+
+/* ---- republish ------------------------------------------------------------------------------------------------------------------------- */
+
 int verb_runs_republish(struct cli *c, const struct args *a)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL, *state CLEANUP(db_result_cleanup) = NULL;

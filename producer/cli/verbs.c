@@ -70,6 +70,12 @@ static const struct flag runs_watch_flags[] = {
         END,
 };
 
+static const struct flag runs_cancel_flags[] = {
+        { "reason", "TEXT", "why, kept with the run", NULL, 0, false, false },
+        { "yes", NULL, "do not ask on the terminal", NULL, 'y', false, false },
+        END,
+};
+
 static const struct flag tasks_submit_flags[] = {
         { "type", "TYPE", "the task type, \"pack.type\" or a name that only one pack has", NULL, 't', true, false },
         { "subject", "SUBJECT", "whom the task is about", NULL, 's', false, false },
@@ -147,6 +153,10 @@ const struct verb verbs[] = {
           "RUN is an id, its first characters (at least 4), or a job's name for the job's newest run.", runs_show_flags, NULL, verb_runs_show },
         { "runs watch", "RUN", 1, 1, "follow a run until it is closed", "The exit code tells the run's end, as in: rollcall jobs run --wait.",
           runs_watch_flags, NULL, verb_runs_watch },
+        { "runs cancel", "RUN", 1, 1, "stop an open run: what has not been done yet is not done any more",
+          "Says how much is done and asks first. Tasks that are published already are skipped as \"run cancelled\"; workers notice within half a second,\n"
+          "and a batch of mails that is being sent goes out. What is done stays done.",
+          runs_cancel_flags, NULL, verb_runs_cancel },
         { "runs republish", "RUN", 1, 1, "have the scheduler publish again what has no outcome of an open run, with the same ids",
           "Harmless for what is done already: a task id is worked on once.", NULL, NULL, verb_runs_republish },
         { "tasks submit", "", 0, 0, "ask for ad-hoc tasks, one or a CSV file of them",

@@ -112,6 +112,21 @@ static bool on_its_way(const struct scheduler *s, int64_t run_no)
         return false;
 }
 
+static int note(struct scheduler *s, int64_t run_no, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        db_params_reset(s->params);
+        db_add_int8(s->params, run_no);
+        if (db_exec(s->db, "begin", e) < 0 ||
+            db_query(s->db, "update rollcall.run set notified_at = clock_timestamp() where run_no = $1 returning pack, job, state, reason", s->params, &r, e) < 0)
+                return -1;
+        int rc = scheduler_commit(s, e);
+        if (rc == 0 && db_rows(r) == 1)
+                log_info("run's end announced", "run_no=%lld job=%s.%s state=" LOG_Q " reason=" LOG_Q, (long long)run_no, db_str(r, 0, 0), db_str(r, 0, 1),
+                         db_str(r, 0, 2), db_str(r, 0, 3));
+        return rc;
+}
+
 /* Notes what has arrived, and forgets what could not be handed over a moment ago. */
 static int land(struct scheduler *s, struct err *e)
 {
@@ -125,12 +140,7 @@ static int land(struct scheduler *s, struct err *e)
                 if (!a.whole)
                         continue;
                 FAILPOINT("announce.unnoted");
-                db_params_reset(s->params);
-                db_add_int8(s->params, a.run_no);
-                if (db_exec(s->db, "begin", e) < 0 ||
-                    db_query(s->db, "update rollcall.run set notified_at = clock_timestamp() where run_no = $1", s->params, NULL, e) < 0)
-                        return -1;
-                int rc = scheduler_commit(s, e);
+                int rc = note(s, a.run_no, e);
                 if (rc != 0)
                         return rc;
         }

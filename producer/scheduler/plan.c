@@ -12,13 +12,15 @@ static int ensure_day(struct planning *p, struct err *e)
         return db_query(p->db, "select rollcall.ensure_day(date '1970-01-01' + $1)", p->params, NULL, e);
 }
 
-/* Two planners of one run (one of a scheduler that has lost the lead) come one after the other. 1: planned or closed already. */
+/* Two planners of one run (one of a scheduler that has lost the lead) come one after the other. 1: planned or closed already. The run's row stays free:
+ * whoever cancels it does not wait for the plan. */
 static int lock_run(struct planning *p, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         db_params_reset(p->params);
         db_add_int8(p->params, p->run->run_no);
-        if (db_query(p->db, "select 1 from rollcall.run where run_no = $1 and state = 'requested' for no key update", p->params, &r, e) < 0)
+        if (db_query(p->db, "select pg_advisory_xact_lock(hashtextextended('rollcall.plan', $1))", p->params, NULL, e) < 0 ||
+            db_query(p->db, "select 1 from rollcall.run where run_no = $1 and state = 'requested'", p->params, &r, e) < 0)
                 return -1;
         return db_rows(r) == 1 ? 0 : 1;
 }
@@ -74,8 +76,10 @@ static int plan_tasks(struct planning *p, const struct run_values *v, struct err
         return 0;
 }
 
+/* 1: it was cancelled meanwhile. */
 static int set_planned(struct planning *p, struct err *e)
 {
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         struct db_params *q = p->params;
         db_params_reset(q);
         db_add_int8(q, p->run->run_no);
@@ -85,10 +89,10 @@ static int set_planned(struct planning *p, struct err *e)
         db_add_int8(q, (int64_t)p->digest_b);
         if (db_query(p->db,
                      "update rollcall.run set state = 'planned', planned_at = clock_timestamp(), chunks = $2, planned = $3, planned_digest_a = $4, "
-                     "planned_digest_b = $5 where run_no = $1",
-                     q, NULL, e) < 0)
+                     "planned_digest_b = $5 where run_no = $1 and state = 'requested' returning pg_notify('rollcall_run', '')",
+                     q, &r, e) < 0)
                 return -1;
-        return db_query(p->db, "select pg_notify('rollcall_run', '')", NULL, NULL, e);
+        return db_rows(r) == 1 ? 0 : 1;
 }
 
 int plan_run(struct planning *p, char *why, size_t max, struct err *e)
@@ -115,8 +119,11 @@ int plan_run(struct planning *p, char *why, size_t max, struct err *e)
                 rc = check_requires(p, &v, why, max, e);
         if (rc != 0)
                 return rc;
-        if (plan_tasks(p, &v, e) < 0 || set_planned(p, e) < 0)
+        if (plan_tasks(p, &v, e) < 0)
                 return -1;
+        rc = set_planned(p, e);
+        if (rc != 0)
+                return rc;
         FAILPOINT("plan.uncommitted");
         rc = lease_check(&lease, p->db, e);
         return rc != 0 ? rc : db_exec(p->db, "commit", e);

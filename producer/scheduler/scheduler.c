@@ -178,7 +178,7 @@ static int open_runs(struct scheduler *s, bool *ret, struct err *e)
                      "select from rollcall.run where rollcall.run_is_open(state) and (not_before is null or not_before <= clock_timestamp()) limit 1",
                      NULL, &r, e) < 0)
                 return -1;
-        *ret = db_rows(r) > 0 || s->n_announced > 0;
+        *ret = db_rows(r) > 0 || s->n_announced > 0 || take_any(s);
         return 0;
 }
 

@@ -75,6 +75,7 @@ int take_requested(struct scheduler *s, struct err *e) MUST_CHECK;
 /* What the planners have come to. `ret_any`: one of them ended. */
 int take_planned(struct scheduler *s, bool *ret_any, struct err *e) MUST_CHECK;
 bool take_planning(struct scheduler *s, int64_t run_no); /* take_planned has not seen the end of it yet */
+bool take_any(const struct scheduler *s); /* a planner is at work, or has ended and is not looked at yet */
 void take_stop(struct scheduler *s); /* asks all planning to end; what was planned in part is rolled back */
 bool take_stopped(struct scheduler *s); /* it has */
 

@@ -188,9 +188,28 @@ static int close_late(struct scheduler *s, const struct db_result *r, int row, s
         return rc;
 }
 
+/* Planners whose run somebody has cancelled are asked to end. */
+static int stop_cancelled(struct scheduler *s, struct err *e)
+{
+        for (size_t i = 0; i < PLANNERS_MAX; i++) {
+                struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+                if (!s->planners[i])
+                        continue;
+                db_params_reset(s->params);
+                db_add_int8(s->params, planner_run(s->planners[i])->run_no);
+                if (db_query(s->db, "select from rollcall.run where run_no = $1 and closed_at is null", s->params, &r, e) < 0)
+                        return -1;
+                if (db_rows(r) == 0)
+                        planner_stop(s->planners[i], NULL, false);
+        }
+        return 0;
+}
+
 int take_requested(struct scheduler *s, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        if (stop_cancelled(s, e) < 0)
+                return -1;
         if (db_query(s->db,
                      "select run_no, run_id, cause = 'manual', requested_at, not_before, clock_timestamp(), pack, job, coalesce(deadline_at < clock_timestamp(), false) "
                      "from rollcall.run where state = 'requested' and (not_before is null or not_before <= clock_timestamp()) order by run_no limit 200",
@@ -266,6 +285,14 @@ int take_planned(struct scheduler *s, bool *ret_any, struct err *e)
                         return rc;
         }
         return 0;
+}
+
+bool take_any(const struct scheduler *s)
+{
+        for (size_t i = 0; i < PLANNERS_MAX; i++)
+                if (s->planners[i])
+                        return true;
+        return false;
 }
 
 void take_stop(struct scheduler *s)

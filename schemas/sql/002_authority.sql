@@ -74,6 +74,22 @@ create function rollcall.run_is_open(state text) returns boolean language sql im
 drop index rollcall.run_open;
 create index run_open on rollcall.run (run_no) where rollcall.run_is_open(state);
 
+-- Stops an open run. Its tasks that are published already are skipped by the workers, the others are never published. False: it is not open, or unknown.
+create function rollcall.cancel_run(which uuid, why text, on_behalf_of text) returns boolean language plpgsql
+security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  update rollcall.run set state = 'cancelled', closed_at = clock_timestamp(),
+    reason = 'by ' || coalesce(nullif(on_behalf_of, ''), session_user) || coalesce(': ' || nullif(why, ''), '')
+  where run_id = which and rollcall.run_is_open(state);
+  if not found then
+    return false;
+  end if;
+  perform rollcall.file_request('cancel run', which::text, jsonb_build_object('reason', coalesce(why, '')), on_behalf_of);
+  perform pg_notify('rollcall_run', '');
+  return true;
+end $$;
+revoke execute on function rollcall.cancel_run(uuid, text, text) from public;
+
 -- ---- guards: a mistyped command does not destroy ---------------------------------------------------------------------------------------
 
 -- Asks for a run by hand. False: that run (same job, same instant) exists already. What the tool and the scheduler refuse is refused here, too.

@@ -30,6 +30,7 @@ jobs = ( { name = "sweep"; tasks = [ "bump" ]; schedule = "0 3 * * *"; },
          { name = "sure"; tasks = [ "enrol" ]; on_success = [ "told-success" ]; on_failure = [ "told-failure" ]; on_finish = [ "told-finish" ]; },
          { name = "mixed"; tasks = [ "sometimes" ]; on_success = [ "told-success" ]; on_failure = [ "told-failure" ]; on_finish = [ "told-finish" ]; },
          { name = "replaced"; tasks = [ "gate-due" ]; concurrency_policy = "replace"; },
+         { name = "mailing"; tasks = [ "write" ]; on_failure = [ "told-failure" ]; on_finish = [ "told-finish" ]; },
          { name = "alone"; tasks = [ "gate-due" ]; } );
 """
 
@@ -39,6 +40,8 @@ TYPES = """
   { name = "no-subject"; action = "sql"; due = "sql/null.due.sql"; statement = "sql/bump.sql"; },
   { name = "slow-due"; action = "sql"; due = "sql/slow.due.sql"; statement = "sql/bump.sql"; },
   { name = "gate-due"; action = "sql"; due = "sql/due.sql"; statement = "sql/gate.sql"; },
+  { name = "write"; action = "email"; due = "sql/due.sql"; statement = "sql/greet.sql"; record = "sql/greet.record.sql";
+    email = { subject = "Olá {{name}}"; text = "templates/greet.txt"; }; },
   { name = "twice"; action = "sql"; due = "sql/twice.due.sql"; statement = "sql/bump.sql"; },
   { name = "sometimes"; action = "sql"; due = "sql/due.sql"; statement = "sql/sometimes.sql"; },
   { name = "told-success"; action = "sql"; scope = "run"; lane = "urgent"; statement = "sql/told.sql"; },

@@ -114,6 +114,13 @@ def test_positions_are_put_right(guarded):
     assert guarded.as_role("rollcall_reader", "topics", "repair", "--dry-run")
 
 
+def test_operator_cancels(guarded):
+    guarded.as_role("rollcall_operator", "jobs", "run", "astegni.purge-expired", "--dry-run", "--at", "2026-01-01T00:00:00Z", "--yes")  # nobody takes it up, or it is quick
+    run = guarded.database.value("select run_id::text from rollcall.run where job = 'purge-expired' and scheduled_at = '2026-01-01T00:00:00Z'")
+    guarded.as_role("rollcall_operator", "runs", "cancel", run, "--yes", ok=(0, 7))
+    assert guarded.database.value("select not rollcall.run_is_open(state) from rollcall.run where run_id = %s", (run,))
+
+
 def test_reader_reads_only(guarded):
     for words in (["status"], ["runs", "show", "equipemed.check-expiration"], ["report", "lifecycle"], ["report", "purge-summary"]):
         guarded.as_role("rollcall_reader", *words)
@@ -141,6 +148,7 @@ def test_reader_reads_only(guarded):
     ("rollcall_operator", "update rollcall.run set planned = 0"),
     ("rollcall_operator", "insert into rollcall.run (run_id) values (gen_random_uuid())"),
     ("rollcall_reader", "select rollcall.request_run(gen_random_uuid(), 'astegni', 'purge-expired', now(), '{}', true, false, null)"),
+    ("rollcall_reader", "select rollcall.cancel_run(gen_random_uuid(), '', null)"),
     ("rollcall_operator", "select rollcall.file_request('run', '', '{}', null)"),
 ])
 def test_denied(guarded, role, sql):
