@@ -69,7 +69,7 @@ struct unit {
         size_t n;
 };
 
-enum { RESULTS_MAX = 16384 };
+enum { RESULTS_MAX = 16384, RESULT_BYTES_MAX = 4 * 1024 * 1024 }; /* of the texts of one statement's result */
 
 struct batch {
         struct arena *arena;
@@ -79,12 +79,14 @@ struct batch {
         size_t n_units;
         struct db_result *results[RESULTS_MAX]; /* kept while entries point into them */
         size_t n_results;
+        size_t result_bytes; /* what the results take */
 };
 
 size_t batch_count(const struct batch *b, enum entry_state state);
 /* Forgets the entries and everything that they point into. */
 void batch_reset(struct batch *b);
-/* Hands a result to the batch. Always takes it, and frees it on failure. */
+/* Hands a result to the batch. Always takes it, and frees it on failure. With more than one entry in the batch they may take twice RESULT_BYTES_MAX together,
+ * or a kilobyte for each entry: beyond that it fails with DB_RESULT_TOO_LARGE. */
 int batch_keep(struct batch *b, struct db_result *r, struct err *e) MUST_CHECK;
 
 /* Levels, then units in the order in which they must run, of the entries that are in `state`. Within a unit by subject (as the tables' keys are sorted).
@@ -96,6 +98,12 @@ int batch_divide(struct batch *b, enum entry_state state, struct err *e) MUST_CH
 void entry_admit(struct entry *en, const struct packs *packs, const struct type_numbers *numbers, struct run *run, struct arena *a);
 /* The rest of it, for an entry whose run takes it. */
 void entry_accept(struct entry *en, const struct type_numbers *numbers, struct arena *a);
+
+/* Is the batch too large for the results of its statements? Then fewer are to be taken. */
+bool is_too_large(const struct err *e);
+/* How many to take next, after one that was too large, or was done. Pure. */
+size_t batch_fewer(size_t n);
+size_t batch_more(size_t now, size_t result_bytes, size_t most);
 
 /* How many to take next, when `n` of at most `now` took `ms`, so that a batch lasts no longer than about a second: 1 to `most`. Pure. */
 size_t batch_paced(size_t now, size_t n, int64_t ms, size_t most);

@@ -168,10 +168,30 @@ static void add_ledger(int type_no, enum variant v, struct buf *out)
                  v == VARIANT_ADHOC ? ", task_id, actor, arguments" : "", type_no, v == VARIANT_ADHOC ? ", ($6::uuid[])[_n], actor, _arguments" : "");
 }
 
-static void add_result(const struct task_type *t, struct buf *out)
+/* The texts of a result lie in this process's memory until their batch ends: the statement itself refuses to give more of them than there is room for. */
+static void add_limit(const struct task_type *t, const struct shape *s, struct buf *out)
+{
+        const char *const texts[] = { s->reason ? "reason" : NULL, s->before ? "before" : NULL, s->after ? "after" : NULL };
+        const char *plus = "";
+        if (t->action == ACTION_SQL && !s->reason && !s->before && !s->after)
+                return;
+        buf_adds(out, " where (select rollcall.bounded_result(sum(");
+        for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+                if (texts[i]) {
+                        buf_addf(out, "%scoalesce(octet_length(%s), 0)", plus, texts[i]);
+                        plus = " + ";
+                }
+        buf_adds(out, *plus ? ")" : "0)");
+        if (t->action != ACTION_SQL)
+                buf_adds(out, " + coalesce((select sum(octet_length(f::text)) from effect f), 0)");
+        buf_addf(out, ", %d) from _outcomes)", RESULT_BYTES_MAX);
+}
+
+static void add_result(const struct task_type *t, const struct shape *s, struct buf *out)
 {
         buf_adds(out, "\nselect o._n, o.outcome, o.reason, o.before, o.after, array_to_string(o.follow_ups, ',') as follow_ups");
         buf_adds(out, t->action == ACTION_SQL ? " from _outcomes o" : ", e.* from _outcomes o left join effect e on e.subject = o._key");
+        add_limit(t, s, out);
 }
 
 /* ---- the whole ---------------------------------------------------------------------------------------------------------------------- */
@@ -191,7 +211,7 @@ static int compose_text(const struct slot *s, int type_no, enum variant v, struc
         } else {
                 add_outcomes(t, &s->shape, v, &sql);
                 add_ledger(type_no, v, &sql);
-                add_result(t, &sql);
+                add_result(t, &s->shape, &sql);
         }
         ret->sql = sql.failed ? NULL : strdup(buf_str(&sql));
         if (!ret->sql)

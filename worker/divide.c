@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { RESULT_PER_ENTRY = 1024 };
+
 static uint64_t hash_text(struct span s)
 {
         uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
@@ -104,7 +106,7 @@ void batch_reset(struct batch *b)
 {
         for (size_t i = 0; i < b->n_results; i++)
                 db_result_free(b->results[i]);
-        b->n_results = b->n = b->n_units = 0;
+        b->n_results = b->n = b->n_units = b->result_bytes = 0;
         b->entries = NULL;
         b->units = NULL;
         b->cap = 0;
@@ -117,8 +119,30 @@ int batch_keep(struct batch *b, struct db_result *r, struct err *e)
                 db_result_free(r);
                 return err_set(e, ERR_FATAL, "", "more than %d results in one batch", RESULTS_MAX);
         }
+        b->result_bytes += db_result_bytes(r);
+        if (b->n > 1 && b->result_bytes > 2 * RESULT_BYTES_MAX && b->result_bytes > b->n * RESULT_PER_ENTRY) {
+                db_result_free(r);
+                return err_set(e, ERR_RETRY, DB_RESULT_TOO_LARGE, "the results of %zu tasks take more than %zu bytes", b->n, b->result_bytes);
+        }
         b->results[b->n_results++] = r;
         return 0;
+}
+
+bool is_too_large(const struct err *e)
+{
+        return strcmp(e->code, DB_RESULT_TOO_LARGE) == 0;
+}
+
+size_t batch_fewer(size_t n)
+{
+        return n / 2 > 1 ? n / 2 : 1;
+}
+
+size_t batch_more(size_t now, size_t result_bytes, size_t most)
+{
+        if (now >= most || result_bytes > RESULT_BYTES_MAX / 2)
+                return now;
+        return now * 2 < most ? now * 2 : most;
 }
 
 size_t batch_count(const struct batch *b, enum entry_state state)

@@ -258,17 +258,16 @@ int held_look(struct db *d, const char *topic, const struct sources *sources, bo
 /* ---- what is due ----------------------------------------------------------------------------------------------------------------------- */
 
 /* An outcome is replaced only when its event is known to be on the results topic. */
-static const char DUE[] =
-        "select o.src_offset, coalesce(o.sequence, 0), o.outcome, case when h.state = 'waiting' then o.attempt else o.attempt + 1 end, o.dry_run, o.subject, o.item, "
-        "o.reason, o.before, o.after, "
-        "array_to_string(o.follow_ups, ','), o.task_id, o.actor, o.arguments, o.at, t.name, r.run_id, o.type_no, encode(h.key, 'hex'), encode(h.value, 'hex'), "
-        "o.replaces, h.tries, case when h.state = 'drop' then 'drop' when h.held_no <> f.held_no then 'behind' else 'try' end, h.requested_by "
+static const char DUE[] = RECOVER_ROWS_WITH(
+        ", wish, requested_by",
+        RECOVER_FROM("h.held_no", "coalesce(o.sequence, 0)", "case when h.state = 'waiting' then o.attempt else o.attempt + 1 end", "o.arguments", "h.tries")
+        ", case when h.state = 'drop' then 'drop' when h.held_no <> f.held_no then 'behind' else 'try' end as wish, h.requested_by "
         "from rollcall.held h join rollcall.outcome o on o.day = h.day and o.source_no = h.source_no and o.src_offset = h.src_offset "
         "and (o.outcome < 0 or o.outcome = 3) and o.outcome <> -1 " /* being acted upon: a matter of recover_intents, if that was broken off */
         "join rollcall.position p on p.source_no = h.source_no join rollcall.task_type t on t.type_no = h.type_no left join rollcall.run r on r.run_no = o.run_no "
         "cross join lateral (select f.held_no, f.state from rollcall.held f where f.topic = h.topic and f.subject = h.subject order by f.held_no limit 1) f "
         "where h.source_no = $1::int and h.due_at <= now() and $2::bigint is not null and (o.outcome < 0 or o.sequence <= p.published) "
-        "and (h.state = 'drop' or h.held_no = f.held_no or (f.state = 'quarantined' and o.outcome < 0)) order by h.held_no limit $3::bigint";
+        "and (h.state = 'drop' or h.held_no = f.held_no or (f.state = 'quarantined' and o.outcome < 0)) order by place");
 
 enum { C_WISH = RECOVER_COLUMNS, C_REQUESTED_BY };
 

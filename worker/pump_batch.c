@@ -97,12 +97,42 @@ static int fill(struct pump *p, const struct kafka_message *list, size_t n, stru
         return 0;
 }
 
+/* Forgets what has been taken since the last commit. Numbers that were given to outcomes stay unused. */
+static void untake(struct pump *p)
+{
+        for (size_t i = 0; i < p->sources.n; i++) {
+                struct source *s = &p->sources.list[i];
+                s->taken = s->next;
+                s->taken_mark = s->mark;
+        }
+}
+
+/* A message's bytes as JSON, which the ledger keeps of arguments: control characters take six there, quotes two. Small messages are taken as they are. */
+static size_t weight(struct span value)
+{
+        enum { SMALL = 256, ESCAPED = 5 };
+        size_t bytes = value.len;
+        for (size_t i = 0; value.len > SMALL && i < value.len; i++)
+                bytes += (unsigned char)value.ptr[i] < 0x20 ? ESCAPED : value.ptr[i] == '"' || value.ptr[i] == '\\';
+        return bytes;
+}
+
+/* How many of list[0..n) fit into one batch: one at least. */
+static size_t fitting(const struct pump *p, const struct kafka_message *list, size_t n)
+{
+        size_t bytes = 0, max = (size_t)p->o->service->worker.batch_max_bytes, count = 0;
+        for (; count < n && count < p->take; count++) {
+                bytes += weight(list[count].value);
+                if (count && bytes > max)
+                        break;
+        }
+        return count;
+}
+
 int pump_take(struct pump *p, struct kafka_message *list, size_t n, struct err *e)
 {
-        size_t bytes = 0, max = (size_t)p->o->service->worker.batch_max_bytes;
-        for (size_t from = 0, to = 0; from < n; from = to, bytes = 0) {
-                while (to < n && (to == from || bytes + list[to].value.len <= max))
-                        bytes += list[to++].value.len;
+        for (size_t from = 0, to = 0; from < n; from = to) {
+                to = from + fitting(p, list + from, n - from);
                 if (fill(p, list + from, to - from, e) < 0)
                         return -1;
                 if (pump_take_unexpected(p, e) < 0)
@@ -112,8 +142,16 @@ int pump_take(struct pump *p, struct kafka_message *list, size_t n, struct err *
                 if (batch_divide(&p->batch, ENTRY_READY, e) < 0)
                         return -1;
                 int rc = transact_decide(&p->transactor, &p->batch, e);
+                if (rc == TRANSACT_TOO_LARGE) {
+                        untake(p);
+                        p->take = batch_fewer(to - from);
+                        to = from;
+                        continue;
+                }
                 if (rc != 0)
                         return rc;
+                if (p->o->lane != LANE_MAIL)
+                        p->take = batch_more(p->take, p->batch.result_bytes, p->batch_max);
                 p->held = p->held || held_wrote(&p->batch);
                 FAILPOINT("decide.committed");
                 if (outbox_publish(&p->outbox, &p->batch, e) < 0)

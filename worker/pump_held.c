@@ -4,19 +4,27 @@ enum { LOOK_MS = 500 };
 
 static int take_due(struct pump *p, int index, struct err *e)
 {
-        struct recovery r = { p->db, p->runs, p->o->packs, p->types, &p->sources };
+        struct recovery r = pump_recovery(p);
         const struct source *s = &p->sources.list[index];
         int64_t epoch = s->epoch;
         batch_reset(&p->batch);
         int n = held_due(&r, index, &p->batch, e);
         if (n <= 0)
                 return n;
-        if (batch_divide(&p->batch, ENTRY_PENDING, e) < 0 || transact_reread(&p->transactor, &p->batch, e) < 0)
+        if (batch_divide(&p->batch, ENTRY_PENDING, e) < 0)
                 return -1;
-        if (!pump_owns(s, epoch))
+        int rc = transact_reread(&p->transactor, &p->batch, e);
+        if (rc == 0 && !pump_owns(s, epoch))
                 return 0;
-        int rc = transact_intend(&p->transactor, &p->batch, e);
-        return rc == 0 ? pump_finish(p, e) : rc;
+        if (rc == 0)
+                rc = transact_intend(&p->transactor, &p->batch, e);
+        if (rc == 0)
+                rc = pump_finish(p, e);
+        if (rc != TRANSACT_TOO_LARGE)
+                return rc;
+        recover_limit(&r, batch_fewer((size_t)n));
+        p->looked_ms = 0; /* again, at once */
+        return 0;
 }
 
 int pump_take_held(struct pump *p, struct err *e)

@@ -20,6 +20,7 @@ struct pump {
         struct runs *runs;
         struct codec *codec;
         struct sources sources;
+        size_t recover_rows; /* how many of a partition's rows are taken up again at once */
         bool *recover; /* by source: claimed, but not yet recovered */
         struct transactor transactor;
         struct outbox outbox;
@@ -27,7 +28,7 @@ struct pump {
         struct batch batch;
         struct kafka_message *messages;
         size_t batch_max;
-        size_t take; /* now: batch_max, or fewer where mail is slow, since a crash leaves open what became of a whole batch */
+        size_t take; /* now: batch_max, or fewer where mail is slow, since a crash leaves open what became of a whole batch, and where results are large */
         bool held; /* the lane has tasks set aside, as of looked_ms */
         int64_t looked_ms;
         int64_t polled_ms, marked_ms, compared_ms; /* when Kafka was last polled, acknowledgements last written, our positions last compared with the table's */
@@ -63,6 +64,7 @@ void pump_note_landed(struct pump *p);
 void pump_let_go(struct pump *p);
 /* Are publishing and acting still for this claim of the partition? They serve the group meanwhile, which may take it away, or away and back. */
 bool pump_owns(const struct source *s, int64_t epoch);
+struct recovery pump_recovery(struct pump *p);
 /* Publishes again and settles what claimed partitions left behind. */
 int pump_recover(struct pump *p, struct err *e) MUST_CHECK;
 

@@ -149,9 +149,14 @@ bool pump_owns(const struct source *s, int64_t epoch)
         return s->owned && !s->leaving && s->epoch == epoch;
 }
 
+struct recovery pump_recovery(struct pump *p)
+{
+        return (struct recovery){ p->db, p->runs, p->o->packs, p->types, &p->sources, &p->recover_rows };
+}
+
 static int republish(struct pump *p, int index, int64_t epoch, struct err *e)
 {
-        struct recovery r = { p->db, p->runs, p->o->packs, p->types, &p->sources };
+        struct recovery r = pump_recovery(p);
         struct source *s = &p->sources.list[index];
         int64_t after = s->acked;
         size_t total = 0;
@@ -189,7 +194,7 @@ static void decide_intent(struct entry *en)
 
 static int settle_intents(struct pump *p, int index, int64_t epoch, struct err *e)
 {
-        struct recovery r = { p->db, p->runs, p->o->packs, p->types, &p->sources };
+        struct recovery r = pump_recovery(p);
         while (pump_owns(&p->sources.list[index], epoch)) {
                 batch_reset(&p->batch);
                 int n = recover_intents(&r, index, &p->batch, e);
@@ -199,12 +204,16 @@ static int settle_intents(struct pump *p, int index, int64_t epoch, struct err *
                          (int)p->sources.list[index].partition, n);
                 for (size_t i = 0; i < p->batch.n; i++)
                         decide_intent(&p->batch.entries[i]);
-                if (batch_divide(&p->batch, ENTRY_PENDING, e) < 0 || transact_reread(&p->transactor, &p->batch, e) < 0)
+                if (batch_divide(&p->batch, ENTRY_PENDING, e) < 0)
                         return -1;
-                int rc = transact_intend(&p->transactor, &p->batch, e);
+                int rc = transact_reread(&p->transactor, &p->batch, e);
+                if (rc == 0)
+                        rc = transact_intend(&p->transactor, &p->batch, e);
                 if (rc == 0)
                         rc = pump_finish(p, e);
-                if (rc != 0)
+                if (rc == TRANSACT_TOO_LARGE)
+                        recover_limit(&r, batch_fewer((size_t)n));
+                else if (rc != 0)
                         return rc;
         }
         return 0;

@@ -2,29 +2,24 @@
 
 #include <string.h>
 
-/* RECOVER_COLUMNS of them, in this order; see recover_collect. */
-#define COLUMNS(sequence, attempt, key, value, tries)                                                                                      \
-        "select o.src_offset, " sequence ", o.outcome, " attempt ", o.dry_run, o.subject, o.item, o.reason, o.before, o.after, "               \
-        "array_to_string(o.follow_ups, ','), o.task_id, o.actor, o.arguments, o.at, t.name, r.run_id, o.type_no, " key ", " value ", o.replaces, " tries " "
-
-/* The logs of a partition number on from each other: what an earlier one decided last may still have to be published. */
+/* What is taken up of a log at once: the first rows, as many as RECOVER_BYTES hold, but one at least. The columns are those of RECOVER_FROM. */
 #define OF_THIS_PARTITION "any((select $1::int || rollcall.earlier_logs($1::int))::int[])" /* asked once, not for each row */
 
-static const char OUTCOMES[] =
-        COLUMNS("o.sequence", "o.attempt", "encode(h.key, 'hex')", "encode(h.value, 'hex')", "null::smallint")
+/* Publishing needs no arguments. The logs of a partition number on from each other: what an earlier one decided last may still have to be published. */
+static const char OUTCOMES[] = RECOVER_ROWS(
+        RECOVER_FROM("o.sequence", "o.sequence", "o.attempt", "null::jsonb", "null::smallint")
         "from rollcall.outcome o join rollcall.task_type t using (type_no) left join rollcall.run r on r.run_no = o.run_no "
         "left join rollcall.held h on o.outcome = 3 and h.source_no = o.source_no and h.src_offset = o.src_offset "
         "where o.source_no = " OF_THIS_PARTITION " and o.sequence > $2::bigint and o.outcome >= 0 "
         "union all "
-        "select src_offset, sequence, -3, 1, false, '', '', reason, null, null, null, null, null, null, at, '', null, 0, "
-        "encode(key, 'hex'), encode(value, 'hex'), null, null "
-        "from rollcall.dead_letter where source_no = " OF_THIS_PARTITION " and sequence > $2::bigint order by sequence limit $3::bigint";
+        "select sequence, src_offset, sequence, -3, 1, false, '', '', reason, null, null, null, null, null, null::jsonb, at, '', null, 0, key, value, null, null "
+        "from rollcall.dead_letter where source_no = " OF_THIS_PARTITION " and sequence > $2::bigint order by place");
 
-static const char INTENTS[] =
-        COLUMNS("0", "o.attempt + 1", "encode(h.key, 'hex')", "encode(h.value, 'hex')", "h.tries")
+static const char INTENTS[] = RECOVER_ROWS(
+        RECOVER_FROM("o.src_offset", "0::bigint", "o.attempt + 1", "o.arguments", "h.tries")
         "from rollcall.outcome o join rollcall.task_type t using (type_no) left join rollcall.run r on r.run_no = o.run_no "
         "left join rollcall.held h on h.source_no = o.source_no and h.src_offset = o.src_offset "
-        "where o.source_no = $1::int and o.outcome = -1 and $2::bigint is not null order by o.src_offset limit $3::bigint";
+        "where o.source_no = $1::int and o.outcome = -1 and $2::bigint is not null order by place");
 
 enum {
         C_OFFSET, C_SEQUENCE, C_OUTCOME, C_ATTEMPT, C_DRY_RUN, C_SUBJECT, C_ITEM, C_REASON, C_BEFORE, C_AFTER, C_FOLLOW_UPS, C_TASK_ID, C_ACTOR, C_ARGUMENTS, C_AT,
@@ -126,7 +121,8 @@ int recover_collect(struct recovery *rec, const char *sql, int index, int64_t af
                 return err_oom(e);
         db_add_int4(p, rec->sources->list[index].source_no);
         db_add_int8(p, after);
-        db_add_int8(p, RECOVER_MAX);
+        db_add_int8(p, (int64_t)*rec->rows);
+        db_add_int8(p, RECOVER_BYTES);
         if (db_query(rec->db, sql, p, &r, e) < 0 || batch_keep(b, r, e) < 0)
                 return -1;
         size_t n = (size_t)db_rows(r);
@@ -136,7 +132,15 @@ int recover_collect(struct recovery *rec, const char *sql, int index, int64_t af
         for (size_t row = 0; row < n; row++)
                 if (read_entry(rec, index, b, r, (int)row, e) < 0)
                         return -1;
+        /* Rows that are left out for their size have been looked at for nothing: the next time ask for fewer. */
+        *rec->rows = n >= *rec->rows ? 2 * n : n * 2 < *rec->rows ? *rec->rows / 2 : *rec->rows;
+        recover_limit(rec, *rec->rows);
         return (int)n;
+}
+
+void recover_limit(struct recovery *rec, size_t rows)
+{
+        *rec->rows = rows < 1 ? 1 : rows > RECOVER_MAX ? RECOVER_MAX : rows;
 }
 
 int recover_outcomes(struct recovery *rec, int index, int64_t after, struct batch *b, int64_t *ret_last, struct err *e)

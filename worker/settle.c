@@ -173,7 +173,7 @@ int transact_reread(struct transactor *t, struct batch *b, struct err *e)
                 return -1;
         for (size_t i = 0; i < b->n_units; i++)
                 if (run_again(t, b, i, false, e) < 0)
-                        return -1;
+                        return transact_give_up(t, e);
         return db_exec(t->db, "rollback", e);
 }
 
@@ -201,7 +201,7 @@ int transact_settle(struct transactor *t, struct batch *b, struct err *e)
                 return db_exec(t->db, "rollback", e) < 0 ? -1 : 1;
         for (size_t i = 0; i < b->n_units; i++)
                 if (run_again(t, b, i, true, e) < 0 || record_unit(t, b, &b->units[i], e) < 0)
-                        return -1;
+                        return transact_give_up(t, e);
         if (write_outcomes(t, b, e) < 0 || held_write(t, b, e) < 0)
                 return -1;
         FAILPOINT("settle.uncommitted");

@@ -33,10 +33,12 @@ enum { WARY_BATCHES = 64 };
 
 enum { CONFLICTS_MAX = 5 };
 
-/* Is this failure of a pack's statement to be waited for? A conflict with other transactions is, for some times: a statement that always reports one would
+/* Is this failure of a pack's statement for n tasks to be waited for? A conflict with other transactions is, for some times: a statement that always reports one would
  * keep all others from their work. */
-static bool waits(struct transactor *t, const struct err *why)
+static bool waits(struct transactor *t, const struct err *why, size_t n)
 {
+        if (is_too_large(why))
+                return n > 1; /* for fewer; of a single task it is its own fault */
         if (!db_server_state(why))
                 return false;
         if (strncmp(why->code, "40", 2) != 0)
@@ -157,6 +159,13 @@ static int decided_by_statement(struct transactor *t, struct batch *b, const str
         return 0;
 }
 
+int transact_give_up(struct transactor *t, struct err *e)
+{
+        if (!is_too_large(e) || !db_alive(t->db))
+                return -1;
+        return db_exec(t->db, "rollback", e) < 0 ? -1 : TRANSACT_TOO_LARGE;
+}
+
 int transact_part(struct transactor *t, struct batch *b, const struct unit *u, enum variant v, struct entry **list, size_t n, unit_done done,
                     struct err *e)
 {
@@ -175,7 +184,7 @@ int transact_part(struct transactor *t, struct batch *b, const struct unit *u, e
         if (rc == 0)
                 return done(t, b, u, list, n, r, NULL, e);
         *e = first;
-        if (waits(t, &first) || db_exec(t->db, UNDO_UNIT, e) < 0)
+        if (waits(t, &first, n) || db_exec(t->db, UNDO_UNIT, e) < 0)
                 return -1;
         if (n == 1)
                 return done(t, b, u, list, 1, NULL, &first, e);
@@ -214,6 +223,7 @@ int transact_take_begin(struct transactor *t, size_t rows, bool *ret_fenced, str
 static int run_units(struct transactor *t, struct batch *b, size_t from, bool opening, const struct composed **composed, bool *ret_fenced,
                      size_t *ret_failed, struct err *poison, struct err *e)
 {
+        struct err large = ERR_INIT;
         size_t rows = 0, dead = opening ? batch_count(b, ENTRY_DEAD) : 0;
         if (db_pipeline_begin(t->db, e) < 0 || (opening && transact_queue_begin(t, &rows, e) < 0))
                 return -1;
@@ -233,14 +243,20 @@ static int run_units(struct transactor *t, struct batch *b, size_t from, bool op
         for (size_t i = from; i < b->n_units; i++) {
                 struct db_result *r = NULL;
                 struct err ignored = ERR_INIT;
-                if (take_unit(t, &b->units[i], &r, *ret_failed < b->n_units ? &ignored : poison) == 0) {
-                        if (read_unit(b, &b->units[i], b->units[i].list, b->units[i].n, r, e) < 0)
+                if (take_unit(t, &b->units[i], &r, *ret_failed < b->n_units ? &ignored : poison) < 0) {
+                        *ret_failed = i < *ret_failed ? i : *ret_failed;
+                } else if (large.class != ERR_NONE) {
+                        db_result_free(r);
+                } else if (read_unit(b, &b->units[i], b->units[i].list, b->units[i].n, r, e) < 0) {
+                        if (!is_too_large(e))
                                 return -1;
-                } else if (*ret_failed == b->n_units) {
-                        *ret_failed = i;
+                        large = *e;
                 }
         }
-        return db_pipeline_finish_sync(t->db, e) < 0 ? -1 : db_pipeline_end(t->db, e);
+        if (db_pipeline_finish_sync(t->db, e) < 0 || db_pipeline_end(t->db, e) < 0)
+                return -1;
+        *e = large;
+        return large.class == ERR_NONE ? 0 : -1;
 }
 
 static int compose_units(struct transactor *t, const struct batch *b, size_t from, enum variant v, const struct composed **composed, struct err *e)
@@ -269,7 +285,7 @@ static int run_all_units(struct transactor *t, struct batch *b, bool *ret_fenced
                         return 0;
                 struct unit *u = &b->units[failed];
                 *e = poison;
-                if (waits(t, &poison) || db_exec(t->db, UNDO_UNIT, e) < 0)
+                if (waits(t, &poison, u->n) || db_exec(t->db, UNDO_UNIT, e) < 0)
                         return -1;
                 if (!t->wary && u->run) { /* it may have been a repetition */
                         t->wary = WARY_BATCHES;
@@ -329,8 +345,10 @@ int transact_decide(struct transactor *t, struct batch *b, struct err *e)
         bool fenced = false;
         t->wary -= t->wary > 0;
         t->at = instant_now(); /* :now of ad-hoc tasks, until the transaction tells its own */
-        if (transact_prepare(t, e) < 0 || transact_number_unknown_types(t, b, e) < 0 || run_all_units(t, b, &fenced, e) < 0)
+        if (transact_prepare(t, e) < 0 || transact_number_unknown_types(t, b, e) < 0)
                 return -1;
+        if (run_all_units(t, b, &fenced, e) < 0)
+                return transact_give_up(t, e);
         if (fenced)
                 return db_exec(t->db, "rollback", e) < 0 ? -1 : 1;
         if (transact_write_decided(t, b, e) < 0 || held_write(t, b, e) < 0)

@@ -21,7 +21,10 @@ struct transactor {
         instant at; /* of the last transaction: the outcomes' instant */
 };
 
-/* 0 committed. 1 fenced: another owner has moved a position; rolled back. -1 error: whether it was committed is for the positions to tell. */
+enum { TRANSACT_FENCED = 1, TRANSACT_TOO_LARGE = 2 };
+
+/* 0 committed. TRANSACT_FENCED: another owner has moved a position; rolled back. TRANSACT_TOO_LARGE: the batch's results are too large for it; rolled back, to
+ * be done with fewer entries. -1 error: whether it was committed is for the positions to tell. */
 int transact_decide(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
 /* The same for the entries in state ACTED, whose outcome, reason and attempt have been set, and for PENDING ones of SQL types, whose statement it runs.
  * They become DONE or HELD; what was DONE, HELD or DEAD before is forgotten. */
@@ -33,7 +36,7 @@ int transact_intend(struct transactor *t, struct batch *b, struct err *e) MUST_C
 int transact_mark(struct transactor *t, struct err *e) MUST_CHECK;
 
 /* Runs the statements again for pending entries whose result is not at hand (after a takeover, or a while), and rolls back: sets row_of and row where there
- * is still something to do; the others are ACTED. Leaves those of SQL types alone. The batch has been divided. */
+ * is still something to do; the others are ACTED. Leaves those of SQL types alone. The batch has been divided. 0, TRANSACT_TOO_LARGE, -1. */
 int transact_reread(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
 
 /* Ids of the tasks that an entry's outcome spawns. */

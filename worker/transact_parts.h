@@ -17,6 +17,9 @@ typedef int (*unit_done)(struct transactor *t, struct batch *b, const struct uni
 int transact_part(struct transactor *t, struct batch *b, const struct unit *u, enum variant v, struct entry **list, size_t n, unit_done done,
                   struct err *e) MUST_CHECK;
 
+/* After an error in a transaction: rolls back what was too large for its batch, TRANSACT_TOO_LARGE; else -1, and the connection is unusable. */
+int transact_give_up(struct transactor *t, struct err *e) MUST_CHECK;
+
 extern const char DEAD_LETTERS_ADD[];
 void transact_dead_letter_params(const struct transactor *t, const struct batch *b, size_t n);
 

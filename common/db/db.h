@@ -10,6 +10,9 @@
 #include "base/instant.h"
 #include "base/uuid.h"
 
+/* Raised by rollcall.bounded_result: the statement's result is larger than its caller can take. */
+#define DB_RESULT_TOO_LARGE "RC001"
+
 struct db;
 struct db_result;
 
@@ -86,6 +89,7 @@ int db_pipeline_end(struct db *d, struct err *e) MUST_CHECK;
 
 void db_result_free(struct db_result *r);
 DEFINE_CLEANUP(db_result_cleanup, struct db_result, db_result_free)
+size_t db_result_bytes(const struct db_result *r); /* the memory that it takes */
 int db_rows(const struct db_result *r);
 int db_columns(const struct db_result *r);
 const char *db_column_name(const struct db_result *r, int col);

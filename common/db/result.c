@@ -27,6 +27,11 @@ void db_result_free(struct db_result *r)
         PQclear(pg(r));
 }
 
+size_t db_result_bytes(const struct db_result *r)
+{
+        return PQresultMemorySize(pg(r));
+}
+
 int db_rows(const struct db_result *r)
 {
         return PQntuples(pg(r));

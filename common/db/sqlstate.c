@@ -12,6 +12,7 @@ static const struct {
         { "57014", ERR_RETRY, false }, /* query_canceled: a time limit */
         { "57P", ERR_RETRY, true }, /* the server shuts down, or has just started */
         { "25006", ERR_RETRY, true }, /* read_only_sql_transaction: a standby, until the failover is over */
+        { DB_RESULT_TOO_LARGE, ERR_RETRY, false }, /* with fewer tasks */
         { "08", ERR_RETRY, true }, /* connection exception */
         { "40", ERR_RETRY, true }, /* serialization failure, deadlock */
         { "53", ERR_RETRY, true }, /* out of disk, memory, connections */

@@ -116,4 +116,15 @@ begin
 end $$;
 revoke execute on function rollcall.request_run(uuid, text, text, timestamptz, jsonb, boolean, boolean, text) from public;
 
+-- ---- bounds -------------------------------------------------------------------------------------------------------------------------
+
+-- Every statement of a task type asks it about its result, which a worker must hold in memory: true, or an error that a worker answers with a smaller batch.
+create function rollcall.bounded_result(bytes numeric, most bigint) returns boolean language plpgsql immutable as $$
+begin
+  if bytes > most then
+    raise exception 'the result is % bytes, more than %', bytes, most using errcode = 'RC001';
+  end if;
+  return true;
+end $$;
+
 insert into rollcall.schema_version (version) values (2);

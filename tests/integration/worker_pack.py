@@ -50,6 +50,8 @@ task_types = (
   { name = "thanks"; action = "sql"; statement = "sql/bump.sql"; },
   { name = "greet"; action = "email"; due = "sql/due.sql"; statement = "sql/greet.sql"; record = "sql/greet.record.sql"; follow_ups = [ "thanks" ];
     email = { subject = "Olá {{name}}"; text = "templates/greet.txt"; html = "templates/greet.html"; }; },
+  { name = "large"; action = "sql"; due = "sql/due.sql"; statement = "sql/large.sql";
+    arguments = ( { name = "left"; type = "text"; default = ""; }, { name = "right"; type = "text"; default = ""; } ); },
   { name = "careful"; action = "email"; due = "sql/due.sql"; statement = "sql/greet.sql"; record = "sql/greet.record.sql";
     email = { subject = "Olá {{name}}"; text = "templates/greet.txt"; lost_answer = "hold"; }; },
   { name = "call"; action = "webhook"; due = "sql/due.sql"; statement = "sql/call.sql"; webhook = { url_file = "hook.url"; timeout = "2s"; }; },
@@ -80,6 +82,10 @@ FILES = {
 gate as materialized (select pg_advisory_xact_lock_shared(77)),
 noted as (insert into journal (subject, type, item, run) select b.subject, 'gate', b.item, coalesce(:run_id::text, '') from batch b, gate),
 effect as (select subject, 'applied'::text as outcome from batch)""",
+    # `note` says how many bytes before and after have; the trap is sprung by the statement, or by its result
+    "sql/large.sql": """
+changed as (update person p set hits = p.hits + case when p.trap = 'zero' then 1 / (p.hits - p.hits) else 1 end from batch b where p.id = b.subject returning p.id, p.note),
+effect as (select id as subject, 'applied'::text as outcome, repeat('b', coalesce(note, '0')::int) as before, repeat('a', coalesce(note, '0')::int) as after from changed)""",
     "sql/choose.sql": """
 effect as (select p.id as subject, 'applied'::text as outcome, case when p.id % 2 = 0 then array['welcome'] end as follow_ups
            from person p join batch b on b.subject = p.id)""",

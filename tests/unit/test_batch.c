@@ -94,6 +94,18 @@ static void a_batch_lasts_no_longer_than_about_a_second(void **state)
                 assert_int_equal(batch_paced(rows[i].now, rows[i].n, rows[i].ms, 2000), rows[i].next);
 }
 
+static void a_batch_follows_the_size_of_its_results(void **state)
+{
+        (void)state;
+        assert_int_equal(batch_fewer(5000), 2500);
+        assert_int_equal(batch_fewer(3), 1);
+        assert_int_equal(batch_fewer(1), 1);
+        assert_int_equal(batch_more(39, 1000, 5000), 78);
+        assert_int_equal(batch_more(3000, 1000, 5000), 5000);
+        assert_int_equal(batch_more(5000, 1000, 5000), 5000);
+        assert_int_equal(batch_more(39, RESULT_BYTES_MAX, 5000), 39);
+}
+
 static void a_failure_is_tried_again_and_at_last_quarantined(void **state)
 {
         (void)state;
@@ -307,6 +319,7 @@ int main(void)
                 cmocka_unit_test(no_subject_twice_in_a_unit_and_order_per_subject),
                 cmocka_unit_test(waits_double_up_to_the_maximum_with_full_jitter),
                 cmocka_unit_test(a_batch_lasts_no_longer_than_about_a_second),
+                cmocka_unit_test(a_batch_follows_the_size_of_its_results),
                 cmocka_unit_test(a_failure_is_tried_again_and_at_last_quarantined),
                 cmocka_unit_test(later_tasks_of_a_subject_stand_behind),
                 cmocka_unit_test(a_replaced_outcome_is_counted_once),

@@ -112,7 +112,7 @@ static void defaults(void **state)
                 assert_true(s->worker.lanes[i]);
         assert_int_equal(s->worker.threads, 1);
         assert_int_equal(s->worker.batch_max, 5000);
-        assert_int_equal(s->worker.batch_max_bytes, 8 << 20);
+        assert_int_equal(s->worker.batch_max_bytes, 4 << 20);
         assert_int_equal(s->worker.drain_timeout_ms, 25000);
         assert_int_equal(s->scheduler.lease_ms, 10000);
         assert_int_equal(s->scheduler.tick_ms, 1000);
