@@ -5,16 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TICK_MS = 200, PREPARED_MAX = 512, FORMAT_TEXT = 0, FORMAT_BINARY = 1 };
-
-struct db {
-        PGconn *conn;
-        void (*tick)(void *ctx);
-        void *tick_ctx;
-        bool cancelled; /* by db_cancel */
-        char *prepared[PREPARED_MAX];
-        size_t n_prepared;
-};
+enum { TICK_MS = 200, FORMAT_TEXT = 0, FORMAT_BINARY = 1 };
 
 static int lost(struct db *d, struct err *e)
 {
@@ -30,8 +21,7 @@ static int failed(struct db *d, const PGresult *r, struct err *e)
         return err_set(e, why.class, own ? "57P01" : why.code, "%s", why.text);
 }
 
-/* Waits for the socket, ticking meanwhile. 1 ready, 0 timed out, -1 the socket is gone. */
-static int wait_socket(struct db *d, short events, int timeout_ms, struct err *e)
+int db_wait_socket(struct db *d, short events, int timeout_ms, struct err *e)
 {
         int64_t until = timeout_ms < 0 ? INT64_MAX : monotonic_ms() + timeout_ms;
         for (;;) {
@@ -49,59 +39,6 @@ static int wait_socket(struct db *d, short events, int timeout_ms, struct err *e
                 if (monotonic_ms() >= until)
                         return 0;
         }
-}
-
-static int connect_wait(struct db *d, int timeout_ms, struct err *e)
-{
-        int64_t until = monotonic_ms() + timeout_ms;
-        for (PostgresPollingStatusType s = PGRES_POLLING_WRITING;;) {
-                int64_t left = until - monotonic_ms();
-                int n = wait_socket(d, s == PGRES_POLLING_READING ? POLLIN : POLLOUT, left < 0 ? 0 : (int)left, e);
-                if (n < 0)
-                        return -1;
-                if (n == 0)
-                        return err_set(e, ERR_RETRY, "08001", "database: no connection within %d ms", timeout_ms);
-                s = PQconnectPoll(d->conn);
-                if (s == PGRES_POLLING_OK)
-                        return 0;
-                if (s == PGRES_POLLING_FAILED) {
-                        const char *text = PQerrorMessage(d->conn);
-                        return err_set(e, ERR_RETRY, "08001", "database: %.*s", (int)strcspn(text, "\n"), text);
-                }
-        }
-}
-
-int db_open(const char *conninfo, const char *application, int timeout_ms, struct db **ret, struct err *e)
-{
-        struct db *d = calloc(1, sizeof *d);
-        if (!d)
-                return err_oom(e);
-        /* A server that vanished without a word is noticed within half a minute, not after the kernel's hours; the conninfo may say otherwise. */
-        const char *keys[] = { "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout", "application_name", "dbname", "options",
-                               "client_encoding", NULL };
-        const char *values[] = { "10", "5", "3", "25000", application, conninfo, "-c TimeZone=UTC -c DateStyle=ISO,YMD -c IntervalStyle=iso_8601", "UTF8", NULL };
-        d->conn = PQconnectStartParams(keys, values, 1);
-        if (!d->conn) {
-                free(d);
-                return err_oom(e);
-        }
-        int rc = 0;
-        if (PQstatus(d->conn) == CONNECTION_BAD) {
-                /* A Unix socket refuses at once, when the server is away; only what libpq would not even try is wrong for good. */
-                bool wrong = PQpingParams(keys, values, 1) == PQPING_NO_ATTEMPT;
-                const char *text = PQerrorMessage(d->conn);
-                rc = err_set(e, wrong ? ERR_FATAL : ERR_RETRY, "08001", "database%s: %.*s", wrong ? ".conninfo" : "", (int)strcspn(text, "\n"), text);
-        } else {
-                rc = connect_wait(d, timeout_ms, e);
-        }
-        if (rc == 0 && PQsetnonblocking(d->conn, 1) != 0)
-                rc = lost(d, e);
-        if (rc < 0) {
-                db_free(d);
-                return -1;
-        }
-        *ret = d;
-        return 0;
 }
 
 void db_free(struct db *d)
@@ -147,7 +84,7 @@ static int flush(struct db *d, struct err *e)
                 int n = PQflush(d->conn);
                 if (n == 0)
                         return 0;
-                if (n < 0 || wait_socket(d, POLLIN | POLLOUT, -1, e) < 0 || !PQconsumeInput(d->conn))
+                if (n < 0 || db_wait_socket(d, POLLIN | POLLOUT, -1, e) < 0 || !PQconsumeInput(d->conn))
                         return lost(d, e);
         }
 }
@@ -155,7 +92,7 @@ static int flush(struct db *d, struct err *e)
 static int next_result(struct db *d, PGresult **ret, struct err *e)
 {
         while (PQisBusy(d->conn)) {
-                if (wait_socket(d, POLLIN, -1, e) < 0)
+                if (db_wait_socket(d, POLLIN, -1, e) < 0)
                         return -1;
                 if (!PQconsumeInput(d->conn))
                         return lost(d, e);
@@ -339,7 +276,7 @@ int db_wait_notify(struct db *d, int timeout_ms, struct err *e)
                 int64_t left = until - monotonic_ms();
                 if (got || left <= 0)
                         return got;
-                int ready = wait_socket(d, POLLIN, (int)left, e);
+                int ready = db_wait_socket(d, POLLIN, (int)left, e);
                 if (ready <= 0)
                         return ready;
         }

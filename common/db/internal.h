@@ -3,6 +3,17 @@
 #include "db/db.h"
 #include <libpq-fe.h>
 
+enum { PREPARED_MAX = 512 };
+
+struct db {
+        PGconn *conn;
+        void (*tick)(void *ctx);
+        void *tick_ctx;
+        bool cancelled; /* by db_cancel */
+        char *prepared[PREPARED_MAX];
+        size_t n_prepared;
+};
+
 struct db_params {
         struct buf data; /* all values, one after another */
         struct param {
@@ -25,3 +36,6 @@ int params_bind(struct db_params *p, struct err *e) MUST_CHECK;
 
 /* Classes a failed result or a broken connection into `e`. Returns -1. */
 int db_error(PGconn *conn, const PGresult *r, struct err *e);
+
+/* Waits for the socket, ticking meanwhile. 1 ready, 0 timed out, -1 the socket is gone. */
+int db_wait_socket(struct db *d, short events, int timeout_ms, struct err *e) MUST_CHECK;

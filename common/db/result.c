@@ -91,14 +91,12 @@ instant db_instant(const struct db_result *r, int row, int col)
 {
         const char *s = PQgetvalue(pg(r), row, col);
         char text[INSTANT_TEXT_MAX];
-        int n = snprintf(text, sizeof text, "%s", s);
+        int len = (int)strlen(s);
+        /* ISO style prints an offset of whole hours as "+00"; it is not always UTC's where a pack's function sets a zone. */
+        bool hours = len > 3 && (s[len - 3] == '+' || s[len - 3] == '-');
+        int n = snprintf(text, sizeof text, "%s%s", s, hours ? ":00" : "");
         instant t;
-        /* ISO style prints the UTC offset as "+00" */
-        if (n > 3 && n < (int)sizeof text && strcmp(text + n - 3, "+00") == 0) {
-                text[n - 3] = 'Z';
-                n -= 2;
-        }
-        return n > 0 && instant_parse(text, (size_t)n, &t) ? t : INSTANT_NONE;
+        return n > 0 && n < (int)sizeof text && instant_parse(text, (size_t)n, &t) ? t : INSTANT_NONE;
 }
 
 struct uuid db_uuid(const struct db_result *r, int row, int col)

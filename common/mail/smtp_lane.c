@@ -1,6 +1,7 @@
 #include "mail/smtp_lane.h"
 
 #include "base/failpoint.h"
+#include "base/redact.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -234,7 +235,7 @@ static bool is_configuration(CURLcode result)
 
 int smtp_lane_probe(struct smtp_lane *l, struct err *e)
 {
-        const char *url = l->server->url;
+        const char *url = l->server->shown_url;
         if (curl_easy_setopt(l->easy, CURLOPT_NOBODY, 1L) != CURLE_OK ||
             curl_easy_setopt(l->easy, CURLOPT_CUSTOMREQUEST, "NOOP") != CURLE_OK)
                 return err_oom(e);
@@ -268,7 +269,7 @@ static int parse_tls(const char *tls, long *ret)
 static int check_options(const struct smtp_options *o, struct smtp_server *s, struct err *e)
 {
         if (!o->url || (strncmp(o->url, "smtp://", 7) != 0 && strncmp(o->url, "smtps://", 8) != 0))
-                return err_set(e, ERR_FATAL, NULL, "smtp: url \"%s\": expected smtp://host:port or smtps://host:port", o->url ? o->url : "");
+                return err_set(e, ERR_FATAL, NULL, "smtp: the url has another form, expected smtp://host:port or smtps://host:port");
         if (parse_tls(o->tls, &s->use_ssl) < 0)
                 return err_set(e, ERR_FATAL, NULL, "smtp: tls \"%s\": expected none, opportunistic or required", o->tls ? o->tls : "");
         if (o->connections < 1 || o->connections > CONNECTIONS_MAX)
@@ -283,6 +284,11 @@ static int check_options(const struct smtp_options *o, struct smtp_server *s, st
 /* libcurl takes the HELO name from the URL's path. */
 static int set_url(struct smtp_server *s, const struct smtp_options *o, struct err *e)
 {
+        BUF_CLEANUP struct buf shown = { .max = 64 * 1024 };
+        redact(o->url, &shown);
+        if (shown.failed)
+                return err_oom(e);
+        s->shown_url = TAKE(shown.data);
         CURLU *u = curl_url();
         char *url = NULL;
         bool ok = u && curl_url_set(u, CURLUPART_URL, o->url, 0) == CURLUE_OK &&
@@ -293,7 +299,7 @@ static int set_url(struct smtp_server *s, const struct smtp_options *o, struct e
         curl_free(url);
         curl_url_cleanup(u);
         if (!ok)
-                return err_set(e, ERR_FATAL, NULL, "smtp: url \"%s\" is not valid", o->url);
+                return err_set(e, ERR_FATAL, NULL, "smtp: url \"%s\" is not valid", s->shown_url);
         return s->url ? 0 : err_oom(e);
 }
 
@@ -324,6 +330,7 @@ void smtp_server_deinit(struct smtp_server *s)
         if (s->curl_ready)
                 curl_global_cleanup();
         free(s->url);
+        free(s->shown_url);
         free(s->user);
         free(s->password);
         free(s->ca_file);

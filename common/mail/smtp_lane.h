@@ -6,6 +6,7 @@
 struct smtp_server {
         bool curl_ready;
         char *url, *user, *password, *ca_file;
+        char *shown_url; /* without its password */
         long use_ssl; /* CURLUSESSL_… */
         long connect_timeout_ms, message_timeout_ms;
 };

@@ -9,6 +9,7 @@ import pytest
 from cli_pack import Service
 from cli_rig import UNREACHABLE, offline  # noqa: F401
 from harness.paths import program
+from harness.postgres import Postgres
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
@@ -132,3 +133,89 @@ def test_help_is_printed_once(tmp_path, name):
     assert code == 0
     for part in (f"Usage: {name} ", "--config FILE", "Exit status:", "SIGHUP"):
         assert said.count(part) == 1, part
+
+
+# ---- PostgreSQL ------------------------------------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def encrypted(tmp_path_factory):
+    """A PostgreSQL server with a certificate."""
+    folder = tmp_path_factory.mktemp("tls")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                    "-keyout", folder / "key", "-out", folder / "cert"], check=True, capture_output=True)
+    made = Path("/tmp") / f"rollcall-tls-{os.getpid()}"
+    shutil.copytree(folder, made)
+    (made / "key").chmod(0o600)
+    if os.geteuid() == 0:
+        shutil.chown(made / "key", "postgres")
+    made.chmod(0o755)
+    server = Postgres(settings={"ssl": "on", "ssl_cert_file": made / "cert", "ssl_key_file": made / "key"})
+    server.certificate = made / "cert"
+    yield server
+    server.close()
+    shutil.rmtree(made)
+
+
+def checked(here, conninfo, more="", env=None):
+    """What `check` says of the database's connection."""
+    text = (here / "rollcall.cfg").read_text()
+    (here / "rollcall.cfg").write_text(text.replace('conninfo = "dbname=x";', f'conninfo = "{conninfo}"; {more}'))
+    said = call(here, "rollcall", "check", "--offline", env=env)[1]
+    (here / "rollcall.cfg").write_text(text)
+    return [line for line in said.splitlines() if line[5:].startswith("database")], said
+
+
+NO_TLS = "a password needs TLS"
+
+
+def test_a_password_for_postgresql_goes_over_tls_or_a_socket_only(here, database, monkeypatch):
+    tcp, socket = database.conninfo_tcp, database.conninfo
+    for name in ("PGPASSWORD", "PGSSLMODE"):
+        monkeypatch.delenv(name, raising=False)
+    (here / "p").write_text("hunter2\n")
+    (here / "p").chmod(0o600)
+    (here / "passfile").write_text("*:*:*:*:hunter2\n")
+    (here / "passfile").chmod(0o600)
+    for conninfo, more, env in ((f"{tcp} password=hunter2", "", {}), (tcp, 'password_file = "p";', {}), (tcp, "", {"PGPASSWORD": "hunter2"}),
+                                (f"{tcp} passfile={here}/passfile", "", {})):
+        lines, said = checked(here, conninfo, more, env)
+        assert lines[0].startswith("FAIL") and NO_TLS in lines[0] and "hunter2" not in said, said
+        for word in ("disable", "prefer", "allow"):
+            assert checked(here, f"{conninfo} sslmode={word}", more, env)[0][0].startswith("ok"), word
+            assert checked(here, conninfo, more, {**env, "PGSSLMODE": word})[0][0].startswith("ok"), word
+    for conninfo, more in ((tcp, ""), (socket, ""), (f"{socket} password=hunter2", ""), (socket, 'password_file = "p";')):
+        assert checked(here, conninfo, more)[0][0].startswith("ok"), conninfo
+
+
+def test_a_password_for_postgresql_goes_over_tls_by_itself(here, encrypted):
+    conninfo = encrypted.conninfo("postgres", tcp=True) + " password=hunter2"
+    assert checked(here, conninfo)[0][0].startswith("ok")
+    lines, _ = checked(here, f"{conninfo} sslrootcert={encrypted.certificate}")  # of another name than 127.0.0.1
+    assert lines[0].startswith("FAIL") and "127.0.0.1" in lines[0], lines
+    named = conninfo.replace("host=127.0.0.1", "host=localhost hostaddr=127.0.0.1")
+    assert checked(here, f"{named} sslrootcert={encrypted.certificate}")[0][0].startswith("ok")
+
+
+@pytest.mark.parametrize("conninfo", [
+    "postgresql://u:hun ter2@127.0.0.1:1/d", "postgresql://u:x@hunter2@127.0.0.1:1/d", "postgresql://u:hunter2/x@127.0.0.1:1/d", "host=h password='hunter2' hots=x",
+    "password=hunter2 port=x", "postgresql://127.0.0.1:1/d?password=hunter2", "host=127.0.0.1 port=1 password=hunter2", "password='hunter2",
+    "postgresql://u:hunter2@127.0.0.1:port/d", "postgresql://u:%zzhunter2@h/d",
+])
+def test_no_message_shows_a_password_of_the_database(here, conninfo):
+    for secret in ("hunter2", "hun ter2"):
+        if secret in conninfo:
+            _, said = checked(here, conninfo)
+            assert "FAIL database" in said and secret not in said, said
+            text = (here / "rollcall.cfg").read_text()
+            (here / "rollcall.cfg").write_text(text.replace('conninfo = "dbname=x"', f'conninfo = "{conninfo}"'))
+            assert secret not in call(here, "rollcall", "config", "print")[1]
+            (here / "rollcall.cfg").write_text(text)
+
+
+@pytest.mark.parametrize("url", ["smtp://u:hunter2@127.0.0.1:1", "smtp://u:hun/ter2@127.0.0.1:1", "smtp://u:x@hunter2@127.0.0.1:1", "smtp://u:hunter2@nowhere.invalid"])
+def test_no_message_shows_a_password_of_the_relay(here, url):
+    text = (here / "rollcall.cfg").read_text()
+    (here / "rollcall.cfg").write_text(text.replace('transport = "maildir"; maildir = "mail";', f'url = "{url}"; connect_timeout = "1s";'))
+    for args in (["check"], ["config", "print"], ["check", "--json"]):
+        _, said = call(here, "rollcall", *args)
+        assert "mail" in said and "hunter2" not in said and "ter2" not in said, said
