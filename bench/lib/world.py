@@ -90,7 +90,8 @@ class Service:
     def write(self, lanes=("tasks",)):
         where = 'embedded = "none"' if not self.broker else f'embedded = "{self.broker.file}"' if self.embedded else f'brokers = "{self.broker.bootstrap}"'
         names = ", ".join(f'"{lane}"' for lane in lanes)
-        settings = 'settings = { admin_email = "admin@example.org"; };' if self.pack == "equipemed" else ""
+        settings = ('settings = { admin_email = "admin@example.org"; }; jobs = ( { name = "check-expiration"; max_subjects = -1; } );'
+                    if self.pack == "equipemed" else "")
         (self.folder / "rollcall.cfg").write_text(f"""
 database = {{ conninfo = "{self.database.conninfo}"; }};
 kafka = {{ {where}; prefix = "{self.prefix}"; partitions = {self.partitions}; }};

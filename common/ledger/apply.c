@@ -53,6 +53,12 @@ static int apply_pack(struct db *d, const struct pack *p, struct err *e)
         for (size_t i = 0; i < p->n_jobs; i++)
                 if (register_names(d, "insert into rollcall.job (pack, job) values ($1, $2) on conflict do nothing", p->name, p->jobs[i].name, e) < 0)
                         return -1;
+        if (register_names(d, "delete from rollcall.locked_setting where pack = $1", p->name, NULL, e) < 0)
+                return -1;
+        for (size_t i = 0; i < p->n_settings; i++)
+                if (p->settings[i].locked &&
+                    register_names(d, "insert into rollcall.locked_setting (pack, name) values ($1, $2)", p->name, p->settings[i].name, e) < 0)
+                        return -1;
         return 0;
 }
 

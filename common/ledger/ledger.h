@@ -86,6 +86,8 @@ struct run_request {
         bool dry_run, force;
         const struct setting_value *settings;
         size_t n_settings;
+        const struct setting_value *expect; /* NULL: nobody was asked; else per task type (its full name) how many were confirmed, as a text */
+        size_t n_expect;
 };
 int run_request(struct db *d, const struct run_request *q, struct uuid *ret_id, struct err *e) MUST_CHECK;
 

@@ -167,17 +167,20 @@ int run_request(struct db *d, const struct run_request *q, struct uuid *ret_id, 
 {
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
         struct db_result *res CLEANUP(db_result_cleanup) = NULL;
-        BUF_CLEANUP struct buf json;
-        buf_init(&json, PARAMS_MAX / 2);
+        BUF_CLEANUP struct buf json, expect;
+        buf_init(&json, PARAMS_MAX / 4);
+        buf_init(&expect, PARAMS_MAX / 4);
         settings_to_json(q->settings, q->n_settings, &json);
-        if (!p || json.failed)
+        settings_to_json(q->expect, q->n_expect, &expect);
+        if (!p || json.failed || expect.failed)
                 return err_oom(e);
         struct uuid id = add_key(p, q->job, q->scheduled_at);
         db_add_text(p, (struct span){ buf_str(&json), json.len });
         db_add_bool(p, q->dry_run);
         db_add_bool(p, q->force);
+        db_add_str(p, q->expect ? buf_str(&expect) : NULL);
         db_add_str(p, q->on_behalf_of);
-        if (db_query(d, "select rollcall.request_run($1, $2, $3, $4, $5::jsonb, $6, $7, $8)", p, &res, e) < 0)
+        if (db_query(d, "select rollcall.request_run($1, $2, $3, $4, $5::jsonb, $6, $7, $8::jsonb, $9)", p, &res, e) < 0)
                 return -1;
         *ret_id = id;
         return db_bool(res, 0, 0) ? 0 : 1;

@@ -107,10 +107,28 @@ static int read_range(const struct cfg_node *n, struct declared *d, struct err *
         return cfg_int(n, "max", INT64_MAX, d->min, INT64_MAX, &d->max, e);
 }
 
+static bool is_array(const struct declared *d)
+{
+        return d->type == VALUE_INTEGER_ARRAY || d->type == VALUE_TEXT_ARRAY;
+}
+
+/* How empty a value may be. */
+static int read_blank(const struct cfg_node *n, struct declared *d, struct err *e)
+{
+        const struct cfg_node *blank = cfg_get(n, "allow_blank"), *items = cfg_get(n, "min_items");
+        if (blank && (d->type != VALUE_TEXT || !d->required))
+                return cfg_error(blank, e, "found with type \"%s\", expected only with \"text\" and required = true", value_type_names[d->type]);
+        if (items && !is_array(d))
+                return cfg_error(items, e, "found with type \"%s\", expected only with \"integer[]\" or \"text[]\"", value_type_names[d->type]);
+        if (cfg_bool(n, "allow_blank", false, &d->allow_blank, e) < 0)
+                return -1;
+        return cfg_int(n, "min_items", 0, 0, INT64_MAX, &d->min_items, e);
+}
+
 static int read_one(struct loader *l, const struct cfg_node *n, enum declared_kind kind, struct declared *d, struct err *e)
 {
-        static const char *const setting_keys[] = { "name", "type", "default", "values", "min", "max", "help", NULL };
-        static const char *const keys[] = { "name", "type", "required", "default", "values", "min", "max", "help", NULL };
+        static const char *const setting_keys[] = { "name", "type", "default", "values", "min", "max", "min_items", "help", "locked", NULL };
+        static const char *const keys[] = { "name", "type", "required", "allow_blank", "default", "values", "min", "max", "min_items", "help", NULL };
         const struct cfg_node *fallback = cfg_get(n, "default"), *type = cfg_get(n, "type");
         int choice;
         if (cfg_only(n, kind == DECLARED_SETTING ? setting_keys : keys, e) < 0 || cfg_str_required(n, "name", &d->name, e) < 0)
@@ -126,7 +144,7 @@ static int read_one(struct loader *l, const struct cfg_node *n, enum declared_ki
                 return -1;
         d->type = (enum value_type)choice;
         if (read_range(n, d, e) < 0 || read_values(l, cfg_get(n, "values"), d, e) < 0 || cfg_str(n, "help", NULL, &d->help, e) < 0 ||
-            cfg_bool(n, "required", false, &d->required, e) < 0)
+            cfg_bool(n, "required", false, &d->required, e) < 0 || cfg_bool(n, "locked", false, &d->locked, e) < 0 || read_blank(n, d, e) < 0)
                 return -1;
         if (fallback && d->required)
                 return cfg_error(fallback, e, "found together with required = true, expected only one of them");

@@ -1,12 +1,15 @@
 #include "pack/load.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+enum { FOLLOW_UPS_DEEP = 8 };
 
 static const char *const policies[] = { "forbid", "allow", "replace", NULL };
 static const char *const catch_ups[] = { "latest", "none", "all", NULL };
 static const char *const job_keys[] = { "name", "help", "schedule", "time_zone", "tasks", "settings", "suspend", "dry_run", "concurrency_policy",
                                         "catch_up", "starting_deadline", "time_limit", "min_interval", "jitter", "requires", "on_success",
-                                        "on_failure", "on_finish", NULL };
+                                        "on_failure", "on_finish", "destructive", "max_subjects", "max_percent", "population", NULL };
 
 static int read_task(struct loader *l, const struct cfg_node *n, struct job_task *t, struct err *e)
 {
@@ -133,6 +136,38 @@ static int read_requires(struct loader *l, const struct cfg_node *n, struct job 
         return 0;
 }
 
+/* A number of per cent, with or without a fraction. */
+static int read_percent(const struct cfg_node *n, double *ret, struct err *e)
+{
+        const struct cfg_node *at = cfg_get(n, "max_percent");
+        BUF_CLEANUP struct buf text = { .max = 100 };
+        char *end;
+        if (!at)
+                return 0;
+        if (cfg_is_text(at) || cfg_is_list(at) || cfg_is_group(at))
+                return cfg_unexpected(at, e, "a number of per cent such as 5 or 0.5");
+        if (cfg_scalar_text(at, &text, e) < 0)
+                return -1;
+        double value = strtod(buf_str(&text), &end);
+        if (end == buf_str(&text) || *end || !((value >= 0 && value <= 100) || value == LIMIT_NONE))
+                return cfg_unexpected(at, e, "a number from 0 to 100, or -1 for no limit");
+        *ret = value;
+        return 0;
+}
+
+static int read_limits(struct loader *l, const struct cfg_node *n, struct job *j, struct err *e)
+{
+        if (cfg_bool(n, "destructive", j->destructive, &j->destructive, e) < 0 ||
+            cfg_int(n, "max_subjects", j->max_subjects, LIMIT_NONE, INT64_MAX, &j->max_subjects, e) < 0 || read_percent(n, &j->max_percent, e) < 0)
+                return -1;
+        if (cfg_get(n, "population") && load_file(l, n, "population", true, &j->population, e) < 0)
+                return -1;
+        if (j->max_percent >= 0 && !j->population.text)
+                return cfg_error(cfg_get(n, "max_percent") ? cfg_get(n, "max_percent") : n, e,
+                                 "max_percent needs a population, expected population = \"sql/….sql\", which says how many there are");
+        return 0;
+}
+
 /* Takes the keys of `n` over into `j`; what is absent stays. Read once from the pack and once from the service's override. */
 static int read_job(struct loader *l, const struct cfg_node *n, struct job *j, struct err *e)
 {
@@ -145,7 +180,7 @@ static int read_job(struct loader *l, const struct cfg_node *n, struct job *j, s
             cfg_duration(n, "starting_deadline", j->starting_deadline_ms, &j->starting_deadline_ms, e) < 0 ||
             cfg_duration(n, "time_limit", j->time_limit_ms, &j->time_limit_ms, e) < 0 ||
             cfg_duration(n, "min_interval", j->min_interval_ms, &j->min_interval_ms, e) < 0 ||
-            cfg_duration(n, "jitter", j->jitter_ms, &j->jitter_ms, e) < 0 || read_requires(l, n, j, e) < 0 ||
+            cfg_duration(n, "jitter", j->jitter_ms, &j->jitter_ms, e) < 0 || read_requires(l, n, j, e) < 0 || read_limits(l, n, j, e) < 0 ||
             read_after(l, n, "on_success", &j->on_success, &j->n_on_success, e) < 0 ||
             read_after(l, n, "on_failure", &j->on_failure, &j->n_on_failure, e) < 0 ||
             read_after(l, n, "on_finish", &j->on_finish, &j->n_on_finish, e) < 0)
@@ -161,6 +196,8 @@ static int load_job(struct loader *l, const struct cfg_node *n, struct job *j, s
         if (!cfg_is_group(n))
                 return cfg_unexpected(n, e, "a group { name = \"…\"; tasks = [ \"…\" ]; … }");
         j->pack = p;
+        j->max_subjects = LIMIT_NONE;
+        j->max_percent = LIMIT_NONE;
         j->time_zone = p->time_zone;
         j->zone = p->zone;
         if (load_name(n, l->job_names, &j->name, e) < 0)
@@ -251,4 +288,26 @@ void free_jobs(struct pack *p)
         for (size_t i = 0; i < p->n_jobs; i++)
                 if (p->jobs[i].zone != p->zone)
                         zone_free(p->jobs[i].zone);
+}
+
+/* `depth`: a circle of follow-ups ends there. */
+static bool leads_to_destruction(const struct task_type *t, size_t depth)
+{
+        if (t->destructive || depth == 0)
+                return t->destructive;
+        for (size_t i = 0; i < t->n_follow_ups; i++)
+                for (size_t k = 0; k < t->pack->n_types; k++) {
+                        const struct task_type *next = &t->pack->types[k];
+                        if (strcmp(next->full_name, t->follow_ups[i]) == 0 && leads_to_destruction(next, depth - 1))
+                                return true;
+                }
+        return false;
+}
+
+bool job_destructive(const struct job *j)
+{
+        for (size_t i = 0; i < j->n_tasks; i++)
+                if (!j->tasks[i].dry_run && leads_to_destruction(j->tasks[i].type, FOLLOW_UPS_DEEP))
+                        return true;
+        return j->destructive;
 }

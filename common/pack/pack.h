@@ -23,10 +23,13 @@ struct declared {
         const char *name; /* [a-z][a-z0-9_]* */
         enum value_type type;
         const char *fallback; /* default as text; NULL: none */
-        bool required; /* arguments only */
+        bool required; /* arguments only: must be given */
+        bool allow_blank; /* arguments only: a required text may be empty */
+        bool locked; /* settings only: `rollcall jobs run --set` cannot change it */
         const char **values; /* allowed texts; NULL: any */
         size_t n_values;
-        int64_t min, max; /* integers; INT64_MIN/MAX: no limit */
+        int64_t min, max; /* integers, and the elements of integer[]; INT64_MIN/MAX: no limit */
+        int64_t min_items; /* arrays */
         const char *help;
 };
 int declared_check(const struct declared *d, struct span text, struct err *e) MUST_CHECK; /* ERR_POISON with a sentence for a person */
@@ -44,6 +47,7 @@ struct task_type {
         enum action action;
         enum scope scope;
         enum lane lane;
+        bool destructive; /* what it does cannot be taken back: asking for it by hand is asked about */
         enum value_type subject_type; /* of batch.subject: text, integer or uuid */
         struct sql_file due; /* SELECT of the due subjects; text NULL: only ad-hoc, follow-up, or run scope */
         struct sql_file statement; /* WITH list ending in `effect` (sql, email, webhook) */
@@ -72,6 +76,8 @@ struct task_type {
                 bool delete; /* false: compress with gzip */
         } files;
 };
+
+enum { LIMIT_NONE = -1 };
 
 struct job_task { /* one entry of a job's `tasks` */
         const struct task_type *type;
@@ -104,6 +110,10 @@ struct job {
         int64_t time_limit_ms; /* 0: none */
         int64_t min_interval_ms; /* 0: none */
         int64_t jitter_ms;
+        bool destructive; /* see job_destructive */
+        int64_t max_subjects; /* more than that: held for review; LIMIT_NONE: no limit */
+        double max_percent; /* of the population; LIMIT_NONE: no limit */
+        struct sql_file population; /* SELECT of one number: how many subjects there are */
         const char *requires; /* precondition statement's text: returns (ok boolean, reason text); NULL: none */
         struct sql_file requires_file;
         const struct task_type **on_success, **on_failure, **on_finish; /* run-scope task types published when the run has closed */
@@ -161,6 +171,9 @@ struct packs {
 int packs_load(const struct service *s, instant now, struct packs **ret, struct err *e) MUST_CHECK;
 void packs_free(struct packs *p);
 DEFINE_CLEANUP(packs_cleanup, struct packs, packs_free)
+
+/* Can what it does not be taken back? By its own word, or by that of a task type or of a follow-up of one; what it only tries dry does not count. */
+bool job_destructive(const struct job *j);
 
 const struct task_type *packs_type(const struct packs *p, struct span full_name);
 bool job_takes(const struct job *j, const struct task_type *t);

@@ -262,9 +262,13 @@ int settings_resolve(const struct pack *p, const struct job *j, const struct set
         for (size_t i = 0; j && i < j->n_settings; i++)
                 if (set_value(p, list, j->settings[i], a, e) < 0)
                         return -1;
-        for (size_t i = 0; i < n_given; i++)
+        for (size_t i = 0; i < n_given; i++) {
+                const struct declared *d = pack_setting(p, span_of(given[i].name));
+                if (d && d->locked)
+                        return err_set(e, ERR_POISON, "", "the setting \"%s\" is locked: a run cannot change it, only the service's configuration can", d->name);
                 if (set_value(p, list, given[i], a, e) < 0)
                         return -1;
+        }
         *ret = list;
         *ret_n = p->n_settings;
         return 0;

@@ -143,8 +143,8 @@ static int load_action(struct loader *l, const struct cfg_node *n, struct task_t
 
 static int check_keys(const struct cfg_node *n, const struct task_type *t, struct err *e)
 {
-        const char *known[16] = { "name", "help", "action", "scope", "lane" };
-        size_t count = 5;
+        const char *known[16] = { "name", "help", "action", "scope", "lane", "destructive" };
+        size_t count = 6;
         if (t->scope == SCOPE_SUBJECT)
                 known[count++] = "due";
         if (acts_by_statement(t)) {
@@ -190,9 +190,9 @@ static int load_type(struct loader *l, const struct cfg_node *n, struct task_typ
                 return err_oom(e);
         if (check_keys(n, t, e) < 0 || load_file(l, n, "due", false, &t->due, e) < 0 ||
             load_file(l, n, "statement", acts_by_statement(t), &t->statement, e) < 0 || load_file(l, n, "record", false, &t->record, e) < 0 ||
-            load_declared(l, n, "arguments", DECLARED_ARGUMENT, &t->arguments, &t->n_arguments, e) < 0)
+            load_declared(l, n, "arguments", DECLARED_ARGUMENT, &t->arguments, &t->n_arguments, e) < 0 || load_action(l, n, t, e) < 0)
                 return -1;
-        return load_action(l, n, t, e);
+        return cfg_bool(n, "destructive", t->action == ACTION_FILES && t->files.delete, &t->destructive, e);
 }
 
 int load_types(struct loader *l, struct err *e)

@@ -259,11 +259,50 @@ static bool within(void *ctx, struct span v)
         return false;
 }
 
+/* Bytes of the white space that the text begins with, in UTF-8. */
+static size_t space(struct span s)
+{
+        static const char *const spaces[] = { " ", "\t", "\r", "\n", "\v", "\f", "\xC2\x85", "\xC2\xA0", "\xE1\x9A\x80", "\xE2\x80\xA8",
+                                              "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F", "\xE2\x81\xA0", "\xE3\x80\x80", "\xEF\xBB\xBF" };
+        for (size_t i = 0; i < ARRAY_LEN(spaces); i++)
+                if (s.len >= strlen(spaces[i]) && memcmp(s.ptr, spaces[i], strlen(spaces[i])) == 0)
+                        return strlen(spaces[i]);
+        bool en_quad_to_zero_width = s.len >= 3 && memcmp(s.ptr, "\xE2\x80", 2) == 0 && (unsigned char)s.ptr[2] <= 0x8D;
+        return en_quad_to_zero_width ? 3 : 0;
+}
+
+static bool blank(struct span s)
+{
+        for (size_t n; (n = space(s)) > 0;)
+                s = (struct span){ s.ptr + n, s.len - n };
+        return s.len == 0;
+}
+
+static bool count_element(void *ctx, struct span element)
+{
+        (void)element;
+        ++*(int64_t *)ctx;
+        return true;
+}
+
+/* A value that says nothing. */
+static int check_blank(const struct declared *d, struct span text, bool array, struct err *e)
+{
+        int64_t n = 0;
+        if (d->type == VALUE_TEXT && d->required && !d->allow_blank && blank(text))
+                return err_set(e, ERR_POISON, NULL, "%s: must not be empty", d->name);
+        if (array && each_element(text, count_element, &n) && n < d->min_items)
+                return err_set(e, ERR_POISON, NULL, "%s: has %" PRId64 " elements, at least %" PRId64 " are needed", d->name, n, d->min_items);
+        return 0;
+}
+
 int declared_check(const struct declared *d, struct span text, struct err *e)
 {
         struct check c = { d, e };
         if (!value_valid(d->type, text))
                 return err_set(e, ERR_POISON, NULL, "%s: \"%.*s\" is not %s", d->name, SHOWN(text), expected[d->type]);
         bool array = d->type == VALUE_INTEGER_ARRAY || d->type == VALUE_TEXT_ARRAY;
+        if (check_blank(d, text, array, e) < 0)
+                return -1;
         return (array ? each_element(text, within, &c) : within(&c, text)) ? 0 : -1;
 }

@@ -28,6 +28,11 @@ static bool is_json(const char *type)
         return strcmp(type, "json") == 0 || strcmp(type, "jsonb") == 0;
 }
 
+static bool is_number(const char *type)
+{
+        return strcmp(type, "int2") == 0 || strcmp(type, "int4") == 0 || strcmp(type, "int8") == 0;
+}
+
 static bool is_bool(const char *type)
 {
         return strcmp(type, "bool") == 0;
@@ -241,6 +246,19 @@ static void check_requires(struct check *k, struct db *d, const struct job *j)
                 check_ok(k, "requires", j->requires_file.path, "prepared, for the job %s", j->name);
 }
 
+static void check_population(struct check *k, struct db *d, const struct job *j)
+{
+        struct statement s;
+        struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(k, d, "population", j->pack, &j->population, NULL, 0, &s);
+        if (!r)
+                return;
+        if (db_columns(r) != 1 || !is_number(db_column_type(r, 0)))
+                check_fail(k, "population", j->population.path, "one column with a whole number was expected, it returns %d columns%s%s", db_columns(r),
+                           db_columns(r) == 1 ? ", of type " : "", db_columns(r) == 1 ? db_column_type(r, 0) : "");
+        else
+                check_ok(k, "population", j->population.path, "prepared, for the job %s", j->name);
+}
+
 static void check_lookup(struct check *k, struct db *d, const struct command *c)
 {
         const struct declared subject = { .name = "subject", .type = VALUE_TEXT };
@@ -282,6 +300,8 @@ void check_statements(struct check *k, struct db *d, const struct pack *p)
                 check_settings(k, p, &p->jobs[i]);
                 if (p->jobs[i].requires_file.text)
                         check_requires(k, d, &p->jobs[i]);
+                if (p->jobs[i].population.text)
+                        check_population(k, d, &p->jobs[i]);
         }
         for (size_t i = 0; i < p->n_commands && db_alive(d); i++)
                 if (p->commands[i].lookup.text)

@@ -1,9 +1,7 @@
 /* `rollcall jobs run`: asks for a run, after showing what a mistyped command would do. */
+#include "extent.h"
 #include "runs.h"
 #include "verbs.h"
-
-#include "ledger/ledger.h"
-#include "pack/statement.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -19,6 +17,8 @@ struct wish { /* what the command line asks for */
         const struct job *job;
         struct arena *memory;
         struct run_request request;
+        const struct setting_value *settings; /* all of them, as the run's statements see them */
+        size_t n_settings;
         instant now; /* the database's clock */
 };
 
@@ -43,6 +43,8 @@ static int read_settings(struct wish *w)
                 return cli_error(CODE_USAGE, "jobs run: --set: %s", e.text);
         w->request.settings = list;
         w->request.n_settings = n;
+        w->settings = all;
+        w->n_settings = n_all;
         return 0;
 }
 
@@ -70,17 +72,45 @@ static int read_instant(struct wish *w)
                          at, text);
 }
 
+/* How many people the run is about to take up, shown and sent along: a plan that finds more is held for review. */
+static int show_extent(struct wish *w)
+{
+        struct run_request *q = &w->request;
+        struct extent x;
+        struct run_values v = {
+                .now = q->scheduled_at,
+                .run_id = run_id_of(span_of(w->job->pack->name), span_of(w->job->name), q->scheduled_at),
+                .actor = w->cli->actor,
+                .pack = w->job->pack,
+                .settings = w->settings,
+                .n_settings = w->n_settings,
+        };
+        int rc = extent_count(w->cli, w->job, &v, w->memory, &x);
+        if (rc)
+                return rc;
+        fprintf(stderr, "%s is destructive. Due now:\n", w->job->full_name);
+        extent_print(&x);
+        q->expect = x.expect;
+        q->n_expect = x.n;
+        return 0;
+}
+
 /* What is unusual about the run is said, and asked about. */
-static int confirm(const struct wish *w)
+static int confirm(struct wish *w)
 {
         const struct run_request *q = &w->request;
         char at[INSTANT_TEXT_MAX], question[400];
-        if (q->dry_run || w->now - q->scheduled_at <= FAR)
+        bool distant = w->now - q->scheduled_at > FAR, destructive = job_destructive(w->job);
+        if (q->dry_run || (!distant && !destructive))
                 return 0;
         format_instant(w->job->zone, q->scheduled_at, at);
-        fprintf(stderr, "The run's instant is %s, %" PRId64 " days before now: its statements decide as of then.\n", at,
-                (w->now - q->scheduled_at) / FAR);
-        snprintf(question, sizeof question, "Run %s as of %s?", w->job->full_name, at);
+        if (distant)
+                fprintf(stderr, "The run's instant is %s, %" PRId64 " days before now: its statements decide as of then.\n", at,
+                        (w->now - q->scheduled_at) / FAR);
+        int rc = destructive ? show_extent(w) : 0;
+        if (rc)
+                return rc;
+        snprintf(question, sizeof question, "Run %s%s%s?", w->job->full_name, distant ? " as of " : "", distant ? at : "");
         return args_on(w->args, "yes") ? 0 : cli_confirm(question);
 }
 

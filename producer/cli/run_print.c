@@ -56,8 +56,10 @@ static int ask(struct cli *c, const struct run_ref *run, const struct run_show *
         const char *params[] = { run_no, limit };
         int rc = cli_query(c,
                            "select run_id, pack, job, scheduled_at, cause, requested_by, settings, dry_run, state, reason, requested_at, planned_at, "
-                           "published_at, closed_at, planned, applied, skipped, failed, quarantined, unknown, spawned, done, digest_matches "
-                           "from rollcall.run_progress where run_no = $1::bigint",
+                           "published_at, closed_at, planned, applied, skipped, failed, quarantined, unknown, spawned, done, digest_matches, "
+                           "expect, population, held_at, released_at, released_by from rollcall.run_progress p "
+                           "join (select run_no, expect, population, held_at, released_at, released_by from rollcall.run) more using (run_no) "
+                           "where run_no = $1::bigint",
                            params, 1, &ret->head);
         if (rc == 0 && db_rows(ret->head) == 0)
                 return cli_error(CODE_NOT_FOUND, "run %s is gone from the database", run->id);
@@ -138,6 +140,14 @@ static void print_head(const struct cli *c, const struct parts *p)
         print_time(c, p, "scheduled at", "scheduled_at");
         print_time(c, p, "requested at", "requested_at");
         print_time(c, p, "published at", "published_at");
+        if (strcmp(db_str(h, 0, db_column(h, "state")), run_state_name(RUN_HELD)) == 0)
+                printf("%-13s rollcall runs release %.8s\n", "to go on", db_str(h, 0, db_column(h, "run_id")));
+        if (!db_null(h, 0, db_column(h, "released_by"))) {
+                print_time(c, p, "released at", "released_at");
+                printf("%-13s ", "released by");
+                print_clean(stdout, db_str(h, 0, db_column(h, "released_by")));
+                putchar('\n');
+        }
         print_time(c, p, "closed at", "closed_at");
         print_proof(c, p);
 }

@@ -288,7 +288,7 @@ static int pack_pages(struct cli *c, json_t *ret)
 /* ---- the page ------------------------------------------------------------------------------------------------------------------------ */
 
 struct page {
-        struct db_result *jobs, *open, *errors, *leader;
+        struct db_result *jobs, *open, *held, *errors, *leader;
         struct newest files;
         struct lane_state lanes[LANE_COUNT + 1];
         int lanes_rc;
@@ -298,6 +298,7 @@ static void page_deinit(struct page *p)
 {
         db_result_free(p->jobs);
         db_result_free(p->open);
+        db_result_free(p->held);
         db_result_free(p->errors);
         db_result_free(p->leader);
         newest_deinit(&p->files);
@@ -312,6 +313,11 @@ static int read_page(struct cli *c, struct page *p)
                                "case when planned > 0 then done * 100 / planned else 0 end as percent from rollcall.run_progress "
                                "where rollcall.run_is_open(state) order by run_no",
                                NULL, 0, &p->open);
+        if (rc == 0)
+                rc = cli_query(c,
+                               "select left(run_id::text, 8) as run, pack || '.' || job as job, held_at, planned, reason, run_id from rollcall.run "
+                               "where state = 'held for review' order by run_no",
+                               NULL, 0, &p->held);
         if (rc == 0)
                 rc = cli_query(c, "select at, type, subject, reason from rollcall.recent_error order by at desc limit 5", NULL, 0, &p->errors);
         if (rc == 0)
@@ -331,8 +337,8 @@ static int print_page_json(struct cli *c, const struct page *p)
                 json_decref(packs);
                 return rc;
         }
-        return print_json(json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "generated_at", json_instant(instant_now()), "jobs", jobs_json(c, p->jobs), "open_runs",
-                                    json_rows(p->open), "errors", json_rows(p->errors), "reports", files_json(&p->files), "leader", json_rows(p->leader),
+        return print_json(json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "generated_at", json_instant(instant_now()), "jobs", jobs_json(c, p->jobs),
+                                    "open_runs", json_rows(p->open), "held_for_review", json_rows(p->held), "errors", json_rows(p->errors), "reports", files_json(&p->files), "leader", json_rows(p->leader),
                                     "lanes", p->lanes_rc ? json_null() : lanes_json(c, p->lanes), "packs", packs));
 }
 
@@ -353,6 +359,7 @@ static void print_leader(const struct cli *c, const struct db_result *r)
 int verb_status(struct cli *c, const struct args *a)
 {
         static const char *const open_heads[] = { "RUN", "JOB", "STATE", "DONE", "PLANNED", "PER CENT", NULL };
+        static const char *const held_heads[] = { "RUN", "JOB", "SINCE", "PLANNED", "WHY", NULL };
         static const char *const error_heads[] = { "AT", "TYPE", "SUBJECT", "REASON", NULL };
         CLEANUP(page_deinit) struct page p = { 0 };
         (void)a;
@@ -371,6 +378,10 @@ int verb_status(struct cli *c, const struct args *a)
         }
         print_jobs(c, p.jobs);
         print_rows(c, "Open runs", p.open, open_heads, "None.");
+        if (db_rows(p.held)) {
+                print_rows(c, "Held for review", p.held, held_heads, "None.");
+                puts("Nothing of them is done until: rollcall runs release RUN");
+        }
         print_rows(c, "Last errors", p.errors, error_heads, "None.");
         print_files(c, &p.files);
         print_leader(c, p.leader);

@@ -70,6 +70,11 @@ static const struct flag runs_watch_flags[] = {
         END,
 };
 
+static const struct flag yes_flags[] = {
+        { "yes", NULL, "do not ask on the terminal", NULL, 'y', false, false },
+        END,
+};
+
 static const struct flag runs_cancel_flags[] = {
         { "reason", "TEXT", "why, kept with the run", NULL, 0, false, false },
         { "yes", NULL, "do not ask on the terminal", NULL, 'y', false, false },
@@ -143,7 +148,7 @@ const struct verb verbs[] = {
           topics_repair_flags, NULL, verb_topics_repair },
         { "jobs list", "", 0, 0, "jobs with schedule, next due times, suspension and last run", NULL, jobs_list_flags, NULL, verb_jobs_list },
         { "jobs run", "JOB", 1, 1, "ask for a run of a job now",
-          "With --wait the exit code tells the run's end: 0 succeeded, 1 completed with errors or failed, 7 refused, cancelled or held for review,\n"
+          "A destructive job says how many subjects are due, and asks first. With --wait the exit code tells the run's end: 0 succeeded, 1 completed with errors or failed, 7 refused, cancelled or held for review,\n"
           "6 still running when the time was over.",
           jobs_run_flags, NULL, verb_jobs_run },
         { "jobs suspend", "[JOB]", 0, 1, "start no scheduled runs of a job, or with --all of any", NULL, jobs_all_flags, NULL, verb_jobs_suspend },
@@ -157,6 +162,8 @@ const struct verb verbs[] = {
           "Says how much is done and asks first. Tasks that are published already are skipped as \"run cancelled\"; workers notice within half a second,\n"
           "and a batch of mails that is being sent goes out. What is done stays done.",
           runs_cancel_flags, NULL, verb_runs_cancel },
+        { "runs release", "RUN", 1, 1, "let a run that is held for review go on as it was planned",
+          "Says why it is held and how many tasks it has, and asks first.", yes_flags, NULL, verb_runs_release },
         { "runs republish", "RUN", 1, 1, "have the scheduler publish again what has no outcome of an open run, with the same ids",
           "Harmless for what is done already: a task id is worked on once.", NULL, NULL, verb_runs_republish },
         { "tasks submit", "", 0, 0, "ask for ad-hoc tasks, one or a CSV file of them",

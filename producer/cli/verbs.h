@@ -37,6 +37,7 @@ int verb_runs_list(struct cli *c, const struct args *a);
 int verb_runs_show(struct cli *c, const struct args *a);
 int verb_runs_watch(struct cli *c, const struct args *a);
 int verb_runs_cancel(struct cli *c, const struct args *a);
+int verb_runs_release(struct cli *c, const struct args *a);
 int verb_runs_republish(struct cli *c, const struct args *a);
 int verb_tasks_submit(struct cli *c, const struct args *a);
 int verb_results_tail(struct cli *c, const struct args *a);

@@ -1,4 +1,5 @@
-/* A run's end is told on the jobs topic, and what a job wants done then is published; noted when Kafka has acknowledged it, else repeated with the same ids. */
+/* A run's end, and that it is held for review, is told on the jobs topic, and what a job wants done then is published; noted when Kafka has acknowledged it,
+ * else repeated with the same ids. */
 #include "scheduler.h"
 
 #include "base/failpoint.h"
@@ -40,7 +41,7 @@ void announce_state(struct scheduler *s, const struct run *run, enum run_state s
 
 static int publish_end(struct scheduler *s, struct announced *a, const struct run *run, const struct db_result *r, int row, struct err *e)
 {
-        struct run_event ev = event_of(run, run->state, db_instant(r, row, db_column(r, "closed_at")));
+        struct run_event ev = event_of(run, run->state, db_instant(r, row, db_column(r, "at")));
         ev.planned = db_int(r, row, db_column(r, "planned"));
         ev.reason = db_span(r, row, db_column(r, "reason"));
         for (int o = 0; o < OUTCOME_COUNT; o++)
@@ -55,7 +56,7 @@ static int publish_following(struct scheduler *s, struct announced *a, const str
 {
         char subject[UUID_TEXT_LEN + 1], name[300];
         uuid_to_text(run->run_id, subject);
-        snprintf(name, sizeof name, "on/%s", type->full_name);
+        snprintf(name, sizeof name, "%s/%s", a->held ? "held" : "on", type->full_name); /* a run that was held may fail later, too */
         struct task t = {
                 .task_id = uuid_v5(run->run_id, name, strlen(name)),
                 .type = span_of(type->full_name),
@@ -83,9 +84,15 @@ static int publish_list(struct scheduler *s, struct announced *a, const struct r
 static int publish_all(struct scheduler *s, struct announced *a, const struct run *run, const struct db_result *r, int row, struct err *e)
 {
         const struct job *j = run->job;
-        instant at = db_instant(r, row, db_column(r, "closed_at"));
+        instant at = db_instant(r, row, db_column(r, "at"));
         bool alert = db_bool(r, row, db_column(r, "alert")), manual = strcmp(run->cause, "manual") == 0;
         int rc = 0;
+        if (a->held) {
+                if (run->state != RUN_HELD) /* released meanwhile */
+                        return 0;
+                rc = j ? publish_list(s, a, run, j->on_failure, j->n_on_failure, at, e) : 0;
+                return rc ? rc : publish_end(s, a, run, r, row, e);
+        }
         if (j && alert && !(run->dry_run && manual))
                 rc = publish_list(s, a, run, j->on_failure, j->n_on_failure, at, e);
         if (rc == 0 && j && run->state == RUN_SUCCEEDED && !run->dry_run)
@@ -112,17 +119,20 @@ static bool on_its_way(const struct scheduler *s, int64_t run_no)
         return false;
 }
 
-static int note(struct scheduler *s, int64_t run_no, struct err *e)
+static int note(struct scheduler *s, const struct announced *a, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         db_params_reset(s->params);
-        db_add_int8(s->params, run_no);
+        db_add_int8(s->params, a->run_no);
         if (db_exec(s->db, "begin", e) < 0 ||
-            db_query(s->db, "update rollcall.run set notified_at = clock_timestamp() where run_no = $1 returning pack, job, state, reason", s->params, &r, e) < 0)
+            db_query(s->db,
+                     a->held ? "update rollcall.run set held_notified_at = clock_timestamp() where run_no = $1 returning pack, job, 'held for review', reason"
+                             : "update rollcall.run set notified_at = clock_timestamp() where run_no = $1 returning pack, job, state, reason",
+                     s->params, &r, e) < 0)
                 return -1;
         int rc = scheduler_commit(s, e);
         if (rc == 0 && db_rows(r) == 1)
-                log_info("run's end announced", "run_no=%lld job=%s.%s state=" LOG_Q " reason=" LOG_Q, (long long)run_no, db_str(r, 0, 0), db_str(r, 0, 1),
+                log_info(a->held ? "held run announced" : "run's end announced", "run_no=%lld job=%s.%s state=" LOG_Q " reason=" LOG_Q, (long long)a->run_no, db_str(r, 0, 0), db_str(r, 0, 1),
                          db_str(r, 0, 2), db_str(r, 0, 3));
         return rc;
 }
@@ -140,7 +150,7 @@ static int land(struct scheduler *s, struct err *e)
                 if (!a.whole)
                         continue;
                 FAILPOINT("announce.unnoted");
-                int rc = note(s, a.run_no, e);
+                int rc = note(s, &a, e);
                 if (rc != 0)
                         return rc;
         }
@@ -152,7 +162,8 @@ static int announce(struct scheduler *s, const struct db_result *r, int row, str
         struct run *run CLEANUP(run_cleanup) = NULL;
         struct err bad = ERR_INIT;
         struct announced *a = &s->announced[s->n_announced];
-        *a = (struct announced){ .run_no = db_int(r, row, db_column(r, "run_no")), .at_ms = monotonic_ms(), .id = ++s->next_id };
+        *a = (struct announced){ .run_no = db_int(r, row, db_column(r, "run_no")), .held = db_bool(r, row, db_column(r, "held")), .at_ms = monotonic_ms(),
+                                 .id = ++s->next_id };
         int rc = run_load(s->db, s->packs, db_uuid(r, row, db_column(r, "run_id")), &run, &bad);
         if (rc == 0)
                 rc = publish_all(s, a, run, r, row, &bad);
@@ -176,7 +187,9 @@ int announce_ends(struct scheduler *s, struct err *e)
         if (rc != 0)
                 return rc;
         if (db_query(s->db,
-                     "select p.*, r.alert from rollcall.run r join rollcall.run_progress p using (run_no) where r.closed_at is not null and r.notified_at is null "
+                     "select p.*, r.alert, r.closed_at is null as held, coalesce(r.closed_at, r.held_at) as at from rollcall.run r "
+                     "join rollcall.run_progress p using (run_no) where (r.closed_at is not null and r.notified_at is null) "
+                     "or (r.state = 'held for review' and r.held_notified_at is null) "
                      "order by run_no limit 32",
                      NULL, &r, e) < 0)
                 return -1;

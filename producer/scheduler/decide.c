@@ -9,6 +9,7 @@ static const char MISSED_DEADLINE[] = "missed the job's starting deadline";
 static const char MISSED_NEWER[] = "missed, and a newer slot is due (catch_up = \"latest\")";
 static const char MISSED_NONE[] = "missed (catch_up = \"none\")";
 static const char STILL_OPEN[] = "the run before is still open (concurrency_policy = \"forbid\")";
+static const char HELD[] = "a run of the job is held for review; see: rollcall runs list --state held-for-review";
 static const char SUSPENDED[] = "the job is suspended";
 
 static struct decision *add(struct decisions *d, enum decision_kind kind, instant slot, const char *reason)
@@ -48,14 +49,27 @@ static void run(const struct job *j, instant slot, bool late, struct decisions *
         d->considered_at = slot;
 }
 
+/* Why a slot has to wait, or NULL. While a run is held for review the next would plan the same people again: unless it replaces the held one, it waits. */
+static const char *blocked(const struct job *j, const struct job_state *s)
+{
+        if (j->dry_run || j->concurrency_policy == CONCURRENCY_REPLACE)
+                return NULL;
+        if (s->held)
+                return HELD;
+        return s->open && j->concurrency_policy == CONCURRENCY_FORBID ? STILL_OPEN : NULL;
+}
+
 /* With forbid one slot at a time is requested: the next waits for its end. */
 static void run_all(const struct job *j, const struct job_state *s, instant from, instant now, instant on_time, struct decisions *d)
 {
         bool one = j->concurrency_policy == CONCURRENCY_FORBID && !j->dry_run;
         for (instant t = from; (t = cron_next(&j->cron, j->zone, t)) != INSTANT_NONE && t <= now;) {
-                if (one && (s->open || (d->n && d->list[d->n - 1].kind == DECIDE_RUN))) {
+                const char *why = blocked(j, s);
+                if (!why && one && d->n && d->list[d->n - 1].kind == DECIDE_RUN)
+                        why = STILL_OPEN;
+                if (why) {
                         if (d->n < DECISIONS_MAX)
-                                add(d, DECIDE_WAIT, t, STILL_OPEN);
+                                add(d, DECIDE_WAIT, t, why);
                         return;
                 }
                 if (d->n == DECISIONS_MAX) {
@@ -92,15 +106,16 @@ void decide_slots(const struct job *j, const struct job_state *s, instant now, i
         instant last = cron_previous(&j->cron, j->zone, now, from);
         if (last == INSTANT_NONE)
                 return;
-        bool late = last < on_time, open = s->open && j->concurrency_policy == CONCURRENCY_FORBID && !j->dry_run;
-        if (j->catch_up == CATCH_UP_NONE && (late || open)) {
+        bool late = last < on_time;
+        const char *why = blocked(j, s);
+        if (j->catch_up == CATCH_UP_NONE && (late || why)) {
                 skip(j, from, last - 1, MISSED_NONE, ret);
-                skip(j, last - 1, last, late ? MISSED_NONE : STILL_OPEN, ret);
+                skip(j, last - 1, last, late ? MISSED_NONE : why, ret);
                 return;
         }
         skip(j, from, last - 1, j->catch_up == CATCH_UP_NONE ? MISSED_NONE : MISSED_NEWER, ret);
-        if (open)
-                add(ret, DECIDE_WAIT, last, STILL_OPEN);
+        if (why)
+                add(ret, DECIDE_WAIT, last, why);
         else
                 run(j, last, late, ret);
 }
@@ -178,6 +193,22 @@ enum guard guard_run(const struct job *j, const struct run_asked *r, const struc
         if (too_soon(j, r, w))
                 return refuse_interval(j, w->last_start, reason, max);
         return w->started && j->concurrency_policy == CONCURRENCY_REPLACE ? GUARD_REPLACE : GUARD_GO;
+}
+
+/* ---- limits ----------------------------------------------------------------------------------------------------------------------------- */
+
+bool exceeds_limits(const struct job *j, const struct extent *x, char *why, size_t max)
+{
+        *why = '\0';
+        if (j->max_subjects >= 0 && x->subjects > j->max_subjects) {
+                snprintf(why, max, "%lld subjects are due, more than max_subjects = %lld", (long long)x->subjects, (long long)j->max_subjects);
+                return true;
+        }
+        if (j->max_percent < 0 || x->population < 0 || (double)x->subjects * 100 <= j->max_percent * (double)x->population)
+                return false;
+        snprintf(why, max, "%lld of %lld subjects (%.1f %%) are due, more than max_percent = %g", (long long)x->subjects, (long long)x->population,
+                 x->population ? (double)x->subjects * 100 / (double)x->population : 100.0, j->max_percent);
+        return true;
 }
 
 /* ---- closing ---------------------------------------------------------------------------------------------------------------------------- */

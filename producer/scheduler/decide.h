@@ -12,7 +12,8 @@
 struct job_state {
         instant considered_at; /* every slot up to here has been decided; INSTANT_NONE: the job is seen for the first time */
         bool suspended; /* by an operator or by the configuration */
-        bool open; /* a run of it that is not a dry run is requested, planned or published */
+        bool open; /* a run of it that is not a dry run is not closed yet */
+        bool held; /* … and waits for a review */
 };
 
 enum decision_kind {
@@ -70,6 +71,16 @@ instant run_start(bool manual, instant scheduled_at, instant requested_at);
 
 /* GO; WAIT for now; REPLACE: cancel the job's started runs, then go; REFUSE with a sentence in `reason`. `j` NULL: not in this configuration. */
 enum guard guard_run(const struct job *j, const struct run_asked *r, const struct job_world *w, instant now, char *reason, size_t max);
+
+/* ---- limits: whether a planned run may be published without a review ------------------------------------------------------------------- */
+
+struct extent {
+        int64_t subjects; /* that the plan's tasks change; nobody twice */
+        int64_t population; /* of how many; -1: the job does not say */
+};
+
+/* Is that more than the job's max_subjects or max_percent? `why` gets a sentence. */
+bool exceeds_limits(const struct job *j, const struct extent *x, char *why, size_t max);
 
 /* ---- closing ---------------------------------------------------------------------------------------------------------------------------- */
 

@@ -76,8 +76,8 @@ static int plan_tasks(struct planning *p, const struct run_values *v, struct err
         return 0;
 }
 
-/* 1: it was cancelled meanwhile. */
-static int set_planned(struct planning *p, struct err *e)
+/* `held_for`: why it is held for review; "": it is not. 1: it was cancelled meanwhile. */
+static int set_planned(struct planning *p, const char *held_for, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         struct db_params *q = p->params;
@@ -87,9 +87,15 @@ static int set_planned(struct planning *p, struct err *e)
         db_add_int8(q, p->planned);
         db_add_int8(q, (int64_t)p->digest_a);
         db_add_int8(q, (int64_t)p->digest_b);
+        db_add_str(q, held_for);
+        if (p->population < 0)
+                db_add_null(q);
+        else
+                db_add_int8(q, p->population);
         if (db_query(p->db,
-                     "update rollcall.run set state = 'planned', planned_at = clock_timestamp(), chunks = $2, planned = $3, planned_digest_a = $4, "
-                     "planned_digest_b = $5 where run_no = $1 and state = 'requested' returning pg_notify('rollcall_run', '')",
+                     "update rollcall.run set state = case $6 when '' then 'planned' else 'held for review' end, reason = $6, planned_at = clock_timestamp(), "
+                     "held_at = case when $6 <> '' then clock_timestamp() end, chunks = $2, planned = $3, planned_digest_a = $4, planned_digest_b = $5, "
+                     "population = $7 where run_no = $1 and state = 'requested' returning pg_notify('rollcall_run', '')",
                      q, &r, e) < 0)
                 return -1;
         return db_rows(r) == 1 ? 0 : 1;
@@ -119,12 +125,13 @@ int plan_run(struct planning *p, char *why, size_t max, struct err *e)
                 rc = check_requires(p, &v, why, max, e);
         if (rc != 0)
                 return rc;
-        if (plan_tasks(p, &v, e) < 0)
+        if (plan_tasks(p, &v, e) < 0 || plan_review(p, &v, why, max, e) < 0)
                 return -1;
-        rc = set_planned(p, e);
-        if (rc != 0)
-                return rc;
+        rc = set_planned(p, why, e);
         FAILPOINT("plan.uncommitted");
-        rc = lease_check(&lease, p->db, e);
+        if (rc == 0)
+                rc = lease_check(&lease, p->db, e);
+        if (rc > 0) /* cancelled, or the lead is lost: nothing is held */
+                *why = '\0';
         return rc != 0 ? rc : db_exec(p->db, "commit", e);
 }

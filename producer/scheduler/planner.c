@@ -60,12 +60,12 @@ static enum plan_end plan(struct planner *p, struct err *e)
         }
         if (open_session(p, e) < 0)
                 return PLAN_AGAIN;
-        struct planning w = { .db = p->db, .params = params, .run = p->run, .o = &p->o };
+        struct planning w = { .db = p->db, .params = params, .run = p->run, .o = &p->o, .population = -1 };
         int rc = plan_run(&w, p->why, sizeof p->why, e);
         p->planned = w.planned;
         FAILPOINT("plan.committed");
         if (rc == 0)
-                return PLAN_DONE;
+                return p->why[0] ? PLAN_HELD : PLAN_DONE;
         if (rc > 0)
                 return p->why[0] ? PLAN_REFUSED : PLAN_AGAIN;
         if (atomic_load(&p->stop))

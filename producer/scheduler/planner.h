@@ -11,6 +11,7 @@ enum { PLANNERS_MAX = 4 };
 
 enum plan_end {
         PLAN_DONE, /* committed: the run is planned */
+        PLAN_HELD, /* committed: the run is planned, and held for review: `why` */
         PLAN_REFUSED, /* its precondition is not met: `why` */
         PLAN_FAILED, /* its statements do not work: `why` */
         PLAN_AGAIN, /* the world was not ready: `why` */
@@ -49,12 +50,16 @@ struct planning {
         const struct plan_options *o;
         int chunk; /* of the plan: the next one */
         int64_t planned;
+        int64_t population; /* -1: the job does not say */
         uint64_t digest_a, digest_b; /* XOR of the halves of the task ids, big-endian */
 };
-/* 0: the run is planned and committed; 1: refused, or not ours to plan any more (`why` then is ""); -1. Anything but 0 is rolled back with the
- * connection, which may be left in pipeline mode. */
+/* 0: the run is planned and committed, and held for review unless `why` is ""; 1: refused, or not ours to plan any more (`why` then is ""); -1.
+ * Anything but 0 is rolled back with the connection, which may be left in pipeline mode. */
 int plan_run(struct planning *p, char *why, size_t max, struct err *e) MUST_CHECK;
 
 /* plan_due.c: the plan's rows of one task type. */
 int plan_due(struct planning *p, const struct job_task *t, const struct run_values *v, struct err *e) MUST_CHECK;
 int plan_run_scope(struct planning *p, const struct job_task *t, struct err *e) MUST_CHECK;
+
+/* plan_limits.c: does the plan, which is written, need a review before anything of it is published? 0 no; 1 yes, `why` says it; -1. Sets p->population. */
+int plan_review(struct planning *p, const struct run_values *v, char *why, size_t max, struct err *e) MUST_CHECK;

@@ -31,6 +31,7 @@ struct announced {
         int64_t run_no, at_ms;
         uint32_t id; /* upper half of the tokens */
         size_t waiting; /* messages without acknowledgement */
+        bool held; /* not its end: it is held for review */
         bool whole; /* all of them have been handed over */
 };
 

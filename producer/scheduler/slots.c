@@ -61,7 +61,7 @@ static int apply(struct scheduler *s, const struct job *j, const struct decision
 /* `next`: the earliest slot to come, of all jobs. */
 static int consider(struct scheduler *s, const struct job *j, size_t number, const struct db_result *r, int row, instant *next, struct err *e)
 {
-        struct job_state state = { db_instant(r, row, 3), db_bool(r, row, 2) || j->suspend, db_bool(r, row, 4) };
+        struct job_state state = { db_instant(r, row, 3), db_bool(r, row, 2) || j->suspend, !db_null(r, row, 4), db_bool(r, row, 4) };
         instant now = db_instant(r, row, 5);
         struct decisions d;
         decide_slots(j, &state, now, GRACE_MS, &d);
@@ -91,8 +91,8 @@ int slots_request(struct scheduler *s, struct err *e)
         instant next = INSTANT_NONE;
         size_t number = 0;
         if (db_query(s->db,
-                     "select j.pack, j.job, j.suspended, j.considered_at, exists (select from rollcall.run r where r.pack = j.pack and r.job = j.job and not r.dry_run "
-                     "and rollcall.run_is_open(r.state)), clock_timestamp() from rollcall.job j",
+                     "select j.pack, j.job, j.suspended, j.considered_at, (select bool_or(r.state = 'held for review') from rollcall.run r "
+                     "where r.pack = j.pack and r.job = j.job and not r.dry_run and rollcall.run_is_open(r.state)), clock_timestamp() from rollcall.job j",
                      NULL, &r, e) < 0)
                 return -1;
         for (size_t i = 0; i < s->packs->n; i++)

@@ -259,10 +259,15 @@ static int harvest(struct scheduler *s, struct planner *p, struct err *e)
                 log_info("run planned", "run_no=%lld job=%s.%s tasks=%lld dry_run=%s", (long long)run->run_no, run->pack_name, run->job_name, (long long)planned,
                          run->dry_run ? "true" : "false");
                 announce_state(s, run, RUN_PLANNED, planned);
+        } else if (end == PLAN_HELD) {
+                char id[UUID_TEXT_LEN + 1];
+                uuid_to_text(run->run_id, id);
+                log_warn("run held for review", "run_no=%lld run_id=%s job=%s.%s tasks=%lld reason=" LOG_Q, (long long)run->run_no, id, run->pack_name,
+                         run->job_name, (long long)planned, why);
         }
         if (stopped) /* perhaps too late for the planning, but not for the run */
                 return refuse(s, run, RUN_CANCELLED, stopped, planner_alert(p), e);
-        if (end == PLAN_DONE || end == PLAN_STOPPED)
+        if (end == PLAN_DONE || end == PLAN_HELD || end == PLAN_STOPPED)
                 return 0;
         if (end == PLAN_REFUSED)
                 return refuse(s, run, RUN_REFUSED, why, !planner_manual(p), e);

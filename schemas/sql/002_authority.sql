@@ -92,29 +92,76 @@ revoke execute on function rollcall.cancel_run(uuid, text, text) from public;
 
 -- ---- guards: a mistyped command does not destroy ---------------------------------------------------------------------------------------
 
+alter table rollcall.run
+  add column expect           jsonb,        -- how many tasks of each type were shown and confirmed: {"pack.type": "12"}; null: nobody was asked
+  add column population       bigint,       -- of the job's population statement, when it was planned
+  add column held_at          timestamptz,  -- planned, but not published without a review
+  add column held_notified_at timestamptz,  -- the administrator has been told
+  add column released_at      timestamptz,
+  add column released_by      text;
+
+create index run_held on rollcall.run (run_no) where state = 'held for review';
+
+-- Settings that a run cannot change; `rollcall db apply` writes them from the packs.
+create table rollcall.locked_setting (
+  pack text not null,
+  name text not null,
+  primary key (pack, name)
+);
+
 -- Asks for a run by hand. False: that run (same job, same instant) exists already. What the tool and the scheduler refuse is refused here, too.
 create function rollcall.request_run(run_id uuid, pack text, job text, scheduled_at timestamptz, settings jsonb, dry_run boolean, force boolean,
-                                     on_behalf_of text)
+                                     expect jsonb, on_behalf_of text)
 returns boolean language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
+declare
+  locked text;
 begin
+  select l.name into locked from rollcall.locked_setting l where l.pack = pack and settings ? l.name order by 1 limit 1;
+  if found then
+    raise exception 'the setting "%" is locked', locked
+      using errcode = 'check_violation', hint = 'only the service''s configuration can change it';
+  end if;
   if not dry_run and scheduled_at > clock_timestamp() then
     raise exception 'the instant % is later than the database''s clock', scheduled_at
       using errcode = 'check_violation', hint = 'only a dry run may look into the future';
   end if;
-  insert into rollcall.run as r (run_id, pack, job, scheduled_at, day, cause, requested_by, settings, dry_run, force)
+  insert into rollcall.run as r (run_id, pack, job, scheduled_at, day, cause, requested_by, settings, dry_run, force, expect)
   values (run_id, pack, job, scheduled_at, (scheduled_at at time zone 'UTC')::date, 'manual', coalesce(nullif(on_behalf_of, ''), session_user),
-          coalesce(settings, '{}'), dry_run, force)
+          coalesce(settings, '{}'), dry_run, force, expect)
   on conflict on constraint run_run_id_key do nothing;
   if not found then
     return false;
   end if;
   perform rollcall.file_request('run', run_id::text,
-    jsonb_build_object('job', pack || '.' || job, 'scheduled_at', scheduled_at, 'settings', settings, 'dry_run', dry_run, 'force', force), on_behalf_of);
+    jsonb_build_object('job', pack || '.' || job, 'scheduled_at', scheduled_at, 'settings', settings, 'dry_run', dry_run, 'force', force,
+                       'expect', expect), on_behalf_of);
   perform pg_notify('rollcall_run', '');
   return true;
 end $$;
-revoke execute on function rollcall.request_run(uuid, text, text, timestamptz, jsonb, boolean, boolean, text) from public;
+revoke execute on function rollcall.request_run(uuid, text, text, timestamptz, jsonb, boolean, boolean, jsonb, text) from public;
+
+-- Lets a run that was held for review go on as it was planned; its time limit runs from here. False: it is not held.
+create function rollcall.release_run(run_id uuid, on_behalf_of text) returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_variable
+declare
+  held rollcall.run;
+begin
+  select * into held from rollcall.run r where r.run_id = run_id and r.state = 'held for review' for no key update;
+  if not found then
+    return false;
+  end if;
+  perform rollcall.file_request('release run', run_id::text,
+    jsonb_build_object('job', held.pack || '.' || held.job, 'planned', held.planned, 'held_because', held.reason), on_behalf_of);
+  update rollcall.run r
+  set state = 'planned', reason = '', released_at = clock_timestamp(), released_by = coalesce(nullif(on_behalf_of, ''), session_user),
+      deadline_at = held.deadline_at + (clock_timestamp() - held.held_at)
+  where r.run_no = held.run_no;
+  perform pg_notify('rollcall_run', '');
+  return true;
+end $$;
+revoke execute on function rollcall.release_run(uuid, text) from public;
 
 -- ---- bounds -------------------------------------------------------------------------------------------------------------------------
 

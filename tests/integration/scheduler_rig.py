@@ -31,10 +31,14 @@ jobs = ( { name = "sweep"; tasks = [ "bump" ]; schedule = "0 3 * * *"; },
          { name = "mixed"; tasks = [ "sometimes" ]; on_success = [ "told-success" ]; on_failure = [ "told-failure" ]; on_finish = [ "told-finish" ]; },
          { name = "replaced"; tasks = [ "gate-due" ]; concurrency_policy = "replace"; },
          { name = "mailing"; tasks = [ "write" ]; on_failure = [ "told-failure" ]; on_finish = [ "told-finish" ]; },
+         { name = "wiping"; tasks = [ "bump", "wipe" ]; population = "sql/population.sql"; on_failure = [ "told-failure" ]; },
+         { name = "capped"; tasks = [ "bump", "other", "census" ]; max_subjects = 5; on_failure = [ "told-failure" ]; on_finish = [ "told-finish" ]; time_limit = "1h"; },
+         { name = "share"; tasks = [ "bump" ]; max_percent = 2.5; population = "sql/population.sql"; schedule = "0 * * * *"; concurrency_policy = "allow"; },
          { name = "alone"; tasks = [ "gate-due" ]; } );
 """
 
 TYPES = """
+  { name = "wipe"; action = "sql"; destructive = true; due = "sql/pieces.due.sql"; statement = "sql/bump.sql"; },
   { name = "pieces"; action = "sql"; due = "sql/pieces.due.sql"; statement = "sql/bump.sql"; },
   { name = "bad-due"; action = "sql"; due = "sql/bad.due.sql"; statement = "sql/bump.sql"; },
   { name = "no-subject"; action = "sql"; due = "sql/null.due.sql"; statement = "sql/bump.sql"; },
@@ -51,6 +55,7 @@ TYPES = """
 
 FILES = {
     "sql/pieces.due.sql": "select id as subject, 'part ' || n as item from person, generate_series(1, 2) n where active order by id desc; ",
+    "sql/population.sql": "select count(*) from person",
     "sql/bad.due.sql": "select id as subject from persons",
     "sql/null.due.sql": "select nullif(id, 3) as subject from person",
     "sql/slow.due.sql": "select id as subject from person, pg_sleep(30)",

@@ -151,7 +151,7 @@ def test_reprieve_between_plan_and_purge(market):
     market.cli("record-backup", "now", "--name", "b", "--yes")
     worker = market.daemons.pop("worker-1")
     worker.stop()
-    market.cli("jobs", "run", "astegni.purge-expired")
+    market.cli("jobs", "run", "astegni.purge-expired", "--yes")
     market.wait("the plan", lambda: market.database.value("select planned from rollcall.run where state = 'published'") == 2)
     market.database.execute("update astegni.users set scheduled_deletion_at = null where id = %s", [saved])
     market.start("worker", "worker-2")

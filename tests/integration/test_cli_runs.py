@@ -72,7 +72,7 @@ def test_a_run_into_the_future_is_refused(service, database):
     service.rollcall("jobs", "run", "by-hand", "--at", future, "--yes", code=7)
     assert "in the future" in service.err and "--dry-run" in service.err
     with pytest.raises(psycopg.errors.CheckViolation):
-        database.execute("select rollcall.request_run(gen_random_uuid(), 'guild', 'by-hand', clock_timestamp() + interval '1 s', '{}', false, false, null)")
+        database.execute("select rollcall.request_run(gen_random_uuid(), 'guild', 'by-hand', clock_timestamp() + interval '1 s', '{}', false, false, null, null)")
     assert database.value("select count(*) from rollcall.run") == 0
     ahead = service.json("jobs", "run", "by-hand", "--at", future, "--dry-run")
     assert ahead["new"] and job(service, "by-hand")["last_run"] is None

@@ -73,7 +73,7 @@ def test_all_programs_work(guarded):
     guarded.as_role("rollcall_operator", "record-backup", "now", "--name", "b", "--yes")
     for job, ok in {"equipemed.check-expiration": 1, "equipemed.send-expiration-warnings": 1, "equipemed.cleanup-inactive": 0, "equipemed.monthly-maintenance": 1,
                     "equipemed.update-user-statuses": 1, "equipemed.lifecycle-report": 0, "astegni.purge-expired": 1}.items():
-        guarded.as_role("rollcall_operator", "jobs", "run", job, "--wait", "--force", ok=(ok,))
+        guarded.as_role("rollcall_operator", "jobs", "run", job, "--wait", "--force", "--yes", ok=(ok,))
     denials = guarded.database.rows("select type, reason from rollcall.outcome_named where reason ~ 'SQLSTATE 42' and outcome <> 'applied'")
     assert denials == [] and denied(guarded) == []
     assert guarded.database.value("select count(*) from rollcall.outcome_named where outcome = 'applied' and type ~ 'purge-(role|account)$'") > 0
@@ -147,7 +147,8 @@ def test_reader_reads_only(guarded):
     ("rollcall_operator", "update rollcall.outcome set outcome = 0"),
     ("rollcall_operator", "update rollcall.run set planned = 0"),
     ("rollcall_operator", "insert into rollcall.run (run_id) values (gen_random_uuid())"),
-    ("rollcall_reader", "select rollcall.request_run(gen_random_uuid(), 'astegni', 'purge-expired', now(), '{}', true, false, null)"),
+    ("rollcall_reader", "select rollcall.request_run(gen_random_uuid(), 'astegni', 'purge-expired', now(), '{}', true, false, null, null)"),
+    ("rollcall_reader", "select rollcall.release_run(gen_random_uuid(), null)"),
     ("rollcall_reader", "select rollcall.cancel_run(gen_random_uuid(), '', null)"),
     ("rollcall_operator", "select rollcall.file_request('run', '', '{}', null)"),
 ])

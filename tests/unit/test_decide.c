@@ -64,7 +64,7 @@ static void slots(void **state)
                 const char *what, *schedule, *zone, *considered, *now;
                 enum catch_up catch_up;
                 enum concurrency_policy policy;
-                bool suspended, open, dry_run;
+                bool suspended, open, held, dry_run;
                 int64_t deadline_ms;
                 const char *expected;
         } rows[] = {
@@ -132,6 +132,16 @@ static void slots(void **state)
                   .policy = CONCURRENCY_ALLOW, .expected = "run 2026-11-21T02:00, to 2026-11-21T02:00" },
                 { .what = "replace, open", .schedule = "0 * * * *", .considered = "2026-11-21T01:00:00Z", .now = "2026-11-21T02:00:00Z", .open = true,
                   .policy = CONCURRENCY_REPLACE, .expected = "run 2026-11-21T02:00, to 2026-11-21T02:00" },
+                { .what = "held for review, allow: waits all the same", .schedule = "0 * * * *", .considered = "2026-11-21T01:00:00Z",
+                  .now = "2026-11-21T02:00:00Z", .open = true, .held = true, .policy = CONCURRENCY_ALLOW, .expected = "wait 2026-11-21T02:00, same" },
+                { .what = "held for review, all: the oldest waits", .schedule = "0 * * * *", .considered = "2026-11-21T01:00:00Z",
+                  .now = "2026-11-21T04:00:00Z", .open = true, .held = true, .policy = CONCURRENCY_ALLOW, .catch_up = CATCH_UP_ALL,
+                  .expected = "wait 2026-11-21T02:00, same" },
+                { .what = "held for review, replace: the newer run takes its place", .schedule = "0 * * * *", .considered = "2026-11-21T01:00:00Z",
+                  .now = "2026-11-21T02:00:00Z", .open = true, .held = true, .policy = CONCURRENCY_REPLACE,
+                  .expected = "run 2026-11-21T02:00, to 2026-11-21T02:00" },
+                { .what = "held for review, a job that is dry", .schedule = "0 * * * *", .considered = "2026-11-21T01:00:00Z",
+                  .now = "2026-11-21T02:00:00Z", .open = true, .held = true, .dry_run = true, .expected = "run 2026-11-21T02:00, to 2026-11-21T02:00" },
                 { .what = "a dry run disturbs nobody", .schedule = "0 * * * *", .considered = "2026-11-21T01:00:00Z", .now = "2026-11-21T02:00:00Z", .open = true,
                   .dry_run = true, .expected = "run 2026-11-21T02:00, to 2026-11-21T02:00" },
 
@@ -158,7 +168,7 @@ static void slots(void **state)
                 j.concurrency_policy = r->policy;
                 j.starting_deadline_ms = r->deadline_ms;
                 j.dry_run = r->dry_run;
-                struct job_state s = { at(r->considered), r->suspended, r->open };
+                struct job_state s = { at(r->considered), r->suspended, r->open, r->held };
                 struct decisions d;
                 char text[1000];
                 decide_slots(&j, &s, at(r->now), MINUTE, &d);
@@ -173,7 +183,7 @@ static void a_job_without_schedule_has_no_slots(void **state)
 {
         (void)state;
         struct job j = { .pack = &pack, .name = "j" };
-        struct job_state s = { at("2026-11-20T00:00:00Z"), false, false };
+        struct job_state s = { at("2026-11-20T00:00:00Z"), false, false, false };
         struct decisions d;
         decide_slots(&j, &s, at("2026-11-21T00:00:00Z"), MINUTE, &d);
         assert_int_equal(d.n, 0);
@@ -188,7 +198,7 @@ static void deciding_again_goes_on_where_it_ended(void **state)
                 struct job j = job("*/10 * * * *", "UTC");
                 j.catch_up = (enum catch_up)(policy / 3);
                 j.concurrency_policy = (enum concurrency_policy)(policy % 3);
-                struct job_state s = { at("2026-11-20T00:00:00Z"), false, false };
+                struct job_state s = { at("2026-11-20T00:00:00Z"), false, false, false };
                 instant now = at("2026-11-21T00:05:00Z"), last = s.considered_at;
                 int decided = 0, rounds = 0;
                 for (bool more = true; more; rounds++) {
@@ -217,7 +227,7 @@ static void two_schedulers_decide_the_same_runs(void **state)
         (void)state;
         struct job a = job("0 6 * * *", "America/Sao_Paulo"), b = job("0 6 * * *", "America/Sao_Paulo");
         a.jitter_ms = b.jitter_ms = 10 * MINUTE;
-        struct job_state s = { at("2026-11-20T09:00:00Z"), false, false };
+        struct job_state s = { at("2026-11-20T09:00:00Z"), false, false, false };
         struct decisions first, second;
         decide_slots(&a, &s, at("2026-11-21T09:00:00.25Z"), MINUTE, &first);
         decide_slots(&b, &s, at("2026-11-21T09:00:31Z"), MINUTE, &second); /* its clock is ahead */
@@ -325,6 +335,39 @@ static void guards(void **state)
         zone_free(j.zone);
 }
 
+static void limits(void **state)
+{
+        (void)state;
+        static const struct {
+                int64_t max_subjects;
+                double max_percent;
+                struct extent extent; /* subjects, population */
+                const char *says; /* NULL: within the limits */
+        } rows[] = {
+                { LIMIT_NONE, LIMIT_NONE, { 1000000, 1000000 }, NULL },
+                { 100, LIMIT_NONE, { 100, -1 }, NULL },
+                { 100, LIMIT_NONE, { 101, -1 }, "101 subjects are due, more than max_subjects = 100" },
+                { 0, LIMIT_NONE, { 0, -1 }, NULL },
+                { 0, LIMIT_NONE, { 1, -1 }, "more than max_subjects = 0" },
+                { LIMIT_NONE, 5, { 50, 1000 }, NULL },
+                { LIMIT_NONE, 5, { 51, 1000 }, "51 of 1000 subjects (5.1 %) are due, more than max_percent = 5" },
+                { LIMIT_NONE, 0.5, { 6, 1000 }, "(0.6 %) are due, more than max_percent = 0.5" },
+                { LIMIT_NONE, 0, { 0, 1000 }, NULL },
+                { LIMIT_NONE, 5, { 0, 0 }, NULL },
+                { LIMIT_NONE, 5, { 1, 0 }, "1 of 0 subjects" },
+                { 100, 5, { 90, 1000 }, "max_percent" },
+                { 100, 50, { 101, 1000 }, "max_subjects" },
+        };
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+                struct job j = { .max_subjects = rows[i].max_subjects, .max_percent = rows[i].max_percent };
+                char why[200] = "x";
+                if (exceeds_limits(&j, &rows[i].extent, why, sizeof why) != (rows[i].says != NULL))
+                        fail_msg("%zu: another answer (%s)", i, why);
+                if (rows[i].says ? !strstr(why, rows[i].says) : *why)
+                        fail_msg("%zu: says \"%s\"", i, why);
+        }
+}
+
 static void closing(void **state)
 {
         (void)state;
@@ -377,6 +420,7 @@ int main(void)
                 cmocka_unit_test(two_schedulers_decide_the_same_runs),
                 cmocka_unit_test(jitter_staggers_within_its_span),
                 cmocka_unit_test(guards),
+                cmocka_unit_test(limits),
                 cmocka_unit_test(closing),
                 cmocka_unit_test(states_have_names),
         };

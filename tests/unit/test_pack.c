@@ -1,4 +1,5 @@
 #include "pack/pack.h"
+#include "pack/statement.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -151,8 +152,12 @@ static void declared_values(void **state)
         static const char *roles[] = { "resident", "all", NULL };
         struct declared role = { .name = "role", .type = VALUE_TEXT, .values = roles, .n_values = 2, .min = INT64_MIN, .max = INT64_MAX };
         struct declared several = role, days = { .name = "days", .type = VALUE_INTEGER, .min = 1, .max = 90 }, list = days;
+        struct declared why = { .name = "reason", .type = VALUE_TEXT, .required = true }, note = why, nobody = why;
         several.type = VALUE_TEXT_ARRAY;
         list.type = VALUE_INTEGER_ARRAY;
+        list.min_items = 1;
+        note.allow_blank = true;
+        nobody.required = false;
         const struct {
                 const struct declared *declared;
                 const char *text, *error; /* NULL: fits */
@@ -167,6 +172,17 @@ static void declared_values(void **state)
                 { &days, "soon", "days: \"soon\" is not a whole number" },
                 { &list, "{1,90}", NULL },
                 { &list, "{1,91}", "days: 91 is more than 90" },
+                { &list, "{-1}", "days: -1 is less than 1" },
+                { &list, "{}", "days: has 0 elements, at least 1 are needed" },
+                { &list, " { } ", "days: has 0 elements, at least 1 are needed" },
+                { &several, "{}", NULL },
+                { &why, "left", NULL },
+                { &why, "", "reason: must not be empty" },
+                { &why, " \t\n", "reason: must not be empty" },
+                { &why, "\xC2\xA0\xE2\x80\x8B\xE3\x80\x80", "reason: must not be empty" },
+                { &why, "\xC2\xA0.", NULL },
+                { &note, "", NULL },
+                { &nobody, "", NULL },
                 { &list, "1", "days: \"1\" is not an array of whole numbers such as {30,14,7}" },
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -274,6 +290,63 @@ static void loads(void **state)
         assert_null(pack_setting(pack, SPAN_LIT("absent")));
 }
 
+static void edit(const char *from, const char *to, struct buf *out);
+
+/* Of a pack whose file says `to` instead of `from`. */
+static void load_edited(const char *from, const char *to, struct service **s, struct packs **p)
+{
+        BUF_CLEANUP struct buf text = { .max = 100000 };
+        struct err e = ERR_INIT;
+        edit(from, to, &text);
+        if (try_load(SERVICE "packs = ( { path = \"p\"; jobs = ( { name = \"nightly\"; max_percent = 0.5; population = \"a.sql\"; } ); } );",
+                     buf_str(&text), s, p, &e) < 0)
+                fail_msg("%s: %s", to, e.text);
+}
+
+static void destructive_jobs(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *from, *to;
+                bool nightly, tidy;
+        } rows[] = {
+                { "name = \"expire\"; action", "name = \"expire\"; action", false, true }, /* prune deletes files */
+                { "do = \"delete\"; };", "do = \"delete\"; }; destructive = false;", false, false },
+                { "do = \"delete\"", "do = \"compress\"", false, false },
+                { "name = \"expire\"; action", "name = \"expire\"; destructive = true; action", true, true },
+                { "name = \"warn\"; action", "name = \"warn\"; destructive = true; action", true, true }, /* a follow-up */
+                { "name = \"nightly\";", "name = \"nightly\"; destructive = true;", true, true },
+                { "\"prune\", { type = \"expire\"; dry_run = true; }", "{ type = \"prune\"; dry_run = true; }", false, false },
+        };
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+                CLEANUP(service_cleanup) struct service *s = NULL;
+                CLEANUP(packs_cleanup) struct packs *p = NULL;
+                load_edited(rows[i].from, rows[i].to, &s, &p);
+                assert_int_equal(job_destructive(packs_job(p, "nightly")), rows[i].nightly);
+                assert_int_equal(job_destructive(packs_job(p, "tidy")), rows[i].tidy);
+                assert_true(packs_job(p, "nightly")->max_percent == 0.5 && packs_job(p, "nightly")->population.text);
+                assert_true(packs_job(p, "tidy")->max_percent == LIMIT_NONE && packs_job(p, "tidy")->max_subjects == LIMIT_NONE);
+        }
+}
+
+static void locked_settings(void **state)
+{
+        (void)state;
+        CLEANUP(service_cleanup) struct service *s = NULL;
+        CLEANUP(packs_cleanup) struct packs *p = NULL;
+        struct arena *memory CLEANUP(arena_cleanup) = arena_new(100000);
+        struct err e = ERR_INIT;
+        struct setting_value given = { "role", "all" }, *all;
+        size_t n;
+        load_edited("name = \"role\";", "name = \"role\"; locked = true;", &s, &p);
+        const struct job *nightly = packs_job(p, "nightly");
+        assert_int_equal(settings_resolve(nightly->pack, nightly, NULL, 0, memory, &all, &n, &e), 0); /* the job's own value */
+        assert_string_equal(all[1].value, "member");
+        assert_int_equal(settings_resolve(nightly->pack, nightly, &given, 1, memory, &all, &n, &e), -1);
+        assert_int_equal(e.class, ERR_POISON);
+        assert_non_null(strstr(e.text, "\"role\" is locked"));
+}
+
 static void two_packs(void **state)
 {
         (void)state;
@@ -327,6 +400,16 @@ static void complaints(void **state)
                 { "default = [ 7, 3, 1 ]", "default = [ \"a\" ]", ":7: settings[2].default: steps: \"{\"a\"}\" is not an array of whole" },
                 { "min = 1; max = 90", "min = 9; max = 1", ":5: settings[0].max: found 1, expected a whole number of at least 9" },
                 { "type = \"text\"; default = \"all\";", "type = \"text\"; min = 1;", ":6: settings[1].min: found with type \"text\"" },
+                { "default = [ 7, 3, 1 ]", "default = [ ]; min_items = 1", ":7: settings[2].default: steps: has 0 elements, at least 1" },
+                { "default = 30; min", "default = 30; min_items = 1; min", ":5: settings[0].min_items: found with type \"integer\", expected only with" },
+                { "default = 30; min", "default = 30; allow_blank = true; min", ":5: settings[0].allow_blank: unknown key" },
+                { "required = true; } ); },", "required = true; allow_blank = true; } ); },", "allow_blank: found with type \"integer\"" },
+                { "required = true; } ); },", "required = true; locked = true; } ); },", "locked: unknown key" },
+                { "min_interval = \"23h\"", "max_subjects = -2", "jobs[0].max_subjects: found -2, expected a whole number" },
+                { "min_interval = \"23h\"", "max_percent = 100.5", "jobs[0].max_percent: found 100.5, expected a number from 0 to 100" },
+                { "min_interval = \"23h\"", "max_percent = \"5\"", "jobs[0].max_percent: found \"5\", expected a number of per cent" },
+                { "min_interval = \"23h\"", "max_percent = 5", "jobs[0].max_percent: max_percent needs a population" },
+                { "min_interval = \"23h\"", "destructive = 1", "jobs[0].destructive: found 1" },
                 { "type = \"integer[]\"", "type = \"numbers\"", ":7: settings[2].type: found \"numbers\", expected one of \"text\", \"integer\"" },
                 { "name = \"steps\"; type = \"integer[]\"; default = [ 7, 3, 1 ];", "name = \"steps\";", ":7: settings[2]: type is missing" },
                 { "name = \"steps\"", "name = \"today\"", ":7: settings[2].name: found \"today\", expected another name" },
@@ -466,6 +549,7 @@ static void astegni(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(destructive_jobs), cmocka_unit_test(locked_settings),
                 cmocka_unit_test(values),    cmocka_unit_test(declared_values), cmocka_unit_test(loads),
                 cmocka_unit_test(two_packs), cmocka_unit_test(complaints),      cmocka_unit_test(override_complaints),
                 cmocka_unit_test(equipemed), cmocka_unit_test(astegni),
