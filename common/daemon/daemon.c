@@ -73,7 +73,7 @@ int daemon_start(struct daemon *d, const char *program, const char *help, int ar
         if (rc != GO_ON)
                 return rc;
         if (failpoints_load(getenv(FAILPOINTS_VARIABLE), &e) < 0 || (!check_only && signals_install(&e) < 0) || service_open(d->config_given, &d->service, &e) < 0 ||
-            packs_load(d->service, instant_now(), &d->packs, &e) < 0) {
+            packs_load(d->service, &d->packs, &e) < 0) {
                 fprintf(stderr, "%s\n", e.text);
                 daemon_deinit(d);
                 return EXIT_CONFIGURATION;

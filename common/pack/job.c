@@ -118,7 +118,7 @@ static int read_schedule(struct loader *l, const struct cfg_node *n, struct job 
         if (!zone)
                 return 0;
         struct zone *z;
-        if (load_zone(l, zone, j->time_zone, &z, e) < 0)
+        if (load_zone(zone, j->time_zone, &z, e) < 0)
                 return -1;
         if (j->zone != l->pack->zone)
                 zone_free(j->zone);

@@ -9,7 +9,6 @@ struct loader {
         struct pack *pack;
         const struct cfg_node *root; /* of pack.cfg */
         const struct service_pack *service; /* the overrides */
-        instant now;
         const char **type_names, **report_names, **job_names; /* NULL-terminated, for complaints */
 };
 
@@ -19,7 +18,7 @@ bool text_valid(struct span s); /* UTF-8 without NUL */
 /* pack_load.c */
 int load_pack(struct loader *l, struct err *e) MUST_CHECK; /* into l->pack, which the caller frees in any case */
 /* The zone, or an error at `at`. The caller frees it. */
-int load_zone(const struct loader *l, const struct cfg_node *at, const char *name, struct zone **ret, struct err *e) MUST_CHECK;
+int load_zone(const struct cfg_node *at, const char *name, struct zone **ret, struct err *e) MUST_CHECK;
 void *load_array(struct loader *l, int count, size_t size); /* zeroed, in the pack's arena; never NULL for a count of 0; NULL: out of memory */
 /* The list at `key`, NULL when absent; must be a list. */
 int load_list(const struct loader *l, const char *key, const struct cfg_node **ret, struct err *e) MUST_CHECK;

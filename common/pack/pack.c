@@ -91,7 +91,7 @@ const struct report *packs_report(const struct packs *p, const char *name)
 
 /* ---- loading all ---------------------------------------------------------------------------------------------------------------- */
 
-int packs_load(const struct service *s, instant now, struct packs **ret, struct err *e)
+int packs_load(const struct service *s, struct packs **ret, struct err *e)
 {
         CLEANUP(packs_cleanup) struct packs *p = calloc(1, sizeof *p);
         if (!p)
@@ -103,7 +103,7 @@ int packs_load(const struct service *s, instant now, struct packs **ret, struct 
                 struct pack *pack = p->list[p->n++] = calloc(1, sizeof *pack);
                 if (!pack)
                         return err_oom(e);
-                struct loader l = { .pack = pack, .service = &s->packs[i], .now = now };
+                struct loader l = { .pack = pack, .service = &s->packs[i] };
                 if (load_pack(&l, e) < 0)
                         return -1;
                 for (size_t k = 0; k < i; k++)

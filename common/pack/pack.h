@@ -166,9 +166,9 @@ struct packs {
 };
 
 /* Loads every pack of the service's configuration with its files and templates. Cross-references are resolved and checked; the service's
- * overrides are applied, so `s` must outlive the packs. Must run before threads start (time zones). `now` centres the time-zone tables.
+ * overrides are applied, so `s` must outlive the packs.
  * ERR_FATAL "FILE:LINE: PATH: what was found, what was expected", at the override's line when that is at fault. */
-int packs_load(const struct service *s, instant now, struct packs **ret, struct err *e) MUST_CHECK;
+int packs_load(const struct service *s, struct packs **ret, struct err *e) MUST_CHECK;
 void packs_free(struct packs *p);
 DEFINE_CLEANUP(packs_cleanup, struct packs, packs_free)
 

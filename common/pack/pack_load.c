@@ -13,10 +13,6 @@
 
 enum { ARENA_MAX = 64 * 1024 * 1024 };
 
-/* How far the time zones' tables reach: schedules are searched five years ahead, and a daemon may run for years. */
-#define ZONE_BEFORE (INT64_C(6) * 366 * 86400 * INSTANT_SECOND)
-#define ZONE_AFTER (INT64_C(15) * 366 * 86400 * INSTANT_SECOND)
-
 /* ---- what the loading files share ------------------------------------------------------------------------------------------------ */
 
 void *load_array(struct loader *l, int count, size_t size)
@@ -130,10 +126,10 @@ int load_file(struct loader *l, const struct cfg_node *n, const char *key, bool 
         return ret->text ? 0 : err_oom(e);
 }
 
-int load_zone(const struct loader *l, const struct cfg_node *at, const char *name, struct zone **ret, struct err *e)
+int load_zone(const struct cfg_node *at, const char *name, struct zone **ret, struct err *e)
 {
         struct err bad = ERR_INIT;
-        if (zone_load(name, l->now - ZONE_BEFORE, l->now + ZONE_AFTER, ret, &bad) < 0)
+        if (zone_load(name, ret, &bad) < 0)
                 return cfg_error(at, e, "%s", bad.text);
         return 0;
 }
@@ -171,7 +167,7 @@ static int load_top(struct loader *l, struct err *e)
             cfg_choice(n, "subject_type", subject_types, 0, &choice, e) < 0 || load_file(l, n, "schema", false, &p->schema, e) < 0)
                 return -1;
         p->subject_type = types[choice];
-        return load_zone(l, zone ? zone : n, p->time_zone, &p->zone, e) < 0 ? -1 : load_mail(l, e);
+        return load_zone(zone ? zone : n, p->time_zone, &p->zone, e) < 0 ? -1 : load_mail(l, e);
 }
 
 /* The service's values take the place of the pack's defaults. */

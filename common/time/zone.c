@@ -1,20 +1,28 @@
+/* A zone's changes of its offset, read from the IANA database's file itself: the C library answers for one zone at a time, and for one process. */
 #include "time/zone.h"
+
+#include "base/buf.h"
+#include "time/tz_rule.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 enum {
-        PROBE_STEP = 6 * 3600, /* seconds; only a change taken back within so short a time would be missed */
-        OFFSET_MAX = 26 * 3600, /* no offset is farther from UTC, at either end of the date line */
+        OFFSET_MAX = 26 * 3600, /* seconds: no offset is farther from UTC, at either end of the date line */
+        CYCLE_YEARS = 400, /* the calendar repeats itself, weekdays included */
+        RULE_MAX = 256,
+        FILE_MAX = 1024 * 1024,
 };
+
+#define CYCLE (INT64_C(146097) * 86400 * INSTANT_SECOND)
 
 struct zone {
         char *name;
         int first; /* offset before at[0] */
+        bool repeats; /* after the table's end its last 400 years come again */
         size_t n, cap;
         instant *at;
         int *offset;
@@ -37,6 +45,10 @@ void zone_free(struct zone *z)
 
 static int zone_add(struct zone *z, instant at, int offset)
 {
+        if (z->n && z->at[z->n - 1] == at) { /* summer time that lasts to the next one's begin */
+                z->offset[z->n - 1] = offset;
+                return 0;
+        }
         if (z->n == z->cap) {
                 size_t cap = z->cap ? z->cap * 2 : 16;
                 instant *a = reallocarray(z->at, cap, sizeof *a);
@@ -69,13 +81,129 @@ struct zone *zone_make(const char *name, int first, const instant *at, const int
         return TAKE(z);
 }
 
-/* The C library takes an unknown name for UTC without a word, so the file is looked at first. */
-static bool is_known(const char *name)
+/* ---- the IANA database's files (RFC 8536) ------------------------------------------------------------------------------------------ */
+
+/* What is left of a file that is read from its beginning. */
+struct reader {
+        const unsigned char *p, *end;
+};
+
+static int64_t take(struct reader *r, size_t size)
+{
+        uint64_t v = *r->p & 0x80 ? UINT64_MAX : 0;
+        for (size_t i = 0; i < size; i++)
+                v = v << 8 | *r->p++;
+        return (int64_t)v;
+}
+
+enum { HEADER = 44, TYPE = 6, TYPES_MAX = 256 };
+
+struct header {
+        char version;
+        size_t utc_flags, standard_flags, leaps, times, types, letters;
+};
+
+static bool take_header(struct reader *r, struct header *ret)
+{
+        if (r->end - r->p < HEADER || memcmp(r->p, "TZif", 4) != 0)
+                return false;
+        ret->version = (char)r->p[4];
+        r->p += 20;
+        size_t *const counts[] = { &ret->utc_flags, &ret->standard_flags, &ret->leaps, &ret->times, &ret->types, &ret->letters };
+        for (size_t i = 0; i < ARRAY_LEN(counts); i++)
+                *counts[i] = (size_t)(uint32_t)take(r, 4);
+        return ret->types <= TYPES_MAX;
+}
+
+/* Bytes of the data block behind a header whose times have `size` bytes. */
+static size_t block(const struct header *h, size_t size)
+{
+        return h->times * (size + 1) + h->types * TYPE + h->letters + h->leaps * (size + 4) + h->standard_flags + h->utc_flags;
+}
+
+static int take_block(struct zone *z, struct reader *r, const struct header *h, size_t size)
+{
+        struct reader index = { r->p + h->times * size, r->end }, types = { index.p + h->times, r->end };
+        int offsets[TYPES_MAX] = { 0 };
+        for (size_t i = 0; i < h->types; i++) {
+                offsets[i] = (int)take(&types, 4);
+                types.p += 2;
+                if (offsets[i] < -OFFSET_MAX || offsets[i] > OFFSET_MAX)
+                        return -1;
+        }
+        z->first = offsets[0];
+        for (size_t i = 0; i < h->times; i++) {
+                int64_t at = take(r, size);
+                int offset = offsets[*index.p++];
+                if (at < INT64_MIN / INSTANT_SECOND) /* "since ever" */
+                        z->first = offset;
+                else if (at > INT64_MAX / INSTANT_SECOND || zone_add(z, at * INSTANT_SECOND, offset) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+/* What the rule says from the table's end on, for so long as the calendar needs to repeat itself. */
+static int add_rule(struct zone *z, const struct tz_rule *r)
+{
+        if (!r->has_summer)
+                return 0;
+        int year = 1970, month, day;
+        instant last = z->n ? z->at[z->n - 1] : INT64_MIN;
+        if (z->n)
+                civil_from_days(floor_div(last, 86400 * INSTANT_SECOND), &year, &month, &day);
+        for (int end = year + CYCLE_YEARS + 2; year < end; year++) {
+                instant begins = tz_rule_change(r, year, true) * INSTANT_SECOND, ends = tz_rule_change(r, year, false) * INSTANT_SECOND;
+                bool north = begins < ends;
+                instant at[] = { north ? begins : ends, north ? ends : begins };
+                int offset[] = { north ? r->summer : r->standard, north ? r->standard : r->summer };
+                for (size_t i = 0; i < ARRAY_LEN(at); i++)
+                        if (at[i] > last && zone_add(z, at[i], offset[i]) < 0)
+                                return -1;
+        }
+        z->repeats = true;
+        return 0;
+}
+
+/* The file's text: version 1's block, or the second one, of 64 bits, and the rule behind it. */
+static int parse(struct zone *z, struct reader r)
+{
+        struct header h;
+        size_t size = 4;
+        if (!take_header(&r, &h))
+                return -1;
+        if (h.version >= '2') {
+                if (block(&h, size) > (size_t)(r.end - r.p))
+                        return -1;
+                r.p += block(&h, size);
+                size = 8;
+                if (!take_header(&r, &h))
+                        return -1;
+        }
+        if (h.types == 0 || block(&h, size) > (size_t)(r.end - r.p))
+                return -1;
+        struct reader footer = { r.p + block(&h, size), r.end };
+        for (size_t i = 0; i < h.times; i++)
+                if (r.p[h.times * size + i] >= h.types)
+                        return -1;
+        if (take_block(z, &r, &h, size) < 0)
+                return -1;
+        char text[RULE_MAX];
+        size_t len = footer.end - footer.p > 1 ? (size_t)(footer.end - footer.p) - 1 : 0; /* "\nRULE\n" */
+        if (size == 4 || len <= 1 || len > sizeof text)
+                return 0; /* no rule: the last offset holds */
+        memcpy(text, footer.p + 1, len - 1);
+        text[len - 1] = '\0';
+        struct tz_rule rule;
+        return tz_rule_parse(text, &rule) ? add_rule(z, &rule) : -1;
+}
+
+static bool read_file(const char *name, struct buf *out)
 {
         if (!*name || *name == '/' || *name == ':' || strstr(name, ".."))
                 return false;
         const char *folder = getenv("TZDIR");
-        char path[PATH_MAX];
+        char path[PATH_MAX], part[4096];
         int len = snprintf(path, sizeof path, "%s/%s", folder && *folder ? folder : "/usr/share/zoneinfo", name);
         struct stat st;
         if (len < 0 || (size_t)len >= sizeof path || stat(path, &st) < 0 || !S_ISREG(st.st_mode))
@@ -83,73 +211,25 @@ static bool is_known(const char *name)
         FILE *f = fopen(path, "re");
         if (!f)
                 return false;
-        char magic[4];
-        bool ok = fread(magic, 1, sizeof magic, f) == sizeof magic && memcmp(magic, "TZif", sizeof magic) == 0;
+        for (size_t n; (n = fread(part, 1, sizeof part, f)) > 0;)
+                buf_add(out, part, n);
         fclose(f);
-        return ok;
+        return out->starved || (!out->failed && out->len > HEADER);
 }
 
-static int system_offset(int64_t second)
+int zone_load(const char *name, struct zone **ret, struct err *e)
 {
-        time_t t = (time_t)second;
-        struct tm tm;
-        return localtime_r(&t, &tm) ? (int)tm.tm_gmtoff : 0;
-}
-
-/* The first second in (lo, hi] with another offset than lo's, given that hi's is another. */
-static int64_t bisect(int64_t lo, int64_t hi)
-{
-        int offset = system_offset(lo);
-        while (hi - lo > 1) {
-                int64_t mid = lo + (hi - lo) / 2;
-                if (system_offset(mid) == offset)
-                        lo = mid;
-                else
-                        hi = mid;
-        }
-        return hi;
-}
-
-/* With TZ set to the zone: fills the table for the seconds from..to. */
-static int probe(struct zone *z, int64_t from, int64_t to)
-{
-        int offset = z->first = system_offset(from);
-        int64_t at = from;
-        while (at < to) {
-                int64_t next = to - at > PROBE_STEP ? at + PROBE_STEP : to;
-                if (system_offset(next) != offset) {
-                        next = bisect(at, next);
-                        offset = system_offset(next);
-                        if (zone_add(z, next * INSTANT_SECOND, offset) < 0)
-                                return -1;
-                }
-                at = next;
-        }
-        return 0;
-}
-
-static int with_tz(struct zone *z, int64_t from, int64_t to)
-{
-        const char *tz = getenv("TZ");
-        CLEANUP(cleanup_free) char *old = tz ? strdup(tz) : NULL;
-        if ((tz && !old) || setenv("TZ", z->name, 1) < 0)
-                return -1;
-        tzset();
-        int r = probe(z, from, to);
-        if (old ? setenv("TZ", old, 1) < 0 : unsetenv("TZ") < 0)
-                r = -1;
-        tzset();
-        return r;
-}
-
-int zone_load(const char *name, instant from, instant to, struct zone **ret, struct err *e)
-{
-        if (!is_known(name))
+        BUF_CLEANUP struct buf file = { .max = FILE_MAX };
+        bool found = read_file(name, &file);
+        CLEANUP(zone_cleanup) struct zone *z = zone_make(name, 0, NULL, NULL, 0);
+        if (!z || file.starved)
+                return err_oom(e);
+        const unsigned char *data = (const unsigned char *)buf_str(&file);
+        if (!found || memcmp(data, "TZif", 4) != 0)
                 return err_set(e, ERR_FATAL, NULL,
                                "time zone \"%s\" is not in the system's IANA database: use a name such as America/Sao_Paulo or UTC", name);
-        CLEANUP(zone_cleanup) struct zone *z = zone_make(name, 0, NULL, NULL, 0);
-        if (!z || with_tz(z, floor_div(from, INSTANT_SECOND), floor_div(to, INSTANT_SECOND)) < 0)
-                return err_oom(e);
+        if (parse(z, (struct reader){ data, data + file.len }) < 0)
+                return err_set(e, ERR_FATAL, NULL, "time zone \"%s\": its file in the system's IANA database cannot be read", name);
         *ret = TAKE(z);
         return 0;
 }
@@ -178,14 +258,21 @@ static int offset_after(const struct zone *z, size_t transitions)
         return transitions ? z->offset[transitions - 1] : z->first;
 }
 
+/* How far to go back, in whole cycles, to come from `t` into the table. */
+static instant beyond(const struct zone *z, instant t)
+{
+        instant end = z->repeats ? z->at[z->n - 1] - 2 * OFFSET_MAX * INSTANT_SECOND : t;
+        return t > end ? ((t - end - 1) / CYCLE + 1) * CYCLE : 0;
+}
+
 int zone_offset(const struct zone *z, instant t)
 {
-        return offset_after(z, passed(z, t));
+        return offset_after(z, passed(z, t - beyond(z, t)));
 }
 
 int zone_to_instant(const struct zone *z, int64_t local_seconds, instant *ret)
 {
-        instant as_utc = local_seconds * INSTANT_SECOND;
+        instant back = beyond(z, local_seconds * INSTANT_SECOND), as_utc = local_seconds * INSTANT_SECOND - back;
         size_t last = passed(z, as_utc + OFFSET_MAX * INSTANT_SECOND);
         instant gap_end = as_utc;
         int found = 0;
@@ -195,7 +282,7 @@ int zone_to_instant(const struct zone *z, int64_t local_seconds, instant *ret)
                 bool begun = i == 0 || t >= z->at[i - 1];
                 bool over = i < z->n && t >= z->at[i];
                 if (begun && !over && found++ == 0)
-                        *ret = t;
+                        *ret = t + back;
                 if (!begun && !in_gap && as_utc - offset_after(z, i - 1) * INSTANT_SECOND >= z->at[i - 1]) {
                         in_gap = true;
                         gap_end = z->at[i - 1];
@@ -203,7 +290,7 @@ int zone_to_instant(const struct zone *z, int64_t local_seconds, instant *ret)
         }
         if (found)
                 return found > 1 ? 2 : 0;
-        *ret = gap_end;
+        *ret = gap_end + back;
         return 1;
 }
 

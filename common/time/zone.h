@@ -1,16 +1,14 @@
 #pragma once
 /*
- * A time zone as a table of transitions: pure data once loaded. Loading reads the system's IANA database through the C library (it sets
- * TZ and must therefore run while the process has one thread, at start or before threads start).
+ * A time zone as a table of transitions, and the rule that goes on behind it: pure data once loaded, right for every year.
  */
 #include "base/err.h"
 #include "base/instant.h"
 
 struct zone;
 
-/* `name`: an IANA name ("America/Sao_Paulo", "UTC"). The table covers `from`..`to`; outside it the nearest offset holds.
- * ERR_FATAL for a name that the database does not have. */
-int zone_load(const char *name, instant from, instant to, struct zone **ret, struct err *e) MUST_CHECK;
+/* `name`: an IANA name ("America/Sao_Paulo", "UTC"), looked up in $TZDIR or /usr/share/zoneinfo. ERR_FATAL for a name that is not there. */
+int zone_load(const char *name, struct zone **ret, struct err *e) MUST_CHECK;
 void zone_free(struct zone *z);
 DEFINE_CLEANUP(zone_cleanup, struct zone, zone_free)
 

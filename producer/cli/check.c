@@ -61,7 +61,7 @@ static struct loaded *load_each(struct check *k)
                 list[i].service = *s;
                 list[i].service.packs = &s->packs[i];
                 list[i].service.n_packs = 1;
-                if (packs_load(&list[i].service, instant_now(), &list[i].packs, &e) < 0) {
+                if (packs_load(&list[i].service, &list[i].packs, &e) < 0) {
                         check_fail(k, "pack", s->packs[i].path, "%s", e.text);
                         continue;
                 }
@@ -116,7 +116,7 @@ static void check_all(struct check *k)
         for (size_t i = 0; i < s->n_packs; i++)
                 loaded += list[i].packs != NULL;
         struct err e = ERR_INIT;
-        if (loaded == s->n_packs && packs_load(s, instant_now(), &c->packs, &e) < 0)
+        if (loaded == s->n_packs && packs_load(s, &c->packs, &e) < 0)
                 check_fail(k, "packs together", "", "%s", e.text);
         struct db *d = connect(k);
         if (d) {

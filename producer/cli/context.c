@@ -89,7 +89,7 @@ int cli_packs(struct cli *c)
         int rc = cli_service(c);
         if (rc || c->packs)
                 return rc;
-        return packs_load(c->service, instant_now(), &c->packs, &e) < 0 ? cli_fail(CODE_CONFIG, &e) : 0;
+        return packs_load(c->service, &c->packs, &e) < 0 ? cli_fail(CODE_CONFIG, &e) : 0;
 }
 
 int cli_db_any(struct cli *c)

@@ -45,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_write("p/pack.cfg", fuzz_piece(&rest));
         fuzz_write("p/a.sql", fuzz_piece(&rest));
         fuzz_write("p/a.txt", fuzz_piece(&rest));
-        if (packs_load(service, INT64_C(1795251600000000), &packs, &e) < 0) {
+        if (packs_load(service, &packs, &e) < 0) {
                 PROMISE(e.class == ERR_FATAL && e.text[0]);
                 return 0;
         }

@@ -184,7 +184,7 @@ static int times(struct err *e)
 {
         struct zone *z CLEANUP(zone_cleanup) = NULL;
         struct cron c;
-        if (cron_parse("30 2 * * sun", &c, e) < 0 || zone_load("America/Sao_Paulo", 0, INT64_C(2000000000) * INSTANT_SECOND, &z, e) < 0)
+        if (cron_parse("30 2 * * sun", &c, e) < 0 || zone_load("America/Sao_Paulo", &z, e) < 0)
                 return -1;
         instant next = cron_next(&c, z, INT64_C(1795251600) * INSTANT_SECOND);
         note(&next, sizeof next);
@@ -209,7 +209,7 @@ static int packs_and_statements(struct err *e)
         struct arena *a CLEANUP(arena_cleanup) = arena_new(1 << 20);
         if (!a)
                 return err_oom(e);
-        if (service_load(SOURCE_DIR "/config/rollcall-development.cfg", &s, e) < 0 || packs_load(s, INT64_C(1795251600) * INSTANT_SECOND, &p, e) < 0)
+        if (service_load(SOURCE_DIR "/config/rollcall-development.cfg", &s, e) < 0 || packs_load(s, &p, e) < 0)
                 return -1;
         for (size_t i = 0; i < p->n; i++) {
                 struct setting_value *values;

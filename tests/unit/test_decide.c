@@ -30,7 +30,7 @@ static struct job job(const char *schedule, const char *zone)
 {
         struct job j = { .pack = &pack, .name = "j", .full_name = (char *)(uintptr_t)"p.j", .schedule = schedule };
         struct err e = ERR_INIT;
-        if (cron_parse(schedule, &j.cron, &e) < 0 || zone_load(zone, at("2015-01-01T00:00:00Z"), at("2030-01-01T00:00:00Z"), &j.zone, &e) < 0)
+        if (cron_parse(schedule, &j.cron, &e) < 0 || zone_load(zone, &j.zone, &e) < 0)
                 fail_msg("%s", e.text);
         return j;
 }

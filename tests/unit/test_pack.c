@@ -230,7 +230,7 @@ static int try_load(const char *service, const char *pack, struct service **s, s
         write_file("p/pack.cfg", pack);
         if (service_load(path, s, e) < 0)
                 fail_msg("%s", e->text);
-        return packs_load(*s, 1795000000 * INSTANT_SECOND, p, e);
+        return packs_load(*s, p, e);
 }
 
 static void loads(void **state)

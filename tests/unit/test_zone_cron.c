@@ -6,11 +6,13 @@
 #include <cmocka.h>
 
 #include "time/cron.h"
+#include "time/tz_rule.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MINUTE_US (60 * INSTANT_SECOND)
 
@@ -26,7 +28,7 @@ static struct zone *load(const char *name)
 {
         struct zone *z = NULL;
         struct err e = ERR_INIT;
-        if (zone_load(name, at("2015-01-01T00:00:00Z"), at("2030-01-01T00:00:00Z"), &z, &e) < 0)
+        if (zone_load(name, &z, &e) < 0)
                 fail_msg("%s", e.text);
         return z;
 }
@@ -110,7 +112,7 @@ static void refuses_unknown_zones_and_restores_tz(void **state)
         for (size_t i = 0; i < ARRAY_LEN(names); i++) {
                 struct zone *z = NULL;
                 struct err e = ERR_INIT;
-                assert_int_equal(zone_load(names[i], 0, INSTANT_SECOND, &z, &e), -1);
+                assert_int_equal(zone_load(names[i], &z, &e), -1);
                 assert_null(z);
                 assert_int_equal(e.class, ERR_FATAL);
                 char expected[200];
@@ -127,13 +129,80 @@ static void refuses_unknown_zones_and_restores_tz(void **state)
         assert_null(getenv("TZ"));
 }
 
+static void reads_rules(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *text;
+                int year;
+                const char *begins, *ends; /* NULL: no summer time */
+        } rows[] = {
+                { "CET-1CEST,M3.5.0,M10.5.0/3", 2045, "2045-03-26T01:00:00Z", "2045-10-29T01:00:00Z" },
+                { "IST-1GMT0,M10.5.0,M3.5.0/1", 2026, "2026-10-25T01:00:00Z", "2026-03-29T01:00:00Z" }, /* winter time is the exception */
+                { "NST3:30NDT,M3.2.0,M11.1.0", 2100, "2100-03-14T05:30:00Z", "2100-11-07T04:30:00Z" },
+                { "<-02>2<-01>,M3.5.0/-1,M10.5.0/0", 2026, "2026-03-29T01:00:00Z", "2026-10-25T01:00:00Z" },
+                { "EST5EDT,J60,J300", 2024, "2024-03-01T07:00:00Z", "2024-10-27T06:00:00Z" },
+                { "EST5EDT,59/3:30:15,299", 2024, "2024-02-29T08:30:15Z", "2024-10-26T06:00:00Z" },
+                { "IST-2IDT,M3.4.4/26,M10.5.0", 2026, "2026-03-27T00:00:00Z", "2026-10-24T23:00:00Z" },
+                { "<+13>-13", 2026, NULL, NULL },
+        };
+        static const char *const wrong[] = { "", "CE-1", "CET", "CET-1CEST", "CET-1CEST,M3.5.0", "CET-1CEST,M13.5.0,M10.5.0", "CET-1CEST,M3.6.0,M10.5.0",
+                                             "CET-1CEST,M3.5.7,M10.5.0", "CET-1CEST,J0,J3", "CET-1CEST,366,3", "CET-1CEST,M3.5.0,M10.5.0x", "CET-168",
+                                             "<+13-13", "CET-1:60", "CET-1CEST,M3.5.0/,M10.5.0" };
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+                struct tz_rule r;
+                assert_true(tz_rule_parse(rows[i].text, &r));
+                assert_int_equal(r.has_summer, rows[i].begins != NULL);
+                if (!r.has_summer)
+                        continue;
+                assert_int_equal(tz_rule_change(&r, rows[i].year, true) * INSTANT_SECOND, at(rows[i].begins));
+                assert_int_equal(tz_rule_change(&r, rows[i].year, false) * INSTANT_SECOND, at(rows[i].ends));
+        }
+        for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+                struct tz_rule r;
+                if (tz_rule_parse(wrong[i], &r))
+                        fail_msg("taken: %s", wrong[i]);
+        }
+}
+
+/* Every beginning of a file, and every byte of it turned over, is a zone or an error. */
+static void survives_broken_files(void **state)
+{
+        (void)state;
+        char folder[] = "/tmp/rollcall-zones-XXXXXX", path[64], data[8192];
+        FILE *f = fopen("/usr/share/zoneinfo/America/St_Johns", "re");
+        assert_non_null(f);
+        size_t len = fread(data, 1, sizeof data, f);
+        fclose(f);
+        snprintf(path, sizeof path, "%s/X", mkdtemp(folder));
+        setenv("TZDIR", folder, 1);
+        for (size_t i = 0; i < 2 * len; i += 1 + i % 3) {
+                CLEANUP(zone_cleanup) struct zone *z = NULL;
+                struct err e = ERR_INIT;
+                char broken[sizeof data];
+                memcpy(broken, data, len);
+                broken[i / 2] = (char)~broken[i / 2];
+                f = fopen(path, "we");
+                assert_non_null(f);
+                assert_int_equal(i % 2 ? fwrite(broken, 1, len, f) : fwrite(data, 1, i / 2, f), i % 2 ? len : i / 2);
+                fclose(f);
+                if (zone_load("X", &z, &e) < 0)
+                        assert_non_null(strstr(e.text, "time zone \"X\""));
+                else
+                        (void)zone_offset(z, at("2500-01-01T00:00:00Z"));
+        }
+        unsetenv("TZDIR");
+        unlink(path);
+        assert_int_equal(rmdir(folder), 0);
+}
+
 static void honours_tzdir(void **state)
 {
         (void)state;
         setenv("TZDIR", "/nonexistent", 1);
         struct zone *z = NULL;
         struct err e = ERR_INIT;
-        assert_int_equal(zone_load("UTC", 0, INSTANT_SECOND, &z, &e), -1);
+        assert_int_equal(zone_load("UTC", &z, &e), -1);
         unsetenv("TZDIR");
         zone_free(load("UTC"));
 }
@@ -380,6 +449,8 @@ int main(void)
                 cmocka_unit_test(maps_local_times),
                 cmocka_unit_test(refuses_unknown_zones_and_restores_tz),
                 cmocka_unit_test(honours_tzdir),
+                cmocka_unit_test(reads_rules),
+                cmocka_unit_test(survives_broken_files),
                 cmocka_unit_test(holds_the_nearest_offset_outside_the_table),
                 cmocka_unit_test(formats_local_mean_time_as_the_same_instant),
                 cmocka_unit_test(finds_next_and_previous),
