@@ -15,6 +15,19 @@ struct uuid follow_up_id(const struct entry *en, struct span full_type)
         return task_id_of(en->run ? en->run->run_id : en->task.task_id, full_type, en->task.subject, en->task.item);
 }
 
+/* `name` stands in the list before: an effect may name a type twice, but there is one task of that id. */
+static bool named_before(struct span list, const char *name, size_t len)
+{
+        for (const char *at = list.ptr; at < name;) {
+                const char *comma = memchr(at, ',', (size_t)(name - at));
+                size_t n = (size_t)(comma - at); /* a comma stands before `name` */
+                if (n == len && memcmp(at, name, len) == 0)
+                        return true;
+                at = comma + 1;
+        }
+        return false;
+}
+
 void follow_ups_each(const struct entry *en, void (*fn)(void *ctx, const struct entry *en, struct span name), void *ctx)
 {
         if (en->outcome != OUTCOME_APPLIED || en->dry_run)
@@ -23,7 +36,8 @@ void follow_ups_each(const struct entry *en, void (*fn)(void *ctx, const struct 
         while (rest.len) {
                 const char *comma = memchr(rest.ptr, ',', rest.len);
                 size_t len = comma ? (size_t)(comma - rest.ptr) : rest.len;
-                fn(ctx, en, (struct span){ rest.ptr, len });
+                if (!named_before(en->follow_ups, rest.ptr, len))
+                        fn(ctx, en, (struct span){ rest.ptr, len });
                 size_t skip = comma ? len + 1 : len;
                 rest = (struct span){ rest.ptr + skip, rest.len - skip };
         }
@@ -310,6 +324,8 @@ static int run_all_units(struct transactor *t, struct batch *b, bool *ret_fenced
 int transact_commit(struct transactor *t, struct batch *b, struct err *e)
 {
         struct tallies tallies = { 0 };
+        if (transact_claim_shared(t, b, e) < 0)
+                return -1;
         for (size_t i = 0; i < b->n; i++)
                 if (b->entries[i].state == ENTRY_DONE && tally_add(&tallies, &b->entries[i], b->arena) < 0)
                         return err_oom(e);

@@ -29,5 +29,7 @@ int transact_write_decided(struct transactor *t, struct batch *b, struct err *e)
 /* A type that no pack here has still gets its outcome: its name is registered first, outside the transaction. Past TYPES_MAX names it is a dead letter. */
 int transact_number_unknown_types(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
 
+/* shared.c: of what is DONE, leaves out the follow-ups that another task of the run has, or the plan. */
+int transact_claim_shared(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
 /* Adds what is DONE to the progress, commits, and notes the positions as moved. */
 int transact_commit(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;

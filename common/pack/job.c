@@ -228,18 +228,41 @@ static int override_jobs(struct loader *l, struct err *e)
         return 0;
 }
 
-bool job_takes(const struct job *j, const struct task_type *t)
+static const struct task_type *type_named(const struct pack *p, const char *full_name)
 {
-        for (size_t i = 0; i < j->n_takes; i++)
-                if (j->takes[i] == t)
+        for (size_t i = 0; i < p->n_types; i++)
+                if (strcmp(p->types[i].full_name, full_name) == 0)
+                        return &p->types[i];
+        return NULL;
+}
+
+static bool contains(const struct task_type *const *list, size_t n, const struct task_type *t)
+{
+        for (size_t i = 0; i < n; i++)
+                if (list[i] == t)
                         return true;
         return false;
 }
 
-static void take_type(struct job *j, const struct task_type *t)
+bool job_shares(const struct job *j, struct span full_name)
+{
+        for (size_t i = 0; i < j->n_shared; i++)
+                if (span_is(full_name, j->shared[i]->full_name))
+                        return true;
+        return false;
+}
+
+bool job_takes(const struct job *j, const struct task_type *t)
+{
+        return contains(j->takes, j->n_takes, t);
+}
+
+static void take_follow_up(struct job *j, const struct task_type *t)
 {
         if (!job_takes(j, t))
                 j->takes[j->n_takes++] = t;
+        else if (!contains(j->shared, j->n_shared, t))
+                j->shared[j->n_shared++] = t;
 }
 
 /* A run of the job can consist of its tasks and of whatever follows from them. */
@@ -247,15 +270,15 @@ static int close_over_follow_ups(struct loader *l, struct job *j, struct err *e)
 {
         const struct pack *p = l->pack;
         j->takes = load_array(l, (int)p->n_types, sizeof(struct task_type *));
-        if (!j->takes)
+        j->shared = load_array(l, (int)p->n_types, sizeof(struct task_type *));
+        if (!j->takes || !j->shared)
                 return err_oom(e);
         for (size_t i = 0; i < j->n_tasks; i++)
-                take_type(j, j->tasks[i].type);
+                if (!job_takes(j, j->tasks[i].type))
+                        j->takes[j->n_takes++] = j->tasks[i].type;
         for (size_t i = 0; i < j->n_takes; i++) /* grows as it goes */
                 for (size_t f = 0; f < j->takes[i]->n_follow_ups; f++)
-                        for (size_t t = 0; t < p->n_types; t++)
-                                if (strcmp(p->types[t].full_name, j->takes[i]->follow_ups[f]) == 0)
-                                        take_type(j, &p->types[t]);
+                        take_follow_up(j, type_named(p, j->takes[i]->follow_ups[f]));
         return 0;
 }
 

@@ -101,6 +101,8 @@ struct job {
         size_t n_tasks;
         const struct task_type **takes; /* the types of `tasks`, their follow-ups, the follow-ups' own, and so on: all that a run of it can consist of */
         size_t n_takes;
+        const struct task_type **shared; /* of those, follow-ups that a run can come to by two ways: of two types, or of one and by the plan */
+        size_t n_shared;
         struct setting_value *settings; /* the job's own overrides */
         size_t n_settings;
         bool suspend, dry_run;
@@ -177,6 +179,7 @@ bool job_destructive(const struct job *j);
 
 const struct task_type *packs_type(const struct packs *p, struct span full_name);
 bool job_takes(const struct job *j, const struct task_type *t);
+bool job_shares(const struct job *j, struct span full_name); /* see struct job */
 const struct job *packs_job(const struct packs *p, const char *name); /* "pack.job", or "job" when only one pack has it */
 const struct command *packs_command(const struct packs *p, const char *name);
 const struct report *packs_report(const struct packs *p, const char *name);

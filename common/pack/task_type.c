@@ -262,9 +262,52 @@ static int check_follow_ups(struct loader *l, const struct cfg_node *n, struct t
                 if (next->scope != t->scope)
                         return cfg_error(at, e, "found \"%s\" of scope \"%s\", expected one of scope \"%s\" as this type has", next->name,
                                          scopes[next->scope], scopes[t->scope]);
+                for (size_t k = 0; k < i; k++)
+                        if (strcmp(t->follow_ups[k], next->full_name) == 0)
+                                return cfg_error(at, e, "found \"%s\" a second time, expected each follow-up once", next->name);
                 t->follow_ups[i] = next->full_name;
         }
         t->n_follow_ups = count;
+        return 0;
+}
+
+static size_t type_index(const struct pack *p, const char *full_name)
+{
+        size_t i = 0;
+        while (i < p->n_types && strcmp(p->types[i].full_name, full_name) != 0)
+                i++;
+        return i;
+}
+
+/* Does the type lead to itself, over any number of follow-ups? `reached`, `list`: room for one of each type. */
+static bool leads_to_itself(const struct pack *p, size_t type, bool *reached, size_t *list)
+{
+        size_t n = 0;
+        memset(reached, 0, p->n_types * sizeof *reached);
+        list[n++] = type;
+        for (size_t i = 0; i < n; i++)
+                for (size_t f = 0; f < p->types[list[i]].n_follow_ups; f++) {
+                        size_t next = type_index(p, p->types[list[i]].follow_ups[f]);
+                        if (next == type)
+                                return true;
+                        if (!reached[next])
+                                list[n++] = next;
+                        reached[next] = true;
+                }
+        return false;
+}
+
+static int check_circles(struct loader *l, struct err *e)
+{
+        const struct pack *p = l->pack;
+        bool *reached = load_array(l, (int)p->n_types, sizeof *reached);
+        size_t *list = load_array(l, (int)p->n_types, sizeof *list);
+        if (!reached || !list)
+                return err_oom(e);
+        for (size_t i = 0; i < p->n_types; i++)
+                if (leads_to_itself(p, i, reached, list))
+                        return cfg_error(cfg_get(cfg_at(cfg_get(l->root, "task_types"), (int)i), "follow_ups"), e,
+                                         "found a circle: \"%s\" leads to itself, expected follow-ups that come to an end", p->types[i].name);
         return 0;
 }
 
@@ -282,5 +325,5 @@ int check_types(struct loader *l, struct err *e)
                 if (t->action == ACTION_REPORT && !*name)
                         return load_unknown(cfg_get(n, "report.report"), "report", t->report.report, l->report_names, e);
         }
-        return 0;
+        return check_circles(l, e);
 }

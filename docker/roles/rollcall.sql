@@ -27,10 +27,11 @@ grant select on rollcall.schema_version, rollcall.job, rollcall.task_type, rollc
   rollcall.run_total, rollcall.day_total, rollcall.recent_error, rollcall.log_gap, rollcall.outcome to rollcall_aggregator;
 
 grant insert, update on rollcall.lease, rollcall.job, rollcall.run to rollcall_scheduler;
-grant insert on rollcall.plan to rollcall_scheduler;
+grant insert on rollcall.plan, rollcall.shared_follow_up to rollcall_scheduler;
 
 grant insert, update on rollcall.position, rollcall.progress, rollcall.outcome to rollcall_worker;
 grant insert, update, delete on rollcall.held to rollcall_worker;
+grant insert on rollcall.shared_follow_up to rollcall_worker;
 grant insert on rollcall.dead_letter, rollcall.task_type to rollcall_worker; -- a message may name a type that nobody has registered
 
 grant insert, update on rollcall.position, rollcall.folded, rollcall.run_total, rollcall.day_total, rollcall.recent_error to rollcall_aggregator;

@@ -62,6 +62,21 @@ static bool merged(const struct job *j, size_t i, bool *ret_dry)
         return true;
 }
 
+/* What is planned is no follow-up any more: see rollcall.shared_follow_up. */
+static int note_shared(struct planning *p, const struct job_task *t, struct err *e)
+{
+        if (p->run->dry_run || !job_shares(p->run->job, span_of(t->type->full_name)))
+                return 0;
+        db_params_reset(p->params);
+        db_add_int8(p->params, p->run->run_no);
+        db_add_str(p->params, t->type->full_name);
+        return db_query(p->db,
+                        "insert into rollcall.shared_follow_up (run_no, type_no, subject, item) select p.run_no, p.type_no, s.subject, coalesce(s.item, '') "
+                        "from rollcall.plan p cross join lateral unnest(p.subjects, p.items) as s(subject, item) "
+                        "where p.run_no = $1 and p.type_no = (select type_no from rollcall.task_type where name = $2) on conflict do nothing",
+                        p->params, NULL, e);
+}
+
 static int plan_tasks(struct planning *p, const struct run_values *v, struct err *e)
 {
         const struct job *j = p->run->job;
@@ -71,6 +86,8 @@ static int plan_tasks(struct planning *p, const struct run_values *v, struct err
                         continue;
                 t.dry_run = t.dry_run || p->run->dry_run;
                 if (t.type->scope == SCOPE_RUN ? plan_run_scope(p, &t, e) < 0 : plan_due(p, &t, v, e) < 0)
+                        return -1;
+                if (note_shared(p, &t, e) < 0)
                         return -1;
         }
         return 0;

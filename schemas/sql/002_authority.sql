@@ -174,4 +174,13 @@ begin
   return true;
 end $$;
 
+-- Tasks of types that a run can come to by two ways: as a follow-up of two types, or of one and by the plan. Whoever writes the row is who counts the task.
+create table rollcall.shared_follow_up (
+  run_no  bigint not null references rollcall.run on delete cascade,
+  type_no smallint not null,
+  subject text collate "C" not null,
+  item    text collate "C" not null,
+  primary key (run_no, type_no, subject, item)
+);
+
 insert into rollcall.schema_version (version) values (2);

@@ -30,6 +30,7 @@ jobs = ( { name = "sweep"; tasks = [ "bump" ]; schedule = "0 3 * * *"; },
          { name = "sure"; tasks = [ "enrol" ]; on_success = [ "told-success" ]; on_failure = [ "told-failure" ]; on_finish = [ "told-finish" ]; },
          { name = "mixed"; tasks = [ "sometimes" ]; on_success = [ "told-success" ]; on_failure = [ "told-failure" ]; on_finish = [ "told-finish" ]; },
          { name = "replaced"; tasks = [ "gate-due" ]; concurrency_policy = "replace"; },
+         { name = "shared"; tasks = [ "enrol", "choose", "greet", "stutter" ]; },
          { name = "mailing"; tasks = [ "write" ]; on_failure = [ "told-failure" ]; on_finish = [ "told-finish" ]; },
          { name = "wiping"; tasks = [ "bump", "wipe" ]; population = "sql/population.sql"; on_failure = [ "told-failure" ]; },
          { name = "capped"; tasks = [ "bump", "other", "census" ]; max_subjects = 5; on_failure = [ "told-failure" ]; on_finish = [ "told-finish" ]; time_limit = "1h"; },
@@ -44,6 +45,7 @@ TYPES = """
   { name = "no-subject"; action = "sql"; due = "sql/null.due.sql"; statement = "sql/bump.sql"; },
   { name = "slow-due"; action = "sql"; due = "sql/slow.due.sql"; statement = "sql/bump.sql"; },
   { name = "gate-due"; action = "sql"; due = "sql/due.sql"; statement = "sql/gate.sql"; },
+  { name = "stutter"; action = "sql"; due = "sql/due.sql"; statement = "sql/stutter.sql"; follow_ups = [ "welcome" ]; },
   { name = "write"; action = "email"; due = "sql/due.sql"; statement = "sql/greet.sql"; record = "sql/greet.record.sql";
     email = { subject = "Olá {{name}}"; text = "templates/greet.txt"; }; },
   { name = "twice"; action = "sql"; due = "sql/twice.due.sql"; statement = "sql/bump.sql"; },
@@ -62,6 +64,7 @@ FILES = {
     "sql/twice.due.sql": "select id as subject from person union all select id from person where id % 2 = 0",
     "sql/requires.sql": "select exists (select from club_log) as ok, 'nobody signed the log'::text as reason",
     "sql/sometimes.sql": "effect as (select subject, case when subject = 2 then 'failed' else 'applied' end as outcome, 'so it is'::text as reason from batch)",
+    "sql/stutter.sql": "effect as (select subject, 'applied'::text as outcome, array['welcome', 'welcome'] as follow_ups from batch)",
     "sql/told.sql": "noted as (insert into told (run) select subject from batch), effect as (select subject, 'applied'::text as outcome from batch)",
 }
 

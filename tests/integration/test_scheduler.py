@@ -278,6 +278,22 @@ def test_a_run_ends_with_its_proof_and_what_follows_from_it(rig, broker):
     assert (last["state"], last["planned"]) == ("succeeded", planned)
 
 
+def test_a_follow_up_that_several_ways_lead_to_is_one_task(rig, embedded):
+    """welcome follows from enrol, choose and, named twice, from stutter; greet follows from enrol and is planned as well."""
+    rig = rig(embedded, people=60)
+    rig.database.execute("update person set email = id || '@example.org'")
+    rig.scheduler()
+    rig.start()
+    rig.start()
+    run = rig.ask("shared")
+    assert rig.until(run, "succeeded", timeout=60) == ("succeeded", "")
+    assert rig.database.rows("select planned, done, spawned, digest_matches from rollcall.run_progress where run_id = %s", (run,)) == [(360, 360, 120, True)]
+    counts = rig.database.rows("select type, count(*) from rollcall.outcome_named group by 1")
+    assert dict(counts) == {"club.enrol": 60, "club.choose": 60, "club.greet": 60, "club.stutter": 60, "club.welcome": 60, "club.thanks": 60}
+    assert len(rig.mails()) == 60
+    assert len([t for t in rig.tasks(run, "urgent") if t["type"] == "club.welcome"]) == 60  # published once each
+
+
 def test_a_run_with_a_failed_task_completes_with_errors(rig, embedded):
     rig = rig(embedded, people=3)
     rig.scheduler()

@@ -347,6 +347,39 @@ static void locked_settings(void **state)
         assert_non_null(strstr(e.text, "\"role\" is locked"));
 }
 
+/* A follow-up that two types lead to, or that is planned as well. */
+static void shared_follow_ups(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *tasks;
+                size_t takes, shared;
+        } cases[] = {
+                { "\"a\"", 3, 0 },
+                { "\"a\", \"b\"", 4, 1 },
+                { "\"a\", \"c\"", 3, 1 },
+                { "\"a\", \"b\", \"c\", \"d\"", 4, 2 },
+        };
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+                CLEANUP(service_cleanup) struct service *s = NULL;
+                CLEANUP(packs_cleanup) struct packs *p = NULL;
+                struct err e = ERR_INIT;
+                char text[2000];
+#define ONE(name, more) "  { name = \"" name "\"; action = \"sql\"; due = \"a.sql\"; statement = \"a.sql\"; " more " }"
+                snprintf(text, sizeof text,
+                         "name = \"club\"; time_zone = \"UTC\"; task_types = (" ONE("a", "follow_ups = [ \"c\" ];") "," ONE("b", "follow_ups = [ \"c\" ];") ","
+                         ONE("c", "follow_ups = [ \"d\" ];") "," ONE("d", "") "); jobs = ( { name = \"nightly\"; tasks = [ %s ]; } );",
+                         cases[i].tasks);
+                if (try_load(SERVICE "packs = ( { path = \"p/\"; } );", text, &s, &p, &e) < 0)
+                        fail_msg("%s", e.text);
+                const struct job *j = &p->list[0]->jobs[0];
+                if (j->n_takes != cases[i].takes || j->n_shared != cases[i].shared)
+                        fail_msg("%s: takes %zu, shares %zu", cases[i].tasks, j->n_takes, j->n_shared);
+                assert_int_equal(job_shares(j, SPAN_LIT("club.c")), j->n_shared > 0);
+                assert_false(job_shares(j, SPAN_LIT("club.a")));
+        }
+}
+
 static void two_packs(void **state)
 {
         (void)state;
@@ -450,6 +483,9 @@ static void complaints(void **state)
                 { "follow_ups = [ \"warn\" ]", "follow_ups = [ \"warm\" ]", ":9: task_types[0].follow_ups[0]: pack has no task type \"warm\", did you mean \"warn\"?" },
                 { "follow_ups = [ \"warn\" ]", "follow_ups = [ \"tell\" ]", ":9: task_types[0].follow_ups[0]: found \"tell\" of scope \"run\", expected one of" },
                 { "follow_ups = [ \"warn\" ]", "follow_ups = [ \"extend\" ]", ":9: task_types[0].follow_ups[0]: found \"extend\", expected a task type without" },
+                { "follow_ups = [ \"warn\" ]", "follow_ups = [ \"warn\", \"warn\" ]", ":9: task_types[0].follow_ups[1]: found \"warn\" a second time" },
+                { "follow_ups = [ \"warn\" ]", "follow_ups = [ \"expire\" ]", ":9: task_types[0].follow_ups: found a circle: \"expire\" leads to itself" },
+                { "record = \"a.sql\";", "record = \"a.sql\"; follow_ups = [ \"expire\" ];", ":9: task_types[0].follow_ups: found a circle: \"expire\"" },
                 /* jobs */
                 { "0 6 * * *", "0 25 * * *", ":18: jobs[0].schedule: cron" },
                 { "0 6 * * *", "0 6 30 2 *", ":18: jobs[0].schedule: cron" },
@@ -551,7 +587,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(destructive_jobs), cmocka_unit_test(locked_settings),
                 cmocka_unit_test(values),    cmocka_unit_test(declared_values), cmocka_unit_test(loads),
-                cmocka_unit_test(two_packs), cmocka_unit_test(complaints),      cmocka_unit_test(override_complaints),
+                cmocka_unit_test(two_packs), cmocka_unit_test(shared_follow_ups), cmocka_unit_test(complaints),      cmocka_unit_test(override_complaints),
                 cmocka_unit_test(equipemed), cmocka_unit_test(astegni),
         };
         return cmocka_run_group_tests(tests, make_folder, remove_folder);
