@@ -5,7 +5,7 @@
  */
 #include "base/arena.h"
 #include "codec/codec.h"
-#include "ledger/ledger.h"
+#include "ledger/compose.h"
 
 enum entry_state {
         ENTRY_UNEXPECTED, /* names a run that is over, or a type that is not its job's: whether it is taken is for the ledger to say (pump_unexpected.c) */
@@ -69,7 +69,7 @@ struct unit {
         size_t n;
 };
 
-enum { RESULTS_MAX = 16384, RESULT_BYTES_MAX = 4 * 1024 * 1024 }; /* of the texts of one statement's result */
+enum { RESULTS_MAX = 16384 };
 
 struct batch {
         struct arena *arena;

@@ -50,7 +50,7 @@ static int prepare_lane(struct pump *p, struct err *e)
                         const struct task_type *t = &p->o->packs->list[i]->types[j];
                         if (t->lane != p->o->lane)
                                 continue;
-                        for (int v = 0; v < VARIANT_COUNT; v++)
+                        for (int v = 0; v < VARIANT_WORKER; v++)
                                 if (compose(p->transactor.composer, p->db, t, type_number(p->types, t), (enum variant)v, &ignored, e) < 0)
                                         return -1;
                 }

@@ -122,20 +122,20 @@ static void forget_done(struct batch *b)
 static int read_again(struct transactor *t, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct db_result *r,
                       const struct err *poison, struct err *e)
 {
-        (void)u;
         for (size_t i = 0; i < n; i++)
                 list[i]->state = ENTRY_ACTED;
         if (poison) {
-                entry_fail(list[0], &t->retry, arena_span(b->arena, span_of(poison->text)));
+                for (size_t i = 0; i < n; i++)
+                        entry_fail(list[i], &t->retry, arena_span(b->arena, span_of(poison->text)));
                 return 0;
         }
         if (batch_keep(b, r, e) < 0)
                 return -1;
         for (int row = 0; row < db_rows(r); row++) {
-                int64_t number = db_int(r, row, COLUMN_N), outcome = db_int(r, row, COLUMN_OUTCOME);
-                if (number < 1 || (size_t)number > n)
-                        return err_set(e, ERR_FATAL, "", "%s: a result row without its task", u->type->statement.path);
-                struct entry *en = list[number - 1];
+                struct entry *en = NULL;
+                int64_t outcome = 0;
+                if (transact_row(u, list, n, r, row, &en, &outcome, e) < 0)
+                        return -1;
                 en->reason = db_span(r, row, COLUMN_REASON);
                 en->before = db_span(r, row, COLUMN_BEFORE);
                 en->after = db_span(r, row, COLUMN_AFTER);
@@ -168,7 +168,6 @@ static int run_again(struct transactor *t, struct batch *b, size_t unit, bool sq
 
 int transact_reread(struct transactor *t, struct batch *b, struct err *e)
 {
-        t->at = instant_now();
         if (db_exec(t->db, "begin", e) < 0)
                 return -1;
         for (size_t i = 0; i < b->n_units; i++)

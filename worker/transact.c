@@ -67,7 +67,7 @@ static const char UNDO_UNIT[] = "rollback to savepoint unit; release savepoint u
 static int unit_params(struct transactor *t, const struct composed *c, const struct unit *u, struct entry **list, size_t n, struct err *e)
 {
         struct run_values v = {
-                .now = u->run ? u->run->scheduled_at : t->at,
+                .now = u->run ? u->run->scheduled_at : INSTANT_NONE,
                 .run_id = u->run ? u->run->run_id : (struct uuid){ { 0 } },
                 .actor = u->run ? u->run->requested_by : "",
                 .dry_run = u->dry_run,
@@ -97,9 +97,23 @@ static int find_composed(struct transactor *t, const struct unit *u, enum varian
         return compose(t->composer, t->db, u->type, u->type_no, v, ret, e);
 }
 
-static void read_row(const struct unit *u, struct entry *en, const struct db_result *r, int row)
+int transact_row(const struct unit *u, struct entry **list, size_t n, const struct db_result *r, int row, struct entry **ret, int64_t *ret_outcome,
+                 struct err *e)
 {
-        int64_t outcome = db_int(r, row, COLUMN_OUTCOME);
+        int64_t number = db_int(r, row, COLUMN_N), outcome = db_int(r, row, COLUMN_OUTCOME);
+        bool acts = u->type->action != ACTION_SQL;
+        bool known = outcome == (acts ? LEDGER_PENDING : OUTCOME_APPLIED) || outcome == OUTCOME_SKIPPED || outcome == OUTCOME_FAILED;
+        if (db_null(r, row, COLUMN_N) || number < 1 || (size_t)number > n || (size_t)db_rows(r) > n)
+                return err_set(e, ERR_FATAL, "", "%s: a result row without its task", u->type->statement.path);
+        if (db_null(r, row, COLUMN_OUTCOME) || !known)
+                return err_set(e, ERR_FATAL, "", "%s: a result row with the unknown outcome \"%s\"", u->type->statement.path, db_str(r, row, COLUMN_OUTCOME));
+        *ret = list[number - 1];
+        *ret_outcome = outcome;
+        return 0;
+}
+
+static void read_row(const struct unit *u, struct entry *en, int64_t outcome, const struct db_result *r, int row)
+{
         en->reason = db_span(r, row, COLUMN_REASON);
         en->before = db_span(r, row, COLUMN_BEFORE);
         en->after = db_span(r, row, COLUMN_AFTER);
@@ -120,10 +134,11 @@ static int read_unit(struct batch *b, const struct unit *u, struct entry **list,
         for (size_t i = 0; i < n; i++)
                 list[i]->state = ENTRY_REPEATED;
         for (int row = 0; row < db_rows(r); row++) {
-                int64_t number = db_int(r, row, COLUMN_N);
-                if (number < 1 || (size_t)number > n)
-                        return err_set(e, ERR_FATAL, "", "%s: a result row without its task", u->type->statement.path);
-                read_row(u, list[number - 1], r, row);
+                struct entry *en = NULL;
+                int64_t outcome = 0;
+                if (transact_row(u, list, n, r, row, &en, &outcome, e) < 0)
+                        return -1;
+                read_row(u, en, outcome, r, row);
         }
         return 0;
 }
@@ -168,8 +183,10 @@ static int decided_by_statement(struct transactor *t, struct batch *b, const str
 {
         if (!poison)
                 return read_unit(b, u, list, n, r, e);
-        entry_fail(list[0], &t->retry, arena_span(b->arena, span_of(poison->text)));
-        list[0]->state = ENTRY_DECIDED;
+        for (size_t i = 0; i < n; i++) {
+                entry_fail(list[i], &t->retry, arena_span(b->arena, span_of(poison->text)));
+                list[i]->state = ENTRY_DECIDED;
+        }
         return 0;
 }
 
@@ -178,6 +195,12 @@ int transact_give_up(struct transactor *t, struct err *e)
         if (!is_too_large(e) || !db_alive(t->db))
                 return -1;
         return db_exec(t->db, "rollback", e) < 0 ? -1 : TRANSACT_TOO_LARGE;
+}
+
+/* To halve such a batch would let the statement act for one half of it. */
+static bool whole_fails(const struct err *e)
+{
+        return strcmp(e->code, SQLSTATE_STATEMENT) == 0;
 }
 
 int transact_part(struct transactor *t, struct batch *b, const struct unit *u, enum variant v, struct entry **list, size_t n, unit_done done,
@@ -200,8 +223,8 @@ int transact_part(struct transactor *t, struct batch *b, const struct unit *u, e
         *e = first;
         if (waits(t, &first, n) || db_exec(t->db, UNDO_UNIT, e) < 0)
                 return -1;
-        if (n == 1)
-                return done(t, b, u, list, 1, NULL, &first, e);
+        if (n == 1 || whole_fails(&first))
+                return done(t, b, u, list, n, NULL, &first, e);
         size_t half = n / 2;
         if (transact_part(t, b, u, v, list, half, done, e) < 0)
                 return -1;
@@ -308,7 +331,8 @@ static int run_all_units(struct transactor *t, struct batch *b, bool *ret_fenced
                         from = failed;
                         continue;
                 }
-                if (u->n == 1 ? decided_by_statement(t, b, u, u->list, 1, NULL, &poison, e) < 0
+                if (u->n == 1 || whole_fails(&poison)
+                            ? decided_by_statement(t, b, u, u->list, u->n, NULL, &poison, e) < 0
                               : (transact_part(t, b, u, VARIANT_RUN, u->list, u->n / 2, decided_by_statement, e) < 0 ||
                                  transact_part(t, b, u, VARIANT_RUN, u->list + u->n / 2, u->n - u->n / 2, decided_by_statement, e) < 0))
                         return -1;
@@ -360,7 +384,6 @@ int transact_decide(struct transactor *t, struct batch *b, struct err *e)
 {
         bool fenced = false;
         t->wary -= t->wary > 0;
-        t->at = instant_now(); /* :now of ad-hoc tasks, until the transaction tells its own */
         if (transact_prepare(t, e) < 0 || transact_number_unknown_types(t, b, e) < 0)
                 return -1;
         if (run_all_units(t, b, &fenced, e) < 0)

@@ -7,7 +7,7 @@
  * own state (db_server_state) ends the whole batch, which is then tried again.
  */
 #include "batch.h"
-#include "compose.h"
+#include "compose_params.h"
 #include "source.h"
 
 struct transactor {

@@ -9,11 +9,16 @@ int transact_prepare(struct transactor *t, struct err *e) MUST_CHECK;
 int transact_queue_begin(struct transactor *t, size_t *ret_rows, struct err *e) MUST_CHECK;
 int transact_take_begin(struct transactor *t, size_t rows, bool *ret_fenced, struct err *e) MUST_CHECK;
 
-/* Called with the result of list[0..n), which it takes; or with the error that a single entry's statement gave. */
+/* What row `row` of a unit's result says, and about which entry. ERR_FATAL for what no composed statement can give. */
+int transact_row(const struct unit *u, struct entry **list, size_t n, const struct db_result *r, int row, struct entry **ret, int64_t *ret_outcome,
+                 struct err *e) MUST_CHECK;
+
+/* Called with the result of list[0..n), which it takes; or with the error of a statement that is not halved any further: of a single entry, or one that
+ * acted beyond its batch. */
 typedef int (*unit_done)(struct transactor *t, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct db_result *r,
                          const struct err *poison, struct err *e);
 
-/* Runs list[0..n) of a unit inside the transaction, bisecting what fails. After a failure the transaction stands where it stood before. */
+/* Runs list[0..n) of a unit inside the transaction, bisecting what fails by a task's fault. After a failure the transaction stands where it stood before. */
 int transact_part(struct transactor *t, struct batch *b, const struct unit *u, enum variant v, struct entry **list, size_t n, unit_done done,
                   struct err *e) MUST_CHECK;
 

@@ -94,6 +94,7 @@ int db_rows(const struct db_result *r);
 int db_columns(const struct db_result *r);
 const char *db_column_name(const struct db_result *r, int col);
 int db_column(const struct db_result *r, const char *name); /* its number, or -1 */
+const char *db_column_doubled(const struct db_result *r); /* the first name that two columns have; NULL: none */
 int64_t db_affected(const struct db_result *r);
 bool db_null(const struct db_result *r, int row, int col);
 struct span db_span(const struct db_result *r, int row, int col); /* ptr NULL for NULL; lives as long as the result; NUL-terminated */

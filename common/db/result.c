@@ -55,6 +55,14 @@ int db_column(const struct db_result *r, const char *name)
         return -1;
 }
 
+const char *db_column_doubled(const struct db_result *r)
+{
+        for (int i = 0; i < PQnfields(pg(r)); i++)
+                if (db_column(r, PQfname(pg(r), i)) != i)
+                        return PQfname(pg(r), i);
+        return NULL;
+}
+
 int64_t db_affected(const struct db_result *r)
 {
         return strtoll(PQcmdTuples(pg(r)), NULL, 10);

@@ -24,6 +24,7 @@ static const struct {
         { "27", ERR_POISON, false }, /* triggered data change violation */
         { "44", ERR_POISON, false }, /* WITH CHECK OPTION violation */
         { "54", ERR_POISON, false }, /* program limit exceeded: a value too long for an index */
+        { "RC", ERR_POISON, false }, /* ours: ledger/compose.h */
         { "P0", ERR_POISON, false }, /* raised by PL/pgSQL */
         { "09", ERR_POISON, false }, /* triggered action exception */
         { "38", ERR_POISON, false }, /* external routine exception */

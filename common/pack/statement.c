@@ -87,8 +87,7 @@ static const char *skip_dollar(const char *p)
         return p + strlen(p);
 }
 
-/* Where the next ordinary character after `p` stands, `p` itself being copied as it is. */
-static const char *skip_verbatim(const char *start, const char *p)
+const char *sql_skip(const char *start, const char *p)
 {
         switch (*p) {
         case '\'':
@@ -108,7 +107,7 @@ static const char *skip_verbatim(const char *start, const char *p)
         }
 }
 
-static int line_of(const char *start, const char *p)
+int sql_line(const char *start, const char *p)
 {
         int line = 1;
         for (; start < p; start++)
@@ -128,8 +127,18 @@ static int number_of(struct bound_sql *b, const char *name)
         return b->first + (int)b->n_names++;
 }
 
-int sql_bind(const struct sql_file *f, const struct pack *p, const struct declared *extra, size_t n_extra, int first, struct bound_sql *ret,
-             struct err *e)
+static void add_parameter(const struct pack *p, bool own_time, const char *name, const char *type, int number, struct buf *out)
+{
+        if (own_time && strcmp(name, "now") == 0)
+                buf_addf(out, "(coalesce($%d::timestamptz, now()))", number);
+        else if (own_time && strcmp(name, "today") == 0) /* zone names have no quotes */
+                buf_addf(out, "(coalesce($%d::date, (now() at time zone '%s')::date))", number, p->time_zone);
+        else
+                buf_addf(out, "($%d::%s)", number, type);
+}
+
+static int bind(const struct sql_file *f, const struct pack *p, const struct declared *extra, size_t n_extra, int first, bool own_time,
+                struct bound_sql *ret, struct err *e)
 {
         BUF_CLEANUP struct buf out;
         buf_init(&out, SQL_MAX);
@@ -138,7 +147,7 @@ int sql_bind(const struct sql_file *f, const struct pack *p, const struct declar
                 return err_oom(e);
         for (const char *at = f->text; *at;) {
                 if (at[0] != ':' || at[1] == ':' || !word(at[1]) || (at[1] >= '0' && at[1] <= '9')) {
-                        const char *next = skip_verbatim(f->text, at);
+                        const char *next = sql_skip(f->text, at);
                         buf_add(&out, at, (size_t)(next - at));
                         at = next;
                         continue;
@@ -151,9 +160,9 @@ int sql_bind(const struct sql_file *f, const struct pack *p, const struct declar
                 if (!type || number < 0) {
                         bound_sql_deinit(&b);
                         return err_set(e, ERR_FATAL, "", "%s:%d: :%.*s is neither a setting of pack %s nor one of :now :today :time_zone :actor :run_id :dry_run",
-                                       f->path, line_of(f->text, at), SPAN_FMT(name), p->name);
+                                       f->path, sql_line(f->text, at), SPAN_FMT(name), p->name);
                 }
-                buf_addf(&out, "($%d::%s)", number, type);
+                add_parameter(p, own_time, lasting, type, number, &out);
                 at = name.ptr + name.len;
         }
         b.text = out.failed ? NULL : strdup(buf_str(&out));
@@ -163,6 +172,18 @@ int sql_bind(const struct sql_file *f, const struct pack *p, const struct declar
         }
         *ret = b;
         return 0;
+}
+
+int sql_bind(const struct sql_file *f, const struct pack *p, const struct declared *extra, size_t n_extra, int first, struct bound_sql *ret,
+             struct err *e)
+{
+        return bind(f, p, extra, n_extra, first, false, ret, e);
+}
+
+int sql_bind_own_time(const struct sql_file *f, const struct pack *p, const struct declared *extra, size_t n_extra, int first, struct bound_sql *ret,
+                      struct err *e)
+{
+        return bind(f, p, extra, n_extra, first, true, ret, e);
 }
 
 void bound_sql_deinit(struct bound_sql *b)
@@ -176,6 +197,10 @@ void bound_sql_deinit(struct bound_sql *b)
 
 static void add_today(const struct run_values *v, struct db_params *p)
 {
+        if (v->now == INSTANT_NONE) {
+                db_add_null(p);
+                return;
+        }
         int64_t local = v->now / INSTANT_SECOND + zone_offset(v->pack->zone, v->now);
         int64_t days = (local >= 0 ? local : local - 86399) / 86400;
         int y, m, d;
@@ -272,6 +297,23 @@ int settings_resolve(const struct pack *p, const struct job *j, const struct set
         *ret = list;
         *ret_n = p->n_settings;
         return 0;
+}
+
+void sql_where(const struct sql_file *f, const char *statement, size_t before, const struct err *e, char *ret, size_t size)
+{
+        static const char mark[] = ", at character ";
+        const char *at = strstr(e->text, mark);
+        long position = at ? strtol(at + sizeof mark - 1, NULL, 10) : 0;
+        size_t line = 1;
+        for (const char *s = statement; position > 1 && *s; s++) {
+                if (((unsigned char)*s & 0xc0) != 0x80) /* PostgreSQL counts characters */
+                        position--;
+                line += *s == '\n';
+        }
+        if (at && line > before)
+                snprintf(ret, size, "%s:%zu", f->path, line - before);
+        else
+                snprintf(ret, size, "%s", f->path);
 }
 
 int pack_search_path(struct db *d, const struct pack *p, bool local, struct err *e)

@@ -10,7 +10,7 @@
 #include "pack/pack.h"
 
 struct run_values { /* what the engine's names and the settings stand for */
-        instant now;
+        instant now; /* INSTANT_NONE: the transaction's, with sql_bind_own_time */
         struct uuid run_id;
         const char *actor;
         bool dry_run;
@@ -33,6 +33,9 @@ struct bound_sql {
 /* Rewrites `f` with parameters numbered from `first`. `extra`: declared names beyond the pack's settings (a report's parameters). ERR_FATAL "FILE:LINE:
  * :name is neither …" for an unknown name. */
 int sql_bind(const struct sql_file *f, const struct pack *p, const struct declared *extra, size_t n_extra, int first, struct bound_sql *ret, struct err *e) MUST_CHECK;
+/* The same, and where run_values.now is INSTANT_NONE, :now is the transaction's time by the database's clock. */
+int sql_bind_own_time(const struct sql_file *f, const struct pack *p, const struct declared *extra, size_t n_extra, int first, struct bound_sql *ret,
+                      struct err *e) MUST_CHECK;
 void bound_sql_deinit(struct bound_sql *b);
 
 /* Adds the values of b->names to `p`, in order. */
@@ -42,6 +45,13 @@ int sql_add_values(const struct bound_sql *b, const struct run_values *v, struct
  * object of texts, may be NULL). The result lives in `a`. Unknown names or values that do not fit: ERR_POISON. */
 int settings_resolve(const struct pack *p, const struct job *j, const struct setting_value *given, size_t n_given, struct arena *a,
                      struct setting_value **ret, size_t *ret_n, struct err *e) MUST_CHECK;
+
+/* Where the next ordinary character after `p` stands: behind the text, comment, dollar quote or `::` that begins at `p`, else behind the character. */
+const char *sql_skip(const char *start, const char *p);
+int sql_line(const char *start, const char *p); /* from 1 */
+
+/* Where in the file PostgreSQL found the fault: "FILE:LINE", from "at character N" of a statement in which `before` newlines precede the file's text. */
+void sql_where(const struct sql_file *f, const char *statement, size_t before, const struct err *e, char *ret, size_t size);
 
 /* Sets the session's search_path for the pack's SQL (until the end of the transaction when `local`). */
 int pack_search_path(struct db *d, const struct pack *p, bool local, struct err *e) MUST_CHECK;

@@ -18,6 +18,9 @@ void check_fail(struct check *k, const char *what, const char *where, const char
 /* Every statement of a pack against the database, and the templates against the columns. */
 void check_statements(struct check *k, struct db *d, const struct pack *p);
 
+/* Outcomes that stand in the statement as constants: each must be one that the type's action knows. False after a finding. */
+bool check_outcome_words(struct check *k, const struct task_type *t);
+
 /* Our tables and privileges on them; what the packs need of them. `all`: NULL when packs could not be loaded together. */
 void check_database(struct check *k, struct db *d, const struct packs *all);
 void check_topics(struct check *k);

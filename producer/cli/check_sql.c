@@ -1,6 +1,6 @@
 /* The statements of a pack: prepared and described by PostgreSQL, never run. */
 #include "check.h"
-#include "trial.h"
+#include "ledger/compose.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,6 @@ struct statement { /* one to be prepared */
         const struct pack *pack;
         const struct sql_file *file;
         const char *text; /* as PostgreSQL gets it */
-        size_t before; /* lines of ours before the file's own */
 };
 
 static bool is_text(const char *type)
@@ -72,7 +71,7 @@ static struct db_result *describe(struct check *k, struct db *d, const struct st
         if (rc == 0 && (rc = pack_search_path(d, s->pack, true, &e)) == 0 && (rc = db_prepare(d, name, s->text, &e)) == 0)
                 rc = db_describe(d, name, &r, &e);
         if (rc < 0) {
-                trial_where(s->file, s->text, s->before, &e, where, sizeof where);
+                sql_where(s->file, s->text, 0, &e, where, sizeof where);
                 check_fail(k, s->what, where, "%s", e.text);
         }
         if (db_alive(d) && db_exec(d, "rollback", &e) < 0 && rc == 0)
@@ -116,6 +115,14 @@ static bool check_subject(struct check *k, const struct statement *s, const stru
         return false;
 }
 
+static bool check_doubled(struct check *k, const struct statement *s, const struct db_result *r)
+{
+        const char *name = db_column_doubled(r);
+        if (name)
+                check_fail(k, s->what, s->file->path, "it has the column \"%s\" twice", name);
+        return !name;
+}
+
 /* A plain statement of the pack: bound from $1. Its result, or NULL after a finding. */
 static struct db_result *describe_plain(struct check *k, struct db *d, const char *what, const struct pack *p, const struct sql_file *f,
                                         const struct declared *extra, size_t n_extra, struct statement *ret)
@@ -141,8 +148,9 @@ static bool check_due(struct check *k, struct db *d, const struct task_type *t)
         struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(k, d, "due", t->pack, &t->due, NULL, 0, &s);
         if (!r)
                 return false;
-        bool subject = check_subject(k, &s, r, t->subject_type); /* both are to be said */
-        if (check_columns(k, &s, r, wanted, ARRAY_LEN(wanted)) && subject)
+        bool good = check_subject(k, &s, r, t->subject_type); /* all are to be said */
+        good = check_columns(k, &s, r, wanted, ARRAY_LEN(wanted)) && good;
+        if (check_doubled(k, &s, r) && good)
                 check_ok(k, "due", t->due.path, "prepared, for %s", t->name);
         return db_column(r, "item") >= 0;
 }
@@ -182,7 +190,52 @@ static void check_templates(struct check *k, const struct task_type *t, const st
                 check_ok(k, "template", t->full_name, "every name is a column of effect");
 }
 
-static void check_effect(struct check *k, struct db *d, const struct task_type *t, bool items)
+/* An error of compose(), which begins with "FILE: " or "FILE:LINE: ". */
+static void fail_at(struct check *k, const char *what, const char *path, const struct err *e)
+{
+        char where[400];
+        const char *text = strncmp(e->text, path, strlen(path)) == 0 ? strstr(e->text + strlen(path), ": ") : NULL;
+        snprintf(where, sizeof where, "%.*s", text ? (int)(text - e->text) : (int)strlen(path), text ? e->text : path);
+        check_fail(k, what, where, "%s", text ? text + 2 : e->text);
+}
+
+/* A statement that acts without its batch acts on everybody. */
+static bool check_reads_batch(struct check *k, struct db *d, const struct task_type *t, int type_no, bool record)
+{
+        const char *what = record ? "record" : "statement", *path = record ? t->record.path : t->statement.path;
+        struct err e = ERR_INIT;
+        bool reads = false;
+        if (compose_reads_batch(d, t, type_no, record, &reads, &e) < 0)
+                fail_at(k, what, path, &e);
+        else if (!reads)
+                check_fail(k, what, path, "it never reads \"batch\": it would act without regard to its tasks");
+        return reads;
+}
+
+/* The very statements that the workers and the commands will run. */
+static bool check_variants(struct check *k, struct db *d, const struct task_type *t, int type_no, bool record)
+{
+        struct composer *c CLEANUP(composer_cleanup) = composer_new();
+        const struct composed *composed = NULL;
+        struct err e = ERR_INIT;
+        for (int v = 0; v < VARIANT_COUNT; v++) {
+                if ((v == VARIANT_RECORD) != record)
+                        continue;
+                if (c ? compose(c, d, t, type_no, (enum variant)v, &composed, &e) == 0 : err_oom(&e) == 0)
+                        continue;
+                fail_at(k, record ? "record" : "statement", record ? t->record.path : t->statement.path, &e);
+                return false;
+        }
+        return check_reads_batch(k, d, t, type_no, record);
+}
+
+static void check_record(struct check *k, struct db *d, const struct task_type *t, int type_no)
+{
+        if (check_variants(k, d, t, type_no, true))
+                check_ok(k, "record", t->record.path, "prepared, for %s", t->name);
+}
+
+static void check_effect(struct check *k, struct db *d, const struct task_type *t, int type_no, bool items)
 {
         const struct wanted wanted[] = {
                 { "outcome", is_text, "text", true },
@@ -195,34 +248,20 @@ static void check_effect(struct check *k, struct db *d, const struct task_type *
                 { "body", t->action == ACTION_WEBHOOK ? is_body : is_any, "json", t->action == ACTION_WEBHOOK },
         };
         struct err e = ERR_INIT;
-        CLEANUP(trial_deinit) struct trial trial = { 0 };
-        if (trial_compose(t, false, &trial, &e) < 0) {
-                check_fail(k, "statement", t->full_name, "%s", e.text);
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        if (compose_describe(d, t, type_no, false, &r, &e) < 0) {
+                fail_at(k, "statement", t->statement.path, &e);
                 return;
         }
-        struct statement s = { "statement", t->pack, &t->statement, trial.text, trial.body_line };
-        struct db_result *r CLEANUP(db_result_cleanup) = describe(k, d, &s);
-        if (!r)
-                return;
-        bool subject = check_subject(k, &s, r, t->subject_type); /* both are to be said */
-        if (check_columns(k, &s, r, wanted, ARRAY_LEN(wanted)) && subject)
+        const struct statement s = { "statement", t->pack, &t->statement, NULL };
+        bool good = check_subject(k, &s, r, t->subject_type); /* all are to be said */
+        good = check_columns(k, &s, r, wanted, ARRAY_LEN(wanted)) && good;
+        good = check_doubled(k, &s, r) && good;
+        good = check_outcome_words(k, t) && good;
+        if (good && check_variants(k, d, t, type_no, false))
                 check_ok(k, "statement", t->statement.path, "prepared, effect has its columns, for %s", t->name);
         if (t->action == ACTION_EMAIL)
                 check_templates(k, t, r);
-}
-
-static void check_record(struct check *k, struct db *d, const struct task_type *t)
-{
-        struct err e = ERR_INIT;
-        CLEANUP(trial_deinit) struct trial trial = { 0 };
-        if (trial_compose(t, true, &trial, &e) < 0) {
-                check_fail(k, "record", t->full_name, "%s", e.text);
-                return;
-        }
-        struct statement s = { "record", t->pack, &t->record, trial.text, trial.body_line };
-        struct db_result *r CLEANUP(db_result_cleanup) = describe(k, d, &s);
-        if (r)
-                check_ok(k, "record", t->record.path, "prepared, for %s", t->name);
 }
 
 static void check_settings(struct check *k, const struct pack *p, const struct job *j)
@@ -290,10 +329,11 @@ void check_statements(struct check *k, struct db *d, const struct pack *p)
         for (size_t i = 0; i < p->n_types && db_alive(d); i++) {
                 const struct task_type *t = &p->types[i];
                 bool items = t->due.text && check_due(k, d, t);
+                int type_no = (int)i + 1; /* of this connection's prepared statements; the database may know none yet */
                 if (t->statement.text)
-                        check_effect(k, d, t, items);
+                        check_effect(k, d, t, type_no, items);
                 if (t->record.text)
-                        check_record(k, d, t);
+                        check_record(k, d, t, type_no);
         }
         check_settings(k, p, NULL);
         for (size_t i = 0; i < p->n_jobs && db_alive(d); i++) {

@@ -117,7 +117,7 @@ static int prepare(struct request *q)
                 q->given[i] = args_declared(q->args, &t->arguments[i]);
                 q->complete[i] = q->given[i] ? q->given[i] : t->arguments[i].fallback;
         }
-        q->values = (struct run_values){ .now = instant_now(), .actor = q->cli->actor, .dry_run = true, .pack = t->pack };
+        q->values = (struct run_values){ .now = INSTANT_NONE, .actor = q->cli->actor, .dry_run = true, .pack = t->pack };
         if (settings_resolve(t->pack, NULL, NULL, 0, q->memory, &settings, &q->values.n_settings, &e) < 0)
                 return cli_fail(CODE_CONFIG, &e);
         q->values.settings = settings;
@@ -138,7 +138,7 @@ static int look_up(struct request *q)
         if (!p)
                 return cli_oom();
         q->values.subject = args_operand(q->args, 0);
-        if (sql_bind(&k->lookup, k->pack, &subject, 1, 1, &b, &e) < 0 || sql_add_values(&b, &q->values, p, &e) < 0)
+        if (sql_bind_own_time(&k->lookup, k->pack, &subject, 1, 1, &b, &e) < 0 || sql_add_values(&b, &q->values, p, &e) < 0)
                 return cli_fail(CODE_CONFIG, &e);
         struct db *d = q->cli->db;
         if (db_exec(d, "begin read only", &e) < 0 || pack_search_path(d, k->pack, true, &e) < 0 || db_query(d, b.text, p, &q->current, &e) < 0 ||
@@ -178,16 +178,9 @@ static int propose(struct request *q)
                 return 0;
         if (trial_run(q->cli->db, q->command->type, &q->values, q->draft.subject, q->draft.item, q->complete, &q->proposal, &e) < 0)
                 return cli_db_fail(&e);
-        int col = db_column(q->proposal, "outcome");
-        if (col < 0)
-                return cli_error(CODE_CONFIG, "%s: effect has no column \"outcome\"", q->command->type->statement.path);
-        q->verdict = db_rows(q->proposal) ? db_str(q->proposal, 0, col) : "skipped";
-        if (q->cli->json)
-                return 0;
-        if (db_rows(q->proposal))
+        q->verdict = db_str(q->proposal, 0, db_column(q->proposal, "outcome"));
+        if (!q->cli->json)
                 outcome_print(q->cli, "Proposal", q->proposal);
-        else
-                printf("Proposal: %s: not eligible\n", paint(q->cli, "skipped"));
         return 0;
 }
 
@@ -198,9 +191,7 @@ static json_t *current_json(const struct request *q)
 
 static json_t *proposal_json(const struct request *q)
 {
-        if (q->proposal && db_rows(q->proposal))
-                return json_row(q->proposal, 0);
-        return json_pack("{s:s, s:s}", "outcome", q->verdict, "reason", q->proposal ? "not eligible" : "");
+        return q->proposal ? json_row(q->proposal, 0) : json_pack("{s:s, s:s}", "outcome", q->verdict, "reason", "");
 }
 
 static int print_document(const struct request *q, const struct db_result *result)

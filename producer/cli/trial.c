@@ -1,101 +1,90 @@
+/* A type's statement for one subject, tried and rolled back. */
 #include "trial.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { STATEMENT_MAX = 2 * 1024 * 1024, PARAMS_MAX = 1024 * 1024 };
+enum { PARAMS_MAX = 1024 * 1024 };
 
-static void add_batch(const struct task_type *type, bool record, struct buf *out, int *next)
+static void add_one(struct db_params *p, enum db_type type, struct span text)
 {
-        buf_addf(out, "with batch as (select $1::%s as subject, $2::text as item, $3::text as actor", value_sql_type(type->subject_type));
-        *next = 4;
-        if (record)
-                buf_addf(out, ", $%d::timestamptz as sent_at", (*next)++);
-        for (size_t i = 0; !record && i < type->n_arguments; i++)
-                buf_addf(out, ", $%d::%s as \"%s\"", (*next)++, value_sql_type(type->arguments[i].type), type->arguments[i].name);
-        buf_adds(out, "),\n");
+        db_array_begin(p, type, 1);
+        db_element_text(p, text);
+        db_array_end(p);
 }
 
-int trial_compose(const struct task_type *type, bool record, struct trial *ret, struct err *e)
+static void add_subject(const struct task_type *type, const char *subject, struct db_params *p)
 {
-        const struct sql_file *f = record ? &type->record : &type->statement;
-        struct trial t = { .body_line = 1 };
-        BUF_CLEANUP struct buf out;
-        buf_init(&out, STATEMENT_MAX);
-        int next;
-        add_batch(type, record, &out, &next);
-        if (sql_bind(f, type->pack, NULL, 0, next, &t.bound, e) < 0)
-                return -1;
-        buf_adds(&out, t.bound.text);
-        buf_adds(&out, record ? "\nselect count(*) from batch" : "\nselect * from effect");
-        t.text = out.failed ? NULL : strdup(buf_str(&out));
-        if (!t.text) {
-                trial_deinit(&t);
-                return err_oom(e);
+        struct uuid id = { { 0 } };
+        switch (type->subject_type) {
+        case VALUE_INTEGER:
+                db_array_begin(p, DB_INT8, 1);
+                db_element_int(p, strtoll(subject, NULL, 10));
+                db_array_end(p);
+                return;
+        case VALUE_UUID:
+                (void)!uuid_from_text(subject, strlen(subject), &id); /* draft_check has */
+                db_array_begin(p, DB_UUID, 1);
+                db_element_uuid(p, &id);
+                db_array_end(p);
+                return;
+        default:
+                add_one(p, DB_TEXT, span_of(subject));
         }
-        *ret = t;
-        return 0;
 }
 
-void trial_deinit(struct trial *t)
+/* $3 to $6 and $8 to $10 are for the ledger, which a trial does not write. */
+static void add_nothing(struct db_params *p, enum db_type type)
 {
-        free(t->text);
-        if (t->bound.text)
-                bound_sql_deinit(&t->bound);
-        *t = (struct trial){ 0 };
+        db_array_begin(p, type, 0);
+        db_array_end(p);
 }
 
-static int run(struct db *d, const struct task_type *type, const struct trial *t, const struct db_params *p, struct db_result **ret, struct err *e)
+static int add_params(const struct composed *c, const struct task_type *type, const struct run_values *v, const char *subject, const char *item,
+                      const char *const *given, struct db_params *p, struct err *e)
 {
-        char where[400];
-        if (pack_search_path(d, type->pack, true, e) < 0)
+        add_subject(type, subject, p);
+        add_one(p, DB_TEXT, span_of(item));
+        add_nothing(p, DB_INT4);
+        add_nothing(p, DB_INT8);
+        add_nothing(p, DB_INT8);
+        add_nothing(p, DB_UUID);
+        add_one(p, DB_TEXT, span_of(v->actor));
+        db_add_str(p, "-infinity");
+        db_add_int8(p, 0);
+        add_nothing(p, DB_TEXT);
+        for (size_t i = 0; i < type->n_arguments; i++)
+                add_one(p, DB_TEXT, span_of(given[i]));
+        return compose_add_values(c, v, p, e);
+}
+
+static int run(struct db *d, const struct task_type *type, const struct run_values *v, const char *subject, const char *item, const char *const *given,
+               struct db_result **ret, struct err *e)
+{
+        struct composer *composer CLEANUP(composer_cleanup) = composer_new();
+        struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
+        const struct composed *c = NULL;
+        if (!p || !composer)
+                return err_oom(e);
+        if (compose(composer, d, type, 0, VARIANT_TRIAL, &c, e) < 0 || add_params(c, type, v, subject, item, given, p, e) < 0)
                 return -1;
-        if (db_query(d, t->text, p, ret, e) == 0)
+        if (db_run(d, c->name, p, ret, e) == 0)
                 return 0;
-        trial_where(&type->statement, t->text, t->body_line, e, where, sizeof where);
-        return err_prefix(e, "%s", where);
+        bool named = strcmp(e->code, SQLSTATE_ANSWER) == 0 || strcmp(e->code, SQLSTATE_STATEMENT) == 0;
+        return named ? -1 : err_prefix(e, "%s", type->statement.path);
 }
 
 int trial_run(struct db *d, const struct task_type *type, const struct run_values *v, const char *subject, const char *item, const char *const *given,
               struct db_result **ret, struct err *e)
 {
-        CLEANUP(trial_deinit) struct trial t = { 0 };
-        struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
-        if (!p)
-                return err_oom(e);
-        if (trial_compose(type, false, &t, e) < 0)
-                return -1;
-        db_add_str(p, subject);
-        db_add_str(p, item);
-        db_add_str(p, v->actor);
-        for (size_t i = 0; i < type->n_arguments; i++)
-                db_add_str(p, given[i]);
-        if (sql_add_values(&t.bound, v, p, e) < 0 || db_exec(d, "begin", e) < 0)
-                return -1;
-        int rc = run(d, type, &t, p, ret, e);
         struct err other = ERR_INIT;
+        if (db_exec(d, "begin", e) < 0)
+                return -1;
+        int rc = run(d, type, v, subject, item, given, ret, e);
         if (db_exec(d, "rollback", &other) < 0 && rc == 0) {
                 *e = other;
                 db_result_free(TAKE(*ret));
                 rc = -1;
         }
         return rc;
-}
-
-void trial_where(const struct sql_file *f, const char *statement, size_t before, const struct err *e, char *ret, size_t size)
-{
-        static const char mark[] = ", at character ";
-        const char *at = strstr(e->text, mark);
-        long position = at ? strtol(at + sizeof mark - 1, NULL, 10) : 0;
-        size_t line = 1;
-        for (const char *s = statement; position > 1 && *s; s++) {
-                if (((unsigned char)*s & 0xc0) != 0x80) /* PostgreSQL counts characters */
-                        position--;
-                line += *s == '\n';
-        }
-        if (at && line > before)
-                snprintf(ret, size, "%s:%zu", f->path, line - before);
-        else
-                snprintf(ret, size, "%s", f->path);
 }

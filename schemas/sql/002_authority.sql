@@ -53,6 +53,15 @@ begin
 end $$;
 revoke execute on function rollcall.file_request(text, text, jsonb, text) from public;
 
+-- ---- what a type's statement may answer ------------------------------------------------------------------------------------------------
+
+-- Ends a statement whose `effect` has a value that it must not have, before anything of it is committed. Called by the composed statement only for such a row.
+create function rollcall.refuse_effect(state text, file text, of_column text, value text, expected text) returns integer language plpgsql as $$
+begin
+  raise exception '%: effect.% is %, expected %', file, of_column, coalesce(quote_literal(left(value, 200)), 'NULL'), expected
+    using errcode = state;
+end $$;
+
 -- ---- how a run stands and ends ------------------------------------------------------------------------------------------------------
 
 alter table rollcall.run drop constraint run_state_check;

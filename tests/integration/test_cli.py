@@ -176,6 +176,44 @@ def test_check_names_the_file_and_the_reason(service, path):
         assert any(path in f["where"] for f in found), found
 
 
+LAPSE = "due as (select m.id from member m join batch b on b.subject = m.id for update of m), effect as (select id as subject, %s from due)"
+WRONG = {
+    "no batch": ("sql/lapse.sql", "x as (update member set level = 'lapsed' returning id), effect as (select id as subject, 'applied' as outcome from x)",
+                 "never reads \"batch\""),
+    "no batch but in a comment": ("sql/lapse.sql", "x as (delete from member returning id), -- from batch\neffect as (select id as subject, 'applied' as outcome from x)",
+                                  "never reads \"batch\""),
+    "batch in an unused list": ("sql/lapse.sql", "all_of_it as (select * from batch), effect as (select id as subject, 'applied' as outcome from member)",
+                                "never reads \"batch\""),
+    "record without batch": ("sql/remind.record.sql", "noted as (insert into guild_log (member, said) select id, 'x' from member)", "never reads \"batch\""),
+    "misspelt": ("sql/lapse.sql", LAPSE % "'aplied' as outcome", "outcome 'aplied', expected 'applied', 'skipped' or 'failed'"),
+    "null": ("sql/lapse.sql", LAPSE % "null::text as outcome", "outcome null, expected 'applied'"),
+    "one branch": ("sql/lapse.sql", LAPSE % "case when id = 1 then 'applied' when id > 3 then case id when 7 then 'x' end else 'skiped'::text end as outcome", "outcome 'skiped'"),
+    "another action's": ("sql/remind.sql", "effect as (select m.id as subject, b.item, 'applied' as outcome, m.email as to_address, m.name, 'x' as until "
+                                           "from member m join batch b on b.subject = m.id)", "outcome 'applied', expected 'send', 'skipped' or 'failed'"),
+    "earlier list": ("sql/lapse.sql", "judged as (select m.id, 'done' as outcome from member m join batch b on b.subject = m.id), "
+                                      "effect as (select id as subject, outcome from judged)", "outcome 'done'"),
+    "doubled": ("sql/lapse.sql", LAPSE % "'applied' as outcome, 'a' as reason, 'b' as reason", "it has the column \"reason\" twice"),
+    "doubled outcome": ("sql/lapse.sql", LAPSE % "'applied' as outcome, 'skipped' as outcome", "it has the column \"outcome\" twice"),
+    "doubled in due": ("sql/lapse.due.sql", "select m.id as subject, n.id as subject from member m join member n using (id)", "it has the column \"subject\" twice"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_check_reads_statements(service, name):
+    """What a statement would do wrong whoever its tasks are about."""
+    path, text, said = WRONG[name]
+    (service.pack / path).write_text(text)
+    assert [f for f in failures(service, "--offline") if path in f["where"] and said in f["text"]]
+
+
+@pytest.mark.parametrize("text", [LAPSE % "'app' || 'lied' as outcome", LAPSE % "case when id = 1 then coalesce(null, 'applied') else 'skipped' end as outcome",
+                                  "judged as (select m.id, 'gone' as outcome from member m join batch b on b.subject = m.id), "
+                                  "effect as (select id as subject, case when outcome = 'gone' then 'applied' else 'failed' end as outcome from judged)"])
+def test_check_takes_no_offence_at_other_words(service, text):
+    (service.pack / "sql/lapse.sql").write_text(text)
+    assert failures(service, "--offline", code=0) == []
+
+
 def test_check_goes_on_after_failures(service):
     for path, (text, _) in BROKEN.items():
         (service.pack / path).write_text(text)

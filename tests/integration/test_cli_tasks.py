@@ -255,6 +255,24 @@ def test_pack_command_refusals(service, database):
     service.rollcall("promote", "ana", "--new-level", "gold", "--force", "--dry-run")
 
 
+@pytest.mark.parametrize("effect, said", [
+    ("select id as subject, 'promoted' as outcome from member join batch b on b.subject = id", "effect.outcome is 'promoted', expected 'applied', 'skipped' or 'failed'"),
+    ("select id as subject, null::text as outcome from member join batch b on b.subject = id", "effect.outcome is NULL, expected 'applied'"),
+    ("select id as subject, 'applied' as outcome from member", "expected a subject of batch"),
+    ("select subject, 'applied' as outcome from batch union all select subject, 'skipped' from batch", "expected each subject of batch once")])
+def test_pack_command_proposes_nothing_that_the_workers_refuse(service, effect, said):
+    (service.pack / "sql/promote.sql").write_text(f"effect as ({effect})")
+    service.rollcall("promote", "ana", "--new-level", "gold", "--dry-run", code=1)
+    assert f"promote.sql: {said}" in service.err or ("promote.sql: effect.subject is " in service.err and said in service.err)
+
+
+def test_pack_command_says_who_is_not_eligible(service):
+    (service.pack / "sql/promote.sql").write_text("effect as (select subject, 'applied' as outcome, 'x' as \"it's\" from batch where false)")
+    assert "Proposal: skipped: not eligible" in service.rollcall("promote", "ana", "--new-level", "gold", "--dry-run", code=7)
+    assert service.json("promote", "ana", "--new-level", "gold", "--dry-run", code=7)["proposal"] == {
+        "subject": 1, "item": "", "outcome": "skipped", "reason": "not eligible", "before": None, "after": None, "it's": None}
+
+
 @pytest.mark.parametrize("answer", ["n", "", "maybe"])
 def test_pack_command_asks_on_a_terminal(service, answer):
     master, slave = pty.openpty()

@@ -220,7 +220,7 @@ static int packs_and_statements(struct err *e)
                 for (size_t k = 0; k < p->list[i]->n_types; k++) {
                         struct bound_sql b = { 0 };
                         const struct sql_file *f = &p->list[i]->types[k].statement;
-                        int rc = f->text ? sql_bind(f, p->list[i], NULL, 0, 1, &b, e) : 0;
+                        int rc = f->text ? sql_bind_own_time(f, p->list[i], NULL, 0, 1, &b, e) : 0;
                         if (rc == 0 && f->text)
                                 note(b.text, strlen(b.text));
                         bound_sql_deinit(&b);

@@ -1,0 +1,434 @@
+/* The statement of a task type, put together from the pack's text and the engine's, and prepared once per connection. */
+#include "ledger/compose.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SQL_MAX = 2 * 1024 * 1024, OTHERS_MAX = 128 * 1024 };
+
+struct shape { /* which optional columns a type's effect has */
+        bool known, item, reason, before, after, follow_ups;
+        char *others; /* the columns that the engine does not know, as a select list of `e` */
+};
+
+struct composer {
+        struct slot {
+                const struct task_type *type;
+                struct shape shape;
+                struct composed variants[VARIANT_COUNT];
+        } **slots;
+        size_t n;
+};
+
+/* What a statement is put together from. */
+struct composing {
+        const struct task_type *type;
+        int type_no;
+        enum variant variant;
+        const struct sql_file *file;
+        const struct shape *shape; /* NULL: not known yet */
+};
+
+struct composer *composer_new(void)
+{
+        return calloc(1, sizeof(struct composer));
+}
+
+static void composed_deinit(struct composed *c)
+{
+        free(c->sql);
+        bound_sql_deinit(&c->guard);
+        bound_sql_deinit(&c->bound);
+        *c = (struct composed){ 0 };
+}
+
+void composer_free(struct composer *c)
+{
+        if (!c)
+                return;
+        for (size_t i = 0; i < c->n; i++) {
+                for (int v = 0; v < VARIANT_COUNT; v++)
+                        composed_deinit(&c->slots[i]->variants[v]);
+                free(c->slots[i]->shape.others);
+                free(c->slots[i]);
+        }
+        free(c->slots);
+        free(c);
+}
+
+static struct slot *slot_of(struct composer *c, const struct task_type *type)
+{
+        for (size_t i = 0; i < c->n; i++)
+                if (c->slots[i]->type == type)
+                        return c->slots[i];
+        struct slot **list = reallocarray(c->slots, c->n + 1, sizeof *list);
+        if (list)
+                c->slots = list;
+        struct slot *s = list ? calloc(1, sizeof *s) : NULL;
+        if (!s)
+                return NULL;
+        s->type = type;
+        return c->slots[c->n++] = s;
+}
+
+/* ---- batch -------------------------------------------------------------------------------------------------------------------------- */
+
+/* A text as SQL writes it. */
+static void add_literal(const char *text, struct buf *out)
+{
+        buf_adds(out, "'");
+        for (const char *p = text; *p; p++)
+                buf_addf(out, *p == '\'' ? "''" : "%c", *p);
+        buf_adds(out, "'");
+}
+
+static bool of_run(enum variant v)
+{
+        return v == VARIANT_FRESH || v == VARIANT_RUN;
+}
+
+/* What only the ledger wants ($3 to $6) is taken by subscript where it is inserted, which costs less than to carry it through every step. */
+static void add_batch(const struct composing *k, const char *name, struct buf *out)
+{
+        const struct task_type *t = k->type;
+        enum variant v = k->variant;
+        buf_addf(out, "with %s as materialized (select u.n as _n, u.subject, coalesce(u.item, '') as item, %s as actor%s%s", name,
+                 of_run(v) ? "($7::text[])[1]" : "coalesce(u.actor, ($7::text[])[1])", v == VARIANT_ADHOC ? ", u.arguments::jsonb as _arguments" : "",
+                 v == VARIANT_RECORD ? ", now() as sent_at" : "");
+        for (size_t i = 0; i < t->n_arguments; i++)
+                buf_addf(out, ", u.argument%zu::%s as %s", i, value_sql_type(t->arguments[i].type), t->arguments[i].name);
+        buf_addf(out, " from unnest($1::%s[], $2::text[]%s%s", value_sql_type(t->subject_type), of_run(v) ? "" : ", $7::text[]",
+                 v == VARIANT_ADHOC ? ", $10::text[]" : "");
+        for (size_t i = 0; i < t->n_arguments; i++)
+                buf_addf(out, ", $%zu::text[]", COMPOSE_FIRST_ARGUMENT + i);
+        buf_addf(out, ") with ordinality as u(subject, item%s%s", of_run(v) ? "" : ", actor", v == VARIANT_ADHOC ? ", arguments" : "");
+        for (size_t i = 0; i < t->n_arguments; i++)
+                buf_addf(out, ", argument%zu", i);
+        /* names each parameter, so that all variants have the same */
+        buf_adds(out, ", n) where $3::int[] is not null and $4::bigint[] is not null and $5::bigint[] is not null and $6::uuid[] is not null "
+                      "and $7::text[] is not null and $8::date is not null and $9::bigint is not null and $10::text[] is not null");
+        if (v == VARIANT_RUN)
+                buf_addf(out,
+                         " and not exists (select from rollcall.outcome o where o.day = $8::date and o.run_no = $9::bigint and o.type_no = %d "
+                         "and octet_length(o.subject) = octet_length(u.subject::text) and o.subject = u.subject::text and o.item = coalesce(u.item, ''))",
+                         k->type_no);
+        else if (v == VARIANT_ADHOC)
+                buf_adds(out, " and not exists (select from rollcall.outcome_adhoc o where o.task_id = ($6::uuid[])[u.n])");
+        buf_adds(out, "),\n");
+}
+
+/* ---- effect ------------------------------------------------------------------------------------------------------------------------- */
+
+/* Reports and files act on nobody's rows: their effect is to be done. */
+static const struct sql_file do_it = { (char *)"(built in)", (char *)"effect as (select subject, 'send' as outcome from batch)" };
+
+static const struct sql_file *file_of(const struct task_type *t, enum variant v)
+{
+        return v == VARIANT_RECORD ? &t->record : t->statement.text ? &t->statement : &do_it;
+}
+
+static void add_follow_ups(const struct composing *k, struct buf *out)
+{
+        const struct task_type *t = k->type;
+        if (k->shape->follow_ups) {
+                buf_addf(out, "(select array_agg('%s.' || f.name) from unnest(e.follow_ups) as f(name))", t->pack->name);
+        } else if (t->n_follow_ups) {
+                buf_addf(out, "case when e.outcome = '%s' then array[", t->action == ACTION_SQL ? "applied" : "send");
+                for (size_t i = 0; i < t->n_follow_ups; i++)
+                        buf_addf(out, "%s'%s'", i ? ", " : "", t->follow_ups[i]); /* names of [a-z0-9.-] only */
+                buf_adds(out, "]::text[] end");
+        } else {
+                buf_adds(out, "null::text[]");
+        }
+}
+
+/* An expression that raises: the column's value is not what was expected. */
+static void add_refusal(const struct composing *k, const char *state, const char *column, const char *value, struct buf *out)
+{
+        buf_addf(out, "rollcall.refuse_effect('%s', ", state);
+        add_literal(k->file->path, out);
+        buf_addf(out, ", '%s', %s, ", column, value);
+}
+
+/*
+ * What each subject of the batch comes to; who is not in `effect` was not eligible. The codes are enum outcome's, -1 an intent. Rows of `effect` that belong to no
+ * task of the batch are in it too, thanks to the full join, and refused; a full join is also never done by comparing each row with each.
+ */
+static void add_outcomes(const struct composing *k, struct buf *out)
+{
+        const struct shape *s = k->shape;
+        bool sql = k->type->action == ACTION_SQL;
+        buf_addf(out, ",\n_outcomes as materialized (select b._n, b.subject as _key, b.item%s, case when b._n is null then ",
+                 k->variant == VARIANT_ADHOC ? ", b.actor, b._arguments" : "");
+        add_refusal(k, SQLSTATE_STATEMENT, "subject", "e.subject::text", out);
+        buf_adds(out, "'a subject of batch') when e.subject is null then 1 ");
+        if (s->item) {
+                buf_adds(out, "when coalesce(e.item::text, '') <> b.item then ");
+                add_refusal(k, SQLSTATE_ANSWER, "item", "e.item::text", out);
+                buf_adds(out, "quote_literal(b.item) || ', the item of batch') ");
+        }
+        buf_adds(out, sql ? "when e.outcome = 'applied' then 0 " : "when e.outcome = 'send' then -1 ");
+        buf_adds(out, "when e.outcome = 'skipped' then 1 when e.outcome = 'failed' then 2 else ");
+        add_refusal(k, SQLSTATE_ANSWER, "outcome", "e.outcome::text", out);
+        buf_addf(out, "'''%s'', ''skipped'' or ''failed''') end as outcome, ", sql ? "applied" : "send");
+        buf_addf(out, "case when e.subject is null then 'not eligible' else %s end as reason, %s as before, %s as after, ",
+                 s->reason ? "coalesce(e.reason::text, '')" : "''", s->before ? "e.before::text" : "null::text", s->after ? "e.after::text" : "null::text");
+        add_follow_ups(k, out);
+        buf_adds(out, " as follow_ups from batch b full join effect e on e.subject = b.subject)");
+}
+
+static void add_ledger(const struct composing *k, struct buf *out)
+{
+        bool adhoc = k->variant == VARIANT_ADHOC;
+        buf_addf(out,
+                 ",\n_ledger as (insert into rollcall.outcome (day, run_no, type_no, source_no, src_offset, sequence, outcome, subject, item, reason, before, "
+                 "after, follow_ups%s) select $8::date, $9::bigint, %d, ($3::int[])[_n], ($4::bigint[])[_n], case when outcome >= 0 then ($5::bigint[])[_n] end, "
+                 "outcome, _key::text, item, reason, before, after, follow_ups%s from _outcomes)",
+                 adhoc ? ", task_id, actor, arguments" : "", k->type_no, adhoc ? ", ($6::uuid[])[_n], actor, _arguments" : "");
+}
+
+/* A subject that stands in `effect` twice. VARIANT_FRESH leaves that to the ledger's key, and its repetition by another variant to this. */
+static void add_twice(const struct composing *k, struct buf *out)
+{
+        buf_adds(out, ",\n_twice as materialized (select ");
+        add_refusal(k, SQLSTATE_ANSWER, "subject", "_key::text", out);
+        buf_adds(out, "'each subject of batch once: it is in two rows') as refused from _outcomes group by _n, _key having count(*) > 1)");
+}
+
+/*
+ * The texts of a result lie in the worker's memory until their batch ends: the statement itself refuses to give more of them than there is room for. A type without
+ * such texts cannot come near.
+ */
+static void add_limit(const struct composing *k, struct buf *out)
+{
+        const struct shape *s = k->shape;
+        const char *const texts[] = { s->reason ? "reason" : NULL, s->before ? "before" : NULL, s->after ? "after" : NULL };
+        const char *plus = "";
+        if (k->type->action == ACTION_SQL && !s->reason && !s->before && !s->after)
+                return;
+        buf_adds(out, " and (select rollcall.bounded_result(sum(");
+        for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+                if (texts[i]) {
+                        buf_addf(out, "%scoalesce(octet_length(%s), 0)", plus, texts[i]);
+                        plus = " + ";
+                }
+        buf_adds(out, *plus ? ")" : "0)");
+        if (k->type->action != ACTION_SQL)
+                buf_adds(out, " + coalesce((select sum(octet_length(f::text)) from effect f), 0)");
+        buf_addf(out, ", %d) from _outcomes)", RESULT_BYTES_MAX);
+}
+
+static void add_result(const struct composing *k, struct buf *out)
+{
+        bool sql = k->type->action == ACTION_SQL;
+        if (k->variant == VARIANT_TRIAL)
+                buf_addf(out,
+                         "\nselect o._key as subject, o.item, case o.outcome when 1 then 'skipped' when 2 then 'failed' else '%s' end as outcome, o.reason, o.before, "
+                         "o.after%s from _outcomes o full join effect e on e.subject = o._key",
+                         sql ? "applied" : "send", k->shape->others);
+        else
+                buf_addf(out, "\nselect o._n, o.outcome, o.reason, o.before, o.after, array_to_string(o.follow_ups, ',') as follow_ups%s",
+                         sql ? " from _outcomes o" : ", e.* from _outcomes o full join effect e on e.subject = o._key");
+        buf_adds(out, k->variant == VARIANT_FRESH ? " where true" : " where (select count(refused) from _twice) = 0");
+        add_limit(k, out);
+}
+
+/* ---- the whole ---------------------------------------------------------------------------------------------------------------------- */
+
+static size_t lines_of(const struct buf *b)
+{
+        size_t n = 0;
+        for (size_t i = 0; i < b->len; i++)
+                n += buf_str(b)[i] == '\n';
+        return n;
+}
+
+/* The tasks and the pack's list: all up to its own `effect`. */
+static int add_body(const struct composing *k, struct composed *ret, struct buf *sql, struct err *e)
+{
+        int first = COMPOSE_FIRST_ARGUMENT + (int)k->type->n_arguments;
+        int (*bind)(const struct sql_file *, const struct pack *, const struct declared *, size_t, int, struct bound_sql *, struct err *) =
+                of_run(k->variant) ? sql_bind : sql_bind_own_time;
+        add_batch(k, "batch", sql);
+        if (bind(k->file, k->type->pack, NULL, 0, first, &ret->bound, e) < 0)
+                return -1;
+        ret->body_line = lines_of(sql);
+        buf_adds(sql, ret->bound.text);
+        return 0;
+}
+
+static int finish(const struct buf *sql, struct composed *ret, struct err *e)
+{
+        ret->sql = sql->failed ? NULL : strdup(buf_str(sql));
+        return ret->sql ? 0 : err_oom(e);
+}
+
+static int compose_text(const struct composing *k, struct composed *ret, struct err *e)
+{
+        BUF_CLEANUP struct buf sql;
+        buf_init(&sql, SQL_MAX);
+        if (add_body(k, ret, &sql, e) < 0)
+                return -1;
+        if (k->variant == VARIANT_RECORD) {
+                buf_adds(&sql, "\nselect count(*) from batch");
+        } else {
+                add_outcomes(k, &sql);
+                if (k->variant != VARIANT_FRESH)
+                        add_twice(k, &sql);
+                if (k->variant != VARIANT_AGAIN && k->variant != VARIANT_TRIAL)
+                        add_ledger(k, &sql);
+                add_result(k, &sql);
+        }
+        snprintf(ret->name, sizeof ret->name, "type%d_%d", k->type_no, (int)k->variant);
+        return finish(&sql, ret, e);
+}
+
+/* The pack's text alone, for its columns and its plan. */
+static int compose_bare(const struct composing *k, struct composed *ret, struct err *e)
+{
+        BUF_CLEANUP struct buf sql;
+        buf_init(&sql, SQL_MAX);
+        if (add_body(k, ret, &sql, e) < 0)
+                return -1;
+        buf_adds(&sql, k->variant == VARIANT_RECORD ? "\nselect 1 as done" : "\nselect * from effect");
+        snprintf(ret->name, sizeof ret->name, "bare%d_%d", k->type_no, (int)k->variant);
+        return finish(&sql, ret, e);
+}
+
+/* Where in the pack's files the fault stands. */
+static int prepare(struct db *d, const struct composing *k, const struct composed *c, struct err *e)
+{
+        char where[400];
+        if (db_prepare(d, c->name, c->sql, e) == 0)
+                return 0;
+        sql_where(k->file, c->sql, c->body_line, e, where, sizeof where);
+        return err_prefix(e, "%s", where);
+}
+
+static bool engine_column(const char *name)
+{
+        static const char *const names[] = { "subject", "item", "outcome", "reason", "before", "after", "follow_ups" };
+        for (size_t i = 0; i < ARRAY_LEN(names); i++)
+                if (strcmp(names[i], name) == 0)
+                        return true;
+        return false;
+}
+
+static int read_others(const struct db_result *r, char **ret, struct err *e)
+{
+        BUF_CLEANUP struct buf out;
+        buf_init(&out, OTHERS_MAX);
+        for (int i = 0; i < db_columns(r); i++) {
+                const char *name = db_column_name(r, i);
+                if (engine_column(name))
+                        continue;
+                buf_adds(&out, ", e.\"");
+                for (const char *p = name; *p; p++)
+                        buf_addf(&out, *p == '"' ? "\"\"" : "%c", *p);
+                buf_adds(&out, "\"");
+        }
+        *ret = out.failed ? NULL : strdup(buf_str(&out));
+        return *ret ? 0 : err_oom(e);
+}
+
+int compose_describe(struct db *d, const struct task_type *type, int type_no, bool record, struct db_result **ret, struct err *e)
+{
+        struct composed bare CLEANUP(composed_deinit) = { 0 };
+        enum variant v = record ? VARIANT_RECORD : VARIANT_AGAIN;
+        const struct composing k = { type, type_no, v, file_of(type, v), NULL };
+        if (pack_search_path(d, type->pack, false, e) < 0 || compose_bare(&k, &bare, e) < 0 || prepare(d, &k, &bare, e) < 0)
+                return -1;
+        return db_describe(d, bare.name, ret, e) < 0 ? err_prefix(e, "%s", k.file->path) : 0;
+}
+
+static int explain(struct db *d, const struct composed *bare, struct db_result **ret, struct err *e)
+{
+        BUF_CLEANUP struct buf sql;
+        buf_init(&sql, SQL_MAX);
+        buf_addf(&sql, "explain (costs off) execute %s (", bare->name);
+        for (size_t i = 1; i < (size_t)bare->bound.first + bare->bound.n_names; i++)
+                buf_adds(&sql, i > 1 ? ", null" : "null");
+        buf_adds(&sql, ")");
+        if (sql.failed)
+                return err_oom(e);
+        if (db_exec(d, "begin; set local plan_cache_mode = force_generic_plan", e) < 0 || db_query(d, buf_str(&sql), NULL, ret, e) < 0)
+                return -1;
+        return 0;
+}
+
+int compose_reads_batch(struct db *d, const struct task_type *type, int type_no, bool record, bool *ret, struct err *e)
+{
+        struct composed bare CLEANUP(composed_deinit) = { 0 };
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        struct err other = ERR_INIT;
+        enum variant v = record ? VARIANT_RECORD : VARIANT_AGAIN;
+        const struct composing k = { type, type_no, v, file_of(type, v), NULL };
+        if (compose_bare(&k, &bare, e) < 0 || prepare(d, &k, &bare, e) < 0)
+                return -1;
+        int rc = explain(d, &bare, &r, e);
+        if (db_exec(d, "rollback", rc < 0 ? &other : e) < 0 || rc < 0)
+                return rc < 0 ? err_prefix(e, "%s", k.file->path) : -1;
+        *ret = false;
+        for (int i = 0; i < db_rows(r); i++)
+                *ret = *ret || strstr(db_str(r, i, 0), "CTE Scan on batch");
+        return 0;
+}
+
+/* Asks PostgreSQL which columns the effect has. */
+static int find_shape(struct db *d, const struct task_type *t, int type_no, struct shape *ret, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        const char *path = file_of(t, VARIANT_AGAIN)->path;
+        if (compose_describe(d, t, type_no, false, &r, e) < 0)
+                return -1;
+        const char *missing = db_column(r, "subject") < 0 ? "subject" : db_column(r, "outcome") < 0 ? "outcome" : NULL;
+        if (missing)
+                return err_set(e, ERR_FATAL, "", "%s: effect has no column \"%s\"", path, missing);
+        const char *doubled = db_column_doubled(r);
+        if (doubled)
+                return err_set(e, ERR_FATAL, "", "%s: effect has the column \"%s\" twice", path, doubled);
+        if (read_others(r, &ret->others, e) < 0)
+                return -1;
+        ret->item = db_column(r, "item") >= 0;
+        ret->reason = db_column(r, "reason") >= 0;
+        ret->before = db_column(r, "before") >= 0;
+        ret->after = db_column(r, "after") >= 0;
+        ret->follow_ups = db_column(r, "follow_ups") >= 0;
+        ret->known = true;
+        return 0;
+}
+
+int compose(struct composer *c, struct db *d, const struct task_type *type, int type_no, enum variant v, const struct composed **ret, struct err *e)
+{
+        *ret = NULL;
+        if (v == VARIANT_RECORD && !type->record.text)
+                return 0;
+        struct slot *s = slot_of(c, type);
+        if (!s)
+                return err_oom(e);
+        struct composed *q = &s->variants[v];
+        if (q->sql && db_prepared(d, q->name)) {
+                *ret = q;
+                return 0;
+        }
+        const struct composing k = { type, type_no, v, file_of(type, v), &s->shape };
+        if (pack_search_path(d, type->pack, false, e) < 0)
+                return -1;
+        if (v != VARIANT_RECORD && !s->shape.known && find_shape(d, type, type_no, &s->shape, e) < 0)
+                return -1;
+        if (!q->sql) {
+                composed_deinit(q);
+                if (compose_text(&k, q, e) < 0)
+                        return -1;
+        }
+        if (prepare(d, &k, q, e) < 0)
+                return -1;
+        *ret = q;
+        return 0;
+}
+
+int compose_add_values(const struct composed *c, const struct run_values *values, struct db_params *p, struct err *e)
+{
+        return sql_add_values(&c->bound, values, p, e);
+}
