@@ -40,6 +40,8 @@ const struct property service_properties[] = {
                "How to reach PostgreSQL, as libpq takes it: keywords or a URI. What it leaves out comes from the PG… environment variables."),
         FILE_PATH("database.password_file", database.password_file, NULL, "File with the password on one line; only its owner may read it."),
         DURATION("database.connect_timeout", database.connect_timeout_ms, 10 * SECOND, 100, 10 * MINUTE, "Longest wait for a connection."),
+        { .path = "database.allow_data_loss", .type = PROPERTY_BOOL, .offset = AT(database.allow_data_loss),
+          .help = "Lets `rollcall check` pass a server that may forget commits (fsync, full_page_writes or synchronous_commit off): for a trial or tests." },
         TEXT("kafka.brokers", kafka.brokers, NULL, "Bootstrap brokers: \"host:port,host:port\". This or `kafka.embedded` must be given."),
         FILE_PATH("kafka.embedded", kafka.embedded, NULL,
                   "File that the embedded broker writes with its address; for a first look and small single-machine use."),

@@ -25,6 +25,7 @@ struct service {
                 const char *conninfo;
                 const char *password_file;
                 int64_t connect_timeout_ms;
+                bool allow_data_loss; /* `rollcall check` lets settings of the server pass that may lose commits */
         } database;
         struct {
                 const char *brokers, *embedded;

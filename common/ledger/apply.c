@@ -4,6 +4,7 @@
 #include "pack/statement.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { PARAMS_MAX = 64 * 1024 };
 
@@ -90,11 +91,26 @@ int ledger_apply(struct db *d, const struct packs *p, int *ret_from, struct err 
         return db_exec(d, "commit", e);
 }
 
+void ledger_tables(struct buf *out)
+{
+        static const char begin[] = "create table rollcall.";
+        for (size_t v = 0; v < ARRAY_LEN(versions); v++)
+                for (const char *at = versions[v]; (at = strstr(at, begin));) {
+                        at += sizeof begin - 1;
+                        size_t len = strspn(at, "abcdefghijklmnopqrstuvwxyz0123456789_");
+                        if (len > 0) /* a function's table of a day has no name yet */
+                                buf_addf(out, "%s%.*s", out->len ? "," : "{", (int)len, at);
+                }
+        buf_addc(out, '}');
+}
+
 int ledger_check(struct db *d, struct err *e)
 {
         int found;
         if (found_version(d, &found, e) < 0)
                 return -1;
+        if (found == 0)
+                return err_set(e, ERR_FATAL, "", "the database has no schema rollcall yet; run: rollcall db apply");
         if (found < LEDGER_VERSION)
                 return err_set(e, ERR_FATAL, "", "the database's schema rollcall has version %d, %d is needed; run: rollcall db apply", found, LEDGER_VERSION);
         if (found > LEDGER_VERSION)

@@ -17,6 +17,8 @@ enum {
 int ledger_apply(struct db *d, const struct packs *p, int *ret_from, struct err *e) MUST_CHECK;
 /* ERR_FATAL with what to do ("run: rollcall db apply") unless the database has exactly LEDGER_VERSION. */
 int ledger_check(struct db *d, struct err *e) MUST_CHECK;
+/* The names of the tables that schemas/sql/ makes, as an array: "{lease,job,…}". */
+void ledger_tables(struct buf *out);
 
 /* ---- types -------------------------------------------------------------------------------------------------------------------------- */
 

@@ -120,9 +120,12 @@ static void check_all(struct check *k)
                 check_fail(k, "packs together", "", "%s", e.text);
         struct db *d = connect(k);
         if (d) {
-                check_database(k, d, c->packs);
+                bool applied = check_database(k, d, c->packs);
                 db_free(d);
-                check_packs_in_database(k, list, s->n_packs);
+                if (applied)
+                        check_packs_in_database(k, list, s->n_packs);
+                else
+                        check_note(k, "statements", "", "not looked at before the schema is there");
         }
         free_each(list, s->n_packs);
         check_folders(k, c->packs);

@@ -21,8 +21,11 @@ void check_statements(struct check *k, struct db *d, const struct pack *p);
 /* Outcomes that stand in the statement as constants: each must be one that the type's action knows. False after a finding. */
 bool check_outcome_words(struct check *k, const struct task_type *t);
 
-/* Our tables and privileges on them; what the packs need of them. `all`: NULL when packs could not be loaded together. */
-void check_database(struct check *k, struct db *d, const struct packs *all);
+/* The server, our tables and privileges on them; what the packs need of them. `all`: NULL when packs could not be loaded together. False after a
+ * finding without which nothing further can be told: `rollcall db apply` has not been run, or is not for this program. */
+bool check_database(struct check *k, struct db *d, const struct packs *all);
+void check_durability(struct check *k, struct db *d);
+void check_tables(struct check *k, struct db *d);
 void check_topics(struct check *k);
 void check_mail(struct check *k, const struct packs *all);
 void check_folders(struct check *k, const struct packs *all);

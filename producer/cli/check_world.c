@@ -12,35 +12,6 @@
 
 enum { KAFKA_TIMEOUT_MS = 5000, QUEUE_BYTES = 2 * 1024 * 1024, PROPERTIES_MAX = 64, SERVER_MIN = 150000 };
 
-/* Which of our tables is missing, or which privilege on it. */
-static const char privileges_sql[] =
-        "select t.name, to_regclass('rollcall.' || t.name) is null, coalesce(string_agg(p.name, ', ' order by p.name) "
-        "filter (where to_regclass('rollcall.' || t.name) is not null and not has_table_privilege(to_regclass('rollcall.' || t.name), p.name)), '') "
-        "from unnest(array['lease', 'job', 'run', 'plan', 'task_type', 'position', 'outcome', 'outcome_adhoc', 'progress', 'dead_letter', 'folded', "
-        "'run_total', 'day_total', 'recent_error']) as t(name), unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) as p(name) "
-        "group by t.name order by t.name";
-
-static void check_privileges(struct check *k, struct db *d)
-{
-        struct err e = ERR_INIT;
-        struct db_result *r CLEANUP(db_result_cleanup) = NULL, *s CLEANUP(db_result_cleanup) = NULL;
-        size_t before = k->failed;
-        if (db_query(d, privileges_sql, NULL, &r, &e) < 0 ||
-            db_query(d, "select has_schema_privilege('rollcall', 'USAGE'), has_schema_privilege('rollcall', 'CREATE'), current_user::text", NULL, &s, &e) < 0) {
-                check_fail(k, "privileges", "", "%s", e.text);
-                return;
-        }
-        for (int i = 0; i < db_rows(r); i++)
-                if (db_bool(r, i, 1))
-                        check_fail(k, "table", db_str(r, i, 0), "rollcall.%s is missing although the schema's version is right: restore it", db_str(r, i, 0));
-                else if (*db_str(r, i, 2))
-                        check_fail(k, "privileges", db_str(r, i, 0), "%s may not %s: grant it", db_str(s, 0, 2), db_str(r, i, 2));
-        if (!db_bool(s, 0, 0) || !db_bool(s, 0, 1))
-                check_fail(k, "privileges", "schema rollcall", "%s needs USAGE and CREATE on it (the ledger's partitions are made as days come)", db_str(s, 0, 2));
-        if (k->failed == before)
-                check_ok(k, "privileges", "schema rollcall", "%s may read and write every table", db_str(s, 0, 2));
-}
-
 static void check_registered(struct check *k, struct db *d, const struct packs *all)
 {
         struct err e = ERR_INIT;
@@ -52,7 +23,7 @@ static void check_registered(struct check *k, struct db *d, const struct packs *
         type_numbers_free(numbers);
 }
 
-void check_database(struct check *k, struct db *d, const struct packs *all)
+bool check_database(struct check *k, struct db *d, const struct packs *all)
 {
         struct err e = ERR_INIT;
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -60,7 +31,7 @@ void check_database(struct check *k, struct db *d, const struct packs *all)
         if (db_query(d, "select current_database()::text, pg_encoding_to_char(encoding)::text from pg_database where datname = current_database()", NULL, &r,
                      &e) < 0) {
                 check_fail(k, "database", "", "%s", e.text);
-                return;
+                return false;
         }
         if (version < SERVER_MIN)
                 check_fail(k, "database", db_str(r, 0, 0), "PostgreSQL %d is too old, 15 or newer is needed", version / 10000);
@@ -68,14 +39,16 @@ void check_database(struct check *k, struct db *d, const struct packs *all)
                 check_fail(k, "database", db_str(r, 0, 0), "its encoding is %s, UTF8 is needed", db_str(r, 0, 1));
         else
                 check_ok(k, "database", db_str(r, 0, 0), "PostgreSQL %d.%d, UTF8", version / 10000, version % 10000);
+        check_durability(k, d);
         if (ledger_check(d, &e) < 0) {
                 check_fail(k, "ledger", "schema rollcall", "%s", e.text);
-                return;
+                return false;
         }
         check_ok(k, "ledger", "schema rollcall", "version %d", LEDGER_VERSION);
-        check_privileges(k, d);
+        check_tables(k, d);
         if (all)
                 check_registered(k, d, all);
+        return true;
 }
 
 static void check_topic(struct check *k, struct kafka_producer *p, const struct kafka_topic_spec *t)

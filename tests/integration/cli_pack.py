@@ -104,7 +104,7 @@ class Service:
         self.reports.mkdir(exist_ok=True)
         packs = ", ".join(f'{{ path = "{name}"; }}' for name in self.packs)
         self.file.write_text(f"""
-database = {{ conninfo = "{self.conninfo}"; connect_timeout = "2s"; }};
+database = {{ conninfo = "{self.conninfo}"; connect_timeout = "2s"; allow_data_loss = true; }};
 kafka = {{ brokers = "{self.brokers}"; prefix = "{self.prefix}"; partitions = {self.partitions}; session_timeout = "6s"; }};
 mail = {{ transport = "maildir"; maildir = "mail"; }};
 reports = {{ folder = "reports"; }};

@@ -219,3 +219,94 @@ def test_no_message_shows_a_password_of_the_relay(here, url):
     for args in (["check"], ["config", "print"], ["check", "--json"]):
         _, said = call(here, "rollcall", *args)
         assert "mail" in said and "hunter2" not in said and "ter2" not in said, said
+
+
+# ---- durability ------------------------------------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def durable():
+    server = Postgres(fsync=True, settings={"shared_buffers": "16MB"})
+    yield server
+    server.close()
+
+
+@pytest.mark.parametrize("settings, named", [
+    ({}, None),
+    ({"synchronous_commit": "off"}, "synchronous_commit"),
+    ({"synchronous_commit": "local"}, None),
+    ({"synchronous_commit": "local", "synchronous_standby_names": "*"}, "synchronous_commit"),
+    ({"fsync": "off"}, "fsync"),
+    ({"full_page_writes": "off"}, "full_page_writes"),
+    ({"default_transaction_read_only": "on"}, "default_transaction_read_only"),
+])
+def test_check_fails_where_commits_can_be_forgotten(here, durable, settings, named):
+    def change(pairs):
+        with durable.connect() as db:
+            db.execute("set synchronous_commit = local")  # no standby will come
+            db.execute("alter system reset all")
+            for name, value in pairs.items():
+                db.execute(f"alter system set {name} = '{value}'")
+            db.execute("select pg_reload_conf()")
+        expected = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "default_transaction_read_only": "off", "synchronous_standby_names": "", **pairs}
+        durable.process.wait_until(lambda: all(settled(name) == value for name, value in expected.items()))
+
+    def settled(name):
+        with durable.connect() as db:
+            return db.execute(f"show {name}").fetchone()[0]
+
+    def lines():
+        out = service_of(here, durable)[1]
+        return [line for line in out.splitlines() if " durability: " in line]
+
+    change(settings)
+    try:
+        found = lines()
+        assert [line[:4] for line in found] == (["FAIL"] if named else ["ok  "]), found
+        if named:
+            assert named in found[0]
+            (here / "rollcall.cfg").write_text((here / "rollcall.cfg").read_text().replace("allow_data_loss = false", "allow_data_loss = true"))
+            meant = service_of(here, durable, "allow_data_loss = true")[1]
+            loss = named != "default_transaction_read_only"
+            assert f"{'note' if loss else 'FAIL'} durability: {named}" in meant, meant
+    finally:
+        change({})
+
+
+def service_of(here, server, more="allow_data_loss = false"):
+    text = (here / "rollcall.cfg").read_text()
+    (here / "rollcall.cfg").write_text(text.replace('conninfo = "dbname=x";', f'conninfo = "{server.conninfo("postgres")}";').replace("allow_data_loss = true", more))
+    try:
+        return call(here, "rollcall", "check", "--offline")
+    finally:
+        (here / "rollcall.cfg").write_text(text)
+
+
+def test_check_notes_a_role_whose_commits_can_be_forgotten(here, durable):
+    with durable.connect() as db:
+        db.execute("create role careless; alter role careless set synchronous_commit = off")
+    said = service_of(here, durable)[1]
+    assert "note durability: careless: has synchronous_commit=off" in said and "ok   durability" in said, said
+
+
+def test_check_before_db_apply_says_so_once(here, durable):
+    code, said = service_of(here, durable)
+    fails = [line for line in said.splitlines() if line.startswith("FAIL")]
+    assert code == 1 and len(fails) == 1 and "run: rollcall db apply" in fails[0], said
+
+
+def test_check_looks_at_every_table_of_the_catalogue(offline, database):
+    offline.rollcall("db", "apply")
+    names = [n for n, in database.rows("select relname from pg_class where relnamespace = 'rollcall'::regnamespace and relkind in ('r', 'p') and not relispartition")]
+    assert {"held", "log_gap", "schema_version", "request"} <= set(names)
+    assert "may read and write all of its" in offline.rollcall("check", "--offline")
+    database.execute("drop role if exists reader; create role reader login; grant usage, create on schema rollcall to reader; grant select on all tables in schema rollcall, public to reader")
+    offline.conninfo = offline.conninfo.replace("user=rollcall", "user=reader")
+    offline.write()
+    out = offline.rollcall("check", "--offline", code=1)
+    for name in names:
+        assert f"FAIL privileges: {name}: reader may not DELETE" in out, name
+    database.execute("drop owned by reader; drop role reader")
+    offline.conninfo = offline.conninfo.replace("user=reader", "user=rollcall")
+    offline.write()
+    database.execute("drop table rollcall.held cascade")
+    assert "rollcall.held is missing although" in offline.rollcall("check", "--offline", code=1)

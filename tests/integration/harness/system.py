@@ -13,7 +13,7 @@ from .paths import REPO, program
 from .process import Process
 
 CONFIG = """
-database = {{ conninfo = "{conninfo}"; }};
+database = {{ conninfo = "{conninfo}"; allow_data_loss = true; }};
 kafka = {{ {kafka} prefix = "{prefix}"; partitions = 4; session_timeout = "{session}"; {more} }};
 worker = {{ {worker} }};
 scheduler = {{ tick = "100ms"; lease = "3s"; }};
