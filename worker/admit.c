@@ -139,7 +139,7 @@ static bool subject_fits(struct entry *en)
 static bool is_expected(const struct run *run, const struct task_type *type)
 {
         bool open = run->state == RUN_PLANNED || run->state == RUN_PUBLISHED || run->state == RUN_CANCELLED;
-        return open && type && run->job && job_takes(run->job, type);
+        return open && type && ((run->job && job_takes(run->job, type)) || run_has_type(run, type));
 }
 
 void entry_admit(struct entry *en, const struct packs *packs, const struct type_numbers *numbers, struct run *run, struct arena *a)

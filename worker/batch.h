@@ -26,6 +26,7 @@ struct entry {
         const struct task_type *type; /* NULL when dead or ignored, or of a type that no pack here has */
         int type_no;
         struct run *run; /* NULL: ad-hoc */
+        struct run *about; /* ad-hoc, of scope "run": the run that its subject names, whose settings it sees; NULL: none */
         bool dry_run;
         int64_t subject_int; /* the subject when the type's subjects are integers */
 
@@ -64,6 +65,7 @@ struct unit {
         const struct task_type *type;
         int type_no;
         struct run *run;
+        struct run *about;
         bool dry_run;
         struct entry **list;
         size_t n;

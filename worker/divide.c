@@ -50,6 +50,8 @@ static int compare_unit(const struct entry *x, const struct entry *y)
                 return compare_pointers(x->type, y->type);
         if (x->run != y->run)
                 return compare_pointers(x->run, y->run);
+        if (x->about != y->about)
+                return compare_pointers(x->about, y->about);
         return (int)x->dry_run - (int)y->dry_run;
 }
 
@@ -84,7 +86,7 @@ int batch_divide(struct batch *b, enum entry_state state, struct err *e)
                 struct unit *u = b->n_units ? &b->units[b->n_units - 1] : NULL;
                 if (!u || compare_unit(u->list[0], list[i]) != 0) {
                         u = &b->units[b->n_units++];
-                        *u = (struct unit){ list[i]->type, list[i]->type_no, list[i]->run, list[i]->dry_run, &list[i], 0 };
+                        *u = (struct unit){ list[i]->type, list[i]->type_no, list[i]->run, list[i]->about, list[i]->dry_run, &list[i], 0 };
                 }
                 u->n++;
         }

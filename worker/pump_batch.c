@@ -57,7 +57,7 @@ static int decode(struct pump *p, struct entry *en, int64_t now_ms, struct err *
                 }
         }
         entry_admit(en, p->o->packs, p->types, run, p->batch.arena);
-        return 0;
+        return run ? 0 : runs_about(p->runs, p->db, en->type, en->task.subject, now_ms, &en->about, e);
 }
 
 /* Takes messages list[0..n) of owned partitions into the (reset) batch. */

@@ -64,7 +64,7 @@ static int answer(struct pump *p, struct entry *en, const struct db_result *r, i
                 return err_set(e, ERR_FATAL, "", "a run in the unknown state \"%s\"", db_str(r, row, C_STATE));
         bool open = state == RUN_PLANNED || state == RUN_PUBLISHED || state == RUN_CANCELLED;
         bool spawned = db_bool(r, row, C_SPAWNED);
-        bool its_own = db_bool(r, row, C_PLANNED) || (en->type && en->run->job && job_takes(en->run->job, en->type));
+        bool its_own = db_bool(r, row, C_PLANNED) || (en->type && ((en->run->job && job_takes(en->run->job, en->type)) || run_has_type(en->run, en->type)));
         if (db_bool(r, row, C_DONE))
                 en->state = ENTRY_REPEATED;
         else if (spawned || (open && its_own))

@@ -76,6 +76,8 @@ static int read_identity(struct recovery *rec, struct batch *b, struct entry *en
                 en->subject_int = db_int(r, row, C_SUBJECT);
         if (db_null(r, row, C_RUN_ID)) {
                 en->task.task_id = db_uuid(r, row, C_TASK_ID);
+                if (runs_about(rec->runs, rec->db, en->type, en->task.subject, monotonic_ms(), &en->about, e) < 0)
+                        return -1;
                 return read_arguments(b, en, db_span(r, row, C_ARGUMENTS), e);
         }
         en->task.run_id = db_uuid(r, row, C_RUN_ID);

@@ -75,9 +75,10 @@ static int unit_params(struct transactor *t, const struct composed *c, const str
         };
         struct arena *scratch CLEANUP(arena_cleanup) = NULL;
         struct setting_value *settings = NULL;
-        if (u->run) {
-                v.settings = u->run->settings;
-                v.n_settings = u->run->n_settings;
+        const struct run *run = u->run ? u->run : u->about;
+        if (run) {
+                v.settings = run->settings;
+                v.n_settings = run->n_settings;
         } else {
                 scratch = arena_new(1024 * 1024);
                 if (!scratch)

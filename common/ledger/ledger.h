@@ -60,8 +60,10 @@ struct run {
         const struct pack *pack; /* NULL when this configuration does not have it */
         const struct job *job; /* likewise */
         char *pack_name, *job_name, *requested_by, *cause;
-        struct setting_value *settings; /* resolved, complete */
+        struct setting_value *settings; /* complete; as they were when the run was planned, before that as they would be now */
         size_t n_settings;
+        struct setting_value *statements; /* per task type (its full name) the version it was planned with; empty before that */
+        size_t n_statements;
         struct arena *memory; /* owns all of the above */
 };
 void run_free(struct run *r);
@@ -69,6 +71,13 @@ DEFINE_CLEANUP(run_cleanup, struct run, run_free)
 
 /* By id. 0: found; 1: no such run; -1 error. */
 int run_load(struct db *d, const struct packs *p, struct uuid run_id, struct run **ret, struct err *e) MUST_CHECK;
+
+/* fixed.c: what a run keeps from its planning on, as JSON objects: its settings, and the versions of the task types that may belong to it. */
+int run_fix(const struct run *r, struct buf *settings, struct buf *statements, struct err *e) MUST_CHECK;
+/* Was it planned with `t`, or does `t` follow from what it was planned with? False before it is planned. */
+bool run_has_type(const struct run *r, const struct task_type *t);
+/* Has `t` the version that the run was planned with? True when that is not recorded. */
+bool run_statement_same(const struct run *r, const struct task_type *t);
 
 /* The scheduler asks for the run of a slot. 0, or 1 when that run id exists already (same job, same instant). */
 struct slot_request {
@@ -96,5 +105,7 @@ int run_request(struct db *d, const struct run_request *q, struct uuid *ret_id, 
 /* ---- settings as JSON ------------------------------------------------------------------------------------------------------------- */
 void settings_to_json(const struct setting_value *list, size_t n, struct buf *out);
 int settings_from_json(struct span json, struct arena *a, struct setting_value **ret, size_t *ret_n, struct err *e) MUST_CHECK;
+/* The same, where a value may be null. */
+int settings_from_json_nulls(struct span json, struct arena *a, struct setting_value **ret, size_t *ret_n, struct err *e) MUST_CHECK;
 /* A task's arguments in the same form: settings_from_json reads both. */
 void arguments_to_json(const struct argument *list, size_t n, struct buf *out);

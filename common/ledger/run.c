@@ -68,14 +68,21 @@ static char *copy(struct arena *a, const struct db_result *r, const char *column
         return arena_strndup(a, s.ptr ? s.ptr : "", s.len);
 }
 
-/* The job's or, for a run of one, the pack's settings with what this run was given. */
-static int read_settings(struct run *r, struct span json, struct err *e)
+/* Those that were kept when it was planned; before that the job's or, for a run of one, the pack's, with what this run was given. */
+static int read_settings(struct run *r, const struct db_result *res, struct err *e)
 {
-        struct setting_value *given = NULL;
+        struct span kept = db_span(res, 0, db_column(res, "kept_settings")), statements = db_span(res, 0, db_column(res, "statements"));
+        struct setting_value *list = NULL;
         size_t n = 0;
-        if (settings_from_json(json, r->memory, &given, &n, e) < 0)
+        if (statements.ptr && settings_from_json(statements, r->memory, &r->statements, &r->n_statements, e) < 0)
                 return -1;
-        return r->pack ? settings_resolve(r->pack, r->job, given, n, r->memory, &r->settings, &r->n_settings, e) : 0;
+        if (kept.ptr)
+                return settings_from_json_nulls(kept, r->memory, &list, &n, e) < 0 ? -1
+                       : r->pack                                                   ? settings_kept(r->pack, list, n, r->memory, &r->settings, &r->n_settings, e)
+                                                                                   : 0;
+        if (settings_from_json(db_span(res, 0, db_column(res, "settings")), r->memory, &list, &n, e) < 0)
+                return -1;
+        return r->pack ? settings_resolve(r->pack, r->job, list, n, r->memory, &r->settings, &r->n_settings, e) : 0;
 }
 
 static int read_run(const struct db_result *res, const struct packs *p, struct run *r, struct err *e)
@@ -101,7 +108,7 @@ static int read_run(const struct db_result *res, const struct packs *p, struct r
         for (size_t i = 0; r->pack && i < r->pack->n_jobs; i++)
                 if (strcmp(r->pack->jobs[i].name, r->job_name) == 0)
                         r->job = &r->pack->jobs[i];
-        return read_settings(r, db_span(res, 0, db_column(res, "settings")), e);
+        return read_settings(r, res, e);
 }
 
 int run_load(struct db *d, const struct packs *p, struct uuid run_id, struct run **ret, struct err *e)
@@ -113,7 +120,7 @@ int run_load(struct db *d, const struct packs *p, struct uuid run_id, struct run
         db_add_uuid(q, run_id);
         if (db_query(d,
                      "select run_no, run_id, day - date '1970-01-01' as day, scheduled_at, state, dry_run, force, pack, job, requested_by, cause, "
-                     "settings, to_regclass('rollcall.outcome_' || to_char(day, 'YYYYMMDD')) is not null as kept from rollcall.run where run_id = $1",
+                     "settings, kept_settings, statements, to_regclass('rollcall.outcome_' || to_char(day, 'YYYYMMDD')) is not null as kept from rollcall.run where run_id = $1",
                      q, &res, e) < 0)
                 return -1;
         if (db_rows(res) == 0)

@@ -32,24 +32,25 @@ void arguments_to_json(const struct argument *list, size_t n, struct buf *out)
         dump(object, out);
 }
 
-static int read_members(json_t *object, struct arena *a, struct setting_value *list, struct err *e)
+static int read_members(json_t *object, bool nulls, struct arena *a, struct setting_value *list, struct err *e)
 {
         const char *name;
         json_t *value;
         json_object_foreach(object, name, value)
         {
-                if (!json_is_string(value))
+                bool null = nulls && json_is_null(value);
+                if (!null && !json_is_string(value))
                         return err_set(e, ERR_POISON, "", "settings: \"%s\" is not a text", name);
                 list->name = arena_strndup(a, name, strlen(name));
-                list->value = arena_strndup(a, json_string_value(value), json_string_length(value));
-                if (!list->name || !list->value)
+                list->value = null ? NULL : arena_strndup(a, json_string_value(value), json_string_length(value));
+                if (!list->name || (!null && !list->value))
                         return err_oom(e);
                 list++;
         }
         return 0;
 }
 
-int settings_from_json(struct span json, struct arena *a, struct setting_value **ret, size_t *ret_n, struct err *e)
+static int from_json(struct span json, bool nulls, struct arena *a, struct setting_value **ret, size_t *ret_n, struct err *e)
 {
         json_error_t je;
         json_t *object = json_loadb(json.ptr, json.len, 0, &je);
@@ -59,11 +60,21 @@ int settings_from_json(struct span json, struct arena *a, struct setting_value *
         }
         size_t n = json_object_size(object);
         struct setting_value *list = arena_alloc(a, (n + 1) * sizeof *list);
-        int rc = list ? read_members(object, a, list, e) : err_oom(e);
+        int rc = list ? read_members(object, nulls, a, list, e) : err_oom(e);
         json_decref(object);
         if (rc == 0) {
                 *ret = list;
                 *ret_n = n;
         }
         return rc;
+}
+
+int settings_from_json(struct span json, struct arena *a, struct setting_value **ret, size_t *ret_n, struct err *e)
+{
+        return from_json(json, false, a, ret, ret_n, e);
+}
+
+int settings_from_json_nulls(struct span json, struct arena *a, struct setting_value **ret, size_t *ret_n, struct err *e)
+{
+        return from_json(json, true, a, ret, ret_n, e);
 }

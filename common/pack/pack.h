@@ -3,6 +3,7 @@
  * A pack: one organisation's lifecycle as data. docs/packs.md is the reference of pack.cfg and of the statements. Loaded once, then
  * read-only and shared between threads; freed as a whole.
  */
+#include "base/uuid.h"
 #include "config/service.h"
 #include "time/cron.h"
 #include "template/template.h"
@@ -47,6 +48,7 @@ struct task_type {
         enum action action;
         enum scope scope;
         enum lane lane;
+        struct uuid version; /* of what a worker executes: the texts of its statements and templates */
         bool destructive; /* what it does cannot be taken back: asking for it by hand is asked about */
         enum value_type subject_type; /* of batch.subject: text, integer or uuid */
         struct sql_file due; /* SELECT of the due subjects; text NULL: only ad-hoc, follow-up, or run scope */

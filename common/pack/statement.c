@@ -316,6 +316,21 @@ void sql_where(const struct sql_file *f, const char *statement, size_t before, c
                 snprintf(ret, size, "%s", f->path);
 }
 
+int settings_kept(const struct pack *p, const struct setting_value *kept, size_t n, struct arena *a, struct setting_value **ret, size_t *ret_n, struct err *e)
+{
+        struct setting_value *list = arena_alloc(a, (p->n_settings + 1) * sizeof *list);
+        if (!list)
+                return err_oom(e);
+        for (size_t i = 0; i < p->n_settings; i++) {
+                bool found = false;
+                const char *value = find(kept, n, p->settings[i].name, &found);
+                list[i] = (struct setting_value){ p->settings[i].name, found ? value : p->settings[i].fallback };
+        }
+        *ret = list;
+        *ret_n = p->n_settings;
+        return 0;
+}
+
 int pack_search_path(struct db *d, const struct pack *p, bool local, struct err *e)
 {
         struct db_params *q CLEANUP(db_params_cleanup) = db_params_new(4096);

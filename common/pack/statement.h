@@ -53,5 +53,10 @@ int sql_line(const char *start, const char *p); /* from 1 */
 /* Where in the file PostgreSQL found the fault: "FILE:LINE", from "at character N" of a statement in which `before` newlines precede the file's text. */
 void sql_where(const struct sql_file *f, const char *statement, size_t before, const struct err *e, char *ret, size_t size);
 
+/* Complete list of a pack's settings out of those that were kept: as they are, also where the pack would not take them any more. A setting that is new since
+ * then has its default. */
+int settings_kept(const struct pack *p, const struct setting_value *kept, size_t n, struct arena *a, struct setting_value **ret, size_t *ret_n,
+                  struct err *e) MUST_CHECK;
+
 /* Sets the session's search_path for the pack's SQL (until the end of the transaction when `local`). */
 int pack_search_path(struct db *d, const struct pack *p, bool local, struct err *e) MUST_CHECK;

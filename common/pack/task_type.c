@@ -15,10 +15,17 @@ static bool acts_by_statement(const struct task_type *t)
         return t->action == ACTION_SQL || t->action == ACTION_EMAIL || t->action == ACTION_WEBHOOK;
 }
 
+/* Another text, another version. */
+static void add_to_version(struct task_type *t, const char *text)
+{
+        if (text)
+                t->version = uuid_v5(t->version, text, strlen(text));
+}
+
 /* ---- email ---------------------------------------------------------------------------------------------------------------------- */
 
 static int load_template(struct loader *l, const struct cfg_node *n, const char *key, bool required, enum template_escape escape,
-                         struct template **ret, struct err *e)
+                         struct task_type *t, struct template **ret, struct err *e)
 {
         struct sql_file file;
         struct err bad = ERR_INIT;
@@ -26,6 +33,7 @@ static int load_template(struct loader *l, const struct cfg_node *n, const char 
                 return -1;
         if (file.text && template_parse(file.path, span_of(file.text), escape, ret, &bad) < 0)
                 return cfg_error(cfg_get(n, key), e, "%s", bad.text);
+        add_to_version(t, file.text);
         return 0;
 }
 
@@ -42,9 +50,10 @@ static int load_email(struct loader *l, const struct cfg_node *n, struct task_ty
                 return cfg_error(cfg_get(n, "subject"), e, "found a line break, expected one line");
         if (template_parse("template", span_of(subject), TEMPLATE_PLAIN, &t->email.subject, &bad) < 0)
                 return cfg_error(cfg_get(n, "subject"), e, "%s", bad.text);
-        if (load_template(l, n, "text", true, TEMPLATE_PLAIN, &t->email.text, e) < 0 ||
-            load_template(l, n, "html", false, TEMPLATE_HTML, &t->email.html, e) < 0 || cfg_choice(n, "lost_answer", answers, 0, &answer, e) < 0)
+        if (load_template(l, n, "text", true, TEMPLATE_PLAIN, t, &t->email.text, e) < 0 ||
+            load_template(l, n, "html", false, TEMPLATE_HTML, t, &t->email.html, e) < 0 || cfg_choice(n, "lost_answer", answers, 0, &answer, e) < 0)
                 return -1;
+        add_to_version(t, subject);
         t->email.hold_unknown = answer == 1;
         if (!l->pack->mail.from_address)
                 return cfg_error(n, e, "mail is sent, expected a group mail = { from_address = \"…\"; } at the top of the pack");
@@ -192,6 +201,8 @@ static int load_type(struct loader *l, const struct cfg_node *n, struct task_typ
             load_file(l, n, "statement", acts_by_statement(t), &t->statement, e) < 0 || load_file(l, n, "record", false, &t->record, e) < 0 ||
             load_declared(l, n, "arguments", DECLARED_ARGUMENT, &t->arguments, &t->n_arguments, e) < 0 || load_action(l, n, t, e) < 0)
                 return -1;
+        add_to_version(t, t->statement.text);
+        add_to_version(t, t->record.text);
         return cfg_bool(n, "destructive", t->action == ACTION_FILES && t->files.delete, &t->destructive, e);
 }
 

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+enum { KEPT_MAX = 1024 * 1024 };
+
 /* Makes the ledger's partition of the run's day: in a transaction of its own, because it locks out other new days. */
 static int ensure_day(struct planning *p, struct err *e)
 {
@@ -97,6 +99,9 @@ static int plan_tasks(struct planning *p, const struct run_values *v, struct err
 static int set_planned(struct planning *p, const char *held_for, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        BUF_CLEANUP struct buf settings = { .max = KEPT_MAX }, statements = { .max = KEPT_MAX };
+        if (run_fix(p->run, &settings, &statements, e) < 0)
+                return -1;
         struct db_params *q = p->params;
         db_params_reset(q);
         db_add_int8(q, p->run->run_no);
@@ -109,10 +114,12 @@ static int set_planned(struct planning *p, const char *held_for, struct err *e)
                 db_add_null(q);
         else
                 db_add_int8(q, p->population);
+        db_add_str(q, buf_str(&settings));
+        db_add_str(q, buf_str(&statements));
         if (db_query(p->db,
                      "update rollcall.run set state = case $6 when '' then 'planned' else 'held for review' end, reason = $6, planned_at = clock_timestamp(), "
                      "held_at = case when $6 <> '' then clock_timestamp() end, chunks = $2, planned = $3, planned_digest_a = $4, planned_digest_b = $5, "
-                     "population = $7 where run_no = $1 and state = 'requested' returning pg_notify('rollcall_run', '')",
+                     "population = $7, kept_settings = $8::jsonb, statements = $9::jsonb where run_no = $1 and state = 'requested' returning pg_notify('rollcall_run', '')",
                      q, &r, e) < 0)
                 return -1;
         return db_rows(r) == 1 ? 0 : 1;

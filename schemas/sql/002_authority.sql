@@ -102,6 +102,8 @@ revoke execute on function rollcall.cancel_run(uuid, text, text) from public;
 -- ---- guards: a mistyped command does not destroy ---------------------------------------------------------------------------------------
 
 alter table rollcall.run
+  add column kept_settings    jsonb,        -- all of them, as they were when it was planned: what the workers use
+  add column statements       jsonb,        -- of each task type that may belong to it the version that it was planned with
   add column expect           jsonb,        -- how many tasks of each type were shown and confirmed: {"pack.type": "12"}; null: nobody was asked
   add column population       bigint,       -- of the job's population statement, when it was planned
   add column held_at          timestamptz,  -- planned, but not published without a review

@@ -35,10 +35,13 @@ jobs = ( { name = "sweep"; tasks = [ "bump" ]; schedule = "0 3 * * *"; },
          { name = "wiping"; tasks = [ "bump", "wipe" ]; population = "sql/population.sql"; on_failure = [ "told-failure" ]; },
          { name = "capped"; tasks = [ "bump", "other", "census" ]; max_subjects = 5; on_failure = [ "told-failure" ]; on_finish = [ "told-finish" ]; time_limit = "1h"; },
          { name = "share"; tasks = [ "bump" ]; max_percent = 2.5; population = "sql/population.sql"; schedule = "0 * * * *"; concurrency_policy = "allow"; },
+         { name = "noting"; tasks = [ "note" ]; on_finish = [ "noted" ]; },
          { name = "alone"; tasks = [ "gate-due" ]; } );
 """
 
 TYPES = """
+  { name = "note"; action = "sql"; due = "sql/due.sql"; statement = "sql/note.sql"; },
+  { name = "noted"; action = "sql"; scope = "run"; lane = "urgent"; statement = "sql/noted.sql"; },
   { name = "wipe"; action = "sql"; destructive = true; due = "sql/pieces.due.sql"; statement = "sql/bump.sql"; },
   { name = "pieces"; action = "sql"; due = "sql/pieces.due.sql"; statement = "sql/bump.sql"; },
   { name = "bad-due"; action = "sql"; due = "sql/bad.due.sql"; statement = "sql/bump.sql"; },
@@ -57,6 +60,10 @@ TYPES = """
 
 FILES = {
     "sql/pieces.due.sql": "select id as subject, 'part ' || n as item from person, generate_series(1, 2) n where active order by id desc; ",
+    "sql/note.sql": "done as (update person p set note = :first_word || ' ' || :second_word from batch b where p.id = b.subject returning p.id), "
+                    "effect as (select id as subject, 'applied'::text as outcome from done)",
+    "sql/noted.sql": "noted as (insert into told (run) select subject || ' ' || :first_word || ' ' || :second_word from batch), "
+                     "effect as (select subject, 'applied'::text as outcome from batch)",
     "sql/population.sql": "select count(*) from person",
     "sql/bad.due.sql": "select id as subject from persons",
     "sql/null.due.sql": "select nullif(id, 3) as subject from person",
@@ -75,6 +82,8 @@ class Schedulers(Rig):
     def __init__(self, broker, database, folder, prefix, scheduler='lease = "2s"; tick = "200ms"; chunk = 100;', **options):
         self.scheduler_config = scheduler
         cfg = worker_pack.PACK_CFG[:worker_pack.PACK_CFG.index("jobs = (")] + JOBS
+        cfg = cfg.replace('settings = ( ', 'settings = ( { name = "first_word"; type = "text"; default = "one"; }, '
+                          '{ name = "second_word"; type = "text"; default = "two"; }, { name = "gate"; type = "integer"; default = 1; locked = true; }, ', 1)
         cfg = cfg.replace('{ name = "bump";', TYPES.lstrip(), 1) + 'reports = ( { name = "census"; title = "CENSUS"; statement = "sql/census.sql"; } );\n'
         for path, text in FILES.items():
             (folder / "club" / path).parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,9 @@ import subprocess
 import time
 from datetime import timedelta
 
+import psycopg
+import pytest
+
 from harness.paths import program
 from scheduler_rig import rig  # noqa: F401
 
@@ -137,6 +140,51 @@ def test_a_population_that_is_no_number_fails_its_run(rig, embedded):
 
 
 # ---- settings -----------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_keeps_the_settings_and_statements_it_was_planned_with(rig, embedded):
+    """The configuration changes between the plan and the work; what follows from the run sees its settings, too."""
+    rig = rig(embedded, people=5)
+    rig.scheduler()
+    run = rig.ask("noting", "--set", "first_word=given")
+    rig.until(run, "published")
+    assert rig.row(run, "kept_settings->>'first_word', kept_settings->>'second_word', settings") == ("given", "two", {"first_word": "given"})
+    assert list(rig.row(run, "statements")[0]) == ["club.note"]
+    rig.pack_cfg = rig.pack_cfg.replace('default = "two"', 'default = "changed"')
+    w = rig.start(lanes=["tasks", "urgent"])
+    rig.until(run, "succeeded")
+    assert rig.database.rows("select note, count(*) from person group by 1") == [("given two", 5)]
+    rig.wait(lambda: rig.database.rows("select run from told") == [(f"{run} given two",)])
+    assert "not as the run was planned with" not in w.text()
+    later = rig.ask("noting")
+    rig.until(later, "succeeded")  # planned by the scheduler, which still has the old default
+    assert rig.database.rows("select note, count(*) from person group by 1") == [("one two", 5)]
+    rig.wait(lambda: rig.database.value("select run from told where run like %s", (f"{later}%",)) == f"{later} one two")
+    rig.stop(w)
+    third = rig.ask("noting")
+    rig.until(third, "published")
+    path = rig.folder / "club/sql/note.sql"
+    path.write_text(path.read_text().replace("' '", "'-'"))
+    w = rig.start(lanes=["tasks", "urgent"])
+    rig.until(third, "succeeded")
+    rig.wait_log(w, rf"task type is not as the run was planned with.*run_id={third} type=club.note planned=\S+ here=\S+")
+
+
+def test_a_locked_setting(rig, embedded):
+    """The tool, the database and the scheduler refuse it; the pack's and the service's configuration may set it."""
+    rig = rig(embedded, people=1)
+    code, _, err = tool(rig, "jobs", "run", "noting", "--set", "gate=2")
+    assert code == 2 and '"gate" is locked' in err
+    with pytest.raises(psycopg.errors.CheckViolation, match='"gate" is locked'):
+        rig.database.execute("select rollcall.request_run(gen_random_uuid(), 'club', 'noting', now(), '{\"gate\": \"2\"}', true, false, null, null)")
+    rig.database.execute("insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, settings) "
+                         "values (gen_random_uuid(), 'club', 'noting', now(), current_date, 'manual', 'x', false, '{\"gate\": \"2\"}')")
+    rig.scheduler()
+    rig.wait(lambda: [r[1] for r in rig.runs("noting")] == ["refused"])
+    assert '"gate" is locked' in rig.runs("noting")[0][3]
+    rig.config.write_text(rig.config.read_text().replace('path = "club";', 'path = "club"; settings = { gate = 3; };'))
+    run = json.loads(rig.rollcall("jobs", "run", "noting", "--json"))["run_id"]
+    rig.until(run, "published")
 
 
 def test_what_the_pack_cannot_say(rig, embedded):
