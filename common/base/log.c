@@ -1,9 +1,12 @@
+/* Lines of key=value: every value is escaped here, and nowhere else. */
 #include "base/log.h"
 
 #include "base/instant.h"
 
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,28 +38,160 @@ int log_level_parse(const char *name, enum log_level *ret)
         return -1;
 }
 
+/* ---- one line --------------------------------------------------------------------------------------------------------------------- */
+
+enum { LINE_MAX_BYTES = 2048, TAIL = 16 }; /* TAIL: room for what closes a line that was cut */
+
+struct line {
+        char text[LINE_MAX_BYTES];
+        size_t len;
+        size_t field; /* where the last key begins */
+        bool quoted; /* within a value in quotes */
+        bool cut;
+};
+
+static void put(struct line *l, const char *s, size_t len)
+{
+        l->cut = l->cut || l->len + len > sizeof l->text - TAIL;
+        if (l->cut)
+                return;
+        memcpy(l->text + l->len, s, len);
+        l->len += len;
+}
+
+/* Bytes of the well-formed UTF-8 character at `p` that may stand in a line as it is; 0: it is to be escaped. */
+static size_t plain(const unsigned char *p, size_t left)
+{
+        if (*p < 0x80)
+                return *p >= ' ' && *p != 0x7f && *p != '"' && *p != '\\';
+        size_t len = *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
+        if (*p < 0xc2 || *p > 0xf4 || len > left)
+                return 0;
+        uint32_t code = *p & (0x7fU >> len);
+        for (size_t i = 1; i < len; i++) {
+                if ((p[i] & 0xc0) != 0x80)
+                        return 0;
+                code = code << 6 | (p[i] & 0x3fU);
+        }
+        bool too_long = (len == 3 && code < 0x800) || (len == 4 && code < 0x10000);
+        bool control = code < 0xa0 || code == 0x2028 || code == 0x2029 || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+        return too_long || control || (code >= 0xd800 && code < 0xe000) || code > 0x10ffff ? 0 : len;
+}
+
+/* What could end the value or the line, or hide what follows, becomes a backslash and what it is. */
+static void put_escaped(struct line *l, const char *s, size_t len)
+{
+        static const char from[] = "\"\\\n\r\t", to[] = "\"\\nrt";
+        for (size_t i = 0, n; i < len; i += n ? n : 1) {
+                char escape[8];
+                const char *named = s[i] ? strchr(from, s[i]) : NULL;
+                n = plain((const unsigned char *)s + i, len - i);
+                if (n) {
+                        put(l, s + i, n);
+                        continue;
+                }
+                if (named)
+                        snprintf(escape, sizeof escape, "\\%c", to[named - from]);
+                else
+                        snprintf(escape, sizeof escape, "\\x%02x", (unsigned char)s[i]);
+                put(l, escape, strlen(escape));
+        }
+}
+
+/* A value that stands without quotes gets them when it would not be read as one. */
+static void put_value(struct line *l, const char *s)
+{
+        size_t len = strlen(s);
+        bool bare = l->quoted || len > 0;
+        for (size_t i = 0, n; bare && !l->quoted && i < len; i += n) {
+                n = strchr(" =", s[i]) ? 0 : plain((const unsigned char *)s + i, len - i);
+                bare = n > 0;
+        }
+        if (!bare)
+                put(l, "\"", 1);
+        l->quoted = l->quoted || !bare;
+        put_escaped(l, s, len);
+        if (bare || l->cut)
+                return;
+        put(l, "\"", 1);
+        l->quoted = l->cut; /* no room for the quote: the line's end brings it */
+}
+
+/* One conversion of printf's, "%" to its letter; what log lines use of them. */
+static const char *put_conversion(struct line *l, const char *f, va_list *ap)
+{
+        char spec[16], number[64] = "";
+        size_t len = 1 + strspn(f + 1, "-+ #0123456789.lzj");
+        const char letter = f[len];
+        if (len + 2 > sizeof spec || !letter)
+                return f + 1;
+        snprintf(spec, sizeof spec, "%.*s", (int)len + 1, f);
+        if (letter == 's') {
+                const char *s = va_arg(*ap, const char *);
+                put_value(l, s ? s : "");
+        } else if (letter == '%') {
+                put(l, "%", 1);
+        } else if (letter == 'f' || letter == 'g') {
+                snprintf(number, sizeof number, spec, va_arg(*ap, double));
+        } else if (strstr(spec, "ll") || strchr(spec, 'j')) {
+                snprintf(number, sizeof number, spec, va_arg(*ap, long long));
+        } else if (strchr(spec, 'l') || strchr(spec, 'z')) {
+                snprintf(number, sizeof number, spec, va_arg(*ap, long));
+        } else {
+                snprintf(number, sizeof number, spec, va_arg(*ap, int));
+        }
+        put(l, number, strlen(number));
+        return f + len + 1;
+}
+
+static void put_fields(struct line *l, const char *f, va_list *ap)
+{
+        while (*f && !l->cut) {
+                if (*f == '%') {
+                        f = put_conversion(l, f, ap);
+                        continue;
+                }
+                put(l, f, 1);
+                l->quoted ^= *f == '"' && !l->cut;
+                if (*f++ == ' ' && !l->quoted)
+                        l->field = l->len;
+        }
+}
+
+/* Always as many digits, so that lines sort as their times do. */
+static void put_time(struct line *l)
+{
+        char text[INSTANT_TEXT_MAX], ms[8];
+        instant now = instant_now();
+        instant_format(now / INSTANT_SECOND * INSTANT_SECOND, text);
+        snprintf(ms, sizeof ms, ".%03dZ", (int)(now % INSTANT_SECOND / INSTANT_MS));
+        put(l, "ts=", 3);
+        put(l, text, strlen(text) - 1);
+        put(l, ms, strlen(ms));
+}
+
 void log_write(enum log_level level, const char *msg, const char *fields, ...)
 {
         if ((int)level < atomic_load_explicit(&log_min, memory_order_relaxed))
                 return;
-        char line[2048], ts[INSTANT_TEXT_MAX];
-        instant_format(instant_now() / INSTANT_MS * INSTANT_MS, ts);
-        int n = snprintf(line, sizeof line - 1, "ts=%s level=%s prog=%s msg=\"%s\" ", ts, level_names[level], log_program, msg);
-        if (n < 0 || n >= (int)sizeof line - 1)
-                n = (int)sizeof line - 2;
+        struct line l = { .len = 0 };
+        char head[80];
+        put_time(&l);
+        snprintf(head, sizeof head, " level=%s prog=%s msg=\"", level_names[level], log_program);
+        put(&l, head, strlen(head));
+        put_escaped(&l, msg, strlen(msg));
+        put(&l, "\" ", 2);
+        l.field = l.len;
         va_list ap;
         va_start(ap, fields);
-        int m = vsnprintf(line + n, sizeof line - 1 - (size_t)n, fields, ap);
+        put_fields(&l, fields, &ap);
         va_end(ap);
-        size_t len = (size_t)n + (m > 0 ? (size_t)m : 0);
-        if (len > sizeof line - 2)
-                len = sizeof line - 2;
-        for (size_t i = 0; i < len; i++) /* one event, one line, whatever the text holds */
-                if ((unsigned char)line[i] < ' ')
-                        line[i] = ' ';
-        while (len && line[len - 1] == ' ')
-                len--;
-        line[len++] = '\n';
-        ssize_t ignored = write(STDERR_FILENO, line, len);
+        if (l.cut && !l.quoted)
+                l.len = l.field;
+        while (l.len && l.text[l.len - 1] == ' ')
+                l.len--;
+        const char *end = l.cut ? l.quoted ? "…\" cut=true\n" : " cut=true\n" : "\n";
+        memcpy(l.text + l.len, end, strlen(end));
+        ssize_t ignored = write(STDERR_FILENO, l.text, l.len + strlen(end));
         (void)ignored;
 }

@@ -1,7 +1,8 @@
 #pragma once
 /*
  * One line per event, key=value, on standard error: "ts=… level=… prog=… msg="…" key=value". For main loops only; library code
- * returns errors instead. No personal data and no secret may be passed in.
+ * returns errors instead. No personal data and no secret may be passed in. In each text value quotes, backslashes, line ends and other
+ * control characters are escaped (\", \\, \n, \x1b); one that holds a space stands in quotes. Times have milliseconds, always.
  */
 #include "base/cleanup.h"
 

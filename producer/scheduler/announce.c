@@ -126,14 +126,14 @@ static int note(struct scheduler *s, const struct announced *a, struct err *e)
         db_add_int8(s->params, a->run_no);
         if (db_exec(s->db, "begin", e) < 0 ||
             db_query(s->db,
-                     a->held ? "update rollcall.run set held_notified_at = clock_timestamp() where run_no = $1 returning pack, job, 'held for review', reason"
-                             : "update rollcall.run set notified_at = clock_timestamp() where run_no = $1 returning pack, job, state, reason",
+                     a->held ? "update rollcall.run set held_notified_at = clock_timestamp() where run_no = $1 returning run_id, pack, job, 'held for review', reason"
+                             : "update rollcall.run set notified_at = clock_timestamp() where run_no = $1 returning run_id, pack, job, state, reason",
                      s->params, &r, e) < 0)
                 return -1;
         int rc = scheduler_commit(s, e);
         if (rc == 0 && db_rows(r) == 1)
-                log_info(a->held ? "held run announced" : "run's end announced", "run_no=%lld job=%s.%s state=" LOG_Q " reason=" LOG_Q, (long long)a->run_no, db_str(r, 0, 0), db_str(r, 0, 1),
-                         db_str(r, 0, 2), db_str(r, 0, 3));
+                log_info(a->held ? "held run announced" : "run's end announced", RUN_Q " state=" LOG_Q " reason=" LOG_Q,
+                         RUN_VALUES(a->run_no, db_str(r, 0, 0), db_str(r, 0, 1), db_str(r, 0, 2)), db_str(r, 0, 3), db_str(r, 0, 4));
         return rc;
 }
 
@@ -174,7 +174,7 @@ static int announce(struct scheduler *s, const struct db_result *r, int row, str
                 return -1;
         }
         if (rc < 0)
-                log_error("a run's end cannot be told", "run_no=%lld error=" LOG_Q, (long long)a->run_no, bad.text);
+                log_error("a run's end cannot be told", "run_no=%lld run_id=%s error=" LOG_Q, (long long)a->run_no, db_str(r, row, db_column(r, "run_id")), bad.text);
         a->whole = rc <= 0;
         s->n_announced++;
         return 0;

@@ -28,21 +28,23 @@ int run_close(struct scheduler *s, int64_t run_no, enum run_state state, const c
 
 void log_closed(const struct run_name *n, enum run_state state, const char *reason)
 {
-        log_write(run_state_well(state) ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "run closed", "run_no=%lld job=%s.%s state=" LOG_Q " reason=" LOG_Q, (long long)n->run_no, n->pack,
-                  n->job, run_state_name(state), reason);
+        char id[UUID_TEXT_LEN + 1];
+        uuid_to_text(n->run_id, id);
+        log_write(run_state_well(state) ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "run closed", RUN_Q " state=" LOG_Q " reason=" LOG_Q,
+                  RUN_VALUES(n->run_no, id, n->pack, n->job), run_state_name(state), reason);
 }
 
 /* ---- complete runs ---------------------------------------------------------------------------------------------------------------------- */
 
 /* Columns of a published run's progress. */
-enum { RUN_NO, PACK, JOB, DRY_RUN, PLANNED, APPLIED, SKIPPED, FAILED, QUARANTINED, UNKNOWN, SPAWNED, DONE, MATCHES, SECONDS };
+enum { RUN_NO, RUN_ID, PACK, JOB, DRY_RUN, PLANNED, APPLIED, SKIPPED, FAILED, QUARANTINED, UNKNOWN, SPAWNED, DONE, MATCHES, SECONDS };
 
 static void log_counts(const struct db_result *r, int row, enum run_state state, const char *why)
 {
         log_write(run_state_well(state) ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "run closed",
-                  "run_no=%lld job=%s.%s state=" LOG_Q " dry_run=%s planned=%lld applied=%lld skipped=%lld failed=%lld quarantined=%lld unknown=%lld follow_ups=%lld "
+                  RUN_Q " state=" LOG_Q " dry_run=%s planned=%lld applied=%lld skipped=%lld failed=%lld quarantined=%lld unknown=%lld follow_ups=%lld "
                   "seconds=%s reason=" LOG_Q,
-                  (long long)db_int(r, row, RUN_NO), db_str(r, row, PACK), db_str(r, row, JOB), run_state_name(state), db_bool(r, row, DRY_RUN) ? "true" : "false",
+                  RUN_VALUES(db_int(r, row, RUN_NO), db_str(r, row, RUN_ID), db_str(r, row, PACK), db_str(r, row, JOB)), run_state_name(state), db_bool(r, row, DRY_RUN) ? "true" : "false",
                   (long long)db_int(r, row, PLANNED), (long long)db_int(r, row, APPLIED), (long long)db_int(r, row, SKIPPED), (long long)db_int(r, row, FAILED),
                   (long long)db_int(r, row, QUARANTINED), (long long)db_int(r, row, UNKNOWN), (long long)db_int(r, row, SPAWNED), db_str(r, row, SECONDS), why);
 }
@@ -72,15 +74,18 @@ static int close_run(struct scheduler *s, const struct db_result *r, int row, st
 static int cancel_late(struct scheduler *s, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        if (db_query(s->db, "select run_no, pack, job from rollcall.run where state in ('planned', 'published') and deadline_at < clock_timestamp()", NULL, &r, e) < 0)
+        if (db_query(s->db, "select run_no, run_id, pack, job from rollcall.run where state in ('planned', 'published') and deadline_at < clock_timestamp()", NULL, &r, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(r); i++) {
                 char why[100], name[300];
-                struct run_name n = { db_int(r, i, 0), db_str(r, i, 1), db_str(r, i, 2) };
+                struct run_name n = { db_int(r, i, 0), db_uuid(r, i, 1), db_str(r, i, 2), db_str(r, i, 3) };
                 snprintf(name, sizeof name, "%s.%s", n.pack, n.job);
                 const struct job *j = packs_job(s->packs, name);
-                snprintf(why, sizeof why, "time limit of %lld s", j ? (long long)(j->time_limit_ms / 1000) : 0LL);
-                int rc = run_close(s, n.run_no, RUN_CANCELLED, j ? why : "time limit", true, e);
+                if (j)
+                        snprintf(why, sizeof why, "time limit of %lld s", (long long)(j->time_limit_ms / 1000));
+                else
+                        snprintf(why, sizeof why, "time limit");
+                int rc = run_close(s, n.run_no, RUN_CANCELLED, why, true, e);
                 if (rc != 0)
                         return rc;
                 log_closed(&n, RUN_CANCELLED, why);
@@ -92,7 +97,7 @@ int close_complete(struct scheduler *s, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         if (db_query(s->db,
-                     "select run_no, pack, job, dry_run, planned, applied, skipped, failed, quarantined, unknown, spawned, done, digest_matches, "
+                     "select run_no, run_id, pack, job, dry_run, planned, applied, skipped, failed, quarantined, unknown, spawned, done, digest_matches, "
                      "round(extract(epoch from clock_timestamp() - planned_at), 3) from rollcall.run_progress where state = 'published'",
                      NULL, &r, e) < 0)
                 return -1;

@@ -67,7 +67,7 @@ static const char PLAN_FOLLOW_UPS[] =
 
 static const char PUBLISH_AGAIN[] =
         "with again as (update rollcall.run r set cluster = $1, again = true, chunks_published = 0, state = 'planned', published_at = null "
-        "where " MAY_BE_LOST "returning r.run_no, r.pack, r.job) "
+        "where " MAY_BE_LOST "returning r.run_no, r.run_id, r.pack, r.job) "
         "select a.*, r.cluster from again a join rollcall.run r using (run_no)"; /* the cluster it was on: the statement sees what was before it */
 
 static const char GAPS_DONE[] = "update rollcall.log_gap g set repaired_at = now() from rollcall.position p "
@@ -115,8 +115,8 @@ static int publish_again(struct scheduler *s, bool gaps, struct err *e)
         if (db_query(s->db, PUBLISH_AGAIN, s->params, &r, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(r); i++)
-                log_warn("run is published again", "run_no=%lld job=%s.%s was_on=%s now_on=%s log_lost=%s", (long long)db_int(r, i, 0), db_str(r, i, 1),
-                         db_str(r, i, 2), db_str(r, i, 3), s->cluster, gaps ? "true" : "false");
+                log_warn("run is published again", RUN_Q " was_on=%s now_on=%s log_lost=%s",
+                         RUN_VALUES(db_int(r, i, 0), db_str(r, i, 1), db_str(r, i, 2), db_str(r, i, 3)), db_str(r, i, 4), s->cluster, gaps ? "true" : "false");
         return 0;
 }
 
@@ -337,7 +337,7 @@ static int give_up(struct scheduler *s, size_t i, struct err *e)
                 return -1;
         int rc = run_close(s, run->run_no, RUN_FAILED, why.text, true, e);
         if (rc == 0)
-                log_closed(&(struct run_name){ run->run_no, run->pack_name, run->job_name }, RUN_FAILED, why.text);
+                log_closed(&(struct run_name){ run->run_no, run->run_id, run->pack_name, run->job_name }, RUN_FAILED, why.text);
         drop(s, i);
         return rc;
 }
@@ -345,7 +345,9 @@ static int give_up(struct scheduler *s, size_t i, struct err *e)
 static void finish(struct scheduler *s, size_t i)
 {
         const struct fanout *f = s->fanouts[i];
-        log_info("run published", "run_no=%lld job=%s.%s tasks=%lld", (long long)f->run->run_no, f->run->pack_name, f->run->job_name, (long long)f->planned);
+        char id[UUID_TEXT_LEN + 1];
+        uuid_to_text(f->run->run_id, id);
+        log_info("run published", RUN_Q " tasks=%lld", RUN_VALUES(f->run->run_no, id, f->run->pack_name, f->run->job_name), (long long)f->planned);
         announce_state(s, f->run, RUN_PUBLISHED, f->planned);
         drop(s, i);
 }

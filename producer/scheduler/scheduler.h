@@ -94,8 +94,12 @@ int close_complete(struct scheduler *s, struct err *e) MUST_CHECK;
 int run_close(struct scheduler *s, int64_t run_no, enum run_state state, const char *reason, bool alert, struct err *e) MUST_CHECK;
 struct run_name { /* for the log */
         int64_t run_no;
+        struct uuid run_id;
         const char *pack, *job;
 };
+/* The beginning of every line about a run, and its values: the number is the database's, the id is what people and the tool use. */
+#define RUN_Q "run_no=%lld run_id=%s job=%s.%s"
+#define RUN_VALUES(run_no_, id_, pack_, job_) (long long)(run_no_), (id_), (pack_), (job_)
 void log_closed(const struct run_name *n, enum run_state state, const char *reason);
 
 /* announce.c: run events, and the tasks that follow on a run's end. */

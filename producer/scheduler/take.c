@@ -94,14 +94,14 @@ static int replace(struct scheduler *s, const struct run *run, struct err *e)
         db_add_str(s->params, run->pack_name);
         db_add_str(s->params, run->job_name);
         db_add_int8(s->params, run->run_no);
-        if (db_query(s->db, "select run_no from rollcall.run where pack = $1 and job = $2 and run_no <> $3 and not dry_run and " STARTED,
+        if (db_query(s->db, "select run_no, run_id from rollcall.run where pack = $1 and job = $2 and run_no <> $3 and not dry_run and " STARTED,
                      s->params, &r, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(r); i++) {
                 int rc = run_close(s, db_int(r, i, 0), RUN_CANCELLED, why, false, e);
                 if (rc != 0)
                         return rc;
-                log_closed(&(struct run_name){ db_int(r, i, 0), run->pack_name, run->job_name }, RUN_CANCELLED, why);
+                log_closed(&(struct run_name){ db_int(r, i, 0), db_uuid(r, i, 1), run->pack_name, run->job_name }, RUN_CANCELLED, why);
         }
         return 0;
 }
@@ -122,7 +122,7 @@ static int refuse(struct scheduler *s, const struct run *run, enum run_state sta
 {
         int rc = run_close(s, run->run_no, state, why, alert, e);
         if (rc == 0)
-                log_closed(&(struct run_name){ run->run_no, run->pack_name, run->job_name }, state, why);
+                log_closed(&(struct run_name){ run->run_no, run->run_id, run->pack_name, run->job_name }, state, why);
         return rc;
 }
 
@@ -139,7 +139,7 @@ static int consider(struct scheduler *s, struct planner **slot, const struct db_
         if (rc < 0 && bad.class == ERR_POISON) { /* settings that the job does not have */
                 rc = run_close(s, db_int(r, row, RUN_NO), RUN_REFUSED, bad.text, false, e);
                 if (rc == 0)
-                        log_closed(&(struct run_name){ db_int(r, row, RUN_NO), db_str(r, row, PACK), db_str(r, row, JOB) }, RUN_REFUSED, bad.text);
+                        log_closed(&(struct run_name){ db_int(r, row, RUN_NO), db_uuid(r, row, RUN_ID), db_str(r, row, PACK), db_str(r, row, JOB) }, RUN_REFUSED, bad.text);
                 return rc;
         }
         if (rc < 0)
@@ -184,7 +184,7 @@ static int close_late(struct scheduler *s, const struct db_result *r, int row, s
         }
         int rc = run_close(s, db_int(r, row, RUN_NO), RUN_CANCELLED, why, true, e);
         if (rc == 0)
-                log_closed(&(struct run_name){ db_int(r, row, RUN_NO), db_str(r, row, PACK), db_str(r, row, JOB) }, RUN_CANCELLED, why);
+                log_closed(&(struct run_name){ db_int(r, row, RUN_NO), db_uuid(r, row, RUN_ID), db_str(r, row, PACK), db_str(r, row, JOB) }, RUN_CANCELLED, why);
         return rc;
 }
 
@@ -242,8 +242,10 @@ static void try_again(struct scheduler *s, const struct run *run, const char *wh
                         break;
                 }
         }
+        char id[UUID_TEXT_LEN + 1];
+        uuid_to_text(run->run_id, id);
         if (*why && oldest->run_no != run->run_no)
-                log_warn("planning is tried again", "run_no=%lld job=%s.%s error=" LOG_Q, (long long)run->run_no, run->pack_name, run->job_name, why);
+                log_warn("planning is tried again", RUN_Q " error=" LOG_Q, RUN_VALUES(run->run_no, id, run->pack_name, run->job_name), why);
         *oldest = (struct retry){ run->run_no, monotonic_ms() + RETRY_MS };
 }
 
@@ -255,15 +257,15 @@ static int harvest(struct scheduler *s, struct planner *p, struct err *e)
         int64_t planned;
         char why[REASON_MAX];
         enum plan_end end = planner_join(p, &planned, why, sizeof why);
+        char id[UUID_TEXT_LEN + 1];
+        uuid_to_text(run->run_id, id);
         if (end == PLAN_DONE) {
-                log_info("run planned", "run_no=%lld job=%s.%s tasks=%lld dry_run=%s", (long long)run->run_no, run->pack_name, run->job_name, (long long)planned,
+                log_info("run planned", RUN_Q " tasks=%lld dry_run=%s", RUN_VALUES(run->run_no, id, run->pack_name, run->job_name), (long long)planned,
                          run->dry_run ? "true" : "false");
                 announce_state(s, run, RUN_PLANNED, planned);
         } else if (end == PLAN_HELD) {
-                char id[UUID_TEXT_LEN + 1];
-                uuid_to_text(run->run_id, id);
-                log_warn("run held for review", "run_no=%lld run_id=%s job=%s.%s tasks=%lld reason=" LOG_Q, (long long)run->run_no, id, run->pack_name,
-                         run->job_name, (long long)planned, why);
+                log_warn("run held for review", RUN_Q " tasks=%lld reason=" LOG_Q, RUN_VALUES(run->run_no, id, run->pack_name, run->job_name), (long long)planned,
+                         why);
         }
         if (stopped) /* perhaps too late for the planning, but not for the run */
                 return refuse(s, run, RUN_CANCELLED, stopped, planner_alert(p), e);

@@ -8,11 +8,14 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/instant.h"
+#include "base/log.h"
 #include "base/utf8.h"
 #include "base/uuid.h"
 
 #include <stdalign.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static void buf_keeps_its_maximum(void **state)
 {
@@ -227,12 +230,79 @@ static void utf8(void **state)
         }
 }
 
+/* What log_write wrote, without its time, into `line`. */
+#define LOGGED(line, ...) \
+        do { \
+                int pipes[2], kept = dup(STDERR_FILENO); \
+                assert_int_equal(pipe(pipes), 0); \
+                dup2(pipes[1], STDERR_FILENO); \
+                log_write(LOG_LEVEL_INFO, __VA_ARGS__); \
+                dup2(kept, STDERR_FILENO); \
+                close(kept); \
+                close(pipes[1]); \
+                ssize_t got = read(pipes[0], line, sizeof line - 1); \
+                close(pipes[0]); \
+                assert_true(got > 0); \
+                line[got] = '\0'; \
+        } while (0)
+
+static void logs(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *value, *quoted, *bare;
+        } rows[] = {
+                { "plain", "\"plain\"", "plain" },
+                { "a b", "\"a b\"", "\"a b\"" },
+                { "", "\"\"", "\"\"" },
+                { "say \"x\" level=error", "\"say \\\"x\\\" level=error\"", "\"say \\\"x\\\" level=error\"" },
+                { "back\\slash", "\"back\\\\slash\"", "\"back\\\\slash\"" },
+                { "x\nlevel=error", "\"x\\nlevel=error\"", "\"x\\nlevel=error\"" },
+                { "\033[2J\r\t\001\177", "\"\\x1b[2J\\r\\t\\x01\\x7f\"", "\"\\x1b[2J\\r\\t\\x01\\x7f\"" },
+                { "Conceição", "\"Conceição\"", "Conceição" },
+                { "bad\xff\xc3 \xed\xa0\x80", "\"bad\\xff\\xc3 \\xed\\xa0\\x80\"", "\"bad\\xff\\xc3 \\xed\\xa0\\x80\"" },
+                { "\xc2\x9b\xe2\x80\xae\xe2\x80\xa8", "\"\\xc2\\x9b\\xe2\\x80\\xae\\xe2\\x80\\xa8\"", "\"\\xc2\\x9b\\xe2\\x80\\xae\\xe2\\x80\\xa8\"" },
+                { "k=v", "\"k=v\"", "\"k=v\"" },
+        };
+        char line[4096], expected[400];
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+                LOGGED(line, "said \"so\"", "n=%d q=" LOG_Q " b=%s big=%lld size=%zu hex=%02x half=%.1f%%", -5, rows[i].value, rows[i].value,
+                       5000000000LL, (size_t)7, 10U, 0.5);
+                snprintf(expected, sizeof expected, "Z level=info prog=rollcall msg=\"said \\\"so\\\"\" n=-5 q=%s b=%s big=5000000000 size=7 hex=0a half=0.5%%\n",
+                         rows[i].quoted, rows[i].bare);
+                assert_string_equal(strchr(line, 'Z'), expected);
+                assert_int_equal(strchr(line, 'Z') - line, sizeof "ts=2026-11-28T09:00:00.000" - 1); /* milliseconds, always */
+                assert_int_equal(line[sizeof "ts=2026-11-28T09:00:00" - 1], '.');
+        }
+}
+
+static void long_lines_are_cut(void **state)
+{
+        (void)state;
+        char line[4096], text[3001];
+        memset(text, 'x', sizeof text - 1);
+        text[sizeof text - 1] = '\0';
+        for (size_t cut = 1900; cut < 2100; cut++) {
+                text[cut] = '\0';
+                LOGGED(line, "m", "q=" LOG_Q " end=%d", text, 1);
+                size_t len = strlen(line);
+                assert_true(len <= 2048 && line[len - 1] == '\n');
+                assert_true(strstr(line, "x\" end=1\n") || strstr(line, "x…\" cut=true\n") || strstr(line, "x\" cut=true\n"));
+                LOGGED(line, "m", "b=%s\x20y", text);
+                text[cut] = 'x';
+                assert_true(strchr(line, '\n') == line + strlen(line) - 1);
+        }
+        memset(text, '"', sizeof text - 1);
+        LOGGED(line, "m", "b=%s", text);
+        assert_true(strstr(line, "\" cut=true\n") && !strstr(line, "\\…"));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(buf_keeps_its_maximum),  cmocka_unit_test(buf_grows), cmocka_unit_test(spans), cmocka_unit_test(arena_keeps_its_maximum),
                 cmocka_unit_test(arena_large_and_copies), cmocka_unit_test(uuids),     cmocka_unit_test(instants), cmocka_unit_test(days),
-                cmocka_unit_test(errors), cmocka_unit_test(utf8),
+                cmocka_unit_test(errors), cmocka_unit_test(utf8), cmocka_unit_test(logs), cmocka_unit_test(long_lines_are_cut),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
