@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "ledger/ledger.h"
 #include "ledger/log_gap.h"
+#include "ledger/presence.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +56,7 @@ static int connect_database(struct aggregator *a, struct err *e)
         int64_t timeout = a->service->database.connect_timeout_ms;
         if (service_conninfo(a->service, &conninfo, e) < 0)
                 return -1;
-        if (db_open(conninfo, "rollcall-aggregator", (int)(timeout < CONNECT_MS ? timeout : CONNECT_MS), &d, e) < 0 || ledger_check(d, e) < 0)
+        if (db_open(conninfo, "rollcall-aggregator", (int)(timeout < CONNECT_MS ? timeout : CONNECT_MS), &d, e) < 0 || ledger_check(d, a->service->kafka.prefix, e) < 0)
                 return -1;
         return store_attach(a->store, TAKE(d), e);
 }
@@ -371,6 +372,9 @@ static int take(struct aggregator *a, bool database, struct err *e)
 static int tend(struct aggregator *a, struct err *e)
 {
         struct err why = ERR_INIT;
+        const struct presence me = { .name = a->owner, .program = "rollcall-aggregator" };
+        if (store_db(a->store) && presence_note(store_db(a->store), &me, &a->present_ms, &why) < 0)
+                return tolerate(a, &why, e);
         if (claim_again(a, &why) < 0 || check_quiet(a, &why) < 0 || check_left_over(a, &why) < 0)
                 return tolerate(a, &why, e);
         int more = a->consumer ? arrears_fold(a, &why) : 0;
@@ -455,6 +459,8 @@ void aggregator_free(struct aggregator *a)
                 return;
         kafka_consumer_free(a->consumer);
         publisher_free(a->publisher);
+        if (a->store && store_db(a->store) && db_alive(store_db(a->store)))
+                presence_leave(store_db(a->store), a->owner);
         store_free(a->store);
         fold_free(a->fold);
         codec_free(a->codec);

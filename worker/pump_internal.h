@@ -32,6 +32,7 @@ struct pump {
         bool held; /* the lane has tasks set aside, as of looked_ms */
         int64_t looked_ms;
         int64_t polled_ms, marked_ms, compared_ms; /* when Kafka was last polled, acknowledgements last written, our positions last compared with the table's */
+        int64_t present_ms; /* when it was last written down that we are here */
         int64_t left_over_ms; /* since when a partition is still ours by the table, but not by the group; 0: none is */
         int64_t stop_ms; /* when a drain has lasted long enough; 0: none has begun */
         bool rejoin; /* the group is to be left and joined anew */

@@ -1,6 +1,8 @@
 /* Does a partition's log have what is to be taken next? */
 #include "pump_internal.h"
 
+#include "ledger/presence.h"
+
 #include "base/log.h"
 #include "ledger/log_gap.h"
 
@@ -167,12 +169,27 @@ static int left_over(struct pump *p, int64_t partition, struct err *e)
         return count < 0 ? -1 : partition < count;
 }
 
+static int note_presence(struct pump *p, struct err *e)
+{
+        struct presence me = { .name = p->owner, .program = "rollcall-worker", .lane = lane_name(p->o->lane) };
+        int32_t *partitions = arena_alloc(p->batch.arena, (p->sources.n + 1) * sizeof *partitions);
+        if (!partitions)
+                return err_oom(e);
+        for (size_t i = 0; i < p->sources.n; i++)
+                if (p->sources.list[i].owned)
+                        partitions[me.n_partitions++] = p->sources.list[i].partition;
+        me.partitions = partitions;
+        return presence_note(p->db, &me, &p->present_ms, e);
+}
+
 int pump_look(struct pump *p, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         if (monotonic_ms() - p->compared_ms < LOOK_MS)
                 return 0;
         p->compared_ms = monotonic_ms();
+        if (note_presence(p, e) < 0)
+                return -1;
         size_t n = look_params(p, p->transactor.params);
         if (db_prepare(p->db, "look", LOOK, e) < 0 || db_run(p->db, "look", p->transactor.params, &r, e) < 0)
                 return -1;

@@ -1,5 +1,7 @@
 #include "pump_internal.h"
 
+#include "ledger/presence.h"
+
 #include "base/log.h"
 
 #include <stdio.h>
@@ -79,7 +81,7 @@ int pump_open_database(struct pump *p, struct err *e)
         if (!p->transactor.composer)
                 return err_oom(e);
         db_set_tick(p->db, pump_database_tick, p);
-        if (prepare_session(p, e) < 0 || ledger_check(p->db, e) < 0 || type_numbers_load(p->db, p->o->packs, &p->types, e) < 0)
+        if (prepare_session(p, e) < 0 || ledger_check(p->db, p->o->service->kafka.prefix, e) < 0 || type_numbers_load(p->db, p->o->packs, &p->types, e) < 0)
                 return -1;
         return prepare_lane(p, e);
 }
@@ -207,6 +209,8 @@ void pump_close_publisher(struct pump *p)
 
 void pump_close(struct pump *p)
 {
+        if (p->db && db_alive(p->db))
+                presence_leave(p->db, p->owner);
         pump_close_consumer(p);
         pump_close_publisher(p);
         pump_close_database(p);

@@ -63,7 +63,33 @@ static int apply_pack(struct db *d, const struct pack *p, struct err *e)
         return 0;
 }
 
-static int apply_all(struct db *d, const struct packs *p, int *ret_from, struct err *e)
+static int check_service(struct db *d, const char *prefix, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
+        if (!p)
+                return err_oom(e);
+        db_add_str(p, prefix);
+        if (db_query(d, "select prefix from rollcall.service where prefix <> $1", p, &r, e) < 0)
+                return -1;
+        if (db_rows(r) == 0)
+                return 0;
+        return err_set(e, ERR_FATAL, "",
+                       "this database is used by the service with kafka.prefix \"%s\", and this configuration says \"%s\": one service a database; give this one a "
+                       "database of its own, or, if the prefix was changed on purpose, run: rollcall db apply --new-prefix",
+                       db_str(r, 0, 0), prefix);
+}
+
+static int apply_service(struct db *d, const struct ledger_service *s, struct err *e)
+{
+        if (register_names(d, s->renamed ? "insert into rollcall.service (prefix) select $1 on conflict (one) do update set prefix = excluded.prefix"
+                                         : "insert into rollcall.service (prefix) select $1 on conflict (one) do nothing",
+                           s->prefix, NULL, e) < 0)
+                return -1;
+        return check_service(d, s->prefix, e);
+}
+
+static int apply_all(struct db *d, const struct packs *p, const struct ledger_service *s, int *ret_from, struct err *e)
 {
         /* one at a time, also when several operators run it */
         if (db_exec(d, "select pg_advisory_xact_lock(hashtext('rollcall.schema'))", e) < 0 || found_version(d, ret_from, e) < 0)
@@ -74,17 +100,19 @@ static int apply_all(struct db *d, const struct packs *p, int *ret_from, struct 
         for (int v = *ret_from; v < LEDGER_VERSION; v++)
                 if (db_exec(d, versions[v], e) < 0)
                         return err_prefix(e, "schema version %d", v + 1);
+        if (apply_service(d, s, e) < 0)
+                return -1;
         for (size_t i = 0; i < p->n; i++)
                 if (apply_pack(d, p->list[i], e) < 0)
                         return -1;
         return 0;
 }
 
-int ledger_apply(struct db *d, const struct packs *p, int *ret_from, struct err *e)
+int ledger_apply(struct db *d, const struct packs *p, const struct ledger_service *s, int *ret_from, struct err *e)
 {
         if (db_exec(d, "begin", e) < 0)
                 return -1;
-        if (apply_all(d, p, ret_from, e) < 0) {
+        if (apply_all(d, p, s, ret_from, e) < 0) {
                 (void)!db_exec(d, "rollback", NULL); /* the first error is the one to tell */
                 return -1;
         }
@@ -104,7 +132,7 @@ void ledger_tables(struct buf *out)
         buf_addc(out, '}');
 }
 
-int ledger_check(struct db *d, struct err *e)
+int ledger_check(struct db *d, const char *prefix, struct err *e)
 {
         int found;
         if (found_version(d, &found, e) < 0)
@@ -116,5 +144,5 @@ int ledger_check(struct db *d, struct err *e)
         if (found > LEDGER_VERSION)
                 return err_set(e, ERR_FATAL, "", "the database's schema rollcall has version %d, this program knows %d: use a newer program", found,
                                LEDGER_VERSION);
-        return 0;
+        return check_service(d, prefix, e);
 }

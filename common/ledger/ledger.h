@@ -12,11 +12,17 @@ enum {
         LEDGER_NAME_MAX = 1000, /* bytes of a subject or an item: both stand in the key of the ledger's index */
 };
 
+/* One service a database: lease, jobs and positions are its own. */
+struct ledger_service {
+        const char *prefix; /* of its topics, which tells it from others */
+        bool renamed; /* the prefix was changed on purpose: the recorded one is replaced */
+};
+
 /* Applies what is missing of schemas/sql/, then each pack's own schema file, then registers the packs' jobs and task types. Repeatable. `ret_from`:
  * the version that was found (0: none). */
-int ledger_apply(struct db *d, const struct packs *p, int *ret_from, struct err *e) MUST_CHECK;
-/* ERR_FATAL with what to do ("run: rollcall db apply") unless the database has exactly LEDGER_VERSION. */
-int ledger_check(struct db *d, struct err *e) MUST_CHECK;
+int ledger_apply(struct db *d, const struct packs *p, const struct ledger_service *s, int *ret_from, struct err *e) MUST_CHECK;
+/* ERR_FATAL with what to do ("run: rollcall db apply") unless the database has exactly LEDGER_VERSION, and is the service's own. */
+int ledger_check(struct db *d, const char *prefix, struct err *e) MUST_CHECK;
 /* The names of the tables that schemas/sql/ makes, as an array: "{lease,job,…}". */
 void ledger_tables(struct buf *out);
 

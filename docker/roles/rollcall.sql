@@ -38,6 +38,10 @@ grant insert, update on rollcall.position, rollcall.folded, rollcall.run_total, 
 grant delete on rollcall.recent_error to rollcall_aggregator;
 grant insert on rollcall.dead_letter, rollcall.log_gap to rollcall_aggregator;
 
+-- Each program writes down that it is there.
+grant insert, update, delete on rollcall.process to rollcall_scheduler, rollcall_worker, rollcall_aggregator;
+grant select on rollcall.service, rollcall.process, rollcall.process_now to rollcall_aggregator;
+
 -- A position that does not fit its log is put right by who meets it, or by the operator; what was lost is published again by the scheduler, and folded by
 -- the aggregator.
 grant insert on rollcall.log_gap to rollcall_worker, rollcall_operator;

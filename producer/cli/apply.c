@@ -13,13 +13,13 @@ int verb_db_apply(struct cli *c, const struct args *a)
 {
         struct err e = ERR_INIT;
         int from;
-        (void)a;
         int rc = cli_packs(c);
         if (rc == 0)
                 rc = cli_db_any(c);
         if (rc)
                 return rc;
-        if (ledger_apply(c->db, c->packs, &from, &e) < 0)
+        const struct ledger_service service = { .prefix = c->service->kafka.prefix, .renamed = args_on(a, "new-prefix") };
+        if (ledger_apply(c->db, c->packs, &service, &from, &e) < 0)
                 return cli_db_fail(&e);
         if (c->json) {
                 json_t *packs = json_array();

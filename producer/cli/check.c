@@ -120,7 +120,7 @@ static void check_all(struct check *k)
                 check_fail(k, "packs together", "", "%s", e.text);
         struct db *d = connect(k);
         if (d) {
-                bool applied = check_database(k, d, c->packs);
+                bool applied = check_database(k, d, c->service->kafka.prefix, c->packs);
                 db_free(d);
                 if (applied)
                         check_packs_in_database(k, list, s->n_packs);

@@ -23,7 +23,7 @@ bool check_outcome_words(struct check *k, const struct task_type *t);
 
 /* The server, our tables and privileges on them; what the packs need of them. `all`: NULL when packs could not be loaded together. False after a
  * finding without which nothing further can be told: `rollcall db apply` has not been run, or is not for this program. */
-bool check_database(struct check *k, struct db *d, const struct packs *all);
+bool check_database(struct check *k, struct db *d, const char *prefix, const struct packs *all);
 void check_durability(struct check *k, struct db *d);
 void check_tables(struct check *k, struct db *d);
 void check_topics(struct check *k);

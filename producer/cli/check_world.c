@@ -23,7 +23,7 @@ static void check_registered(struct check *k, struct db *d, const struct packs *
         type_numbers_free(numbers);
 }
 
-bool check_database(struct check *k, struct db *d, const struct packs *all)
+bool check_database(struct check *k, struct db *d, const char *prefix, const struct packs *all)
 {
         struct err e = ERR_INIT;
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -40,7 +40,7 @@ bool check_database(struct check *k, struct db *d, const struct packs *all)
         else
                 check_ok(k, "database", db_str(r, 0, 0), "PostgreSQL %d.%d, UTF8", version / 10000, version % 10000);
         check_durability(k, d);
-        if (ledger_check(d, &e) < 0) {
+        if (ledger_check(d, prefix, &e) < 0) {
                 check_fail(k, "ledger", "schema rollcall", "%s", e.text);
                 return false;
         }

@@ -112,7 +112,7 @@ int cli_db(struct cli *c)
         int rc = cli_db_any(c);
         if (rc)
                 return rc;
-        if (ledger_check(c->db, &e) < 0)
+        if (ledger_check(c->db, c->service->kafka.prefix, &e) < 0)
                 return cli_fail(e.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_CONFIG, &e);
         return 0;
 }

@@ -18,6 +18,11 @@ static const struct flag check_flags[] = {
         END,
 };
 
+static const struct flag db_apply_flags[] = {
+        { "new-prefix", NULL, "kafka.prefix was changed on purpose: the database goes on under the new one", NULL, 0, false, false },
+        END,
+};
+
 static const struct flag topics_apply_flags[] = {
         { "dry-run", NULL, "say what would be done, change nothing", NULL, 'n', false, false },
         END,
@@ -139,7 +144,7 @@ const struct verb verbs[] = {
         { "check", "", 0, 0, "validate configuration, packs, SQL, templates, topics and mail relay",
           "Prints a line per finding and goes on after failures; exits with 1 when there was any.", check_flags, NULL, verb_check },
         { "db apply", "", 0, 0, "create or update Rollcall's own tables and the packs' schemas; register jobs and task types",
-          "Can be repeated: what is there already is left alone.", NULL, NULL, verb_db_apply },
+          "Can be repeated: what is there already is left alone.", db_apply_flags, NULL, verb_db_apply },
         { "topics apply", "", 0, 0, "create the Kafka topics, or add partitions to them", NULL, topics_apply_flags, NULL, verb_topics_apply },
         { "topics list", "", 0, 0, "the topics with their partitions, as they are and as configured", NULL, NULL, NULL, verb_topics_list },
         { "topics repair", "", 0, 0, "compare every position with its log, put right what does not fit, and publish again what was lost",
@@ -184,6 +189,8 @@ const struct verb verbs[] = {
           "Name them by id or by options. Says how many there are and asks first.", quarantine_act_flags, NULL, verb_quarantine_drop },
         { "report", "[NAME]", 0, 1, "render a pack's report; without NAME list them", "A report's parameters are options: rollcall report NAME --help shows them.",
           report_flags, report_declare, verb_report },
+        { "workers", "", 0, 0, "the programs that run: where, version, lanes, partitions, when each was last seen",
+          "Each writes itself down every few seconds. One that left without a word is listed as gone, for a day.", NULL, NULL, verb_workers },
         { "status", "", 0, 0, "last runs, next due times, open runs, recent errors, newest reports, lag",
           "A pack's report of the name \"status\" is shown as well: who is due now, say.", NULL, NULL, verb_status },
         { "commands", "", 0, 0, "list the packs' own commands", "They are used as: rollcall COMMAND …, or rollcall PACK COMMAND … when several packs have it.",

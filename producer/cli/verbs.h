@@ -48,6 +48,7 @@ int verb_quarantine_replay(struct cli *c, const struct args *a);
 int verb_quarantine_drop(struct cli *c, const struct args *a);
 int verb_report(struct cli *c, const struct args *a);
 int report_declare(struct cli *c, const char *operand, struct flag **ret);
+int verb_workers(struct cli *c, const struct args *a);
 int verb_status(struct cli *c, const struct args *a);
 int verb_config_print(struct cli *c, const struct args *a);
 int verb_config_reference(struct cli *c, const struct args *a);

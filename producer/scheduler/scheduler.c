@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "daemon/daemon.h"
+#include "ledger/presence.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,7 +78,7 @@ static int open_database(struct scheduler *s, struct err *e)
         if (connect(s, "rollcall-scheduler", &s->db, e) < 0 || connect(s, "rollcall-scheduler lease", &s->lease_db, e) < 0)
                 return -1;
         db_set_tick(s->db, keep_lease, s);
-        if (ledger_check(s->db, e) < 0 || (!s->types && type_numbers_load(s->db, s->packs, &s->types, e) < 0) || register_jobs(s, e) < 0)
+        if (ledger_check(s->db, s->service->kafka.prefix, e) < 0 || (!s->types && type_numbers_load(s->db, s->packs, &s->types, e) < 0) || register_jobs(s, e) < 0)
                 return -1;
         return db_exec(s->lease_db, "listen rollcall_run", e);
 }
@@ -242,6 +243,11 @@ static int turn(struct scheduler *s, int64_t *look_ms, struct err *e)
         int leading = lease_keep(&s->lease, s->lease_db, e);
         if (leading < 0)
                 return -1;
+        if ((leading == 1) != s->leading)
+                s->present_ms = 0;
+        const struct presence me = { .name = s->lease.holder, .program = "rollcall-scheduler", .leading = leading };
+        if (presence_note(s->db, &me, &s->present_ms, e) < 0)
+                return -1;
         if (leading && !s->leading) {
                 log_info("leading", "epoch=%lld", (long long)s->lease.epoch);
                 *look_ms = s->slots_ms = 0;
@@ -272,8 +278,10 @@ static void leave(struct scheduler *s)
                 if (fanout_note_all(s, &ignored) == 0)
                         (void)!announce_ends(s, &ignored);
         }
-        if (s->lease_db && db_alive(s->lease_db))
+        if (s->lease_db && db_alive(s->lease_db)) {
                 lease_release(&s->lease, s->lease_db);
+                presence_leave(s->lease_db, s->lease.holder);
+        }
         while (!take_stopped(s)) {
                 if (daemon_stop_now() || monotonic_ms() > until) {
                         log_warn("a plan in the making is given up", "holder=" LOG_Q, s->lease.holder);

@@ -41,6 +41,7 @@ struct scheduler {
         struct db *db, *lease_db, *flow_db;
         struct lease lease;
         bool leading; /* as was said */
+        int64_t present_ms; /* when it was last written down that we are here */
         struct type_numbers *types;
         struct publisher *publisher;
         const char *cluster; /* the publisher's */

@@ -194,4 +194,34 @@ create table rollcall.shared_follow_up (
   primary key (run_no, type_no, subject, item)
 );
 
+-- ---- which programs there are -------------------------------------------------------------------------------------------------------
+
+-- One service a database, since lease, jobs and positions are the service's: the prefix of its topics. `rollcall db apply` writes it.
+create table rollcall.service (
+  one    boolean primary key default true check (one),
+  prefix text not null
+);
+
+-- What runs, and each of its threads that has a session of its own: written every few seconds, and deleted at the end.
+create table rollcall.process (
+  name        text primary key,         -- "rollcall-worker HOST/PID LANE#N"
+  program     text not null,
+  host        text not null,
+  pid         integer not null,
+  version     text not null,
+  lane        text,                     -- of a worker's thread
+  partitions  integer[] not null default '{}',
+  leads       boolean not null default false, -- the scheduler that leads
+  backend_pid integer not null,         -- its session with PostgreSQL
+  started_at  timestamptz not null default clock_timestamp(),
+  seen_at     timestamptz not null default clock_timestamp()
+) with (fillfactor = 50);
+
+-- Alive is who was seen within half a minute, or sits in a long statement: its session is still there.
+create view rollcall.process_now as
+select p.*, p.seen_at > clock_timestamp() - interval '30 s'
+            or (p.seen_at > clock_timestamp() - interval '10 min'
+                and exists (select from pg_stat_activity a where a.pid = p.backend_pid and a.application_name like 'rollcall-%')) as alive
+from rollcall.process p;
+
 insert into rollcall.schema_version (version) values (2);

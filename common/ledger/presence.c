@@ -1,0 +1,44 @@
+#include "ledger/presence.h"
+
+#include <unistd.h>
+
+enum { PARAMS_MAX = 64 * 1024 };
+
+int presence_note(struct db *d, const struct presence *p, int64_t *at_ms, struct err *e)
+{
+        int64_t now = monotonic_ms();
+        char host[64] = "";
+        if (*at_ms && now - *at_ms < PRESENCE_MS)
+                return 0;
+        struct db_params *q CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
+        if (!q)
+                return err_oom(e);
+        gethostname(host, sizeof host - 1);
+        db_add_str(q, p->name);
+        db_add_str(q, p->program);
+        db_add_str(q, host);
+        db_add_int4(q, (int32_t)getpid());
+        db_add_str(q, ROLLCALL_VERSION);
+        db_add_str(q, p->lane);
+        db_array_begin(q, DB_INT4, p->n_partitions);
+        for (size_t i = 0; i < p->n_partitions; i++)
+                db_element_int(q, p->partitions[i]);
+        db_array_end(q);
+        db_add_bool(q, p->leading);
+        *at_ms = now;
+        return db_query(d,
+                        "insert into rollcall.process (name, program, host, pid, version, lane, partitions, leads, backend_pid) "
+                        "values ($1, $2, $3, $4::int, $5, $6, $7::int[], $8, pg_backend_pid()) "
+                        "on conflict (name) do update set version = excluded.version, partitions = excluded.partitions, leads = excluded.leads, "
+                        "backend_pid = excluded.backend_pid, seen_at = clock_timestamp()",
+                        q, NULL, e);
+}
+
+void presence_leave(struct db *d, const char *name)
+{
+        struct db_params *q CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
+        if (!q)
+                return;
+        db_add_str(q, name);
+        (void)!db_query(d, "delete from rollcall.process where name = $1", q, NULL, NULL);
+}
