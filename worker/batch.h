@@ -18,6 +18,7 @@ enum entry_state {
         ENTRY_REPEATED, /* it had an outcome before: nothing to do */
         ENTRY_DEAD, /* undecodable, or claims to be what it cannot be: a dead letter with `reason` */
         ENTRY_IGNORED, /* a run event on the jobs topic */
+        ENTRY_PASSED, /* of a run, and its type is paused: no outcome, no row; it is published again when the type is resumed */
 };
 
 struct entry {
@@ -47,6 +48,7 @@ struct entry {
 
         /* Of tasks set aside, in rollcall.held. */
         bool again; /* decided, acted: no outcome yet; it waits */
+        bool paused; /* again: because its type is paused; later tasks of its subject do not wait behind it */
         bool behind; /* waits, or is quarantined, because of an earlier task of its subject, not by a failure of its own */
         bool held; /* stands in rollcall.held already */
         bool replaces; /* was quarantined before: that outcome is replaced */
@@ -115,6 +117,8 @@ int64_t retry_delay_ms(const struct retry_policy *p, int tries);
 /* The entry's try failed by its own fault: it will be tried again, or is quarantined after the last attempt; a dry run just failed. Its state is the
  * caller's to set. */
 void entry_fail(struct entry *en, const struct retry_policy *p, struct span reason);
+/* The entry could not be tried: it will be, after `delay_ms`, without this being counted. READY becomes DECIDED, PENDING becomes ACTED. */
+void entry_wait(struct entry *en, struct span reason, int64_t delay_ms);
 /* Later tasks wait behind one that waits, and are quarantined behind one that is quarantined. */
 void entry_stand_behind(struct entry *en, bool quarantined);
 /* Its run was cancelled while its action was pending. */

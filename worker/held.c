@@ -8,6 +8,10 @@
 
 /* ---- in the batch's transaction -------------------------------------------------------------------------------------------------------- */
 
+#define PAUSED(h) "exists (select from rollcall.paused_type z where z.type_no = " h ".type_no and z.resumed_at is null) "
+/* Later tasks of its subject wait behind it. Nobody waits for a paused type. */
+#define IN_ORDER(h) "(" h ".state in ('quarantined', 'behind') or not " PAUSED(h) ") "
+
 static const char HELD_ADD[] =
         "insert into rollcall.held as h (source_no, src_offset, topic, subject, state, task_id, day, run_no, type_no, item, tries, due_at, errors, key, value) "
         "select source_no, src_offset, topic, subject, state, task_id, day::date, run_no, type_no, item, tries, now() + delay * interval '1 ms', "
@@ -25,7 +29,7 @@ static const char HELD_FORGET[] =
 /* The first of a subject whose predecessor is gone is due; and those that wait behind one that is quarantined now: they are to be counted with it. */
 static const char HELD_WAKE[] =
         "update rollcall.held h set due_at = now() from (select distinct on (f.subject) f.held_no, f.subject, f.state from rollcall.held f "
-        "where f.topic = $1 and f.subject = any($2::text[]) order by f.subject, f.held_no) f "
+        "where f.topic = $1 and f.subject = any($2::text[]) and " IN_ORDER("f") "order by f.subject, f.held_no) f "
         "where h.topic = $1 and h.subject = f.subject and h.due_at is null and "
         "(h.held_no = f.held_no and h.state in ('waiting', 'behind') or f.state = 'quarantined' and h.state = 'waiting')";
 
@@ -173,8 +177,8 @@ bool held_wrote(const struct batch *b)
 
 /* ---- before it ------------------------------------------------------------------------------------------------------------------------- */
 
-static const char FIRST_OF[] = "select distinct on (subject) subject, state in ('quarantined', 'behind') from rollcall.held "
-                               "where topic = $1 and subject = any($2::text[]) order by subject, held_no";
+static const char FIRST_OF[] = "select distinct on (subject) subject, state in ('quarantined', 'behind') from rollcall.held h "
+                               "where topic = $1 and subject = any($2::text[]) and " IN_ORDER("h") "order by subject, held_no";
 
 static bool may_stand_behind(const struct entry *en)
 {
@@ -231,7 +235,7 @@ int held_stand_behind(struct db *d, const char *topic, struct batch *b, struct e
 }
 
 static const char LOOK[] = "select exists (select from rollcall.held where topic = $1), "
-                           "exists (select from rollcall.held where source_no = any($2::int[]) and due_at <= now())";
+                           "exists (select from rollcall.held h where source_no = any($2::int[]) and due_at <= now() and (state = 'drop' or not " PAUSED("h") "))";
 
 int held_look(struct db *d, const char *topic, const struct sources *sources, bool *ret_any, bool *ret_due, struct err *e)
 {
@@ -265,8 +269,10 @@ static const char DUE[] = RECOVER_ROWS_WITH(
         "from rollcall.held h join rollcall.outcome o on o.day = h.day and o.source_no = h.source_no and o.src_offset = h.src_offset "
         "and (o.outcome < 0 or o.outcome = 3) and o.outcome <> -1 " /* being acted upon: a matter of recover_intents, if that was broken off */
         "join rollcall.position p on p.source_no = h.source_no join rollcall.task_type t on t.type_no = h.type_no left join rollcall.run r on r.run_no = o.run_no "
-        "cross join lateral (select f.held_no, f.state from rollcall.held f where f.topic = h.topic and f.subject = h.subject order by f.held_no limit 1) f "
+        "cross join lateral (select f.held_no, f.state from rollcall.held f where f.topic = h.topic and f.subject = h.subject "
+        "and " IN_ORDER("f") "order by f.held_no limit 1) f "
         "where h.source_no = $1::int and h.due_at <= now() and $2::bigint is not null and (o.outcome < 0 or o.sequence <= p.published) "
+        "and (h.state = 'drop' or not " PAUSED("h") ") "
         "and (h.state = 'drop' or h.held_no = f.held_no or (f.state = 'quarantined' and o.outcome < 0)) order by place");
 
 enum { C_WISH = RECOVER_COLUMNS, C_REQUESTED_BY };

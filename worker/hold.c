@@ -24,6 +24,16 @@ void entry_fail(struct entry *en, const struct retry_policy *p, struct span reas
         en->delay_ms = en->again ? retry_delay_ms(p, en->tries) : 0;
 }
 
+void entry_wait(struct entry *en, struct span reason, int64_t delay_ms)
+{
+        en->reason = reason;
+        en->outcome = OUTCOME_QUARANTINED; /* of no meaning while it is again */
+        en->again = true;
+        en->behind = en->paused = false;
+        en->delay_ms = delay_ms;
+        en->state = en->state == ENTRY_PENDING ? ENTRY_ACTED : ENTRY_DECIDED;
+}
+
 void entry_stand_behind(struct entry *en, bool quarantined)
 {
         en->outcome = OUTCOME_QUARANTINED;
@@ -43,7 +53,7 @@ void entry_cancel(struct entry *en)
 
 static bool set_aside(const struct entry *en)
 {
-        return (en->state == ENTRY_DECIDED || en->state == ENTRY_ACTED) && (en->again || en->outcome == OUTCOME_QUARANTINED);
+        return (en->state == ENTRY_DECIDED || en->state == ENTRY_ACTED) && !en->paused && (en->again || en->outcome == OUTCOME_QUARANTINED);
 }
 
 static void stand_behind(struct unit *u, const struct entry *first)

@@ -112,6 +112,7 @@ int pump_finish(struct pump *p, struct err *e)
                 int rc = transact_settle(&p->transactor, &p->batch, e);
                 if (rc != 0)
                         return rc;
+                pump_note_pauses(p);
                 FAILPOINT("settle.committed");
                 if (outbox_publish(&p->outbox, &p->batch, e) < 0)
                         return -1;

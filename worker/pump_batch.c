@@ -22,7 +22,7 @@ static int undecodable(struct pump *p, struct entry *en, const struct err *why, 
 }
 
 /* Undecodable bytes are a dead letter; a task is admitted, or decided at once. */
-static int decode(struct pump *p, struct entry *en, int64_t now_ms, struct err *e)
+int pump_decode(struct pump *p, struct entry *en, int64_t now_ms, struct err *e)
 {
         struct err why = ERR_INIT;
         enum message_kind kind;
@@ -88,7 +88,7 @@ static int fill(struct pump *p, const struct kafka_message *list, size_t n, stru
                                       .sequence = ++s->sequence,
                                       .key = list[i].key,
                                       .value = list[i].value };
-                if (decode(p, en, now_ms, e) < 0)
+                if (pump_decode(p, en, now_ms, e) < 0)
                         return -1;
         }
         for (size_t i = 0; i < p->sources.n; i++)
@@ -152,6 +152,7 @@ int pump_take(struct pump *p, struct kafka_message *list, size_t n, struct err *
                         return rc;
                 if (p->o->lane != LANE_MAIL)
                         p->take = batch_more(p->take, p->batch.result_bytes, p->batch_max);
+                pump_note_pauses(p);
                 p->held = p->held || held_wrote(&p->batch);
                 FAILPOINT("decide.committed");
                 if (outbox_publish(&p->outbox, &p->batch, e) < 0)

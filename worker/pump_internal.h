@@ -69,6 +69,16 @@ struct recovery pump_recovery(struct pump *p);
 /* Publishes again and settles what claimed partitions left behind. */
 int pump_recover(struct pump *p, struct err *e) MUST_CHECK;
 
+/* ---- pump_pause.c: task types that are paused */
+#define PAUSED_TYPES                                                                                                                                       \
+        "(select coalesce(string_agg(type_no || case when next_try_at <= now() then '!' else '' end, ','), '') from rollcall.paused_type "                  \
+        "where resumed_at is null)"
+int pump_read_pauses(struct pump *p, struct err *e) MUST_CHECK;
+/* After the commit: says which types it has paused. */
+void pump_note_pauses(struct pump *p);
+/* Tries the lane's types again whose time has come. */
+int pump_try_paused(struct pump *p, struct err *e) MUST_CHECK;
+
 /* ---- pump_held.c */
 /* Now and then: takes up what was set aside and is due. Returns 0, 1 when fenced, -1 error. */
 int pump_take_held(struct pump *p, struct err *e) MUST_CHECK;
@@ -90,6 +100,8 @@ int pump_look(struct pump *p, struct err *e) MUST_CHECK;
 int pump_take_unexpected(struct pump *p, struct err *e) MUST_CHECK;
 
 /* ---- pump_batch.c */
+/* Reads the message of an entry, and admits its task; it comes out as a dead letter, or decided, where that fails. */
+int pump_decode(struct pump *p, struct entry *en, int64_t now_ms, struct err *e) MUST_CHECK;
 /* Decodes, decides, publishes, acts, settles, publishes. Returns 0, 1 when fenced, -1 error. */
 int pump_take(struct pump *p, struct kafka_message *list, size_t n, struct err *e) MUST_CHECK;
 

@@ -130,7 +130,7 @@ int pump_look_at_logs(struct pump *p, struct err *e)
 /* Of ours, how many are where we left them; and the lowest partition that nobody has taken from us, but that we have not. */
 static const char LOOK[] =
         "select count(*) filter (where u.source_no is not null and p.epoch = u.epoch and p.next = u.next), "
-        "min(p.partition) filter (where u.source_no is null) "
+        "min(p.partition) filter (where u.source_no is null), " PAUSED_TYPES " "
         "from rollcall.position p left join unnest($1::int[], $2::bigint[], $3::bigint[]) as u(source_no, epoch, next) using (source_no) "
         "where u.source_no is not null or (p.cluster = $4 and p.topic = $5 and p.owner = $6)";
 
@@ -193,8 +193,12 @@ int pump_look(struct pump *p, struct err *e)
         size_t n = look_params(p, p->transactor.params);
         if (db_prepare(p->db, "look", LOOK, e) < 0 || db_run(p->db, "look", p->transactor.params, &r, e) < 0)
                 return -1;
+        pauses_read(&p->transactor.pauses, db_str(r, 0, 2));
         if ((size_t)db_int(r, 0, 0) != n)
                 return 1;
+        int tried = pump_try_paused(p, e);
+        if (tried != 0)
+                return tried;
         if (!db_null(r, 0, 1))
                 return left_over(p, db_int(r, 0, 1), e);
         p->left_over_ms = 0;

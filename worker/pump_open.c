@@ -31,6 +31,9 @@ int pump_open_base(struct pump *p, struct err *e)
         if (!p->messages || !p->recover || !p->batch.arena || !p->transactor.params || !p->runs)
                 return err_oom(e);
         p->transactor.sources = &p->sources;
+        p->transactor.owner = p->owner;
+        p->transactor.pause_base_ms = s->retry.pause_base_ms;
+        p->transactor.pause_max_ms = s->retry.pause_max_ms;
         p->transactor.retry = (struct retry_policy){ s->retry.attempts, s->retry.base_ms, s->retry.max_ms, arc4random };
         p->outbox.sources = &p->sources;
         p->outbox.packs = p->o->packs;
@@ -43,18 +46,28 @@ int pump_open_base(struct pump *p, struct err *e)
         return actor_init(&p->actor, e) < 0 ? -1 : codec_new(s->schemas.folder, &p->codec, e);
 }
 
-/* Statements are prepared before the first task asks for them: a broken pack is noticed at the start. */
+/* Statements are prepared before the first task asks for them. A type for which that fails is paused; the others are served. */
+static int prepare_type(struct pump *p, const struct task_type *t, struct err *e)
+{
+        struct transactor *x = &p->transactor;
+        int type_no = type_number(p->types, t);
+        if (compose_all(x->composer, p->db, t, type_no, e) == 0)
+                return 0;
+        if (db_server_state(e) || err_is_oom(e) || !db_alive(p->db))
+                return -1;
+        if (!pauses_add(&x->pauses, t, type_no, e, NULL, 0) || transact_write_pauses(x, NULL, e) < 0)
+                return -1;
+        pump_note_pauses(p);
+        return 0;
+}
+
 static int prepare_lane(struct pump *p, struct err *e)
 {
-        const struct composed *ignored;
         for (size_t i = 0; i < p->o->packs->n; i++)
                 for (size_t j = 0; j < p->o->packs->list[i]->n_types; j++) {
                         const struct task_type *t = &p->o->packs->list[i]->types[j];
-                        if (t->lane != p->o->lane)
-                                continue;
-                        for (int v = 0; v < VARIANT_WORKER; v++)
-                                if (compose(p->transactor.composer, p->db, t, type_number(p->types, t), (enum variant)v, &ignored, e) < 0)
-                                        return -1;
+                        if (t->lane == p->o->lane && prepare_type(p, t, e) < 0)
+                                return -1;
                 }
         return 0;
 }
@@ -83,7 +96,8 @@ int pump_open_database(struct pump *p, struct err *e)
         db_set_tick(p->db, pump_database_tick, p);
         if (prepare_session(p, e) < 0 || ledger_check(p->db, p->o->service->kafka.prefix, e) < 0 || type_numbers_load(p->db, p->o->packs, &p->types, e) < 0)
                 return -1;
-        return prepare_lane(p, e);
+        p->transactor.pauses = (struct pauses){ 0 };
+        return pump_read_pauses(p, e) < 0 ? -1 : prepare_lane(p, e);
 }
 
 void pump_close_database(struct pump *p)

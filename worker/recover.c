@@ -28,7 +28,7 @@ enum {
 enum { DEAD_LETTER = -3 }; /* instead of an outcome: see OUTCOMES */
 _Static_assert((int)C_END == (int)RECOVER_COLUMNS, "recover.h counts the columns");
 
-static int from_hex(struct arena *a, struct span hex, struct span *ret)
+int recover_from_hex(struct arena *a, struct span hex, struct span *ret)
 {
         if (!hex.ptr)
                 return 0;
@@ -110,7 +110,7 @@ static int read_entry(struct recovery *rec, int index, struct batch *b, const st
         };
         if (en->state != ENTRY_DEAD && read_identity(rec, b, en, r, row, e) < 0)
                 return -1;
-        if (from_hex(b->arena, db_span(r, row, C_KEY), &en->key) < 0 || from_hex(b->arena, db_span(r, row, C_VALUE), &en->value) < 0)
+        if (recover_from_hex(b->arena, db_span(r, row, C_KEY), &en->key) < 0 || recover_from_hex(b->arena, db_span(r, row, C_VALUE), &en->value) < 0)
                 return err_oom(e);
         return 0;
 }

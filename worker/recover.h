@@ -47,3 +47,6 @@ int recover_outcomes(struct recovery *r, int index, int64_t after, struct batch 
 
 /* Fills the (reset) batch with the pending intents of source `index`, as PENDING with the attempt raised. Gives their number. */
 int recover_intents(struct recovery *r, int index, struct batch *b, struct err *e) MUST_CHECK;
+
+/* Bytes from their hexadecimal form, in the arena; unchanged for NULL. -1: the arena is full. */
+int recover_from_hex(struct arena *a, struct span hex, struct span *ret) MUST_CHECK;

@@ -42,6 +42,14 @@ static int record_unit(struct transactor *t, struct batch *b, const struct unit 
         for (size_t i = 0; i < u->n; i++)
                 if (u->list[i]->state == ENTRY_ACTED && u->list[i]->outcome == OUTCOME_APPLIED && u->list[i]->row_of)
                         list[n++] = u->list[i];
+        transact_begin_unit(t);
+        if (!composed_all(t->composer, u->type)) {
+                struct err why = ERR_INIT;
+                err_set(&why, ERR_FATAL, "", "%s cannot be prepared", u->type->record.path);
+                for (size_t i = 0; i < n; i++)
+                        (void)!recorded(t, b, u, &list[i], 1, NULL, &why, e);
+                return 0;
+        }
         return n ? transact_part(t, b, u, VARIANT_RECORD, list, n, recorded, e) : 0;
 }
 
@@ -160,15 +168,18 @@ static int run_again(struct transactor *t, struct batch *b, size_t unit, bool sq
         for (size_t i = 0; i < u->n; i++)
                 if (u->list[i]->state == ENTRY_PENDING && to_run(u->list[i]) == sql)
                         list[n++] = u->list[i];
+        transact_begin_unit(t);
         if (n && transact_part(t, b, u, VARIANT_AGAIN, list, n, read_again, e) < 0)
                 return -1;
+        transact_end_unit(t, b, unit, false);
         batch_stand_behind(b, unit);
         return 0;
 }
 
 int transact_reread(struct transactor *t, struct batch *b, struct err *e)
 {
-        if (db_exec(t->db, "begin", e) < 0)
+        t->lock_until_ms = 0;
+        if (transact_ready_units(t, b, e) < 0 || db_exec(t->db, "begin", e) < 0)
                 return -1;
         for (size_t i = 0; i < b->n_units; i++)
                 if (run_again(t, b, i, false, e) < 0)
@@ -192,6 +203,9 @@ int transact_settle(struct transactor *t, struct batch *b, struct err *e)
 {
         bool fenced = false;
         forget_done(b);
+        t->lock_until_ms = 0;
+        if (transact_ready_units(t, b, e) < 0)
+                return -1;
         if (number_outcomes(t, b) == 0)
                 return 0;
         if (begin(t, &fenced, e) < 0)
@@ -201,7 +215,7 @@ int transact_settle(struct transactor *t, struct batch *b, struct err *e)
         for (size_t i = 0; i < b->n_units; i++)
                 if (run_again(t, b, i, true, e) < 0 || record_unit(t, b, &b->units[i], e) < 0)
                         return transact_give_up(t, e);
-        if (write_outcomes(t, b, e) < 0 || held_write(t, b, e) < 0)
+        if (write_outcomes(t, b, e) < 0 || held_write(t, b, e) < 0 || transact_write_pauses(t, b, e) < 0)
                 return -1;
         FAILPOINT("settle.uncommitted");
         return transact_commit(t, b, e);

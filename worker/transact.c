@@ -45,23 +45,6 @@ void follow_ups_each(const struct entry *en, void (*fn)(void *ctx, const struct 
 
 enum { WARY_BATCHES = 64 };
 
-enum { CONFLICTS_MAX = 5 };
-
-/* Is this failure of a pack's statement for n tasks to be waited for? A conflict with other transactions is, for some times: a statement that always reports one would
- * keep all others from their work. */
-static bool waits(struct transactor *t, const struct err *why, size_t n)
-{
-        if (is_too_large(why))
-                return n > 1; /* for fewer; of a single task it is its own fault */
-        if (!db_server_state(why))
-                return false;
-        if (strncmp(why->code, "40", 2) != 0)
-                return true;
-        return ++t->conflicts <= CONFLICTS_MAX;
-}
-
-static const char UNDO_UNIT[] = "rollback to savepoint unit; release savepoint unit";
-
 /* ---- one unit ----------------------------------------------------------------------------------------------------------------------- */
 
 static int unit_params(struct transactor *t, const struct composed *c, const struct unit *u, struct entry **list, size_t n, struct err *e)
@@ -91,7 +74,7 @@ static int unit_params(struct transactor *t, const struct composed *c, const str
         return compose_params(c, u, list, n, t->sources, &v, t->params, e);
 }
 
-static int find_composed(struct transactor *t, const struct unit *u, enum variant v, const struct composed **ret, struct err *e)
+int transact_composed(struct transactor *t, const struct unit *u, enum variant v, const struct composed **ret, struct err *e)
 {
         if (!u->run && (v == VARIANT_RUN || v == VARIANT_FRESH))
                 v = VARIANT_ADHOC;
@@ -144,7 +127,7 @@ static int read_unit(struct batch *b, const struct unit *u, struct entry **list,
         return 0;
 }
 
-static int queue_unit(struct transactor *t, const struct unit *u, const struct composed *c, struct entry **list, size_t n, struct err *e)
+int transact_queue_unit(struct transactor *t, const struct unit *u, const struct composed *c, struct entry **list, size_t n, bool undo, struct err *e)
 {
         if (db_pipeline_query(t->db, "savepoint unit", NULL, e) < 0)
                 return -1;
@@ -154,13 +137,12 @@ static int queue_unit(struct transactor *t, const struct unit *u, const struct c
                 return -1;
         if (unit_params(t, c, u, list, n, e) < 0 || db_pipeline_run(t->db, c->name, t->params, e) < 0)
                 return -1;
-        if (u->dry_run && db_pipeline_query(t->db, "rollback to savepoint unit", NULL, e) < 0)
+        if (undo && db_pipeline_query(t->db, "rollback to savepoint unit", NULL, e) < 0)
                 return -1;
         return db_pipeline_query(t->db, "release savepoint unit", NULL, e);
 }
 
-/* Takes the answers of queue_unit. `ret` stays NULL when the statement failed; the first error counts. */
-static int take_unit(struct transactor *t, const struct unit *u, struct db_result **ret, struct err *e)
+int transact_take_unit(struct transactor *t, bool undo, struct db_result **ret, struct err *e)
 {
         struct err later = ERR_INIT;
         int rc = db_pipeline_result(t->db, NULL, e);
@@ -169,7 +151,7 @@ static int take_unit(struct transactor *t, const struct unit *u, struct db_resul
         struct db_result *r = NULL;
         if (db_pipeline_result(t->db, &r, rc < 0 ? &later : e) < 0)
                 rc = -1;
-        for (int i = u->dry_run ? 0 : 1; i < 2; i++)
+        for (int i = undo ? 0 : 1; i < 2; i++)
                 if (db_pipeline_result(t->db, NULL, rc < 0 ? &later : e) < 0)
                         rc = -1;
         if (rc < 0)
@@ -196,40 +178,6 @@ int transact_give_up(struct transactor *t, struct err *e)
         if (!is_too_large(e) || !db_alive(t->db))
                 return -1;
         return db_exec(t->db, "rollback", e) < 0 ? -1 : TRANSACT_TOO_LARGE;
-}
-
-/* To halve such a batch would let the statement act for one half of it. */
-static bool whole_fails(const struct err *e)
-{
-        return strcmp(e->code, SQLSTATE_STATEMENT) == 0;
-}
-
-int transact_part(struct transactor *t, struct batch *b, const struct unit *u, enum variant v, struct entry **list, size_t n, unit_done done,
-                    struct err *e)
-{
-        const struct composed *c = NULL;
-        struct db_result *r = NULL;
-        struct err first = ERR_INIT;
-        if (find_composed(t, u, v, &c, e) < 0 || db_pipeline_begin(t->db, e) < 0)
-                return -1;
-        if (queue_unit(t, u, c, list, n, e) < 0 || db_pipeline_sync(t->db, e) < 0)
-                return -1;
-        int rc = take_unit(t, u, &r, &first);
-        if (db_pipeline_finish_sync(t->db, e) < 0 || db_pipeline_end(t->db, e) < 0) {
-                db_result_free(r);
-                return -1;
-        }
-        if (rc == 0)
-                return done(t, b, u, list, n, r, NULL, e);
-        *e = first;
-        if (waits(t, &first, n) || db_exec(t->db, UNDO_UNIT, e) < 0)
-                return -1;
-        if (n == 1 || whole_fails(&first))
-                return done(t, b, u, list, n, NULL, &first, e);
-        size_t half = n / 2;
-        if (transact_part(t, b, u, v, list, half, done, e) < 0)
-                return -1;
-        return transact_part(t, b, u, v, list + half, n - half, done, e);
 }
 
 /* ---- decide: the whole transaction --------------------------------------------------------------------------------------------------- */
@@ -270,9 +218,11 @@ static int run_units(struct transactor *t, struct batch *b, size_t from, bool op
                 if (db_pipeline_query(t->db, DEAD_LETTERS_ADD, t->params, e) < 0)
                         return -1;
         }
-        for (size_t i = from; i < b->n_units; i++)
-                if (queue_unit(t, &b->units[i], composed[i], b->units[i].list, b->units[i].n, e) < 0)
+        for (size_t i = from; i < b->n_units; i++) {
+                const struct unit *u = &b->units[i];
+                if (u->n && transact_queue_unit(t, u, composed[i], u->list, u->n, u->dry_run, e) < 0)
                         return -1;
+        }
         if (db_pipeline_sync(t->db, e) < 0 || (opening && transact_take_begin(t, rows, ret_fenced, e) < 0))
                 return -1;
         if (dead && db_pipeline_result(t->db, NULL, e) < 0)
@@ -281,7 +231,9 @@ static int run_units(struct transactor *t, struct batch *b, size_t from, bool op
         for (size_t i = from; i < b->n_units; i++) {
                 struct db_result *r = NULL;
                 struct err ignored = ERR_INIT;
-                if (take_unit(t, &b->units[i], &r, *ret_failed < b->n_units ? &ignored : poison) < 0) {
+                if (b->units[i].n == 0) /* passed over */
+                        continue;
+                if (transact_take_unit(t, b->units[i].dry_run, &r, *ret_failed < b->n_units ? &ignored : poison) < 0) {
                         *ret_failed = i < *ret_failed ? i : *ret_failed;
                 } else if (large.class != ERR_NONE) {
                         db_result_free(r);
@@ -300,7 +252,7 @@ static int run_units(struct transactor *t, struct batch *b, size_t from, bool op
 static int compose_units(struct transactor *t, const struct batch *b, size_t from, enum variant v, const struct composed **composed, struct err *e)
 {
         for (size_t i = from; i < b->n_units; i++)
-                if (find_composed(t, &b->units[i], v, &composed[i], e) < 0)
+                if (b->units[i].n && transact_composed(t, &b->units[i], v, &composed[i], e) < 0)
                         return -1;
         return 0;
 }
@@ -322,21 +274,19 @@ static int run_all_units(struct transactor *t, struct batch *b, bool *ret_fenced
                 if (*ret_fenced || failed == b->n_units)
                         return 0;
                 struct unit *u = &b->units[failed];
-                *e = poison;
-                if (waits(t, &poison, u->n) || db_exec(t->db, UNDO_UNIT, e) < 0)
+                if (transact_undo_unit(t, &poison, u->n, e) < 0)
                         return -1;
-                if (!t->wary && u->run) { /* it may have been a repetition */
+                if (!t->wary && u->run && strcmp(poison.code, "55P03") != 0) { /* it may have been a repetition */
                         t->wary = WARY_BATCHES;
                         if (compose_units(t, b, failed, VARIANT_RUN, composed, e) < 0)
                                 return -1;
                         from = failed;
                         continue;
                 }
-                if (u->n == 1 || whole_fails(&poison)
-                            ? decided_by_statement(t, b, u, u->list, u->n, NULL, &poison, e) < 0
-                              : (transact_part(t, b, u, VARIANT_RUN, u->list, u->n / 2, decided_by_statement, e) < 0 ||
-                                 transact_part(t, b, u, VARIANT_RUN, u->list + u->n / 2, u->n - u->n / 2, decided_by_statement, e) < 0))
+                transact_begin_unit(t);
+                if (transact_bisect(t, b, u, VARIANT_RUN, u->list, u->n, decided_by_statement, &poison, e) < 0)
                         return -1;
+                transact_end_unit(t, b, failed, true);
                 batch_stand_behind(b, failed);
                 from = failed + 1;
                 if (from == b->n_units)
@@ -385,13 +335,14 @@ int transact_decide(struct transactor *t, struct batch *b, struct err *e)
 {
         bool fenced = false;
         t->wary -= t->wary > 0;
-        if (transact_prepare(t, e) < 0 || transact_number_unknown_types(t, b, e) < 0)
+        t->lock_until_ms = 0;
+        if (transact_prepare(t, e) < 0 || transact_number_unknown_types(t, b, e) < 0 || transact_ready_units(t, b, e) < 0)
                 return -1;
         if (run_all_units(t, b, &fenced, e) < 0)
                 return transact_give_up(t, e);
         if (fenced)
                 return db_exec(t->db, "rollback", e) < 0 ? -1 : 1;
-        if (transact_write_decided(t, b, e) < 0 || held_write(t, b, e) < 0)
+        if (transact_write_decided(t, b, e) < 0 || held_write(t, b, e) < 0 || transact_write_pauses(t, b, e) < 0)
                 return -1;
         FAILPOINT("decide.uncommitted");
         return transact_commit(t, b, e);

@@ -8,6 +8,7 @@
  */
 #include "batch.h"
 #include "compose_params.h"
+#include "pause.h"
 #include "source.h"
 
 struct transactor {
@@ -19,6 +20,16 @@ struct transactor {
         int wary; /* batches that still look for earlier outcomes before they run a statement: repetitions seldom come alone */
         int conflicts; /* transactions in a row that ended because a pack's statement met another transaction (SQLSTATE 40) */
         instant at; /* of the last transaction: the outcomes' instant */
+        const char *owner; /* for rollcall.paused_type */
+        int64_t pause_base_ms, pause_max_ms;
+        struct pauses pauses;
+        struct { /* of the unit whose statement is being bisected */
+                bool probed; /* it is known not to fail without any task */
+                bool mixed; /* tasks failed in different ways */
+                size_t done, failed;
+                char code[SQLSTATE_MAX]; /* the way */
+        } part;
+        int64_t lock_until_ms; /* 0, or until when this transaction waits for the row locks of others */
 };
 
 enum { TRANSACT_FENCED = 1, TRANSACT_TOO_LARGE = 2 };
@@ -38,6 +49,11 @@ int transact_mark(struct transactor *t, struct err *e) MUST_CHECK;
 /* Runs the statements again for pending entries whose result is not at hand (after a takeover, or a while), and rolls back: sets row_of and row where there
  * is still something to do; the others are ACTED. Leaves those of SQL types alone. The batch has been divided. 0, TRANSACT_TOO_LARGE, -1. */
 int transact_reread(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
+
+/* Pauses of types that were found outside a batch's transaction (`b` NULL), or are found in one: see pause.h. */
+int transact_write_pauses(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
+/* Runs the effect of list[0..n) inside a transaction and undoes it; of none: the record, too. 0 it succeeds; 1 it fails: `why`; -1 error. */
+int transact_try(struct transactor *t, const struct unit *u, struct entry **list, size_t n, struct err *why, struct err *e) MUST_CHECK;
 
 /* Ids of the tasks that an entry's outcome spawns. */
 struct uuid follow_up_id(const struct entry *en, struct span full_type);

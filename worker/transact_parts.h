@@ -13,14 +13,34 @@ int transact_take_begin(struct transactor *t, size_t rows, bool *ret_fenced, str
 int transact_row(const struct unit *u, struct entry **list, size_t n, const struct db_result *r, int row, struct entry **ret, int64_t *ret_outcome,
                  struct err *e) MUST_CHECK;
 
+/* A unit's statement in a pipeline, and its answers: `ret` stays NULL when it failed; the first error counts. `undo`: it is rolled back to its savepoint. */
+int transact_composed(struct transactor *t, const struct unit *u, enum variant v, const struct composed **ret, struct err *e) MUST_CHECK;
+int transact_queue_unit(struct transactor *t, const struct unit *u, const struct composed *c, struct entry **list, size_t n, bool undo, struct err *e) MUST_CHECK;
+int transact_take_unit(struct transactor *t, bool undo, struct db_result **ret, struct err *e) MUST_CHECK;
+
+/* After a failure for n tasks: 0, the unit's savepoint is as it was before; -1, it is to be waited for, or the connection is of no use any more. */
+int transact_undo_unit(struct transactor *t, const struct err *why, size_t n, struct err *e) MUST_CHECK;
+
 /* Called with the result of list[0..n), which it takes; or with the error of a statement that is not halved any further: of a single entry, or one that
  * acted beyond its batch. */
 typedef int (*unit_done)(struct transactor *t, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct db_result *r,
                          const struct err *poison, struct err *e);
 
-/* Runs list[0..n) of a unit inside the transaction, bisecting what fails by a task's fault. After a failure the transaction stands where it stood before. */
+/* Around all parts of one unit. The end notes whether the type is to be paused, and passes its later units over. `first_tries`: of tasks that had not been
+ * tried before. */
+void transact_begin_unit(struct transactor *t);
+void transact_end_unit(struct transactor *t, struct batch *b, size_t unit, bool first_tries);
+
+/* Runs list[0..n) of a unit inside the transaction, bisecting what fails by a task's fault. After a failure the transaction stands where it stood before.
+ * Entries whose row is locked by another session wait; those of a type that fails whatever it is given are passed over. */
 int transact_part(struct transactor *t, struct batch *b, const struct unit *u, enum variant v, struct entry **list, size_t n, unit_done done,
                   struct err *e) MUST_CHECK;
+/* list[0..n) is known to fail with `first`, which has been undone. */
+int transact_bisect(struct transactor *t, struct batch *b, const struct unit *u, enum variant v, struct entry **list, size_t n, unit_done done,
+                    const struct err *first, struct err *e) MUST_CHECK;
+
+/* Before a transaction: units of paused types are passed over; statements are prepared, and a type for which that fails is paused. */
+int transact_ready_units(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
 
 /* After an error in a transaction: rolls back what was too large for its batch, TRANSACT_TOO_LARGE; else -1, and the connection is unusable. */
 int transact_give_up(struct transactor *t, struct err *e) MUST_CHECK;

@@ -16,6 +16,7 @@ struct composer {
         struct slot {
                 const struct task_type *type;
                 struct shape shape;
+                bool all; /* is prepared */
                 struct composed variants[VARIANT_COUNT];
         } **slots;
         size_t n;
@@ -426,6 +427,27 @@ int compose(struct composer *c, struct db *d, const struct task_type *type, int 
                 return -1;
         *ret = q;
         return 0;
+}
+
+int compose_all(struct composer *c, struct db *d, const struct task_type *type, int type_no, struct err *e)
+{
+        const struct composed *ignored;
+        for (int v = 0; v < VARIANT_WORKER; v++)
+                if (compose(c, d, type, type_no, (enum variant)v, &ignored, e) < 0)
+                        return -1;
+        struct slot *s = slot_of(c, type);
+        if (!s)
+                return err_oom(e);
+        s->all = true;
+        return 0;
+}
+
+bool composed_all(const struct composer *c, const struct task_type *type)
+{
+        for (size_t i = 0; i < c->n; i++)
+                if (c->slots[i]->type == type)
+                        return c->slots[i]->all;
+        return false;
 }
 
 int compose_add_values(const struct composed *c, const struct run_values *values, struct db_params *p, struct err *e)

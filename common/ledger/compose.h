@@ -43,6 +43,10 @@ DEFINE_CLEANUP(composer_cleanup, struct composer, composer_free)
  * VARIANT_RECORD of a type without one. */
 int compose(struct composer *c, struct db *d, const struct task_type *type, int type_no, enum variant v, const struct composed **ret, struct err *e) MUST_CHECK;
 
+/* Composes and prepares all that a worker uses of the type, before a transaction begins: within one an error would end it. */
+int compose_all(struct composer *c, struct db *d, const struct task_type *type, int type_no, struct err *e) MUST_CHECK;
+bool composed_all(const struct composer *c, const struct task_type *type); /* on this connection */
+
 /* For checks: prepares the effect alone (or the record), and describes its columns. */
 int compose_describe(struct db *d, const struct task_type *type, int type_no, bool record, struct db_result **ret, struct err *e) MUST_CHECK;
 /* For checks, after compose_describe: does its plan read `batch`? */

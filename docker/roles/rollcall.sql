@@ -55,3 +55,8 @@ grant execute on function rollcall.release_run(uuid, text) to rollcall_operator;
 grant update (suspended, suspended_by, suspended_at) on rollcall.job to rollcall_operator;
 grant update (chunks_published, state, published_at, again) on rollcall.run to rollcall_operator;
 grant execute on function rollcall.cancel_run(uuid, text, text) to rollcall_operator;
+
+-- Types whose statement fails are paused by a worker, and resumed by one or by the operator; the scheduler then publishes again.
+grant insert, update on rollcall.paused_type to rollcall_worker;
+grant update (published_again_at) on rollcall.paused_type to rollcall_scheduler;
+grant execute on function rollcall.resume_type(text, text) to rollcall_operator;

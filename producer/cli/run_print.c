@@ -6,13 +6,14 @@
 #include <string.h>
 
 struct parts { /* what was asked of the database about a run */
-        struct db_result *head, *reasons, *changes, *subjects, *missing;
+        struct db_result *head, *reasons, *changes, *subjects, *missing, *paused;
 };
 
 static void parts_deinit(struct parts *p)
 {
         db_result_free(p->head);
         db_result_free(p->reasons);
+        db_result_free(p->paused);
         db_result_free(p->changes);
         db_result_free(p->subjects);
         db_result_free(p->missing);
@@ -29,6 +30,11 @@ static int ask_subjects(struct cli *c, const char *run_no, const char *limit, co
                          "order by o.type, o.subject, o.item limit $2::bigint",
                          params, ARRAY_LEN(params), ret);
 }
+
+/* An open run's types, planned or as follow-ups, of which no task is done now. */
+static const char PAUSED[] = "select z.type, z.since, z.reason from rollcall.paused_type_named z join rollcall.run_progress r on rollcall.run_is_open(r.state) "
+                             "where r.run_no = $1::bigint and (exists (select from rollcall.plan p where p.run_no = r.run_no and p.type_no = z.type_no) "
+                             "or (r.spawned > 0 and z.type like r.pack || '.%')) order by z.type";
 
 /* Millions of rows are counted before anything in them gets a name. */
 static const char REASONS[] =
@@ -65,6 +71,8 @@ static int ask(struct cli *c, const struct run_ref *run, const struct run_show *
                 return cli_error(CODE_NOT_FOUND, "run %s is gone from the database", run->id);
         if (rc == 0)
                 rc = cli_query(c, REASONS, params, 2, &ret->reasons);
+        if (rc == 0)
+                rc = cli_query(c, PAUSED, params, 1, &ret->paused);
         if (rc == 0 && db_bool(ret->head, 0, db_column(ret->head, "dry_run")))
                 rc = cli_query(c,
                                "select o.type, o.subject, o.item, o.before, o.after, o.reason from rollcall.outcome_named o join rollcall.run r using (run_no) "
@@ -83,6 +91,7 @@ static int print_as_json(const struct parts *p)
         bool complete = number(p, "planned") == number(p, "done");
         json_object_set_new(o, "complete", json_boolean(complete));
         json_object_set_new(o, "reasons", json_rows(p->reasons));
+        json_object_set_new(o, "paused_types", json_rows(p->paused));
         if (p->changes)
                 json_object_set_new(o, "changes", json_rows(p->changes));
         json_object_set_new(o, "subjects", p->subjects ? json_rows(p->subjects) : json_array());
@@ -150,6 +159,13 @@ static void print_head(const struct cli *c, const struct parts *p)
         }
         print_time(c, p, "closed at", "closed_at");
         print_proof(c, p);
+        for (int i = 0; i < db_rows(p->paused); i++) {
+                printf("%-13s ", "waits");
+                print_clean(stdout, db_str(p->paused, i, 0));
+                printf(" is paused: ");
+                print_clean(stdout, db_str(p->paused, i, 2));
+                putchar('\n');
+        }
 }
 
 /* A result as a table under a title; nothing when it is empty. `heads` names its columns in order. */

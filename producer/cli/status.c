@@ -1,6 +1,7 @@
 /* One page: what ran last, what is due next, what is under way, what went wrong, what was written, who leads and how far the workers are. */
 #include "reports.h"
 #include "runs.h"
+#include "types.h"
 #include "verbs.h"
 
 #include "kafka/kafka.h"
@@ -288,7 +289,7 @@ static int pack_pages(struct cli *c, json_t *ret)
 /* ---- the page ------------------------------------------------------------------------------------------------------------------------ */
 
 struct page {
-        struct db_result *jobs, *open, *held, *errors, *leader;
+        struct db_result *jobs, *open, *held, *errors, *leader, *paused;
         struct newest files;
         struct lane_state lanes[LANE_COUNT + 1];
         int lanes_rc;
@@ -301,6 +302,7 @@ static void page_deinit(struct page *p)
         db_result_free(p->held);
         db_result_free(p->errors);
         db_result_free(p->leader);
+        db_result_free(p->paused);
         newest_deinit(&p->files);
 }
 
@@ -322,6 +324,8 @@ static int read_page(struct cli *c, struct page *p)
                 rc = cli_query(c, "select at, type, subject, reason from rollcall.recent_error order by at desc limit 5", NULL, 0, &p->errors);
         if (rc == 0)
                 rc = cli_query(c, "select name, holder, expires_at > now() as alive, expires_at from rollcall.lease order by name", NULL, 0, &p->leader);
+        if (rc == 0)
+                rc = types_paused(c, &p->paused);
         if (rc)
                 return rc;
         scan(&p->files, c->service->reports.folder, 0);
@@ -337,8 +341,9 @@ static int print_page_json(struct cli *c, const struct page *p)
                 json_decref(packs);
                 return rc;
         }
-        return print_json(json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "generated_at", json_instant(instant_now()), "jobs", jobs_json(c, p->jobs),
-                                    "open_runs", json_rows(p->open), "held_for_review", json_rows(p->held), "errors", json_rows(p->errors), "reports", files_json(&p->files), "leader", json_rows(p->leader),
+        return print_json(json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "generated_at", json_instant(instant_now()), "jobs", jobs_json(c, p->jobs),
+                                    "open_runs", json_rows(p->open), "held_for_review", json_rows(p->held), "paused_types", json_rows(p->paused),
+                                    "errors", json_rows(p->errors), "reports", files_json(&p->files), "leader", json_rows(p->leader),
                                     "lanes", p->lanes_rc ? json_null() : lanes_json(c, p->lanes), "packs", packs));
 }
 
@@ -354,6 +359,12 @@ static void print_leader(const struct cli *c, const struct db_result *r)
                 }
         if (!any)
                 puts("None is running: nothing is started on schedule.");
+}
+
+/* What was asked for is printed; the code says whether it is well. */
+static int verdict(const struct page *p)
+{
+        return p->lanes_rc ? p->lanes_rc : db_rows(p->paused) ? CODE_FAILED : CODE_OK;
 }
 
 int verb_status(struct cli *c, const struct args *a)
@@ -374,7 +385,7 @@ int verb_status(struct cli *c, const struct args *a)
                 return rc;
         if (c->json) {
                 rc = print_page_json(c, &p);
-                return rc ? rc : p.lanes_rc;
+                return rc ? rc : verdict(&p);
         }
         print_jobs(c, p.jobs);
         print_rows(c, "Open runs", p.open, open_heads, "None.");
@@ -382,11 +393,16 @@ int verb_status(struct cli *c, const struct args *a)
                 print_rows(c, "Held for review", p.held, held_heads, "None.");
                 puts("Nothing of them is done until: rollcall runs release RUN");
         }
+        if (db_rows(p.paused)) {
+                putchar('\n');
+                print_title(c, "Paused task types");
+                types_print(c, p.paused);
+        }
         print_rows(c, "Last errors", p.errors, error_heads, "None.");
         print_files(c, &p.files);
         print_leader(c, p.leader);
         if (p.lanes_rc == 0)
                 print_lanes(c, p.lanes);
         rc = pack_pages(c, NULL);
-        return rc ? rc : p.lanes_rc;
+        return rc ? rc : verdict(&p);
 }

@@ -46,6 +46,8 @@ int verb_quarantine_list(struct cli *c, const struct args *a);
 int verb_quarantine_show(struct cli *c, const struct args *a);
 int verb_quarantine_replay(struct cli *c, const struct args *a);
 int verb_quarantine_drop(struct cli *c, const struct args *a);
+int verb_types_list(struct cli *c, const struct args *a);
+int verb_types_resume(struct cli *c, const struct args *a);
 int verb_report(struct cli *c, const struct args *a);
 int report_declare(struct cli *c, const char *operand, struct flag **ret);
 int verb_workers(struct cli *c, const struct args *a);

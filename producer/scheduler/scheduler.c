@@ -196,6 +196,8 @@ static int look(struct scheduler *s, struct err *e)
         if (rc == 0)
                 rc = take_requested(s, e);
         if (rc == 0)
+                rc = resume_look(s, e);
+        if (rc == 0)
                 rc = fanout_look(s, e);
         if (rc == 0)
                 rc = close_complete(s, e);

@@ -89,6 +89,9 @@ bool fanout_acked(struct scheduler *s, uint64_t token);
 void fanout_reset(struct scheduler *s); /* forgets what is in hand; the table knows the rest */
 int fanout_note_all(struct scheduler *s, struct err *e) MUST_CHECK; /* writes down what is acknowledged by now */
 
+/* resume.c: what open runs and requests owe of task types that were paused, and are not any more, is published again. 0; 1 the lead is lost; -1. */
+int resume_look(struct scheduler *s, struct err *e) MUST_CHECK;
+
 /* close.c: complete runs and those out of time are closed. 0; 1 the lead is lost; -1. */
 int close_complete(struct scheduler *s, struct err *e) MUST_CHECK;
 /* Sets the end of a run that is open. `alert`: on_failure is for it. */

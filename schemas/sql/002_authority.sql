@@ -224,4 +224,66 @@ select p.*, p.seen_at > clock_timestamp() - interval '30 s'
                 and exists (select from pg_stat_activity a where a.pid = p.backend_pid and a.application_name like 'rollcall-%')) as alive
 from rollcall.process p;
 
+-- ---- task types that are paused ------------------------------------------------------------------------------------------------------
+
+-- A type whose statement fails whatever it is given. Workers pass over its tasks: no outcome, no row. When it is resumed the scheduler publishes again what
+-- open runs and requests of that type still owe. The row stays after that: a type that is paused again soon is tried again less and less often.
+create table rollcall.paused_type (
+  type_no            smallint primary key,
+  since              timestamptz not null default clock_timestamp(),
+  reason             text not null,
+  sqlstate           text not null default '',
+  by_whom            text not null,               -- the worker that met it
+  samples            bytea[] not null default '{}', -- messages of tasks that failed, when the statement does not fail without any task
+  tries              integer not null default 0,  -- by itself
+  tried_at           timestamptz,
+  next_try_at        timestamptz not null,
+  resumed_at         timestamptz,                 -- null: paused
+  resumed_by         text,
+  published_again_at timestamptz
+);
+
+create view rollcall.paused_type_named as
+select t.name as type, z.type_no, z.since, z.reason, z.sqlstate, z.by_whom, z.tries, z.tried_at, z.next_try_at
+from rollcall.paused_type z join rollcall.task_type t using (type_no) where z.resumed_at is null;
+
+-- The wait before the next try: from base, doubling, up to max.
+create function rollcall.pause_wait(tries integer, base_ms bigint, max_ms bigint) returns interval language sql immutable return
+  least(max_ms, base_ms * 2 ^ least(tries, 30)) * interval '1 millisecond';
+
+-- False: it was paused already. Later tasks of other types do not wait behind those of a paused one.
+create function rollcall.pause_type(of_type smallint, why text, code text, by_worker text, failed bytea[], base_ms bigint, max_ms bigint) returns boolean
+language plpgsql as $$
+begin
+  insert into rollcall.paused_type as z (type_no, reason, sqlstate, by_whom, samples, next_try_at)
+  values (of_type, why, code, by_worker, failed, clock_timestamp() + rollcall.pause_wait(0, base_ms, max_ms))
+  on conflict (type_no) do update set since = excluded.since, reason = excluded.reason, sqlstate = excluded.sqlstate, by_whom = excluded.by_whom,
+    samples = excluded.samples, resumed_at = null, resumed_by = null, published_again_at = null, tried_at = null,
+    tries = case when z.resumed_at > clock_timestamp() - interval '1 hour' then z.tries else 0 end,
+    next_try_at = clock_timestamp() + rollcall.pause_wait(case when z.resumed_at > clock_timestamp() - interval '1 hour' then z.tries else 0 end, base_ms, max_ms)
+  where z.resumed_at is not null;
+  if not found then
+    return false;
+  end if;
+  update rollcall.held h set due_at = now()
+  where h.due_at is null and h.state = 'waiting' and exists (
+    select from rollcall.held f where f.topic = h.topic and f.subject = h.subject and f.held_no < h.held_no and f.type_no = of_type);
+  return true;
+end $$;
+
+-- Has the type's tasks done again. False: it is not paused.
+create function rollcall.resume_type(of_type text, on_behalf_of text) returns boolean language plpgsql security definer
+set search_path = pg_catalog, pg_temp as $$
+begin
+  update rollcall.paused_type set resumed_at = clock_timestamp(), resumed_by = session_user, tries = 0
+  where resumed_at is null and type_no = (select t.type_no from rollcall.task_type t where t.name = of_type);
+  if not found then
+    return false;
+  end if;
+  perform rollcall.file_request('resume type', of_type, '{}', on_behalf_of);
+  perform pg_notify('rollcall_run', '');
+  return true;
+end $$;
+revoke execute on function rollcall.resume_type(text, text) from public;
+
 insert into rollcall.schema_version (version) values (2);

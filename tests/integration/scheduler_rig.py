@@ -36,6 +36,7 @@ jobs = ( { name = "sweep"; tasks = [ "bump" ]; schedule = "0 3 * * *"; },
          { name = "capped"; tasks = [ "bump", "other", "census" ]; max_subjects = 5; on_failure = [ "told-failure" ]; on_finish = [ "told-finish" ]; time_limit = "1h"; },
          { name = "share"; tasks = [ "bump" ]; max_percent = 2.5; population = "sql/population.sql"; schedule = "0 * * * *"; concurrency_policy = "allow"; },
          { name = "noting"; tasks = [ "note" ]; on_finish = [ "noted" ]; },
+         { name = "both"; tasks = [ "bump", "gate-due" ]; }, { name = "enrolment"; tasks = [ "enrol" ]; },
          { name = "alone"; tasks = [ "gate-due" ]; } );
 """
 

@@ -1,0 +1,101 @@
+/* Task types that are paused: shown, and resumed. */
+#include "output.h"
+#include "types.h"
+#include "verbs.h"
+
+#include "pack/pack.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int types_paused(struct cli *c, struct db_result **ret)
+{
+        return cli_query(c, "select type, since, sqlstate, tries, next_try_at, reason from rollcall.paused_type_named order by type", NULL, 0, ret);
+}
+
+void types_print(const struct cli *c, const struct db_result *r)
+{
+        static const char *const heads[] = { "TYPE", "PAUSED SINCE", "SQLSTATE", "TRIED", "NEXT TRY", "REASON", NULL };
+        TABLE_CLEANUP struct table t;
+        table_init(&t, heads);
+        for (int i = 0; i < db_rows(r); i++) {
+                char since[INSTANT_TEXT_MAX], next[INSTANT_TEXT_MAX];
+                format_instant(NULL, db_instant(r, i, 1), since);
+                format_instant(NULL, db_instant(r, i, 4), next);
+                table_add(&t, db_str(r, i, 0));
+                table_add(&t, since);
+                table_add(&t, db_str(r, i, 2));
+                table_add(&t, db_str(r, i, 3));
+                table_add(&t, next);
+                table_add(&t, db_str(r, i, 5));
+        }
+        table_print(c, &t);
+}
+
+int verb_types_list(struct cli *c, const struct args *a)
+{
+        static const char *const heads[] = { "TYPE", "STATE", "PAUSED SINCE", "SQLSTATE", "NEXT TRY", "REASON", NULL };
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        (void)a;
+        int rc = cli_db(c);
+        if (rc == 0)
+                rc = cli_query(c,
+                               "select t.name as type, case when z.since is null then 'active' else 'paused' end as state, z.since, z.sqlstate, z.next_try_at, "
+                               "z.tries, z.reason, z.by_whom from rollcall.task_type t left join rollcall.paused_type_named z using (type_no) order by t.name",
+                               NULL, 0, &r);
+        if (rc)
+                return rc;
+        if (c->json)
+                return print_json(json_rows(r));
+        TABLE_CLEANUP struct table t;
+        table_init(&t, heads);
+        for (int i = 0; i < db_rows(r); i++) {
+                char since[INSTANT_TEXT_MAX], next[INSTANT_TEXT_MAX];
+                format_instant(NULL, db_instant(r, i, 2), since);
+                format_instant(NULL, db_instant(r, i, 4), next);
+                table_add(&t, db_str(r, i, 0));
+                table_add(&t, db_str(r, i, 1));
+                table_add(&t, since);
+                table_add(&t, db_str(r, i, 3));
+                table_add(&t, next);
+                table_add(&t, db_str(r, i, 6));
+        }
+        table_print(c, &t);
+        return CODE_OK;
+}
+
+/* A name that only one registered type has may be given without its pack. */
+static int full_name(struct cli *c, const char *name, struct db_result **ret)
+{
+        int rc = cli_query(c, "select name from rollcall.task_type where name = $1 or substr(name, position('.' in name) + 1) = $1 order by name = $1 desc, name",
+                           &name, 1, ret);
+        if (rc)
+                return rc;
+        if (db_rows(*ret) == 0)
+                return cli_error(CODE_NOT_FOUND, "no task type \"%s\"; see: rollcall types list", name);
+        if (db_rows(*ret) > 1 && strcmp(db_str(*ret, 0, 0), name) != 0)
+                return cli_error(CODE_USAGE, "several packs have a task type \"%s\": give its full name, such as %s", name, db_str(*ret, 0, 0));
+        return 0;
+}
+
+int verb_types_resume(struct cli *c, const struct args *a)
+{
+        struct db_result *found CLEANUP(db_result_cleanup) = NULL, *r CLEANUP(db_result_cleanup) = NULL;
+        int rc = cli_db(c);
+        if (rc == 0)
+                rc = full_name(c, args_operand(a, 0), &found);
+        if (rc)
+                return rc;
+        const char *params[] = { db_str(found, 0, 0), c->actor_given };
+        rc = cli_query(c, "select rollcall.resume_type($1, $2)", params, ARRAY_LEN(params), &r);
+        if (rc)
+                return rc;
+        bool resumed = db_bool(r, 0, 0);
+        if (c->json)
+                return print_json(json_pack("{s:s, s:b}", "type", params[0], "resumed", resumed));
+        if (resumed)
+                printf("%s is resumed; the scheduler publishes again what open runs and requests owe of it\n", params[0]);
+        else
+                printf("%s is not paused: nothing to do\n", params[0]);
+        return CODE_OK;
+}
