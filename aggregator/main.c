@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { WAIT_MS = 500 };
+enum { WAIT_MS = 500, LEAVE_MS = 20000 };
 
 static const char help[] =
         "Folds the audit events of the results topic into totals. Reads PREFIX.results as the group PREFIX.aggregator and\n"
@@ -36,7 +36,7 @@ static int run(struct daemon *d)
 {
         struct aggregator *a CLEANUP(aggregator_cleanup) = NULL;
         struct err e = ERR_INIT;
-        if (aggregator_new(d->service, &a, &e) < 0 || serve(d, a, &e) < 0) {
+        if (daemon_leave_within(d, LEAVE_MS, &e) < 0 || aggregator_new(d->service, &a, &e) < 0 || serve(d, a, &e) < 0) {
                 log_error("aggregator cannot go on", "class=%s code=%s error=" LOG_Q, err_class_name(e.class), e.code, e.text);
                 return EXIT_FAILURE;
         }

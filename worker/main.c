@@ -80,6 +80,11 @@ int main(int argc, char **argv)
         int rc = daemon_start(&d, "rollcall-worker", help, argc, argv);
         if (rc >= 0)
                 return rc;
+        struct err e = ERR_INIT;
+        if (daemon_leave_within(&d, d.service->worker.drain_timeout_ms, &e) < 0) {
+                log_error("cannot start", "error=" LOG_Q, e.text);
+                return 1;
+        }
         if (start_threads(&w, &d) < 0) {
                 log_error("cannot start", "error=\"out of memory or threads\"");
                 return 1;

@@ -5,15 +5,17 @@
 
 #include <time.h>
 
+enum { LEAVE_MS = 5000 }; /* of the drain's time, at most: to leave the group, and to have the last acknowledgements noted */
 enum { POLL_AT_LEAST_MS = 10000, POLL_IN_STATEMENT_MS = 1000, SLICE_MS = 50 };
 
-/* After the first signal the work in hand has worker.drain_timeout. */
+/* After the first signal the work in hand has worker.drain_timeout, but for what leaving takes. */
 static bool late(struct pump *p)
 {
         if (!daemon_stopping())
                 return false;
+        int64_t limit = p->o->service->worker.drain_timeout_ms;
         if (!p->stop_ms)
-                p->stop_ms = monotonic_ms() + p->o->service->worker.drain_timeout_ms;
+                p->stop_ms = monotonic_ms() + limit - (limit / 3 < LEAVE_MS ? limit / 3 : LEAVE_MS);
         return monotonic_ms() >= p->stop_ms;
 }
 
@@ -39,6 +41,8 @@ void pump_database_tick(void *ctx)
 {
         struct pump *p = ctx;
         struct err ignored = ERR_INIT;
+        if (pump_stopping(p))
+                db_cancel(p->db);
         if (!p->consumer || p->broken || p->in_callback || monotonic_ms() - p->polled_ms < POLL_IN_STATEMENT_MS)
                 return;
         p->in_database = true;

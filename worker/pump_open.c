@@ -79,7 +79,11 @@ static int prepare_session(struct pump *p, struct err *e)
         /* A custom plan believes in as many rows as the batch has tasks, and then reads a table from its beginning to merge with them. */
         snprintf(sql, sizeof sql, "set idle_in_transaction_session_timeout = %lld; set plan_cache_mode = force_generic_plan",
                  (long long)p->o->service->kafka.session_timeout_ms);
-        return db_exec(p->db, sql, e);
+        if (db_exec(p->db, sql, e) < 0)
+                return -1;
+        /* a worker that was killed lets go of its locks before its statement ends, where the server's system can tell */
+        (void)!db_exec(p->db, "set client_connection_check_interval = '1s'", NULL);
+        return 0;
 }
 
 int pump_open_database(struct pump *p, struct err *e)

@@ -69,7 +69,7 @@ const struct property service_properties[] = {
         INTEGER("worker.threads", worker.threads, 1, 1, 64, "Consumers per lane, each with a database connection of its own."),
         INTEGER("worker.batch_max", worker.batch_max, 5000, 1, 100000, "Tasks in one transaction, at most."),
         INTEGER("worker.batch_max_bytes", worker.batch_max_bytes, 4 * MIB, 65536, 256 * MIB, "Bytes of tasks in one transaction, at most; arguments count as JSON."),
-        DURATION("worker.drain_timeout", worker.drain_timeout_ms, 25 * SECOND, 0, HOUR, "How long SIGTERM lets the work in hand finish."),
+        DURATION("worker.drain_timeout", worker.drain_timeout_ms, 25 * SECOND, 0, HOUR, "Time from SIGTERM to the end of the program, whatever it waits for."),
         INTEGER("retry.attempts", retry.attempts, 5, 1, 1000, "Attempts at a task that fails by its own fault, before its subject is quarantined."),
         DURATION("retry.base", retry.base_ms, 30 * SECOND, 10, DAY, "Longest wait before the second attempt; it doubles with each further one."),
         DURATION("retry.max", retry.max_ms, 15 * MINUTE, 10, 30 * DAY, "Longest wait between two attempts."),

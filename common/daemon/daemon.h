@@ -12,12 +12,17 @@ struct daemon {
         struct service *service;
         struct packs *packs;
         char **argv;
+        int64_t leave_ms; /* by daemon_leave_within */
 };
 
 /* Parses -c/--config FILE, --check-config, --help, --version; loads the configuration and the packs; starts the log; installs the signal
  * handlers. Returns -1 to go on, else the exit code to leave with (0 after --help; 2 bad usage; 3 bad configuration). */
 int daemon_start(struct daemon *d, const char *program, const char *help, int argc, char **argv) MUST_CHECK;
 void daemon_deinit(struct daemon *d);
+
+/* From now on: `ms`, three seconds at least, after the first signal the program ends with status 1, whatever it waits for (or starts anew, for a reload);
+ * three seconds after the second one. */
+int daemon_leave_within(struct daemon *d, int64_t ms, struct err *e) MUST_CHECK;
 
 bool daemon_stopping(void); /* a stop or a valid reload was asked for: drain and return; any thread */
 bool daemon_stop_now(void); /* asked twice; any thread */

@@ -13,13 +13,24 @@ static struct {
         atomic_int stops;
         atomic_bool hup, reload, announced;
         atomic_int wake;
-} flags = { .wake = -1 };
+        atomic_int stop; /* readable from the first stop or reload on */
+} flags = { .wake = -1, .stop = -1 };
+
+static void add_one(int fd)
+{
+        uint64_t one = 1;
+        ssize_t ignored = write(fd, &one, sizeof one);
+        (void)ignored;
+}
 
 static void wake_up(void)
 {
-        uint64_t one = 1;
-        ssize_t ignored = write(atomic_load(&flags.wake), &one, sizeof one);
-        (void)ignored;
+        add_one(atomic_load(&flags.wake));
+}
+
+static void ask_to_stop(void)
+{
+        add_one(atomic_load(&flags.stop));
 }
 
 static void handle(int sig)
@@ -27,8 +38,10 @@ static void handle(int sig)
         int saved = errno;
         if (sig == SIGHUP)
                 atomic_store(&flags.hup, true);
-        else
+        else {
                 atomic_fetch_add(&flags.stops, 1);
+                ask_to_stop();
+        }
         wake_up();
         errno = saved;
 }
@@ -39,7 +52,9 @@ int signals_install(struct err *e)
         struct sigaction action = { .sa_handler = handle, .sa_flags = SA_RESTART };
         if (atomic_load(&flags.wake) < 0)
                 atomic_store(&flags.wake, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-        if (atomic_load(&flags.wake) < 0)
+        if (atomic_load(&flags.stop) < 0)
+                atomic_store(&flags.stop, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+        if (atomic_load(&flags.wake) < 0 || atomic_load(&flags.stop) < 0)
                 return err_set(e, ERR_FATAL, NULL, "eventfd: %s", strerror(errno));
         sigemptyset(&action.sa_mask);
         for (size_t i = 0; i < ARRAY_LEN(handled); i++)
@@ -51,6 +66,11 @@ int signals_install(struct err *e)
         return 0;
 }
 
+int signals_stop_fd(void)
+{
+        return atomic_load(&flags.stop);
+}
+
 bool signals_take_hup(void)
 {
         return atomic_exchange(&flags.hup, false);
@@ -59,6 +79,7 @@ bool signals_take_hup(void)
 void signals_reload(void)
 {
         atomic_store(&flags.reload, true);
+        ask_to_stop();
 }
 
 bool signals_reloading(void)
@@ -78,6 +99,7 @@ void daemon_stop(void)
 {
         int none = 0;
         atomic_compare_exchange_strong(&flags.stops, &none, 1);
+        ask_to_stop();
         wake_up();
 }
 

@@ -2,10 +2,11 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TICK_MS = 200, FORMAT_TEXT = 0, FORMAT_BINARY = 1 };
+enum { TICK_MS = 200, CANCEL_MS = 2000, CANCEL_AGAIN_MS = 500, CANCEL_STACK_BYTES = 256 * 1024, FORMAT_TEXT = 0, FORMAT_BINARY = 1 };
 
 static int lost(struct db *d, struct err *e)
 {
@@ -17,7 +18,7 @@ static int failed(struct db *d, const PGresult *r, struct err *e)
 {
         struct err why = ERR_INIT;
         db_error(d->conn, r, &why);
-        bool own = d->cancelled && strcmp(why.code, "57014") == 0;
+        bool own = d->cancelled_ms && strcmp(why.code, "57014") == 0;
         return err_set(e, why.class, own ? "57P01" : why.code, "%s", why.text);
 }
 
@@ -36,6 +37,8 @@ int db_wait_socket(struct db *d, short events, int timeout_ms, struct err *e)
                         return lost(d, e);
                 if (d->tick)
                         d->tick(d->tick_ctx);
+                if (d->cancelled_ms && monotonic_ms() - d->cancelled_ms > CANCEL_MS)
+                        return err_set(e, ERR_RETRY, "57P01", "the statement was cancelled, and the server does not answer");
                 if (monotonic_ms() >= until)
                         return 0;
         }
@@ -53,7 +56,7 @@ void db_free(struct db *d)
 
 bool db_alive(const struct db *d)
 {
-        return d && PQstatus(d->conn) == CONNECTION_OK;
+        return d && !d->cancelled_ms && PQstatus(d->conn) == CONNECTION_OK;
 }
 
 int db_server_version(const struct db *d)
@@ -67,14 +70,38 @@ void db_set_tick(struct db *d, void (*tick)(void *ctx), void *ctx)
         d->tick_ctx = ctx;
 }
 
-void db_cancel(struct db *d)
+/* PQcancel connects, and waits: on a thread of its own, which keeps nobody when the server is frozen. */
+static void *cancel(void *arg)
 {
         char ignored[256];
-        PGcancel *c = PQgetCancel(d->conn);
-        d->cancelled = true;
-        if (c)
-                (void)!PQcancel(c, ignored, sizeof ignored);
+        PGcancel *c = arg;
+        (void)!PQcancel(c, ignored, sizeof ignored);
         PQfreeCancel(c);
+        return NULL;
+}
+
+static void start_cancel(PGcancel *c)
+{
+        pthread_attr_t attributes;
+        pthread_t thread;
+        pthread_attr_init(&attributes);
+        pthread_attr_setstacksize(&attributes, CANCEL_STACK_BYTES);
+        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        if (pthread_create(&thread, &attributes, cancel, c) != 0)
+                PQfreeCancel(c);
+        pthread_attr_destroy(&attributes);
+}
+
+void db_cancel(struct db *d)
+{
+        int64_t now = monotonic_ms();
+        if (d->cancelled_ms && now - d->cancel_ms < CANCEL_AGAIN_MS) /* again: one that comes between two statements ends neither */
+                return;
+        d->cancelled_ms = d->cancelled_ms ? d->cancelled_ms : now;
+        d->cancel_ms = now;
+        PGcancel *c = PQgetCancel(d->conn);
+        if (c)
+                start_cancel(c);
 }
 
 /* Sends what is queued; reads meanwhile, so that a server that waits for us to read cannot lock us up. */

@@ -29,7 +29,8 @@ bool db_server_state(const struct err *e);
 
 /* Called every 200 ms or so while a call waits for the server: heartbeats. NULL: none. */
 void db_set_tick(struct db *d, void (*tick)(void *ctx), void *ctx);
-/* For a tick: asks the server to end the statement that is waited for. A statement cancelled so fails with 57P01: it is not the statement's fault. */
+/* For a tick, as often as it likes: asks the server to end the statement that is waited for, and gives it up when that does not help within two seconds.
+ * Never blocks. The statement fails with 57P01: it is not its fault. The connection is not to be used any more. */
 void db_cancel(struct db *d);
 
 /* ---- parameters: built once, reused; texts and arrays are copied in -------------------------------------------------------------- */

@@ -9,7 +9,7 @@ struct db {
         PGconn *conn;
         void (*tick)(void *ctx);
         void *tick_ctx;
-        bool cancelled; /* by db_cancel */
+        int64_t cancelled_ms, cancel_ms; /* db_cancel: when it was called first, and when the server was asked last; 0: never */
         char *prepared[PREPARED_MAX];
         size_t n_prepared;
 };

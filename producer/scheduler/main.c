@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "daemon/daemon.h"
 
+enum { LEAVE_MS = 20000 };
+
 static const char help[] =
         "Starts the packs' jobs when they are due, or when an operator asks (rollcall jobs run): writes the plan of who is\n"
         "due into PostgreSQL, publishes one task per subject to Kafka, and closes the run when every task has its outcome.\n"
@@ -15,7 +17,7 @@ int main(int argc, char **argv)
         int rc = daemon_start(&d, "rollcall-scheduler", help, argc, argv);
         if (rc >= 0)
                 return rc;
-        rc = scheduler_run(&d, &e) < 0 ? 1 : 0;
+        rc = daemon_leave_within(&d, LEAVE_MS, &e) < 0 || scheduler_run(&d, &e) < 0 ? 1 : 0;
         if (rc)
                 log_error("cannot start", "error=" LOG_Q, e.text);
         else
