@@ -52,7 +52,7 @@ grant update (repaired_at) on rollcall.log_gap to rollcall_scheduler, rollcall_a
 grant update (state, tries, due_at, requested_by, updated_at) on rollcall.held to rollcall_operator;
 grant execute on function rollcall.request_run(uuid, text, text, timestamptz, jsonb, boolean, boolean, jsonb, text) to rollcall_operator;
 grant execute on function rollcall.release_run(uuid, text) to rollcall_operator;
-grant update (suspended, suspended_by, suspended_at) on rollcall.job to rollcall_operator;
+grant execute on function rollcall.suspend_jobs(text[], boolean, text, text), rollcall.resume_jobs(text[], boolean, text) to rollcall_operator;
 grant update (chunks_published, state, published_at, again) on rollcall.run to rollcall_operator;
 grant execute on function rollcall.cancel_run(uuid, text, text) to rollcall_operator;
 

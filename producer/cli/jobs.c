@@ -1,8 +1,6 @@
 #include "runs.h"
+#include "suspension.h"
 #include "verbs.h"
-
-#include "ledger/ledger.h"
-#include "pack/statement.h"
 
 #include <string.h>
 
@@ -37,21 +35,18 @@ int job_find(struct cli *c, const char *name, const struct job **ret)
 struct job_line { /* one job as the list shows it */
         const struct job *job;
         int row; /* of the query; -1: not registered in the database */
-        bool suspended;
-        const char *why;
+        struct suspension suspension;
         instant next[NEXT_MAX];
         size_t n_next;
 };
 
 static void read_job(const struct job *j, const struct db_result *r, instant after, size_t n, struct job_line *ret)
 {
-        *ret = (struct job_line){ .job = j, .row = -1, .why = "" };
+        *ret = (struct job_line){ .job = j, .row = -1 };
         for (int i = 0; i < db_rows(r); i++)
                 if (strcmp(db_str(r, i, 0), j->pack->name) == 0 && strcmp(db_str(r, i, 1), j->name) == 0)
                         ret->row = i;
-        bool by_hand = ret->row >= 0 && db_bool(r, ret->row, 2);
-        ret->suspended = by_hand || j->suspend;
-        ret->why = by_hand ? db_str(r, ret->row, 3) : j->suspend ? "the configuration" : "";
+        suspension_read(j, r, ret->row, &ret->suspension);
         for (instant t = after; j->schedule && ret->n_next < n && (t = cron_next(&j->cron, j->zone, t)) != INSTANT_NONE;)
                 ret->next[ret->n_next++] = t;
 }
@@ -64,29 +59,33 @@ static json_t *job_json(const struct job_line *l, const struct db_result *r)
                 format_instant(l->job->zone, l->next[i], text);
                 json_array_append_new(next, json_string(text));
         }
-        if (l->row >= 0 && !db_null(r, l->row, 4))
-                last = json_pack("{s:s, s:o, s:s, s:b}", "run_id", db_str(r, l->row, 4), "scheduled_at", json_instant(db_instant(r, l->row, 5)), "state",
-                                 db_str(r, l->row, 6), "dry_run", db_bool(r, l->row, 7));
-        return json_pack("{s:s, s:s, s:s?, s:s, s:o, s:b, s:s, s:b, s:o}", "job", l->job->full_name, "help", l->job->help ? l->job->help : "", "schedule",
-                         l->job->schedule, "time_zone", l->job->time_zone, "next", next, "suspended", l->suspended, "suspended_by", l->why, "registered",
-                         l->row >= 0, "last_run", last);
+        if (l->row >= 0 && !db_null(r, l->row, 3))
+                last = json_pack("{s:s, s:o, s:s}", "run_id", db_str(r, l->row, 3), "scheduled_at", json_instant(db_instant(r, l->row, 4)), "state",
+                                 db_str(r, l->row, 5));
+        json_t *o = json_pack("{s:s, s:s, s:s?, s:s, s:o, s:b, s:o}", "job", l->job->full_name, "help", l->job->help ? l->job->help : "", "schedule", l->job->schedule,
+                              "time_zone", l->job->time_zone, "next", next, "registered", l->row >= 0, "last_run", last);
+        suspension_json(&l->suspension, o);
+        return o;
 }
 
 static void job_row(const struct job_line *l, const struct db_result *r, struct table *t)
 {
         char next[INSTANT_TEXT_MAX] = "", last[INSTANT_TEXT_MAX] = "";
-        bool ran = l->row >= 0 && !db_null(r, l->row, 4);
+        bool ran = l->row >= 0 && !db_null(r, l->row, 3);
         if (l->n_next)
                 format_instant(l->job->zone, l->next[0], next);
         if (ran)
-                format_instant(l->job->zone, db_instant(r, l->row, 5), last);
+                format_instant(l->job->zone, db_instant(r, l->row, 4), last);
         table_add(t, l->job->full_name);
         table_add(t, l->job->schedule ? l->job->schedule : "by hand");
         table_add(t, l->job->time_zone);
         table_add(t, next);
-        table_add(t, l->suspended ? "suspended" : l->row < 0 ? "not registered" : "");
+        if (l->suspension.suspended)
+                suspension_cell(&l->suspension, t);
+        else
+                table_add(t, l->row < 0 ? "not registered" : "");
         table_add(t, last);
-        table_addf(t, "%s%s", ran ? db_str(r, l->row, 6) : "", ran && db_bool(r, l->row, 7) ? " (dry run)" : "");
+        table_add(t, ran ? db_str(r, l->row, 5) : "");
         for (size_t i = 1; i < l->n_next; i++) {
                 format_instant(l->job->zone, l->next[i], next);
                 for (size_t k = 0; k < t->columns; k++)
@@ -118,7 +117,7 @@ int verb_jobs_list(struct cli *c, const struct args *a)
                 rc = cli_db(c);
         if (rc == 0)
                 rc = cli_query(c,
-                               "select j.pack, j.job, j.suspended, coalesce(j.suspended_by, ''), r.run_id, r.scheduled_at, r.state, r.dry_run "
+                               "select j.pack, j.job, j.suspended, r.run_id, r.scheduled_at, r.state, " SUSPENSION_COLUMNS " "
                                "from rollcall.job j left join lateral (select * from rollcall.run r where r.pack = j.pack and r.job = j.job "
                                "and not r.dry_run and r.scheduled_at <= clock_timestamp() order by r.scheduled_at desc limit 1) r on true",
                                NULL, 0, &r);
@@ -140,61 +139,4 @@ int verb_jobs_list(struct cli *c, const struct args *a)
                 return print_json(list);
         table_print(c, &t);
         return CODE_OK;
-}
-
-/* ---- suspend and resume -------------------------------------------------------------------------------------------------------------- */
-
-static int set_suspended(struct cli *c, const struct job *j, bool suspended, json_t *done)
-{
-        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        const char *params[] = { j->pack->name, j->name, suspended ? "true" : "false", c->actor };
-        int rc = cli_query(c,
-                           "update rollcall.job set suspended = $3::boolean, suspended_by = case when $3::boolean then $4 end, "
-                           "suspended_at = case when $3::boolean then now() end where pack = $1 and job = $2 returning pg_notify('rollcall_run', '')",
-                           params, ARRAY_LEN(params), &r);
-        if (rc)
-                return rc;
-        if (db_rows(r) == 0)
-                return cli_error(CODE_CONFIG, "job %s is not registered in the database; run: rollcall db apply", j->full_name);
-        if (!suspended && j->suspend)
-                cli_note("job %s stays suspended: the configuration says so", j->full_name);
-        if (done)
-                json_array_append_new(done, json_pack("{s:s, s:b}", "job", j->full_name, "suspended", suspended || j->suspend));
-        else
-                printf("%s: %s\n", j->full_name, suspended ? "suspended" : j->suspend ? "suspended by the configuration" : "resumed");
-        return 0;
-}
-
-static int suspend(struct cli *c, const struct args *a, bool suspended)
-{
-        const char *name = args_operand(a, 0);
-        bool all = args_on(a, "all");
-        const struct job *job = NULL;
-        if (!name == !all)
-                return cli_error(CODE_USAGE, "jobs %s: give either a JOB or --all", suspended ? "suspend" : "resume");
-        int rc = cli_actor(c);
-        if (rc == 0)
-                rc = name ? job_find(c, name, &job) : cli_packs(c);
-        if (rc == 0)
-                rc = cli_db(c);
-        if (rc)
-                return rc;
-        json_t *done = c->json ? json_array() : NULL;
-        for (size_t i = 0; rc == 0 && i < c->packs->n; i++)
-                for (size_t k = 0; rc == 0 && k < c->packs->list[i]->n_jobs; k++)
-                        if (!job || job == &c->packs->list[i]->jobs[k])
-                                rc = set_suspended(c, &c->packs->list[i]->jobs[k], suspended, done);
-        if (done)
-                print_json(done);
-        return rc;
-}
-
-int verb_jobs_suspend(struct cli *c, const struct args *a)
-{
-        return suspend(c, a, true);
-}
-
-int verb_jobs_resume(struct cli *c, const struct args *a)
-{
-        return suspend(c, a, false);
 }

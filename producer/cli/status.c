@@ -1,6 +1,7 @@
 /* One page: what ran last, what is due next, what is under way, what went wrong, what was written, who leads and how far the workers are. */
 #include "reports.h"
 #include "runs.h"
+#include "suspension.h"
 #include "types.h"
 #include "verbs.h"
 
@@ -21,7 +22,7 @@ static int ask_jobs(struct cli *c, struct db_result **ret)
 {
         return cli_query(c,
                          "select j.pack, j.job, j.suspended, r.run_id, r.scheduled_at, r.state, r.reason, r.closed_at, p.applied, p.skipped, "
-                         "p.failed + p.quarantined + p.unknown as failed, r.dry_run from rollcall.job j left join lateral (select * from rollcall.run r "
+                         "p.failed + p.quarantined + p.unknown as failed, " SUSPENSION_COLUMNS " from rollcall.job j left join lateral (select * from rollcall.run r "
                          "where r.pack = j.pack and r.job = j.job and not r.dry_run and r.scheduled_at <= clock_timestamp() order by r.scheduled_at desc limit 1) r on true "
                          "left join rollcall.run_progress p on p.run_no = r.run_no order by 1, 2",
                          NULL, 0, ret);
@@ -48,15 +49,20 @@ static void print_jobs(struct cli *c, const struct db_result *r)
         table_init(&t, heads);
         for (int i = 0; i < db_rows(r); i++) {
                 const struct job *j = known_job(c, db_str(r, i, 0), db_str(r, i, 1));
+                struct suspension suspension;
                 char last[INSTANT_TEXT_MAX], next[INSTANT_TEXT_MAX];
                 format_instant(j ? j->zone : NULL, db_instant(r, i, 4), last);
                 next_due(j, next);
                 table_addf(&t, "%s.%s", db_str(r, i, 0), db_str(r, i, 1));
                 table_add(&t, *last ? last : "never");
-                table_addf(&t, "%s%s%s%s", db_str(r, i, 5), db_bool(r, i, 11) ? " (dry run)" : "", *db_str(r, i, 6) ? ": " : "", db_str(r, i, 6));
+                table_addf(&t, "%s%s%s", db_str(r, i, 5), *db_str(r, i, 6) ? ": " : "", db_str(r, i, 6));
                 for (int k = 8; k <= 10; k++)
                         table_add(&t, db_str(r, i, k));
-                table_add(&t, db_bool(r, i, 2) || (j && j->suspend) ? "suspended" : !j ? "not in the configuration" : *next ? next : "by hand");
+                suspension_read(j, r, i, &suspension);
+                if (suspension.suspended)
+                        suspension_cell(&suspension, &t);
+                else
+                        table_add(&t, !j ? "not in the configuration" : *next ? next : "by hand");
         }
         print_title(c, "Jobs");
         table_print(c, &t);
@@ -66,9 +72,15 @@ static json_t *jobs_json(const struct cli *c, const struct db_result *r)
 {
         json_t *list = json_rows(r);
         for (int i = 0; i < db_rows(r); i++) {
+                const struct job *j = known_job(c, db_str(r, i, 0), db_str(r, i, 1));
+                json_t *o = json_array_get(list, (size_t)i);
+                struct suspension suspension;
                 char next[INSTANT_TEXT_MAX];
-                next_due(known_job(c, db_str(r, i, 0), db_str(r, i, 1)), next);
-                json_object_set_new(json_array_get(list, (size_t)i), "next_due", *next ? json_string(next) : json_null());
+                next_due(j, next);
+                json_object_set_new(o, "next_due", *next ? json_string(next) : json_null());
+                json_object_del(o, "is_suspended");
+                suspension_read(j, r, i, &suspension);
+                suspension_json(&suspension, o);
         }
         return list;
 }

@@ -51,8 +51,14 @@ static const struct flag jobs_run_flags[] = {
         END,
 };
 
-static const struct flag jobs_all_flags[] = {
+static const struct flag jobs_suspend_flags[] = {
         { "all", NULL, "every job of every pack", NULL, 0, false, false },
+        { "reason", "TEXT", "why, shown by: rollcall jobs list, rollcall status", NULL, 0, false, false },
+        END,
+};
+
+static const struct flag jobs_resume_flags[] = {
+        { "all", NULL, "every job that --all has suspended", NULL, 0, false, false },
         END,
 };
 
@@ -156,8 +162,10 @@ const struct verb verbs[] = {
           "A destructive job says how many subjects are due, and asks first. With --wait the exit code tells the run's end: 0 succeeded, 1 completed with errors or failed, 7 refused, cancelled or held for review,\n"
           "6 still running when the time was over.",
           jobs_run_flags, NULL, verb_jobs_run },
-        { "jobs suspend", "[JOB]", 0, 1, "start no scheduled runs of a job, or with --all of any", NULL, jobs_all_flags, NULL, verb_jobs_suspend },
-        { "jobs resume", "[JOB]", 0, 1, "start scheduled runs again", NULL, jobs_all_flags, NULL, verb_jobs_resume },
+        { "jobs suspend", "[JOB]", 0, 1, "start no scheduled runs of a job, or with --all of any", NULL, jobs_suspend_flags, NULL, verb_jobs_suspend },
+        { "jobs resume", "[JOB]", 0, 1, "start scheduled runs again",
+          "With --all those that --all has suspended: a job that was suspended by its own name stays so, and is named.", jobs_resume_flags, NULL,
+          verb_jobs_resume },
         { "runs list", "", 0, 0, "the newest runs with their counts", NULL, runs_list_flags, NULL, verb_runs_list },
         { "runs show", "RUN", 1, 1, "a run's counts, proof of completeness, reasons, changes and failures",
           "RUN is an id, its first characters (at least 4), or a job's name for the job's newest run.", runs_show_flags, NULL, verb_runs_show },

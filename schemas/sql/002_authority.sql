@@ -174,6 +174,43 @@ begin
 end $$;
 revoke execute on function rollcall.release_run(uuid, text) from public;
 
+-- A job's schedule is suspended by its own name, or with all others: `jobs resume --all` leaves alone what was suspended by its own name.
+alter table rollcall.job
+  add column suspended_reason   text,
+  add column suspended_with_all boolean not null default false;
+
+-- `jobs`: "pack.job". Gives those that are suspended now. With all: what is suspended already stays as it is.
+create function rollcall.suspend_jobs(jobs text[], with_all boolean, reason text, on_behalf_of text) returns table (job text)
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_variable
+begin
+  perform rollcall.file_request('suspend jobs', case when with_all then 'all' else array_to_string(jobs, ' ') end,
+    jsonb_build_object('jobs', to_jsonb(jobs), 'reason', reason), on_behalf_of);
+  perform pg_notify('rollcall_run', '');
+  update rollcall.job j
+  set suspended = true, suspended_by = coalesce(nullif(on_behalf_of, ''), session_user), suspended_at = clock_timestamp(), suspended_reason = reason,
+      suspended_with_all = with_all
+  where j.pack || '.' || j.job = any(jobs) and not (with_all and j.suspended);
+  return query select j.pack || '.' || j.job from rollcall.job j where j.pack || '.' || j.job = any(jobs) and j.suspended;
+end $$;
+revoke execute on function rollcall.suspend_jobs(text[], boolean, text, text) from public;
+
+-- Gives those that were suspended and are not any more.
+create function rollcall.resume_jobs(jobs text[], with_all boolean, on_behalf_of text) returns table (job text)
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_variable
+begin
+  perform rollcall.file_request('resume jobs', case when with_all then 'all' else array_to_string(jobs, ' ') end,
+    jsonb_build_object('jobs', to_jsonb(jobs)), on_behalf_of);
+  perform pg_notify('rollcall_run', '');
+  return query
+  update rollcall.job j
+  set suspended = false, suspended_by = null, suspended_at = null, suspended_reason = null, suspended_with_all = false
+  where j.pack || '.' || j.job = any(jobs) and j.suspended and (j.suspended_with_all or not with_all)
+  returning j.pack || '.' || j.job;
+end $$;
+revoke execute on function rollcall.resume_jobs(text[], boolean, text) from public;
+
 -- ---- bounds -------------------------------------------------------------------------------------------------------------------------
 
 -- Every statement of a task type asks it about its result, which a worker must hold in memory: true, or an error that a worker answers with a smaller batch.

@@ -33,18 +33,50 @@ def test_jobs_list_knows_zones_and_dst(service):
 
 
 def test_suspend_and_resume(service, database):
+    may_act_for_others(database)
     assert job(service, "reminders")["suspended_by"] == "the configuration"
-    service.rollcall("jobs", "suspend", "nightly", "--actor", "ops:eva")
-    assert (job(service, "nightly")["suspended"], job(service, "nightly")["suspended_by"]) == (True, "ops:eva")
-    service.rollcall("jobs", "resume", "guild.nightly")
+    service.rollcall("jobs", "suspend", "nightly", "--actor", "ops:eva", "--reason", "audit")
+    shown = job(service, "nightly")
+    assert (shown["suspended"], shown["suspended_by"], shown["suspended_reason"], shown["suspended_with_all"]) == (True, "ops:eva", "audit", False)
+    assert "suspended by ops:eva: audit" in service.rollcall("jobs", "list")
+    assert service.rollcall("jobs", "resume", "guild.nightly") == "guild.nightly: resumed\n"
     assert not job(service, "nightly")["suspended"]
+    assert service.rollcall("jobs", "resume", "guild.nightly") == "guild.nightly: not suspended\n"
+    assert database.rows("select kind, about, on_behalf_of, detail->>'reason' from rollcall.request order by request_no limit 2") == [
+        ("suspend jobs", "guild.nightly", "ops:eva", "audit"), ("resume jobs", "guild.nightly", None, None)]
     service.rollcall("jobs", "suspend", "--all")
     assert all(j["suspended"] for j in service.json("jobs", "list"))
-    assert database.value("select bool_and(suspended_by like 'cli:%') from rollcall.job")
+    assert database.value("select bool_and(suspended_by = session_user) from rollcall.job")
     service.rollcall("jobs", "resume", "--all")
     assert database.value("select count(*) from rollcall.job where suspended") == 0
     service.rollcall("jobs", "suspend", "nope", code=5)
     service.rollcall("jobs", "suspend", code=2)
+    service.rollcall("jobs", "suspend", "nightly", "--all", code=2)
+    service.rollcall("jobs", "suspend", "nightly", "--reason", " ", code=2)
+
+
+def test_resume_all_leaves_alone_what_was_suspended_by_its_own_name(service, database):
+    service.rollcall("jobs", "suspend", "nightly", "--reason", "the purge waits for the audit")
+    service.rollcall("jobs", "suspend", "--all", "--reason", "moving house")
+    assert (job(service, "nightly")["suspended_reason"], job(service, "by-hand")["suspended_reason"]) == ("the purge waits for the audit", "moving house")
+    text = service.rollcall("jobs", "resume", "--all")
+    assert "guild.nightly: stays suspended by rollcall: the purge waits for the audit" in text and "guild.by-hand: resumed" in text
+    assert "guild.reminders: stays suspended by the configuration" in text
+    assert database.rows("select job from rollcall.job where suspended") == [("nightly",)]
+    service.rollcall("jobs", "suspend", "--all")
+    service.rollcall("jobs", "suspend", "by-hand", "--reason", "on its own, too")
+    service.rollcall("jobs", "resume", "--all")
+    assert database.rows("select job from rollcall.job where suspended order by 1") == [("by-hand",), ("nightly",)]
+    service.rollcall("jobs", "suspend", "--all")
+    service.rollcall("jobs", "resume", "nightly")
+    assert not job(service, "nightly")["suspended"]
+
+
+def test_a_job_that_the_configuration_suspends(service):
+    shown = {j["job"]: j for j in service.json("status", code=4)["jobs"]}
+    assert (shown["reminders"]["suspended"], shown["reminders"]["suspended_by"], shown["reminders"]["suspended_reason"]) == (True, "the configuration", "suspend = true")
+    service.rollcall("jobs", "resume", "reminders", code=7)
+    assert "suspended by the configuration" in service.err
 
 
 def test_jobs_run_asks_for_a_run(service, database):

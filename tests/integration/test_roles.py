@@ -93,8 +93,8 @@ def test_operator(guarded):
     pending = guarded.database.value("select u.username from equipemed.core_accountrenewalrequest r join equipemed.accounts_eqmdcustomuser u on u.id = r.user_id "
                                      "where r.status = 'pending' and u.account_status <> 'departed' limit 1")
     assert "applied" in operator("decide-renewal", pending, "--decision", "approve", "--by", "admin", "--yes")
-    for job in ("suspend", "resume"):
-        operator("jobs", job, "astegni.purge-expired")
+    operator("jobs", "suspend", "astegni.purge-expired", "--reason", "audit")
+    assert "suspended by the configuration" in operator("jobs", "resume", "astegni.purge-expired", ok=(7,))
     for words in (["status"], ["jobs", "list"], ["runs", "list"], ["runs", "show", "equipemed.check-expiration", "--missing"], ["dead-letters", "list"],
                   ["results", "tail", "--count", "3"], ["report", "lifecycle"]):
         operator(*words)
@@ -148,6 +148,9 @@ def test_reader_reads_only(guarded):
     ("rollcall_operator", "update rollcall.run set planned = 0"),
     ("rollcall_operator", "insert into rollcall.run (run_id) values (gen_random_uuid())"),
     ("rollcall_reader", "select rollcall.request_run(gen_random_uuid(), 'astegni', 'purge-expired', now(), '{}', true, false, null, null)"),
+    ("rollcall_operator", "update rollcall.job set suspended = true"),
+    ("rollcall_reader", "select rollcall.suspend_jobs('{}', true, null, null)"),
+    ("rollcall_reader", "select rollcall.resume_jobs('{}', true, null)"),
     ("rollcall_reader", "select rollcall.release_run(gen_random_uuid(), null)"),
     ("rollcall_reader", "select rollcall.cancel_run(gen_random_uuid(), '', null)"),
     ("rollcall_operator", "select rollcall.file_request('run', '', '{}', null)"),
