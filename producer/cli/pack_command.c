@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { PARAMS_MAX = 1024 * 1024, SETTINGS_MAX = 1024 * 1024 };
 
@@ -31,6 +32,11 @@ int pack_command_find(struct cli *c, const char *first, const char *second, cons
 {
         size_t found = 0;
         const char *colon = strchr(first, ':');
+        bool unnamed;
+        const char *config = service_path(c->config_given, &unnamed);
+        if (access(config, F_OK) < 0)
+                return cli_error(CODE_USAGE, "there is no command \"%s\", and no configuration %s that could name packs with further ones; see: rollcall --help", first,
+                                 config);
         int rc = cli_packs(c);
         if (rc) {
                 cli_note("\"%s\" is no command of rollcall itself, and without the configuration the packs' commands are not known; see: rollcall --help", first);

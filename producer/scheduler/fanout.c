@@ -106,24 +106,27 @@ static int plan_follow_ups(struct scheduler *s, bool gaps, struct err *e)
         return db_query(s->db, PLAN_FOLLOW_UPS, s->params, NULL, e);
 }
 
-static int publish_again(struct scheduler *s, bool gaps, struct err *e)
+/* `ret`: which runs, to be told once that is committed. */
+static int publish_again(struct scheduler *s, bool gaps, struct db_result **ret, struct err *e)
 {
-        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         db_params_reset(s->params);
         db_add_str(s->params, s->cluster);
         db_add_bool(s->params, gaps);
-        if (db_query(s->db, PUBLISH_AGAIN, s->params, &r, e) < 0)
-                return -1;
+        return db_query(s->db, PUBLISH_AGAIN, s->params, ret, e);
+}
+
+static void log_again(const struct scheduler *s, const struct db_result *r, bool gaps)
+{
         for (int i = 0; i < db_rows(r); i++)
                 log_warn("run is published again", RUN_Q " was_on=%s now_on=%s log_lost=%s",
                          RUN_VALUES(db_int(r, i, 0), db_str(r, i, 1), db_str(r, i, 2), db_str(r, i, 3)), db_str(r, i, 4), s->cluster, gaps ? "true" : "false");
-        return 0;
 }
 
 /* Tasks that went to another cluster are not on this one, and a log that was repaired may have lost some: those without an outcome are published again, with
  * the same ids. */
 static int find_again(struct scheduler *s, struct err *e)
 {
+        struct db_result *again CLEANUP(db_result_cleanup) = NULL;
         bool elsewhere, gaps;
         if (find_lost(s, &elsewhere, &gaps, e) < 0)
                 return -1;
@@ -134,13 +137,15 @@ static int find_again(struct scheduler *s, struct err *e)
         add_lanes(s);
         if (gaps && db_query(s->db, GAPS_DONE, s->params, NULL, e) < 0) /* first: one that is found meanwhile is the next look's */
                 return -1;
-        if (plan_follow_ups(s, gaps, e) < 0 || publish_again(s, gaps, e) < 0)
+        if (plan_follow_ups(s, gaps, e) < 0 || publish_again(s, gaps, &again, e) < 0)
                 return -1;
         db_params_reset(s->params);
         db_add_str(s->params, s->cluster);
         if (db_query(s->db, "update rollcall.run set cluster = $1 where state in ('planned', 'published') and cluster is null", s->params, NULL, e) < 0)
                 return -1;
         int rc = scheduler_commit(s, e);
+        if (rc == 0)
+                log_again(s, again, gaps);
         if (rc == 0 && gaps)
                 fanout_reset(s);
         return rc;

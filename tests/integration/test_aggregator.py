@@ -346,13 +346,13 @@ def test_topic_ends_below_the_position(rig, kafka, database):
             rig.send(place, encode(events.make()[1]))
     rig.producer.flush(30)
     rig.wait_position(5050)
-    time.sleep(1)
     assert database.rows("select partition, next from rollcall.position where partition in (1, 2) order by 1") == [(1, 5000), (2, 50)]
     database.execute("update rollcall.position set next = 100 where partition = 1")
+    rig.wait_log(process, r'"results partition goes on"')
     rig.wait_position(200)
     assert database.value("select sum(count) from rollcall.day_total") == 200
-    assert len(re.findall("below the position 5000", process.text())) == 1
-    assert "goes on" in process.text()
+    # once each time that the group gives the partition out: a busy machine may let a session time out
+    assert len(re.findall("below the position 5000", process.text())) <= process.text().count('msg="partitions taken up"')
     assert process.stop() == 0
 
 

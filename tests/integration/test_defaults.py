@@ -310,3 +310,10 @@ def test_check_looks_at_every_table_of_the_catalogue(offline, database):
     offline.write()
     database.execute("drop table rollcall.held cascade")
     assert "rollcall.held is missing although" in offline.rollcall("check", "--offline", code=1)
+
+
+def test_a_mistyped_command_without_a_configuration_is_a_matter_of_usage(tmp_path):
+    code, said = call(tmp_path, "rollcall", "nonsense", env={"ROLLCALL_CONFIG": str(tmp_path / "none.cfg")})
+    assert code == 2 and said.count("\n") == 1 and 'there is no command "nonsense"' in said, said
+    (tmp_path / "none.cfg").write_text("kafka = {\n")
+    assert call(tmp_path, "rollcall", "nonsense", env={"ROLLCALL_CONFIG": str(tmp_path / "none.cfg")})[0] == 3

@@ -1,5 +1,6 @@
 """Child processes that never outlive the tests: stopped by their owner, and by the kernel when pytest itself is killed."""
 import os
+import re
 import signal
 import subprocess
 import time
@@ -43,9 +44,9 @@ class Process:
             time.sleep(0.02)
 
     def wait_for_line(self, prefix, timeout=90):
-        """The rest of the first output line that starts with `prefix`."""
+        """The rest of the first output line that starts with `prefix`, colour codes aside."""
         def find():
-            lines = [line[len(prefix):] for line in self.text().splitlines() if line.startswith(prefix)]
+            lines = [line[len(prefix):] for line in re.sub(r"\x1b\[[0-9;]*m", "", self.text()).splitlines() if line.startswith(prefix)]
             return (lines[0],) if lines else None
         return self.wait_until(find, timeout, f"print {prefix!r}")[0]
 
