@@ -25,7 +25,7 @@ static int begin(struct aggregator *a, const struct share *x, struct err *e)
         int found = kafka_topic_partitions(a->consumer, x->topic, PARTITIONS_TIMEOUT_MS, e), wanted = (int)a->service->kafka.partitions;
         if (found <= 0)
                 return found < 0 ? -1 : err_set(e, ERR_RETRY, "", "there is no topic %s", x->topic);
-        if (store_behind(a->store, x, a->service->topics, LANE_COUNT, &c->sources, e) < 0)
+        if (store_behind(a->store, x, a->service->sources, a->service->n_sources, &c->sources, e) < 0)
                 return -1;
         c->partitions = wanted < found ? wanted : found;
         c->source_no = x->source_no;

@@ -209,7 +209,7 @@ int store_owns(struct store *s, const char *cluster, const char *topic, const ch
 
 /* ---- what was lost ------------------------------------------------------------------------------------------------------------------- */
 
-int store_behind(struct store *s, const struct share *x, char *const *topics, size_t n, struct db_result **ret, struct err *e)
+int store_behind(struct store *s, const struct share *x, const char *const *topics, size_t n, struct db_result **ret, struct err *e)
 {
         struct db_params *p = store_params(s);
         db_add_int4(p, x->source_no);

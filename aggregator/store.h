@@ -67,9 +67,9 @@ int store_claim(struct store *s, const char *cluster, const char *owner, struct 
 /* Does the table name `owner` as the owner of any partition of the topic? */
 int store_owns(struct store *s, const char *cluster, const char *topic, const char *owner, bool *ret, struct err *e) MUST_CHECK;
 
-/* Source partitions of the lanes `topics` that have outcomes above what has been folded for this share: topic, partition, their source_no as an array, the
+/* Source partitions of `topics` that have outcomes above what has been folded for this share: topic, partition, their source_no as an array, the
  * last number folded, the last number given. The ledger's outcomes of such sources above `after` up to `to`, in order, some thousand. */
-int store_behind(struct store *s, const struct share *x, char *const *topics, size_t n, struct db_result **ret, struct err *e) MUST_CHECK;
+int store_behind(struct store *s, const struct share *x, const char *const *topics, size_t n, struct db_result **ret, struct err *e) MUST_CHECK;
 int store_ledger(struct store *s, const char *sources, int64_t after, int64_t to, struct db_result **ret, struct err *e) MUST_CHECK;
 /* All of them have been folded. */
 int store_caught_up(struct store *s, const struct share *x, struct err *e) MUST_CHECK;

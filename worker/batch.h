@@ -19,6 +19,7 @@ enum entry_state {
         ENTRY_DEAD, /* undecodable, or claims to be what it cannot be: a dead letter with `reason` */
         ENTRY_IGNORED, /* a run event on the jobs topic */
         ENTRY_PASSED, /* of a run, and its type is paused: no outcome, no row; it is published again when the type is resumed */
+        ENTRY_FILED, /* a service's request that is taken: it becomes part of a row of rollcall.request */
 };
 
 struct entry {

@@ -12,7 +12,8 @@ enum { WAKE_MS = 200 };
 
 static const char help[] =
         "Takes tasks from the lanes of worker.lanes, does them in PostgreSQL and by mail, and publishes an audit event\n"
-        "for each. To scale, start more workers: the partitions are shared out among all that run.";
+        "for each. Serving \"intake\", it takes what other services ask for, each through a topic of its own.\n"
+        "To scale, start more workers: the partitions are shared out among all that run.";
 
 struct worker {
         atomic_int ready, ended;
@@ -43,11 +44,11 @@ static void *run_thread(void *arg)
 static int start_threads(struct worker *w, const struct daemon *d)
 {
         int64_t per_lane = d->service->worker.threads;
-        w->threads = calloc((size_t)(LANE_COUNT * per_lane), sizeof *w->threads);
+        w->threads = calloc((size_t)(SERVED_COUNT * per_lane), sizeof *w->threads);
         if (!w->threads)
                 return -1;
-        for (int lane = 0; lane < LANE_COUNT; lane++)
-                for (int i = 1; d->service->worker.lanes[lane] && i <= per_lane; i++) {
+        for (int lane = 0; lane < SERVED_COUNT; lane++)
+                for (int i = 1; d->service->worker.lanes[lane] && i <= (lane == LANE_INTAKE ? 1 : per_lane); i++) {
                         struct thread *t = &w->threads[w->n];
                         t->worker = w;
                         t->options = (struct pump_options){ d->service, d->packs, (enum lane)lane, i, pump_ready, w };

@@ -84,6 +84,8 @@ static int turn(struct pump *p, struct err *e)
         if (rc != 0)
                 return rc;
         rc = pump_take_held(p, e);
+        if (rc == 0 && !p->topic)
+                rc = pump_resume_intake(p, e);
         if (rc != 0)
                 return rc;
         p->polled_ms = monotonic_ms();
@@ -104,7 +106,7 @@ static int turn(struct pump *p, struct err *e)
                 rc = pump_recover(p, e); /* the poll may have brought partitions */
         int64_t from = monotonic_ms();
         if (rc == 0)
-                rc = pump_take(p, p->messages, (size_t)n, e);
+                rc = p->topic ? pump_take(p, p->messages, (size_t)n, e) : pump_take_intake(p, p->messages, (size_t)n, e);
         if (p->o->lane == LANE_MAIL)
                 p->take = batch_paced(p->take, (size_t)n, monotonic_ms() - from, p->batch_max);
         if (rc == 0)
@@ -185,7 +187,7 @@ static int loop(struct pump *p, struct err *e)
 
 int pump_run(const struct pump_options *o, struct err *e)
 {
-        struct pump p = { .o = o, .topic = o->service->topics[o->lane] };
+        struct pump p = { .o = o, .topic = o->lane == LANE_INTAKE ? NULL : o->service->topics[o->lane] };
         char host[64] = "";
         gethostname(host, sizeof host - 1);
         snprintf(p.owner, sizeof p.owner, "rollcall-worker %s/%d %s#%d", host, (int)getpid(), lane_name(o->lane), o->number);

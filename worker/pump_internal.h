@@ -7,12 +7,13 @@
 #include "pump.h"
 #include "recover.h"
 #include "runs.h"
+#include "schema_ids.h"
 
 struct pump {
         const struct pump_options *o;
         char owner[128], group[128];
         char cluster[KAFKA_CLUSTER_ID_MAX];
-        const char *topic;
+        const char *topic; /* NULL: the intake topics */
         struct kafka_consumer *consumer;
         struct publisher *publisher;
         struct db *db, *flow_db; /* flow_db: for the publisher's in-flight limit */
@@ -21,6 +22,8 @@ struct pump {
         struct codec *codec;
         struct sources sources;
         size_t recover_rows; /* how many of a partition's rows are taken up again at once */
+        struct schema_ids *schema_ids; /* intake */
+        int64_t *resume_ms; /* by source, intake: when to go on with a partition that waits for its service's limits; 0: it does not wait */
         bool *recover; /* by source: claimed, but not yet recovered */
         struct transactor transactor;
         struct outbox outbox;
@@ -94,6 +97,16 @@ int pump_compare(struct pump *p, const struct kafka_message *list, size_t n, str
 int pump_look_at_logs(struct pump *p, struct err *e) MUST_CHECK;
 /* Now and then: are all positions where we left them, and has the group given away what it took from us? 1: join it anew. */
 int pump_look(struct pump *p, struct err *e) MUST_CHECK;
+
+/* ---- pump_intake.c: the services' intake topics */
+int pump_open_intake(struct pump *p, struct err *e) MUST_CHECK; /* once */
+/* Reads, checks, writes requests and answers; publishes the answers. Returns 0, 1 when fenced, -1 error. */
+int pump_take_intake(struct pump *p, struct kafka_message *list, size_t n, struct err *e) MUST_CHECK;
+/* Goes on with partitions whose wait is over. */
+int pump_resume_intake(struct pump *p, struct err *e) MUST_CHECK;
+
+/* The index of a partition of ours among the sources; -1: there are too many. */
+int pump_source(struct pump *p, const char *topic, int32_t partition);
 
 /* ---- pump_unexpected.c */
 /* Asks the ledger about the batch's UNEXPECTED entries: each becomes one of the others. */

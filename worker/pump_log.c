@@ -88,7 +88,7 @@ static int compare(struct pump *p, struct source *s, const struct kafka_message 
 int pump_compare(struct pump *p, const struct kafka_message *list, size_t n, struct err *e)
 {
         for (size_t i = 0; i < n && any_to_check(p); i++) {
-                int index = source_index(&p->sources, p->topic, list[i].partition);
+                int index = pump_source(p, list[i].topic, list[i].partition);
                 struct source *s = index < 0 ? NULL : &p->sources.list[index];
                 if (!s || !s->owned || s->check < 0)
                         continue;
@@ -119,7 +119,7 @@ int pump_look_at_logs(struct pump *p, struct err *e)
         for (int column = 0; column < 2; column++) {
                 db_array_begin(q, column ? DB_INT8 : DB_INT4, (size_t)n);
                 for (int i = 0; i < n; i++) {
-                        const struct source *s = &p->sources.list[source_index(&p->sources, p->topic, list[i].partition)];
+                        const struct source *s = &p->sources.list[pump_source(p, list[i].topic, list[i].partition)];
                         db_element_int(q, column ? s->epoch : s->source_no);
                 }
                 db_array_end(q);
@@ -130,9 +130,19 @@ int pump_look_at_logs(struct pump *p, struct err *e)
 /* Of ours, how many are where we left them; and the lowest partition that nobody has taken from us, but that we have not. */
 static const char LOOK[] =
         "select count(*) filter (where u.source_no is not null and p.epoch = u.epoch and p.next = u.next), "
-        "min(p.partition) filter (where u.source_no is null), " PAUSED_TYPES " "
+        "(array_agg(p.partition order by p.topic, p.partition) filter (where u.source_no is null))[1], " PAUSED_TYPES ", "
+        "min(p.topic) filter (where u.source_no is null) "
         "from rollcall.position p left join unnest($1::int[], $2::bigint[], $3::bigint[]) as u(source_no, epoch, next) using (source_no) "
-        "where u.source_no is not null or (p.cluster = $4 and p.topic = $5 and p.owner = $6)";
+        "where u.source_no is not null or (p.cluster = $4 and p.topic = any($5::text[]) and p.owner = $6)";
+
+static void add_topics(const struct pump *p, struct db_params *q)
+{
+        const struct service *s = p->o->service;
+        db_array_begin(q, DB_TEXT, p->topic ? 1 : s->n_intakes);
+        for (size_t i = 0; i < (p->topic ? 1 : s->n_intakes); i++)
+                db_element_text(q, span_of(p->topic ? p->topic : s->intakes[i].topic));
+        db_array_end(q);
+}
 
 static size_t look_params(struct pump *p, struct db_params *q)
 {
@@ -152,20 +162,20 @@ static size_t look_params(struct pump *p, struct db_params *q)
                 db_array_end(q);
         }
         db_add_str(q, p->cluster);
-        db_add_str(q, p->topic);
+        add_topics(p, q);
         db_add_str(q, p->owner);
         return n;
 }
 
 /* A group that was balanced while the topic was not there has no partitions, and librdkafka does not look again when it comes back as it was. */
-static int left_over(struct pump *p, int64_t partition, struct err *e)
+static int left_over(struct pump *p, const char *topic, int64_t partition, struct err *e)
 {
         if (!p->left_over_ms)
                 p->left_over_ms = monotonic_ms();
         if (monotonic_ms() - p->left_over_ms < LEFT_OVER_MS)
                 return 0;
         p->left_over_ms = 0;
-        int count = kafka_topic_partitions(p->consumer, p->topic, WATERMARK_TIMEOUT_MS, e);
+        int count = kafka_topic_partitions(p->consumer, topic, WATERMARK_TIMEOUT_MS, e);
         return count < 0 ? -1 : partition < count;
 }
 
@@ -200,7 +210,7 @@ int pump_look(struct pump *p, struct err *e)
         if (tried != 0)
                 return tried;
         if (!db_null(r, 0, 1))
-                return left_over(p, db_int(r, 0, 1), e);
+                return left_over(p, db_str(r, 0, 3), db_int(r, 0, 1), e);
         p->left_over_ms = 0;
         return pump_look_at_logs(p, e);
 }

@@ -43,7 +43,9 @@ int pump_open_base(struct pump *p, struct err *e)
         p->actor.service = s;
         p->actor.packs = p->o->packs;
         p->actor.transactor = &p->transactor;
-        return actor_init(&p->actor, e) < 0 ? -1 : codec_new(s->schemas.folder, &p->codec, e);
+        if (actor_init(&p->actor, e) < 0 || codec_new(s->schemas.folder, &p->codec, e) < 0)
+                return -1;
+        return p->topic ? 0 : pump_open_intake(p, e);
 }
 
 /* Statements are prepared before the first task asks for them. A type for which that fails is paused; the others are served. */
@@ -188,7 +190,9 @@ int pump_open_kafka(struct pump *p, struct err *e)
         const struct service *s = p->o->service;
         struct kafka_property storage[PROPERTIES_MAX];
         struct kafka_options o;
-        const char *cluster = NULL;
+        const char *cluster = NULL, *topics[INTAKES_MAX];
+        for (size_t i = 0; i < s->n_intakes; i++)
+                topics[i] = s->intakes[i].topic;
         if (!p->publisher && open_publisher(p, e) < 0)
                 return -1;
         p->outbox.publisher = p->publisher;
@@ -201,8 +205,8 @@ int pump_open_kafka(struct pump *p, struct err *e)
                 return -1;
         struct kafka_consumer_options c = {
                 .group = p->group,
-                .topics = &p->topic,
-                .n_topics = 1,
+                .topics = p->topic ? &p->topic : topics,
+                .n_topics = p->topic ? 1 : s->n_intakes,
                 .session_timeout_ms = (int)s->kafka.session_timeout_ms,
                 .poll_max_ms = poll_max_ms(p),
                 .prefetch_max_bytes = share(p, PREFETCH_MAX),
@@ -235,10 +239,12 @@ void pump_close(struct pump *p)
         db_free(p->flow_db);
         actor_deinit(&p->actor);
         runs_free(p->runs);
+        schema_ids_free(p->schema_ids);
         codec_free(p->codec);
         db_params_free(p->transactor.params);
         arena_free(p->batch.arena);
         free(p->sources.list);
         free(p->recover);
+        free(p->resume_ms);
         free(p->messages);
 }

@@ -11,7 +11,7 @@ enum { LAND_MS = 2000 };
 /* The partition is ours from here on, unless its log does not fit. */
 static int claim(struct pump *p, const struct kafka_partition *k, int64_t *ret_start, struct err *e)
 {
-        int rc, index = source_index(&p->sources, p->topic, k->partition);
+        int rc, index = pump_source(p, k->topic, k->partition);
         if (index < 0)
                 return err_set(e, ERR_FATAL, "", "more than %d partitions", SOURCES_MAX);
         struct source *s = &p->sources.list[index];
@@ -25,7 +25,7 @@ static int claim(struct pump *p, const struct kafka_partition *k, int64_t *ret_s
 static void disclaim(struct pump *p, const struct kafka_partition *list, size_t n)
 {
         for (size_t i = 0; i < n; i++) {
-                int index = source_index(&p->sources, p->topic, list[i].partition);
+                int index = pump_source(p, list[i].topic, list[i].partition);
                 if (index < 0)
                         continue;
                 struct source *s = &p->sources.list[index];

@@ -344,6 +344,8 @@ int transact_decide(struct transactor *t, struct batch *b, struct err *e)
                 return db_exec(t->db, "rollback", e) < 0 ? -1 : 1;
         if (transact_write_decided(t, b, e) < 0 || held_write(t, b, e) < 0 || transact_write_pauses(t, b, e) < 0)
                 return -1;
+        if (t->also && t->also(t->also_ctx, b, e) < 0)
+                return -1;
         FAILPOINT("decide.uncommitted");
         return transact_commit(t, b, e);
 }

@@ -30,6 +30,9 @@ struct transactor {
                 char code[SQLSTATE_MAX]; /* the way */
         } part;
         int64_t lock_until_ms; /* 0, or until when this transaction waits for the row locks of others */
+        /* What else a decision writes, in its transaction; NULL: nothing. */
+        int (*also)(void *ctx, struct batch *b, struct err *e);
+        void *also_ctx;
 };
 
 enum { TRANSACT_FENCED = 1, TRANSACT_TOO_LARGE = 2 };

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCHEMA_MAX = 1024 * 1024, FOREIGN_MAX = 256 };
+enum { SCHEMA_MAX = 1024 * 1024, FOREIGN_MAX = 256, IDS_MAX = 1024, CONFLUENT_LEN = 5 };
 
 struct entry {
         uint64_t fingerprint;
@@ -19,8 +19,12 @@ struct entry {
 };
 
 struct codec {
-        size_t count;
+        size_t count, n_ids;
         struct entry list[FOREIGN_MAX];
+        struct known_id {
+                uint32_t id;
+                uint64_t fingerprint; /* of one of ours, or of `list` */
+        } *ids; /* of the Confluent wire format; owned */
 };
 
 void codec_free(struct codec *c)
@@ -29,6 +33,7 @@ void codec_free(struct codec *c)
                 return;
         for (size_t i = 0; i < c->count; i++)
                 foreign_free(c->list[i].schema);
+        free(c->ids);
         free(c);
 }
 
@@ -69,18 +74,14 @@ static int read_file(const char *path, struct buf *out, struct err *e)
 }
 
 /* Our own schemas, and one that is there twice, are passed over. */
-static int add_schema(struct codec *c, const char *path, struct err *e)
+static int add_text(struct codec *c, struct span json, uint64_t *ret_fingerprint, struct err *e)
 {
-        struct buf text BUF_CLEANUP, canonical BUF_CLEANUP;
-        buf_init(&text, SCHEMA_MAX);
+        struct buf canonical BUF_CLEANUP;
         buf_init(&canonical, SCHEMA_MAX);
-        if (read_file(path, &text, e) < 0)
-                return -1;
-        struct span json = { buf_str(&text), text.len };
         if (schema_canonical(json, &canonical, e) < 0)
                 return -1;
         struct span form = { buf_str(&canonical), canonical.len };
-        uint64_t fingerprint = schema_fingerprint(form);
+        uint64_t fingerprint = *ret_fingerprint = schema_fingerprint(form);
         if (own_kind(fingerprint) >= 0 || find_foreign(c, fingerprint))
                 return 0;
         if (c->count == FOREIGN_MAX)
@@ -90,6 +91,16 @@ static int add_schema(struct codec *c, const char *path, struct err *e)
                 return -1;
         c->list[c->count++] = (struct entry){ fingerprint, f };
         return 0;
+}
+
+static int add_schema(struct codec *c, const char *path, struct err *e)
+{
+        struct buf text BUF_CLEANUP;
+        uint64_t fingerprint;
+        buf_init(&text, SCHEMA_MAX);
+        if (read_file(path, &text, e) < 0)
+                return -1;
+        return add_text(c, (struct span){ buf_str(&text), text.len }, &fingerprint, e);
 }
 
 static int is_schema(const struct dirent *d)
@@ -129,14 +140,62 @@ int codec_new(const char *folder, struct codec **ret, struct err *e)
         return 0;
 }
 
-static int read_frame(struct span bytes, uint64_t *ret_fingerprint, struct err *e)
+/* ---- the Confluent wire format ------------------------------------------------------------------------------------------------------ */
+
+static bool read_id(struct span bytes, uint32_t *ret)
 {
         const uint8_t *p = (const uint8_t *)bytes.ptr;
-        if (bytes.len >= 5 && p[0] == 0) {
-                uint32_t id = (uint32_t)p[1] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 8 | p[4];
-                return err_set(e, ERR_POISON, "EPROTO",
-                               "Confluent wire format with schema id %" PRIu32 ": that framing is not configured, only Avro single-object encoding is", id);
+        if (bytes.len < CONFLUENT_LEN || p[0] != 0)
+                return false;
+        *ret = (uint32_t)p[1] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 8 | p[4];
+        return true;
+}
+
+static const struct known_id *find_id(const struct codec *c, uint32_t id)
+{
+        for (size_t i = 0; i < c->n_ids; i++)
+                if (c->ids[i].id == id)
+                        return &c->ids[i];
+        return NULL;
+}
+
+bool codec_wants_id(const struct codec *c, struct span bytes, uint32_t *ret_id)
+{
+        return read_id(bytes, ret_id) && !find_id(c, *ret_id);
+}
+
+int codec_add_id(struct codec *c, uint32_t id, struct span schema, struct err *e)
+{
+        struct known_id new = { id, 0 };
+        if (c->n_ids == IDS_MAX)
+                return err_set(e, ERR_POISON, "EPROTO", "schema id %" PRIu32 ": more than %d schema ids", id, IDS_MAX);
+        if (add_text(c, schema, &new.fingerprint, e) < 0)
+                return err_prefix(e, "schema id %" PRIu32, id);
+        struct known_id *grown = reallocarray(c->ids, c->n_ids + 1, sizeof *grown);
+        if (!grown)
+                return err_oom(e);
+        c->ids = grown;
+        c->ids[c->n_ids++] = new;
+        return 0;
+}
+
+/* `ret_len`: bytes before the body. */
+static int read_frame(const struct codec *c, struct span bytes, uint64_t *ret_fingerprint, size_t *ret_len, struct err *e)
+{
+        const uint8_t *p = (const uint8_t *)bytes.ptr;
+        uint32_t id;
+        if (read_id(bytes, &id)) {
+                const struct known_id *known = find_id(c, id);
+                if (!known)
+                        return err_set(e, ERR_POISON, "EPROTO",
+                                       "Confluent wire format with schema id %" PRIu32 ", which is not configured here: send Avro single-object encoding, or see "
+                                       "schemas.ids and schemas.registry",
+                                       id);
+                *ret_fingerprint = known->fingerprint;
+                *ret_len = CONFLUENT_LEN;
+                return 0;
         }
+        *ret_len = FRAME_LEN;
         if (bytes.len < FRAME_LEN || p[0] != 0xc3 || p[1] != 0x01)
                 return err_set(e, ERR_POISON, "EPROTO", "%zu bytes that are not Avro single-object encoding", bytes.len);
         uint64_t fingerprint = 0;
@@ -147,10 +206,10 @@ static int read_frame(struct span bytes, uint64_t *ret_fingerprint, struct err *
 }
 
 /* `ret_foreign`: NULL when it is our own schema. */
-static int identify(const struct codec *c, struct span bytes, enum message_kind *ret, struct foreign **ret_foreign, struct err *e)
+static int identify(const struct codec *c, struct span bytes, enum message_kind *ret, struct foreign **ret_foreign, size_t *ret_len, struct err *e)
 {
         uint64_t fingerprint = 0;
-        if (read_frame(bytes, &fingerprint, e) < 0)
+        if (read_frame(c, bytes, &fingerprint, ret_len, e) < 0)
                 return -1;
         int own = own_kind(fingerprint);
         struct foreign *f = own < 0 ? find_foreign(c, fingerprint) : NULL;
@@ -165,18 +224,20 @@ static int identify(const struct codec *c, struct span bytes, enum message_kind 
 int codec_kind(const struct codec *c, struct span bytes, enum message_kind *ret, struct err *e)
 {
         struct foreign *f;
-        return identify(c, bytes, ret, &f, e);
+        size_t len;
+        return identify(c, bytes, ret, &f, &len, e);
 }
 
 static int decode(struct codec *c, enum message_kind want, struct span bytes, struct arena *a, void *m, struct err *e)
 {
         enum message_kind kind;
         struct foreign *f;
-        if (identify(c, bytes, &kind, &f, e) < 0)
+        size_t len;
+        if (identify(c, bytes, &kind, &f, &len, e) < 0)
                 return -1;
         if (kind != want)
                 return err_set(e, ERR_POISON, "EPROTO", "a %s where a %s belongs", specs[kind].name, specs[want].name);
-        struct span body = { bytes.ptr + FRAME_LEN, bytes.len - FRAME_LEN };
+        struct span body = { bytes.ptr + len, bytes.len - len };
         return f ? foreign_decode(f, body, a, m, e) : decode_body(&specs[kind], body, a, m, e);
 }
 

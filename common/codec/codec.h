@@ -37,6 +37,12 @@ int codec_new(const char *folder, struct codec **ret, struct err *e) MUST_CHECK;
 void codec_free(struct codec *c);
 DEFINE_CLEANUP(codec_cleanup, struct codec, codec_free)
 
+/* The Confluent wire format (00, a schema id of four bytes, the body): the writer schema of that id. Without it such messages are refused. ERR_POISON or
+ * ERR_FATAL when the schema is none of our messages'. */
+int codec_add_id(struct codec *c, uint32_t id, struct span schema, struct err *e) MUST_CHECK;
+/* Is it in that format, with an id that is not known? */
+bool codec_wants_id(const struct codec *c, struct span bytes, uint32_t *ret_id);
+
 /* What a message claims to be, from its framing and fingerprint alone. ERR_POISON when it is not ours to read. */
 int codec_kind(const struct codec *c, struct span bytes, enum message_kind *ret, struct err *e) MUST_CHECK;
 

@@ -17,7 +17,7 @@
 /* Below the 5 MiB per partition at which the embedded broker begins to drop. */
 #define EMBEDDED_IN_FLIGHT (3 * MIB)
 
-static const char *const lane_names[LANE_COUNT + 1] = { "jobs", "tasks", "urgent", "mail", NULL };
+static const char *const lane_names[SERVED_COUNT] = { "jobs", "tasks", "urgent", "mail", "intake" };
 static const char *const transports[] = { "smtp", "maildir", NULL };
 static const char *const tls_modes[] = { "none", "opportunistic", "required", NULL };
 static const char *const lost_logs[] = { "stop", "repair", NULL };
@@ -65,7 +65,7 @@ const struct property service_properties[] = {
                 "Bytes per partition that may wait unconsumed before publishing holds back; 0: no limit. At most 3 MiB with the embedded broker."),
         CHOICE("kafka.lost_log", kafka.lost_log, lost_logs, "stop",
                "A log that lacks what was to be taken next (topic made anew, retention): the partition waits for `rollcall topics repair`, or is repaired alone."),
-        { .path = "worker.lanes", .type = PROPERTY_LANES, .offset = AT(worker.lanes), .help = "Lanes that a worker serves." },
+        { .path = "worker.lanes", .type = PROPERTY_LANES, .offset = AT(worker.lanes), .help = "Lanes that a worker serves; \"intake\": the services' intake topics." },
         INTEGER("worker.threads", worker.threads, 1, 1, 64, "Consumers per lane, each with a database connection of its own."),
         INTEGER("worker.batch_max", worker.batch_max, 5000, 1, 100000, "Tasks in one transaction, at most."),
         INTEGER("worker.batch_max_bytes", worker.batch_max_bytes, 4 * MIB, 65536, 256 * MIB, "Bytes of tasks in one transaction, at most; arguments count as JSON."),
@@ -98,6 +98,10 @@ const struct property service_properties[] = {
         FILE_PATH("reports.folder", reports.folder, "/var/lib/rollcall/reports", "Folder of report files."),
         FILE_PATH("schemas.folder", schemas.folder, NULL,
                   "Folder of further Avro writer schemas (*.avsc): older or newer versions of ours, or other services' own; absent: only ours."),
+        TEXT("schemas.registry", schemas.registry, NULL,
+             "Schema registry with Confluent's API, asked for the schemas of intake messages in the Confluent wire format: \"https://host:port/apis/ccompat/v7\"."),
+        { .path = "schemas.ids", .type = PROPERTY_PROPERTIES, .offset = AT(schemas.ids), .count = AT(schemas.n_ids),
+          .help = "Schema ids of the Confluent wire format that need no registry, each \"ID=FILE\" with an .avsc file." },
         CHOICE("log.level", log_level, log_levels, "info", "Least important lines that are written."),
 };
 const size_t service_property_count = ARRAY_LEN(service_properties);
@@ -126,7 +130,10 @@ void service_free(struct service *s)
         free(s->kafka.secret_files);
         free(s->kafka.secrets);
         free(s->kafka.property_names);
+        free(s->schemas.ids);
         free(s->packs);
+        service_intake_free(s->intakes, s->n_intakes);
+        free(s->sources);
         for (size_t i = 0; i < LANE_COUNT; i++)
                 free(s->topics[i]);
         free(s->topic_results);
@@ -163,6 +170,8 @@ static int join_path(struct service *s, const char **path, struct err *e)
 
 /* ---- reading -------------------------------------------------------------------------------------------------------------------- */
 
+#define SERVED "\"jobs\", \"tasks\", \"urgent\", \"mail\", \"intake\""
+
 static int read_lanes(const struct cfg_node *group, const char *key, bool *lanes, struct err *e)
 {
         const struct cfg_node *list = cfg_get(group, key);
@@ -171,14 +180,16 @@ static int read_lanes(const struct cfg_node *group, const char *key, bool *lanes
         if (cfg_str_list(group, key, &names, &n, e) < 0)
                 return -1;
         if (list && n == 0)
-                return cfg_error(list, e, "is empty, expected at least one of \"jobs\", \"tasks\", \"urgent\", \"mail\"");
-        for (size_t i = 0; i < LANE_COUNT; i++)
+                return cfg_error(list, e, "is empty, expected at least one of %s", SERVED);
+        for (size_t i = 0; i < SERVED_COUNT; i++)
                 lanes[i] = !list;
         for (size_t i = 0; i < n; i++) {
-                enum lane lane;
-                if (lane_parse(names[i], &lane) < 0)
-                        return cfg_unexpected(cfg_at(list, (int)i), e, "one of \"jobs\", \"tasks\", \"urgent\", \"mail\"");
-                lanes[lane] = true;
+                size_t served = 0;
+                while (served < SERVED_COUNT && strcmp(lane_names[served], names[i]) != 0)
+                        served++;
+                if (served == SERVED_COUNT)
+                        return cfg_unexpected(cfg_at(list, (int)i), e, "one of " SERVED);
+                lanes[served] = true;
         }
         return 0;
 }
@@ -262,7 +273,7 @@ static int read_property(struct service *s, const struct property *p, struct err
 
 enum { KEYS_MAX = 32, GROUPS_MAX = 16 };
 
-/* Every group that the table names, each once, then "packs". */
+/* Every group that the table names, each once, then the two lists "intake" and "packs". */
 static void group_names(char names[GROUPS_MAX][KEYS_MAX], const char *list[GROUPS_MAX + 1])
 {
         size_t n = 0;
@@ -275,6 +286,7 @@ static void group_names(char names[GROUPS_MAX][KEYS_MAX], const char *list[GROUP
                 list[n] = names[n];
                 n++;
         }
+        list[n++] = "intake";
         list[n++] = "packs";
         list[n] = NULL;
 }
@@ -286,7 +298,7 @@ static int check_keys(const struct cfg_node *root, struct err *e)
         group_names(names, groups);
         if (cfg_only(root, groups, e) < 0)
                 return -1;
-        for (size_t g = 0; groups[g + 1]; g++) {
+        for (size_t g = 0; groups[g + 2]; g++) {
                 const struct cfg_node *group = cfg_get(root, groups[g]);
                 const char *known[KEYS_MAX];
                 size_t n = 0, len = strlen(groups[g]);
@@ -394,7 +406,7 @@ int service_read(const char *path, bool found, struct service **ret, struct err 
         for (size_t i = 0; i < service_property_count; i++)
                 if (read_property(s, &service_properties[i], e) < 0)
                         return -1;
-        if (read_packs(s, e) < 0 || check_together(s, e) < 0 || name_topics(s, e) < 0 || service_name_kafka(s, e) < 0)
+        if (read_packs(s, e) < 0 || check_together(s, e) < 0 || name_topics(s, e) < 0 || service_intakes(s, e) < 0 || service_name_kafka(s, e) < 0)
                 return -1;
         int64_t *in_flight = &s->kafka.in_flight_max_bytes;
         if (s->kafka.embedded && (*in_flight == 0 || *in_flight > EMBEDDED_IN_FLIGHT))

@@ -4,9 +4,13 @@
  * same table prints the reference page (`rollcall config reference`). Unknown keys are errors.
  */
 #include "config/cfg.h"
+#include "config/intake.h"
 
-enum lane { LANE_JOBS, LANE_TASKS, LANE_URGENT, LANE_MAIL, LANE_COUNT };
-const char *lane_name(enum lane l); /* "jobs", "tasks", "urgent", "mail" */
+enum lane {
+        LANE_JOBS, LANE_TASKS, LANE_URGENT, LANE_MAIL, LANE_COUNT,
+        LANE_INTAKE = LANE_COUNT, SERVED_COUNT, /* what workers serve besides: the services' intake topics together */
+};
+const char *lane_name(enum lane l); /* "jobs", "tasks", "urgent", "mail"; "intake" */
 int lane_parse(const char *name, enum lane *ret); /* -1: no such lane */
 
 struct service_pack {
@@ -44,7 +48,7 @@ struct service {
                 int64_t in_flight_max_bytes; /* per partition, not yet consumed; 0: no limit. The embedded broker forces one */
         } kafka;
         struct {
-                bool lanes[LANE_COUNT];
+                bool lanes[SERVED_COUNT];
                 int64_t threads; /* per lane: each is a group member with a database connection of its own */
                 int64_t batch_max; /* tasks */
                 int64_t batch_max_bytes;
@@ -71,10 +75,20 @@ struct service {
         } mail;
         struct {
                 const char *folder;
-        } reports, schemas;
+        } reports;
+        struct {
+                const char *folder;
+                const char *registry; /* URL of a schema registry's Confluent API; NULL: none */
+                const char **ids; /* "ID=FILE": writer schemas of the Confluent wire format */
+                size_t n_ids;
+        } schemas;
         const char *log_level;
         struct service_pack *packs;
         size_t n_packs;
+        struct service_intake *intakes;
+        size_t n_intakes;
+        const char **sources; /* topics that workers take from, and number outcomes of: the lanes, then the intake topics */
+        size_t n_sources;
         char *topics[LANE_COUNT]; /* PREFIX.jobs, PREFIX.tasks, PREFIX.tasks.urgent, PREFIX.tasks.mail */
         char *topic_results, *topic_dead_letters;
         char **owned; /* texts made at load, such as joined paths */

@@ -98,7 +98,7 @@ static void add_value(const struct service *s, const struct property *p, struct 
                 break;
         case PROPERTY_LANES:
                 buf_addc(out, '[');
-                for (int i = 0; i < LANE_COUNT; i++)
+                for (int i = 0; i < SERVED_COUNT; i++)
                         if (((const bool *)at)[i]) {
                                 add_list_item(out, &n);
                                 add_text(lane_name((enum lane)i), out);
@@ -160,6 +160,27 @@ static void add_packs(const struct service *s, struct buf *out)
         buf_adds(out, ");\n");
 }
 
+static void add_intakes(const struct service *s, struct buf *out)
+{
+        buf_adds(out, "intake = (\n");
+        for (size_t i = 0; i < s->n_intakes; i++) {
+                const struct service_intake *x = &s->intakes[i];
+                size_t n = 0;
+                buf_adds(out, "  { service = ");
+                add_text(x->service, out);
+                buf_adds(out, "; topic = ");
+                add_text(x->topic, out);
+                buf_adds(out, "; types = [");
+                for (size_t j = 0; j < x->n_types; j++) {
+                        add_list_item(out, &n);
+                        add_text(x->types[j], out);
+                }
+                buf_addf(out, "]; rate = %" PRId64 "; burst = %" PRId64 "; open_max = %" PRId64 "; }%s\n", x->rate, x->burst, x->open_max,
+                         i + 1 < s->n_intakes ? "," : "");
+        }
+        buf_adds(out, ");\n");
+}
+
 void service_print(const struct service *s, struct buf *out)
 {
         const char *group = "";
@@ -180,6 +201,7 @@ void service_print(const struct service *s, struct buf *out)
                 buf_addc(out, '\n');
         }
         buf_adds(out, "};\n");
+        add_intakes(s, out);
         add_packs(s, out);
 }
 
@@ -235,6 +257,9 @@ void service_reference(struct buf *out)
                 add_range(p, out);
                 buf_addf(out, " | %s | %s |\n", p->applied ? "`rollcall topics apply`" : "SIGHUP", p->help);
         }
+        buf_adds(out, "| `intake` | list of groups | | | SIGHUP | The services that may ask for tasks: each `service` (its name, the actor of its tasks), `topic` "
+                      "(PREFIX.intake.SERVICE), `types` (the task types it may ask for), `rate` (100 a second, over all workers), `burst` (as `rate`), `open_max` "
+                      "(10000 tasks without an outcome). |\n");
         buf_adds(out, "| `packs` | list of groups | | | SIGHUP | The packs: each `path` (its folder), and what this service changes in it: "
                       "`settings` (a group of values) and `jobs` (a list of groups with `name` and the keys of a pack's job). |\n");
 }

@@ -194,17 +194,23 @@ bool assignment_close(struct kafka_consumer *c)
         return left;
 }
 
-int assignment_apply_pause(struct kafka_consumer *c, struct err *e)
+static int apply_pause(struct kafka_consumer *c, bool pause, struct err *e)
 {
-        bool pause = c->paused || c->idle;
         TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)c->n_slots);
-        for (size_t i = 0; i < c->n_slots; i++)
-                if (c->slots[i].paused != pause) {
-                        rd_kafka_topic_partition_list_add(list, c->slots[i].topic, c->slots[i].partition);
-                        c->slots[i].paused = pause;
-                }
+        for (size_t i = 0; i < c->n_slots; i++) {
+                struct slot *s = &c->slots[i];
+                if ((c->paused || c->idle || s->held) != pause || s->paused == pause)
+                        continue;
+                rd_kafka_topic_partition_list_add(list, s->topic, s->partition);
+                s->paused = pause;
+        }
         if (!list->cnt)
                 return 0;
         rd_kafka_resp_err_t code = pause ? rd_kafka_pause_partitions(c->rk, list) : rd_kafka_resume_partitions(c->rk, list);
         return code ? client_err(e, code, pause ? "pause" : "resume") : 0;
+}
+
+int assignment_apply_pause(struct kafka_consumer *c, struct err *e)
+{
+        return apply_pause(c, true, e) < 0 ? -1 : apply_pause(c, false, e);
 }

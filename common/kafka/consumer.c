@@ -338,6 +338,16 @@ int kafka_poll(struct kafka_consumer *c, int timeout_ms, struct kafka_message *l
         return give_pending(c, e);
 }
 
+struct span kafka_message_header(const struct kafka_message *m, const char *name)
+{
+        rd_kafka_headers_t *headers = NULL;
+        const void *value = NULL;
+        size_t len = 0;
+        if (rd_kafka_message_headers(m->handle, &headers) || rd_kafka_header_get_last(headers, name, &value, &len))
+                return (struct span){ 0 };
+        return (struct span){ value ? value : "", len };
+}
+
 void kafka_release(struct kafka_message *list, size_t n)
 {
         for (size_t i = 0; i < n; i++)
@@ -396,6 +406,15 @@ int kafka_seek(struct kafka_consumer *c, const char *topic, int32_t partition, i
 int kafka_pause(struct kafka_consumer *c, bool pause, struct err *e)
 {
         c->paused = pause;
+        return assignment_apply_pause(c, e);
+}
+
+int kafka_pause_partition(struct kafka_consumer *c, const char *topic, int32_t partition, bool pause, struct err *e)
+{
+        struct slot *s = assignment_find(c, topic, partition);
+        if (!s)
+                return 0;
+        s->held = pause;
         return assignment_apply_pause(c, e);
 }
 

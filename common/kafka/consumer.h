@@ -18,6 +18,7 @@ struct slot {
                 int64_t offset; /* its first message of that time or later; -1: it had none, */
                 int64_t after; /* and when one comes, it comes after this one */
         } landmark;
+        bool held; /* by kafka_pause_partition */
         bool paused; /* as librdkafka knows it: 2.0.2 drops messages when a partition is resumed that was not paused */
 };
 
@@ -57,5 +58,5 @@ int assignment_take_up(struct kafka_consumer *c, struct err *e) MUST_CHECK;
 bool assignment_close(struct kafka_consumer *c); /* false: the group could not be left in time */
 struct slot *assignment_find(struct kafka_consumer *c, const char *topic, int32_t partition);
 struct slot *assignment_of(struct kafka_consumer *c, const rd_kafka_message_t *m);
-/* Brings the partitions to c->paused || c->idle. */
+/* Brings the partitions to what c->paused, c->idle and their own `held` say. */
 int assignment_apply_pause(struct kafka_consumer *c, struct err *e) MUST_CHECK;

@@ -77,6 +77,8 @@ DEFINE_CLEANUP(kafka_consumer_cleanup, struct kafka_consumer, kafka_consumer_fre
  * broker is ERR_FATAL with the code OFFSET_OUT_OF_RANGE: offsets never jump by themselves. */
 int kafka_poll(struct kafka_consumer *c, int timeout_ms, struct kafka_message *list, size_t max, struct err *e) MUST_CHECK;
 void kafka_release(struct kafka_message *list, size_t n);
+/* The message's last header of that name; ptr NULL: it has none. Lives as long as the message. */
+struct span kafka_message_header(const struct kafka_message *m, const char *name);
 
 /* A digest of what was written at a place of a log, never 0: another message at the same offset has another one. */
 int64_t kafka_message_mark(const struct kafka_message *m);
@@ -84,6 +86,8 @@ int64_t kafka_message_mark(const struct kafka_message *m);
 /* The next poll of that partition starts at `offset`; anything prefetched is dropped. */
 int kafka_seek(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t offset, struct err *e) MUST_CHECK;
 int kafka_pause(struct kafka_consumer *c, bool pause, struct err *e) MUST_CHECK; /* all partitions that are assigned */
+/* One of them, until it is given back or assigned anew; nothing when it is not ours. */
+int kafka_pause_partition(struct kafka_consumer *c, const char *topic, int32_t partition, bool pause, struct err *e) MUST_CHECK;
 /* Tells the group where we are, for lag tools and autoscaling; asynchronous, never waited for. */
 void kafka_commit_async(struct kafka_consumer *c, const struct kafka_partition *list, size_t n);
 /* First and one-past-last offset on the broker. */

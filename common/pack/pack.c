@@ -91,6 +91,18 @@ const struct report *packs_report(const struct packs *p, const char *name)
 
 /* ---- loading all ---------------------------------------------------------------------------------------------------------------- */
 
+/* What services may ask for exists. */
+static int check_intakes(const struct service *s, const struct packs *p, struct err *e)
+{
+        for (size_t i = 0; i < s->n_intakes; i++)
+                for (size_t j = 0; j < s->intakes[i].n_types; j++)
+                        if (!packs_type(p, span_of(s->intakes[i].types[j])))
+                                return cfg_error(cfg_at(cfg_get(s->intakes[i].node, "types"), (int)j), e,
+                                                 "found \"%s\", expected the full name of a task type of the packs, such as \"equipemed.extend\"",
+                                                 s->intakes[i].types[j]);
+        return 0;
+}
+
 int packs_load(const struct service *s, struct packs **ret, struct err *e)
 {
         CLEANUP(packs_cleanup) struct packs *p = calloc(1, sizeof *p);
@@ -111,6 +123,8 @@ int packs_load(const struct service *s, struct packs **ret, struct err *e)
                                 return cfg_error(s->packs[i].node, e, "%s has the name \"%s\", as %s has: expected another", pack->folder,
                                                  pack->name, p->list[k]->folder);
         }
+        if (check_intakes(s, p, e) < 0)
+                return -1;
         *ret = TAKE(p);
         return 0;
 }

@@ -89,7 +89,7 @@ void check_topics(struct check *k)
         check_ok(k, "kafka", address, "cluster %s", cluster);
         struct topics topics;
         topics_of(k->cli->service, &topics);
-        for (size_t i = 0; i < TOPIC_COUNT; i++)
+        for (size_t i = 0; i < topics.n; i++)
                 check_topic(k, p, &topics.list[i]);
 }
 

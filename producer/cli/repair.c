@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ASK_TIMEOUT_MS = 5000, COMPARE_TIMEOUT_MS = 15000, POLL_MS = 200, POLL_MAX = 100, TOPICS_MAX = LANE_COUNT + 1 };
+enum { ASK_TIMEOUT_MS = 5000, COMPARE_TIMEOUT_MS = 15000, POLL_MS = 200, POLL_MAX = 100, NAMES_MAX = 256 * 1024 };
 
 struct place {
         struct log_gap g;
@@ -19,7 +19,8 @@ struct place {
 
 struct repair {
         struct cli *c;
-        const char *topics[TOPICS_MAX];
+        const char *topics[LANE_COUNT + INTAKES_MAX + 1];
+        size_t n_topics;
         struct db_result *rows;
         struct place *list;
         size_t n;
@@ -39,12 +40,14 @@ static const char *fit_name(enum log_fit fit)
 
 static int read_positions(struct repair *r, const char *cluster)
 {
-        const char *params[TOPICS_MAX + 1] = { cluster };
-        memcpy(params + 1, r->topics, sizeof r->topics);
+        BUF_CLEANUP struct buf topics = { .max = NAMES_MAX };
+        for (size_t i = 0; i < r->n_topics; i++)
+                buf_addf(&topics, "%s%s", i ? "," : "", r->topics[i]); /* names of letters, digits, '.', '_' and '-' */
+        const char *params[] = { cluster, buf_str(&topics) };
         int rc = cli_query(r->c,
-                           "select source_no, topic, partition, epoch, next, mark from rollcall.position where cluster = $1 and topic in ($2, $3, $4, $5, $6) "
-                           "order by 2, 3",
-                           params, TOPICS_MAX + 1, &r->rows);
+                           "select source_no, topic, partition, epoch, next, mark from rollcall.position where cluster = $1 "
+                           "and topic = any(string_to_array($2, ',')) order by 2, 3",
+                           params, ARRAY_LEN(params), &r->rows);
         if (rc)
                 return rc;
         r->n = (size_t)db_rows(r->rows);
@@ -145,12 +148,13 @@ static int find(struct repair *r)
         struct kafka_producer *p CLEANUP(kafka_producer_cleanup) = NULL;
         const struct kafka_consumer_events events = { r, assigned, revoked };
         int rc = cli_kafka(r->c, &p);
-        for (size_t i = 0; rc == 0 && i < TOPICS_MAX; i++)
-                r->topics[i] = i < LANE_COUNT ? r->c->service->topics[i] : r->c->service->topic_results;
+        const struct service *s = r->c->service;
+        for (size_t i = 0; rc == 0 && i <= s->n_sources; i++)
+                r->topics[r->n_topics++] = i < s->n_sources ? s->sources[i] : s->topic_results;
         if (rc == 0)
                 rc = read_positions(r, kafka_producer_cluster(p, ASK_TIMEOUT_MS));
         if (rc == 0)
-                rc = cli_consumer(r->c, r->topics, TOPICS_MAX, &events, &k);
+                rc = cli_consumer(r->c, r->topics, r->n_topics, &events, &k);
         if (rc == 0)
                 rc = compare_offsets(r, p, k);
         return rc ? rc : compare_messages(r, k);

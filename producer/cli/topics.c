@@ -5,6 +5,18 @@
 
 #include <inttypes.h>
 
+static void add_topic(const struct service *s, const char *name, const char *lane, const struct kafka_property *config, struct topics *ret)
+{
+        ret->lane[ret->n] = lane;
+        ret->list[ret->n++] = (struct kafka_topic_spec){
+                .name = name,
+                .partitions = (int)s->kafka.partitions,
+                .replication = (int)s->kafka.replication,
+                .config = config,
+                .n_config = 1,
+        };
+}
+
 void topics_of(const struct service *s, struct topics *ret)
 {
         const int64_t retention[2] = { s->kafka.retention_ms, s->kafka.results_retention_ms };
@@ -12,17 +24,11 @@ void topics_of(const struct service *s, struct topics *ret)
                 snprintf(ret->retention[i], sizeof ret->retention[i], "%" PRId64, retention[i]);
                 ret->config[i] = (struct kafka_property){ "retention.ms", ret->retention[i] };
         }
-        for (size_t i = 0; i < TOPIC_COUNT; i++) {
-                bool lane = i < LANE_COUNT;
-                ret->lane[i] = lane ? lane_name((enum lane)i) : i == LANE_COUNT ? "results" : "dead-letters";
-                ret->list[i] = (struct kafka_topic_spec){
-                        .name = lane ? s->topics[i] : i == LANE_COUNT ? s->topic_results : s->topic_dead_letters,
-                        .partitions = (int)s->kafka.partitions,
-                        .replication = (int)s->kafka.replication,
-                        .config = &ret->config[lane ? 0 : 1],
-                        .n_config = 1,
-                };
-        }
+        ret->n = 0;
+        for (size_t i = 0; i < s->n_sources; i++)
+                add_topic(s, s->sources[i], lane_name(i < LANE_COUNT ? (enum lane)i : LANE_INTAKE), &ret->config[0], ret);
+        add_topic(s, s->topic_results, "results", &ret->config[1], ret);
+        add_topic(s, s->topic_dead_letters, "dead-letters", &ret->config[1], ret);
 }
 
 /* What was, or with a dry run would be, done. */
@@ -50,7 +56,7 @@ int verb_topics_apply(struct cli *c, const struct args *a)
         struct topics topics;
         topics_of(c->service, &topics);
         json_t *list = c->json ? json_array() : NULL;
-        for (size_t i = 0; i < TOPIC_COUNT; i++) {
+        for (size_t i = 0; i < topics.n; i++) {
                 struct err e = ERR_INIT;
                 enum topic_change change;
                 if (kafka_topic_apply(p, &topics.list[i], dry_run, &change, &e) < 0) {
@@ -96,7 +102,7 @@ int verb_topics_list(struct cli *c, const struct args *a)
         TABLE_CLEANUP struct table t;
         table_init(&t, heads);
         json_t *list = json_array();
-        for (size_t i = 0; i < TOPIC_COUNT && rc == 0; i++) {
+        for (size_t i = 0; i < topics.n && rc == 0; i++) {
                 const struct kafka_topic_spec *spec = &topics.list[i];
                 struct err e = ERR_INIT;
                 enum topic_change change;

@@ -4,11 +4,12 @@
 
 #include "kafka/kafka.h"
 
-enum { TOPIC_COUNT = LANE_COUNT + 2 };
+enum { TOPICS_MAX = LANE_COUNT + INTAKES_MAX + 2 };
 
 struct topics {
-        struct kafka_topic_spec list[TOPIC_COUNT];
-        const char *lane[TOPIC_COUNT]; /* "results", "dead-letters" or the lane's name */
+        struct kafka_topic_spec list[TOPICS_MAX];
+        size_t n;
+        const char *lane[TOPICS_MAX]; /* "results", "dead-letters", "intake" or the lane's name */
         char retention[2][24];
         struct kafka_property config[2];
 };

@@ -221,13 +221,13 @@ class Run:
 class Rig:
     """A database, topics, a configuration; workers that are started, signalled and killed."""
 
-    def __init__(self, broker, database, folder, prefix, partitions=4, people=0, session="6s", config="", retry='attempts = 3; base = "100ms"; max = "300ms";', pack_cfg=PACK_CFG, **settings):
+    def __init__(self, broker, database, folder, prefix, partitions=4, people=0, session="6s", config="", retry='attempts = 3; base = "100ms"; max = "300ms";', pack_cfg=PACK_CFG, more="", **settings):
         self.broker, self.database, self.folder, self.prefix, self.partitions = broker, database, folder, prefix, partitions
         self.embedded = hasattr(broker, "file")
         self.settings = {"lanes": '[ "jobs", "tasks", "urgent", "mail" ]', **settings}
         self.config_extra, self.session = config, session
         self.mail = 'transport = "maildir"; maildir = "mail";'
-        self.conninfo, self.retry = database.conninfo, retry
+        self.conninfo, self.retry, self.more = database.conninfo, retry, more
         self.started, self._producer, self.pack_cfg = [], None, pack_cfg
         for path, text in FILES.items():
             (folder / "club" / path).parent.mkdir(parents=True, exist_ok=True)
@@ -256,6 +256,7 @@ retry = {{ {self.retry} }};
 mail = {{ {self.mail} domain = "mail.example.org"; connect_timeout = "1s"; message_timeout = "3s"; }};
 reports = {{ folder = "reports"; }};
 packs = ( {{ path = "club"; }} );
+{self.more}
 """)
 
     def topic(self, lane="tasks"):

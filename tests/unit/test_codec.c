@@ -295,7 +295,7 @@ static void foreign_framing(void **state)
         buf_init(&b, 4096);
         refused(MESSAGE_TASK, (struct span){ 0 }, "0 bytes that are not");
         refused(MESSAGE_TASK, SPAN_LIT("{\"task\": 1}"), "not Avro single-object");
-        refused(MESSAGE_TASK, ((struct span){ "\0\0\0\1\2rest", 9 }), "schema id 258: that framing is not configured");
+        refused(MESSAGE_TASK, ((struct span){ "\0\0\0\1\2rest", 9 }), "schema id 258, which is not configured here");
         task_encode(&(struct task){ .actor = { 0 } }, &b);
         refused(MESSAGE_RUN, whole(&b), "a rollcall.Task where a rollcall.Run belongs");
         b.data[2] ^= 1;

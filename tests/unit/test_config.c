@@ -287,6 +287,20 @@ static void complaints(void **state)
                 { KAFKA "packs = ( { path = \"x\"; settings = 1; } );", ":2: packs[0].settings: found 1, expected a group" },
                 { KAFKA "packs = ( { path = \"x\"; jobs = { }; } );", ":2: packs[0].jobs: found a group { }, expected a list of groups" },
                 { KAFKA "packs = ( { path = \"x\"; jobs = ( { } ); } );", ":2: packs[0].jobs[0].name: missing" },
+                { KAFKA "intake = 5;", ":2: intake: found 5, expected a list of groups" },
+                { KAFKA "intake = ( 5 );", ":2: intake[0]: found 5, expected a group" },
+                { KAFKA "intake = ( { types = [ \"p.a\" ]; } );", ":2: intake[0].service: missing" },
+                { KAFKA "intake = ( { service = \"HR Portal\"; types = [ \"p.a\" ]; } );", ":2: intake[0].service: found \"HR Portal\", expected 1 to 63 lower-case" },
+                { KAFKA "intake = ( { service = \"a\"; } );", ":2: intake[0]: types is missing or empty" },
+                { KAFKA "intake = ( { service = \"a\"; types = [ ]; } );", ":2: intake[0]: types is missing or empty" },
+                { KAFKA "intake = ( { service = \"a\"; types = [ \"p.a\" ]; rate = 0; } );", ":2: intake[0].rate: found 0, expected a whole number from 1" },
+                { KAFKA "intake = ( { service = \"a\"; types = [ \"p.a\" ]; open_max = 0; } );", ":2: intake[0].open_max: found 0, expected" },
+                { KAFKA "intake = ( { service = \"a\"; types = [ \"p.a\" ]; limit = 1; } );", ":2: intake[0].limit: unknown key" },
+                { KAFKA "intake = ( { service = \"a\"; types = [ \"p.a\" ]; topic = \"a b\"; } );", ":2: intake[0].topic: found \"a b\", expected 1 to 249" },
+                { KAFKA "intake = ( { service = \"a\"; types = [ \"p.a\" ]; topic = \"rollcall.tasks\"; } );", ":2: intake[0]: found \"rollcall.tasks\", a topic of Rollcall's own" },
+                { KAFKA "intake = ( { service = \"a\"; types = [ \"p.a\" ]; },\n { service = \"a\"; topic = \"x\"; types = [ \"p.a\" ]; } );", ":3: intake[1].service: found \"a\", expected a name that is not taken" },
+                { KAFKA "intake = ( { service = \"a\"; topic = \"x\"; types = [ \"p.a\" ]; },\n { service = \"b\"; topic = \"x\"; types = [ \"p.a\" ]; } );", ":3: intake[1]: found the topic \"x\" of service a" },
+                { KAFKA "worker = { lanes = [ \"intake\" ]; };", ":2: worker.lanes: found \"intake\", expected it only with a list of services" },
                 { "kafka = { };", ":1: kafka: kafka.brokers is missing, expected \"host:port" },
                 { "log = { };", ": kafka.brokers is missing" },
                 { "", ": kafka.brokers is missing" },
@@ -318,6 +332,28 @@ static void complaints(void **state)
                 if (*cases[i].text && strncmp(e.text, file, strlen(file)) != 0)
                         fail_msg("case %zu: %s does not begin with %s", i, e.text, file);
         }
+}
+
+static void services_that_may_ask(void **state)
+{
+        (void)state;
+        BUF_CLEANUP struct buf out = { .max = 1 << 20 };
+        CLEANUP(service_cleanup) struct service *none = load(KAFKA);
+        assert_true(none->n_intakes == 0 && !none->worker.lanes[LANE_INTAKE] && none->n_sources == LANE_COUNT);
+        CLEANUP(service_cleanup) struct service *s =
+                load("kafka = { brokers = \"k\"; prefix = \"rc\"; }; mail = { url = \"smtp://h\"; };\n"
+                     "intake = ( { service = \"hr\"; types = [ \"p.a\", \"p.b\" ]; rate = 7; }, { service = \"crm\"; types = [ \"p.a\" ]; topic = \"crm-in\"; burst = 3; } );");
+        assert_true(s->n_intakes == 2 && s->worker.lanes[LANE_INTAKE]);
+        assert_true(strcmp(s->intakes[0].topic, "rc.intake.hr") == 0 && s->intakes[0].n_types == 2 && s->intakes[0].rate == 7 && s->intakes[0].burst == 7);
+        assert_true(strcmp(s->intakes[1].topic, "crm-in") == 0 && s->intakes[1].rate == 100 && s->intakes[1].burst == 3 && s->intakes[1].open_max == 10000);
+        assert_true(s->n_sources == LANE_COUNT + 2 && strcmp(s->sources[LANE_COUNT + 1], "crm-in") == 0);
+        service_print(s, &out);
+        write_file("rollcall.cfg", buf_str(&out), 0644); /* what is printed can be read */
+        CLEANUP(service_cleanup) struct service *again = NULL;
+        struct err e = ERR_INIT;
+        if (service_load(file, &again, &e) < 0)
+                fail_msg("%s", e.text);
+        assert_true(again->n_intakes == 2 && again->intakes[1].burst == 3 && strcmp(again->intakes[0].types[1], "p.b") == 0);
 }
 
 /* A password makes TLS the rule; another rule must be written. */
@@ -442,7 +478,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(durations), cmocka_unit_test(nearest),    cmocka_unit_test(defaults), cmocka_unit_test(values),
                 cmocka_unit_test(printing),  cmocka_unit_test(redaction),  cmocka_unit_test(reference), cmocka_unit_test(includes),
-                cmocka_unit_test(complaints), cmocka_unit_test(unreadable), cmocka_unit_test(secrets),  cmocka_unit_test(conninfo),
+                cmocka_unit_test(complaints),
+                cmocka_unit_test(services_that_may_ask), cmocka_unit_test(unreadable), cmocka_unit_test(secrets),  cmocka_unit_test(conninfo),
                 cmocka_unit_test(tls_with_a_password), cmocka_unit_test(messages_without_secrets),
         };
         return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -1,0 +1,292 @@
+/*
+ * The services' intake topics: what they ask for, checked (intake.c), becomes rows of rollcall.request in the transaction that moves the position, so each
+ * request is taken exactly once; the scheduler publishes the tasks. What is refused is answered on the results topic and kept as a dead letter. A service
+ * that is over its limits waits, partition by partition; nobody else does.
+ */
+#include "pump_internal.h"
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "intake.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROW_TASKS_MAX = 10000, ROW_BYTES_MAX = 3 * 1024 * 1024, FIELD_BYTES = 64, REGISTRY_WAIT_MS = 5000 };
+
+int pump_source(struct pump *p, const char *topic, int32_t partition)
+{
+        const struct service_intake *x = p->topic ? NULL : intake_of(p->o->service, topic);
+        return source_index(&p->sources, p->topic ? p->topic : x ? x->topic : topic, partition);
+}
+
+/* ---- the requests' rows --------------------------------------------------------------------------------------------------------------- */
+
+static const char REQUEST_ADD[] =
+        "with filed as (insert into rollcall.request (kind, actor, origin, about, type_no, dry_run, task_ids, subjects, items, arguments) "
+        "select 'tasks', $1, 'service', $2, $3::smallint, $4, $5, $6, $7, $8) select pg_notify('rollcall_request', '')";
+
+static bool goes_with(const struct entry *first, const struct entry *en, const struct source *list)
+{
+        return en->type == first->type && en->dry_run == first->dry_run && list[en->source].topic == list[first->source].topic;
+}
+
+static size_t bytes_of(const struct entry *en)
+{
+        size_t n = FIELD_BYTES + en->task.subject.len + en->task.item.len;
+        for (size_t i = 0; i < en->task.n_arguments; i++)
+                n += FIELD_BYTES + en->task.arguments[i].name.len + en->task.arguments[i].value.len;
+        return n;
+}
+
+/* Takes filed entries like the first one that is left, up to what a row holds, out of `left`. */
+static size_t take_row(struct pump *p, struct entry **left, size_t *n_left, struct entry **row)
+{
+        size_t n = 0, kept = 0, bytes = 0;
+        for (size_t i = 0; i < *n_left; i++) {
+                struct entry *en = left[i];
+                bool fits = n == 0 || (goes_with(row[0], en, p->sources.list) && n < ROW_TASKS_MAX && bytes + bytes_of(en) <= ROW_BYTES_MAX);
+                if (fits) {
+                        row[n++] = en;
+                        bytes += bytes_of(en);
+                } else {
+                        left[kept++] = en;
+                }
+        }
+        *n_left = kept;
+        return n;
+}
+
+static int write_row(struct pump *p, struct entry **row, size_t n, struct err *e)
+{
+        struct db_params *q = p->transactor.params;
+        db_params_reset(q);
+        db_add_text(q, row[0]->task.actor);
+        db_add_text(q, row[0]->task.type);
+        db_add_int4(q, row[0]->type_no);
+        db_add_bool(q, row[0]->dry_run);
+        db_array_begin(q, DB_UUID, n);
+        for (size_t i = 0; i < n; i++)
+                db_element_uuid(q, &row[i]->task.task_id);
+        db_array_end(q);
+        for (int column = 0; column < 2; column++) {
+                db_array_begin(q, DB_TEXT, n);
+                for (size_t i = 0; i < n; i++) {
+                        struct span s = column ? row[i]->task.item : row[i]->task.subject;
+                        db_element_text(q, s.ptr ? s : SPAN_LIT(""));
+                }
+                db_array_end(q);
+        }
+        db_array_begin(q, DB_TEXT, n);
+        for (size_t i = 0; i < n; i++)
+                if (add_arguments(&row[i]->task, q, e) < 0)
+                        return -1;
+        db_array_end(q);
+        return db_query(p->db, REQUEST_ADD, q, NULL, e);
+}
+
+static int write_requests(void *ctx, struct batch *b, struct err *e)
+{
+        struct pump *p = ctx;
+        size_t n_left = 0, total = batch_count(b, ENTRY_FILED);
+        struct entry **left = arena_alloc(b->arena, (total + 1) * sizeof(struct entry *)), **row = arena_alloc(b->arena, (total + 1) * sizeof(struct entry *));
+        if (!left || !row)
+                return err_oom(e);
+        for (size_t i = 0; i < b->n; i++)
+                if (b->entries[i].state == ENTRY_FILED)
+                        left[n_left++] = &b->entries[i];
+        while (n_left > 0) {
+                size_t n = take_row(p, left, &n_left, row);
+                if (write_row(p, row, n, e) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+/* ---- limits --------------------------------------------------------------------------------------------------------------------------- */
+
+struct grant { /* by intake */
+        size_t wanted, left;
+        int wait_ms;
+};
+
+static const char GRANT[] = "select granted, wait_ms from rollcall.intake_grant($1, $2, $3, $4, $5)";
+
+static void grant_params(const struct service *s, const struct grant *g, size_t n, struct db_params *q)
+{
+        static const enum db_type types[] = { DB_TEXT, DB_INT8, DB_INT8, DB_INT8, DB_INT8 };
+        db_params_reset(q);
+        for (size_t column = 0; column < ARRAY_LEN(types); column++) {
+                db_array_begin(q, types[column], n);
+                for (size_t i = 0; i < s->n_intakes; i++) {
+                        const struct service_intake *x = &s->intakes[i];
+                        const int64_t numbers[] = { 0, (int64_t)g[i].wanted, x->rate, x->burst, x->open_max };
+                        if (g[i].wanted && column == 0)
+                                db_element_text(q, span_of(x->service));
+                        else if (g[i].wanted)
+                                db_element_int(q, numbers[column]);
+                }
+                db_array_end(q);
+        }
+}
+
+/* How many of the messages each service may have taken now. */
+static int ask_grants(struct pump *p, const struct kafka_message *list, size_t n, struct grant *g, struct err *e)
+{
+        const struct service *s = p->o->service;
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        size_t services = 0;
+        int row = 0;
+        for (size_t i = 0; i < n; i++) {
+                const struct service_intake *x = intake_of(s, list[i].topic);
+                if (x)
+                        services += g[x - s->intakes].wanted++ == 0;
+        }
+        grant_params(s, g, services, p->transactor.params);
+        if (db_query(p->db, GRANT, p->transactor.params, &r, e) < 0)
+                return -1;
+        for (size_t i = 0; i < s->n_intakes && row < db_rows(r); i++) {
+                if (!g[i].wanted)
+                        continue;
+                g[i].left = (size_t)db_int(r, row, 0);
+                g[i].wait_ms = (int)db_int(r, row, 1);
+                row++;
+        }
+        return 0;
+}
+
+/* The partition goes on later, with the message that was not taken. */
+static int wait_for(struct pump *p, int index, int wait_ms, struct err *e)
+{
+        struct source *s = &p->sources.list[index];
+        if (kafka_pause_partition(p->consumer, s->topic, s->partition, true, e) < 0)
+                return -1;
+        if (kafka_seek(p->consumer, s->topic, s->partition, s->taken, e) < 0)
+                return strcmp(e->code, "_STATE") == 0 ? 0 : -1; /* it has been taken away */
+        p->resume_ms[index] = monotonic_ms() + wait_ms;
+        return 0;
+}
+
+int pump_resume_intake(struct pump *p, struct err *e)
+{
+        int64_t now = monotonic_ms();
+        for (size_t i = 0; i < p->sources.n; i++) {
+                if (!p->resume_ms[i] || now < p->resume_ms[i])
+                        continue;
+                p->resume_ms[i] = 0;
+                if (kafka_pause_partition(p->consumer, p->sources.list[i].topic, p->sources.list[i].partition, false, e) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+/* ---- a batch -------------------------------------------------------------------------------------------------------------------------- */
+
+/* A refused request has two entries: its answer, if it can have one, and the dead letter. */
+static int add_entry(struct pump *p, const struct kafka_message *m, int index, const struct service_intake *from, struct err *e)
+{
+        struct batch *b = &p->batch;
+        struct source *s = &p->sources.list[index];
+        struct entry *en = &b->entries[b->n++];
+        struct intake_headers h;
+        *en = (struct entry){ .source = index, .epoch = s->epoch, .offset = m->offset, .key = m->key, .value = m->value };
+        intake_headers_read(m, &h);
+        if (intake_admit(en, &h, from, p->codec, p->o->packs, p->types, b->arena, e) < 0)
+                return -1;
+        if (en->state == ENTRY_FILED)
+                return 0;
+        en->sequence = ++s->sequence;
+        if (en->state == ENTRY_DEAD)
+                return 0;
+        struct entry *letter = &b->entries[b->n++];
+        *letter = *en;
+        letter->sequence = ++s->sequence;
+        entry_bury(letter, en->reason);
+        return 0;
+}
+
+static bool ours(const struct pump *p, int index, const struct kafka_message *m)
+{
+        const struct source *s = index < 0 ? NULL : &p->sources.list[index];
+        return s && s->owned && !s->leaving && !p->recover[index] && m->offset >= s->taken;
+}
+
+/* Is the message written with a schema that only the registry knows, which is away? */
+static bool wants_registry(struct pump *p, const struct kafka_message *m)
+{
+        struct err e = ERR_INIT;
+        uint32_t id;
+        if (!codec_wants_id(p->codec, m->value, &id) || schema_ids_ask(p->schema_ids, id, &e) == 0)
+                return false;
+        if (strncmp(p->said, e.text, sizeof p->said - 1) != 0)
+                log_warn("waiting", "lane=intake topic=%s partition=%d error=" LOG_Q, m->topic, (int)m->partition, e.text);
+        snprintf(p->said, sizeof p->said, "%s", e.text);
+        return true;
+}
+
+/* Takes messages until a batch is full; the first of a partition that its service's limits do not let through, and what is behind it, waits. */
+static int fill(struct pump *p, const struct kafka_message *list, size_t n, struct grant *g, size_t *ret_taken, struct err *e)
+{
+        const struct service *s = p->o->service;
+        size_t i = 0, bytes = 0;
+        batch_reset(&p->batch);
+        p->batch.entries = arena_alloc(p->batch.arena, (2 * n + 1) * sizeof *p->batch.entries);
+        if (!p->batch.entries)
+                return err_oom(e);
+        for (; i < n && (bytes == 0 || bytes + list[i].value.len <= (size_t)s->worker.batch_max_bytes); i++) {
+                int index = pump_source(p, list[i].topic, list[i].partition);
+                const struct service_intake *from = intake_of(s, list[i].topic);
+                if (!from || !ours(p, index, &list[i]) || p->resume_ms[index])
+                        continue;
+                struct grant *x = &g[from - s->intakes];
+                if (x->left > 0 && wants_registry(p, &list[i])) {
+                        if (wait_for(p, index, REGISTRY_WAIT_MS, e) < 0)
+                                return -1;
+                        continue;
+                }
+                if (x->left == 0) {
+                        if (wait_for(p, index, x->wait_ms, e) < 0)
+                                return -1;
+                        continue;
+                }
+                x->left--;
+                bytes += list[i].value.len + 1;
+                p->sources.list[index].taken = list[i].offset + 1;
+                p->sources.list[index].taken_mark = kafka_message_mark(&list[i]);
+                if (add_entry(p, &list[i], index, from, e) < 0)
+                        return -1;
+        }
+        *ret_taken = i;
+        return 0;
+}
+
+int pump_take_intake(struct pump *p, struct kafka_message *list, size_t n, struct err *e)
+{
+        struct grant *g CLEANUP(cleanup_free) = calloc(p->o->service->n_intakes + 1, sizeof *g);
+        if (!g)
+                return err_oom(e);
+        if (ask_grants(p, list, n, g, e) < 0)
+                return -1;
+        for (size_t from = 0, taken = 0; from < n; from += taken) {
+                if (fill(p, list + from, n - from, g, &taken, e) < 0)
+                        return -1;
+                if (p->batch.n == 0)
+                        continue;
+                int rc = transact_decide(&p->transactor, &p->batch, e);
+                if (rc != 0)
+                        return rc;
+                FAILPOINT("intake.committed");
+                if (outbox_publish(&p->outbox, &p->batch, e) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+int pump_open_intake(struct pump *p, struct err *e)
+{
+        p->resume_ms = calloc(SOURCES_MAX, sizeof *p->resume_ms);
+        p->transactor.also = write_requests;
+        p->transactor.also_ctx = p;
+        return p->resume_ms ? schema_ids_new(p->o->service, p->codec, &p->schema_ids, e) : err_oom(e);
+}
