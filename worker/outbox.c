@@ -151,12 +151,12 @@ static void publish_follow_up(void *ctx, const struct entry *en, struct span nam
         const struct task_type *type = packs_type(x->o->packs, name);
         struct task t = {
                 .task_id = follow_up_id(en, name),
-                .run_id = en->run ? en->run->run_id : (struct uuid){ { 0 } },
+                .run_id = en->run->run_id,
                 .type = name,
                 .subject = en->task.subject,
                 .item = en->task.item,
-                .scheduled_at = en->run ? en->run->scheduled_at : en->at,
-                .actor = en->run ? span_of(en->run->requested_by) : en->task.actor,
+                .scheduled_at = en->run->scheduled_at,
+                .actor = span_of(en->run->requested_by),
         };
         while (x->rc == 0) {
                 int rc = publish_task(x->o->publisher, &t, type ? type->lane : LANE_TASKS, x->f->id, x->e);
@@ -219,7 +219,8 @@ static int publish_entry(struct outbox *o, const struct entry *en, struct flight
                 f->waiting++;
         }
         struct spawning x = { o, f, e, 0 };
-        follow_ups_each(en, publish_follow_up, &x);
+        if (en->run) /* an ad-hoc task's were filed with its outcome */
+                follow_ups_each(en, publish_follow_up, &x);
         return x.rc;
 }
 

@@ -1,6 +1,7 @@
 #include "transact.h"
 
 #include "base/failpoint.h"
+#include "follow_ups.h"
 #include "held.h"
 #include "tally.h"
 #include "transact_parts.h"
@@ -312,9 +313,17 @@ int transact_commit(struct transactor *t, struct batch *b, struct err *e)
                 if (db_pipeline_run(t->db, "progress_add", t->params, e) < 0)
                         return -1;
         }
+        size_t follow_ups = follow_ups_count(b);
+        if (follow_ups) {
+                follow_ups_params(b, follow_ups, t->params);
+                if (db_pipeline_query(t->db, FOLLOW_UPS_FILE, t->params, e) < 0)
+                        return -1;
+        }
         if (db_pipeline_query(t->db, "commit", NULL, e) < 0 || db_pipeline_sync(t->db, e) < 0)
                 return -1;
         if (tallies.n && db_pipeline_result(t->db, NULL, e) < 0)
+                return -1;
+        if (follow_ups && db_pipeline_result(t->db, NULL, e) < 0)
                 return -1;
         if (db_pipeline_result(t->db, NULL, e) < 0 || db_pipeline_finish_sync(t->db, e) < 0 || db_pipeline_end(t->db, e) < 0)
                 return -1;

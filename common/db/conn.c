@@ -291,6 +291,12 @@ int db_pipeline_end(struct db *d, struct err *e)
         return PQexitPipelineMode(d->conn) ? 0 : lost(d, e);
 }
 
+void db_on_notify(struct db *d, void (*notified)(void *ctx, const char *channel), void *ctx)
+{
+        d->notified = notified;
+        d->notified_ctx = ctx;
+}
+
 int db_wait_notify(struct db *d, int timeout_ms, struct err *e)
 {
         int64_t until = monotonic_ms() + timeout_ms;
@@ -298,8 +304,11 @@ int db_wait_notify(struct db *d, int timeout_ms, struct err *e)
                 if (!PQconsumeInput(d->conn))
                         return lost(d, e);
                 int got = 0;
-                for (PGnotify *n; (n = PQnotifies(d->conn)); PQfreemem(n))
+                for (PGnotify *n; (n = PQnotifies(d->conn)); PQfreemem(n)) {
                         got = 1;
+                        if (d->notified)
+                                d->notified(d->notified_ctx, n->relname);
+                }
                 int64_t left = until - monotonic_ms();
                 if (got || left <= 0)
                         return got;

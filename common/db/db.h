@@ -122,3 +122,5 @@ const char *db_column_type(const struct db_result *r, int col); /* "int8", "text
 
 /* Waits up to timeout_ms for a NOTIFY on a channel that this session LISTENs to. 1 got one (all pending are taken), 0 none, -1 error. */
 int db_wait_notify(struct db *d, int timeout_ms, struct err *e) MUST_CHECK;
+/* Called by db_wait_notify for each notification that it takes. NULL: none. */
+void db_on_notify(struct db *d, void (*notified)(void *ctx, const char *channel), void *ctx);

@@ -10,6 +10,8 @@ struct db {
         void (*tick)(void *ctx);
         void *tick_ctx;
         int64_t cancelled_ms, cancel_ms; /* db_cancel: when it was called first, and when the server was asked last; 0: never */
+        void (*notified)(void *ctx, const char *channel);
+        void *notified_ctx;
         char *prepared[PREPARED_MAX];
         size_t n_prepared;
 };

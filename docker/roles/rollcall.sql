@@ -27,11 +27,14 @@ grant select on rollcall.schema_version, rollcall.job, rollcall.task_type, rollc
   rollcall.run_total, rollcall.day_total, rollcall.recent_error, rollcall.log_gap, rollcall.outcome to rollcall_aggregator;
 
 grant insert, update on rollcall.lease, rollcall.job, rollcall.run to rollcall_scheduler;
-grant insert on rollcall.plan, rollcall.shared_follow_up to rollcall_scheduler;
+grant insert on rollcall.plan, rollcall.shared_follow_up, rollcall.request to rollcall_scheduler;
+grant update (published_at, settled_at, cluster, again) on rollcall.request to rollcall_scheduler;
+grant execute on function rollcall.republish_requests(smallint, text) to rollcall_scheduler;
 
 grant insert, update on rollcall.position, rollcall.progress, rollcall.outcome to rollcall_worker;
 grant insert, update, delete on rollcall.held to rollcall_worker;
 grant insert on rollcall.shared_follow_up to rollcall_worker;
+grant insert on rollcall.request to rollcall_worker; -- what follows on an ad-hoc task
 grant insert on rollcall.dead_letter, rollcall.task_type to rollcall_worker; -- a message may name a type that nobody has registered
 
 -- What services ask for through their intake topics.
@@ -51,6 +54,9 @@ grant select on rollcall.service, rollcall.process, rollcall.process_now to roll
 grant insert on rollcall.log_gap to rollcall_worker, rollcall_operator;
 grant insert, update on rollcall.position to rollcall_operator;
 grant update (repaired_at) on rollcall.log_gap to rollcall_scheduler, rollcall_aggregator;
+
+-- tasks submit, the packs' commands: no right to write to any topic is needed
+grant execute on function rollcall.request_tasks(text, boolean, text, uuid[], text[], text[], text[]) to rollcall_operator;
 
 -- jobs run; jobs suspend and resume; runs republish; quarantine replay and drop
 grant update (state, tries, due_at, requested_by, updated_at) on rollcall.held to rollcall_operator;

@@ -10,7 +10,6 @@
 
 struct kafka_consumer;
 struct kafka_producer;
-struct publisher;
 
 /* docs/cli.md and the help's end say the same. */
 enum exit_code {
@@ -33,9 +32,6 @@ struct cli {
         struct service *service; /* these are opened on first use by the functions below */
         struct packs *packs;
         struct db *db;
-        struct publisher *publisher;
-        size_t undelivered; /* messages that Kafka did not take, and the first one's reason */
-        struct err undelivered_why;
 };
 
 void cli_init(struct cli *c);
@@ -54,7 +50,6 @@ int cli_kafka(struct cli *c, struct kafka_producer **ret) MUST_CHECK;
 struct kafka_consumer_events;
 int cli_consumer(struct cli *c, const char *const *topics, size_t n, const struct kafka_consumer_events *events,
                  struct kafka_consumer **ret) MUST_CHECK;
-int cli_publisher(struct cli *c) MUST_CHECK;
 
 /* "rollcall: sentence" on standard error; give back `code`. */
 int cli_error(int code, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -29,7 +29,6 @@ void cli_init(struct cli *c)
 
 void cli_deinit(struct cli *c)
 {
-        publisher_free(c->publisher);
         db_free(c->db);
         packs_free(c->packs);
         service_free(c->service);
@@ -180,41 +179,6 @@ int cli_consumer(struct cli *c, const char *const *topics, size_t n, const struc
         if (!kafka_consumer_cluster(k, KAFKA_TIMEOUT_MS))
                 return cli_error(CODE_UNREACHABLE, "Kafka: no broker of %s answered within %d s", o.embedded ? o.embedded : o.brokers, KAFKA_TIMEOUT_MS / 1000);
         *ret = TAKE(k);
-        return 0;
-}
-
-static struct db *publisher_database(void *ctx)
-{
-        struct cli *c = ctx;
-        return c->db;
-}
-
-static void acked(void *ctx, uint64_t token, const struct err *e)
-{
-        struct cli *c = ctx;
-        (void)token;
-        if (e && c->undelivered++ == 0)
-                c->undelivered_why = *e;
-}
-
-int cli_publisher(struct cli *c)
-{
-        struct err e = ERR_INIT;
-        int rc = cli_db(c);
-        if (rc || c->publisher)
-                return rc;
-        struct publisher_options o = {
-                .service = c->service,
-                .source = "/rollcall/cli",
-                .client_id = "rollcall-cli",
-                .queue_max_bytes = QUEUE_MAX_BYTES,
-                .acked = acked,
-                .ctx = c,
-                .database = publisher_database,
-        };
-        const char *cluster;
-        if (publisher_new(&o, &c->publisher, &e) < 0 || publisher_cluster(c->publisher, KAFKA_TIMEOUT_MS, &cluster, &e) < 0)
-                return cli_fail(e.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_CONFIG, &e);
         return 0;
 }
 

@@ -1,13 +1,14 @@
 #include "tasks.h"
 
+#include "filing.h"
+
 #include "codec/codec.h"
-#include "publish/publish.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { POLL_MS = 50, FLUSH_TIMEOUT_MS = 30000, PUSH_TIMEOUT_MS = 120000, WAIT_MS = 50, WAIT_MAX_MS = 500 };
+enum { WAIT_MS = 10, WAIT_MAX_MS = 500, QUIET_MS = 3000 };
 
 static bool is_utf8(const char *text)
 {
@@ -39,61 +40,32 @@ int draft_check(const struct draft *d, struct err *e)
         return 0;
 }
 
-static int push(struct cli *c, const struct task *t, enum lane lane)
+static void filed(void *ctx, size_t tasks, instant earlier)
 {
-        int64_t until = monotonic_ms() + PUSH_TIMEOUT_MS;
-        for (;;) {
-                struct err e = ERR_INIT;
-                int rc = publish_task(c->publisher, t, lane, 0, &e);
-                if (rc == 0)
-                        return 0;
-                if (c->undelivered)
-                        return publish_finish(c);
-                if (rc < 0 || publisher_poll(c->publisher, POLL_MS, &e) < 0)
-                        return cli_fail(e.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_FAILED, &e);
-                if (monotonic_ms() >= until)
-                        return cli_error(CODE_UNREACHABLE, "the lane %s takes no more tasks: %d s without progress (is a worker serving it?)", lane_name(lane),
-                                         PUSH_TIMEOUT_MS / 1000);
-        }
+        (void)tasks;
+        *(instant *)ctx = earlier;
 }
 
-int draft_publish(struct cli *c, const struct draft *d)
+int draft_file(struct cli *c, const struct draft *d, instant *ret_earlier)
 {
-        struct argument *list CLEANUP(cleanup_free) = calloc(d->type->n_arguments + 1, sizeof *list);
-        size_t n = 0;
-        if (!list)
+        int rc = cli_db(c);
+        if (rc)
+                return rc;
+        *ret_earlier = INSTANT_NONE;
+        struct filing *f CLEANUP(filing_cleanup) = filing_new(c, d->type, d->dry_run, filed, ret_earlier);
+        if (!f)
                 return cli_oom();
-        for (size_t i = 0; i < d->type->n_arguments; i++)
-                if (d->values[i])
-                        list[n++] = (struct argument){ span_of(d->type->arguments[i].name), span_of(d->values[i]) };
-        struct task t = {
-                .task_id = d->id,
-                .type = span_of(d->type->full_name),
-                .subject = span_of(d->subject),
-                .item = span_of(d->item),
-                .scheduled_at = instant_now(),
-                .dry_run = d->dry_run,
-                .actor = span_of(c->actor),
-                .arguments = list,
-                .n_arguments = n,
-        };
-        return push(c, &t, d->type->lane);
+        rc = filing_add(f, d);
+        return rc ? rc : filing_finish(f);
 }
 
-int publish_finish(struct cli *c)
+int note_no_scheduler(struct cli *c)
 {
-        struct err e = ERR_INIT;
-        int rc = publisher_flush(c->publisher, FLUSH_TIMEOUT_MS, &e);
-        if (rc < 0)
-                return cli_fail(e.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_FAILED, &e);
-        if (rc > 0)
-                return cli_error(CODE_UNREACHABLE, "Kafka did not acknowledge the tasks within %d s; submitting them again with the same ids does no harm",
-                                 FLUSH_TIMEOUT_MS / 1000);
-        if (c->undelivered)
-                return cli_error(c->undelivered_why.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_FAILED,
-                                 "Kafka did not take %zu of the tasks, the first because: %s; submitting them again with the same ids does no harm", c->undelivered,
-                                 c->undelivered_why.text);
-        return 0;
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        int rc = cli_query(c, "select exists (select from rollcall.lease where expires_at > clock_timestamp())", NULL, 0, &r);
+        if (rc == 0 && !db_bool(r, 0, 0))
+                cli_note("no scheduler is running: what was asked for waits in the database until one starts");
+        return rc;
 }
 
 int type_find(struct cli *c, const char *name, const struct task_type **ret)
@@ -153,9 +125,10 @@ void outcome_print(const struct cli *c, const char *label, const struct db_resul
 
 int outcome_wait(struct cli *c, const struct draft *d, int64_t timeout_ms, struct db_result **ret)
 {
-        int64_t until = monotonic_ms() + timeout_ms;
+        int64_t until = monotonic_ms() + timeout_ms, quiet_until = monotonic_ms() + QUIET_MS;
         char id[UUID_TEXT_LEN + 1];
         const char *param = id;
+        bool noted = false;
         uuid_to_text(d->id, id);
         for (unsigned wait = WAIT_MS;;) {
                 struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -173,6 +146,11 @@ int outcome_wait(struct cli *c, const struct draft *d, int64_t timeout_ms, struc
                 if (monotonic_ms() >= until)
                         return cli_error(CODE_TIMEOUT, "no outcome of task %s after %lld s; it stays on the lane \"%s\" (is a worker serving it?)", id,
                                          (long long)(timeout_ms / 1000), lane_name(d->type->lane));
+                if (!noted && monotonic_ms() >= quiet_until) {
+                        noted = true;
+                        if ((rc = note_no_scheduler(c)))
+                                return rc;
+                }
                 usleep(wait * 1000);
                 wait = wait * 2 < WAIT_MAX_MS ? wait * 2 : WAIT_MAX_MS;
         }

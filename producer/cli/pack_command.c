@@ -210,11 +210,8 @@ static int submit(struct request *q)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         struct cli *c = q->cli;
-        int rc = cli_publisher(c);
-        if (rc == 0)
-                rc = draft_publish(c, &q->draft);
-        if (rc == 0)
-                rc = publish_finish(c);
+        instant earlier;
+        int rc = draft_file(c, &q->draft, &earlier);
         if (rc == 0)
                 rc = outcome_wait(c, &q->draft, q->timeout, &r);
         if (rc)

@@ -57,25 +57,33 @@ static int wait_for(struct cli *c, const struct draft *d, int64_t timeout)
         return rc ? rc : outcome_code(db_str(r, 0, db_column(r, "outcome")));
 }
 
+static void note_earlier(instant at)
+{
+        char text[INSTANT_TEXT_MAX];
+        format_instant(NULL, at, text);
+        cli_note("the same task was asked for on %s already: it is not done again (another --id asks anew)", text);
+}
+
 static int submit_one(struct cli *c, const struct args *a, const struct draft *d, int64_t timeout)
 {
         struct err e = ERR_INIT;
         char id[UUID_TEXT_LEN + 1], question[400];
+        instant earlier;
         int rc = 0;
         if (draft_check(d, &e) < 0)
                 return cli_error(CODE_USAGE, "tasks submit: %s", e.text);
         snprintf(question, sizeof question, "Submit %s for %s%s?", d->type->full_name, d->subject, d->dry_run ? " (dry run)" : "");
         if (!args_on(a, "yes") && !d->dry_run && isatty(STDIN_FILENO) && (rc = cli_confirm(question)))
                 return rc;
-        rc = cli_publisher(c);
-        if (rc == 0)
-                rc = draft_publish(c, d);
-        if (rc == 0)
-                rc = publish_finish(c);
+        rc = draft_file(c, d, &earlier);
         if (rc)
                 return rc;
+        if (earlier != INSTANT_NONE)
+                note_earlier(earlier);
         if (args_on(a, "wait"))
                 return wait_for(c, d, timeout);
+        if ((rc = note_no_scheduler(c)))
+                return rc;
         uuid_to_text(d->id, id);
         if (c->json)
                 return print_json(json_pack("{s:s, s:s, s:s, s:b}", "task_id", id, "type", d->type->full_name, "subject", d->subject, "dry_run", d->dry_run));

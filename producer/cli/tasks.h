@@ -13,10 +13,11 @@ struct draft { /* a task's values before it is built */
 
 /* Checks subject and arguments as the worker will, so that a bad request fails here and at once. ERR_POISON with a sentence. */
 int draft_check(const struct draft *d, struct err *e) MUST_CHECK;
-/* Queues it; waits while the queue is full. `token` comes back in nothing: acknowledgements are counted. 0, or an exit code after saying why. */
-int draft_publish(struct cli *c, const struct draft *d) MUST_CHECK;
-/* Until the brokers have everything. */
-int publish_finish(struct cli *c) MUST_CHECK;
+/* Asks for it. 0, or an exit code after saying why. `ret_earlier`: when the same was asked for before,
+ * else INSTANT_NONE. */
+int draft_file(struct cli *c, const struct draft *d, instant *ret_earlier) MUST_CHECK;
+/* Says so when no scheduler is there to publish what was asked for. */
+int note_no_scheduler(struct cli *c) MUST_CHECK;
 
 /* The type of that name, "pack.type" or a name that only one pack has. */
 int type_find(struct cli *c, const char *name, const struct task_type **ret) MUST_CHECK;

@@ -3,6 +3,7 @@
  * to ask for outcomes by the ids that follow from hash and row.
  */
 #include "csv.h"
+#include "filing.h"
 #include "tasks.h"
 
 #include <errno.h>
@@ -23,7 +24,8 @@ struct file {
         size_t n_columns;
         const char **values;
         bool dry_run;
-        size_t row, good, bad;
+        size_t row, good, already, bad; /* good: asked for now; already: earlier, at first at `earlier` */
+        instant earlier;
         int code; /* the worst that a row came to */
 };
 
@@ -95,7 +97,7 @@ static int begin(struct file *f, struct csv **ret)
         const char *const *fields;
         size_t n;
         rewind(f->stream);
-        f->row = f->good = f->bad = 0;
+        f->row = 0;
         struct csv *c CLEANUP(csv_cleanup) = csv_new(f->stream);
         if (!c)
                 return cli_oom();
@@ -147,12 +149,22 @@ static void reject(struct file *f, const struct csv *c, const struct err *e)
                 cli_note("line %zu: %s", csv_line(c), e->text);
 }
 
+static void filed(void *ctx, size_t tasks, instant earlier)
+{
+        struct file *f = ctx;
+        *(earlier == INSTANT_NONE ? &f->good : &f->already) += tasks;
+        if (earlier != INSTANT_NONE && f->earlier == INSTANT_NONE)
+                f->earlier = earlier;
+}
+
 static int submit_all(struct file *f)
 {
         struct csv *c CLEANUP(csv_cleanup) = NULL;
         bool terminal = isatty(STDERR_FILENO);
+        size_t rows = 0;
         struct draft d;
-        int rc = begin(f, &c);
+        struct filing *filing CLEANUP(filing_cleanup) = filing_new(f->cli, f->type, f->dry_run, filed, f);
+        int rc = filing ? begin(f, &c) : cli_oom();
         for (int got = 1; rc == 0 && got != 0;) {
                 struct err e = ERR_INIT;
                 got = next(f, c, &d, &e);
@@ -160,14 +172,14 @@ static int submit_all(struct file *f)
                         reject(f, c, &e);
                 if (got <= 0)
                         continue;
-                rc = draft_publish(f->cli, &d);
-                f->good++;
-                if (terminal && f->good % 10000 == 0)
-                        fprintf(stderr, "\r\033[K%zu submitted", f->good);
+                rc = filing_add(filing, &d);
+                if (terminal && ++rows % 10000 == 0)
+                        fprintf(stderr, "\r\033[K%zu rows", rows);
         }
-        if (terminal && f->good >= 10000)
+        if (terminal && rows >= 10000)
                 fputs("\r\033[K", stderr);
-        return rc ? rc : publish_finish(f->cli);
+        int rest = filing ? filing_finish(filing) : 0;
+        return rc ? rc : rest;
 }
 
 /* ---- outcomes ------------------------------------------------------------------------------------------------------------------------ */
@@ -253,7 +265,6 @@ static int wait_all(struct file *f, int64_t timeout_ms)
 {
         struct csv *c CLEANUP(csv_cleanup) = NULL;
         struct waiting *w CLEANUP(cleanup_free) = calloc(1, sizeof *w);
-        size_t bad = f->bad;
         if (!w)
                 return cli_oom();
         int rc = begin(f, &c);
@@ -267,19 +278,23 @@ static int wait_all(struct file *f, int64_t timeout_ms)
                         w->known[w->n] = false;
                         w->subjects[w->n++] = strdup(d.subject);
                         w->left = w->n;
-                        f->good++;
                 }
                 if (w->n == WINDOW || got == 0)
                         rc = drain(f, w, timeout_ms);
         }
-        f->bad = bad;
         return rc;
 }
 
 static int finish(struct file *f)
 {
+        char earlier[INSTANT_TEXT_MAX] = "";
+        if (f->already)
+                format_instant(NULL, f->earlier, earlier);
         if (f->cli->json)
-                print_json_line(json_pack("{s:I, s:I}", "submitted", (json_int_t)f->good, "rejected", (json_int_t)f->bad));
+                print_json_line(json_pack("{s:I, s:I, s:I, s:s?}", "submitted", (json_int_t)f->good, "already", (json_int_t)f->already, "rejected",
+                                          (json_int_t)f->bad, "asked_for_at", f->already ? earlier : NULL));
+        else if (f->already)
+                printf("%zu submitted, %zu asked for already on %s and not done again, %zu rejected\n", f->good, f->already, earlier, f->bad);
         else
                 printf("%zu submitted, %zu rejected\n", f->good, f->bad);
         return f->code;
@@ -293,17 +308,19 @@ static int run(struct file *f, const struct args *a, int64_t timeout_ms)
         if (rc == 0 && !args_on(a, "yes") && !f->dry_run && isatty(STDIN_FILENO))
                 rc = cli_confirm(question);
         if (rc == 0)
-                rc = cli_publisher(f->cli);
+                rc = cli_db(f->cli);
         if (rc == 0)
                 rc = submit_all(f);
         if (rc == 0 && args_on(a, "wait"))
                 rc = wait_all(f, timeout_ms);
+        else if (rc == 0 && f->good)
+                rc = note_no_scheduler(f->cli);
         return rc ? rc : finish(f);
 }
 
 int submit_csv(struct cli *c, const struct args *a, const struct task_type *type, const char *const *fixed, int64_t timeout_ms)
 {
-        struct file f = { .cli = c, .type = type, .fixed = fixed, .dry_run = args_on(a, "dry-run") };
+        struct file f = { .cli = c, .type = type, .fixed = fixed, .dry_run = args_on(a, "dry-run"), .earlier = INSTANT_NONE };
         int *columns CLEANUP(cleanup_free) = calloc(type->n_arguments + 1, sizeof *columns);
         const char **values CLEANUP(cleanup_free) = calloc(type->n_arguments + 1, sizeof *values);
         if (!columns || !values)

@@ -1,4 +1,4 @@
-/* A run's end, and that it is held for review, is told on the jobs topic, and what a job wants done then is published; noted when Kafka has acknowledged it,
+/* A run's end, and that it is held for review, is told on the jobs topic, and what a job wants done then is asked for; noted when Kafka has acknowledged it,
  * else repeated with the same ids. */
 #include "scheduler.h"
 
@@ -51,57 +51,6 @@ static int publish_end(struct scheduler *s, struct announced *a, const struct ru
         return rc;
 }
 
-/* A task of its own, about the run. */
-static int publish_following(struct scheduler *s, struct announced *a, const struct run *run, const struct task_type *type, instant at, struct err *e)
-{
-        char subject[UUID_TEXT_LEN + 1], name[300];
-        uuid_to_text(run->run_id, subject);
-        snprintf(name, sizeof name, "%s/%s", a->held ? "held" : "on", type->full_name); /* a run that was held may fail later, too */
-        struct task t = {
-                .task_id = uuid_v5(run->run_id, name, strlen(name)),
-                .type = span_of(type->full_name),
-                .subject = span_of(subject),
-                .item = SPAN_LIT(""),
-                .scheduled_at = at,
-                .actor = span_of(run->requested_by),
-        };
-        int rc = publish_task(s->publisher, &t, type->lane, (uint64_t)a->id << 32, e);
-        a->waiting += rc == 0;
-        return rc;
-}
-
-static int publish_list(struct scheduler *s, struct announced *a, const struct run *run, const struct task_type **list, size_t n, instant at, struct err *e)
-{
-        for (size_t i = 0; i < n; i++) {
-                int rc = publish_following(s, a, run, list[i], at, e);
-                if (rc != 0)
-                        return rc;
-        }
-        return 0;
-}
-
-/* 0 all handed over, 1 not now, -1 error. A dry run leaves no trace; only one that nobody watches tells of its failure. */
-static int publish_all(struct scheduler *s, struct announced *a, const struct run *run, const struct db_result *r, int row, struct err *e)
-{
-        const struct job *j = run->job;
-        instant at = db_instant(r, row, db_column(r, "at"));
-        bool alert = db_bool(r, row, db_column(r, "alert")), manual = strcmp(run->cause, "manual") == 0;
-        int rc = 0;
-        if (a->held) {
-                if (run->state != RUN_HELD) /* released meanwhile */
-                        return 0;
-                rc = j ? publish_list(s, a, run, j->on_failure, j->n_on_failure, at, e) : 0;
-                return rc ? rc : publish_end(s, a, run, r, row, e);
-        }
-        if (j && alert && !(run->dry_run && manual))
-                rc = publish_list(s, a, run, j->on_failure, j->n_on_failure, at, e);
-        if (rc == 0 && j && run->state == RUN_SUCCEEDED && !run->dry_run)
-                rc = publish_list(s, a, run, j->on_success, j->n_on_success, at, e);
-        if (rc == 0 && j && run->state != RUN_REFUSED && !run->dry_run)
-                rc = publish_list(s, a, run, j->on_finish, j->n_on_finish, at, e);
-        return rc ? rc : publish_end(s, a, run, r, row, e);
-}
-
 /* ---- what is on its way ----------------------------------------------------------------------------------------------------------------- */
 
 void announce_acked(struct scheduler *s, uint64_t token)
@@ -122,10 +71,11 @@ static bool on_its_way(const struct scheduler *s, int64_t run_no)
 static int note(struct scheduler *s, const struct announced *a, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        if (db_exec(s->db, "begin", e) < 0 || announce_tasks(s, a, e) < 0)
+                return -1;
         db_params_reset(s->params);
         db_add_int8(s->params, a->run_no);
-        if (db_exec(s->db, "begin", e) < 0 ||
-            db_query(s->db,
+        if (db_query(s->db,
                      a->held ? "update rollcall.run set held_notified_at = clock_timestamp() where run_no = $1 returning run_id, pack, job, 'held for review', reason"
                              : "update rollcall.run set notified_at = clock_timestamp() where run_no = $1 returning run_id, pack, job, state, reason",
                      s->params, &r, e) < 0)
@@ -166,7 +116,7 @@ static int announce(struct scheduler *s, const struct db_result *r, int row, str
                                  .id = ++s->next_id };
         int rc = run_load(s->db, s->packs, db_uuid(r, row, db_column(r, "run_id")), &run, &bad);
         if (rc == 0)
-                rc = publish_all(s, a, run, r, row, &bad);
+                rc = a->held && run->state != RUN_HELD ? 0 : publish_end(s, a, run, r, row, &bad); /* released meanwhile */
         else if (rc < 0 && bad.class == ERR_POISON)
                 rc = 0; /* settings of no job here: nobody to tell */
         if (rc < 0 && bad.class != ERR_POISON) {

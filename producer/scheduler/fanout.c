@@ -137,6 +137,8 @@ static int find_again(struct scheduler *s, struct err *e)
         add_lanes(s);
         if (gaps && db_query(s->db, GAPS_DONE, s->params, NULL, e) < 0) /* first: one that is found meanwhile is the next look's */
                 return -1;
+        if (gaps && db_query(s->db, "select rollcall.republish_requests(null, null)", NULL, NULL, e) < 0)
+                return -1;
         if (plan_follow_ups(s, gaps, e) < 0 || publish_again(s, gaps, &again, e) < 0)
                 return -1;
         db_params_reset(s->params);
@@ -146,8 +148,10 @@ static int find_again(struct scheduler *s, struct err *e)
         int rc = scheduler_commit(s, e);
         if (rc == 0)
                 log_again(s, again, gaps);
-        if (rc == 0 && gaps)
+        if (rc == 0 && gaps) {
                 fanout_reset(s);
+                requests_reset(s);
+        }
         return rc;
 }
 
@@ -389,6 +393,12 @@ int fanout_work(struct scheduler *s, int ms, struct err *e)
                 more = one_round(s, e);
                 if (more < 0 || more == 2)
                         return more;
+                if (db_wait_notify(s->lease_db, 0, e) < 0) /* a request waits for no run */
+                        return -1;
+                int asked = requests_work(s, e);
+                if (asked < 0 || asked == 2)
+                        return asked;
+                more |= asked;
                 if (publisher_poll(s->publisher, 0, e) < 0)
                         return -1;
         } while (more && !s->failed && monotonic_ms() < until);

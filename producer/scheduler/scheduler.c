@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 enum {
-        PARAMS_MAX = 64 * 1024, QUEUE_MAX = 16 * 1024 * 1024, CLUSTER_TIMEOUT_MS = 1000, OPEN_LOOK_MS = 100, SLICE_MS = 20, POLL_MS = 10, WAIT_MS = 200,
+        PARAMS_MAX = 64 * 1024, QUEUE_MAX = 16 * 1024 * 1024, PROMPT_MAX = 4 * 1024 * 1024, CLUSTER_TIMEOUT_MS = 1000, OPEN_LOOK_MS = 100, SLICE_MS = 20, POLL_MS = 10, WAIT_MS = 200,
         BACKOFF_MS = 500, FLUSH_MS = 10000, STOP_MS = 10000, STALL_MS = 10000,
 };
 
@@ -71,6 +71,15 @@ static int register_jobs(struct scheduler *s, struct err *e)
         return 0;
 }
 
+static void notified(void *ctx, const char *channel)
+{
+        struct scheduler *s = ctx;
+        if (strcmp(channel, "rollcall_request") == 0)
+                requests_notified(s->requests);
+        else
+                s->look_now = true;
+}
+
 static int open_database(struct scheduler *s, struct err *e)
 {
         if (s->db && db_alive(s->db) && s->lease_db && db_alive(s->lease_db))
@@ -78,14 +87,17 @@ static int open_database(struct scheduler *s, struct err *e)
         if (connect(s, "rollcall-scheduler", &s->db, e) < 0 || connect(s, "rollcall-scheduler lease", &s->lease_db, e) < 0)
                 return -1;
         db_set_tick(s->db, keep_lease, s);
+        db_on_notify(s->lease_db, notified, s);
+        requests_notified(s->requests);
         if (ledger_check(s->db, s->service->kafka.prefix, e) < 0 || (!s->types && type_numbers_load(s->db, s->packs, &s->types, e) < 0) || register_jobs(s, e) < 0)
                 return -1;
-        return db_exec(s->lease_db, "listen rollcall_run", e);
+        return db_exec(s->lease_db, "listen rollcall_run; listen rollcall_request", e);
 }
 
 static void close_database(struct scheduler *s)
 {
         fanout_reset(s);
+        requests_reset(s);
         s->n_announced = 0;
         db_free(TAKE(s->db));
         db_free(TAKE(s->lease_db));
@@ -101,7 +113,7 @@ static void acked(void *ctx, uint64_t token, const struct err *e)
         if (e && token) {
                 s->failed = true;
                 snprintf(s->failure, sizeof s->failure, "%s", e->text);
-        } else if (!fanout_acked(s, token)) {
+        } else if (!fanout_acked(s, token) && !requests_acked(s, token)) {
                 announce_acked(s, token);
         }
 }
@@ -109,8 +121,10 @@ static void acked(void *ctx, uint64_t token, const struct err *e)
 static void close_kafka(struct scheduler *s)
 {
         fanout_reset(s);
+        requests_reset(s);
         s->n_announced = 0;
         publisher_free(TAKE(s->publisher));
+        publisher_free(TAKE(s->prompt));
         s->cluster = NULL;
         s->failed = s->stalled = false;
 }
@@ -137,6 +151,12 @@ static int open_kafka(struct scheduler *s, struct err *e)
                                                .acked = acked, .ctx = s, .database = flow_database };
                 s->embedded_mark = mark;
                 if (publisher_new(&o, &s->publisher, e) < 0)
+                        return -1;
+        }
+        if (!s->prompt) {
+                struct publisher_options o = { .service = s->service, .source = "/rollcall/scheduler", .client_id = s->lease.holder,
+                                               .queue_max_bytes = PROMPT_MAX, .acked = acked, .ctx = s, .database = flow_database, .at_once = true };
+                if (publisher_new(&o, &s->prompt, e) < 0)
                         return -1;
         }
         return s->cluster ? 0 : publisher_cluster(s->publisher, CLUSTER_TIMEOUT_MS, &s->cluster, e);
@@ -209,8 +229,9 @@ static int rest(struct scheduler *s, int64_t until_ms, struct err *e)
 {
         int64_t left = until_ms - monotonic_ms();
         int ms = left < 0 ? 0 : left < WAIT_MS ? (int)left : WAIT_MS;
-        if (s->publisher && (publisher_unacked(s->publisher) > 0 || s->n_fanouts > 0)) {
-                if (publisher_poll(s->publisher, ms < POLL_MS ? ms : POLL_MS, e) < 0)
+        bool busy = s->publisher && (publisher_unacked(s->publisher) > 0 || s->n_fanouts > 0);
+        if (busy || (s->prompt && requests_waiting(s->requests))) {
+                if (publisher_poll(busy ? s->publisher : s->prompt, ms < POLL_MS ? ms : POLL_MS, e) < 0)
                         return -1;
                 ms = 0;
         }
@@ -219,9 +240,15 @@ static int rest(struct scheduler *s, int64_t until_ms, struct err *e)
 
 static int lead(struct scheduler *s, int64_t *look_ms, struct err *e)
 {
+        int rc = requests_work(s, e);
+        if (rc < 0 || rc == 2)
+                return rc < 0 ? -1 : 0;
+        if (s->look_now)
+                *look_ms = 0;
         if (monotonic_ms() >= *look_ms) {
                 bool open = true;
-                int rc = look(s, e);
+                s->look_now = false;
+                rc = look(s, e);
                 if (rc != 0)
                         return rc < 0 ? -1 : 0;
                 if (s->n_fanouts == 0 && open_runs(s, &open, e) < 0)
@@ -234,10 +261,9 @@ static int lead(struct scheduler *s, int64_t *look_ms, struct err *e)
         if (more < 0)
                 return -1;
         watch_acks(s);
-        int woken = rest(s, more == 1 ? 0 : *look_ms, e);
-        if (woken > 0)
-                *look_ms = 0;
-        return woken < 0 ? -1 : 0;
+        if (more == 0 && requests_settle(s, e) < 0)
+                return -1;
+        return rest(s, more == 1 ? 0 : *look_ms, e) < 0 ? -1 : 0;
 }
 
 static int turn(struct scheduler *s, int64_t *look_ms, struct err *e)
@@ -261,6 +287,7 @@ static int turn(struct scheduler *s, int64_t *look_ms, struct err *e)
                 log_warn("no longer leading", "holder=" LOG_Q, s->lease.holder);
                 s->leading = false;
                 fanout_reset(s);
+                requests_reset(s);
                 s->n_announced = 0;
                 take_stop(s);
         }
@@ -277,7 +304,7 @@ static void leave(struct scheduler *s)
         int64_t until = monotonic_ms() + STOP_MS;
         take_stop(s);
         if (s->publisher && !daemon_stop_now() && publisher_flush(s->publisher, FLUSH_MS, &ignored) == 0 && s->db && db_alive(s->db) && s->lease.epoch) {
-                if (fanout_note_all(s, &ignored) == 0)
+                if (publisher_flush(s->prompt, FLUSH_MS, &ignored) == 0 && fanout_note_all(s, &ignored) == 0 && requests_note_all(s, &ignored) == 0)
                         (void)!announce_ends(s, &ignored);
         }
         if (s->lease_db && db_alive(s->lease_db)) {
@@ -334,7 +361,8 @@ int scheduler_run(struct daemon *d, struct err *e)
         snprintf(s.lease.holder, sizeof s.lease.holder, "rollcall-scheduler %s/%d", host, (int)getpid());
         s.params = db_params_new(PARAMS_MAX);
         s.waits = calloc(count_jobs(d->packs) + 1, sizeof *s.waits);
-        int rc = s.params && s.waits ? 0 : err_oom(e);
+        s.requests = requests_new();
+        int rc = s.params && s.waits && s.requests ? 0 : err_oom(e);
         if (rc == 0) {
                 serve(&s, d, &started, e);
                 rc = started || daemon_stopping() ? 0 : -1;
@@ -344,6 +372,7 @@ int scheduler_run(struct daemon *d, struct err *e)
         close_kafka(&s);
         type_numbers_free(s.types);
         db_params_free(s.params);
+        requests_free(s.requests);
         free(s.waits);
         return rc;
 }

@@ -35,6 +35,8 @@ struct announced {
         bool whole; /* all of them have been handed over */
 };
 
+struct requests; /* requests.c */
+
 struct scheduler {
         const struct service *service;
         const struct packs *packs;
@@ -44,6 +46,7 @@ struct scheduler {
         int64_t present_ms; /* when it was last written down that we are here */
         struct type_numbers *types;
         struct publisher *publisher;
+        struct publisher *prompt; /* for requests of a few tasks: nothing waits there behind a run */
         const char *cluster; /* the publisher's */
         int64_t embedded_mark; /* changes when the embedded broker is another one */
         struct planner *planners[PLANNERS_MAX];
@@ -55,6 +58,8 @@ struct scheduler {
         bool planned_soon; /* a planner has committed, and is about to end */
         struct announced announced[ANNOUNCED_MAX];
         size_t n_announced;
+        struct requests *requests;
+        bool look_now; /* something about runs was notified */
         uint32_t next_id;
         bool failed; /* a delivery failed: begin again with a new producer from what is committed */
         char failure[200];
@@ -91,6 +96,18 @@ int fanout_note_all(struct scheduler *s, struct err *e) MUST_CHECK; /* writes do
 
 /* resume.c: what open runs and requests owe of task types that were paused, and are not any more, is published again. 0; 1 the lead is lost; -1. */
 int resume_look(struct scheduler *s, struct err *e) MUST_CHECK;
+/* requests.c: requested tasks are published. */
+struct requests *requests_new(void); /* NULL: out of memory */
+void requests_free(struct requests *q);
+void requests_notified(struct requests *q); /* there may be new ones */
+/* Publishes for a moment what there is, and notes what is acknowledged. 1 there is more to do; 0 nothing, or all wait; -1; 2 the lead is lost. */
+int requests_work(struct scheduler *s, struct err *e) MUST_CHECK;
+bool requests_acked(struct scheduler *s, uint64_t token);
+bool requests_waiting(const struct requests *q); /* something is handed over, or could not be yet */
+void requests_reset(struct scheduler *s); /* forgets what is in hand; the table knows the rest */
+int requests_note_all(struct scheduler *s, struct err *e) MUST_CHECK; /* writes down what is acknowledged by now */
+/* Published requests whose tasks all have an outcome are marked, a few at a time. */
+int requests_settle(struct scheduler *s, struct err *e) MUST_CHECK;
 
 /* close.c: complete runs and those out of time are closed. 0; 1 the lead is lost; -1. */
 int close_complete(struct scheduler *s, struct err *e) MUST_CHECK;
@@ -108,6 +125,8 @@ void log_closed(const struct run_name *n, enum run_state state, const char *reas
 
 /* announce.c: run events, and the tasks that follow on a run's end. */
 int announce_ends(struct scheduler *s, struct err *e) MUST_CHECK; /* 1: the lead is lost */
+/* announce_tasks.c: inside the transaction that notes the run's end: asks for what follows on it. */
+int announce_tasks(struct scheduler *s, const struct announced *a, struct err *e) MUST_CHECK;
 void announce_acked(struct scheduler *s, uint64_t token);
 /* "planned", "published": told once, not repeated after a crash; the table is the truth. */
 void announce_state(struct scheduler *s, const struct run *run, enum run_state state, int64_t planned);

@@ -24,16 +24,77 @@ create table rollcall.request (
   subjects     text[],
   items        text[],                      -- null: all ''
   arguments    text[],                      -- each a JSON object of texts; null: none
+  n_tasks      integer not null default 0,  -- set by a trigger, like the next
+  large        boolean not null default false, -- published after the small ones, on a lane that is not urgent
+  again        boolean not null default false, -- published again: only tasks that the ledger does not have
+  cluster      text,                        -- the Kafka cluster that its tasks were published to
   requested_at timestamptz not null default clock_timestamp(),
-  published_at timestamptz                  -- every task of it is acknowledged by Kafka; other kinds: at once
+  published_at timestamptz,                 -- every task of it is acknowledged by Kafka; other kinds: at once
+  settled_at   timestamptz                  -- every task of it has an outcome: it is never published again
 );
-create index request_unpublished on rollcall.request (request_no) where published_at is null;
+create index request_unpublished on rollcall.request (large, request_no) where published_at is null;
+create index request_unsettled on rollcall.request (request_no) where kind = 'tasks' and settled_at is null and published_at is not null;
+create index request_unsettled_cluster on rollcall.request (cluster) where kind = 'tasks' and settled_at is null and published_at is not null;
+
+create index request_first_task on rollcall.request ((task_ids[1])) where kind = 'tasks';
+
+-- Whoever files tasks: the limits of a row, and the scheduler is told.
+create function rollcall.request_filed() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  bytes bigint;
+begin
+  new.n_tasks := cardinality(new.task_ids);
+  if new.n_tasks is null or new.n_tasks = 0 or new.n_tasks > 10000 then
+    raise exception 'a request has 1 to 10000 tasks, this one has %', coalesce(new.n_tasks, 0) using errcode = 'program_limit_exceeded';
+  end if;
+  if new.type_no is null or cardinality(new.subjects) is distinct from new.n_tasks or cardinality(new.items) <> new.n_tasks
+     or cardinality(new.arguments) <> new.n_tasks or array_position(new.task_ids, null) is not null then
+    raise exception 'a request of tasks needs their type, and for each task its id, its subject and, where there are any, its item and arguments'
+      using errcode = 'invalid_parameter_value';
+  end if;
+  select 16 * new.n_tasks + coalesce(sum(octet_length(s)), 0) into bytes from unnest(new.subjects || new.items || new.arguments) s;
+  if bytes > 4 * 1024 * 1024 then
+    raise exception 'a request has at most 4 MiB, this one has % bytes', bytes using errcode = 'program_limit_exceeded', hint = 'ask in several requests';
+  end if;
+  new.large := new.n_tasks > 100 or bytes > 64 * 1024;
+  perform pg_notify('rollcall_request', '');
+  return new;
+end $$;
+create trigger request_filed before insert on rollcall.request for each row when (new.kind = 'tasks') execute function rollcall.request_filed();
+
+-- What pack.cfg says of a type, for the functions below (`rollcall db apply` writes it).
+alter table rollcall.task_type
+  add requires_role   text,                       -- operators need to be a member of it
+  add actor_arguments text[] not null default '{}'; -- filled in by Rollcall with who asked: nobody can give them
 
 -- May the session's user act for somebody else?
 create function rollcall.may_act_for_others() returns boolean language sql stable as $$
   select exists (select from rollcall.authority a join pg_roles r on r.rolname = a.role_name
                  where a.right_name = 'act_for_others' and pg_has_role(session_user, r.oid, 'member'))
 $$;
+
+create function rollcall.check_on_behalf_of(on_behalf_of text) returns void language plpgsql stable as $$
+begin
+  if nullif(on_behalf_of, '') is not null and on_behalf_of <> session_user and not rollcall.may_act_for_others() then
+    raise exception '% may not act for others', session_user
+      using errcode = 'insufficient_privilege', hint = 'name a role of this user in security.act_for_others, then run: rollcall db apply';
+  end if;
+end $$;
+
+-- Is the session's user a member of that role? `what` needs it. Null: nothing is needed.
+create function rollcall.check_role(requires_role text, what text) returns void language plpgsql stable as $$
+begin
+  if requires_role is null then
+    return;
+  end if;
+  if not exists (select from pg_catalog.pg_roles where rolname = requires_role) then
+    raise exception '% needs the role "%", which this database does not have', what, requires_role
+      using errcode = 'insufficient_privilege', hint = 'create the role and grant it to those who may do this';
+  end if;
+  if not pg_catalog.pg_has_role(session_user, requires_role, 'member') then
+    raise exception '% needs the role "%", which % is not a member of', what, requires_role, session_user using errcode = 'insufficient_privilege';
+  end if;
+end $$;
 
 -- Writes down who asks for what: every function that an operator's wish goes through calls it first. Callers are SECURITY DEFINER; session_user is still
 -- who logged in.
@@ -42,10 +103,7 @@ create function rollcall.file_request(kind text, about text, detail jsonb, on_be
 declare
   filed bigint;
 begin
-  if nullif(on_behalf_of, '') is not null and on_behalf_of <> session_user and not rollcall.may_act_for_others() then
-    raise exception '% may not act for others', session_user
-      using errcode = 'insufficient_privilege', hint = 'name a role of this user in security.act_for_others, then run: rollcall db apply';
-  end if;
+  perform rollcall.check_on_behalf_of(on_behalf_of);
   insert into rollcall.request (kind, actor, on_behalf_of, origin, about, detail, published_at)
   values (kind, session_user, nullif(on_behalf_of, ''), 'operator', about, coalesce(detail, '{}'), clock_timestamp())
   returning request_no into filed;
@@ -61,6 +119,103 @@ begin
   raise exception '%: effect.% is %, expected %', file, of_column, coalesce(quote_literal(left(value, 200)), 'NULL'), expected
     using errcode = state;
 end $$;
+
+
+-- ---- tasks that operators ask for ---------------------------------------------------------------------------------------------------
+
+-- Files a request for up to 10,000 tasks of a type; the scheduler publishes them. `items` and `arguments` may be null; an argument is a JSON object of texts.
+create function rollcall.request_tasks(type text, dry_run boolean, on_behalf_of text, task_ids uuid[], subjects text[], items text[], arguments text[])
+returns bigint language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_variable
+declare
+  asked rollcall.task_type;
+  earlier rollcall.request;
+  bad text;
+  filed bigint;
+begin
+  dry_run := coalesce(dry_run, false);
+  select * into asked from rollcall.task_type t where t.name = type;
+  if not found then
+    raise exception 'there is no task type "%"', type using errcode = 'undefined_object', hint = 'run: rollcall db apply';
+  end if;
+  perform rollcall.check_role(asked.requires_role, type);
+  perform rollcall.check_on_behalf_of(on_behalf_of);
+  select left(s, 40) into bad from unnest(subjects) s where s is null or octet_length(s) not between 1 and 1000 limit 1;
+  if found then
+    raise exception 'a subject has 1 to 1000 bytes, not so "%"', bad using errcode = 'invalid_parameter_value';
+  end if;
+  select left(i, 40) into bad from unnest(items) i where i is null or octet_length(i) > 1000 limit 1;
+  if found then
+    raise exception 'an item has at most 1000 bytes, not so "%"', bad using errcode = 'invalid_parameter_value';
+  end if;
+  if '00000000-0000-0000-0000-000000000000' = any(task_ids) then
+    raise exception 'a task needs an id that is not nil' using errcode = 'invalid_parameter_value';
+  end if;
+  perform rollcall.check_arguments(asked, arguments);
+  -- asked for before, as a whole: the first task tells
+  for earlier in select * from rollcall.request r where r.kind = 'tasks' and r.task_ids[1] = task_ids[1] loop
+    if earlier.type_no = asked.type_no and earlier.dry_run = dry_run and earlier.task_ids = task_ids and earlier.subjects = subjects
+       and earlier.items is not distinct from items and earlier.arguments is not distinct from arguments then
+      return earlier.request_no;
+    end if;
+    raise exception 'task id % was asked for before, by request %, with another content', task_ids[1], earlier.request_no
+      using errcode = 'unique_violation', hint = 'give another id';
+  end loop;
+  if cardinality(task_ids) <= 100 then
+    select u.id::text into bad from unnest(task_ids, subjects, items, arguments) as u(id, subject, item, argument)
+    join rollcall.outcome_adhoc o on o.task_id = u.id
+    where o.type_no <> asked.type_no or o.subject <> u.subject or o.item <> coalesce(u.item, '') or o.dry_run <> dry_run
+       or coalesce(o.arguments, '{}') <> coalesce(u.argument::jsonb, '{}') limit 1;
+    if found then
+      raise exception 'task id % was used before, for another task', bad using errcode = 'unique_violation', hint = 'give another id';
+    end if;
+  end if;
+  insert into rollcall.request (kind, actor, on_behalf_of, origin, about, type_no, dry_run, task_ids, subjects, items, arguments)
+  values ('tasks', session_user, nullif(nullif(on_behalf_of, ''), session_user), 'operator', type, asked.type_no, dry_run, task_ids,
+          subjects, items, arguments)
+  returning request_no into filed;
+  return filed;
+end $$;
+
+-- Each is a JSON object of texts, within 128 KiB, without what only Rollcall fills in. Many tasks share the same arguments: each is looked at once.
+create function rollcall.check_arguments(asked rollcall.task_type, arguments text[]) returns void language plpgsql stable as $$
+declare
+  one record;
+begin
+  for one in select a, a::jsonb as j from (select distinct u as a from unnest(arguments) u) d where a is not null loop
+    if octet_length(one.a) > 1024 * 1024 or jsonb_typeof(one.j) <> 'object' or exists (select from jsonb_each(one.j) e where jsonb_typeof(e.value) <> 'string') then
+      raise exception 'the arguments of a task are a JSON object of texts, not so "%"', left(one.a, 40) using errcode = 'invalid_parameter_value';
+    end if;
+    if (select sum(octet_length(key) + octet_length(value)) from jsonb_each_text(one.j)) > 128 * 1024 then
+      raise exception 'the arguments of a task have at most 128 KiB' using errcode = 'program_limit_exceeded';
+    end if;
+    if one.j ?| asked.actor_arguments then
+      raise exception '%: % is filled in with who asks, and cannot be given', asked.name, array_to_string(asked.actor_arguments, ', ')
+        using errcode = 'insufficient_privilege';
+    end if;
+  end loop;
+exception
+  when invalid_text_representation or untranslatable_character then
+    raise exception 'the arguments of a task are a JSON object of texts' using errcode = 'invalid_parameter_value';
+end $$;
+revoke execute on function rollcall.check_arguments(rollcall.task_type, text[]) from public;
+revoke execute on function rollcall.request_tasks(text, boolean, text, uuid[], text[], text[], text[]) from public;
+
+-- Has published requests published again as far as the ledger does not have their tasks. Null: of every type; `elsewhere`: only what went to another cluster.
+create function rollcall.republish_requests(of_type smallint, elsewhere text) returns bigint language plpgsql as $$
+declare
+  n bigint;
+begin
+  update rollcall.request r set published_at = null, again = true
+  where r.kind = 'tasks' and r.settled_at is null and r.published_at is not null and (of_type is null or r.type_no = of_type)
+    and (elsewhere is null or r.cluster < elsewhere or r.cluster > elsewhere);
+  get diagnostics n = row_count;
+  if n > 0 then
+    perform pg_notify('rollcall_request', '');
+  end if;
+  return n;
+end $$;
+revoke execute on function rollcall.republish_requests(smallint, text) from public;
 
 -- ---- how a run stands and ends ------------------------------------------------------------------------------------------------------
 

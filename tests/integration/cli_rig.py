@@ -4,6 +4,8 @@ import uuid
 import pytest
 
 from cli_pack import TABLES, Service
+from harness.paths import program
+from harness.process import Process
 
 UNREACHABLE = "127.0.0.1:9"
 
@@ -20,6 +22,15 @@ def service(offline, database):
     """The same, applied."""
     offline.rollcall("db", "apply")
     return offline
+
+
+@pytest.fixture
+def published(online):
+    """online, with a scheduler that publishes what is asked for."""
+    daemon = Process([program("rollcall-scheduler"), "-c", online.file], online.folder / "scheduler.log")
+    daemon.wait_until(lambda: 'msg="leading"' in daemon.text())
+    yield online
+    daemon.stop()
 
 
 @pytest.fixture
