@@ -189,9 +189,16 @@ def test_inactivity(hospital):
     no_mail = person(hospital, last_meaningful_activity=away, email="")
     suspended = person(hospital, last_meaningful_activity=long_away, account_status="inactive")
     staff = person(hospital, last_meaningful_activity=long_away, account_status="inactive", is_staff=True)
+    both = person(hospital, last_meaningful_activity=long_away)
+    staff_active = person(hospital, last_meaningful_activity=long_away, is_staff=True)
+    dry = {(c["subject"], c["type"]): (c["before"], c["after"]) for c in run(hospital, "cleanup-inactive", "--dry-run")["changes"]}
+    assert dry[str(both), "equipemed.auto-suspend"] == ("active", "suspended")
     shown = run(hospital, "cleanup-inactive")
-    got = [status(hospital, u) for u in (idle, doctor, nurse, never, new, no_mail, suspended, staff)]
-    assert got == ["inactive", "active", "active", "inactive", "active", "inactive", "suspended", "inactive"]
+    got = [status(hospital, u) for u in (idle, doctor, nurse, never, new, no_mail, suspended, staff, both, staff_active)]
+    assert got == ["inactive", "active", "active", "inactive", "active", "inactive", "suspended", "inactive", "suspended", "inactive"]
+    assert [(o[0], o[2], o[4], o[5]) for o in outcomes(hospital, shown, both)] == [
+        ("equipemed.auto-suspend", "applied", "inactive", "suspended"), ("equipemed.inactive-notice", "applied", None, None),
+        ("equipemed.mark-inactive", "applied", "active", "inactive")]
     assert "90 days" in reasons(hospital, idle)[-1]
     mail, = hospital.mails(To=column(hospital, idle, "email"))
     assert mail["Subject"] == "EquipeMed: Conta marcada como inativa"

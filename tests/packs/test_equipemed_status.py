@@ -151,6 +151,20 @@ def test_ninety_and_hundred_and_eighty_days(db, equipemed):
     assert status(db, s_over) == "suspended" and status(db, staff) == "inactive" and history(db, s_over)[0][0] == "~"
 
 
+@pytest.mark.parametrize("row, due", [
+    ({}, True), ({"profession_type": None}, True), ({"profession_type": 0}, False), ({"profession_type": 2}, False), ({"is_staff": True}, False),
+    ({"is_active": False}, False), ({"account_status": "expiring_soon"}, False), ({"account_status": "departed"}, False),
+    ({"account_status": "inactive", "profession_type": 0}, True)])
+def test_away_long_enough_for_both_is_marked_and_suspended_in_one_run(db, equipemed, row, due):
+    user = person(db, **{"last_meaningful_activity": TODAY - timedelta(days=181), "account_status": "active", "profession_type": 1, **row})
+    before = status(db, user)
+    assert equipemed.jobs["cleanup-inactive"]["tasks"] == ["mark-inactive", "auto-suspend"]
+    assert equipemed.due("auto-suspend", TODAY) == ([(user, "")] if due else [])
+    dry = equipemed.run("auto-suspend", [user], TODAY)
+    assert [(r["before"], r["after"]) for r in dry.values()] == ([(before, "suspended")] if due else [])
+    assert status(db, user) == ("suspended" if due else before)
+
+
 def test_never_active_counts_from_the_accounts_creation(db, equipemed):
     old = person(db, last_meaningful_activity=None, date_joined=TODAY - timedelta(days=100))
     new = person(db, last_meaningful_activity=None, date_joined=TODAY - timedelta(days=80))

@@ -1,10 +1,10 @@
--- Inactive users who stayed away.
+-- Users who stayed away, inactive or to be marked so by this very run.
 person as (
-  select u.id
+  select u.id, u.account_status
   from batch b
   join accounts_eqmdcustomuser u on u.id = b.subject
-  where rollcall_equipemed.to_suspend(u.is_active, u.account_status, u.last_meaningful_activity, u.date_joined, u.is_staff,
-                                      :now, :suspension_days)
+  where rollcall_equipemed.to_suspend(u.is_active, u.account_status, u.last_meaningful_activity, u.date_joined, u.is_staff, u.profession_type,
+                                      :now, :suspension_days, :inactivity_days, :never_inactivate)
   order by u.id
   for update of u
 ), changed as (
@@ -12,7 +12,7 @@ person as (
   set account_status = 'suspended'
   from person p
   where u.id = p.id
-  returning u.id, u.username, u.access_expires_at,
+  returning u.id, u.username, u.access_expires_at, p.account_status as before,
             'Auto-suspended: no activity for ' || :suspension_days || ' days' as reason
 ), history as (
   insert into accounts_historicaleqmdcustomuser
@@ -20,6 +20,6 @@ person as (
   select now(), reason, '~', id, username, 'suspended', access_expires_at
   from changed
 ), effect as (
-  select id as subject, 'applied' as outcome, reason, 'inactive' as before, 'suspended' as after
+  select id as subject, 'applied' as outcome, reason, before, 'suspended' as after
   from changed
 )

@@ -19,8 +19,8 @@ select json_build_object(
        where rollcall_equipemed.to_mark_inactive(u.is_active, u.account_status, u.last_meaningful_activity, u.date_joined, u.profession_type,
                                                  :now, :inactivity_days, :never_inactivate)),
     'auto_suspend', (select count(*) from accounts_eqmdcustomuser u
-       where rollcall_equipemed.to_suspend(u.is_active, u.account_status, u.last_meaningful_activity, u.date_joined, u.is_staff,
-                                           :now, :suspension_days))),
+       where rollcall_equipemed.to_suspend(u.is_active, u.account_status, u.last_meaningful_activity, u.date_joined, u.is_staff, u.profession_type,
+                                           :now, :suspension_days, :inactivity_days, :never_inactivate))),
   'attention', json_build_object(
     'users_without_usable_address', (select count(*) from accounts_eqmdcustomuser u
        where u.is_active and u.account_status in ('active', 'expiring_soon') and rollcall_equipemed.address_problem(u.email) is not null),

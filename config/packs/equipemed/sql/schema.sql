@@ -106,12 +106,16 @@ returns boolean language sql stable parallel safe
 return is_active and status = 'active' and rollcall_equipemed.last_activity(activity, joined) < now - days * interval '24 hours'
   and (profession is null or profession <> all (never));
 
--- Staff are never suspended.
+-- Staff are never suspended. Who is still active, but to be marked inactive, is suspended by the same run when they have been away long enough for both;
+-- who is never marked inactive is not.
+drop function if exists rollcall_equipemed.to_suspend(boolean, text, timestamptz, timestamptz, boolean, timestamptz, bigint);
 create or replace function rollcall_equipemed.to_suspend(
-  is_active boolean, status text, activity timestamptz, joined timestamptz, is_staff boolean, now timestamptz, days bigint)
+  is_active boolean, status text, activity timestamptz, joined timestamptz, is_staff boolean, profession smallint, now timestamptz, days bigint,
+  inactivity_days bigint, never bigint[])
 returns boolean language sql stable parallel safe
-return is_active and status = 'inactive' and not is_staff
-  and rollcall_equipemed.last_activity(activity, joined) < now - days * interval '24 hours';
+return is_active and not is_staff and rollcall_equipemed.last_activity(activity, joined) < now - days * interval '24 hours'
+  and (status = 'inactive'
+       or rollcall_equipemed.to_mark_inactive(is_active, status, activity, joined, profession, now, inactivity_days, never));
 
 create or replace function rollcall_equipemed.profession_name(profession smallint) returns text
 language sql immutable parallel safe
