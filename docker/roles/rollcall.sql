@@ -38,7 +38,7 @@ grant insert on rollcall.request to rollcall_worker; -- what follows on an ad-ho
 grant insert on rollcall.dead_letter, rollcall.task_type to rollcall_worker; -- a message may name a type that nobody has registered
 
 -- What services ask for through their intake topics.
-grant insert, update (settled_at) on rollcall.request to rollcall_worker;
+grant insert, update (uncounted_at) on rollcall.request to rollcall_worker;
 grant insert, update on rollcall.intake to rollcall_worker;
 
 grant insert, update on rollcall.position, rollcall.folded, rollcall.run_total, rollcall.day_total, rollcall.recent_error to rollcall_aggregator;

@@ -480,8 +480,8 @@ revoke execute on function rollcall.resume_type(text, text) from public;
 
 -- ---- what services ask for, through their intake topics ---------------------------------------------------------------------------------
 
-alter table rollcall.request add column settled_at timestamptz; -- of a service: every task of it has an outcome
-create index request_unsettled on rollcall.request (actor, request_no) where origin = 'service' and settled_at is null;
+alter table rollcall.request add column uncounted_at timestamptz; -- of a service: it no longer counts as open
+create index request_counted on rollcall.request (actor, request_no) where origin = 'service' and uncounted_at is null;
 
 -- How much each service may ask for: a bucket that fills at its rate, whoever takes from it.
 create table rollcall.intake (
@@ -494,15 +494,15 @@ create table rollcall.intake (
 -- Counts a service's tasks without an outcome. Dry runs do not count, and a task that has waited for a day no longer does: it is somebody's to look at.
 create function rollcall.intake_count(of_service text) returns bigint language plpgsql as $$
 begin
-  update rollcall.request r set settled_at = clock_timestamp()
-  where r.origin = 'service' and r.actor = of_service and r.settled_at is null and r.published_at is not null
+  update rollcall.request r set uncounted_at = clock_timestamp()
+  where r.origin = 'service' and r.actor = of_service and r.uncounted_at is null and r.published_at is not null
     and (r.dry_run or r.requested_at < clock_timestamp() - interval '1 day'
          or not exists (select from unnest(r.task_ids) as id
                         where not exists (select from rollcall.outcome_adhoc o where o.task_id = id and o.outcome >= 0)));
   return (select coalesce(sum((select count(*) from unnest(r.task_ids) as id
                                where not exists (select from rollcall.outcome_adhoc o where o.task_id = id and o.outcome >= 0))), 0)
           from rollcall.request r
-          where r.origin = 'service' and r.actor = of_service and r.settled_at is null and not r.dry_run
+          where r.origin = 'service' and r.actor = of_service and r.uncounted_at is null and not r.dry_run
             and r.requested_at >= clock_timestamp() - interval '1 day');
 end $$;
 
