@@ -327,10 +327,15 @@ static bool leads_to_destruction(const struct task_type *t, size_t depth)
         return false;
 }
 
+bool type_destructive(const struct task_type *t)
+{
+        return leads_to_destruction(t, FOLLOW_UPS_DEEP);
+}
+
 bool job_destructive(const struct job *j)
 {
         for (size_t i = 0; i < j->n_tasks; i++)
-                if (!j->tasks[i].dry_run && leads_to_destruction(j->tasks[i].type, FOLLOW_UPS_DEEP))
+                if (!j->tasks[i].dry_run && type_destructive(j->tasks[i].type))
                         return true;
         return j->destructive;
 }

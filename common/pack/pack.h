@@ -178,6 +178,7 @@ DEFINE_CLEANUP(packs_cleanup, struct packs, packs_free)
 
 /* Can what it does not be taken back? By its own word, or by that of a task type or of a follow-up of one; what it only tries dry does not count. */
 bool job_destructive(const struct job *j);
+bool type_destructive(const struct task_type *t); /* by its own word, or by that of a follow-up */
 
 const struct task_type *packs_type(const struct packs *p, struct span full_name);
 bool job_takes(const struct job *j, const struct task_type *t);

@@ -244,7 +244,7 @@ static int run(struct request *q)
                 int printed = q->cli->json ? print_document(q, NULL) : 0;
                 return printed ? printed : rc;
         }
-        if (q->command->confirm && !args_on(q->args, "yes") && (rc = cli_confirm("Do it?")))
+        if ((q->command->confirm || type_destructive(q->command->type)) && !args_on(q->args, "yes") && (rc = cli_confirm("Do it?")))
                 return rc;
         return submit(q);
 }

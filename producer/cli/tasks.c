@@ -64,6 +64,16 @@ static void note_earlier(instant at)
         cli_note("the same task was asked for on %s already: it is not done again (another --id asks anew)", text);
 }
 
+int submit_confirm(const struct args *a, const struct task_type *type, bool dry_run, const char *question)
+{
+        bool destructive = type_destructive(type);
+        if (dry_run || args_on(a, "yes") || (!destructive && !isatty(STDIN_FILENO)))
+                return 0;
+        if (destructive)
+                fprintf(stderr, "%s is destructive: what it does cannot be taken back.\n", type->full_name);
+        return cli_confirm(question);
+}
+
 static int submit_one(struct cli *c, const struct args *a, const struct draft *d, int64_t timeout)
 {
         struct err e = ERR_INIT;
@@ -72,8 +82,9 @@ static int submit_one(struct cli *c, const struct args *a, const struct draft *d
         int rc = 0;
         if (draft_check(d, &e) < 0)
                 return cli_error(CODE_USAGE, "tasks submit: %s", e.text);
-        snprintf(question, sizeof question, "Submit %s for %s%s?", d->type->full_name, d->subject, d->dry_run ? " (dry run)" : "");
-        if (!args_on(a, "yes") && !d->dry_run && isatty(STDIN_FILENO) && (rc = cli_confirm(question)))
+        snprintf(question, sizeof question, "Submit %s for %s?", d->type->full_name, d->subject);
+        rc = submit_confirm(a, d->type, d->dry_run, question);
+        if (rc)
                 return rc;
         rc = draft_file(c, d, &earlier);
         if (rc)

@@ -30,5 +30,8 @@ void outcome_print(const struct cli *c, const char *label, const struct db_resul
 /* 0 applied (or, of a proposal, send), 7 skipped, else 1. */
 int outcome_code(const char *outcome);
 
+/* Asks before tasks are submitted: on a terminal, and of a destructive type everywhere, so that without a terminal --yes is needed. 0: yes, or an exit code. */
+int submit_confirm(const struct args *a, const struct task_type *type, bool dry_run, const char *question) MUST_CHECK;
+
 /* `rollcall tasks submit --csv`. */
 int submit_csv(struct cli *c, const struct args *a, const struct task_type *type, const char *const *fixed, int64_t timeout_ms) MUST_CHECK;

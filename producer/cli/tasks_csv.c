@@ -300,13 +300,39 @@ static int finish(struct file *f)
         return f->code;
 }
 
-static int run(struct file *f, const struct args *a, int64_t timeout_ms)
+/* The good rows of the file. */
+static int count_rows(struct file *f, size_t *ret)
+{
+        struct csv *c CLEANUP(csv_cleanup) = NULL;
+        struct draft d;
+        int rc = begin(f, &c);
+        *ret = 0;
+        for (int got = 1; rc == 0 && got != 0;) {
+                struct err e = ERR_INIT;
+                got = next(f, c, &d, &e);
+                *ret += got > 0;
+        }
+        return rc;
+}
+
+static int confirm(struct file *f, const struct args *a)
 {
         char question[300];
+        size_t rows;
+        if (f->dry_run || args_on(a, "yes"))
+                return 0;
+        int rc = count_rows(f, &rows);
+        if (rc)
+                return rc;
+        snprintf(question, sizeof question, "Submit %s for each of the %zu rows of %s?", f->type->full_name, rows, args_get(a, "csv"));
+        return submit_confirm(a, f->type, f->dry_run, question);
+}
+
+static int run(struct file *f, const struct args *a, int64_t timeout_ms)
+{
         int rc = hash(f);
-        snprintf(question, sizeof question, "Submit %s for every row of %s?", f->type->full_name, args_get(a, "csv"));
-        if (rc == 0 && !args_on(a, "yes") && !f->dry_run && isatty(STDIN_FILENO))
-                rc = cli_confirm(question);
+        if (rc == 0)
+                rc = confirm(f, a);
         if (rc == 0)
                 rc = cli_db(f->cli);
         if (rc == 0)

@@ -292,6 +292,17 @@ def test_extend(hospital):
     assert document["result"]["outcome"] == "applied"
 
 
+def test_values_that_say_nothing_are_refused(hospital):
+    for value in ("warning_days={-1}", "warning_days={30,-1}", "warning_days={366}", "warning_days={}", "warning_days={ }", "suspension_days=0"):
+        assert "rollcall: jobs run: --set:" in hospital.cli("jobs", "run", "equipemed.send-expiration-warnings", "--set", value, ok=(2,)), value
+    assert "locked" in hospital.cli("jobs", "run", "equipemed.cleanup-inactive", "--set", "never_inactivate={4}", ok=(2,))
+    name = column(hospital, person(hospital, access_expires_at=at(5)), "username")
+    for reason in ("", "  ", "\t\n", "\u00a0"):
+        assert "reason: must not be empty" in hospital.cli("extend", name, "--days", 1, "--reason", reason, "--yes", ok=(2,))
+        assert "reason: must not be empty" in hospital.cli("tasks", "submit", "--type", "extend", "--subject", "1", "--set", "days=1", "--set", f"reason={reason}", ok=(2,))
+    assert hospital.database.value("select count(*) from rollcall.run where settings <> '{}' and job = 'cleanup-inactive'") == 0
+
+
 def test_suspend_and_resume(hospital):
     def suspended():
         return {j["job"]: j for j in json.loads(hospital.cli("jobs", "list", "--json"))}

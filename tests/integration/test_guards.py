@@ -71,6 +71,32 @@ def test_a_destructive_run_that_nobody_confirmed_is_held(rig, embedded):
         ("held for review", "the job is destructive, and nobody confirmed how many subjects are due")])
 
 
+def test_tasks_of_a_destructive_type_ask(rig, embedded):
+    """One, a file of them, and a pack's command that says it needs no question."""
+    rig = rig(embedded, people=3)
+    rig.pack_cfg += """commands = ( { name = "wipe-out"; task_type = "wipe"; subject = "PERSON"; lookup = "sql/find.sql"; confirm = false; },
+                                    { name = "bump-up"; task_type = "bump"; subject = "PERSON"; lookup = "sql/find.sql"; confirm = false; } );"""
+    (rig.folder / "club/sql/find.sql").write_text("select id as subject from person where id::text = :subject")
+    rig.write()
+    rows = rig.folder / "rows.csv"
+    rows.write_text("subject\n1\n2\nx\n")
+    code, _, err = tool(rig, "tasks", "submit", "--type", "wipe", "--subject", "1")
+    assert code == 7 and "destructive" in err and "--yes" in err
+    code, _, err = tool(rig, "tasks", "submit", "--type", "wipe", "--csv", rows)
+    assert code == 7 and "each of the 2 rows" in err
+    code, _, err = tool(rig, "wipe-out", "1")
+    assert code == 7 and "--yes" in err
+    assert tool(rig, "tasks", "submit", "--type", "wipe", "--subject", "1", answer="n")[0] == 7
+    assert rig.database.value("select count(*) from rollcall.request") == 0
+    assert tool(rig, "tasks", "submit", "--type", "wipe", "--subject", "1", "--dry-run")[0] == 0
+    assert tool(rig, "tasks", "submit", "--type", "wipe", "--subject", "1", answer="y")[0] == 0
+    assert tool(rig, "tasks", "submit", "--type", "wipe", "--csv", rows, "--yes")[0] == 1  # one row is bad
+    assert tool(rig, "tasks", "submit", "--type", "bump", "--subject", "1")[0] == 0, "what is not destructive asks on a terminal only"
+    rig.scheduler()
+    rig.start(lanes=["tasks", "urgent"])
+    assert tool(rig, "wipe-out", "3", "--yes")[0] == 0 and tool(rig, "bump-up", "3")[0] == 0
+
+
 # ---- larger than it should be -------------------------------------------------------------------------------------------------------------------
 
 
