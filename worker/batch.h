@@ -51,6 +51,8 @@ struct entry {
         bool again; /* decided, acted: no outcome yet; it waits */
         bool paused; /* again: because its type is paused; later tasks of its subject do not wait behind it */
         bool behind; /* waits, or is quarantined, because of an earlier task of its subject, not by a failure of its own */
+        bool unrecorded; /* applied, but its type's record failed: it is recorded later, alone */
+        int record_tries; /* of the record, that failed */
         bool held; /* stands in rollcall.held already */
         bool replaces; /* was quarantined before: that outcome is replaced */
         int tries; /* that failed before, since the beginning or the last replay */
@@ -127,6 +129,14 @@ void entry_cancel(struct entry *en);
 /* In a divided batch: entries of the units after `unit`, not yet given to a statement or acted upon, whose subject has just been set aside in it,
  * stand behind: READY ones are DECIDED, PENDING ones ACTED. */
 void batch_stand_behind(struct batch *b, size_t unit);
+
+/* What a transaction may change in a divided batch, kept so that it can be tried again without what was done outside the database. */
+struct batch_copy {
+        struct entry *entries, **list;
+        struct unit *units;
+};
+int batch_save(struct batch *b, struct batch_copy *c, struct err *e) MUST_CHECK; /* into the arena; the same copy may be used again for the same batch */
+void batch_restore(struct batch *b, const struct batch_copy *c);
 
 void entry_decide(struct entry *en, enum outcome outcome, struct span reason);
 void entry_bury(struct entry *en, struct span reason);

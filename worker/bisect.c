@@ -30,6 +30,14 @@ static bool waits(struct transactor *t, const struct err *why, size_t n)
         return ++t->conflicts <= CONFLICTS_MAX;
 }
 
+/* What was sent is never sent again: its record's errors are nobody's to wait for, as long as there is a connection. */
+static int undo_part(struct transactor *t, enum variant v, const struct err *why, size_t n, struct err *e)
+{
+        if (v != VARIANT_RECORD || !db_alive(t->db))
+                return transact_undo_unit(t, why, n, e);
+        return db_exec(t->db, UNDO_UNIT, e);
+}
+
 int transact_undo_unit(struct transactor *t, const struct err *why, size_t n, struct err *e)
 {
         *e = *why;
@@ -58,7 +66,7 @@ static int probe(struct transactor *t, const struct unit *u, enum variant v, str
                 return -1;
         if (rc == 0)
                 return 0;
-        return transact_undo_unit(t, why, n, e) < 0 ? -1 : 1;
+        return undo_part(t, v, why, n, e) < 0 ? -1 : 1;
 }
 
 /* Do PAUSE_TASKS of them, taken at random, each fail as the whole did? 1: yes. */
@@ -150,11 +158,13 @@ int transact_bisect(struct transactor *t, struct batch *b, const struct unit *u,
                 entry_pass(list[i]);
         if (rc == 1)
                 return 0;
-        if (is_lock(first) && v != VARIANT_RECORD) {
+        if (is_lock(first)) {
                 rc = limit_locks(t, e);
                 if (rc < 0)
                         return -1;
-                if (n == 1 || rc == 1) {
+                if (rc == 1 && v == VARIANT_RECORD)
+                        return each_done(t, b, u, list, n, done, first, e);
+                if (v != VARIANT_RECORD && (n == 1 || rc == 1)) {
                         wait_for_locks(t, list, n);
                         return 0;
                 }
@@ -188,7 +198,7 @@ int transact_part(struct transactor *t, struct batch *b, const struct unit *u, e
                 t->part.done += n;
                 return done(t, b, u, list, n, r, NULL, e);
         }
-        if (transact_undo_unit(t, &first, n, e) < 0)
+        if (undo_part(t, v, &first, n, e) < 0)
                 return -1;
         return transact_bisect(t, b, u, v, list, n, done, &first, e);
 }

@@ -104,6 +104,36 @@ size_t batch_paced(size_t now, size_t n, int64_t ms, size_t most)
         return next < 1 ? 1 : next > most ? most : next;
 }
 
+int batch_save(struct batch *b, struct batch_copy *c, struct err *e)
+{
+        if (!c->entries) {
+                c->entries = arena_alloc(b->arena, (b->n + 1) * sizeof *b->entries);
+                c->list = arena_alloc(b->arena, (b->n + 1) * sizeof(struct entry *));
+                c->units = arena_alloc(b->arena, (b->n_units + 1) * sizeof *b->units);
+        }
+        if (!c->entries || !c->list || !c->units)
+                return err_oom(e);
+        if (b->n)
+                memcpy(c->entries, b->entries, b->n * sizeof *b->entries);
+        if (b->n_units)
+                memcpy(c->units, b->units, b->n_units * sizeof *b->units);
+        for (size_t i = 0, at = 0; i < b->n_units; at += b->units[i++].n)
+                if (b->units[i].n)
+                        memcpy(c->list + at, b->units[i].list, b->units[i].n * sizeof(struct entry *));
+        return 0;
+}
+
+void batch_restore(struct batch *b, const struct batch_copy *c)
+{
+        if (b->n)
+                memcpy(b->entries, c->entries, b->n * sizeof *b->entries);
+        if (b->n_units)
+                memcpy(b->units, c->units, b->n_units * sizeof *b->units);
+        for (size_t i = 0, at = 0; i < b->n_units; at += b->units[i++].n)
+                if (b->units[i].n)
+                        memcpy(b->units[i].list, c->list + at, b->units[i].n * sizeof(struct entry *));
+}
+
 void batch_reset(struct batch *b)
 {
         for (size_t i = 0; i < b->n_results; i++)

@@ -10,7 +10,7 @@
 
 #define PAUSED(h) "exists (select from rollcall.paused_type z where z.type_no = " h ".type_no and z.resumed_at is null) "
 /* Later tasks of its subject wait behind it. Nobody waits for a paused type. */
-#define IN_ORDER(h) "(" h ".state in ('quarantined', 'behind') or not " PAUSED(h) ") "
+#define IN_ORDER(h) h ".state <> 'record' and (" h ".state in ('quarantined', 'behind') or not " PAUSED(h) ") "
 
 static const char HELD_ADD[] =
         "insert into rollcall.held as h (source_no, src_offset, topic, subject, state, task_id, day, run_no, type_no, item, tries, due_at, errors, key, value) "
@@ -35,16 +35,18 @@ static const char HELD_WAKE[] =
 
 static bool is_aside(const struct entry *en)
 {
-        return en->state == ENTRY_HELD || (en->state == ENTRY_DONE && en->outcome == OUTCOME_QUARANTINED && !en->dry_run);
+        return (en->state == ENTRY_DONE && en->unrecorded) || en->state == ENTRY_HELD || (en->state == ENTRY_DONE && en->outcome == OUTCOME_QUARANTINED && !en->dry_run);
 }
 
 static bool is_resolved(const struct entry *en)
 {
-        return en->held && en->state == ENTRY_DONE && en->outcome != OUTCOME_QUARANTINED;
+        return en->held && en->state == ENTRY_DONE && en->outcome != OUTCOME_QUARANTINED && !en->unrecorded;
 }
 
 static struct span state_name(const struct entry *en)
 {
+        if (en->unrecorded)
+                return SPAN_LIT("record");
         if (en->behind)
                 return en->again ? SPAN_LIT("waiting") : SPAN_LIT("behind");
         return en->again ? SPAN_LIT("retry") : SPAN_LIT("quarantined");
@@ -80,10 +82,13 @@ static void add_held(struct transactor *t, const struct entry *en, enum held_col
         case H_ITEM:
                 return db_element_text(p, en->task.item.ptr ? en->task.item : SPAN_LIT(""));
         case H_TRIES:
-                return db_element_int(p, en->tries);
+                return db_element_int(p, en->unrecorded ? en->record_tries : en->tries);
         case H_DELAY:
-                snprintf(delay, sizeof delay, "%lld", (long long)en->delay_ms);
-                return db_element_text(p, en->again && !en->behind ? span_of(delay) : (struct span){ 0 });
+                if (en->unrecorded) /* at least once */
+                        snprintf(delay, sizeof delay, "%lld", (long long)retry_delay_ms(&t->retry, en->record_tries));
+                else
+                        snprintf(delay, sizeof delay, "%lld", (long long)en->delay_ms);
+                return db_element_text(p, en->unrecorded || (en->again && !en->behind) ? span_of(delay) : (struct span){ 0 });
         case H_ERROR:
                 return db_element_text(p, en->behind ? (struct span){ 0 } : en->reason);
         case H_KEY:
@@ -128,7 +133,7 @@ static int forget(struct transactor *t, const struct batch *b, size_t n, struct 
 
 static bool may_wake(const struct entry *en)
 {
-        return is_resolved(en) || (is_aside(en) && !en->again && !en->behind);
+        return is_resolved(en) || (en->held && en->unrecorded) || (is_aside(en) && !en->again && !en->behind);
 }
 
 /* A pump's sources are all of one topic. */
@@ -234,7 +239,7 @@ int held_stand_behind(struct db *d, const char *topic, struct batch *b, struct e
         return 0;
 }
 
-static const char LOOK[] = "select exists (select from rollcall.held where topic = $1), "
+static const char LOOK[] = "select exists (select from rollcall.held where topic = $1 and state <> 'record'), "
                            "exists (select from rollcall.held h where source_no = any($2::int[]) and due_at <= now() and (state = 'drop' or not " PAUSED("h") "))";
 
 int held_look(struct db *d, const char *topic, const struct sources *sources, bool *ret_any, bool *ret_due, struct err *e)

@@ -19,7 +19,7 @@ static void sleep_ms(int ms)
 }
 
 /* Trouble is said at once, and again each minute while it lasts; its end, too. */
-static void say(struct pump *p, const struct err *e)
+void pump_say(struct pump *p, const struct err *e)
 {
         if (strncmp(p->said, e->text, sizeof p->said - 1) == 0 && monotonic_ms() - p->said_ms < SAY_MS)
                 return;
@@ -176,7 +176,7 @@ static int loop(struct pump *p, struct err *e)
                 }
                 if (rc == 1)
                         err_set(e, ERR_RETRY, "fenced", "a partition was taken over, left over, or its position moved; joining the group anew");
-                say(p, e);
+                pump_say(p, e);
                 lose(p, rc);
                 wait_backoff(p, backoff / 2 + (int)arc4random_uniform((uint32_t)backoff / 2 + 1)); /* two that met in a deadlock are not to meet again */
                 backoff = backoff * 2 < BACKOFF_MAX_MS ? backoff * 2 : BACKOFF_MAX_MS;

@@ -3,10 +3,11 @@
 #include "base/failpoint.h"
 #include "daemon/daemon.h"
 
+#include <stdlib.h>
 #include <time.h>
 
 enum { LEAVE_MS = 5000 }; /* of the drain's time, at most: to leave the group, and to have the last acknowledgements noted */
-enum { POLL_AT_LEAST_MS = 10000, POLL_IN_STATEMENT_MS = 1000, SLICE_MS = 50 };
+enum { POLL_AT_LEAST_MS = 10000, POLL_IN_STATEMENT_MS = 1000, SLICE_MS = 50, SETTLE_MIN_MS = 250, SETTLE_MAX_MS = 5000 };
 
 /* After the first signal the work in hand has worker.drain_timeout, but for what leaving takes. */
 static bool late(struct pump *p)
@@ -102,8 +103,55 @@ static int stop_cancelled(struct pump *p, struct err *e)
         return 0;
 }
 
+static bool acted_outside(const struct batch *b)
+{
+        for (size_t i = 0; i < b->n; i++)
+                if (b->entries[i].state == ENTRY_ACTED && b->entries[i].type && b->entries[i].type->action != ACTION_SQL)
+                        return true;
+        return false;
+}
+
+/* Another session for the same batch. 0; -1: the process is to stop. */
+static int reopen(struct pump *p, int *backoff, struct err *e)
+{
+        struct err why = ERR_INIT;
+        do {
+                pump_close_session(p);
+                int ms = *backoff / 2 + (int)arc4random_uniform((uint32_t)*backoff / 2 + 1);
+                *backoff = *backoff * 2 < SETTLE_MAX_MS ? *backoff * 2 : SETTLE_MAX_MS;
+                if (pause_for(p, ms, e) < 0)
+                        return -1;
+                if (pump_open_database(p, &why) == 0)
+                        return 0;
+                pump_say(p, &why);
+        } while (true);
+}
+
+/* What was sent is in memory, and in memory alone: while its outcomes cannot be written it is written again and again, and never sent again. An answer that
+ * was lost may have been a commit; then somebody else's are the rows, and the ledger tells the rest. */
+static int settle(struct pump *p, struct batch_copy *saved, struct err *e)
+{
+        int backoff = SETTLE_MIN_MS;
+        if (!acted_outside(&p->batch))
+                return transact_settle(&p->transactor, &p->batch, e);
+        if (batch_save(&p->batch, saved, e) < 0)
+                return -1;
+        for (;;) {
+                int rc = transact_settle(&p->transactor, &p->batch, e);
+                bool again = rc < 0 && e->code[0] && !err_is_oom(e) && !is_too_large(e);
+                if (!again)
+                        return rc;
+                pump_say(p, e);
+                if (reopen(p, &backoff, e) < 0)
+                        return -1;
+                batch_restore(&p->batch, saved);
+                disown(p);
+        }
+}
+
 int pump_finish(struct pump *p, struct err *e)
 {
+        struct batch_copy saved = { 0 };
         for (int round = 0;; round++) {
                 disown(p);
                 if (round > 0 && stop_cancelled(p, e) < 0)
@@ -113,7 +161,7 @@ int pump_finish(struct pump *p, struct err *e)
                 if (act(&p->actor, &p->batch, e) < 0)
                         return -1;
                 disown(p);
-                int rc = transact_settle(&p->transactor, &p->batch, e);
+                int rc = settle(p, &saved, e);
                 if (rc != 0)
                         return rc;
                 pump_note_pauses(p);

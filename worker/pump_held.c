@@ -1,4 +1,5 @@
 #include "pump_internal.h"
+#include "record.h"
 
 enum { LOOK_MS = 500 };
 
@@ -27,6 +28,21 @@ static int take_due(struct pump *p, int index, struct err *e)
         return 0;
 }
 
+static int take_records(struct pump *p, int index, struct err *e)
+{
+        struct recovery r = pump_recovery(p);
+        batch_reset(&p->batch);
+        int n = record_due(&r, index, &p->batch, e);
+        if (n <= 0)
+                return n;
+        if (batch_divide(&p->batch, ENTRY_DONE, e) < 0)
+                return -1;
+        int rc = transact_records(&p->transactor, &p->batch, e);
+        if (rc == 0)
+                pump_note_pauses(p);
+        return rc;
+}
+
 int pump_take_held(struct pump *p, struct err *e)
 {
         bool due = false;
@@ -39,6 +55,8 @@ int pump_take_held(struct pump *p, struct err *e)
                 if (!p->sources.list[i].owned || p->recover[i])
                         continue;
                 int rc = take_due(p, (int)i, e);
+                if (rc == 0 && p->sources.list[i].owned)
+                        rc = take_records(p, (int)i, e);
                 if (rc != 0)
                         return rc;
         }

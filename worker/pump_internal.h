@@ -48,10 +48,14 @@ struct pump {
         int64_t said_ms;
 };
 
+/* ---- pump.c */
+void pump_say(struct pump *p, const struct err *e); /* trouble that is waited for */
+
 /* ---- pump_open.c: making and losing the parts */
 int pump_open_base(struct pump *p, struct err *e) MUST_CHECK; /* once: codec, arena, memory */
 int pump_open_database(struct pump *p, struct err *e) MUST_CHECK;
 int pump_open_kafka(struct pump *p, struct err *e) MUST_CHECK;
+void pump_close_session(struct pump *p); /* the batch is kept */
 void pump_close_database(struct pump *p);
 void pump_close_consumer(struct pump *p);
 void pump_close_publisher(struct pump *p);

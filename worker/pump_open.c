@@ -106,18 +106,23 @@ int pump_open_database(struct pump *p, struct err *e)
         return pump_read_pauses(p, e) < 0 ? -1 : prepare_lane(p, e);
 }
 
-void pump_close_database(struct pump *p)
+void pump_close_session(struct pump *p)
 {
-        if (p->batch.arena)
-                batch_reset(&p->batch);
-        if (p->runs)
-                runs_sweep(p->runs);
         composer_free(p->transactor.composer);
         type_numbers_free(p->types);
         db_free(p->db);
         p->transactor.composer = NULL;
         p->types = NULL;
         p->db = p->transactor.db = NULL;
+}
+
+void pump_close_database(struct pump *p)
+{
+        if (p->batch.arena)
+                batch_reset(&p->batch);
+        if (p->runs)
+                runs_sweep(p->runs);
+        pump_close_session(p);
 }
 
 /* The in-flight limit is asked on a connection of its own: the pump's may be inside a transaction. */

@@ -1,4 +1,5 @@
 #include "held.h"
+#include "record.h"
 #include "transact_parts.h"
 
 #include "base/failpoint.h"
@@ -10,48 +11,6 @@ static const char OUTCOMES_SET[] =
         "from unnest($1::int[], $2::bigint[], $3::smallint[], $4::bigint[], $5::smallint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[]) "
         "as u(source_no, src_offset, outcome, sequence, attempt, replaces, reason, before, after, follow_ups) "
         "where o.source_no = u.source_no and o.src_offset = u.src_offset and (o.outcome < 0 or o.outcome = 3)";
-
-/* A record statement that fails for one entry does not unsend its mail: the outcome stays, and says so. */
-static int recorded(struct transactor *t, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct db_result *r,
-                    const struct err *poison, struct err *e)
-{
-        (void)t;
-        (void)u;
-        (void)n;
-        (void)e;
-        db_result_free(r);
-        if (!poison)
-                return 0;
-        BUF_CLEANUP struct buf text;
-        buf_init(&text, sizeof poison->text + 64);
-        buf_addf(&text, "sent, but not recorded: %s", poison->text);
-        struct span reason = arena_span(b->arena, (struct span){ buf_str(&text), text.len });
-        list[0]->reason = reason.ptr ? reason : SPAN_LIT("sent, but not recorded");
-        return 0;
-}
-
-/* Runs the record statements of a unit's entries that were accepted. */
-static int record_unit(struct transactor *t, struct batch *b, const struct unit *u, struct err *e)
-{
-        struct entry **list = arena_alloc(b->arena, (u->n + 1) * sizeof(struct entry *));
-        size_t n = 0;
-        if (!u->type->record.text)
-                return 0;
-        if (!list)
-                return err_oom(e);
-        for (size_t i = 0; i < u->n; i++)
-                if (u->list[i]->state == ENTRY_ACTED && u->list[i]->outcome == OUTCOME_APPLIED && u->list[i]->row_of)
-                        list[n++] = u->list[i];
-        transact_begin_unit(t);
-        if (!composed_all(t->composer, u->type)) {
-                struct err why = ERR_INIT;
-                err_set(&why, ERR_FATAL, "", "%s cannot be prepared", u->type->record.path);
-                for (size_t i = 0; i < n; i++)
-                        (void)!recorded(t, b, u, &list[i], 1, NULL, &why, e);
-                return 0;
-        }
-        return n ? transact_part(t, b, u, VARIANT_RECORD, list, n, recorded, e) : 0;
-}
 
 /* An SQL task that was set aside: its statement runs in the settling transaction. */
 static bool to_run(const struct entry *en)
@@ -189,7 +148,7 @@ int transact_reread(struct transactor *t, struct batch *b, struct err *e)
 
 /* ---- the whole transactions --------------------------------------------------------------------------------------------------------------- */
 
-static int begin(struct transactor *t, bool *ret_fenced, struct err *e)
+int transact_begin(struct transactor *t, bool *ret_fenced, struct err *e)
 {
         size_t rows = 0;
         if (transact_prepare(t, e) < 0 || db_pipeline_begin(t->db, e) < 0)
@@ -208,12 +167,12 @@ int transact_settle(struct transactor *t, struct batch *b, struct err *e)
                 return -1;
         if (number_outcomes(t, b) == 0)
                 return 0;
-        if (begin(t, &fenced, e) < 0)
+        if (transact_begin(t, &fenced, e) < 0)
                 return -1;
         if (fenced)
                 return db_exec(t->db, "rollback", e) < 0 ? -1 : 1;
         for (size_t i = 0; i < b->n_units; i++)
-                if (run_again(t, b, i, true, e) < 0 || record_unit(t, b, &b->units[i], e) < 0)
+                if (run_again(t, b, i, true, e) < 0 || transact_record_unit(t, b, &b->units[i], e) < 0)
                         return transact_give_up(t, e);
         if (write_outcomes(t, b, e) < 0 || held_write(t, b, e) < 0 || transact_write_pauses(t, b, e) < 0)
                 return -1;
@@ -267,7 +226,7 @@ int transact_intend(struct transactor *t, struct batch *b, struct err *e)
                 }
         if (n == 0)
                 return 0;
-        if (begin(t, &fenced, e) < 0)
+        if (transact_begin(t, &fenced, e) < 0)
                 return -1;
         if (fenced)
                 return db_exec(t->db, "rollback", e) < 0 ? -1 : 1;

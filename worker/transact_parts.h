@@ -13,6 +13,9 @@ int transact_take_begin(struct transactor *t, size_t rows, bool *ret_fenced, str
 int transact_row(const struct unit *u, struct entry **list, size_t n, const struct db_result *r, int row, struct entry **ret, int64_t *ret_outcome,
                  struct err *e) MUST_CHECK;
 
+/* Both at once. */
+int transact_begin(struct transactor *t, bool *ret_fenced, struct err *e) MUST_CHECK;
+
 /* A unit's statement in a pipeline, and its answers: `ret` stays NULL when it failed; the first error counts. `undo`: it is rolled back to its savepoint. */
 int transact_composed(struct transactor *t, const struct unit *u, enum variant v, const struct composed **ret, struct err *e) MUST_CHECK;
 int transact_queue_unit(struct transactor *t, const struct unit *u, const struct composed *c, struct entry **list, size_t n, bool undo, struct err *e) MUST_CHECK;

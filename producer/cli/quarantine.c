@@ -67,7 +67,7 @@ int verb_quarantine_list(struct cli *c, const struct args *a)
         if (rc)
                 return rc;
         snprintf(limit, sizeof limit, "%" PRId64, n);
-        params[FILTERS] = !state ? "quarantined,behind,replay,drop" : strcmp(state, "all") == 0 ? NULL : state;
+        params[FILTERS] = !state ? "quarantined,behind,replay,drop,record" : strcmp(state, "all") == 0 ? NULL : state;
         params[FILTERS + 1] = limit;
         rc = cli_query(c,
                        "select h.task_id, h.state, h.type, h.subject, h.item, h.attempts, h.since, h.due_at, h.reason, h.run_id, h.job, h.topic, h.partition, h.src_offset "

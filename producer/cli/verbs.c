@@ -128,7 +128,7 @@ static const struct flag dead_letters_flags[] = {
 
 static const struct flag quarantine_list_flags[] = {
         HELD_FILTERS,
-        { "state", "STATE", "quarantined, behind, retry, waiting or all (default: the first two)", "quarantined behind retry waiting all", 0, false, false },
+        { "state", "STATE", "quarantined, behind, record, retry, waiting or all (default: the first three)", "quarantined behind record retry waiting all", 0, false, false },
         { "limit", "N", "the oldest N (default 50)", NULL, 0, false, false },
         END,
 };
@@ -187,7 +187,8 @@ const struct verb verbs[] = {
         { "dead-letters list", "", 0, 0, "messages that could not be taken, with the reason", "With --json the original key and value are added as base64.",
           dead_letters_flags, NULL, verb_dead_letters_list },
         { "quarantine list", "", 0, 0, "tasks that failed for the last time, and those that wait behind them",
-          "States: quarantined, after the last attempt; behind, a later task of the same subject; retry, to be tried again; waiting, behind such a one.",
+          "States: quarantined, after the last attempt; behind, a later task of the same subject; record, done but not\n"
+          "recorded, which is tried again alone; retry, to be tried again; waiting, behind such a one.",
           quarantine_list_flags, NULL, verb_quarantine_list },
         { "quarantine show", "TASK", 1, 1, "a task that was set aside, with the history of its errors", "TASK is a task's id or its first characters (at least 4).",
           NULL, NULL, verb_quarantine_show },

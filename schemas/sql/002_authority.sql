@@ -439,6 +439,11 @@ create view rollcall.paused_type_named as
 select t.name as type, z.type_no, z.since, z.reason, z.sqlstate, z.by_whom, z.tries, z.tried_at, z.next_try_at
 from rollcall.paused_type z join rollcall.task_type t using (type_no) where z.resumed_at is null;
 
+alter table rollcall.held drop constraint held_state_check;
+alter table rollcall.held add constraint held_state_check check (state in (
+  'retry', 'quarantined', 'waiting', 'behind', 'replay', 'drop',
+  'record'));                            -- done, but its type's record failed: it is recorded alone at due_at; null: not any more
+
 -- The wait before the next try: from base, doubling, up to max.
 create function rollcall.pause_wait(tries integer, base_ms bigint, max_ms bigint) returns interval language sql immutable return
   least(max_ms, base_ms * 2 ^ least(tries, 30)) * interval '1 millisecond';

@@ -168,29 +168,24 @@ def test_a_deferred_mail_is_sent_later(rig, kafka, sink):  # noqa: F811
     rig.stop_all()
 
 
-@pytest.mark.parametrize("first", ["greet", "deferred"])
-def test_each_mail_is_counted_while_outcomes_cannot_be_written(rig, kafka, sink, first):  # noqa: F811
-    """The database takes little writes, but no outcomes: the mail goes out with each try, and each is an attempt. Also when it was deferred before."""
+def test_a_deferred_mail_goes_once_while_outcomes_cannot_be_written(rig, kafka, sink):  # noqa: F811
+    """The database takes little writes, but no outcomes: what the relay has accepted is not sent again."""
     rig, server = rig(kafka, people=1, retry='attempts = 99; base = "200ms"; max = "200ms";'), sink()
     through(rig, server.port)
+    rig.database.execute("update person set email = 'defer451@example.org'")
+    run = Run(rig)
+    rig.send(run.plan([run.task("greet", 1)]), "mail")
+    worker = rig.start(lanes=["mail"])
+    rig.wait(lambda: (rig.database.value("select max(tries) from rollcall.held") or 0) >= 2)
     rig.database.execute("""create function full_disk() returns trigger language plpgsql as $$
         begin if new.outcome >= 0 then raise exception using errcode = '53100', message = 'disk full'; end if; return new; end $$;
         create trigger full_disk before update on rollcall.outcome for each row execute function full_disk()""")
-    if first == "deferred":
-        rig.database.execute("update person set email = 'defer451@example.org'")
-    run = Run(rig)
-    rig.send(run.plan([run.task("greet", 1)]), "mail")
-    rig.start(lanes=["mail"])
-    if first == "deferred":
-        rig.wait(lambda: (rig.database.value("select max(tries) from rollcall.held") or 0) >= 2)
-        rig.database.execute("update person set email = 'fine@example.org'")
-    rig.wait(lambda: len(list(rig.mails(server.folder))) >= 3)
+    rig.database.execute("update person set email = 'fine@example.org'")
+    rig.wait(lambda: len(rig.mails(server.folder)) == 1)
+    rig.wait_log(worker, "disk full")
     rig.database.execute("drop trigger full_disk on rollcall.outcome")
     rig.wait(lambda: run.progress()["applied"] == 1)
-    mails = [m.id for m in rig.mails(server.folder)]
-    attempt = rig.database.value("select attempt from rollcall.outcome")
-    assert len(set(mails)) == 1 and held(rig) == {}
-    assert attempt == len(mails) if first == "greet" else attempt >= len(mails) + 2
+    assert len(rig.mails(server.folder)) == 1 and held(rig) == {} and rig.database.value("select attempt from rollcall.outcome") >= 3
     rig.stop_all()
 
 
