@@ -141,13 +141,33 @@ static int print_request(struct cli *c, const struct job *j, const struct run_re
         return CODE_OK;
 }
 
+/* A run of that job and instant exists. `ret`: it is not what was asked for, a dry run or one with other settings, which is said. */
+static int differs(const struct wish *w, const struct run_ref *r, bool *ret)
+{
+        struct db_result *res CLEANUP(db_result_cleanup) = NULL;
+        BUF_CLEANUP struct buf settings = { .max = MEMORY_MAX };
+        settings_to_json(w->request.settings, w->request.n_settings, &settings);
+        const char *params[] = { r->id, w->request.dry_run ? "true" : "false", buf_str(&settings) };
+        int rc = cli_query(w->cli, "select dry_run, dry_run <> $2::boolean, settings <> $3::jsonb from rollcall.run where run_id = $1::uuid", params,
+                           ARRAY_LEN(params), &res);
+        if (rc || db_rows(res) == 0)
+                return rc;
+        *ret = db_bool(res, 0, 1) || db_bool(res, 0, 2);
+        if (*ret)
+                cli_note("the run of %s at that instant, %s, is %s: give another --at to ask for this one", w->job->full_name, r->id,
+                         !db_bool(res, 0, 1)  ? "one with other settings"
+                         : db_bool(res, 0, 0) ? "a dry run, which changes nothing"
+                                              : "no dry run");
+        return 0;
+}
+
 int verb_jobs_run(struct cli *c, const struct args *a)
 {
         struct arena *memory CLEANUP(arena_cleanup) = arena_new(MEMORY_MAX);
         struct wish w = { .cli = c, .args = a, .memory = memory };
         struct run_ref r;
         int64_t timeout;
-        bool is_new = false;
+        bool is_new = false, other = false;
         if (!memory)
                 return cli_oom();
         int rc = args_duration(a, "timeout", -1, &timeout);
@@ -166,8 +186,12 @@ int verb_jobs_run(struct cli *c, const struct args *a)
                 .force = args_on(a, "force"),
         };
         rc = request(&w, &r, &is_new);
+        if (rc == 0 && !is_new)
+                rc = differs(&w, &r, &other);
         if (rc || !args_on(a, "wait"))
                 return rc ? rc : print_request(c, w.job, &r, is_new);
+        if (other)
+                return CODE_REFUSED;
         if (!is_new)
                 cli_note("a run of %s at that instant exists already: following it", w.job->full_name);
         rc = run_find(c, r.id, &r);

@@ -89,6 +89,10 @@ def test_jobs_run_asks_for_a_run(service, database):
     assert at.isoformat() == "2026-01-31T23:00:00+00:00" and settings == {"grace_days": "3"}
     again = service.json("jobs", "run", "by-hand", "--at", "2026-01-31T23:00:00Z", "--yes")
     assert again == {"run_id": asked["run_id"], "job": "guild.by-hand", "new": False}
+    assert "is a dry run, which changes nothing: give another --at" in service.err
+    service.rollcall("jobs", "run", "by-hand", "--at", "2026-01-31T23:00:00Z", "--yes", "--wait", code=7)  # not the end of another one
+    service.rollcall("jobs", "run", "by-hand", "--at", "2026-01-31T23:00:00Z", "--dry-run", "--set", "grace_days=4")
+    assert "one with other settings" in service.err
     assert database.rows("select kind, actor = session_user, on_behalf_of, about, detail->>'job' from rollcall.request") == [
         ("run", True, "ops:eva", asked["run_id"], "guild.by-hand")]
     service.rollcall("jobs", "run", "by-hand", "--set", "grace_days=1000", code=2)
