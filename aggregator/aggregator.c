@@ -1,5 +1,6 @@
 #include "aggregator/aggregator.h"
 
+#include "alert/watch.h"
 #include "base/log.h"
 #include "ledger/ledger.h"
 #include "ledger/log_gap.h"
@@ -375,6 +376,8 @@ static int tend(struct aggregator *a, struct err *e)
         const struct presence me = { .name = a->owner, .program = "rollcall-aggregator" };
         if (store_db(a->store) && presence_note(store_db(a->store), &me, &a->present_ms, &why) < 0)
                 return tolerate(a, &why, e);
+        if (store_db(a->store) && watch_look(a->watch, store_db(a->store), NULL, NULL, &why) < 0)
+                return tolerate(a, &why, e);
         if (claim_again(a, &why) < 0 || check_quiet(a, &why) < 0 || check_left_over(a, &why) < 0)
                 return tolerate(a, &why, e);
         int more = a->consumer ? arrears_fold(a, &why) : 0;
@@ -430,6 +433,8 @@ static int make_parts(struct aggregator *a, struct err *e)
         a->properties = calloc(PROPERTIES_MAX, sizeof *a->properties);
         if (!a->decoded || !a->letter_memory || !a->outgoing || !a->messages || !a->properties)
                 return err_oom(e);
+        if (watch_new(a->service, NULL, &a->watch, e) < 0)
+                return -1;
         if (codec_new(a->service->schemas.folder, &a->codec, e) < 0 || fold_new(&limits, &a->fold, e) < 0)
                 return -1;
         return store_new(&store, &a->store, e);
@@ -462,6 +467,7 @@ void aggregator_free(struct aggregator *a)
         if (a->store && store_db(a->store) && db_alive(store_db(a->store)))
                 presence_leave(store_db(a->store), a->owner);
         store_free(a->store);
+        watch_free(a->watch);
         fold_free(a->fold);
         codec_free(a->codec);
         arena_free(a->decoded);

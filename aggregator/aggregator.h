@@ -51,6 +51,7 @@ struct aggregator {
         int64_t publish_at_ms;
 
         int64_t without_ms; /* when it last had shares, or was asked about it */
+        struct watch *watch;
         int64_t present_ms; /* when it was last written down that we are here */
         int64_t connect_at_ms, claim_at_ms, broker_at_ms; /* not before */
         bool behind; /* a share is: there is more to fold from the ledger */

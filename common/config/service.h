@@ -61,6 +61,7 @@ struct service {
         } retry;
         struct {
                 int64_t lease_ms, tick_ms, chunk; /* chunk: subjects per row of the plan */
+                int64_t stuck_after_ms; /* a run that is open and has not moved for so long is told */
         } scheduler;
         struct {
                 int64_t batch_max;
@@ -73,6 +74,10 @@ struct service {
                 int64_t connections, connect_timeout_ms, message_timeout_ms, batch_max;
                 const char *domain; /* right side of Message-IDs */
         } mail;
+        struct { /* who is told what needs no worker to be told */
+                const char *to, *from, *webhook_file;
+                int64_t after_ms;
+        } alert;
         struct {
                 const char *folder;
         } reports;

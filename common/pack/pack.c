@@ -74,6 +74,15 @@ static const char *within(const struct pack *p, const char *name)
                 return found; \
         } while (0)
 
+bool packs_use_lane(const struct packs *p, enum lane l)
+{
+        for (size_t i = 0; i < p->n; i++)
+                for (size_t k = 0; k < p->list[i]->n_types; k++)
+                        if (p->list[i]->types[k].lane == l)
+                                return true;
+        return false;
+}
+
 const struct job *packs_job(const struct packs *p, const char *name)
 {
         FIND(job, jobs);

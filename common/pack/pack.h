@@ -183,6 +183,7 @@ bool type_destructive(const struct task_type *t); /* by its own word, or by that
 const struct task_type *packs_type(const struct packs *p, struct span full_name);
 bool job_takes(const struct job *j, const struct task_type *t);
 bool job_shares(const struct job *j, struct span full_name); /* see struct job */
+bool packs_use_lane(const struct packs *p, enum lane l); /* a task type goes there */
 const struct job *packs_job(const struct packs *p, const char *name); /* "pack.job", or "job" when only one pack has it */
 const struct command *packs_command(const struct packs *p, const char *name);
 const struct report *packs_report(const struct packs *p, const char *name);

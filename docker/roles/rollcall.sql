@@ -47,7 +47,8 @@ grant insert on rollcall.dead_letter, rollcall.log_gap to rollcall_aggregator;
 
 -- Each program writes down that it is there.
 grant insert, update, delete on rollcall.process to rollcall_scheduler, rollcall_worker, rollcall_aggregator;
-grant select on rollcall.service, rollcall.process, rollcall.process_now to rollcall_aggregator;
+grant select on rollcall.service, rollcall.process, rollcall.process_now, rollcall.lease, rollcall.alert, rollcall.paused_type_named to rollcall_aggregator;
+grant insert, update, delete on rollcall.alert to rollcall_scheduler, rollcall_aggregator;
 
 -- A position that does not fit its log is put right by who meets it, or by the operator; what was lost is published again by the scheduler, and folded by
 -- the aggregator.

@@ -301,7 +301,7 @@ static int pack_pages(struct cli *c, json_t *ret)
 /* ---- the page ------------------------------------------------------------------------------------------------------------------------ */
 
 struct page {
-        struct db_result *jobs, *open, *held, *errors, *leader, *paused;
+        struct db_result *jobs, *open, *held, *errors, *leader, *paused, *troubles, *unserved;
         struct newest files;
         struct lane_state lanes[LANE_COUNT + 1];
         int lanes_rc;
@@ -315,7 +315,68 @@ static void page_deinit(struct page *p)
         db_result_free(p->errors);
         db_result_free(p->leader);
         db_result_free(p->paused);
+        db_result_free(p->troubles);
+        db_result_free(p->unserved);
         newest_deinit(&p->files);
+}
+
+/* ---- troubles: the same that alert.to is told of -------------------------------------------------------------------------------------- */
+
+static int ask_troubles(struct cli *c, struct page *p)
+{
+        char stuck_after[24], lanes[100] = "{";
+        snprintf(stuck_after, sizeof stuck_after, "%" PRId64, c->service->scheduler.stuck_after_ms);
+        const char *ms = stuck_after, *list = lanes;
+        for (int i = 0; i < LANE_COUNT; i++)
+                snprintf(lanes + strlen(lanes), sizeof lanes - strlen(lanes), "%s%s", i ? "," : "", lane_name((enum lane)i));
+        strcat(lanes, "}");
+        int rc = cli_query(c, "select what, detail from rollcall.troubles($1::bigint * interval '1 ms') order by 1", &ms, 1, &p->troubles);
+        return rc ? rc : cli_query(c, "select l from unnest($1::text[]) l where not rollcall.lane_is_served(l)", &list, 1, &p->unserved);
+}
+
+/* Messages that wait in a lane without a worker; 0: none do, or the lane is served. */
+static int64_t left_lying(const struct cli *c, const struct page *p, size_t lane)
+{
+        for (int i = 0; p->lanes_rc == 0 && packs_use_lane(c->packs, (enum lane)lane) && i < db_rows(p->unserved); i++)
+                if (strcmp(db_str(p->unserved, i, 0), lane_name((enum lane)lane)) == 0)
+                        return p->lanes[lane].waiting;
+        return 0;
+}
+
+static bool any_trouble(const struct cli *c, const struct page *p)
+{
+        bool any = db_rows(p->troubles) > 0;
+        for (size_t i = 0; i < LANE_COUNT; i++)
+                any = any || left_lying(c, p, i) > 0;
+        return any;
+}
+
+static void print_troubles(const struct cli *c, const struct page *p)
+{
+        if (!any_trouble(c, p))
+                return;
+        print_title(c, "TROUBLE");
+        for (int i = 0; i < db_rows(p->troubles); i++) {
+                print_clean(stdout, db_str(p->troubles, i, 1));
+                putchar('\n');
+        }
+        for (size_t i = 0; i < LANE_COUNT; i++)
+                if (left_lying(c, p, i) > 0)
+                        printf("no worker serves the lane \"%s\", and %" PRId64 " messages wait in %s; start rollcall-worker\n", lane_name((enum lane)i),
+                               left_lying(c, p, i), c->service->topics[i]);
+        putchar('\n');
+}
+
+static json_t *troubles_json(const struct cli *c, const struct page *p)
+{
+        json_t *list = json_rows(p->troubles);
+        for (size_t i = 0; i < LANE_COUNT; i++)
+                if (left_lying(c, p, i) > 0) {
+                        char what[80];
+                        snprintf(what, sizeof what, "no worker: %s", lane_name((enum lane)i));
+                        json_array_append_new(list, json_pack("{s:s, s:I}", "what", what, "waiting", (json_int_t)left_lying(c, p, i)));
+                }
+        return list;
 }
 
 static int read_page(struct cli *c, struct page *p)
@@ -338,6 +399,8 @@ static int read_page(struct cli *c, struct page *p)
                 rc = cli_query(c, "select name, holder, expires_at > now() as alive, expires_at from rollcall.lease order by name", NULL, 0, &p->leader);
         if (rc == 0)
                 rc = types_paused(c, &p->paused);
+        if (rc == 0)
+                rc = ask_troubles(c, p);
         if (rc)
                 return rc;
         scan(&p->files, c->service->reports.folder, 0);
@@ -353,7 +416,7 @@ static int print_page_json(struct cli *c, const struct page *p)
                 json_decref(packs);
                 return rc;
         }
-        return print_json(json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "generated_at", json_instant(instant_now()), "jobs", jobs_json(c, p->jobs),
+        return print_json(json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "generated_at", json_instant(instant_now()), "troubles", troubles_json(c, p), "jobs", jobs_json(c, p->jobs),
                                     "open_runs", json_rows(p->open), "held_for_review", json_rows(p->held), "paused_types", json_rows(p->paused),
                                     "errors", json_rows(p->errors), "reports", files_json(&p->files), "leader", json_rows(p->leader),
                                     "lanes", p->lanes_rc ? json_null() : lanes_json(c, p->lanes), "packs", packs));
@@ -374,9 +437,9 @@ static void print_leader(const struct cli *c, const struct db_result *r)
 }
 
 /* What was asked for is printed; the code says whether it is well. */
-static int verdict(const struct page *p)
+static int verdict(const struct cli *c, const struct page *p)
 {
-        return p->lanes_rc ? p->lanes_rc : db_rows(p->paused) ? CODE_FAILED : CODE_OK;
+        return p->lanes_rc ? p->lanes_rc : any_trouble(c, p) ? CODE_FAILED : CODE_OK;
 }
 
 int verb_status(struct cli *c, const struct args *a)
@@ -397,8 +460,9 @@ int verb_status(struct cli *c, const struct args *a)
                 return rc;
         if (c->json) {
                 rc = print_page_json(c, &p);
-                return rc ? rc : verdict(&p);
+                return rc ? rc : verdict(c, &p);
         }
+        print_troubles(c, &p);
         print_jobs(c, p.jobs);
         print_rows(c, "Open runs", p.open, open_heads, "None.");
         if (db_rows(p.held)) {
@@ -416,5 +480,5 @@ int verb_status(struct cli *c, const struct args *a)
         if (p.lanes_rc == 0)
                 print_lanes(c, p.lanes);
         rc = pack_pages(c, NULL);
-        return rc ? rc : verdict(&p);
+        return rc ? rc : verdict(c, &p);
 }

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { REASON_MAX = 300 };
+enum { REASON_MAX = 300, PROGRESS_MS = 5000 };
 
 int run_close(struct scheduler *s, int64_t run_no, enum run_state state, const char *reason, bool alert, struct err *e)
 {
@@ -91,6 +91,17 @@ static int cancel_late(struct scheduler *s, struct err *e)
                 log_closed(&n, RUN_CANCELLED, why);
         }
         return 0;
+}
+
+int close_note_progress(struct scheduler *s, struct err *e)
+{
+        if (monotonic_ms() < s->progress_ms)
+                return 0;
+        s->progress_ms = monotonic_ms() + PROGRESS_MS;
+        return db_query(s->db,
+                        "update rollcall.run r set progress_mark = p.done + r.chunks_published, progress_at = clock_timestamp() from rollcall.run_progress p "
+                        "where p.run_no = r.run_no and rollcall.run_is_open(r.state) and r.progress_mark is distinct from p.done + r.chunks_published",
+                        NULL, NULL, e);
 }
 
 int close_complete(struct scheduler *s, struct err *e)

@@ -257,6 +257,8 @@ static int lead(struct scheduler *s, int64_t *look_ms, struct err *e)
                 if (*look_ms > s->slots_ms)
                         *look_ms = s->slots_ms;
         }
+        if (close_note_progress(s, e) < 0 || watch_look(s->watch, s->db, s->publisher ? publisher_client(s->publisher) : NULL, s->cluster, e) < 0)
+                return -1;
         int more = fanout_work(s, SLICE_MS, e);
         if (more < 0)
                 return -1;
@@ -362,7 +364,7 @@ int scheduler_run(struct daemon *d, struct err *e)
         s.params = db_params_new(PARAMS_MAX);
         s.waits = calloc(count_jobs(d->packs) + 1, sizeof *s.waits);
         s.requests = requests_new();
-        int rc = s.params && s.waits && s.requests ? 0 : err_oom(e);
+        int rc = s.params && s.waits && s.requests ? watch_new(s.service, s.packs, &s.watch, e) : err_oom(e);
         if (rc == 0) {
                 serve(&s, d, &started, e);
                 rc = started || daemon_stopping() ? 0 : -1;
@@ -370,6 +372,7 @@ int scheduler_run(struct daemon *d, struct err *e)
         }
         close_database(&s);
         close_kafka(&s);
+        watch_free(s.watch);
         type_numbers_free(s.types);
         db_params_free(s.params);
         requests_free(s.requests);

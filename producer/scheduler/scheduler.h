@@ -1,5 +1,6 @@
 #pragma once
 /* The scheduler's shell: what its parts share. One thread, but for the planners. */
+#include "alert/watch.h"
 #include "lease.h"
 #include "ledger/ledger.h"
 #include "planner.h"
@@ -43,6 +44,8 @@ struct scheduler {
         struct db *db, *lease_db, *flow_db;
         struct lease lease;
         bool leading; /* as was said */
+        struct watch *watch;
+        int64_t progress_ms; /* when to write down again how far runs have come */
         int64_t present_ms; /* when it was last written down that we are here */
         struct type_numbers *types;
         struct publisher *publisher;
@@ -111,6 +114,7 @@ int requests_settle(struct scheduler *s, struct err *e) MUST_CHECK;
 
 /* close.c: complete runs and those out of time are closed. 0; 1 the lead is lost; -1. */
 int close_complete(struct scheduler *s, struct err *e) MUST_CHECK;
+int close_note_progress(struct scheduler *s, struct err *e) MUST_CHECK; /* now and then: how far open runs have come, for rollcall.troubles */
 /* Sets the end of a run that is open. `alert`: on_failure is for it. */
 int run_close(struct scheduler *s, int64_t run_no, enum run_state state, const char *reason, bool alert, struct err *e) MUST_CHECK;
 struct run_name { /* for the log */

@@ -535,4 +535,34 @@ begin
   end loop;
 end $$;
 
+
+create function rollcall.lane_is_served(of_lane text) returns boolean language sql stable
+  return exists (select from rollcall.process_now p where p.lane = of_lane and p.alive);
+
+-- How far a run had come, and since when: the scheduler looks every few seconds.
+alter table rollcall.run add column progress_mark bigint, add column progress_at timestamptz;
+
+-- What somebody must be told, as far as the database knows: `what` says which trouble it is, and stays the same while it lasts.
+create function rollcall.troubles(stuck_after interval) returns table (what text, detail text) language sql stable as $$
+  select 'no scheduler', 'no scheduler leads: nothing is started, published or closed; start rollcall-scheduler'
+  where not exists (select from rollcall.lease where name = 'scheduler' and expires_at > clock_timestamp())
+  union all
+  select 'run does not close: ' || run_id,
+         format('run %s of %s.%s is %s and has not moved since %s; see: rollcall runs show %s', left(run_id::text, 8), pack, job, state,
+                to_char(moved_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"'), left(run_id::text, 8))
+  from rollcall.run, lateral (select coalesce(progress_at, not_before, requested_at) as moved_at) m
+  where rollcall.run_is_open(state) and state <> 'held for review' and moved_at < clock_timestamp() - stuck_after
+  union all
+  select 'type paused: ' || type, format('the task type %s is paused: %s; its tasks wait, see: rollcall types list', type, reason) from rollcall.paused_type_named
+$$;
+
+-- Troubles that were found, until they are over.
+create table rollcall.alert (
+  what    text primary key,
+  detail  text not null,
+  since   timestamptz not null default clock_timestamp(),
+  seen_at timestamptz not null default clock_timestamp(),
+  told_at timestamptz                    -- when somebody was told; null: it has not lasted long enough
+);
+
 insert into rollcall.schema_version (version) values (2);

@@ -81,7 +81,7 @@ class Schedulers(Rig):
     """A rig whose pack has jobs; `scheduler()` starts one."""
 
     def __init__(self, broker, database, folder, prefix, scheduler='lease = "2s"; tick = "200ms"; chunk = 100;', **options):
-        self.scheduler_config = scheduler
+        self.scheduler_config, self.alert = scheduler, ""
         cfg = worker_pack.PACK_CFG[:worker_pack.PACK_CFG.index("jobs = (")] + JOBS
         cfg = cfg.replace('settings = ( ', 'settings = ( { name = "first_word"; type = "text"; default = "one"; }, '
                           '{ name = "second_word"; type = "text"; default = "two"; }, { name = "gate"; type = "integer"; default = 1; locked = true; }, ', 1)
@@ -95,7 +95,7 @@ class Schedulers(Rig):
     def write(self):
         super().write()
         with open(self.config, "a") as f:
-            f.write(f"scheduler = {{ {self.scheduler_config} }};\n")
+            f.write(f"scheduler = {{ {self.scheduler_config} }};\nalert = {{ {self.alert} }};\n")
 
     def scheduler(self, ready=True):
         self.write()

@@ -205,7 +205,8 @@ def test_status(online, database, kafka):
         (online.reports / f"r{i}.csv").write_text("x")
         os.utime(online.reports / f"r{i}.csv", (1_700_000_000 + i, 1_700_000_000 + i))
     produce(online, kafka.bootstrap, "tasks")
-    page = online.json("status")
+    page = online.json("status", code=1)
+    assert [t["what"] for t in page["troubles"]] == ["no worker: tasks"]
     assert {j["job"] for j in page["jobs"]} == {"nightly", "reminders", "by-hand"}
     assert next(j for j in page["jobs"] if j["job"] == "nightly")["state"] == "published"
     assert [(r["done"], r["planned"]) for r in page["open_runs"]] == [(1, 2)]
@@ -213,7 +214,7 @@ def test_status(online, database, kafka):
     assert page["leader"][0]["holder"] == "host:1"
     assert {lane["lane"]: lane["waiting"] for lane in page["lanes"]} == {"jobs": 0, "tasks": 1, "urgent": 0, "mail": 0, "results": 0}
     assert page["packs"] == {"guild": {"members": 3}}
-    text = online.rollcall("status")
+    text = online.rollcall("status", code=1)
     assert "GUILD NOW" in text and "host:1 leads" in text and "r6.csv" in text and "guild.nightly" in text
 
 
@@ -224,7 +225,8 @@ def test_status_without_kafka(service):
 
 def test_status_before_the_topics_are_made(online):
     online.file.write_text(online.file.read_text().replace(f'prefix = "{online.prefix}"', f'prefix = "{online.prefix}-2"'))
-    assert [lane["exists"] for lane in online.json("status")["lanes"]] == [False] * 5
+    online.rollcall("db", "apply", "--new-prefix")
+    assert [lane["exists"] for lane in online.json("status", code=1)["lanes"]] == [False] * 5
 
 
 def test_status_on_the_embedded_broker(service, embedded):
@@ -232,7 +234,7 @@ def test_status_on_the_embedded_broker(service, embedded):
     service.file.write_text(service.file.read_text().replace(f'brokers = "{UNREACHABLE}"', f'embedded = "{embedded.file}"'))
     service.rollcall("topics", "apply")
     produce(service, embedded.bootstrap, "tasks")
-    page = service.json("status")
+    page = service.json("status", code=1)
     assert {lane["lane"]: lane["waiting"] for lane in page["lanes"]} == {"jobs": 0, "tasks": 1, "urgent": 0, "mail": 0, "results": 0}
     embedded.process.kill()
     assert "guild.nightly" in service.rollcall("status", code=4) and "embedded broker" in service.err

@@ -1,5 +1,6 @@
 #include "act.h"
 
+#include "alert/relay.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "mail/message.h"
@@ -8,32 +9,6 @@
 #include <string.h>
 
 enum { MESSAGE_MAX = 1024 * 1024, MAILS_BYTES = 8 * 1024 * 1024, AWAY_MIN_MS = 500, AWAY_MAX_MS = 30000 };
-
-static int make_transport(struct actor *a, struct err *e)
-{
-        const struct service *s = a->service;
-        char *password = NULL;
-        if (a->transport)
-                return 0;
-        if (strcmp(s->mail.transport, "maildir") == 0)
-                return transport_maildir(s->mail.maildir, &a->transport, e);
-        if (s->mail.password_file && secret_read(s->mail.password_file, &password, e) < 0)
-                return -1;
-        struct smtp_options o = {
-                .url = s->mail.url,
-                .user = s->mail.user,
-                .password = password,
-                .tls = s->mail.tls,
-                .ca_file = s->mail.ca_file,
-                .helo = s->mail.helo,
-                .connections = (long)s->mail.connections,
-                .connect_timeout_ms = (long)s->mail.connect_timeout_ms,
-                .message_timeout_ms = (long)s->mail.message_timeout_ms,
-        };
-        int rc = transport_smtp(&o, &a->transport, e);
-        free(password);
-        return rc;
-}
 
 static struct span lookup(void *ctx, struct span name)
 {
@@ -172,7 +147,7 @@ static int send_some(struct actor *a, struct batch *b, const struct unit *u, str
 
 int act_mail(struct actor *a, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct err *e)
 {
-        if (make_transport(a, e) < 0)
+        if (!a->transport && relay_open(a->service, &a->transport, e) < 0)
                 return -1;
         for (size_t at = 0; at < n && !act_over(a);) {
                 int sent = send_some(a, b, u, list + at, n - at, e);

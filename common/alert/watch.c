@@ -1,0 +1,276 @@
+#include "alert/watch.h"
+
+#include "alert/alert.h"
+#include "base/log.h"
+#include "kafka/kafka.h"
+#include "pack/pack.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LOOK_MS = 5000, WATERMARK_MS = 500, PARAMS_MAX = 256 * 1024, TEXT_MAX = 64 * 1024, STACK_BYTES = 512 * 1024 };
+
+struct watch {
+        const struct service *service;
+        const struct packs *packs;
+        int64_t look_ms; /* when to look again */
+        struct db_params *params;
+        struct buf what, detail; /* the troubles of this look, each ended by a NUL */
+        size_t n;
+        /* a message on its way */
+        pthread_t thread;
+        bool sending;
+        atomic_bool sent;
+        bool failed; /* read after the join */
+        char subject[200];
+        struct buf text;
+};
+
+int watch_new(const struct service *s, const struct packs *packs, struct watch **ret, struct err *e)
+{
+        struct watch *w CLEANUP(watch_cleanup) = calloc(1, sizeof *w);
+        if (!w)
+                return err_oom(e);
+        w->service = s;
+        w->packs = packs;
+        w->params = db_params_new(PARAMS_MAX);
+        if (!w->params)
+                return err_oom(e);
+        buf_init(&w->what, TEXT_MAX);
+        buf_init(&w->detail, TEXT_MAX);
+        buf_init(&w->text, TEXT_MAX);
+        *ret = TAKE(w);
+        return 0;
+}
+
+void watch_free(struct watch *w)
+{
+        if (!w)
+                return;
+        if (w->sending)
+                pthread_join(w->thread, NULL);
+        db_params_free(w->params);
+        buf_deinit(&w->what);
+        buf_deinit(&w->detail);
+        buf_deinit(&w->text);
+        free(w);
+}
+
+/* ---- sending, in a thread: a relay that does not answer delays nobody ------------------------------------------------------------------- */
+
+static void *send_text(void *arg)
+{
+        struct watch *w = arg;
+        struct err e = ERR_INIT;
+        w->failed = alert_send(w->service, w->subject, buf_str(&w->text), &e) < 0;
+        if (w->failed)
+                log_error("nobody could be told, trying again", "subject=" LOG_Q " error=" LOG_Q, w->subject, e.text);
+        else
+                log_info("told", "subject=" LOG_Q, w->subject);
+        atomic_store(&w->sent, true);
+        return NULL;
+}
+
+static int start_sending(struct watch *w, struct err *e)
+{
+        pthread_attr_t attr;
+        pthread_attr_init(&attr);
+        pthread_attr_setstacksize(&attr, STACK_BYTES);
+        atomic_store(&w->sent, false);
+        int rc = pthread_create(&w->thread, &attr, send_text, w);
+        pthread_attr_destroy(&attr);
+        if (rc != 0)
+                return err_set(e, ERR_RETRY, "", "no thread for an alert: %s", strerror(rc));
+        w->sending = true;
+        return 0;
+}
+
+/* Whether a message is still on its way. What could not be told is told again. */
+static int reap(struct watch *w, struct db *d, bool *ret_busy, struct err *e)
+{
+        *ret_busy = w->sending && !atomic_load(&w->sent);
+        if (!w->sending || *ret_busy)
+                return 0;
+        pthread_join(w->thread, NULL);
+        w->sending = false;
+        return w->failed ? db_exec(d, "update rollcall.alert set told_at = null", e) : 0;
+}
+
+/* ---- what there is ----------------------------------------------------------------------------------------------------------------------- */
+
+static void add(struct watch *w, const char *what, const char *detail)
+{
+        buf_add(&w->what, what, strlen(what) + 1);
+        buf_add(&w->detail, detail, strlen(detail) + 1);
+        w->n++;
+}
+
+static int find_in_database(struct watch *w, struct db *d, bool *ret_leaderless, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        db_params_reset(w->params);
+        db_add_int8(w->params, w->service->scheduler.stuck_after_ms);
+        if (db_query(d, "select what, detail from rollcall.troubles($1 * interval '1 ms') limit 50", w->params, &r, e) < 0)
+                return -1;
+        for (int i = 0; i < db_rows(r); i++) {
+                add(w, db_str(r, i, 0), db_str(r, i, 1));
+                *ret_leaderless = *ret_leaderless || strcmp(db_str(r, i, 0), "no scheduler") == 0;
+        }
+        return 0;
+}
+
+/* Messages of a topic behind its positions; -1: the brokers do not say. */
+static int64_t waiting(struct kafka_producer *client, const char *topic, const struct db_result *positions)
+{
+        struct err ignored = ERR_INIT;
+        int n = kafka_partition_count(client, topic, WATERMARK_MS, &ignored);
+        if (n <= 0)
+                return -1;
+        int64_t *low CLEANUP(cleanup_free) = calloc((size_t)n * 2, sizeof *low), sum = 0;
+        if (!low || kafka_topic_watermarks(client, topic, n, low, low + n, WATERMARK_MS, &ignored) < 0)
+                return -1;
+        for (int part = 0; part < n; part++) {
+                int64_t next = low[part];
+                for (int row = 0; row < db_rows(positions); row++)
+                        if (strcmp(db_str(positions, row, 1), topic) == 0 && db_int(positions, row, 2) == part && db_int(positions, row, 3) > next)
+                                next = db_int(positions, row, 3);
+                sum += low[n + part] > next ? low[n + part] - next : 0;
+        }
+        return sum;
+}
+
+/* A row for each lane that no worker serves, and partition of its topic. */
+static const char UNSERVED[] =
+        "select l.lane, l.topic, p.partition, p.next from unnest($1::text[], $2::text[]) as l(lane, topic) "
+        "left join rollcall.position p on p.cluster = $3 and p.topic = l.topic where not rollcall.lane_is_served(l.lane) order by 1, 3";
+
+static int find_lanes(struct watch *w, struct db *d, struct kafka_producer *client, const char *cluster, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        db_params_reset(w->params);
+        for (int column = 0; column < 2; column++) {
+                db_array_begin(w->params, DB_TEXT, LANE_COUNT);
+                for (int i = 0; i < LANE_COUNT; i++)
+                        db_element_text(w->params, span_of(column ? w->service->topics[i] : lane_name((enum lane)i)));
+                db_array_end(w->params);
+        }
+        db_add_str(w->params, cluster);
+        if (db_query(d, UNSERVED, w->params, &r, e) < 0)
+                return -1;
+        for (int i = 0; i < db_rows(r); i++) {
+                char what[80], detail[400];
+                enum lane lane;
+                bool again = i > 0 && strcmp(db_str(r, i, 0), db_str(r, i - 1, 0)) == 0;
+                if (again || lane_parse(db_str(r, i, 0), &lane) < 0 || !packs_use_lane(w->packs, lane)) /* run events alone are no work */
+                        continue;
+                int64_t n = waiting(client, db_str(r, i, 1), r);
+                if (n == 0)
+                        continue;
+                snprintf(what, sizeof what, "no worker: %s", db_str(r, i, 0));
+                snprintf(detail, sizeof detail, "no worker serves the lane \"%s\", and %lld messages wait in %s; start rollcall-worker", db_str(r, i, 0), (long long)n,
+                         db_str(r, i, 1));
+                if (n > 0)
+                        add(w, what, detail);
+        }
+        return 0;
+}
+
+/* ---- what has been told ------------------------------------------------------------------------------------------------------------------ */
+
+static void add_list(struct watch *w, const struct buf *list)
+{
+        const char *at = list->len ? buf_str(list) : "";
+        db_array_begin(w->params, DB_TEXT, w->n);
+        for (size_t i = 0; i < w->n; i++, at += strlen(at) + 1)
+                db_element_text(w->params, span_of(at));
+        db_array_end(w->params);
+}
+
+static int note_found(struct watch *w, struct db *d, struct err *e)
+{
+        db_params_reset(w->params);
+        add_list(w, &w->what);
+        add_list(w, &w->detail);
+        return db_query(d,
+                        "insert into rollcall.alert (what, detail) select * from unnest($1::text[], $2::text[]) on conflict (what) do update "
+                        "set detail = excluded.detail, seen_at = clock_timestamp()",
+                        w->params, NULL, e);
+}
+
+/* `lanes`: they were looked at, so that one that is not there any more is over. */
+static int note_over(struct watch *w, struct db *d, bool lanes, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        db_params_reset(w->params);
+        add_list(w, &w->what);
+        db_add_bool(w->params, lanes);
+        db_add_int8(w->params, w->service->alert.after_ms);
+        if (db_query(d,
+                     "delete from rollcall.alert where what <> all($1::text[]) and ($2 or what not like 'no worker: %') "
+                     "and seen_at < clock_timestamp() - case when told_at is null then 0 else $3 end * interval '1 ms' returning what, detail, told_at is not null",
+                     w->params, &r, e) < 0)
+                return -1;
+        for (int i = 0; i < db_rows(r); i++) {
+                if (!db_bool(r, i, 2))
+                        continue;
+                log_info("trouble is over", "what=" LOG_Q, db_str(r, i, 0));
+                if (!w->text.len)
+                        snprintf(w->subject, sizeof w->subject, "[%s] over: %s", w->service->kafka.prefix, db_str(r, i, 0));
+                buf_addf(&w->text, "Over: %s (%s)\n", db_str(r, i, 0), db_str(r, i, 1));
+        }
+        return 0;
+}
+
+static int note_told(struct watch *w, struct db *d, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        db_params_reset(w->params);
+        db_add_int8(w->params, w->service->alert.after_ms);
+        if (db_query(d,
+                     "update rollcall.alert set told_at = clock_timestamp() where told_at is null and since < clock_timestamp() - $1 * interval '1 ms' "
+                     "returning what, detail, to_char(since at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS\"Z\"')",
+                     w->params, &r, e) < 0)
+                return -1;
+        for (int i = 0; i < db_rows(r); i++) {
+                if (i == 0)
+                        snprintf(w->subject, sizeof w->subject, "[%s] %s", w->service->kafka.prefix, db_str(r, i, 0));
+                log_error("trouble", "what=" LOG_Q " since=%s detail=" LOG_Q, db_str(r, i, 0), db_str(r, i, 2), db_str(r, i, 1));
+                buf_addf(&w->text, "Since %s: %s\n", db_str(r, i, 2), db_str(r, i, 1));
+        }
+        return 0;
+}
+
+int watch_look(struct watch *w, struct db *d, struct kafka_producer *client, const char *cluster, struct err *e)
+{
+        bool busy = false, leaderless = false;
+        if (monotonic_ms() < w->look_ms)
+                return 0;
+        w->look_ms = monotonic_ms() + (w->service->alert.after_ms < LOOK_MS ? w->service->alert.after_ms : LOOK_MS);
+        if (reap(w, d, &busy, e) < 0)
+                return -1;
+        buf_reset(&w->what);
+        buf_reset(&w->detail);
+        w->n = 0;
+        if (busy || find_in_database(w, d, &leaderless, e) < 0)
+                return busy ? 0 : -1;
+        if (!w->packs && !leaderless)
+                return 0;
+        bool lanes = w->packs && client && cluster;
+        if (lanes && find_lanes(w, d, client, cluster, e) < 0)
+                return -1;
+        if (w->what.failed || w->detail.failed)
+                return err_oom(e);
+        buf_reset(&w->text);
+        if (note_found(w, d, e) < 0 || note_over(w, d, lanes, e) < 0 || note_told(w, d, e) < 0)
+                return -1;
+        if (!w->text.len)
+                return 0;
+        if (!alert_configured(w->service)) {
+                log_warn("nobody is told: alert.to and alert.webhook_file are not configured", "subject=" LOG_Q, w->subject);
+                return 0;
+        }
+        return start_sending(w, e);
+}
