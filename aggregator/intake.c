@@ -27,7 +27,9 @@ static int take(struct aggregator *a, struct share *x, const struct kafka_messag
         struct err why = ERR_INIT;
         enum folded folded = FOLD_REFUSED;
         arena_reset(a->decoded);
-        if (!m->value.ptr)
+        if (m->unreadable)
+                err_set(&why, ERR_POISON, "", "%s", m->unreadable);
+        else if (!m->value.ptr)
                 err_set(&why, ERR_POISON, "", "the message has no value");
         else if (outcome_decode(a->codec, m->value, a->decoded, &event, &why) == 0)
                 folded = fold_event(a->fold, x->source_no, &event, &why);

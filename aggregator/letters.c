@@ -31,7 +31,7 @@ bool letter_add(struct aggregator *a, struct share *x, const struct kafka_messag
         char *copy = arena_strndup(a->letter_memory, text, strlen(text));
         if (!l || !copy)
                 return false;
-        *l = (struct letter){ .share = x, .offset = m->offset, .sequence = x->letters + 1, .reason = span_of(copy) };
+        *l = (struct letter){ .share = x, .offset = m->unreadable ? m->first : m->offset, .sequence = x->letters + 1, .reason = span_of(copy) };
         if (!large) {
                 l->key = arena_span(a->letter_memory, m->key);
                 l->value = arena_span(a->letter_memory, m->value);

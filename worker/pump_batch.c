@@ -1,6 +1,7 @@
 #include "pump_internal.h"
 
 #include "base/failpoint.h"
+#include "base/log.h"
 
 #include <string.h>
 
@@ -60,6 +61,14 @@ int pump_decode(struct pump *p, struct entry *en, int64_t now_ms, struct err *e)
         return run ? 0 : runs_about(p->runs, p->db, en->type, en->task.subject, now_ms, &en->about, e);
 }
 
+static void bury_unreadable(struct pump *p, struct entry *en, const struct kafka_message *m)
+{
+        log_error("messages cannot be read, kept as a dead letter", "topic=%s partition=%d offset=%lld error=" LOG_Q, m->topic, (int)m->partition,
+                  (long long)m->first, m->unreadable);
+        en->offset = m->first;
+        entry_bury(en, copied(p->batch.arena, m->unreadable));
+}
+
 /* Takes messages list[0..n) of owned partitions into the (reset) batch. */
 static int fill(struct pump *p, const struct kafka_message *list, size_t n, struct err *e)
 {
@@ -88,7 +97,9 @@ static int fill(struct pump *p, const struct kafka_message *list, size_t n, stru
                                       .sequence = ++s->sequence,
                                       .key = list[i].key,
                                       .value = list[i].value };
-                if (pump_decode(p, en, now_ms, e) < 0)
+                if (list[i].unreadable)
+                        bury_unreadable(p, en, &list[i]);
+                else if (pump_decode(p, en, now_ms, e) < 0)
                         return -1;
         }
         for (size_t i = 0; i < p->sources.n; i++)

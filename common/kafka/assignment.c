@@ -128,7 +128,7 @@ static int start(struct kafka_consumer *c, struct err *e)
                 return -1;
         for (size_t i = 0; i < n; i++) {
                 c->offered->elems[i].offset = list[i].offset;
-                slots[i] = (struct slot){ .topic = list[i].topic, .partition = list[i].partition, .next = list[i].offset, .newest = -1, .landmark.ms = -1 };
+                slots[i] = (struct slot){ .topic = list[i].topic, .partition = list[i].partition, .next = list[i].offset, .newest = -1, .landmark.ms = -1, .unreadable.probe = -1 };
         }
         rd_kafka_resp_err_t code = rd_kafka_assign(c->rk, c->offered);
         if (code) {

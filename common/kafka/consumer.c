@@ -81,12 +81,13 @@ static int connect_client(struct kafka_consumer *c, const struct kafka_options *
         if (o->embedded)
                 session = EMBEDDED_SESSION_MS;
         int64_t poll = co->poll_max_ms > POLL_MAX_MS ? co->poll_max_ms : POLL_MAX_MS;
-        char kbytes[24], count[24], fetch[24], session_ms[24], heartbeat_ms[24], poll_ms[24];
+        char kbytes[24], count[24], fetch[24], receive[24], session_ms[24], heartbeat_ms[24], poll_ms[24];
         c->prefetch_bytes = prefetch;
         c->prefetch_count = prefetch / MESSAGE_OVERHEAD;
         snprintf(kbytes, sizeof kbytes, "%zu", prefetch / 1024);
         snprintf(count, sizeof count, "%zu", c->prefetch_count);
         snprintf(fetch, sizeof fetch, "%zu", prefetch / 2 < FETCH_MIN_BYTES ? FETCH_MIN_BYTES : prefetch / 2); /* on top of what is queued */
+        snprintf(receive, sizeof receive, "%zu", opened_max());
         snprintf(session_ms, sizeof session_ms, "%d", session);
         snprintf(heartbeat_ms, sizeof heartbeat_ms, "%d", session / 10 > 3000 ? 3000 : session / 10 + 1);
         snprintf(poll_ms, sizeof poll_ms, "%lld", (long long)(poll > session ? poll : session));
@@ -103,6 +104,7 @@ static int connect_client(struct kafka_consumer *c, const struct kafka_options *
                 { "queued.max.messages.kbytes", kbytes, false },
                 { "queued.min.messages", count, false },
                 { "fetch.max.bytes", fetch, false },
+                { "receive.message.max.bytes", receive, false }, /* also what zstd may open to */
                 { "fetch.message.max.bytes", "262144", false }, /* small: compressed messages grow when they arrive */
                 { "fetch.wait.max.ms", o->embedded ? "10" : "500", false }, /* the mock cluster wakes a waiting fetch only at its deadline */
                 { "fetch.error.backoff.ms", "100", false },
@@ -177,6 +179,8 @@ static int give_pending(struct kafka_consumer *c, struct err *e)
 
 static void note_error(struct kafka_consumer *c, const rd_kafka_message_t *m)
 {
+        if (unreadable_error(c, m))
+                return;
         const char *topic = m->rkt ? rd_kafka_topic_name(m->rkt) : "";
         if (m->err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
                 client_err(&c->pending, m->err, "kafka consumer%s%s: %s", *topic ? ": " : "", topic, rd_kafka_message_errstr(m));
@@ -197,7 +201,7 @@ static size_t keep_wanted(struct kafka_consumer *c, size_t n, struct kafka_messa
         for (size_t i = 0; i < n; i++) {
                 rd_kafka_message_t *m = c->batch[i];
                 struct slot *s = m->err || !m->rkt ? NULL : assignment_of(c, m);
-                if (!s || m->offset < s->next) {
+                if (!s || m->offset < s->next || unreadable_probed(c, m, s)) {
                         if (m->err)
                                 note_error(c, m);
                         rd_kafka_message_destroy(m);
@@ -328,7 +332,12 @@ int kafka_poll(struct kafka_consumer *c, int timeout_ms, struct kafka_message *l
                 if (wake(c, e) < 0 || reserve(c, max, e) < 0)
                         return -1;
                 nudge(c);
+                c->polled++;
                 kept = keep_wanted(c, gather(c, timeout_ms, max), list);
+                int more = unreadable_give(c, list, kept, max, e);
+                if (more < 0)
+                        return -1;
+                kept = (size_t)more;
         }
         if (kept)
                 return (int)kept;
@@ -350,9 +359,11 @@ struct span kafka_message_header(const struct kafka_message *m, const char *name
 
 void kafka_release(struct kafka_message *list, size_t n)
 {
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
                 if (list[i].handle)
                         rd_kafka_message_destroy(TAKE(list[i].handle));
+                free(TAKE(list[i].unreadable));
+        }
 }
 
 /* Eight bytes at a time; no secret is kept by it. */
@@ -371,19 +382,18 @@ static uint64_t digest(uint64_t h, struct span s)
 
 int64_t kafka_message_mark(const struct kafka_message *m)
 {
+        if (m->unreadable)
+                return 0;
         uint64_t h = digest(digest((uint64_t)m->timestamp, m->key), m->value);
         return h ? (int64_t)h : 1;
 }
 
 /* ---- the rest ------------------------------------------------------------------------------------------------------------------- */
 
-int kafka_seek(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t offset, struct err *e)
+int consumer_seek(struct kafka_consumer *c, struct slot *s, int64_t offset, struct err *e)
 {
-        struct slot *s = assignment_find(c, topic, partition);
-        if (!s)
-                return err_set(e, ERR_RETRY, "_STATE", "%s [%d] is not ours", topic, (int)partition);
         TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-        rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(list, topic, partition);
+        rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(list, s->topic, s->partition);
         int64_t until = monotonic_ms() + SEEK_TIMEOUT_MS;
         for (;;) {
                 p->offset = offset;
@@ -391,16 +401,26 @@ int kafka_seek(struct kafka_consumer *c, const char *topic, int32_t partition, i
                 rd_kafka_resp_err_t code = error ? rd_kafka_error_code(error) : p->err;
                 if (error)
                         rd_kafka_error_destroy(error);
-                if (!code) {
-                        s->next = offset;
+                if (!code)
                         return 0;
-                }
                 /* Just after an assignment the fetching has not begun yet, or the one before has not ended. */
                 bool starting = code == RD_KAFKA_RESP_ERR__STATE || code == RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS;
                 if (!starting || monotonic_ms() >= until)
-                        return client_err(e, code, "%s [%d]: seek to %lld", topic, (int)partition, (long long)offset);
+                        return client_err(e, code, "%s [%d]: seek to %lld", s->topic, (int)s->partition, (long long)offset);
                 nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000000 }, NULL);
         }
+}
+
+int kafka_seek(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t offset, struct err *e)
+{
+        struct slot *s = assignment_find(c, topic, partition);
+        if (!s)
+                return err_set(e, ERR_RETRY, "_STATE", "%s [%d] is not ours", topic, (int)partition);
+        if (consumer_seek(c, s, offset, e) < 0)
+                return -1;
+        s->next = offset;
+        s->unreadable = (struct unreadable){ .probe = -1 };
+        return 0;
 }
 
 int kafka_pause(struct kafka_consumer *c, bool pause, struct err *e)

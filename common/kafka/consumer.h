@@ -19,6 +19,16 @@ struct slot {
                 int64_t after; /* and when one comes, it comes after this one */
         } landmark;
         bool held; /* by kafka_pause_partition */
+        struct unreadable {
+                int times; /* that it failed at `first`, where the batch begins */
+                int64_t first, from; /* from: `first`, or where reading began inside the batch */
+                int64_t inside, outside; /* offsets known to be on either side of its end */
+                int64_t probe; /* what comes from here tells more, until until_ms; -1: not asked for */
+                int64_t until_ms;
+                uint64_t polled; /* the poll that it was asked for in: what else that one brought is older */
+                bool found; /* its end: `inside` is the last offset; to be given out */
+                char why[200];
+        } unreadable;
         bool paused; /* as librdkafka knows it: 2.0.2 drops messages when a partition is resumed that was not paused */
 };
 
@@ -36,6 +46,7 @@ struct kafka_consumer {
         int64_t offer_at; /* ms, monotonic: when to try `offered` */
         size_t prefetch_count; /* librdkafka stops fetching when so many messages are queued */
         size_t prefetch_bytes;
+        uint64_t polled; /* how often */
         size_t taken, taken_bytes; /* since the last nudge */
         rd_kafka_message_t **batch;
         size_t batch_cap;
@@ -53,6 +64,21 @@ struct kafka_consumer {
 };
 
 void assignment_callback(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque);
+/* Starts fetching at `offset`, without what that means for slot.next. */
+int consumer_seek(struct kafka_consumer *c, struct slot *s, int64_t offset, struct err *e) MUST_CHECK;
+
+/* ---- opened.c: no batch opens to more bytes */
+size_t opened_max(void);
+
+/* ---- unreadable.c */
+/* Is the error one of a batch that cannot be read? It is dealt with here. */
+bool unreadable_error(struct kafka_consumer *c, const rd_kafka_message_t *m);
+/* Is the message only the answer to a probe? */
+bool unreadable_probed(struct kafka_consumer *c, const rd_kafka_message_t *m, struct slot *s);
+/* Adds unreadable batches whose end is known to list[n..max). The new n, or -1. */
+int unreadable_give(struct kafka_consumer *c, struct kafka_message *list, size_t n, size_t max, struct err *e) MUST_CHECK;
+
+/* ---- assignment.c */
 /* Takes up what the group has offered, if it is time; -1 when `assigned` or librdkafka refused. */
 int assignment_take_up(struct kafka_consumer *c, struct err *e) MUST_CHECK;
 bool assignment_close(struct kafka_consumer *c); /* false: the group could not be left in time */

@@ -48,6 +48,9 @@ struct kafka_message {
         int64_t offset;
         instant timestamp; /* INSTANT_NONE when the message has none */
         struct span key, value; /* ptr NULL: null on the wire */
+        /* Not NULL: a batch that cannot be read, and why. It has the offsets from `first` to `offset`, and neither key nor value. */
+        char *unreadable;
+        int64_t first;
         void *handle; /* for kafka_release */
 };
 
@@ -72,7 +75,7 @@ DEFINE_CLEANUP(kafka_consumer_cleanup, struct kafka_consumer, kafka_consumer_fre
 
 /* Up to `max` messages, in offset order per partition; returns as soon as there is at least one, or after timeout_ms. Rebalance events run
  * from here, so it must be called at least every poll_max_ms, also when nothing may be taken (max = 0). Messages of a partition that has
- * been taken away since it was fetched are not returned. The messages stay valid until kafka_release.
+ * been taken away since it was fetched are not returned. A batch that cannot be read for some seconds is returned as one message that says so. The messages stay valid until kafka_release.
  * Returns the number, or -1 (ERR_RETRY: brokers away, said once per change by the caller; ERR_FATAL). A partition whose start is not on the
  * broker is ERR_FATAL with the code OFFSET_OUT_OF_RANGE: offsets never jump by themselves. */
 int kafka_poll(struct kafka_consumer *c, int timeout_ms, struct kafka_message *list, size_t max, struct err *e) MUST_CHECK;
@@ -80,7 +83,7 @@ void kafka_release(struct kafka_message *list, size_t n);
 /* The message's last header of that name; ptr NULL: it has none. Lives as long as the message. */
 struct span kafka_message_header(const struct kafka_message *m, const char *name);
 
-/* A digest of what was written at a place of a log, never 0: another message at the same offset has another one. */
+/* A digest of what was written at a place of a log, never 0: another message at the same offset has another one. 0 for what cannot be read. */
 int64_t kafka_message_mark(const struct kafka_message *m);
 
 /* The next poll of that partition starts at `offset`; anything prefetched is dropped. */

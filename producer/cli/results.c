@@ -108,6 +108,10 @@ static int take(struct tail *t, const struct kafka_message *m)
                 if (t->parts[i].partition == m->partition)
                         t->parts[i].next = m->offset + 1;
         arena_reset(t->arena);
+        if (m->unreadable) {
+                cli_note("%s [%d] offset %lld: %s", m->topic, (int)m->partition, (long long)m->first, m->unreadable);
+                return 0;
+        }
         if (outcome_decode(t->codec, m->value, t->arena, &o, &e) < 0) {
                 cli_note("%s [%d] offset %lld: %s", m->topic, (int)m->partition, (long long)m->offset, e.text);
                 return 0;

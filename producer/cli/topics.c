@@ -13,22 +13,25 @@ static void add_topic(const struct service *s, const char *name, const char *lan
                 .partitions = (int)s->kafka.partitions,
                 .replication = (int)s->kafka.replication,
                 .config = config,
-                .n_config = 1,
+                .n_config = TOPIC_PROPERTIES,
         };
 }
 
 void topics_of(const struct service *s, struct topics *ret)
 {
-        const int64_t retention[2] = { s->kafka.retention_ms, s->kafka.results_retention_ms };
-        for (size_t i = 0; i < 2; i++) {
+        const int64_t retention[TOPIC_KINDS] = { s->kafka.retention_ms, s->kafka.retention_ms, s->kafka.results_retention_ms };
+        for (size_t i = 0; i < TOPIC_KINDS; i++) {
                 snprintf(ret->retention[i], sizeof ret->retention[i], "%" PRId64, retention[i]);
-                ret->config[i] = (struct kafka_property){ "retention.ms", ret->retention[i] };
+                ret->config[i][0] = (struct kafka_property){ "retention.ms", ret->retention[i] };
+                ret->config[i][1] = (struct kafka_property){ "max.message.bytes", "1048588" }; /* whatever the brokers' default: programs have room for so much */
+                /* strangers write there: a batch that opens to more is refused by the broker, which opens it */
+                ret->config[i][2] = (struct kafka_property){ "compression.type", i == TOPIC_INTAKE ? "uncompressed" : "producer" };
         }
         ret->n = 0;
         for (size_t i = 0; i < s->n_sources; i++)
-                add_topic(s, s->sources[i], lane_name(i < LANE_COUNT ? (enum lane)i : LANE_INTAKE), &ret->config[0], ret);
-        add_topic(s, s->topic_results, "results", &ret->config[1], ret);
-        add_topic(s, s->topic_dead_letters, "dead-letters", &ret->config[1], ret);
+                add_topic(s, s->sources[i], lane_name(i < LANE_COUNT ? (enum lane)i : LANE_INTAKE), ret->config[i < LANE_COUNT ? TOPIC_LANE : TOPIC_INTAKE], ret);
+        add_topic(s, s->topic_results, "results", ret->config[TOPIC_RESULTS], ret);
+        add_topic(s, s->topic_dead_letters, "dead-letters", ret->config[TOPIC_RESULTS], ret);
 }
 
 /* What was, or with a dry run would be, done. */

@@ -1,0 +1,93 @@
+"""Compressed batches that open to far more than they are: a dead letter each, and the partition goes on, in flat memory."""
+import subprocess
+
+import pytest
+from confluent_kafka import Producer
+
+from harness.paths import program
+from harness.process import Process
+from test_bounds import stays_small
+from worker_rig import rig, sink  # noqa: F401
+from worker_pack import Run, adhoc
+
+MIB = 1024 * 1024
+CODECS = ["zstd", "gzip", "lz4"]
+
+
+def bomb(rig, lane, codec, messages=1, size=200 * MIB, partition=0):
+    """One batch; the offset of its first message."""
+    producer = Producer({"bootstrap.servers": rig.broker.bootstrap, "compression.type": codec, "linger.ms": 1000, "message.max.bytes": 900 * MIB,
+                         "batch.size": 900 * MIB, "queue.buffering.max.kbytes": 2000 * 1024, "batch.num.messages": 100000, "log_level": 0})
+    places = []
+
+    def delivered(error, message):
+        assert error is None, error
+        places.append(message.offset())
+    for _ in range(messages):
+        producer.produce(rig.topic(lane), bytes(size // messages), b"k", partition=partition, on_delivery=delivered)
+    assert producer.flush(60) == 0
+    assert sorted(places) == list(range(min(places), min(places) + messages))
+    return min(places)
+
+
+def dead(rig):
+    return {r[0]: r[1] for r in rig.database.rows("select src_offset, reason from rollcall.dead_letter order by 1")}
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_worker_goes_on_behind_bombs(rig, kafka, codec):  # noqa: F811
+    """A batch of one message, and one of thousands, whose offsets are named; what lies before, between and behind is done."""
+    rig = rig(kafka, people=30, partitions=1)
+    rig.send([adhoc("club.bump", n) for n in range(1, 11)])
+    one = bomb(rig, "tasks", codec)
+    rig.send([adhoc("club.bump", n) for n in range(11, 21)])
+    many = bomb(rig, "tasks", codec, messages=3000)
+    rig.send([adhoc("club.bump", n) for n in range(21, 31)])
+    worker = rig.start(lanes=["tasks"])
+    rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome_adhoc where outcome = 0") == 30, 60)
+    found = dead(rig)
+    assert set(found) == {one, many}
+    assert "the message cannot be read" in found[one] and f"offsets {many} to {many + 2999} cannot be read" in found[many]
+    assert rig.database.value("select max(hits) from person") == 1
+    rig.wait(rig.acknowledged)
+    letters = rig.letters()
+    assert all(letters[(rig.topic(), 0, offset)]["reason"] == reason and letters[(rig.topic(), 0, offset)]["value"] is None for offset, reason in found.items())
+    stays_small(worker)
+    rig.stop_all()
+
+
+def test_a_restart_does_not_read_a_bomb_again(rig, kafka):  # noqa: F811
+    rig = rig(kafka, people=3, partitions=1)
+    bomb(rig, "tasks", "gzip")
+    first = rig.start(lanes=["tasks"])
+    rig.wait(lambda: len(dead(rig)) == 1 and rig.position() == 1)
+    assert rig.stop(first) == 0
+    second = rig.start(lanes=["tasks"])
+    rig.send([adhoc("club.bump", 1)])
+    rig.wait(lambda: rig.position() == 2)
+    assert "cannot be read" not in second.text() and len(dead(rig)) == 1
+    rig.stop_all()
+
+
+def test_aggregator_and_tail_go_on_behind_bombs(rig, kafka):  # noqa: F811
+    rig = rig(kafka, people=20, partitions=1)
+    run = Run(rig)
+    rig.send(run.plan([run.task("bump", n) for n in range(1, 11)]))
+    worker = rig.start(lanes=["tasks"])
+    rig.wait(lambda: run.progress()["done"] == 10)
+    rig.wait(rig.acknowledged)
+    at = bomb(rig, "results", "zstd", messages=50, size=40 * MIB)  # no more: the broker opens it, too, when it is asked for times
+    rig.send([adhoc("club.bump", n) for n in range(11, 21)])
+    aggregator = Process([program("rollcall-aggregator"), "-c", rig.config], rig.folder / "aggregator.log")
+    try:
+        aggregator.wait_until(lambda: rig.database.value("select sum(count) from rollcall.day_total") == 20, 20)
+        assert f"offsets {at} to {at + 49} cannot be read" in rig.database.value("select reason from rollcall.dead_letter")
+        stays_small(aggregator)
+        assert aggregator.stop() == 0
+    finally:
+        aggregator.kill()
+    done = subprocess.run([program("rollcall"), "-c", str(rig.config), "results", "tail", "--from", "beginning"],
+                          capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 20, done.stderr
+    assert f"offsets {at} to {at + 49} cannot be read" in done.stderr
+    assert rig.stop(worker) == 0
