@@ -65,7 +65,7 @@ struct retry_policy {
         uint32_t (*random)(void);
 };
 
-/* Entries that one statement takes: same type, run, dry-run flag and level; so no subject twice. */
+/* Entries that one statement takes: same type, run, dry-run flag and level, so no subject twice; where it asks for :actor, of one actor, too. */
 struct unit {
         const struct task_type *type;
         int type_no;

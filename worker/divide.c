@@ -42,6 +42,13 @@ static int compare_pointers(const void *a, const void *b)
         return ((uintptr_t)a > (uintptr_t)b) - ((uintptr_t)a < (uintptr_t)b);
 }
 
+static int compare_spans(struct span x, struct span y)
+{
+        size_t len = x.len < y.len ? x.len : y.len;
+        int c = len ? memcmp(x.ptr, y.ptr, len) : 0;
+        return c ? c : (x.len > y.len) - (x.len < y.len);
+}
+
 static int compare_unit(const struct entry *x, const struct entry *y)
 {
         if (x->level != y->level)
@@ -52,7 +59,9 @@ static int compare_unit(const struct entry *x, const struct entry *y)
                 return compare_pointers(x->run, y->run);
         if (x->about != y->about)
                 return compare_pointers(x->about, y->about);
-        return (int)x->dry_run - (int)y->dry_run;
+        if (x->dry_run != y->dry_run)
+                return (int)x->dry_run - (int)y->dry_run;
+        return x->run || !x->type->by_actor ? 0 : compare_spans(x->task.actor, y->task.actor);
 }
 
 static int compare_entries(const void *a, const void *b)
@@ -63,9 +72,7 @@ static int compare_entries(const void *a, const void *b)
                 return c;
         if (x->type->subject_type == VALUE_INTEGER)
                 return (x->subject_int > y->subject_int) - (x->subject_int < y->subject_int);
-        size_t len = x->task.subject.len < y->task.subject.len ? x->task.subject.len : y->task.subject.len;
-        c = memcmp(x->task.subject.ptr, y->task.subject.ptr, len);
-        return c ? c : (x->task.subject.len > y->task.subject.len) - (x->task.subject.len < y->task.subject.len);
+        return compare_spans(x->task.subject, y->task.subject);
 }
 
 int batch_divide(struct batch *b, enum entry_state state, struct err *e)

@@ -57,16 +57,16 @@ static int unit_params(struct transactor *t, const struct composed *c, const str
                 .dry_run = u->dry_run,
                 .pack = u->type->pack,
         };
-        struct arena *scratch CLEANUP(arena_cleanup) = NULL;
+        struct arena *scratch CLEANUP(arena_cleanup) = u->run ? NULL : arena_new(1024 * 1024);
         struct setting_value *settings = NULL;
         const struct run *run = u->run ? u->run : u->about;
+        struct span actor = n ? list[0]->task.actor : (struct span){ 0 };
+        if (!u->run && (!scratch || !(v.actor = arena_strndup(scratch, actor.ptr ? actor.ptr : "", actor.len))))
+                return err_oom(e);
         if (run) {
                 v.settings = run->settings;
                 v.n_settings = run->n_settings;
         } else {
-                scratch = arena_new(1024 * 1024);
-                if (!scratch)
-                        return err_oom(e);
                 if (settings_resolve(u->type->pack, NULL, NULL, 0, scratch, &settings, &v.n_settings, e) < 0)
                         return -1;
                 v.settings = settings;

@@ -28,7 +28,7 @@ struct composing {
         int type_no;
         enum variant variant;
         const struct sql_file *file;
-        const struct shape *shape; /* NULL: not known yet */
+        const struct shape *shape; /* NULL: the pack's list alone */
 };
 
 struct composer *composer_new(void)
@@ -119,6 +119,40 @@ static void add_batch(const struct composing *k, const char *name, struct buf *o
         buf_adds(out, "),\n");
 }
 
+static size_t lines_of(const struct buf *b)
+{
+        size_t n = 0;
+        for (size_t i = 0; i < b->len; i++)
+                n += buf_str(b)[i] == '\n';
+        return n;
+}
+
+static int bind(const struct composing *k, const struct sql_file *f, int first, struct bound_sql *ret, struct err *e)
+{
+        return of_run(k->variant) ? sql_bind(f, k->type->pack, NULL, 0, first, ret, e) : sql_bind_own_time(f, k->type->pack, NULL, 0, first, ret, e);
+}
+
+/* Does what the type requires stand before its batch? What was sent is recorded whatever it says now. */
+static bool guarded(const struct composing *k)
+{
+        return k->type->requires.text && k->shape && k->variant != VARIANT_RECORD;
+}
+
+/* `batch` has nobody in it unless the condition is met, in the very snapshot in which the effect happens. */
+static int add_guard(const struct composing *k, int first, struct composed *ret, struct buf *out, struct err *e)
+{
+        if (bind(k, &k->type->requires, first, &ret->guard, e) < 0)
+                return -1;
+        buf_adds(out, "_guard as materialized (\n");
+        ret->guard_line = lines_of(out);
+        buf_adds(out, ret->guard.text);
+        buf_adds(out, "\n), _gate as materialized (select count(*) = 1 and coalesce(bool_and(g.ok), false) as ok, 'refused: ' || case count(*) when 0 then "
+                      "'its condition gave no row' when 1 then coalesce(nullif(min(g.reason::text), ''), 'its condition is not met') "
+                      "else 'its condition gave more than one row' end as reason from _guard g), "
+                      "batch as materialized (select a.* from _asked a where (select g.ok from _gate g)),\n");
+        return 0;
+}
+
 /* ---- effect ------------------------------------------------------------------------------------------------------------------------- */
 
 /* Reports and files act on nobody's rows: their effect is to be done. */
@@ -163,7 +197,13 @@ static void add_outcomes(const struct composing *k, struct buf *out)
         buf_addf(out, ",\n_outcomes as materialized (select b._n, b.subject as _key, b.item%s, case when b._n is null then ",
                  k->variant == VARIANT_ADHOC ? ", b.actor, b._arguments" : "");
         add_refusal(k, SQLSTATE_STATEMENT, "subject", "e.subject::text", out);
-        buf_adds(out, "'a subject of batch') when e.subject is null then 1 ");
+        buf_adds(out, "'a subject of batch') ");
+        if (guarded(k)) {
+                buf_adds(out, "when not g.ok and e.subject is null then 2 when not g.ok then ");
+                add_refusal(k, SQLSTATE_STATEMENT, "subject", "e.subject::text", out);
+                buf_adds(out, "'no row, because batch is empty') ");
+        }
+        buf_adds(out, "when e.subject is null then 1 ");
         if (s->item) {
                 buf_adds(out, "when coalesce(e.item::text, '') <> b.item then ");
                 add_refusal(k, SQLSTATE_ANSWER, "item", "e.item::text", out);
@@ -173,10 +213,10 @@ static void add_outcomes(const struct composing *k, struct buf *out)
         buf_adds(out, "when e.outcome = 'skipped' then 1 when e.outcome = 'failed' then 2 else ");
         add_refusal(k, SQLSTATE_ANSWER, "outcome", "e.outcome::text", out);
         buf_addf(out, "'''%s'', ''skipped'' or ''failed''') end as outcome, ", sql ? "applied" : "send");
-        buf_addf(out, "case when e.subject is null then 'not eligible' else %s end as reason, %s as before, %s as after, ",
+        buf_addf(out, "case %swhen e.subject is null then 'not eligible' else %s end as reason, %s as before, %s as after, ", guarded(k) ? "when not g.ok then g.reason " : "",
                  s->reason ? "coalesce(e.reason::text, '')" : "''", s->before ? "e.before::text" : "null::text", s->after ? "e.after::text" : "null::text");
         add_follow_ups(k, out);
-        buf_adds(out, " as follow_ups from batch b full join effect e on e.subject = b.subject)");
+        buf_addf(out, " as follow_ups from %s b full join effect e on e.subject = b.subject%s)", guarded(k) ? "_asked" : "batch", guarded(k) ? " cross join _gate g" : "");
 }
 
 static void add_ledger(const struct composing *k, struct buf *out)
@@ -237,22 +277,14 @@ static void add_result(const struct composing *k, struct buf *out)
 
 /* ---- the whole ---------------------------------------------------------------------------------------------------------------------- */
 
-static size_t lines_of(const struct buf *b)
-{
-        size_t n = 0;
-        for (size_t i = 0; i < b->len; i++)
-                n += buf_str(b)[i] == '\n';
-        return n;
-}
-
 /* The tasks and the pack's list: all up to its own `effect`. */
 static int add_body(const struct composing *k, struct composed *ret, struct buf *sql, struct err *e)
 {
         int first = COMPOSE_FIRST_ARGUMENT + (int)k->type->n_arguments;
-        int (*bind)(const struct sql_file *, const struct pack *, const struct declared *, size_t, int, struct bound_sql *, struct err *) =
-                of_run(k->variant) ? sql_bind : sql_bind_own_time;
-        add_batch(k, "batch", sql);
-        if (bind(k->file, k->type->pack, NULL, 0, first, &ret->bound, e) < 0)
+        add_batch(k, guarded(k) ? "_asked" : "batch", sql);
+        if (guarded(k) && add_guard(k, first, ret, sql, e) < 0)
+                return -1;
+        if (bind(k, k->file, first + (int)ret->guard.n_names, &ret->bound, e) < 0)
                 return -1;
         ret->body_line = lines_of(sql);
         buf_adds(sql, ret->bound.text);
@@ -303,7 +335,9 @@ static int prepare(struct db *d, const struct composing *k, const struct compose
         char where[400];
         if (db_prepare(d, c->name, c->sql, e) == 0)
                 return 0;
-        sql_where(k->file, c->sql, c->body_line, e, where, sizeof where);
+        size_t line = sql_fault_line(c->sql, e);
+        bool in_guard = line > c->guard_line && line <= c->body_line && guarded(k);
+        sql_where(in_guard ? &k->type->requires : k->file, c->sql, in_guard ? c->guard_line : c->body_line, e, where, sizeof where);
         return err_prefix(e, "%s", where);
 }
 
@@ -452,5 +486,5 @@ bool composed_all(const struct composer *c, const struct task_type *type)
 
 int compose_add_values(const struct composed *c, const struct run_values *values, struct db_params *p, struct err *e)
 {
-        return sql_add_values(&c->bound, values, p, e);
+        return sql_add_values(&c->guard, values, p, e) < 0 ? -1 : sql_add_values(&c->bound, values, p, e);
 }

@@ -50,7 +50,9 @@ struct task_type {
         enum lane lane;
         struct uuid version; /* of what a worker executes: the texts of its statements and templates */
         bool destructive; /* what it does cannot be taken back: asking for it by hand is asked about */
+        bool by_actor; /* its SQL asks for :actor: one statement acts for one actor */
         enum value_type subject_type; /* of batch.subject: text, integer or uuid */
+        struct sql_file requires; /* SELECT (ok boolean, reason text), evaluated with each effect: without it nothing is done; text NULL: none */
         struct sql_file due; /* SELECT of the due subjects; text NULL: only ad-hoc, follow-up, or run scope */
         struct sql_file statement; /* WITH list ending in `effect` (sql, email, webhook) */
         struct sql_file record; /* email: WITH list run with the result of the sending */

@@ -127,6 +127,27 @@ static int number_of(struct bound_sql *b, const char *name)
         return b->first + (int)b->n_names++;
 }
 
+/* Does a :name begin here? It is given without the colon; else its length is 0. */
+static struct span name_at(const char *at)
+{
+        struct span name = { at + 1, 0 };
+        if (at[0] == ':' && at[1] != ':' && !(at[1] >= '0' && at[1] <= '9'))
+                while (word(name.ptr[name.len]))
+                        name.len++;
+        return name;
+}
+
+bool sql_names(const struct sql_file *f, const char *name)
+{
+        for (const char *at = f->text; at && *at;) {
+                struct span found = name_at(at);
+                if (found.len && span_is(found, name))
+                        return true;
+                at = found.len ? found.ptr + found.len : sql_skip(f->text, at);
+        }
+        return false;
+}
+
 static void add_parameter(const struct pack *p, bool own_time, const char *name, const char *type, int number, struct buf *out)
 {
         if (own_time && strcmp(name, "now") == 0)
@@ -146,15 +167,13 @@ static int bind(const struct sql_file *f, const struct pack *p, const struct dec
         if (!b.names)
                 return err_oom(e);
         for (const char *at = f->text; *at;) {
-                if (at[0] != ':' || at[1] == ':' || !word(at[1]) || (at[1] >= '0' && at[1] <= '9')) {
+                struct span name = name_at(at);
+                if (name.len == 0) {
                         const char *next = sql_skip(f->text, at);
                         buf_add(&out, at, (size_t)(next - at));
                         at = next;
                         continue;
                 }
-                struct span name = { at + 1, 0 };
-                while (word(name.ptr[name.len]))
-                        name.len++;
                 const char *lasting = NULL, *type = type_of(name, p, extra, n_extra, &lasting);
                 int number = type ? number_of(&b, lasting) : 0;
                 if (!type || number < 0) {
@@ -299,7 +318,7 @@ int settings_resolve(const struct pack *p, const struct job *j, const struct set
         return 0;
 }
 
-void sql_where(const struct sql_file *f, const char *statement, size_t before, const struct err *e, char *ret, size_t size)
+size_t sql_fault_line(const char *statement, const struct err *e)
 {
         static const char mark[] = ", at character ";
         const char *at = strstr(e->text, mark);
@@ -310,7 +329,13 @@ void sql_where(const struct sql_file *f, const char *statement, size_t before, c
                         position--;
                 line += *s == '\n';
         }
-        if (at && line > before)
+        return at ? line : 0;
+}
+
+void sql_where(const struct sql_file *f, const char *statement, size_t before, const struct err *e, char *ret, size_t size)
+{
+        size_t line = sql_fault_line(statement, e);
+        if (line > before)
                 snprintf(ret, size, "%s:%zu", f->path, line - before);
         else
                 snprintf(ret, size, "%s", f->path);

@@ -46,10 +46,15 @@ int sql_add_values(const struct bound_sql *b, const struct run_values *v, struct
 int settings_resolve(const struct pack *p, const struct job *j, const struct setting_value *given, size_t n_given, struct arena *a,
                      struct setting_value **ret, size_t *ret_n, struct err *e) MUST_CHECK;
 
+/* Does the text ask for :name? */
+bool sql_names(const struct sql_file *f, const char *name);
+
 /* Where the next ordinary character after `p` stands: behind the text, comment, dollar quote or `::` that begins at `p`, else behind the character. */
 const char *sql_skip(const char *start, const char *p);
 int sql_line(const char *start, const char *p); /* from 1 */
 
+/* The line of the statement in which PostgreSQL found the fault, from "at character N"; 0: it does not say. */
+size_t sql_fault_line(const char *statement, const struct err *e);
 /* Where in the file PostgreSQL found the fault: "FILE:LINE", from "at character N" of a statement in which `before` newlines precede the file's text. */
 void sql_where(const struct sql_file *f, const char *statement, size_t before, const struct err *e, char *ret, size_t size);
 

@@ -1,4 +1,5 @@
 #include "pack/load.h"
+#include "pack/statement.h"
 
 #include <string.h>
 
@@ -152,8 +153,8 @@ static int load_action(struct loader *l, const struct cfg_node *n, struct task_t
 
 static int check_keys(const struct cfg_node *n, const struct task_type *t, struct err *e)
 {
-        const char *known[16] = { "name", "help", "action", "scope", "lane", "destructive" };
-        size_t count = 6;
+        const char *known[16] = { "name", "help", "action", "scope", "lane", "destructive", "requires" };
+        size_t count = 7;
         if (t->scope == SCOPE_SUBJECT)
                 known[count++] = "due";
         if (acts_by_statement(t)) {
@@ -197,12 +198,14 @@ static int load_type(struct loader *l, const struct cfg_node *n, struct task_typ
         t->full_name = load_full_name(l, t->name);
         if (!t->full_name)
                 return err_oom(e);
-        if (check_keys(n, t, e) < 0 || load_file(l, n, "due", false, &t->due, e) < 0 ||
+        if (check_keys(n, t, e) < 0 || load_file(l, n, "due", false, &t->due, e) < 0 || load_file(l, n, "requires", false, &t->requires, e) < 0 ||
             load_file(l, n, "statement", acts_by_statement(t), &t->statement, e) < 0 || load_file(l, n, "record", false, &t->record, e) < 0 ||
             load_declared(l, n, "arguments", DECLARED_ARGUMENT, &t->arguments, &t->n_arguments, e) < 0 || load_action(l, n, t, e) < 0)
                 return -1;
         add_to_version(t, t->statement.text);
         add_to_version(t, t->record.text);
+        add_to_version(t, t->requires.text);
+        t->by_actor = sql_names(&t->statement, "actor") || sql_names(&t->requires, "actor") || sql_names(&t->record, "actor");
         return cfg_bool(n, "destructive", t->action == ACTION_FILES && t->files.delete, &t->destructive, e);
 }
 

@@ -276,13 +276,14 @@ static void check_settings(struct check *k, const struct pack *p, const struct j
                 check_ok(k, "job", j->full_name, "%s, settings resolved", j->schedule ? j->schedule : "by hand");
 }
 
-static void check_requires(struct check *k, struct db *d, const struct job *j)
+/* The precondition of a job or of a task type. */
+static void check_requires(struct check *k, struct db *d, const struct pack *p, const struct sql_file *f, const char *what, const char *name)
 {
         static const struct wanted wanted[] = { { "ok", is_bool, "boolean", true }, { "reason", is_text, "text", true } };
         struct statement s;
-        struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(k, d, "requires", j->pack, &j->requires_file, NULL, 0, &s);
+        struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(k, d, "requires", p, f, NULL, 0, &s);
         if (r && check_columns(k, &s, r, wanted, ARRAY_LEN(wanted)))
-                check_ok(k, "requires", j->requires_file.path, "prepared, for the job %s", j->name);
+                check_ok(k, "requires", f->path, "prepared, for the %s %s", what, name);
 }
 
 static void check_population(struct check *k, struct db *d, const struct job *j)
@@ -330,6 +331,8 @@ void check_statements(struct check *k, struct db *d, const struct pack *p)
                 const struct task_type *t = &p->types[i];
                 bool items = t->due.text && check_due(k, d, t);
                 int type_no = (int)i + 1; /* of this connection's prepared statements; the database may know none yet */
+                if (t->requires.text)
+                        check_requires(k, d, p, &t->requires, "task type", t->name);
                 if (t->statement.text)
                         check_effect(k, d, t, type_no, items);
                 if (t->record.text)
@@ -339,7 +342,7 @@ void check_statements(struct check *k, struct db *d, const struct pack *p)
         for (size_t i = 0; i < p->n_jobs && db_alive(d); i++) {
                 check_settings(k, p, &p->jobs[i]);
                 if (p->jobs[i].requires_file.text)
-                        check_requires(k, d, &p->jobs[i]);
+                        check_requires(k, d, p, &p->jobs[i].requires_file, "job", p->jobs[i].name);
                 if (p->jobs[i].population.text)
                         check_population(k, d, &p->jobs[i]);
         }

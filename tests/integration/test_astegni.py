@@ -76,6 +76,26 @@ def outcome(shown, kind):
     return {r["reason"]: r["count"] for r in shown["reasons"] if r["type"] == f"astegni.{kind}"}
 
 
+def test_a_purge_by_hand_needs_a_backup_too(market):
+    """What guards the job guards its effects, whoever asks."""
+    past = NOW - timedelta(days=1)
+    leaving, tutoring = user(market, due=past), user(market, ["tutor"])
+    profile(market, "tutor", tutoring, past)
+
+    def submit(kind, who, *more, ok):
+        return market.cli("tasks", "submit", "--type", f"astegni.{kind}", "--subject", who, *more, "--yes", "--wait", ok=ok)
+    assert "refused: no verified backup" in submit("purge-account", leaving, ok=(1,))
+    assert "refused: no verified backup" in submit("purge-role", tutoring, "--item", "tutor", ok=(1,))
+    market.cli("record-backup", (NOW - timedelta(days=9)).isoformat(), "--name", "old.dump", "--yes")
+    assert "refused: the newest verified backup was taken" in submit("purge-account", leaving, ok=(1,))
+    assert market.database.value("select count(*) from astegni.users where id in (%s, %s)", [leaving, tutoring]) == 2
+    assert audit(market, leaving) == [] and market.database.value("select count(*) from astegni.tutor_profiles") == 1
+    market.cli("record-backup", "now", "--name", "nightly.dump", "--yes")
+    submit("purge-account", leaving, ok=(0,))
+    submit("purge-role", tutoring, "--item", "tutor", ok=(0,))
+    assert market.database.value("select count(*) from astegni.users where id = %s", [leaving]) == 0
+
+
 def test_purge(market, hook):
     past, future = NOW - timedelta(days=1), NOW + timedelta(days=1)
     both = user(market, ["student", "tutor"])

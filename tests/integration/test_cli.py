@@ -206,6 +206,16 @@ def test_check_reads_statements(service, name):
     assert [f for f in failures(service, "--offline") if path in f["where"] and said in f["text"]]
 
 
+@pytest.mark.parametrize("text, said", [
+    ("select true as ok, 'x' as why", 'column "reason" (text) is missing'), ("select 1 as ok, 'x' as reason", 'column "ok" is int4'),
+    ("select true as ok,\n  said as reason from guild_logs", 'sql/fit.sql:2: relation "guild_logs" does not exist'),
+    ("select true as ok, 'x' as reason;", "syntax error"), ("select true as ok, :nonsense as reason", ":nonsense is neither a setting")])
+def test_check_reads_what_a_type_requires(service, text, said):
+    (service.pack / "sql/fit.sql").write_text(text)
+    (service.pack / "pack.cfg").write_text(PACK_CFG.replace('{ name = "lapse"; ', '{ name = "lapse"; requires = "sql/fit.sql"; '))
+    assert [f for f in failures(service, "--offline") if said in f"{f['where']}: {f['text']}"], failures(service, "--offline")
+
+
 @pytest.mark.parametrize("text", [LAPSE % "'app' || 'lied' as outcome", LAPSE % "case when id = 1 then coalesce(null, 'applied') else 'skipped' end as outcome",
                                   "judged as (select m.id, 'gone' as outcome from member m join batch b on b.subject = m.id), "
                                   "effect as (select id as subject, case when outcome = 'gone' then 'applied' else 'failed' end as outcome from judged)"])

@@ -240,7 +240,7 @@ def test_adhoc_tasks(rig, broker):
     rig.send(twice + fail_twice, "urgent")
     rig.wait(lambda: rig.position("urgent") == total + 6)
     said = sorted(r[0] for r in rig.database.rows("select said from journal where subject in (1, 2)"))
-    assert said == ["101 gold 2032-01-01 cli:ana ", "2 basic 2030-01-03 cli:ana ", "8 basic 2030-01-03 cli:ana "]
+    assert said == ["101 gold 2032-01-01 cli:ana cli:ana", "2 basic 2030-01-03 cli:ana cli:ana", "8 basic 2030-01-03 cli:ana cli:ana"]
     assert rig.database.value("select count(*) from journal where subject in (5, 6)") == 1
     rows = {r[0]: r[1:] for r in rig.database.rows("select task_id, subject, outcome, reason, actor, arguments from rollcall.outcome_adhoc")}
     assert len(rows) == len(good) + 1 + len(wrong) + 2

@@ -157,6 +157,28 @@ static void later_tasks_of_a_subject_stand_behind(void **state)
         arena_free(a);
 }
 
+static void a_statement_acts_for_one_actor(void **state)
+{
+        (void)state;
+        struct arena *a = arena_new(1 << 20);
+        struct run run = { .run_no = 1 };
+        struct task_type asks = types[0];
+        asks.by_actor = true;
+        struct entry list[] = { entry(&asks, "1", NULL), entry(&asks, "2", NULL), entry(&asks, "3", NULL), entry(&asks, "4", NULL), entry(&asks, "5", &run),
+                                entry(&asks, "6", &run), entry(&types[1], "7", NULL), entry(&types[1], "8", NULL) };
+        static const char *const actors[] = { "ana", "bob", "ana", NULL, "ana", "bob", "ana", "bob" };
+        for (size_t i = 0; i < ARRAY_LEN(list); i++)
+                list[i].task.actor = span_of(actors[i]);
+        struct batch b = { .arena = a, .entries = list, .n = ARRAY_LEN(list) };
+        assert_int_equal(batch_divide(&b, ENTRY_READY, NULL), 0);
+        assert_int_equal(b.n_units, 5);
+        for (size_t u = 0; u < b.n_units; u++)
+                for (size_t i = 1; i < b.units[u].n; i++)
+                        if (b.units[u].type == &asks && !b.units[u].run)
+                                assert_true(span_eq(b.units[u].list[0]->task.actor, b.units[u].list[i]->task.actor));
+        arena_free(a);
+}
+
 static void a_replaced_outcome_is_counted_once(void **state)
 {
         (void)state;
@@ -322,7 +344,7 @@ int main(void)
                 cmocka_unit_test(a_batch_follows_the_size_of_its_results),
                 cmocka_unit_test(a_failure_is_tried_again_and_at_last_quarantined),
                 cmocka_unit_test(later_tasks_of_a_subject_stand_behind),
-                cmocka_unit_test(a_replaced_outcome_is_counted_once),
+                cmocka_unit_test(a_statement_acts_for_one_actor), cmocka_unit_test(a_replaced_outcome_is_counted_once),
                 cmocka_unit_test(what_is_not_ready_is_left_out),
                 cmocka_unit_test(admission),
                 cmocka_unit_test(a_dry_step_stays_dry),

@@ -51,6 +51,8 @@ static int write_report(struct actor *a, const struct unit *u, const struct entr
         struct run_values v = { .now = at, .actor = run ? run->requested_by : "", .pack = u->type->pack };
         if (run)
                 v.run_id = run->run_id;
+        if (!run && scratch && !(v.actor = arena_strndup(scratch, en->task.actor.ptr ? en->task.actor.ptr : "", en->task.actor.len)))
+                return err_oom(e);
         struct setting_value *settings = NULL, *parameters = scratch ? arena_alloc(scratch, (r->n_parameters + 1) * sizeof *parameters) : NULL;
         if (!parameters)
                 return err_oom(e);
