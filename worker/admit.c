@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TYPE_NAME_MAX = 128, ARGUMENTS_MAX = 128 * 1024 };
+enum { TYPE_NAME_MAX = 128, ARGUMENTS_MAX = 128 * 1024, VERSION_LOOK_MS = 5000 };
 
 void entry_decide(struct entry *en, enum outcome outcome, struct span reason)
 {
@@ -200,4 +200,7 @@ void entry_accept(struct entry *en, const struct type_numbers *numbers, struct a
                 entry_decide(en, OUTCOME_SKIPPED, SPAN_LIT("run cancelled"));
         else if (subject_fits(en) && arguments_fit(en, a))
                 en->state = ENTRY_READY;
+        if (run && run->version_wait_ms > 0 && en->state == ENTRY_READY && !en->dry_run && !run_statement_same(run, en->type))
+                entry_wait(en, SPAN_LIT("its run was planned with another version of its statement"),
+                           run->version_wait_ms < VERSION_LOOK_MS ? run->version_wait_ms : VERSION_LOOK_MS);
 }

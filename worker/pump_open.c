@@ -27,7 +27,7 @@ int pump_open_base(struct pump *p, struct err *e)
         size_t room = (size_t)s->worker.batch_max_bytes + p->batch_max * ENTRY_BYTES; /* what a full batch may take, of messages and of our own */
         p->batch.arena = arena_new(8 * MIB + 4 * room);
         p->transactor.params = db_params_new(8 * MIB + 8 * room); /* the ledger's JSON takes up to six bytes for one */
-        p->runs = runs_new(p->o->packs);
+        p->runs = runs_new(p->o->packs, p->o->service->retry.version_wait_ms);
         if (!p->messages || !p->recover || !p->batch.arena || !p->transactor.params || !p->runs)
                 return err_oom(e);
         p->transactor.sources = &p->sources;

@@ -6,6 +6,7 @@
 
 struct runs {
         const struct packs *packs;
+        int64_t version_wait_ms;
         struct kept {
                 struct run *run;
                 int64_t read_ms;
@@ -15,11 +16,13 @@ struct runs {
         struct uuid told; /* the run whose statements were last said to be others here */
 };
 
-struct runs *runs_new(const struct packs *p)
+struct runs *runs_new(const struct packs *p, int64_t version_wait_ms)
 {
         struct runs *r = calloc(1, sizeof *r);
-        if (r)
+        if (r) {
                 r->packs = p;
+                r->version_wait_ms = version_wait_ms;
+        }
         return r;
 }
 
@@ -33,21 +36,31 @@ void runs_free(struct runs *r)
         free(r);
 }
 
-/* A run keeps its settings; its statements are those of the worker that does a task. That they are not the ones it was planned with is said. */
-static void compare_statements(struct runs *r, const struct run *run)
+static void say_other(const struct run *run, const struct setting_value *planned, const struct task_type *here)
 {
-        char id[UUID_TEXT_LEN + 1], here[UUID_TEXT_LEN + 1] = "none";
-        if (!run_state_open(run->state) || uuid_eq(run->run_id, r->told))
-                return;
+        char id[UUID_TEXT_LEN + 1], version[UUID_TEXT_LEN + 1] = "none";
         uuid_to_text(run->run_id, id);
+        if (here)
+                uuid_to_text(here->version, version);
+        log_warn("task type is not as the run was planned with", "run_id=%s type=%s planned=%s here=%s wait_ms=%lld", id, planned->name, planned->value, version,
+                 (long long)run->version_wait_ms);
+}
+
+/* A run keeps its settings; its statements are those of the worker that does a task. Where they are not the ones it was planned with, its tasks wait for a
+ * worker that has those, for a time. */
+static void compare_statements(struct runs *r, struct run *run)
+{
+        bool told = uuid_eq(run->run_id, r->told);
+        if (!run_state_open(run->state))
+                return;
         for (size_t i = 0; i < run->n_statements; i++) {
                 const struct task_type *t = packs_type(r->packs, span_of(run->statements[i].name));
                 if (t && run_statement_same(run, t))
                         continue;
-                if (t)
-                        uuid_to_text(t->version, here);
-                log_warn("task type is not as the run was planned with", "run_id=%s type=%s planned=%s here=%s", id, run->statements[i].name,
-                         run->statements[i].value, here);
+                if (run->planned_ms >= 0 && run->planned_ms < r->version_wait_ms)
+                        run->version_wait_ms = r->version_wait_ms - run->planned_ms;
+                if (!told)
+                        say_other(run, &run->statements[i], t);
                 r->told = run->run_id;
         }
 }

@@ -6,7 +6,7 @@ enum { RUNS_TTL_MS = 500, RUNS_KEPT = 64 };
 
 struct runs;
 
-struct runs *runs_new(const struct packs *p);
+struct runs *runs_new(const struct packs *p, int64_t version_wait_ms);
 void runs_free(struct runs *r);
 DEFINE_CLEANUP(runs_cleanup, struct runs, runs_free)
 

@@ -68,6 +68,8 @@ struct run {
         char *pack_name, *job_name, *requested_by, *cause;
         struct setting_value *settings; /* complete; as they were when the run was planned, before that as they would be now */
         size_t n_settings;
+        int64_t planned_ms; /* how long ago it was planned, when it was read; -1: it was not */
+        int64_t version_wait_ms; /* how long its tasks still wait where a type has another version than it was planned with; set by who reads it */
         struct setting_value *statements; /* per task type (its full name) the version it was planned with; empty before that */
         size_t n_statements;
         struct arena *memory; /* owns all of the above */

@@ -93,6 +93,7 @@ static int read_run(const struct db_result *res, const struct packs *p, struct r
         r->scheduled_at = db_instant(res, 0, db_column(res, "scheduled_at"));
         r->dry_run = db_bool(res, 0, db_column(res, "dry_run"));
         r->force = db_bool(res, 0, db_column(res, "force"));
+        r->planned_ms = db_null(res, 0, db_column(res, "planned_ms")) ? -1 : db_int(res, 0, db_column(res, "planned_ms"));
         r->kept = db_bool(res, 0, db_column(res, "kept"));
         r->pack_name = copy(r->memory, res, "pack");
         r->job_name = copy(r->memory, res, "job");
@@ -120,7 +121,7 @@ int run_load(struct db *d, const struct packs *p, struct uuid run_id, struct run
         db_add_uuid(q, run_id);
         if (db_query(d,
                      "select run_no, run_id, day - date '1970-01-01' as day, scheduled_at, state, dry_run, force, pack, job, requested_by, cause, "
-                     "settings, kept_settings, statements, to_regclass('rollcall.outcome_' || to_char(day, 'YYYYMMDD')) is not null as kept from rollcall.run where run_id = $1",
+                     "settings, kept_settings, statements, (extract(epoch from clock_timestamp() - planned_at) * 1000)::bigint as planned_ms, to_regclass('rollcall.outcome_' || to_char(day, 'YYYYMMDD')) is not null as kept from rollcall.run where run_id = $1",
                      q, &res, e) < 0)
                 return -1;
         if (db_rows(res) == 0)

@@ -186,14 +186,36 @@ def test_a_run_keeps_the_settings_and_statements_it_was_planned_with(rig, embedd
     rig.until(later, "succeeded")  # planned by the scheduler, which still has the old default
     assert rig.database.rows("select note, count(*) from person group by 1") == [("one two", 5)]
     rig.wait(lambda: rig.database.value("select run from told where run like %s", (f"{later}%",)) == f"{later} one two")
-    rig.stop(w)
-    third = rig.ask("noting")
-    rig.until(third, "published")
+
+
+def test_a_statement_that_changed_since_the_plan_waits(rig, embedded):
+    """For a worker that has the version that the run was planned with; after a stated time any worker does the rest, and it is said."""
+    rig = rig(embedded, people=5, retry='attempts = 3; base = "100ms"; max = "300ms"; version_wait = "10m";')
+    rig.scheduler()
     path = rig.folder / "club/sql/note.sql"
-    path.write_text(path.read_text().replace("' '", "'-'"))
+    planned, changed = path.read_text(), path.read_text().replace("' '", "'-'")
+    run, other = rig.ask("noting"), rig.ask("sweep")
+    rig.until(run, "published")
+    path.write_text(changed)
     w = rig.start(lanes=["tasks", "urgent"])
-    rig.until(third, "succeeded")
-    rig.wait_log(w, rf"task type is not as the run was planned with.*run_id={third} type=club.note planned=\S+ here=\S+")
+    rig.until(other, "succeeded", "completed with errors")
+    rig.wait(lambda: rig.database.rows("select state, count(*) from rollcall.held_named where run_id = %s group by 1", (run,)) == [("retry", 5)])
+    assert rig.database.value("select distinct reason from rollcall.held_named").endswith("its run was planned with another version of its statement")
+    rig.wait_log(w, rf"task type is not as the run was planned with.*run_id={run} type=club.note planned=\S+ here=\S+")
+    assert rig.database.value("select count(*) from person where note is not null") == 0
+    rig.stop(w)
+    path.write_text(planned)
+    w = rig.start(lanes=["tasks", "urgent"])
+    rig.until(run, "succeeded")
+    assert rig.database.rows("select note, count(*) from person group by 1") == [("one two", 5)]
+    rig.stop(w)
+    last = rig.ask("noting")
+    rig.until(last, "published")
+    path.write_text(changed)
+    rig.retry = rig.retry.replace("10m", "3s")
+    rig.start(lanes=["tasks", "urgent"])
+    rig.until(last, "succeeded")
+    assert rig.database.rows("select note, count(*) from person group by 1") == [("one-two", 5)]
 
 
 def test_a_locked_setting(rig, embedded):
