@@ -18,7 +18,7 @@ enum {
         DECODED_BYTES = 2 * 1024 * 1024,
         LETTER_BYTES = 4 * 1024 * 1024,
         REASONS_MAX = 100,
-        SOURCES_MAX = 20000,
+        SOURCES_MAX = 100000,
         LINGER_MS = 50, /* a batch waits so long for more: a trickle makes few transactions */
         IDLE_MS = 500,
         CHECK_MS = 10000, /* a quiet partition is compared with the broker */
@@ -214,6 +214,8 @@ static void revoked(void *ctx, const struct kafka_partition *list, size_t n, boo
         if (!lost && batch_store(a, &e) < 0)
                 log_error("batch not stored", "code=%s error=" LOG_Q, e.code, e.text);
         batch_drop(a);
+        for (size_t i = 0; i < a->n_shares; i++)
+                fold_forget(a->fold, a->shares[i].source_no);
         free(TAKE(a->shares));
         a->n_shares = 0;
         log_info("partitions given up", "partitions=%zu lost=%s", n, lost ? "yes" : "no");
@@ -468,6 +470,7 @@ void aggregator_free(struct aggregator *a)
                 presence_leave(store_db(a->store), a->owner);
         store_free(a->store);
         watch_free(a->watch);
+        numbered_deinit(&a->numbers);
         fold_free(a->fold);
         codec_free(a->codec);
         arena_free(a->decoded);

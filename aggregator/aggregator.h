@@ -3,6 +3,7 @@
  * The aggregator as a whole: takes audit events from the results topic, folds them, stores each batch with its positions in one transaction.
  * One thread. What it is given by Kafka and PostgreSQL may go away at any moment: it waits, says so once, and goes on.
  */
+#include "aggregator/numbered.h"
 #include "aggregator/store.h"
 #include "codec/codec.h"
 #include "config/service.h"
@@ -31,6 +32,8 @@ struct aggregator {
         struct codec *codec;
         struct fold *fold;
         struct store *store;
+        struct numbered numbers;
+        int64_t numbers_ms; /* monotonic: when the database was asked for them */
         struct kafka_message *messages; /* TAKE_MAX of them */
 
         struct arrears arrears;
@@ -56,7 +59,7 @@ struct aggregator {
         int64_t connect_at_ms, claim_at_ms, broker_at_ms; /* not before */
         bool behind; /* a share is: there is more to fold from the ledger */
         bool database_away, broker_away, letters_wait;
-        int64_t counted, repeated, undecodable; /* since the start */
+        int64_t counted, repeated, undecodable, forged; /* since the start; forged: what the ledger cannot have made */
 };
 
 int aggregator_new(const struct service *s, struct aggregator **ret, struct err *e) MUST_CHECK;

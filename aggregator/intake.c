@@ -20,25 +20,64 @@ static struct share *share_of(struct aggregator *a, const struct kafka_message *
         return NULL;
 }
 
-/* One message. 0: taken; 1: the batch is full; -1: fatal. */
-static int take(struct aggregator *a, struct share *x, const struct kafka_message *m, struct err *e)
+static void try_again(struct aggregator *a, const struct err *why);
+
+/* Can the ledger have made the event? What it has numbered is asked once for the messages of a poll: they were written before. 0; 1: it cannot; -1: not known. */
+static int check_numbered(struct aggregator *a, const struct outcome_event *m, bool *asked, struct err *e)
+{
+        for (;;) {
+                instant now = a->numbers.now + (monotonic_ms() - a->numbers_ms) * INSTANT_MS;
+                if (numbered_check(&a->numbers, m, now, e) == 0)
+                        return 0;
+                if (*asked)
+                        return 1;
+                if (!store_db(a->store))
+                        return err_set(e, ERR_RETRY, "", "no connection");
+                a->numbers_ms = monotonic_ms();
+                if (store_numbers(a->store, a->service->topic_results, &a->numbers, e) < 0)
+                        return -1;
+                *asked = true;
+        }
+}
+
+/* The batch is dropped, and the positions are read anew. -1: fatal. */
+static int give_up(struct aggregator *a, const struct err *why, struct err *e)
+{
+        batch_drop(a);
+        if (why->class != ERR_RETRY) {
+                *e = *why;
+                return -1;
+        }
+        try_again(a, why);
+        a->claim_at_ms = 0;
+        return 2;
+}
+
+/* One message. 0: taken; 1: the batch is full; 2: the batch was dropped; -1: fatal. */
+static int take(struct aggregator *a, struct share *x, const struct kafka_message *m, bool *asked, struct err *e)
 {
         struct outcome_event event;
         struct err why = ERR_INIT;
         enum folded folded = FOLD_REFUSED;
+        int beyond = 0;
         arena_reset(a->decoded);
         if (m->unreadable)
                 err_set(&why, ERR_POISON, "", "%s", m->unreadable);
         else if (!m->value.ptr)
                 err_set(&why, ERR_POISON, "", "the message has no value");
-        else if (outcome_decode(a->codec, m->value, a->decoded, &event, &why) == 0)
-                folded = fold_event(a->fold, x->source_no, &event, &why);
-        else if (why.class == ERR_FATAL) {
+        else if (outcome_decode(a->codec, m->value, a->decoded, &event, &why) == 0) {
+                beyond = check_numbered(a, &event, asked, &why);
+                if (beyond < 0)
+                        return give_up(a, &why, e);
+                if (!beyond)
+                        folded = fold_event(a->fold, x->source_no, &event, &why);
+        } else if (why.class == ERR_FATAL) {
                 *e = why;
                 return -1;
         }
         if (folded == FOLD_FULL || (folded == FOLD_REFUSED && !letter_add(a, x, m, why.text)))
                 return 1;
+        a->forged += beyond;
         x->next = m->offset + 1;
         x->last = m;
         x->seen_ms = a->since_ms;
@@ -67,6 +106,7 @@ static int compare(struct aggregator *a, struct share *x, const struct kafka_mes
 int intake(struct aggregator *a, const struct kafka_message *list, size_t n, struct err *e)
 {
         int64_t now = monotonic_ms();
+        bool asked = false;
         for (size_t i = 0; i < n; i++) {
                 struct share *x = share_of(a, &list[i]);
                 if (x && x->state == SHARE_READY && x->check >= 0 && compare(a, x, &list[i], e) < 0)
@@ -75,7 +115,7 @@ int intake(struct aggregator *a, const struct kafka_message *list, size_t n, str
                         continue; /* of a partition whose position is read anew: it comes again from there */
                 if (a->taken == 0)
                         a->since_ms = now;
-                int rc = take(a, x, &list[i], e);
+                int rc = take(a, x, &list[i], &asked, e);
                 if (rc < 0)
                         return -1;
                 if (rc == 1 && a->taken == 0)

@@ -40,8 +40,8 @@ static int run(struct daemon *d)
                 log_error("aggregator cannot go on", "class=%s code=%s error=" LOG_Q, err_class_name(e.class), e.code, e.text);
                 return EXIT_FAILURE;
         }
-        log_info("aggregator stopped", "folded=%lld repeated=%lld undecodable=%lld", (long long)a->counted, (long long)a->repeated,
-                 (long long)a->undecodable);
+        log_info("aggregator stopped", "folded=%lld repeated=%lld undecodable=%lld forged=%lld", (long long)a->counted, (long long)a->repeated,
+                 (long long)a->undecodable, (long long)a->forged);
         return EXIT_SUCCESS;
 }
 

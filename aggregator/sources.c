@@ -83,8 +83,33 @@ static int name_of(struct sources *s, struct span topic, uint32_t *ret)
         return 0;
 }
 
+/* Removes what is forgotten, and moves the others up. -1: out of memory. */
+static int purge(struct sources *s)
+{
+        uint32_t *to = calloc(s->n + 1, sizeof *to);
+        size_t n = 0;
+        if (!to)
+                return -1;
+        for (size_t i = 0; i < s->n; i++) {
+                to[i] = (uint32_t)n;
+                if (!s->list[i].forgotten || s->list[i].moved)
+                        s->list[n++] = s->list[i];
+        }
+        for (size_t i = 0; i < s->n_moved; i++)
+                s->moved[i] = to[s->moved[i]];
+        free(to);
+        s->n = n;
+        s->latest = 0;
+        memset(s->index, 0, s->index_cap * sizeof *s->index);
+        for (size_t i = 0; i < s->n; i++)
+                place(s, i);
+        return 0;
+}
+
 static int add(struct sources *s, int32_t results_no, struct span topic, int32_t partition)
 {
+        if (s->n == s->max && purge(s) < 0)
+                return -1;
         if (s->n == s->max)
                 return 1;
         uint32_t name;
@@ -114,6 +139,7 @@ int sources_get(struct sources *s, int32_t results_no, struct span topic, int32_
                 }
         }
         *ret = &s->list[s->latest];
+        (*ret)->forgotten = false;
         return 0;
 }
 
@@ -128,8 +154,10 @@ void sources_move(struct sources *s, struct source *x, int64_t sequence)
 void sources_forget(struct sources *s, int32_t results_no)
 {
         for (size_t i = 0; i < s->n; i++)
-                if (s->list[i].results_no == results_no)
+                if (s->list[i].results_no == results_no) {
                         s->list[i].stored = s->list[i].sequence = 0;
+                        s->list[i].forgotten = true;
+                }
 }
 
 void sources_end(struct sources *s, bool commit)

@@ -6,11 +6,12 @@ struct source {
         int32_t results_no, partition;
         uint32_t topic; /* index into names */
         bool moved; /* by this batch */
+        bool forgotten; /* of a results partition that is not ours any more, or is claimed anew: goes when there is no room */
         int64_t stored, sequence; /* as committed, and with this batch */
 };
 
 struct sources {
-        struct source *list; /* in order of first appearance; never removed */
+        struct source *list; /* in order of first appearance */
         size_t n, cap, max;
         uint32_t *index; /* open addressing: 1 + position in list; 0: free */
         size_t index_cap;

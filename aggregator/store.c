@@ -11,7 +11,9 @@ static const struct {
           "select c.source_no, u.topic, u.partition, c.epoch, c.next, c.sequence, c.published, c.mark, rollcall.inherit_folded(c.source_no, c.switched)"
           " from (select * from unnest($3::text[], $4::int4[]) as u(topic, partition) order by 1, 2) u"
           " cross join lateral rollcall.claim($1::text, u.topic, u.partition, $2::text) c" },
-        { "known", "select results_no, source_topic, source_partition, sequence from rollcall.folded where results_no = any($1::int4[])" },
+        { "known", "select results_no, source_topic, source_partition, sequence from rollcall.folded f where results_no = any($1::int4[])"
+          " and exists (select from rollcall.position p where p.topic = f.source_topic and p.partition = f.source_partition)" },
+        { "numbers", "select topic, partition, max(sequence), now() from rollcall.position where topic <> $1::text group by 1, 2 order by 1, 2 desc" },
         { "owns", "select exists (select from rollcall.position where cluster = $1 and topic = $2 and owner = $3)" },
         { "behind",
           "select p.topic, p.partition, array_agg(p.source_no), coalesce(max(f.sequence), 0), max(p.sequence) from rollcall.position p"
@@ -192,6 +194,21 @@ int store_claim(struct store *s, const char *cluster, const char *owner, struct 
                 x->letters_offset = -1;
         }
         return load_known(s, list, n, unclaimed, f, e);
+}
+
+int store_numbers(struct store *s, const char *results, struct numbered *ret, struct err *e)
+{
+        struct db_params *p = store_params(s);
+        struct db_result *rows CLEANUP(db_result_cleanup) = NULL;
+        db_add_str(p, results);
+        if (db_run(s->db, "numbers", p, &rows, e) < 0)
+                return -1;
+        for (int i = 0; i < db_rows(rows); i++) {
+                if (numbered_set(ret, db_str(rows, i, 0), (int32_t)db_int(rows, i, 1), db_int(rows, i, 2)) < 0)
+                        return err_oom(e);
+                ret->now = db_instant(rows, i, 3);
+        }
+        return 0;
 }
 
 int store_owns(struct store *s, const char *cluster, const char *topic, const char *owner, bool *ret, struct err *e)

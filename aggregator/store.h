@@ -3,6 +3,7 @@
  * The aggregator's side of PostgreSQL: who owns which partition of the results topic, and one transaction per batch.
  */
 #include "aggregator/fold.h"
+#include "aggregator/numbered.h"
 #include "db/db.h"
 #include "kafka/kafka.h"
 
@@ -63,6 +64,9 @@ void store_detach(struct store *s); /* frees the connection */
 /* Makes every unclaimed share ours: its epoch grows, so that an earlier owner's batch no longer commits. Reads the position and, into `f`,
  * what has been folded. The shares stay unclaimed in `state`: the caller compares them with the broker first. */
 int store_claim(struct store *s, const char *cluster, const char *owner, struct share *list, size_t n, struct fold *f, struct err *e) MUST_CHECK;
+
+/* What the ledger has numbered, by topic and partition, and the database's clock. `results`: the topic that is no source. */
+int store_numbers(struct store *s, const char *results, struct numbered *ret, struct err *e) MUST_CHECK;
 
 /* Does the table name `owner` as the owner of any partition of the topic? */
 int store_owns(struct store *s, const char *cluster, const char *topic, const char *owner, bool *ret, struct err *e) MUST_CHECK;

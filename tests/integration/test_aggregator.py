@@ -20,7 +20,7 @@ from harness.process import Process
 from harness.schema import schema_sql
 
 OUTCOMES = ["applied", "skipped", "failed", "quarantined", "unknown"]
-BASE = datetime(2026, 11, 30, 22, tzinfo=timezone.utc)
+BASE = (datetime.now(timezone.utc) - timedelta(days=5)).replace(hour=22, minute=0, second=0, microsecond=0)
 NIL = uuid.UUID(int=0)
 PARTITIONS = 4
 
@@ -102,6 +102,7 @@ class Rig:
         self.broker, self.database, self.prefix, self.folder = broker, database, prefix, folder
         self.results, self.letters = f"{prefix}.results", f"{prefix}.dead-letters"
         database.execute(schema_sql())
+        self.number(1_000_000)
         where = f'embedded = "{broker.file}"' if embedded else f'brokers = "{broker.bootstrap}"'
         lines = [f"{name} = {value};" for name, value in settings.items()]
         self.config = folder / "rollcall.cfg"
@@ -113,6 +114,12 @@ aggregator = {{ {' '.join(lines)} }};
         self.produced = 0
         self.producer = Producer({"bootstrap.servers": broker.bootstrap, "linger.ms": 5, "enable.idempotence": not embedded})
         self.started = []
+
+    def number(self, last):
+        """The workers' part: outcomes of the sources of Events are numbered up to here."""
+        self.database.execute("insert into rollcall.position (cluster, topic, partition, sequence) select 'c', t, p, %s from unnest(%s::text[]) t, "
+                              "generate_series(0, 3) p on conflict (cluster, topic, partition) do update set sequence = excluded.sequence",
+                              (last, ["rc.tasks", "rc.tasks.mail", "rc.tasks.urgent"]))
 
     def create_topics(self):
         self.broker.create(self.results, PARTITIONS)
@@ -262,6 +269,58 @@ def test_totals_equal_a_recount(rig, kafka, database):
     assert rig.started[-1].stop() == 0
 
 
+def forged(events, r):
+    """(event, what the dead letter says): what no worker can have published."""
+    good = Events(99).make()[1]
+    changes = [
+        ({"sequence": 2 ** 62}, "has numbered"), ({"sequence": 2 ** 63 - 1}, "has numbered"), ({"sequence": 1_000_001}, "has numbered"),
+        ({"source_topic": "strange"}, "does not know it"), ({"source_topic": "rc.task"}, "does not know it"), ({"source_topic": ""}, "."),
+        ({"source_partition": 4}, "does not know it"), ({"source_partition": 2 ** 31 - 1}, "does not know it"), ({"source_partition": -1}, "does not know it"),
+        ({"at": datetime.now(timezone.utc) + timedelta(days=2)}, "later than the database's clock"), ({"at": datetime(9998, 1, 1, tzinfo=timezone.utc)}, "later"),
+    ]
+    return [(dict(good, event_id=uuid.UUID(int=r.getrandbits(128)).bytes, **change), said) for change, said in changes]
+
+
+@pytest.mark.parametrize("kind", ["kafka", "embedded"])
+def test_forged_events_change_nothing(rig, request, database, kind):
+    """What the ledger cannot have numbered is set aside, and silences nobody; sources by the ten thousand, too. What is numbered while it runs is taken."""
+    rig = rig(request.getfixturevalue(kind), database, embedded=kind == "embedded")
+    events, r = Events(5), random.Random(5)
+    rig.number(600)
+    first = rig.start()
+    letters = {}
+
+    def send_forged():
+        for event, said in forged(events, r):
+            for partition in range(PARTITIONS):
+                places = rig.send(partition, encode(event))
+                rig.producer.flush(30)
+                letters[places[0]] = said
+    send_forged()
+    for _ in range(1000):
+        rig.send(*(lambda p, e: (p, encode(e)))(*events.make()))
+    good = dict(events.all[0][1])
+    for n in range(30_000):
+        rig.send(n % PARTITIONS, encode(dict(good, source_topic=f"made-up-{n}", sequence=1)))
+    rig.producer.flush(60)
+    rig.wait_position(rig.produced)
+    assert rig.run_totals() == events.run_totals() and rig.day_totals() == events.day_totals()
+    rig.number(5000)
+    for _ in range(3000):
+        rig.send(*(lambda p, e: (p, encode(e)))(*events.make()))
+    send_forged()
+    rig.producer.flush(60)
+    rig.wait_position(rig.produced)
+    assert rig.run_totals() == events.run_totals() and rig.day_totals() == events.day_totals()
+    rows = {(row[0], row[1]): row[2] for row in database.rows(
+        "select p.partition, d.src_offset, d.reason from rollcall.dead_letter d join rollcall.position p using (source_no)")}
+    assert len(rows) == len(letters) + 30_000
+    for place, said in letters.items():
+        assert re.search(said, rows[place]), (said, rows[place])
+    assert database.value("select count(*) from rollcall.folded where source_topic not like 'rc.%'") == 0
+    assert first.stop() == 0 and f"forged={len(rows)}" in first.text()
+
+
 def test_embedded_broker(rig, embedded, database):
     rig = rig(embedded, database, embedded=True)
     events = Events(3)
@@ -338,7 +397,7 @@ def test_topic_ends_below_the_position(rig, kafka, database):
     rig.producer.flush(30)
     rig.wait_position(100)
     assert process.stop() == 0
-    database.execute("update rollcall.position set next = 5000 where partition = 1")
+    database.execute("update rollcall.position set next = 5000 where topic like '%.results' and partition = 1")
     process = rig.start()
     rig.wait_log(process, r"level=error .*/1: the log ends at offset 100, below the position 5000.*rollcall topics repair")
     for place in (1, 2):
@@ -346,8 +405,8 @@ def test_topic_ends_below_the_position(rig, kafka, database):
             rig.send(place, encode(events.make()[1]))
     rig.producer.flush(30)
     rig.wait_position(5050)
-    assert database.rows("select partition, next from rollcall.position where partition in (1, 2) order by 1") == [(1, 5000), (2, 50)]
-    database.execute("update rollcall.position set next = 100 where partition = 1")
+    assert database.rows("select partition, next from rollcall.position where topic like '%.results' and partition in (1, 2) order by 1") == [(1, 5000), (2, 50)]
+    database.execute("update rollcall.position set next = 100 where topic like '%.results' and partition = 1")
     rig.wait_log(process, r'"results partition goes on"')
     rig.wait_position(200)
     assert database.value("select sum(count) from rollcall.day_total") == 200
@@ -379,7 +438,7 @@ def test_topic_is_made_anew_while_running(rig, kafka, database):
     rig.producer.flush(30)
     rig.wait_position(240)
     assert database.value("select sum(count) from rollcall.day_total") == 240
-    database.execute("update rollcall.position set next = 0 where partition = 3")
+    database.execute("update rollcall.position set next = 0 where topic like '%.results' and partition = 3")
     rig.wait_position(100)
     assert database.value("select sum(count) from rollcall.day_total") == 300
     assert process.stop() == 0

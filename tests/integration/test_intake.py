@@ -341,7 +341,7 @@ def test_the_confluent_wire_format(rig, kafka):
     rig.stop_all()
 
 
-@pytest.mark.parametrize("ids, said", [('"x=theirs.avsc"', "expected \"ID=FILE\""), ('"7=absent.avsc"', "absent.avsc"), ('"7=rollcall.cfg"', "rollcall.cfg")])
+@pytest.mark.parametrize("ids, said", [('"x=theirs.avsc"', "schemas.ids: found"), ('"7=absent.avsc"', "absent.avsc"), ('"7=rollcall.cfg"', "rollcall.cfg")])
 def test_schema_ids_that_cannot_be(rig, kafka, ids, said):
     rig = rig(kafka, lanes='[ "intake" ]', more=HR + f"\nschemas = {{ ids = [ {ids} ]; }};")
     worker = rig.start(ready=False)

@@ -1,4 +1,5 @@
 #include "aggregator/fold.h"
+#include "aggregator/numbered.h"
 
 #include <inttypes.h>
 #include <setjmp.h>
@@ -293,6 +294,74 @@ static void test_memory_has_an_end(void **state)
         assert_int_equal(counted + changes(f).counted, 50000);
 }
 
+/* A results partition that was given up makes room for another; what the batch has moved stays. */
+static void test_forgotten_sources_make_room(void **state)
+{
+        (void)state;
+        struct fold_limits l = roomy;
+        struct fold *f;
+        struct err e = ERR_INIT;
+        l.sources_max = 100;
+        assert_int_equal(fold_new(&l, &f, &e), 0);
+        for (int results = 1; results <= 50; results++) {
+                fold_forget(f, results);
+                for (int partition = 0; partition < 60; partition++) {
+                        struct fold_source x = { results, partition, SPAN_LIT("t"), 10 };
+                        if (fold_known(f, &x, &e) < 0)
+                                fail_msg("%d/%d: %s", results, partition, e.text);
+                }
+                struct outcome_event m = { .source_topic = SPAN_LIT("t"), .source_partition = 7, .sequence = 10, .type = SPAN_LIT("p.a"), .at = 1 };
+                assert_int_equal(fold_event(f, results, &m, &e), FOLD_REPEATED);
+                m.sequence = 11;
+                assert_int_equal(fold_event(f, results, &m, &e), FOLD_COUNTED);
+                if (results % 2) { /* room is made in the middle of a batch */
+                        for (int partition = 60; partition < 90; partition++) {
+                                m.source_partition = partition;
+                                fold_forget(f, results - 1);
+                                assert_int_equal(fold_event(f, results, &m, &e), FOLD_COUNTED);
+                        }
+                        m.source_partition = 7;
+                        assert_int_equal(fold_event(f, results, &m, &e), FOLD_REPEATED);
+                }
+                fold_commit(f);
+                assert_int_equal(fold_event(f, results, &m, &e), FOLD_REPEATED);
+                fold_forget(f, results);
+        }
+        fold_free(f);
+}
+
+static void test_what_the_ledger_has_numbered(void **state)
+{
+        (void)state;
+        struct numbered x = { 0 };
+        const instant now = 1000 * INSTANT_SECOND;
+        static const struct {
+                const char *topic;
+                int32_t partition;
+                int64_t sequence;
+                instant at;
+                const char *said; /* NULL: it can be */
+        } rows[] = {
+                { "t", 0, 5, 0, NULL }, { "t", 0, 6, 0, "only up to 5" }, { "t", 0, INT64_C(1) << 62, 0, "only up to 5" }, { "t", 2, 1, 0, "does not know it" },
+                { "t", 3, 9, 0, NULL }, { "t", 3, 10, 0, "only up to 9" }, { "t", 4, 1, 0, "does not know it" }, { "t", -1, 1, 0, "does not know it" },
+                { "t", INT32_MAX, 1, 0, "does not know it" }, { "t.mail", 0, 1, 0, NULL }, { "tt", 0, 1, 0, "does not know it" }, { "", 0, 1, 0, "does not know it" },
+                { "t", 1, 1, 0, "only up to 0" }, { "t", 0, 5, 1299 * INSTANT_SECOND, NULL }, { "t", 0, 5, 1301 * INSTANT_SECOND, "later than the database's clock" },
+        };
+        struct err e = ERR_INIT;
+        struct outcome_event any = { .source_topic = SPAN_LIT("t"), .sequence = 1 };
+        assert_int_equal(numbered_check(&x, &any, now, &e), -1); /* nothing is known yet */
+        assert_int_equal(numbered_set(&x, "t", 3, 9) + numbered_set(&x, "t", 0, 3) + numbered_set(&x, "t", 1, 0) + numbered_set(&x, "t.mail", 0, 1), 0);
+        assert_int_equal(numbered_set(&x, "t", 0, 5) + numbered_set(&x, "t", INT32_MAX, 5) + numbered_set(&x, "t", -1, 5), 0);
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+                struct outcome_event m = { .source_topic = span_of(rows[i].topic), .source_partition = rows[i].partition, .sequence = rows[i].sequence,
+                                           .at = rows[i].at };
+                int rc = numbered_check(&x, &m, now, &e);
+                if ((rc == 0) != !rows[i].said || (rc < 0 && (e.class != ERR_POISON || !strstr(e.text, rows[i].said))))
+                        fail_msg("row %zu: %s", i, rc ? e.text : "it can be");
+        }
+        numbered_deinit(&x);
+}
+
 static void test_sources_are_bounded(void **state)
 {
         (void)state;
@@ -457,6 +526,7 @@ int main(void)
                 cmocka_unit_test(test_repetitions),         cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_cut_at_character), cmocka_unit_test(test_adhoc),              cmocka_unit_test(test_reasons_are_bounded),
                 cmocka_unit_test(test_newest_errors),   cmocka_unit_test(test_memory_has_an_end),   cmocka_unit_test(test_sources_are_bounded),
+                cmocka_unit_test(test_forgotten_sources_make_room), cmocka_unit_test(test_what_the_ledger_has_numbered),
                 cmocka_unit_test(test_repeated_windows), cmocka_unit_test(test_many_runs),
         };
         return cmocka_run_group_tests_name("fold", tests, NULL, NULL);
