@@ -80,7 +80,7 @@ def test_configuration_errors(tmp_path, offline):
     offline.rollcall("jobs", "list", code=3)
     assert f"{offline.file}:3" in offline.err and "kafak" in offline.err
     _, err, code = run("extend", "anna")
-    assert code == 3 and "no command of rollcall itself" in err
+    assert code == 2 and 'there is no command "extend"' in err and "/nonexistent/rollcall.cfg" in err
 
 
 def test_configuration_is_found_by_environment_and_folder(service, tmp_path):
