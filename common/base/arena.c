@@ -15,6 +15,7 @@ struct block {
 struct arena {
         struct block *first, *current;
         size_t max, total; /* bytes of all blocks */
+        bool starved;
 };
 
 struct arena *arena_new(size_t max)
@@ -36,6 +37,11 @@ void arena_free(struct arena *a)
         free(a);
 }
 
+bool arena_starved(const struct arena *a)
+{
+        return a->starved;
+}
+
 void arena_reset(struct arena *a)
 {
         for (struct block *b = a->first; b; b = b->next)
@@ -49,6 +55,7 @@ static struct block *add_block(struct arena *a, size_t size)
         if (cap > a->max || a->total > a->max - cap)
                 return NULL;
         struct block *b = malloc(sizeof *b + cap);
+        a->starved = !b;
         if (!b)
                 return NULL;
         *b = (struct block){ .cap = cap };

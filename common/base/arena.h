@@ -8,6 +8,7 @@ struct arena;
 /* `max`: bytes that may be live at once. Returns NULL when out of memory. */
 struct arena *arena_new(size_t max);
 void arena_free(struct arena *a);
+bool arena_starved(const struct arena *a); /* the last allocation that failed did so for lack of memory, not for the maximum */
 void arena_reset(struct arena *a); /* keeps the blocks for reuse */
 
 /* Zeroed, aligned for any type; NULL past the maximum or out of memory. */

@@ -199,6 +199,35 @@ int db_query_binary(struct db *d, const char *sql, const struct db_params *p, st
         return send_query(d, sql, p, FORMAT_BINARY, e) < 0 ? -1 : finish(d, ret, e);
 }
 
+int db_each(struct db *d, const char *sql, const struct db_params *p, int (*row)(void *ctx, const struct db_result *r, struct err *e), void *ctx,
+            struct err *e)
+{
+        if (send_query(d, sql, p, FORMAT_BINARY, e) < 0)
+                return -1;
+        if (!PQsetSingleRowMode(d->conn))
+                return lost(d, e);
+        int rc = flush(d, e);
+        for (PGresult *r = NULL; rc == 0;) {
+                rc = next_result(d, &r, e);
+                if (rc < 0 || !r)
+                        return rc;
+                if (PQresultStatus(r) == PGRES_SINGLE_TUPLE)
+                        rc = row(ctx, (const struct db_result *)r, e);
+                else if (!good(r))
+                        rc = failed(d, r, e);
+                PQclear(r);
+        }
+        struct err ignored = ERR_INIT; /* the first error is the one to tell */
+        char text[256];
+        PGcancel *c = PQgetCancel(d->conn); /* not db_cancel: the connection is to serve on */
+        if (c)
+                (void)!PQcancel(c, text, sizeof text);
+        PQfreeCancel(c);
+        for (PGresult *r = NULL; next_result(d, &r, &ignored) == 0 && r;)
+                PQclear(r);
+        return -1;
+}
+
 bool db_prepared(const struct db *d, const char *name)
 {
         for (size_t i = 0; i < d->n_prepared; i++)

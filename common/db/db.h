@@ -71,6 +71,10 @@ int db_exec(struct db *d, const char *sql, struct err *e) MUST_CHECK;
 int db_query(struct db *d, const char *sql, const struct db_params *p, struct db_result **ret, struct err *e) MUST_CHECK;
 /* The same with its results in binary form, which only db_null and db_texts read. */
 int db_query_binary(struct db *d, const char *sql, const struct db_params *p, struct db_result **ret, struct err *e) MUST_CHECK;
+/* One statement, its rows in binary form, handed to `row` one at a time as they arrive: memory for one. `row` returns -1 with its error to stop; the
+ * statement is cancelled then. */
+int db_each(struct db *d, const char *sql, const struct db_params *p, int (*row)(void *ctx, const struct db_result *r, struct err *e), void *ctx,
+            struct err *e) MUST_CHECK;
 /* Prepares once per connection and name; a second call with the same name does nothing. */
 int db_prepare(struct db *d, const char *name, const char *sql, struct err *e) MUST_CHECK;
 bool db_prepared(const struct db *d, const char *name);

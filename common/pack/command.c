@@ -36,11 +36,14 @@ int load_commands(struct loader *l, struct err *e)
 
 static int load_report(struct loader *l, const struct cfg_node *n, struct report *r, struct err *e)
 {
-        static const char *const known[] = { "name", "title", "help", "statement", "parameters", NULL };
+        static const char *const known[] = { "name", "title", "help", "statement", "kind", "parameters", NULL };
+        static const char *const kinds[] = { "document", "rows", NULL };
+        int kind;
         r->pack = l->pack;
         if (cfg_only(n, known, e) < 0 || load_name(n, l->report_names, &r->name, e) < 0 || cfg_str(n, "title", r->name, &r->title, e) < 0 ||
-            cfg_str(n, "help", NULL, &r->help, e) < 0 || load_file(l, n, "statement", true, &r->statement, e) < 0)
+            cfg_str(n, "help", NULL, &r->help, e) < 0 || load_file(l, n, "statement", true, &r->statement, e) < 0 || cfg_choice(n, "kind", kinds, 0, &kind, e) < 0)
                 return -1;
+        r->rows = kind == 1;
         return load_declared(l, n, "parameters", DECLARED_PARAMETER, &r->parameters, &r->n_parameters, e);
 }
 

@@ -138,7 +138,8 @@ struct command {
 struct report {
         const struct pack *pack;
         const char *name, *title, *help;
-        struct sql_file statement; /* returns one row, one json column: the document */
+        struct sql_file statement; /* returns one row, one json column: the document; or, when `rows`, any rows and columns */
+        bool rows;
         struct declared *parameters;
         size_t n_parameters;
 };

@@ -54,40 +54,36 @@ static void add_text(const char *s, struct buf *out)
         add_cell(span_of(s), out);
 }
 
-static void add_value(const json_t *v, struct buf *out)
+static void add_value(struct rendering *r, const struct json_node *v)
 {
-        if (json_is_string(v)) {
-                add_cell((struct span){ json_string_value(v), json_string_length(v) }, out);
-                return;
-        }
         BUF_CLEANUP struct buf text;
-        buf_init(&text, out->max);
-        value_text(v, &csv_words, &text);
-        buf_note_failure(out, &text);
-        add_cell((struct span){ buf_str(&text), text.len }, out);
+        buf_init(&text, r->out->max);
+        value_text(r, v, &csv_words, &text);
+        buf_note_failure(r->out, &text);
+        add_cell((struct span){ buf_str(&text), text.len }, r->out);
 }
 
-static int add_rows(const json_t *array, struct buf *out, struct err *e)
+static void add_rows(struct rendering *r, const struct json_node *array)
 {
         struct columns c CLEANUP(columns_deinit) = { 0 };
-        if (columns_of(array, &c, e) < 0)
-                return -1;
+        if (!columns_of(r, array, &c))
+                return;
         for (size_t k = 0; k < c.n; k++) {
                 if (k)
-                        buf_addc(out, ',');
-                add_text(c.names[k], out);
+                        buf_addc(r->out, ',');
+                add_text(c.names[k], r->out);
         }
         if (c.n)
-                buf_adds(out, "\r\n");
-        for (size_t i = 0, n = json_array_size(array); i < n && !out->failed; i++) {
+                buf_adds(r->out, "\r\n");
+        struct rows w ROWS_CLEANUP = rows_of(r, array);
+        while (rows_next(&w)) {
                 for (size_t k = 0; k < c.n; k++) {
                         if (k)
-                                buf_addc(out, ',');
-                        add_value(cell_of(json_array_get(array, i), c.names[k]), out);
+                                buf_addc(r->out, ',');
+                        add_value(r, cell_of(&w.row, c.names[k]));
                 }
-                buf_adds(out, "\r\n");
+                buf_adds(r->out, "\r\n");
         }
-        return 0;
 }
 
 /* The dotted path of what is visited, kept in one buffer. */
@@ -107,57 +103,50 @@ static void pop(struct buf *path, size_t was)
                 path->data[was] = '\0';
 }
 
-static void add_scalars(const json_t *object, struct buf *path, struct buf *out)
+static void add_scalars(struct rendering *r, const struct json_node *object, struct buf *path)
 {
-        const char *key;
-        json_t *v;
-        json_object_foreach((json_t *)object, key, v) {
-                if (json_is_object(v)) {
-                        size_t was = push(path, key);
-                        add_scalars(v, path, out);
+        for (const struct json_node *v = object->first; v; v = v->next) {
+                if (v->kind == JSON_MAP) {
+                        size_t was = push(path, v->key);
+                        add_scalars(r, v, path);
                         pop(path, was);
                 } else if (!report_is_table(v)) {
-                        add_text(buf_str(path), out);
-                        buf_addc(out, ',');
-                        add_text(key, out);
-                        buf_addc(out, ',');
-                        add_value(v, out);
-                        buf_adds(out, "\r\n");
+                        add_text(buf_str(path), r->out);
+                        buf_addc(r->out, ',');
+                        add_text(v->key, r->out);
+                        buf_addc(r->out, ',');
+                        add_value(r, v);
+                        buf_adds(r->out, "\r\n");
                 }
         }
 }
 
-static int add_tables(const json_t *object, struct buf *path, struct buf *out, struct err *e)
+static void add_tables(struct rendering *r, const struct json_node *object, struct buf *path)
 {
-        const char *key;
-        json_t *v;
-        int rc = 0;
-        json_object_foreach((json_t *)object, key, v) {
-                if (rc < 0)
-                        break;
-                size_t was = push(path, key);
-                if (json_is_object(v)) {
-                        rc = add_tables(v, path, out, e);
+        for (const struct json_node *v = object->first; v && rendering_go_on(r); v = v->next) {
+                size_t was = push(path, v->key);
+                if (v->kind == JSON_MAP) {
+                        add_tables(r, v, path);
                 } else if (report_is_table(v)) {
-                        buf_adds(out, "\r\n");
-                        add_text(buf_str(path), out);
-                        buf_adds(out, "\r\n");
-                        rc = add_rows(v, out, e);
+                        buf_adds(r->out, "\r\n");
+                        add_text(buf_str(path), r->out);
+                        buf_adds(r->out, "\r\n");
+                        add_rows(r, v);
                 }
                 pop(path, was);
         }
-        return rc;
 }
 
-int csv_render(const json_t *document, struct buf *out, struct err *e)
+void csv_render(struct rendering *r, const struct json_node *document)
 {
-        if (json_is_array(document))
-                return add_rows(document, out, e);
+        if (document->kind == JSON_LIST) {
+                add_rows(r, document);
+                return;
+        }
         BUF_CLEANUP struct buf path;
-        buf_init(&path, out->max);
-        buf_adds(out, "section,name,value\r\n");
-        add_scalars(document, &path, out);
-        int rc = add_tables(document, &path, out, e);
-        buf_note_failure(out, &path);
-        return rc;
+        buf_init(&path, r->out->max);
+        buf_adds(r->out, "section,name,value\r\n");
+        add_scalars(r, document, &path);
+        add_tables(r, document, &path);
+        buf_note_failure(r->out, &path);
 }

@@ -30,11 +30,11 @@ static void add_label(const char *key, struct buf *out)
         add_printable(buf_str(&label), label.len, out);
 }
 
-static void add_text(const json_t *v, struct buf *out)
+static void add_text(struct rendering *r, const struct json_node *v, struct buf *out)
 {
         BUF_CLEANUP struct buf text;
         buf_init(&text, out->max);
-        value_text(v, &people_words, &text);
+        value_text(r, v, &people_words, &text);
         buf_note_failure(out, &text);
         add_printable(buf_str(&text), text.len, out);
 }
@@ -49,31 +49,36 @@ static void indent(int by, struct buf *out)
 
 struct column {
         size_t width;
-        bool right; /* every value is a number */
+        bool numbers, others; /* numbers alone stand on the right */
 };
 
-static void measure(const json_t *array, const struct columns *c, struct column *list, struct buf *out)
+static void widen(struct column *c, const struct buf *text)
+{
+        size_t w = display_width(buf_str(text), text->len);
+        c->width = w > c->width ? w : c->width;
+}
+
+static void measure(struct rendering *r, const struct json_node *array, const struct columns *c, struct column *list)
 {
         BUF_CLEANUP struct buf text;
-        buf_init(&text, SIZE_MAX / 4);
+        buf_init(&text, r->out->max);
         for (size_t k = 0; k < c->n; k++) {
                 buf_reset(&text);
                 add_label(c->names[k], &text);
-                buf_note_failure(out, &text);
-                list[k].width = display_width(buf_str(&text), text.len);
-                bool numbers = false, others = false;
-                for (size_t i = 0, n = json_array_size(array); i < n; i++) {
-                        const json_t *v = cell_of(json_array_get(array, i), c->names[k]);
-                        buf_reset(&text);
-                        add_text(v, &text);
-                        buf_note_failure(out, &text);
-                        size_t w = display_width(buf_str(&text), text.len);
-                        list[k].width = w > list[k].width ? w : list[k].width;
-                        numbers |= json_is_number(v);
-                        others |= v && !json_is_number(v) && !json_is_null(v);
-                }
-                list[k].right = numbers && !others;
+                buf_note_failure(r->out, &text);
+                widen(&list[k], &text);
         }
+        struct rows w ROWS_CLEANUP = rows_of(r, array);
+        while (rows_next(&w))
+                for (size_t k = 0; k < c->n; k++) {
+                        const struct json_node *v = cell_of(&w.row, c->names[k]);
+                        buf_reset(&text);
+                        add_text(r, v, &text);
+                        buf_note_failure(r->out, &text);
+                        widen(&list[k], &text);
+                        list[k].numbers |= v && v->kind == JSON_NUMBER;
+                        list[k].others |= v && v->kind != JSON_NUMBER && v->kind != JSON_NULL_VALUE;
+                }
 }
 
 /* `last`: nothing follows, so nothing is filled up on the right. */
@@ -81,16 +86,18 @@ static void add_cell(const struct buf *text, const struct column *c, bool last, 
 {
         buf_note_failure(out, text);
         size_t w = display_width(buf_str(text), text->len), fill = c->width > w ? c->width - w : 0;
-        for (size_t i = 0; c->right && i < fill; i++)
+        bool right = c->numbers && !c->others;
+        for (size_t i = 0; right && i < fill; i++)
                 buf_addc(out, ' ');
         buf_add(out, buf_str(text), text->len);
-        for (size_t i = 0; !c->right && !last && i < fill; i++)
+        for (size_t i = 0; !right && !last && i < fill; i++)
                 buf_addc(out, ' ');
         buf_adds(out, last ? "\n" : "  ");
 }
 
-static void add_lines(const json_t *array, const struct columns *c, const struct column *list, int depth, struct buf *out)
+static void add_lines(struct rendering *r, const struct json_node *array, const struct columns *c, const struct column *list, int depth)
 {
+        struct buf *out = r->out;
         BUF_CLEANUP struct buf text;
         buf_init(&text, out->max);
         indent(depth, out);
@@ -105,77 +112,80 @@ static void add_lines(const json_t *array, const struct columns *c, const struct
                         buf_addc(out, '-');
                 buf_adds(out, k + 1 == c->n ? "\n" : "  ");
         }
-        for (size_t i = 0, n = json_array_size(array); i < n && !out->failed; i++) {
+        struct rows w ROWS_CLEANUP = rows_of(r, array);
+        while (rows_next(&w)) {
                 indent(depth, out);
                 for (size_t k = 0; k < c->n; k++) {
                         buf_reset(&text);
-                        add_text(cell_of(json_array_get(array, i), c->names[k]), &text);
+                        add_text(r, cell_of(&w.row, c->names[k]), &text);
                         add_cell(&text, &list[k], k + 1 == c->n, out);
                 }
         }
 }
 
-static int add_table(const json_t *array, int depth, struct buf *out, struct err *e)
+static void add_table(struct rendering *r, const struct json_node *array, int depth)
 {
         struct columns c CLEANUP(columns_deinit) = { 0 };
-        if (columns_of(array, &c, e) < 0)
-                return -1;
+        if (!columns_of(r, array, &c))
+                return;
         if (c.n == 0) {
-                indent(depth, out);
-                buf_adds(out, "(none)\n");
-                return 0;
+                indent(depth, r->out);
+                buf_adds(r->out, "(none)\n");
+                return;
         }
         struct column *list CLEANUP(cleanup_free) = calloc(c.n, sizeof *list);
-        if (!list)
-                return err_oom(e);
-        measure(array, &c, list, out);
-        add_lines(array, &c, list, depth, out);
-        return 0;
+        if (!list) {
+                r->broken = err_oom(r->err) < 0;
+                return;
+        }
+        measure(r, array, &c, list);
+        add_lines(r, array, &c, list, depth);
 }
 
 /* ---- sections ------------------------------------------------------------------------------------------------------------------------ */
 
-static bool nested(const json_t *v)
+static bool nested(const struct json_node *v)
 {
-        return json_is_object(v) || report_is_table(v);
+        return v->kind == JSON_MAP || report_is_table(v);
 }
 
-static void add_pairs(const json_t *object, int depth, struct buf *out)
+static void add_pairs(struct rendering *r, const struct json_node *object, int depth)
 {
-        const char *key;
-        json_t *v;
-        json_object_foreach((json_t *)object, key, v) {
+        for (const struct json_node *v = object->first; v; v = v->next) {
                 if (nested(v))
                         continue;
-                indent(depth, out);
-                add_label(key, out);
-                buf_adds(out, ": ");
-                add_text(v, out);
-                buf_addc(out, '\n');
+                indent(depth, r->out);
+                add_label(v->key, r->out);
+                buf_adds(r->out, ": ");
+                add_text(r, v, r->out);
+                buf_addc(r->out, '\n');
+        }
+}
+
+static void add_inner(struct rendering *r, const struct json_node *object, int depth);
+
+static void add_nested(struct rendering *r, const struct json_node *v, int depth)
+{
+        if (v->kind == JSON_LIST) {
+                add_table(r, v, depth);
+        } else {
+                add_pairs(r, v, depth);
+                add_inner(r, v, depth);
         }
 }
 
 /* What is nested in a section: "Label:" and its content, indented. */
-static int add_inner(const json_t *object, int depth, struct buf *out, struct err *e)
+static void add_inner(struct rendering *r, const struct json_node *object, int depth)
 {
-        const char *key;
-        json_t *v;
-        int rc = 0;
-        json_object_foreach((json_t *)object, key, v) {
-                if (!nested(v) || rc < 0)
+        for (const struct json_node *v = object->first; v && rendering_go_on(r); v = v->next) {
+                if (!nested(v))
                         continue;
-                buf_addc(out, '\n');
-                indent(depth, out);
-                add_label(key, out);
-                buf_adds(out, ":\n");
-                if (json_is_array(v)) {
-                        rc = add_table(v, depth + 1, out, e);
-                } else {
-                        add_pairs(v, depth + 1, out);
-                        rc = add_inner(v, depth + 1, out, e);
-                }
+                buf_addc(r->out, '\n');
+                indent(depth, r->out);
+                add_label(v->key, r->out);
+                buf_adds(r->out, ":\n");
+                add_nested(r, v, depth + 1);
         }
-        return rc;
 }
 
 static void add_heading(const char *key, struct buf *out)
@@ -189,39 +199,29 @@ static void add_heading(const char *key, struct buf *out)
         rule('-', SECTION_RULE, out);
 }
 
-static int add_sections(const json_t *document, struct buf *out, struct err *e)
+static void add_sections(struct rendering *r, const struct json_node *document)
 {
-        const char *key;
-        json_t *v;
-        int rc = 0;
-        add_pairs(document, 0, out);
-        json_object_foreach((json_t *)document, key, v) {
-                if (!nested(v) || rc < 0)
+        add_pairs(r, document, 0);
+        for (const struct json_node *v = document->first; v && rendering_go_on(r); v = v->next) {
+                if (!nested(v))
                         continue;
-                buf_addc(out, '\n');
-                add_heading(key, out);
-                if (json_is_array(v)) {
-                        rc = add_table(v, 0, out, e);
-                } else {
-                        add_pairs(v, 0, out);
-                        rc = add_inner(v, 0, out, e);
-                }
+                buf_addc(r->out, '\n');
+                add_heading(v->key, r->out);
+                add_nested(r, v, 0);
         }
-        return rc;
 }
 
-int table_render(const char *title, const json_t *document, struct buf *out, struct err *e)
+void table_render(struct rendering *r, const char *title, const struct json_node *document)
 {
-        rule('=', TITLE_RULE, out);
-        add_printable(title, strlen(title), out);
-        buf_addc(out, '\n');
-        rule('=', TITLE_RULE, out);
-        if (json_is_object(document))
-                return add_sections(document, out, e);
-        if (add_table(document, 0, out, e) < 0)
-                return -1;
-        size_t n = json_array_size(document);
-        if (n)
-                buf_addf(out, "\n%zu %s\n", n, n == 1 ? "row" : "rows");
-        return 0;
+        rule('=', TITLE_RULE, r->out);
+        add_printable(title, strlen(title), r->out);
+        buf_addc(r->out, '\n');
+        rule('=', TITLE_RULE, r->out);
+        if (document->kind == JSON_MAP) {
+                add_sections(r, document);
+                return;
+        }
+        add_table(r, document, 0);
+        if (document->count)
+                buf_addf(r->out, "\n%zu %s\n", document->count, document->count == 1 ? "row" : "rows");
 }

@@ -318,7 +318,11 @@ static void check_report(struct check *k, struct db *d, const struct report *p)
         struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(k, d, "report", p->pack, &p->statement, p->parameters, p->n_parameters, &s);
         if (!r)
                 return;
-        if (db_columns(r) != 1 || !is_json(db_column_type(r, 0)))
+        if (p->rows && db_columns(r) > 0)
+                check_ok(k, "report", p->statement.path, "prepared, returns rows of %d columns", db_columns(r));
+        else if (p->rows)
+                check_fail(k, "report", p->statement.path, "its rows have no columns");
+        else if (db_columns(r) != 1 || !is_json(db_column_type(r, 0)))
                 check_fail(k, "report", p->statement.path, "one json column was expected, it returns %d columns%s%s", db_columns(r),
                            db_columns(r) == 1 ? ", of type " : "", db_columns(r) == 1 ? db_column_type(r, 0) : "");
         else

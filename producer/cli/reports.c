@@ -7,8 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { DOCUMENT_MAX = 256 * 1024 * 1024 };
+#include <unistd.h>
 
 static int find(struct cli *c, const char *name, const struct report **ret)
 {
@@ -67,21 +66,41 @@ static int list_reports(struct cli *c)
         return CODE_OK;
 }
 
-static int save(struct cli *c, const char *file, struct span content)
+static int save(struct cli *c, const char *file, const char *title, int document, enum report_format format)
 {
         struct err e = ERR_INIT;
         const char *slash = strrchr(file, '/');
         char *folder CLEANUP(cleanup_free) = slash ? strndup(file, slash == file ? 1 : (size_t)(slash - file)) : strdup(".");
+        CLEANUP(report_file_cleanup) struct report_file *f = NULL;
         if (!folder)
                 return cli_oom();
-        if (report_save(folder, slash ? slash + 1 : file, content, NULL, &e) < 0)
+        if (report_create(folder, slash ? slash + 1 : file, &f, &e) < 0 || report_render_file(title, document, format, report_fd(f), &e) < 0 ||
+            report_commit(f, NULL, NULL, &e) < 0)
                 return cli_fail(CODE_FAILED, &e);
         if (!c->json)
                 fprintf(stderr, "wrote %s\n", file);
         return CODE_OK;
 }
 
-int report_document(struct cli *c, const struct report *r, const struct setting_value *given, size_t n_given, struct buf *json)
+/* A report about a run has a parameter "run" of type uuid: one that is not there would give an empty report. */
+static int check_run(struct cli *c, const struct report *r, const struct setting_value *given, size_t n_given)
+{
+        for (size_t i = 0; i < n_given; i++)
+                for (size_t k = 0; k < r->n_parameters; k++) {
+                        struct db_result *found CLEANUP(db_result_cleanup) = NULL;
+                        if (strcmp(given[i].name, "run") != 0 || strcmp(r->parameters[k].name, "run") != 0 || r->parameters[k].type != VALUE_UUID ||
+                            !given[i].value)
+                                continue;
+                        int rc = cli_query(c, "select from rollcall.run where run_id = $1::uuid", &given[i].value, 1, &found);
+                        if (rc)
+                                return rc;
+                        if (db_rows(found) == 0)
+                                return cli_error(CODE_NOT_FOUND, "report %s: there is no run %s; see: rollcall runs list", r->name, given[i].value);
+                }
+        return 0;
+}
+
+int report_document(struct cli *c, const struct report *r, const struct setting_value *given, size_t n_given, int *ret_fd)
 {
         struct err e = ERR_INIT;
         struct arena *memory CLEANUP(arena_cleanup) = arena_new(1024 * 1024);
@@ -92,10 +111,15 @@ int report_document(struct cli *c, const struct report *r, const struct setting_
         if (settings_resolve(r->pack, NULL, NULL, 0, memory, &settings, &v.n_settings, &e) < 0)
                 return cli_fail(CODE_CONFIG, &e);
         v.settings = settings;
-        return report_query(c->db, r, &v, json, &e) < 0 ? cli_db_fail(&e) : 0;
+        int rc = check_run(c, r, given, n_given);
+        if (rc)
+                return rc;
+        if (report_spool(NULL, ret_fd, &e) < 0)
+                return cli_fail(CODE_FAILED, &e);
+        return report_query(c->db, r, &v, *ret_fd, &e) < 0 ? cli_fail(db_alive(c->db) ? CODE_FAILED : CODE_UNREACHABLE, &e) : 0;
 }
 
-static int query(struct cli *c, const struct args *a, const struct report *r, struct buf *json)
+static int query(struct cli *c, const struct args *a, const struct report *r, int *ret_fd)
 {
         struct err e = ERR_INIT;
         size_t n = 0;
@@ -109,7 +133,7 @@ static int query(struct cli *c, const struct args *a, const struct report *r, st
                 if (value)
                         given[n++] = (struct setting_value){ r->parameters[i].name, value };
         }
-        return report_document(c, r, given, n, json);
+        return report_document(c, r, given, n, ret_fd);
 }
 
 int verb_report(struct cli *c, const struct args *a)
@@ -122,24 +146,20 @@ int verb_report(struct cli *c, const struct args *a)
                 return list_reports(c);
         if (format_name && report_format_parse(format_name, &format) < 0)
                 return cli_error(CODE_USAGE, "report: --format \"%s\": table, json or csv was expected", format_name);
-        BUF_CLEANUP struct buf json, out;
-        buf_init(&json, DOCUMENT_MAX);
-        buf_init(&out, DOCUMENT_MAX);
+        int document CLEANUP(cleanup_close) = -1;
         int rc = find(c, args_operand(a, 0), &r);
         if (rc == 0)
                 rc = cli_actor(c);
         if (rc == 0)
                 rc = cli_db_any(c);
         if (rc == 0)
-                rc = query(c, a, r, &json);
+                rc = query(c, a, r, &document);
         if (rc)
                 return rc;
-        if (report_render(r->title ? r->title : r->name, (struct span){ buf_str(&json), json.len }, format, &out, &e) < 0)
-                return cli_fail(CODE_FAILED, &e);
-        if (out.failed)
-                return cli_error(CODE_FAILED, "report %s: longer than %d bytes", r->name, DOCUMENT_MAX);
         if (file)
-                return save(c, file, (struct span){ buf_str(&out), out.len });
-        fwrite(buf_str(&out), 1, out.len, stdout);
+                return save(c, file, r->title ? r->title : r->name, document, format);
+        fflush(stdout);
+        if (report_render_file(r->title ? r->title : r->name, document, format, STDOUT_FILENO, &e) < 0)
+                return cli_fail(CODE_FAILED, &e);
         return CODE_OK;
 }

@@ -12,9 +12,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/stat.h>
 
-enum { NEWEST_FILES = 5, WATERMARK_TIMEOUT_MS = 3000, PATH_LEN = 4096, DEPTH_MAX = 4, DOCUMENT_MAX = 16 * 1024 * 1024 };
+enum { NEWEST_FILES = 5, WATERMARK_TIMEOUT_MS = 3000, PATH_LEN = 4096, DEPTH_MAX = 4 };
 
 /* ---- jobs, runs, errors -------------------------------------------------------------------------------------------------------------- */
 
@@ -274,6 +275,11 @@ static json_t *lanes_json(const struct cli *c, const struct lane_state *lanes)
 
 /* ---- the packs' own page --------------------------------------------------------------------------------------------------------------- */
 
+static json_t *read_document(int fd)
+{
+        return lseek(fd, 0, SEEK_SET) < 0 ? NULL : json_loadfd(fd, JSON_DECODE_ANY, NULL);
+}
+
 /* Each pack's report "status", rendered to standard output or, with `ret`, added to that object under the pack's name. */
 static int pack_pages(struct cli *c, json_t *ret)
 {
@@ -281,19 +287,20 @@ static int pack_pages(struct cli *c, json_t *ret)
                 for (size_t k = 0; k < c->packs->list[i]->n_reports; k++) {
                         const struct report *r = &c->packs->list[i]->reports[k];
                         struct err e = ERR_INIT;
-                        BUF_CLEANUP struct buf json = { .max = DOCUMENT_MAX }, text = { .max = DOCUMENT_MAX };
+                        int document CLEANUP(cleanup_close) = -1;
                         if (strcmp(r->name, "status") != 0)
                                 continue;
-                        int rc = report_document(c, r, NULL, 0, &json);
+                        int rc = report_document(c, r, NULL, 0, &document);
                         if (rc)
                                 return rc;
                         if (ret) {
-                                json_object_set_new(ret, r->pack->name, json_loads(buf_str(&json), JSON_DECODE_ANY, NULL));
+                                json_object_set_new(ret, r->pack->name, read_document(document));
                                 continue;
                         }
-                        if (report_render(r->title, (struct span){ buf_str(&json), json.len }, REPORT_TABLE, &text, &e) < 0)
+                        putchar('\n');
+                        fflush(stdout);
+                        if (report_render_file(r->title, document, REPORT_TABLE, STDOUT_FILENO, &e) < 0)
                                 return cli_fail(CODE_FAILED, &e);
-                        printf("\n%s", buf_str(&text));
                 }
         return 0;
 }

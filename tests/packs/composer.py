@@ -159,6 +159,8 @@ class Pack:
         given = {n: parameters.get(n, p.get("default")) for n, p in declared.items()}
         rows = self.query(self.file(spec["statement"]), {**self.values(now), **given}, rollback=True,
                           names=[(n, SQL_TYPE[p["type"]]) for n, p in declared.items()])
+        if spec.get("kind") == "rows":
+            return rows
         assert len(rows) == 1 and len(rows[0]) == 1
         return next(iter(rows[0].values()))
 

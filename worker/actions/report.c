@@ -8,8 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-enum { DOCUMENT_MAX = 64 * 1024 * 1024 };
-
 static const struct report *report_of(const struct task_type *t)
 {
         for (size_t i = 0; i < t->pack->n_reports; i++)
@@ -35,14 +33,24 @@ static int run_about(struct actor *a, const struct unit *u, const struct entry *
         return run_load(a->transactor->db, a->packs, id, ret, e);
 }
 
+/* From the database into a file without a name, and from there into the report's: neither is ever whole in memory. */
+static int write_file(struct actor *a, const struct report *r, const struct run_values *v, enum report_format format, const char *name,
+                      const struct report_owner *owner, char **ret_path, struct err *e)
+{
+        const char *folder = a->service->reports.folder;
+        int document CLEANUP(cleanup_close) = -1;
+        CLEANUP(report_file_cleanup) struct report_file *f = NULL;
+        if (report_spool(folder, &document, e) < 0 || report_query(a->transactor->db, r, v, document, e) < 0 || report_create(folder, name, &f, e) < 0 ||
+            report_render_file(r->title, document, format, report_fd(f), e) < 0)
+                return -1;
+        return report_commit(f, owner, ret_path, e);
+}
+
 static int write_report(struct actor *a, const struct unit *u, const struct entry *en, char **ret_path, struct err *e)
 {
         const struct report *r = report_of(u->type);
         struct arena *scratch CLEANUP(arena_cleanup) = arena_new(1024 * 1024);
-        BUF_CLEANUP struct buf json, out;
         char name[512];
-        buf_init(&json, DOCUMENT_MAX);
-        buf_init(&out, DOCUMENT_MAX);
         struct run *about CLEANUP(run_cleanup) = NULL;
         if (run_about(a, u, en, &about, e) < 0)
                 return -1;
@@ -77,10 +85,8 @@ static int write_report(struct actor *a, const struct unit *u, const struct entr
                 return err_set(e, ERR_POISON, "", "reports.folder is not configured");
         if (!file_name(u->type, at, name, sizeof name))
                 return err_set(e, ERR_POISON, "", "the file name pattern gives no name");
-        if (report_query(a->transactor->db, r, &v, &json, e) < 0 ||
-            report_render(r->title, (struct span){ buf_str(&json), json.len }, u->type->report.format, &out, e) < 0)
-                return -1;
-        return report_save(a->service->reports.folder, name, (struct span){ buf_str(&out), out.len }, ret_path, e);
+        const struct report_owner owner = { run ? run->run_id : en->task.task_id, at };
+        return write_file(a, r, &v, u->type->report.format, name, &owner, ret_path, e);
 }
 
 int act_report(struct actor *a, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct err *e)

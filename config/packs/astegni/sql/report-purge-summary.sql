@@ -9,6 +9,11 @@ with run as (
   select o.type, o.subject, o.item, o.outcome, o.reason
   from rollcall.outcome_named o
   where o.run_no = (select run_no from run) and o.day = (select day from run) and o.type in ('astegni.purge-role', 'astegni.purge-account')
+), cut as (
+  select string_agg(list || ': ' || to_char(:max_rows, 'FM999,999,999,999') || ' of ' || to_char(n, 'FM999,999,999,999') || ' shown', '; ' order by list) as said
+  from (select case when outcome = 'skipped' then 'await_approval' else 'errors' end as list, count(*) as n from done
+        where outcome in ('failed', 'quarantined') or (type = 'astegni.purge-account' and outcome = 'skipped' and reason like 'high-value%') group by 1) l
+  where n > :max_rows
 )
 select json_build_object(
   'run_id', (select run_id from run),
@@ -25,4 +30,5 @@ select json_build_object(
               from (select subject from done where type = 'astegni.purge-account' and outcome = 'skipped' and reason like 'high-value%'
                     order by subject::bigint limit :max_rows) w),
   'errors', (select coalesce(json_agg(json_build_object('user_id', subject::bigint, 'role', item, 'error', reason) order by subject::bigint, item), '[]')
-              from (select * from done where outcome in ('failed', 'quarantined') order by subject::bigint, item limit :max_rows) e)) as document
+              from (select * from done where outcome in ('failed', 'quarantined') order by subject::bigint, item limit :max_rows) e),
+  'lists', (select coalesce(said, 'complete') from cut)) as document

@@ -7,6 +7,10 @@ with account as (
 ), role as (
   select s.user_id, s.role, s.due_at
   from rollcall_astegni.scheduled_roles(:profile_tables, :now + :days_ahead * interval '1 day') s
+), cut as (
+  select string_agg(list || ': ' || to_char(:max_rows, 'FM999,999,999,999') || ' of ' || to_char(n, 'FM999,999,999,999') || ' shown', '; ' order by list) as said
+  from (select 'accounts' as list, count(*) as n from account union all select 'roles', count(*) from role) l
+  where n > :max_rows
 )
 select json_build_object(
   'generated_at', to_char(:now at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
@@ -22,4 +26,5 @@ select json_build_object(
   'roles', (select coalesce(json_agg(json_build_object(
       'user_id', user_id, 'role', role, 'goes_on', to_char(due_at at time zone :time_zone, 'YYYY-MM-DD HH24:MI'),
       'days_left', (due_at at time zone :time_zone)::date - :today) order by due_at, user_id, role), '[]')
-    from (select * from role order by due_at, user_id, role limit :max_rows) r)) as document
+    from (select * from role order by due_at, user_id, role limit :max_rows) r),
+  'lists', (select coalesce(said, 'complete') from cut)) as document

@@ -36,6 +36,11 @@ with run as (
                      where h.id = k.subject::bigint and h.history_date <= k.at and k.outcome = 'applied'
                      order by h.history_date desc limit 1) h on true
   where k.place <= :max_rows
+), cut as (
+  select string_agg(list || ': ' || to_char(:max_rows, 'FM999,999,999,999') || ' of ' || to_char(n, 'FM999,999,999,999') || ' shown', '; ' order by place) as said
+  from tally t, lateral (values (1, 'newly_expired', t.expired), (2, 'expiring_soon', t.soon), (3, 'status_updates', t.changed - t.expired - t.soon),
+                                (4, 'errors', t.errors)) as l (place, list, n)
+  where n > :max_rows
 )
 select json_build_object(
   'run_id', (select run_id from run),
@@ -50,5 +55,6 @@ select json_build_object(
   'status_updates', (select coalesce(json_agg(json_build_object('username', username, 'profession', profession, 'from', before, 'to', after)
                                               order by place), '[]') from person where kind = 'other'),
   'errors', (select coalesce(json_agg(json_build_object('username', username, 'profession', profession, 'error', reason)
-                                      order by place), '[]') from person where kind = 'error')) as document
+                                      order by place), '[]') from person where kind = 'error'),
+  'lists', (select coalesce(said, 'complete') from cut)) as document
 from tally t

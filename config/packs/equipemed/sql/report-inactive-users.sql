@@ -1,8 +1,5 @@
 -- Who has been away for :inactivity_days or longer, longest first, and what cleanup-inactive will do about it.
-select coalesce(json_agg(json_build_object(
-         'username', username, 'full_name', full_name, 'profession', profession, 'email', email, 'status', account_status,
-         'last_activity', last_activity, 'days_inactive', days_inactive, 'never_active', never_active, 'next_action', next_action)
-       order by since, id), '[]') as document
+select username, full_name, profession, email, account_status as status, last_activity, days_inactive, never_active, next_action
 from (
   select id, username, rollcall_equipemed.full_name(first_name, last_name, username) as full_name,
          rollcall_equipemed.profession_name(profession_type) as profession, email, account_status,
@@ -25,3 +22,4 @@ from (
   order by since, id
   limit :max_rows
 ) u
+order by since, id

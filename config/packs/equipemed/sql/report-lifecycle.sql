@@ -57,6 +57,7 @@ select json_build_object(
     'expired_users', t.expired,
     'expiring_breakdown', json_build_object('next_7_days', t.next_7, 'next_30_days', t.next_30, 'next_90_days', t.next_90),
     'total_expiring_in_period', t.in_period,
+    'expiring_users_shown', (select to_char(count(*), 'FM999,999,999,999') || ' of ' || to_char(t.in_period, 'FM999,999,999,999') || ' shown' from detail),
     'expiring_users_detail', (select coalesce(json_agg(json_build_object(
         'username', username, 'full_name', full_name, 'profession', profession, 'expiration_date', expiration_date,
         'days_until_expiration', days, 'status', status) order by access_expires_at, id), '[]') from detail)),

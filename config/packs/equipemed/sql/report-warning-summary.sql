@@ -30,4 +30,6 @@ select json_build_object(
   'errors', (select coalesce(json_agg(json_build_object('username', coalesce(u.username, '#' || e.subject), 'mail', e.type, 'outcome', e.outcome,
                                                         'error', e.reason) order by e.place), '[]')
              from error e left join accounts_eqmdcustomuser u on u.id = e.subject::bigint
-             where e.place <= :max_rows)) as document
+             where e.place <= :max_rows),
+  'lists', (select case when count(*) > :max_rows then 'errors: ' || to_char(:max_rows, 'FM999,999,999,999') || ' of '
+                                                       || to_char(count(*), 'FM999,999,999,999') || ' shown' else 'complete' end from error)) as document
