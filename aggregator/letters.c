@@ -1,34 +1,30 @@
 #include "aggregator/aggregator.h"
 
 #include "base/log.h"
+#include "publish/dead_letter.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum {
-        PUBLISH_MAX = 900000, /* bytes: a broker takes a megabyte, and we add to it */
+        REASON_BYTES = 500,
         QUEUE_BYTES = 4 * 1024 * 1024,
         ACK_TIMEOUT_MS = 5000,
         AGAIN_MS = 1000,
 };
 
-/* Namespace of the ids of dead letters: made once, at random. */
-static const struct uuid letter_space = { { 0x5d, 0x0c, 0x6b, 0x0e, 0x4a, 0x8f, 0x4d, 0x1b, 0x9c, 0x52, 0x0a, 0x6e, 0x71, 0x3f, 0xd8, 0x24 } };
-
 bool letter_add(struct aggregator *a, struct share *x, const struct kafka_message *m, const char *reason)
 {
-        char text[400];
+        BUF_CLEANUP struct buf text;
         size_t size = m->key.len + m->value.len;
-        bool large = size > CODEC_BYTES_MAX;
+        bool large = size > LETTER_KEPT_MAX;
+        buf_init(&text, REASON_BYTES);
         if (large)
-                snprintf(text, sizeof text, "%.300s; its %zu bytes are not kept", reason, size);
+                dead_letter_not_kept(span_of(reason), size, &text);
         else
-                snprintf(text, sizeof text, "%.300s", reason);
-        for (char *p = text; *p; p++) /* whatever the message was: the reason is a line of plain text */
-                if ((unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e || *p == '"')
-                        *p = '\'';
+                dead_letter_reason(span_of(reason), "", &text);
         struct letter *l = arena_alloc(a->letter_memory, sizeof *l);
-        char *copy = arena_strndup(a->letter_memory, text, strlen(text));
+        char *copy = arena_strndup(a->letter_memory, buf_str(&text), text.len);
         if (!l || !copy)
                 return false;
         *l = (struct letter){ .share = x, .offset = m->unreadable ? m->first : m->offset, .sequence = x->letters + 1, .reason = span_of(copy) };
@@ -68,23 +64,16 @@ int need_publisher(struct aggregator *a, struct err *e)
         return publisher_new(&o, &a->publisher, e);
 }
 
-/* The id follows from where the message lay: published again, it is the same. */
-static struct uuid letter_id(const struct aggregator *a, const struct share *x, const struct letter *l)
-{
-        char name[KAFKA_CLUSTER_ID_MAX + KAFKA_TOPIC_MAX + 50];
-        int n = snprintf(name, sizeof name, "%s/%s/%d/%lld", a->cluster, x->topic, (int)x->partition, (long long)l->offset);
-        return uuid_v5(letter_space, name, (size_t)n);
-}
-
 /* 0: queued, or as far as the topic takes it. 1: not now. */
 static int publish_one(struct aggregator *a, const struct share *x, const struct letter *l, struct err *e)
 {
-        struct dead_letter m = { .event_id = letter_id(a, x, l), .topic = span_of(x->topic), .partition = x->partition, .offset = l->offset,
+        const struct letter_origin origin = { a->cluster, x->topic, x->partition, x->source_no, l->offset, 1 };
+        struct dead_letter m = { .event_id = dead_letter_id(&origin), .topic = span_of(x->topic), .partition = x->partition, .offset = l->offset,
                                  .reason = l->reason, .attempts = 1, .at = instant_now(), .key = l->key, .value = l->value };
-        if (m.key.len + m.value.len > PUBLISH_MAX) {
+        if (m.key.len + m.value.len > LETTER_PUBLISHED_MAX) {
                 BUF_CLEANUP struct buf reason;
-                buf_init(&reason, 1000);
-                buf_addf(&reason, "%.*s; its bytes are in rollcall.dead_letter", SPAN_FMT(l->reason));
+                buf_init(&reason, REASON_BYTES);
+                dead_letter_reason(l->reason, "; its bytes are in rollcall.dead_letter", &reason);
                 m.reason = arena_span(a->outgoing, (struct span){ buf_str(&reason), reason.len });
                 m.key = m.value = (struct span){ 0 };
         }

@@ -2,6 +2,7 @@
 
 #include "base/failpoint.h"
 #include "codec/codec.h"
+#include "publish/dead_letter.h"
 #include "transact.h"
 
 #include <stdio.h>
@@ -10,7 +11,7 @@
 
 enum {
         WAIT_MS = 20,
-        LETTER_BYTES_MAX = 512 * 1024, /* of an original: what comes on top must still fit into a message as brokers take it */
+        REASON_BYTES = 500,
 };
 
 static struct flight *flight_at(struct outbox *o, size_t i)
@@ -105,6 +106,11 @@ static int64_t true_offset(int64_t offset)
         return offset < 0 ? (-1 - offset) & ((INT64_C(1) << 40) - 1) : offset;
 }
 
+static int true_source(const struct source *s, int64_t offset)
+{
+        return offset < 0 ? (int)((-1 - offset) >> 40) : s->source_no;
+}
+
 static int publish_event(struct outbox *o, const struct entry *en, uint64_t token, struct err *e)
 {
         const struct source *s = &o->sources->list[en->source];
@@ -171,28 +177,23 @@ static void publish_follow_up(void *ctx, const struct entry *en, struct span nam
 static int publish_burial(struct outbox *o, const struct entry *en, uint64_t token, struct err *e)
 {
         const struct source *s = &o->sources->list[en->source];
-        char name[512];
-        int attempts = en->state == ENTRY_DEAD ? 1 : en->attempt;
-        int len = snprintf(name, sizeof name, "%s/%d/%lld", s->topic, (int)s->partition, (long long)true_offset(en->offset));
+        const struct letter_origin origin = { o->cluster, s->topic, s->partition, true_source(s, en->offset), true_offset(en->offset),
+                                              en->state == ENTRY_DEAD ? 1 : en->attempt };
+        BUF_CLEANUP struct buf reason;
+        bool large = en->key.len + en->value.len > LETTER_PUBLISHED_MAX;
+        buf_init(&reason, REASON_BYTES);
+        dead_letter_reason(en->reason, !large ? "" : en->state == ENTRY_DEAD ? "; its bytes are in rollcall.dead_letter" : "; its bytes are in rollcall.held", &reason);
         struct dead_letter m = {
-                .event_id = event_id_of(task_id_of((struct uuid){ { 0 } }, SPAN_LIT("dead-letter"), (struct span){ name, (size_t)len }, SPAN_LIT("")), attempts,
-                                        attempts > 1 ? OUTCOME_QUARANTINED : OUTCOME_FAILED),
+                .event_id = dead_letter_id(&origin),
                 .topic = span_of(s->topic),
                 .partition = s->partition,
-                .offset = true_offset(en->offset),
-                .reason = en->reason,
-                .attempts = attempts,
+                .offset = origin.offset,
+                .reason = { buf_str(&reason), reason.len },
+                .attempts = origin.attempts,
                 .at = en->at ? en->at : instant_now(),
-                .key = en->key,
-                .value = en->value,
+                .key = large ? (struct span){ 0 } : en->key,
+                .value = large ? (struct span){ 0 } : en->value,
         };
-        char more[512];
-        if (en->key.len + en->value.len > LETTER_BYTES_MAX) {
-                int n = snprintf(more, sizeof more, "%.*s (%zu bytes: too large for this topic; rollcall.dead_letter has them)",
-                                 en->reason.len < 400 ? (int)en->reason.len : 400, en->reason.ptr, en->value.len);
-                m.reason = (struct span){ more, (size_t)n };
-                m.key = m.value = (struct span){ 0 };
-        }
         int rc;
         while ((rc = publish_dead_letter(o->publisher, &m, token, e)) == 1)
                 if (wait(o, e) < 0)

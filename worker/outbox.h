@@ -12,6 +12,7 @@ enum { FLIGHTS_MAX = 8 }; /* batches that wait for acknowledgements at once */
 struct outbox {
         struct publisher *publisher; /* replaced by the pump after a fatal error */
         struct sources *sources;
+        const char *cluster; /* whose logs they are */
         const struct packs *packs;
         struct flight {
                 uint64_t id;

@@ -36,6 +36,7 @@ int pump_open_base(struct pump *p, struct err *e)
         p->transactor.pause_max_ms = s->retry.pause_max_ms;
         p->transactor.retry = (struct retry_policy){ s->retry.attempts, s->retry.base_ms, s->retry.max_ms, arc4random };
         p->outbox.sources = &p->sources;
+        p->outbox.cluster = p->cluster;
         p->outbox.packs = p->o->packs;
         p->outbox.tick = pump_tick;
         p->actor.stopping = pump_stopping;

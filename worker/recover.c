@@ -12,7 +12,7 @@ static const char OUTCOMES[] = RECOVER_ROWS(
         "left join rollcall.held h on o.outcome = 3 and h.source_no = o.source_no and h.src_offset = o.src_offset "
         "where o.source_no = " OF_THIS_PARTITION " and o.sequence > $2::bigint and o.outcome >= 0 "
         "union all "
-        "select sequence, src_offset, sequence, -3, 1, false, '', '', reason, null, null, null, null, null, null::jsonb, at, '', null, 0, key, value, null, null "
+        "select sequence, case when source_no = $1::int then src_offset else rollcall.adopted_offset(source_no, src_offset) end, sequence, -3, 1, false, '', '', reason, null, null, null, null, null, null::jsonb, at, '', null, 0, key, value, null, null "
         "from rollcall.dead_letter where source_no = " OF_THIS_PARTITION " and sequence > $2::bigint order by place");
 
 static const char INTENTS[] = RECOVER_ROWS(

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from harness.paths import program
 from worker_rig import rig, sink  # noqa: F401
@@ -24,7 +25,7 @@ def stays_small(worker, limit=MEMORY_MAX):
 @pytest.mark.parametrize("fill", ["x", "\x01"], ids=["text", "escaped"])
 def test_many_large_tasks_that_fail(rig, kafka, fill):  # noqa: F811
     """Hundreds of failing tasks with arguments of 120 KB each: all are tried again, quarantined, replayed by one command, and dropped by another."""
-    count = 600 if fill == "x" else 60
+    count = 300 if fill == "x" else 30
     rig = rig(kafka, people=count, partitions=2, retry='attempts = 2; base = "100ms"; max = "100ms";')
     rig.database.execute("update person set trap = 'zero'")
     rig.send([adhoc("club.large", n, left=fill * 60_000, right=fill * 60_000) for n in range(1, count + 1)])
@@ -91,4 +92,50 @@ def test_a_result_too_large_for_a_worker(rig, kafka):  # noqa: F811
     assert outcomes.pop("50") == ("quarantined", "the result is 40000000 bytes, more than 4194304 (SQLSTATE RC001)")
     assert set(outcomes.values()) == {("applied", "")} and len(outcomes) == 99
     stays_small(worker)
+    rig.stop_all()
+
+
+def test_large_originals_of_dead_letters(rig, kafka):  # noqa: F811
+    """Up to 900,000 bytes are on the topic, up to 1 MiB in the table, and of more there is a reason only."""
+    rig = rig(kafka, people=1, partitions=1)
+    kafka.configure(rig.topic(), max_message_bytes=4 * 1024 * 1024)
+    kafka.configure(rig.topic("dead-letters"), max_message_bytes=4 * 1024 * 1024)
+    sizes = [800_000, 1_000_000, 3_000_000]
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "message.max.bytes": 5_000_000})
+    for size in sizes:
+        producer.produce(rig.topic(), b"\x01" * size, b"k", partition=0)
+    assert producer.flush(30) == 0
+    worker = rig.start(lanes=["tasks"])
+    rig.wait(lambda: rig.position() == 3)
+    rig.wait(rig.acknowledged)
+    rows = rig.database.rows("select length(value), reason from rollcall.dead_letter order by src_offset")
+    assert [r[0] for r in rows] == [800_000, 1_000_000, None] and rows[2][1].endswith("; its 3000001 bytes are not kept")
+    letters = rig.letters()
+    assert [len(letters[(rig.topic(), 0, n)]["value"] or b"") for n in range(3)] == [800_000, 0, 0]
+    assert letters[(rig.topic(), 0, 1)]["reason"].endswith("; its bytes are in rollcall.dead_letter")
+    stays_small(worker)
+    rig.stop_all()
+
+
+def test_a_dead_letter_of_another_log_has_another_id(rig, kafka):  # noqa: F811
+    """The topic is made anew: another message at the same offset is another dead letter; published again, each keeps its id."""
+    rig = rig(kafka, people=1, partitions=1, config='lost_log = "repair";')
+    ids = []
+    for round_number in range(2):
+        if round_number:
+            kafka.delete(rig.topic())
+            rig.wait(lambda: "created" in rig.rollcall("topics", "apply"), 30)
+        rig.send_raw(b"nonsense %d" % round_number)
+        assert rig.producer.flush(30) == 0
+        worker = rig.start(lanes=["tasks"])
+        rig.wait(lambda: rig.database.value("select count(*) from rollcall.dead_letter") == round_number + 1)
+        rig.wait(rig.acknowledged)
+        assert rig.stop(worker) == 0
+        ids = [(r["event_id"], r["value"]) for *_, r in rig.read("dead-letters")]
+        assert len(ids) == len(set(ids)) == round_number + 1
+    rig.database.execute("update rollcall.position set published = 0")
+    rig.start(lanes=["tasks"])
+    rig.wait(lambda: len(rig.read("dead-letters")) == 4)
+    again = [(r["event_id"], r["value"]) for *_, r in rig.read("dead-letters")]
+    assert set(again) == set(ids) and len({i for i, _ in ids}) == 2
     rig.stop_all()

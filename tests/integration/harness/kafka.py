@@ -49,6 +49,17 @@ class Kafka:
         new = NewTopic(topic, partitions, 1, config={k.replace("_", "."): str(v) for k, v in config.items()})
         admin.create_topics([new])[topic].result(30)
 
+    def configure(self, topic, **config):
+        from confluent_kafka.admin import AdminClient, ConfigResource
+        resource = ConfigResource("topic", topic, {k.replace("_", "."): str(v) for k, v in config.items()})
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        admin.alter_configs([resource])[resource].result(30)
+
+    def delete(self, topic):
+        from confluent_kafka.admin import AdminClient
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        admin.delete_topics([topic])[topic].result(30)
+
     def delete_records(self, topic, partition, before):
         from confluent_kafka import TopicPartition
         from confluent_kafka.admin import AdminClient
