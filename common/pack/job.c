@@ -9,7 +9,7 @@ static const char *const policies[] = { "forbid", "allow", "replace", NULL };
 static const char *const catch_ups[] = { "latest", "none", "all", NULL };
 static const char *const job_keys[] = { "name", "help", "schedule", "time_zone", "tasks", "settings", "suspend", "dry_run", "concurrency_policy",
                                         "catch_up", "starting_deadline", "time_limit", "min_interval", "jitter", "requires", "on_success",
-                                        "on_failure", "on_finish", "destructive", "max_subjects", "max_percent", "population", NULL };
+                                        "on_failure", "on_finish", "destructive", "max_subjects", "max_percent", "population", "alert_on", "min_planned", NULL };
 
 static int read_task(struct loader *l, const struct cfg_node *n, struct job_task *t, struct err *e)
 {
@@ -155,10 +155,37 @@ static int read_percent(const struct cfg_node *n, double *ret, struct err *e)
         return 0;
 }
 
+static int read_alert_on(const struct cfg_node *n, struct job *j, struct err *e)
+{
+        static const struct {
+                const char *name;
+                enum alert_on value;
+        } known[] = { { "errors", ALERT_ERRORS }, { "never", ALERT_NEVER }, { "failed", ALERT_FAILED } };
+        const struct cfg_node *at = cfg_get(n, "alert_on");
+        const char *text = NULL;
+        char *end = NULL;
+        if (!at)
+                return 0;
+        if (cfg_str(n, "alert_on", NULL, &text, e) < 0)
+                return -1;
+        for (size_t i = 0; i < ARRAY_LEN(known); i++)
+                if (strcmp(text, known[i].name) == 0) {
+                        j->alert_on = known[i].value;
+                        return 0;
+                }
+        double percent = text[0] >= '0' && text[0] <= '9' ? strtod(text, &end) : -1;
+        if (!end || strcmp(end, "%") != 0 || !(percent > 0 && percent <= 100))
+                return cfg_unexpected(at, e, "\"errors\", \"failed\", \"never\", or per cent of the tasks such as \"5%\"");
+        j->alert_on = ALERT_PERCENT;
+        j->alert_percent = percent;
+        return 0;
+}
+
 static int read_limits(struct loader *l, const struct cfg_node *n, struct job *j, struct err *e)
 {
         if (cfg_bool(n, "destructive", j->destructive, &j->destructive, e) < 0 ||
-            cfg_int(n, "max_subjects", j->max_subjects, LIMIT_NONE, INT64_MAX, &j->max_subjects, e) < 0 || read_percent(n, &j->max_percent, e) < 0)
+            cfg_int(n, "max_subjects", j->max_subjects, LIMIT_NONE, INT64_MAX, &j->max_subjects, e) < 0 ||
+            cfg_int(n, "min_planned", j->min_planned, 0, INT64_MAX, &j->min_planned, e) < 0 || read_alert_on(n, j, e) < 0 || read_percent(n, &j->max_percent, e) < 0)
                 return -1;
         if (cfg_get(n, "population") && load_file(l, n, "population", true, &j->population, e) < 0)
                 return -1;

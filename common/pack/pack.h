@@ -83,6 +83,9 @@ struct task_type {
 
 enum { LIMIT_NONE = -1 };
 
+/* Which ends publish on_failure: none; a run that failed itself, was refused by schedule, or ran out of time; these and one with errors, any or so many. */
+enum alert_on { ALERT_ERRORS, ALERT_NEVER, ALERT_PERCENT, ALERT_FAILED };
+
 struct job_task { /* one entry of a job's `tasks` */
         const struct task_type *type;
         bool dry_run;
@@ -117,6 +120,9 @@ struct job {
         int64_t min_interval_ms; /* 0: none */
         int64_t jitter_ms;
         bool destructive; /* see job_destructive */
+        enum alert_on alert_on;
+        double alert_percent; /* ALERT_PERCENT: so many of its tasks, at least */
+        int64_t min_planned; /* fewer tasks than that: the run failed */
         int64_t max_subjects; /* more than that: held for review; LIMIT_NONE: no limit */
         double max_percent; /* of the population; LIMIT_NONE: no limit */
         struct sql_file population; /* SELECT of one number: how many subjects there are */

@@ -43,7 +43,7 @@ static int file_all(struct scheduler *s, const struct run *run, bool held, bool 
                 return 0;
         if (held)
                 return run->state != RUN_HELD ? 0 : file_list(s, run, j->on_failure, j->n_on_failure, "held", at, e);
-        if (alert && !(run->dry_run && manual) &&
+        if (alert && j->alert_on != ALERT_NEVER && !(run->dry_run && manual) &&
             file_list(s, run, j->on_failure, j->n_on_failure, "on", at, e) < 0)
                 return -1;
         if (run->state == RUN_SUCCEEDED && !run->dry_run &&

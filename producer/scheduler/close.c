@@ -5,6 +5,7 @@
 #include "decide.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { REASON_MAX = 300, PROGRESS_MS = 5000 };
 
@@ -49,6 +50,34 @@ static void log_counts(const struct db_result *r, int row, enum run_state state,
                   (long long)db_int(r, row, QUARANTINED), (long long)db_int(r, row, UNKNOWN), (long long)db_int(r, row, SPAWNED), db_str(r, row, SECONDS), why);
 }
 
+/* Is each failure of the run, by type, subject and reason, one that the job's run before had, too? Who has to know knows. */
+static int failures_known(struct scheduler *s, int64_t run_no, bool *ret, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        db_params_reset(s->params);
+        db_add_int8(s->params, run_no);
+        if (db_query(s->db,
+                     "with this as (select * from rollcall.run where run_no = $1), "
+                     "before as (select b.run_no, b.day from rollcall.run b, this where b.pack = this.pack and b.job = this.job and b.run_no <> this.run_no "
+                     "and b.dry_run = this.dry_run and b.closed_at is not null and b.published_at is not null order by b.closed_at desc limit 1) "
+                     "select exists (select from before) and not exists ("
+                     "select from rollcall.outcome o, this where o.day = this.day and o.run_no = this.run_no and o.outcome in (2, 3, 4) and not exists ("
+                     "select from rollcall.outcome p, before where p.day = before.day and p.run_no = before.run_no and p.outcome in (2, 3, 4) "
+                     "and p.type_no = o.type_no and octet_length(p.subject) = octet_length(o.subject) and p.subject = o.subject and p.item = o.item "
+                     "and p.reason = o.reason))",
+                     s->params, &r, e) < 0)
+                return -1;
+        *ret = db_bool(r, 0, 0);
+        return 0;
+}
+
+static const struct job *job_of(const struct scheduler *s, const char *pack, const char *job)
+{
+        char name[300];
+        snprintf(name, sizeof name, "%s.%s", pack, job);
+        return packs_job(s->packs, name);
+}
+
 static int close_run(struct scheduler *s, const struct db_result *r, int row, struct err *e)
 {
         char why[REASON_MAX];
@@ -63,7 +92,15 @@ static int close_run(struct scheduler *s, const struct db_result *r, int row, st
         enum run_state state = decide_closing(&c, why, sizeof why);
         if (run_state_open(state))
                 return 0;
-        int rc = run_close(s, db_int(r, row, RUN_NO), state, why, !run_state_well(state), e);
+        const struct job *j = job_of(s, db_str(r, row, PACK), db_str(r, row, JOB));
+        bool known = false, alert = decide_alert(j, state, &c);
+        if (alert && state == RUN_COMPLETED_WITH_ERRORS && failures_known(s, db_int(r, row, RUN_NO), &known, e) < 0)
+                return -1;
+        if (known) {
+                size_t len = strlen(why);
+                snprintf(why + len, sizeof why - len, ", all as in the run before");
+        }
+        int rc = run_close(s, db_int(r, row, RUN_NO), state, why, alert && !known, e);
         if (rc == 0)
                 log_counts(r, row, state, why);
         return rc;

@@ -229,3 +229,16 @@ enum run_state decide_closing(const struct run_counts *c, char *why, size_t max)
                  (long long)c->planned);
         return RUN_COMPLETED_WITH_ERRORS;
 }
+
+bool decide_alert(const struct job *j, enum run_state state, const struct run_counts *c)
+{
+        enum alert_on on = j ? j->alert_on : ALERT_ERRORS;
+        int64_t errors = c->failed + c->quarantined + c->unknown;
+        if (on == ALERT_NEVER || run_state_well(state))
+                return false;
+        if (state != RUN_COMPLETED_WITH_ERRORS)
+                return true;
+        if (on == ALERT_FAILED)
+                return false;
+        return on != ALERT_PERCENT || (double)errors * 100 >= j->alert_percent * (double)c->planned;
+}

@@ -91,3 +91,5 @@ struct run_counts {
 };
 /* RUN_PUBLISHED: not yet. `why` gets a sentence when not all went well. */
 enum run_state decide_closing(const struct run_counts *c, char *why, size_t max);
+/* Is the end of a run with these counts one that on_failure is for? `j` NULL: not in this configuration. */
+bool decide_alert(const struct job *j, enum run_state state, const struct run_counts *c);

@@ -149,7 +149,11 @@ int plan_run(struct planning *p, char *why, size_t max, struct err *e)
                 rc = check_requires(p, &v, why, max, e);
         if (rc != 0)
                 return rc;
-        if (plan_tasks(p, &v, e) < 0 || plan_review(p, &v, why, max, e) < 0)
+        if (plan_tasks(p, &v, e) < 0)
+                return -1;
+        if (p->planned < run->job->min_planned)
+                return err_set(e, ERR_POISON, "", "%lld tasks were planned, and min_planned of the job is %lld", (long long)p->planned, (long long)run->job->min_planned);
+        if (plan_review(p, &v, why, max, e) < 0)
                 return -1;
         rc = set_planned(p, why, e);
         FAILPOINT("plan.uncommitted");

@@ -53,6 +53,7 @@ static int look_around(struct scheduler *s, const struct run *run, struct job_wo
                      "(select suspended from rollcall.job where pack = $1 and job = $2), "
                      "(select max(case when cause = 'manual' then requested_at else scheduled_at end) from rollcall.run where $4 and pack = $1 and job = $2 "
                      "and run_no <> $3 and not dry_run and scheduled_at <= clock_timestamp() "
+                     "and settings in ('{}', (select settings from rollcall.run where run_no = $3)) "
                      "and (" STARTED " or (closed_at is not null and published_at is not null and state <> 'cancelled')))",
                      s->params, &r, e) < 0)
                 return -1;
@@ -153,7 +154,7 @@ static int consider(struct scheduler *s, struct planner **slot, const struct db_
         case GUARD_WAIT:
                 return 0;
         case GUARD_REFUSE:
-                return refuse(s, run, RUN_REFUSED, why, false, e);
+                return refuse(s, run, RUN_REFUSED, why, !asked.manual && !world.suspended, e); /* nobody else would know */
         case GUARD_REPLACE:
                 rc = replace(s, run, e);
                 if (rc != 0)

@@ -395,6 +395,41 @@ static void closing(void **state)
         }
 }
 
+static void alerts(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *what;
+                enum alert_on on;
+                double percent;
+                enum run_state end;
+                int64_t errors; /* of 100 */
+                bool expected;
+        } rows[] = {
+                { "errors", ALERT_ERRORS, 0, RUN_COMPLETED_WITH_ERRORS, 1, true },
+                { "errors, none", ALERT_ERRORS, 0, RUN_SUCCEEDED, 0, false },
+                { "errors, failed itself", ALERT_ERRORS, 0, RUN_FAILED, 0, true },
+                { "failed, some errors", ALERT_FAILED, 0, RUN_COMPLETED_WITH_ERRORS, 99, false },
+                { "failed", ALERT_FAILED, 0, RUN_FAILED, 0, true },
+                { "per cent, fewer", ALERT_PERCENT, 5, RUN_COMPLETED_WITH_ERRORS, 4, false },
+                { "per cent, as many", ALERT_PERCENT, 5, RUN_COMPLETED_WITH_ERRORS, 5, true },
+                { "per cent, a fraction", ALERT_PERCENT, 0.5, RUN_COMPLETED_WITH_ERRORS, 1, true },
+                { "per cent, failed itself", ALERT_PERCENT, 5, RUN_FAILED, 0, true },
+                { "never", ALERT_NEVER, 0, RUN_COMPLETED_WITH_ERRORS, 100, false },
+                { "never, failed itself", ALERT_NEVER, 0, RUN_FAILED, 0, false },
+        };
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+                struct job j = { .alert_on = rows[i].on, .alert_percent = rows[i].percent };
+                struct run_counts c = { .planned = 100, .done = 100, .failed = rows[i].errors, .digest_matches = true };
+                if (decide_alert(&j, rows[i].end, &c) != rows[i].expected)
+                        fail_msg("%s", rows[i].what);
+                struct run_counts unknown = { .planned = 100, .done = 100, .unknown = rows[i].errors, .digest_matches = true };
+                assert_int_equal(decide_alert(&j, rows[i].end, &unknown), rows[i].expected);
+        }
+        struct run_counts c = { .planned = 1, .done = 1, .failed = 1 };
+        assert_true(decide_alert(NULL, RUN_COMPLETED_WITH_ERRORS, &c));
+}
+
 static void states_have_names(void **state)
 {
         (void)state;
@@ -422,6 +457,7 @@ int main(void)
                 cmocka_unit_test(guards),
                 cmocka_unit_test(limits),
                 cmocka_unit_test(closing),
+                cmocka_unit_test(alerts),
                 cmocka_unit_test(states_have_names),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
