@@ -65,6 +65,9 @@ static json_t *job_json(const struct job_line *l, const struct db_result *r)
         json_t *o = json_pack("{s:s, s:s, s:s?, s:s, s:o, s:b, s:o}", "job", l->job->full_name, "help", l->job->help ? l->job->help : "", "schedule", l->job->schedule,
                               "time_zone", l->job->time_zone, "next", next, "registered", l->row >= 0, "last_run", last);
         suspension_json(&l->suspension, o);
+        json_object_set_new(o, "destructive", json_boolean(job_destructive(l->job)));
+        json_object_set_new(o, "max_subjects", l->job->max_subjects < 0 ? json_null() : json_integer(l->job->max_subjects));
+        json_object_set_new(o, "max_percent", l->job->max_percent < 0 ? json_null() : json_real(l->job->max_percent));
         return o;
 }
 

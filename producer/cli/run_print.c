@@ -63,8 +63,8 @@ static int ask(struct cli *c, const struct run_ref *run, const struct run_show *
         int rc = cli_query(c,
                            "select run_id, pack, job, scheduled_at, cause, requested_by, settings, dry_run, state, reason, requested_at, planned_at, "
                            "published_at, closed_at, planned, applied, skipped, failed, quarantined, unknown, spawned, done, digest_matches, "
-                           "expect, population, held_at, released_at, released_by from rollcall.run_progress p "
-                           "join (select run_no, expect, population, held_at, released_at, released_by from rollcall.run) more using (run_no) "
+                           "kept_settings, statements, expect, population, held_at, released_at, released_by from rollcall.run_progress p "
+                           "join (select run_no, kept_settings, statements, expect, population, held_at, released_at, released_by from rollcall.run) more using (run_no) "
                            "where run_no = $1::bigint",
                            params, 1, &ret->head);
         if (rc == 0 && db_rows(ret->head) == 0)

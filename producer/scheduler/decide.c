@@ -181,8 +181,8 @@ enum guard guard_run(const struct job *j, const struct run_asked *r, const struc
                 return GUARD_WAIT;
         if (r->dry_run)
                 return GUARD_GO;
-        if (r->scheduled_at > now)
-                return refuse_future(j, r->scheduled_at, reason, max);
+        if (r->scheduled_at > now) /* a slot was due by the clock of another server, or before the clock went back */
+                return r->manual ? refuse_future(j, r->scheduled_at, reason, max) : GUARD_WAIT;
         if (w->started && j->concurrency_policy == CONCURRENCY_FORBID && !r->force) {
                 bool expired = j->starting_deadline_ms && now - r->scheduled_at > j->starting_deadline_ms * INSTANT_MS;
                 if (!r->manual && j->catch_up != CATCH_UP_NONE && !expired)

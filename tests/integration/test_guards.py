@@ -45,6 +45,8 @@ def test_a_destructive_job_shows_how_many_and_asks(rig, embedded):
     rig.scheduler()
     assert rig.until(run, "published") == ("published", "")
     assert rig.row(run, "population") == (8,)
+    listed = {j["job"]: (j["destructive"], j["max_subjects"], j["max_percent"]) for j in json.loads(rig.rollcall("jobs", "list", "--json"))}
+    assert (listed["club.wiping"], listed["club.capped"], listed["club.share"]) == ((True, None, None), (False, 5, None), (False, None, 2.5))
 
 
 def test_more_than_was_confirmed_is_held(rig, embedded):
@@ -176,6 +178,8 @@ def test_a_run_keeps_the_settings_and_statements_it_was_planned_with(rig, embedd
     rig.until(run, "published")
     assert rig.row(run, "kept_settings->>'first_word', kept_settings->>'second_word', settings") == ("given", "two", {"first_word": "given"})
     assert list(rig.row(run, "statements")[0]) == ["club.note"]
+    shown = json.loads(rig.rollcall("runs", "show", run, "--json"))
+    assert shown["kept_settings"]["first_word"] == "given" and list(shown["statements"]) == ["club.note"]
     rig.pack_cfg = rig.pack_cfg.replace('default = "two"', 'default = "changed"')
     w = rig.start(lanes=["tasks", "urgent"])
     rig.until(run, "succeeded")

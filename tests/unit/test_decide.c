@@ -283,6 +283,7 @@ static void guards(void **state)
                 { .what = "suspended, by hand", .flags = SUSPENDED | MANUAL, .expected = GUARD_GO },
                 { .what = "in the future", .flags = MANUAL | FORCE, .slot = "2026-11-21T06:00:01Z", .expected = GUARD_REFUSE,
                   .says = "2026-11-21T06:00:01+00:00 is in the future" },
+                { .what = "a slot, and the clock went back", .slot = "2026-11-21T06:00:01Z", .expected = GUARD_WAIT },
                 { .what = "in the future, dry", .flags = MANUAL | DRY, .slot = "2027-11-21T06:00:00Z", .expected = GUARD_GO },
 
                 { .what = "23 h not over", .flags = MANUAL, .interval_ms = 23 * HOUR, .last_start = "2026-11-20T07:00:01Z", .expected = GUARD_REFUSE,
