@@ -35,20 +35,6 @@ static bool is_type_name(struct span s)
         return true;
 }
 
-static bool has_nul(struct span s)
-{
-        return s.len && memchr(s.ptr, '\0', s.len);
-}
-
-/* The ledger keeps them as JSON, where a byte may take six. */
-static bool arguments_too_large(const struct task *t)
-{
-        size_t bytes = 0;
-        for (size_t i = 0; i < t->n_arguments; i++)
-                bytes += t->arguments[i].name.len + t->arguments[i].value.len;
-        return bytes > ARGUMENTS_MAX;
-}
-
 /* A run's step may be a dry run although the run is not: the job says so, never the message alone. */
 static bool step_is_dry(const struct run *run, const struct task_type *type)
 {
@@ -62,77 +48,13 @@ static bool step_is_dry(const struct run *run, const struct task_type *type)
         return listed;
 }
 
-static const struct argument *find_argument(const struct task *t, const char *name)
-{
-        for (size_t i = 0; i < t->n_arguments; i++)
-                if (span_is(t->arguments[i].name, name))
-                        return &t->arguments[i];
-        return NULL;
-}
-
-static bool arguments_fit(struct entry *en, struct arena *a)
+static bool fits(struct entry *en, struct arena *a)
 {
         struct err e = ERR_INIT;
-        for (size_t i = 0; i < en->type->n_arguments; i++) {
-                const struct declared *d = &en->type->arguments[i];
-                const struct argument *given = find_argument(&en->task, d->name);
-                if (given && declared_check(d, given->value, &e) == 0)
-                        continue;
-                if (!given && !d->required)
-                        continue;
-                if (!given)
-                        err_set(&e, ERR_POISON, "", "argument %s is missing", d->name);
-                entry_decide(en, OUTCOME_FAILED, copied(a, e.text));
-                return false;
-        }
-        for (size_t i = 0; i < en->task.n_arguments; i++) {
-                bool known = false;
-                for (size_t j = 0; j < en->type->n_arguments; j++)
-                        known |= span_is(en->task.arguments[i].name, en->type->arguments[j].name);
-                if (known)
-                        continue;
-                err_set(&e, ERR_POISON, "", "%s has no argument \"%.*s\"", en->type->full_name, SPAN_FMT(en->task.arguments[i].name));
-                entry_decide(en, OUTCOME_FAILED, copied(a, e.text));
-                return false;
-        }
-        return true;
-}
-
-/* The ledger keeps subjects as PostgreSQL writes them: "07" would be done as 7, under another id. */
-static bool is_canonical(const struct entry *en)
-{
-        char text[UUID_TEXT_LEN + 1];
-        struct uuid id;
-        struct span s = en->task.subject;
-        if (en->type->subject_type == VALUE_INTEGER)
-                snprintf(text, sizeof text, "%lld", (long long)en->subject_int);
-        else if (en->type->subject_type == VALUE_UUID && uuid_from_text(s.ptr, s.len, &id))
-                uuid_to_text(id, text);
-        else
+        if (task_validate(en->type, &en->task, &en->subject_int, &e) == 0)
                 return true;
-        return span_is(s, text);
-}
-
-static bool subject_fits(struct entry *en)
-{
-        struct span s = en->task.subject;
-        if (!value_valid(en->type->subject_type, s)) {
-                entry_decide(en, OUTCOME_FAILED,
-                             en->type->subject_type == VALUE_INTEGER ? SPAN_LIT("the subject is not a whole number") : SPAN_LIT("the subject is not a UUID"));
-                return false;
-        }
-        if (en->type->subject_type == VALUE_INTEGER) {
-                char text[32];
-                size_t len = s.len < sizeof text - 1 ? s.len : sizeof text - 1;
-                memcpy(text, s.ptr, len);
-                text[len] = '\0';
-                en->subject_int = strtoll(text, NULL, 10);
-        }
-        if (!is_canonical(en)) {
-                entry_decide(en, OUTCOME_FAILED, SPAN_LIT("the subject is not written as PostgreSQL writes it"));
-                return false;
-        }
-        return true;
+        entry_decide(en, OUTCOME_FAILED, copied(a, e.text));
+        return false;
 }
 
 /* As far as the run was read a moment ago, and this configuration knows its job. */
@@ -144,23 +66,12 @@ static bool is_expected(const struct run *run, const struct task_type *type)
 
 void entry_admit(struct entry *en, const struct packs *packs, const struct type_numbers *numbers, struct run *run, struct arena *a)
 {
+        struct err e = ERR_INIT;
         en->run = run;
         en->attempt = 1;
         en->dry_run = en->task.dry_run;
-        if (en->task.subject.len == 0) {
-                entry_bury(en, SPAN_LIT("the task has no subject"));
-                return;
-        }
-        if (en->task.subject.len > LEDGER_NAME_MAX || en->task.item.len > LEDGER_NAME_MAX) {
-                entry_bury(en, SPAN_LIT("subject or item is longer than 1000 bytes"));
-                return;
-        }
-        if (has_nul(en->task.subject) || has_nul(en->task.item) || has_nul(en->task.actor)) {
-                entry_bury(en, SPAN_LIT("subject, item or actor contains a NUL character"));
-                return;
-        }
-        if (arguments_too_large(&en->task)) {
-                entry_bury(en, SPAN_LIT("the arguments are larger than 128 KiB"));
+        if (task_validate_form(&en->task, &e) < 0) {
+                entry_bury(en, copied(a, e.text));
                 return;
         }
         if (!is_type_name(en->task.type)) {
@@ -198,7 +109,7 @@ void entry_accept(struct entry *en, const struct type_numbers *numbers, struct a
                 en->dry_run = en->dry_run || run->dry_run || step_is_dry(run, en->type);
         if (run && run->state == RUN_CANCELLED)
                 entry_decide(en, OUTCOME_SKIPPED, SPAN_LIT("run cancelled"));
-        else if (subject_fits(en) && arguments_fit(en, a))
+        else if (fits(en, a))
                 en->state = ENTRY_READY;
         if (run && run->version_wait_ms > 0 && en->state == ENTRY_READY && !en->dry_run && !run_statement_same(run, en->type))
                 entry_wait(en, SPAN_LIT("its run was planned with another version of its statement"),

@@ -6,8 +6,10 @@
 
 enum { ARGUMENTS_JSON_MAX = 1024 * 1024 };
 
-static struct span argument_of(const struct task *t, const struct declared *d)
+static struct span argument_of(const struct unit *u, const struct task *t, const struct declared *d)
 {
+        if (d->from_actor)
+                return u->run ? span_of(u->run->requested_by) : t->actor.ptr ? t->actor : SPAN_LIT("");
         for (size_t i = 0; i < t->n_arguments; i++)
                 if (span_is(t->arguments[i].name, d->name))
                         return t->arguments[i].value;
@@ -105,7 +107,7 @@ int compose_params(const struct composed *c, const struct unit *u, struct entry 
         for (size_t k = 0; k < u->type->n_arguments; k++) {
                 db_array_begin(p, DB_TEXT, n);
                 for (size_t i = 0; i < n; i++)
-                        db_element_text(p, argument_of(&list[i]->task, &u->type->arguments[k]));
+                        db_element_text(p, argument_of(u, &list[i]->task, &u->type->arguments[k]));
                 db_array_end(p);
         }
         return compose_add_values(c, values, p, e);

@@ -1,5 +1,6 @@
 #include "config/cfg.h"
 
+#include "config/characters.h"
 #include "config/numbers.h"
 #include "config/trust.h"
 #include "config/words.h"
@@ -103,6 +104,9 @@ int cfg_load(const char *path, struct cfg **ret, struct err *e)
         set_include_folder(c);
         if (config_read_file(&c->config, path) == CONFIG_TRUE) {
                 const char *last = NULL;
+                if (visit_files(c, cfg_root(c), &last, characters_check, e) < 0)
+                        return -1;
+                last = NULL;
                 if (visit_files(c, cfg_root(c), &last, numbers_check, e) < 0)
                         return -1;
                 *ret = TAKE(c);

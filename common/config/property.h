@@ -13,6 +13,7 @@ enum property_type {
         PROPERTY_LANES, /* bool[LANE_COUNT] */
         PROPERTY_BOOL, /* bool; default false */
         PROPERTY_SECRET_FILES, /* as PROPERTY_PROPERTIES, of "name=path" */
+        PROPERTY_NAMES, /* const char ** with its length at `count` */
 };
 
 struct property {

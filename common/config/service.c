@@ -109,6 +109,8 @@ const struct property service_properties[] = {
              "Schema registry with Confluent's API, asked for the schemas of intake messages in the Confluent wire format: \"https://host:port/apis/ccompat/v7\"."),
         { .path = "schemas.ids", .type = PROPERTY_PROPERTIES, .offset = AT(schemas.ids), .count = AT(schemas.n_ids),
           .help = "Schema ids of the Confluent wire format that need no registry, each \"ID=FILE\" with an .avsc file." },
+        { .path = "security.act_for_others", .type = PROPERTY_NAMES, .offset = AT(security.act_for_others), .count = AT(security.n_act_for_others),
+          .help = "Database roles whose members may ask on behalf of others (`--actor NAME`); both names are kept. `rollcall db apply` writes it. Default: nobody." },
         CHOICE("log.level", log_level, log_levels, "info", "Least important lines that are written."),
 };
 const size_t service_property_count = ARRAY_LEN(service_properties);
@@ -138,6 +140,7 @@ void service_free(struct service *s)
         free(s->kafka.secrets);
         free(s->kafka.property_names);
         free(s->schemas.ids);
+        free(s->security.act_for_others);
         free(s->packs);
         service_intake_free(s->intakes, s->n_intakes);
         free(s->sources);
@@ -268,6 +271,8 @@ static int read_property(struct service *s, const struct property *p, struct err
                 return read_duration(group, key, p, at, e);
         case PROPERTY_PROPERTIES:
                 return read_pairs(group, key, at, (void *)((char *)s + p->count), e);
+        case PROPERTY_NAMES:
+                return cfg_str_list(group, key, at, (void *)((char *)s + p->count), e);
         case PROPERTY_LANES:
                 return read_lanes(group, key, at, e);
         case PROPERTY_BOOL:

@@ -54,6 +54,10 @@ struct service {
                 int64_t batch_max_bytes;
                 int64_t drain_timeout_ms;
         } worker;
+        struct {
+                const char **act_for_others; /* database roles whose members may name another with --actor */
+                size_t n_act_for_others;
+        } security;
         struct { /* of a task that failed by its own fault */
                 int64_t attempts; /* then its subject is quarantined */
                 int64_t base_ms, max_ms; /* the n-th wait: anything up to base * 2^(n-1), at most max */

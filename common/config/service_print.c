@@ -85,6 +85,7 @@ static void add_value(const struct service *s, const struct property *p, struct 
                 }
                 buf_addc(out, ']');
                 break;
+        case PROPERTY_NAMES:
         case PROPERTY_SECRET_FILES:
                 buf_addc(out, '[');
                 for (size_t i = 0; i < *(const size_t *)(const void *)((const char *)s + p->count); i++) {
@@ -210,7 +211,7 @@ void service_print(const struct service *s, struct buf *out)
 static void add_type(const struct property *p, struct buf *out)
 {
         static const char *const names[] = { "text", "text", "path", NULL, "integer", "time span", "list of texts", "list of lanes", "true or false",
-                                             "list of texts" };
+                                             "list of texts", "list of texts" };
         if (p->type != PROPERTY_CHOICE)
                 buf_adds(out, names[p->type]);
         else

@@ -39,6 +39,67 @@ static int register_names(struct db *d, const char *sql, const char *a, const ch
         return db_query(d, sql, p, NULL, e);
 }
 
+/* What the request functions need to know of a type. */
+static int describe_type(struct db *d, const struct task_type *t, struct err *e)
+{
+        struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
+        size_t n = 0;
+        if (!p)
+                return err_oom(e);
+        for (size_t i = 0; i < t->n_arguments; i++)
+                n += t->arguments[i].from_actor;
+        db_add_str(p, t->full_name);
+        db_add_str(p, t->requires_role);
+        db_array_begin(p, DB_TEXT, n);
+        for (size_t i = 0; i < t->n_arguments; i++)
+                if (t->arguments[i].from_actor)
+                        db_element_text(p, span_of(t->arguments[i].name));
+        db_array_end(p);
+        return db_query(d,
+                        "update rollcall.task_type set requires_role = $2, actor_arguments = $3 where name = $1 "
+                        "and (requires_role is distinct from $2 or actor_arguments is distinct from $3)",
+                        p, NULL, e);
+}
+
+/* A job needs the roles of all its types. */
+static int describe_job(struct db *d, const struct job *j, struct err *e)
+{
+        struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
+        size_t n = 0;
+        if (!p)
+                return err_oom(e);
+        for (size_t i = 0; i < j->n_tasks; i++)
+                n += j->tasks[i].type->requires_role != NULL;
+        db_add_str(p, j->pack->name);
+        db_add_str(p, j->name);
+        db_array_begin(p, DB_TEXT, n);
+        for (size_t i = 0; i < j->n_tasks; i++)
+                if (j->tasks[i].type->requires_role)
+                        db_element_text(p, span_of(j->tasks[i].type->requires_role));
+        db_array_end(p);
+        return db_query(d,
+                        "update rollcall.job set requires_roles = $3 where pack = $1 and job = $2 "
+                        "and requires_roles is distinct from $3",
+                        p, NULL, e);
+}
+
+static int apply_authority(struct db *d, const struct ledger_service *s, struct err *e)
+{
+        struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
+        if (!p)
+                return err_oom(e);
+        db_array_begin(p, DB_TEXT, s->n_act_for_others);
+        for (size_t i = 0; i < s->n_act_for_others; i++)
+                db_element_text(p, span_of(s->act_for_others[i]));
+        db_array_end(p);
+        if (db_query(d, "delete from rollcall.authority where role_name <> all($1)", p, NULL, e) < 0)
+                return -1;
+        return db_query(d,
+                        "insert into rollcall.authority (right_name, role_name) "
+                        "select distinct 'act_for_others', r from unnest($1) r on conflict do nothing",
+                        p, NULL, e);
+}
+
 static int apply_pack(struct db *d, const struct pack *p, struct err *e)
 {
         if (p->schema.text) {
@@ -49,10 +110,12 @@ static int apply_pack(struct db *d, const struct pack *p, struct err *e)
         }
         for (size_t i = 0; i < p->n_types; i++)
                 if (register_names(d, "insert into rollcall.task_type (name) select $1 where not exists (select from rollcall.task_type where name = $1)",
-                                   p->types[i].full_name, NULL, e) < 0)
+                                   p->types[i].full_name, NULL, e) < 0 ||
+                    describe_type(d, &p->types[i], e) < 0)
                         return -1;
         for (size_t i = 0; i < p->n_jobs; i++)
-                if (register_names(d, "insert into rollcall.job (pack, job) values ($1, $2) on conflict do nothing", p->name, p->jobs[i].name, e) < 0)
+                if (register_names(d, "insert into rollcall.job (pack, job) values ($1, $2) on conflict do nothing", p->name, p->jobs[i].name, e) < 0 ||
+                    describe_job(d, &p->jobs[i], e) < 0)
                         return -1;
         if (register_names(d, "delete from rollcall.locked_setting where pack = $1", p->name, NULL, e) < 0)
                 return -1;
@@ -86,7 +149,7 @@ static int apply_service(struct db *d, const struct ledger_service *s, struct er
                                          : "insert into rollcall.service (prefix) select $1 on conflict (one) do nothing",
                            s->prefix, NULL, e) < 0)
                 return -1;
-        return check_service(d, s->prefix, e);
+        return check_service(d, s->prefix, e) < 0 ? -1 : apply_authority(d, s, e);
 }
 
 static int apply_all(struct db *d, const struct packs *p, const struct ledger_service *s, int *ret_from, struct err *e)

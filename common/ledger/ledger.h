@@ -16,6 +16,8 @@ enum {
 struct ledger_service {
         const char *prefix; /* of its topics, which tells it from others */
         bool renamed; /* the prefix was changed on purpose: the recorded one is replaced */
+        const char *const *act_for_others; /* database roles */
+        size_t n_act_for_others;
 };
 
 /* Applies what is missing of schemas/sql/, then each pack's own schema file, then registers the packs' jobs and task types. Repeatable. `ret_from`:
@@ -25,6 +27,13 @@ int ledger_apply(struct db *d, const struct packs *p, const struct ledger_servic
 int ledger_check(struct db *d, const char *prefix, struct err *e) MUST_CHECK;
 /* The names of the tables that schemas/sql/ makes, as an array: "{lease,job,…}". */
 void ledger_tables(struct buf *out);
+
+/* ---- tasks -------------------------------------------------------------------------------------------------------------------------- */
+
+/* Sizes and characters, of any type: what does not fit cannot stand in the ledger. ERR_POISON with a sentence. */
+int task_validate_form(const struct task *t, struct err *e) MUST_CHECK;
+/* Subject and arguments, as the type wants them. `ret_number`: the subject, where the type's are integers. ERR_POISON with a sentence. */
+int task_validate(const struct task_type *type, const struct task *t, int64_t *ret_number, struct err *e) MUST_CHECK;
 
 /* ---- types -------------------------------------------------------------------------------------------------------------------------- */
 

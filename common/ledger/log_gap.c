@@ -30,7 +30,7 @@ void log_gap_text(const struct log_gap *g, char *text, size_t size)
         }
 }
 
-int log_gap_repair(struct db *d, const struct log_gap *g, const char *by, struct err *e)
+static int repair(struct db *d, const char *sql, const struct log_gap *g, const char *who, struct err *e)
 {
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -41,8 +41,18 @@ int log_gap_repair(struct db *d, const struct log_gap *g, const char *by, struct
         db_add_bool(p, g->fit != LOG_DELETED);
         db_add_int8(p, g->low);
         db_add_int8(p, g->high);
-        db_add_str(p, by);
-        if (db_query(d, "select rollcall.repair_position($1, $2, $3, $4, $5, $6)", p, &r, e) < 0)
+        db_add_str(p, who);
+        if (db_query(d, sql, p, &r, e) < 0)
                 return -1;
         return db_bool(r, 0, 0) ? 0 : 1;
+}
+
+int log_gap_repair(struct db *d, const struct log_gap *g, const char *by, struct err *e)
+{
+        return repair(d, "select rollcall.repair_position($1, $2, $3, $4, $5, $6)", g, by, e);
+}
+
+int log_gap_request_repair(struct db *d, const struct log_gap *g, const char *on_behalf_of, struct err *e)
+{
+        return repair(d, "select rollcall.request_repair($1, $2, $3, $4, $5, $6)", g, on_behalf_of, e);
 }

@@ -27,3 +27,5 @@ enum log_fit log_compare(int64_t next, int64_t low, int64_t high);
 void log_gap_text(const struct log_gap *g, char *text, size_t size);
 /* Moves the position to the log's beginning, and asks for what was lost. `by`: who does it. 0; 1: the position was somebody else's meanwhile; -1. */
 int log_gap_repair(struct db *d, const struct log_gap *g, const char *by, struct err *e) MUST_CHECK;
+/* The same as an operator's wish, which is written down. `on_behalf_of` may be NULL. */
+int log_gap_request_repair(struct db *d, const struct log_gap *g, const char *on_behalf_of, struct err *e) MUST_CHECK;

@@ -125,13 +125,33 @@ static int read_blank(const struct cfg_node *n, struct declared *d, struct err *
         return cfg_int(n, "min_items", 0, 0, INT64_MAX, &d->min_items, e);
 }
 
+/* An argument that the engine fills in. */
+static int read_from(const struct cfg_node *n, struct declared *d, struct err *e)
+{
+        static const char *const sources[] = { "actor", NULL }, *const others[] = { "required", "default", "values" };
+        const struct cfg_node *from = cfg_get(n, "from");
+        int choice;
+        if (!from)
+                return 0;
+        if (cfg_choice(n, "from", sources, 0, &choice, e) < 0)
+                return -1;
+        if (d->type != VALUE_TEXT)
+                return cfg_error(from, e, "found with type \"%s\", expected only with \"text\"", value_type_names[d->type]);
+        for (size_t i = 0; i < ARRAY_LEN(others); i++)
+                if (cfg_get(n, others[i]))
+                        return cfg_error(cfg_get(n, others[i]), e, "found together with from, expected only one of them: nobody gives this argument");
+        d->from_actor = true;
+        return 0;
+}
+
 static int read_one(struct loader *l, const struct cfg_node *n, enum declared_kind kind, struct declared *d, struct err *e)
 {
         static const char *const setting_keys[] = { "name", "type", "default", "values", "min", "max", "min_items", "help", "locked", NULL };
         static const char *const keys[] = { "name", "type", "required", "allow_blank", "default", "values", "min", "max", "min_items", "help", NULL };
+        static const char *const argument_keys[] = { "name", "type", "required", "allow_blank", "default", "values", "min", "max", "min_items", "help", "from", NULL };
         const struct cfg_node *fallback = cfg_get(n, "default"), *type = cfg_get(n, "type");
         int choice;
-        if (cfg_only(n, kind == DECLARED_SETTING ? setting_keys : keys, e) < 0 || cfg_str_required(n, "name", &d->name, e) < 0)
+        if (cfg_only(n, kind == DECLARED_SETTING ? setting_keys : kind == DECLARED_ARGUMENT ? argument_keys : keys, e) < 0 || cfg_str_required(n, "name", &d->name, e) < 0)
                 return -1;
         if (!name_valid(d->name))
                 return cfg_unexpected(cfg_get(n, "name"), e, "1 to 63 lower-case letters, digits or '_', beginning with a letter");
@@ -145,6 +165,8 @@ static int read_one(struct loader *l, const struct cfg_node *n, enum declared_ki
         d->type = (enum value_type)choice;
         if (read_range(n, d, e) < 0 || read_values(l, cfg_get(n, "values"), d, e) < 0 || cfg_str(n, "help", NULL, &d->help, e) < 0 ||
             cfg_bool(n, "required", false, &d->required, e) < 0 || cfg_bool(n, "locked", false, &d->locked, e) < 0 || read_blank(n, d, e) < 0)
+                return -1;
+        if (read_from(n, d, e) < 0)
                 return -1;
         if (fallback && d->required)
                 return cfg_error(fallback, e, "found together with required = true, expected only one of them");

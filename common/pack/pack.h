@@ -26,6 +26,7 @@ struct declared {
         const char *fallback; /* default as text; NULL: none */
         bool required; /* arguments only: must be given */
         bool allow_blank; /* arguments only: a required text may be empty */
+        bool from_actor; /* arguments only: it is who asks, as the engine recorded it; nobody can give it */
         bool locked; /* settings only: `rollcall jobs run --set` cannot change it */
         const char **values; /* allowed texts; NULL: any */
         size_t n_values;
@@ -45,6 +46,7 @@ struct task_type {
         const char *name; /* within the pack */
         char *full_name; /* "pack.name": Task.type on the wire */
         const char *help;
+        const char *requires_role; /* database role that an operator needs to ask for it, or for a job with it; NULL: none */
         enum action action;
         enum scope scope;
         enum lane lane;

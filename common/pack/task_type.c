@@ -151,10 +151,20 @@ static int load_action(struct loader *l, const struct cfg_node *n, struct task_t
         return load[t->action](l, group, t, e);
 }
 
+/* As PostgreSQL has names. */
+static int load_role(const struct cfg_node *n, const char **ret, struct err *e)
+{
+        if (cfg_str(n, "requires_role", NULL, ret, e) < 0)
+                return -1;
+        if (*ret && (!**ret || strlen(*ret) > 63))
+                return cfg_unexpected(cfg_get(n, "requires_role"), e, "the name of a database role");
+        return 0;
+}
+
 static int check_keys(const struct cfg_node *n, const struct task_type *t, struct err *e)
 {
-        const char *known[16] = { "name", "help", "action", "scope", "lane", "destructive", "requires" };
-        size_t count = 7;
+        const char *known[16] = { "name", "help", "action", "scope", "lane", "destructive", "requires", "requires_role" };
+        size_t count = 8;
         if (t->scope == SCOPE_SUBJECT)
                 known[count++] = "due";
         if (acts_by_statement(t)) {
@@ -188,7 +198,8 @@ static int load_type(struct loader *l, const struct cfg_node *n, struct task_typ
         t->action = (enum action)action;
         t->pack = l->pack;
         if (cfg_choice(n, "scope", scopes, acts_by_statement(t) ? SCOPE_SUBJECT : SCOPE_RUN, &scope, e) < 0 ||
-            cfg_choice(n, "lane", lanes, (int)default_lanes[action], &lane, e) < 0 || cfg_str(n, "help", NULL, &t->help, e) < 0)
+            cfg_choice(n, "lane", lanes, (int)default_lanes[action], &lane, e) < 0 || cfg_str(n, "help", NULL, &t->help, e) < 0 ||
+            load_role(n, &t->requires_role, e) < 0)
                 return -1;
         t->scope = (enum scope)scope;
         t->lane = (enum lane)lane;

@@ -52,19 +52,23 @@ grant insert, update, delete on rollcall.alert to rollcall_scheduler, rollcall_a
 
 -- A position that does not fit its log is put right by who meets it, or by the operator; what was lost is published again by the scheduler, and folded by
 -- the aggregator.
-grant insert on rollcall.log_gap to rollcall_worker, rollcall_operator;
-grant insert, update on rollcall.position to rollcall_operator;
+grant insert on rollcall.log_gap to rollcall_worker;
 grant update (repaired_at) on rollcall.log_gap to rollcall_scheduler, rollcall_aggregator;
 
--- tasks submit, the packs' commands: no right to write to any topic is needed
+-- Operators write to no table: what they ask for goes through functions that check their rights and keep who asked. No right in Kafka is needed either.
+revoke insert, update, delete on all tables in schema rollcall from rollcall_operator;
+grant execute on function rollcall.republish_run(uuid, text) to rollcall_operator;
+grant execute on function rollcall.quarantine(text, text[], text, text, text, text, timestamptz, text) to rollcall_operator;
+grant execute on function rollcall.request_repair(integer, bigint, boolean, bigint, bigint, text) to rollcall_operator;
 grant execute on function rollcall.request_tasks(text, boolean, text, uuid[], text[], text[], text[]) to rollcall_operator;
 
 -- jobs run; jobs suspend and resume; runs republish; quarantine replay and drop
-grant update (state, tries, due_at, requested_by, updated_at) on rollcall.held to rollcall_operator;
 grant execute on function rollcall.request_run(uuid, text, text, timestamptz, jsonb, boolean, boolean, jsonb, text) to rollcall_operator;
 grant execute on function rollcall.release_run(uuid, text) to rollcall_operator;
 grant execute on function rollcall.suspend_jobs(text[], boolean, text, text), rollcall.resume_jobs(text[], boolean, text) to rollcall_operator;
-grant update (chunks_published, state, published_at, again) on rollcall.run to rollcall_operator;
+revoke update (chunks_published, state, published_at, again) on rollcall.run from rollcall_operator; -- as it was granted before version 2
+revoke update (state, tries, due_at, requested_by, updated_at) on rollcall.held from rollcall_operator;
+revoke update (suspended, suspended_by, suspended_at) on rollcall.job from rollcall_operator;
 grant execute on function rollcall.cancel_run(uuid, text, text) to rollcall_operator;
 
 -- Types whose statement fails are paused by a worker, and resumed by one or by the operator; the scheduler then publishes again.

@@ -18,7 +18,9 @@ int verb_db_apply(struct cli *c, const struct args *a)
                 rc = cli_db_any(c);
         if (rc)
                 return rc;
-        const struct ledger_service service = { .prefix = c->service->kafka.prefix, .renamed = args_on(a, "new-prefix") };
+        const struct ledger_service service = { .prefix = c->service->kafka.prefix, .renamed = args_on(a, "new-prefix"),
+                                                .act_for_others = c->service->security.act_for_others,
+                                                .n_act_for_others = c->service->security.n_act_for_others };
         if (ledger_apply(c->db, c->packs, &service, &from, &e) < 0)
                 return cli_db_fail(&e);
         if (c->json) {

@@ -25,10 +25,10 @@ enum exit_code {
 
 struct cli {
         const char *config_given; /* --config; NULL: looked for */
-        const char *actor_given; /* --actor */
+        const char *actor_given; /* --actor: for whom, by who may act for others */
         bool json;
         bool color; /* standard output is a terminal that may be coloured */
-        char actor[128]; /* "cli:alice", for the audit trail */
+        char actor[128]; /* the database session's user: who asks */
         struct service *service; /* these are opened on first use by the functions below */
         struct packs *packs;
         struct db *db;

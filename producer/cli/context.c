@@ -5,7 +5,6 @@
 #include "ledger/ledger.h"
 #include "publish/publish.h"
 
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +65,10 @@ int cli_fail(int code, const struct err *e)
 
 int cli_db_fail(const struct err *e)
 {
+        static const char *const refusals[] = { "42501", "23505", "23514", "55000" }; /* by the functions that operators' wishes go through */
+        for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
+                if (strcmp(e->code, refusals[i]) == 0)
+                        return cli_fail(CODE_REFUSED, e);
         return cli_fail(e->class == ERR_RETRY ? CODE_UNREACHABLE : CODE_FAILED, e);
 }
 
@@ -118,18 +121,13 @@ int cli_db(struct cli *c)
 
 int cli_actor(struct cli *c)
 {
-        if (c->actor_given) {
-                snprintf(c->actor, sizeof c->actor, "%s", c->actor_given);
-                return 0;
-        }
-        char login[64] = "";
-        const struct passwd *pw = NULL;
-        if (getlogin_r(login, sizeof login) != 0 && (pw = getpwuid(getuid())))
-                snprintf(login, sizeof login, "%s", pw->pw_name);
-        if (!*login)
-                return cli_error(CODE_USAGE, "who asks is not known on this machine (user id %u): give --actor NAME", (unsigned)getuid());
-        snprintf(c->actor, sizeof c->actor, "cli:%s", login);
-        return 0;
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        int rc = cli_db_any(c);
+        if (rc == 0)
+                rc = cli_query(c, "select session_user", NULL, 0, &r);
+        if (rc == 0)
+                snprintf(c->actor, sizeof c->actor, "%s", db_str(r, 0, 0));
+        return rc;
 }
 
 int cli_kafka(struct cli *c, struct kafka_producer **ret)

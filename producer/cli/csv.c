@@ -1,6 +1,7 @@
 #include "csv.h"
 
 #include "base/buf.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,10 +9,10 @@
 struct csv {
         FILE *file;
         struct buf text; /* the fields of the record, each with its NUL */
-        size_t starts[CSV_FIELDS_MAX];
+        size_t starts[CSV_FIELDS_MAX], lines[CSV_FIELDS_MAX], columns[CSV_FIELDS_MAX]; /* where each begins: in the text, in the file */
         const char *fields[CSV_FIELDS_MAX];
         size_t n;
-        size_t line, next_line;
+        size_t line, next_line, column; /* column: bytes of the present line that are taken */
         int ahead[3]; /* read, but not yet taken; the last one first */
         size_t n_ahead;
         bool begun;
@@ -56,9 +57,16 @@ static int get(struct csv *c)
                 else
                         c->ahead[c->n_ahead++] = next;
         }
+        c->column = ch == '\n' ? 0 : c->column + 1;
         if (ch == '\n')
                 c->next_line++;
         return ch;
+}
+
+/* Tabs and line ends are text, in a quoted field; what else controls a terminal, or ends a text early as NUL does, is not. */
+static bool is_control(int ch)
+{
+        return (ch >= 0 && ch < 0x20 && ch != '\t' && ch != '\n' && ch != '\r') || ch == 0x7f;
 }
 
 static void skip_line(struct csv *c, int ch)
@@ -68,16 +76,26 @@ static void skip_line(struct csv *c, int ch)
 }
 
 /* The content of a quoted field, whose opening quote is taken. What follows the closing one is returned, -2 when there is none. */
-static int quoted(struct csv *c)
+static int quoted(struct csv *c, bool *ret_control)
 {
         for (;;) {
                 int ch = get(c);
                 if (ch == EOF)
                         return -2;
+                *ret_control = is_control(ch);
+                if (*ret_control)
+                        return ch;
                 if (ch == '"' && (ch = get(c)) != '"')
                         return ch;
                 buf_addc(&c->text, (char)ch);
         }
+}
+
+static int control(struct csv *c, int ch, struct err *e)
+{
+        size_t line = c->next_line, column = c->column;
+        skip_line(c, ch);
+        return err_set(e, ERR_POISON, "", "%s (0x%02x) at line %zu, column %zu", ch ? "a control character" : "a NUL character", (unsigned)ch, line, column);
 }
 
 static int bad(struct csv *c, int ch, struct err *e, const char *why)
@@ -91,15 +109,22 @@ static int field(struct csv *c, int ch, int *ret_end, struct err *e)
 {
         if (c->n == CSV_FIELDS_MAX)
                 return bad(c, ch, e, "more than 256 fields");
+        c->lines[c->n] = c->next_line;
+        c->columns[c->n] = c->column;
         c->starts[c->n++] = c->text.len;
         if (ch == '"') {
-                ch = quoted(c);
+                bool is_bad = false;
+                ch = quoted(c, &is_bad);
+                if (is_bad)
+                        return control(c, ch, e);
                 if (ch == -2)
                         return err_set(e, ERR_POISON, "", "a quote is not closed before the file ends");
                 if (ch != ',' && ch != '\n' && ch != EOF)
                         return bad(c, ch, e, "something stands behind a closing quote");
         } else {
                 for (; ch != ',' && ch != '\n' && ch != EOF; ch = get(c)) {
+                        if (is_control(ch))
+                                return control(c, ch, e);
                         if (ch == '"')
                                 return bad(c, ch, e, "a quote stands within a field that is not quoted");
                         buf_addc(&c->text, (char)ch);
@@ -129,6 +154,21 @@ static int first_character(struct csv *c)
         return get(c);
 }
 
+/* The byte of a field that is not UTF-8, where the field begins on the same line. */
+static int check_utf8(const struct csv *c, size_t field, struct err *e)
+{
+        size_t line = c->lines[field], column = c->columns[field];
+        for (const char *s = c->fields[field]; *s;) {
+                size_t n = (unsigned char)*s < 0x80 ? 1 : utf8_length(s, strlen(s));
+                if (n == 0)
+                        return err_set(e, ERR_POISON, "", "a byte (0x%02x) that is not UTF-8 at line %zu, column %zu", (unsigned char)*s, line, column);
+                column = *s == '\n' ? 1 : column + n;
+                line += *s == '\n';
+                s += n;
+        }
+        return 0;
+}
+
 int csv_next(struct csv *c, const char *const **ret_fields, size_t *ret_n, struct err *e)
 {
         int ch;
@@ -150,8 +190,11 @@ int csv_next(struct csv *c, const char *const **ret_fields, size_t *ret_n, struc
                 return err_oom(e);
         if (c->text.failed)
                 return err_set(e, ERR_POISON, "", "the record is longer than %d bytes", CSV_RECORD_MAX);
-        for (size_t i = 0; i < c->n; i++)
+        for (size_t i = 0; i < c->n; i++) {
                 c->fields[i] = c->text.data + c->starts[i];
+                if (check_utf8(c, i, e) < 0)
+                        return -1;
+        }
         *ret_fields = c->fields;
         *ret_n = c->n;
         return 1;

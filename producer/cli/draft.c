@@ -2,7 +2,9 @@
 
 #include "filing.h"
 
+#include "base/utf8.h"
 #include "codec/codec.h"
+#include "ledger/ledger.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,34 +12,47 @@
 
 enum { WAIT_MS = 10, WAIT_MAX_MS = 500, QUIET_MS = 3000 };
 
-static bool is_utf8(const char *text)
+/* Characters that no text of a task needs; `lines`: tabs and line ends are fine. Gives the byte, or -1. */
+static long bad_character(const char *text, bool lines)
 {
-        json_t *v = json_string(text);
-        json_decref(v);
-        return v != NULL;
+        for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+                if ((*p < 0x20 && !(lines && (*p == '\t' || *p == '\n' || *p == '\r'))) || *p == 0x7f)
+                        return (long)((const char *)p - text);
+        return -1;
+}
+
+static int check_text(const char *what, const char *text, bool lines, struct err *e)
+{
+        long at = bad_character(text, lines);
+        if (at >= 0)
+                return err_set(e, ERR_POISON, "", "%s has a control character (0x%02x) at byte %ld", what, (unsigned char)text[at], at + 1);
+        size_t len = strlen(text);
+        for (size_t i = 0, n; i < len; i += n)
+                if ((n = utf8_length(text + i, len - i)) == 0)
+                        return err_set(e, ERR_POISON, "", "%s is not UTF-8 at byte %zu", what, i + 1);
+        return 0;
 }
 
 int draft_check(const struct draft *d, struct err *e)
 {
+        struct argument list[CODEC_ARGUMENTS_MAX];
         const struct task_type *t = d->type;
-        if (!*d->subject)
-                return err_set(e, ERR_POISON, "", "the subject is empty");
-        if (!is_utf8(d->subject) || !is_utf8(d->item))
-                return err_set(e, ERR_POISON, "", "subject or item is not UTF-8");
-        if (strlen(d->subject) > CODEC_TEXT_MAX || strlen(d->item) > CODEC_TEXT_MAX)
-                return err_set(e, ERR_POISON, "", "subject or item is longer than %d bytes", CODEC_TEXT_MAX);
-        if (!value_valid(t->subject_type, span_of(d->subject)))
-                return err_set(e, ERR_POISON, "", "the subject \"%.100s\" is no %s, which %s takes", d->subject, value_sql_type(t->subject_type), t->full_name);
+        struct task task = { .type = span_of(t->full_name), .subject = span_of(d->subject), .item = span_of(d->item), .arguments = list };
+        int64_t ignored;
+        if (check_text("the subject", d->subject, false, e) < 0 || check_text("the item", d->item, false, e) < 0)
+                return -1;
         for (size_t i = 0; i < t->n_arguments; i++) {
-                const struct declared *a = &t->arguments[i];
-                if (!d->values[i] && a->required)
-                        return err_set(e, ERR_POISON, "", "argument %s is missing", a->name);
-                if (d->values[i] && !is_utf8(d->values[i]))
-                        return err_set(e, ERR_POISON, "", "argument %s is not UTF-8", a->name);
-                if (d->values[i] && declared_check(a, span_of(d->values[i]), e) < 0)
+                char what[100];
+                snprintf(what, sizeof what, "argument %s", t->arguments[i].name);
+                if (!d->values[i])
+                        continue;
+                if (task.n_arguments == CODEC_ARGUMENTS_MAX)
+                        return err_set(e, ERR_POISON, "", "more than %d arguments", CODEC_ARGUMENTS_MAX);
+                if (check_text(what, d->values[i], true, e) < 0)
                         return -1;
+                list[task.n_arguments++] = (struct argument){ span_of(t->arguments[i].name), span_of(d->values[i]) };
         }
-        return 0;
+        return task_validate_form(&task, e) < 0 ? -1 : task_validate(t, &task, &ignored, e);
 }
 
 static void filed(void *ctx, size_t tasks, instant earlier)

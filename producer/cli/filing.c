@@ -73,13 +73,6 @@ void filing_free(struct filing *f)
         free(f);
 }
 
-static int fail(const struct err *e)
-{
-        if (strcmp(e->code, "42501") == 0 || strcmp(e->code, "23505") == 0)
-                return cli_error(CODE_REFUSED, "%s", e->text);
-        return cli_db_fail(e);
-}
-
 /* ---- the database's answers ------------------------------------------------------------------ */
 
 static int take_answer(struct filing *f)
@@ -93,7 +86,7 @@ static int take_answer(struct filing *f)
         f->sizes[0] = f->sizes[1];
         f->unanswered--;
         if (rc < 0)
-                return fail(&e);
+                return cli_db_fail(&e);
         if (f->told)
                 f->told(f->ctx, tasks, db_rows(r) ? db_instant(r, 0, 0) : INSTANT_NONE);
         return 0;

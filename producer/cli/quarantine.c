@@ -1,4 +1,4 @@
-/* Tasks set aside: rollcall.held. The workers do what is asked for here; the tool only notes it. */
+/* Tasks set aside: rollcall.held. The workers do what is asked for here; the tool files the request. */
 #include "output.h"
 #include "verbs.h"
 
@@ -136,13 +136,7 @@ int verb_quarantine_show(struct cli *c, const struct args *a)
 
 /* ---- replay and drop ------------------------------------------------------------------------------------------------------------------- */
 
-/* A replay begins with the subject's first task; who stands behind it follows by itself. */
-static const char REPLAY[] = "update rollcall.held f set state = 'replay', tries = 0, due_at = now(), requested_by = $7, updated_at = now() "
-                             "where f.state = 'quarantined' and exists (select from rollcall.held_named h where h.topic = f.topic and h.subject = f.subject "
-                             "and h.state in ('quarantined', 'behind') and " FILTER ") returning 1";
-static const char DROP[] = "update rollcall.held f set state = 'drop', due_at = now(), requested_by = $7, updated_at = now() "
-                           "where f.state in ('quarantined', 'behind') and exists (select from rollcall.held_named h where h.held_no = f.held_no and " FILTER
-                           ") returning 1";
+static const char ACT[] = "select rollcall.quarantine($7, string_to_array($1, ','), $2, $3, $4, $5, $6::timestamptz, $8)";
 static const char COUNT[] = "select count(*) filter (where h.state = 'quarantined'), count(*) filter (where h.state = 'behind') from rollcall.held_named h where " FILTER;
 
 static int confirm(struct cli *c, const struct args *a, const char *what, const char *const params[FILTERS])
@@ -162,11 +156,11 @@ static int confirm(struct cli *c, const struct args *a, const char *what, const 
         return cli_confirm(question);
 }
 
-static int act(struct cli *c, const struct args *a, const char *what, const char *sql)
+static int act(struct cli *c, const struct args *a, const char *what)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         char *ids CLEANUP(cleanup_free) = NULL;
-        const char *params[FILTERS + 1] = { NULL };
+        const char *params[FILTERS + 2] = { NULL };
         int rc = read_ids(a, &ids);
         if (rc == 0)
                 rc = read_filters(a, params);
@@ -178,29 +172,29 @@ static int act(struct cli *c, const struct args *a, const char *what, const char
                 any = any || params[i];
         if (any == args_on(a, "all"))
                 return cli_error(CODE_USAGE, "quarantine %s: give task ids, options that choose tasks, or --all", what);
-        rc = cli_actor(c);
-        if (rc == 0)
-                rc = cli_db(c);
+        rc = cli_db(c);
         if (rc == 0)
                 rc = confirm(c, a, what, params);
         if (rc)
                 return rc;
-        params[FILTERS] = c->actor;
-        rc = cli_query(c, sql, params, ARRAY_LEN(params), &r);
+        params[FILTERS] = what;
+        params[FILTERS + 1] = c->actor_given;
+        rc = cli_query(c, ACT, params, ARRAY_LEN(params), &r);
         if (rc)
                 return rc;
+        int64_t n = db_int(r, 0, 0);
         if (c->json)
-                return print_json(json_pack("{s:s, s:I}", "asked_for", what, "tasks", (json_int_t)db_rows(r)));
-        printf("%s of %d task%s asked for; the workers see to it\n", what, db_rows(r), db_rows(r) == 1 ? "" : "s");
+                return print_json(json_pack("{s:s, s:I}", "asked_for", what, "tasks", (json_int_t)n));
+        printf("%s requested for %" PRId64 " task%s\n", what, n, n == 1 ? "" : "s");
         return CODE_OK;
 }
 
 int verb_quarantine_replay(struct cli *c, const struct args *a)
 {
-        return act(c, a, "replay", REPLAY);
+        return act(c, a, "replay");
 }
 
 int verb_quarantine_drop(struct cli *c, const struct args *a)
 {
-        return act(c, a, "drop", DROP);
+        return act(c, a, "drop");
 }

@@ -218,7 +218,7 @@ static int apply(struct repair *r)
         for (size_t i = 0; i < r->n; i++) {
                 if (r->list[i].g.fit == LOG_FITS)
                         continue;
-                int rc = log_gap_repair(r->c->db, &r->list[i].g, r->c->actor, &e);
+                int rc = log_gap_request_repair(r->c->db, &r->list[i].g, r->c->actor_given, &e);
                 if (rc < 0)
                         return cli_db_fail(&e);
                 if (rc > 0)
@@ -233,8 +233,6 @@ int verb_topics_repair(struct cli *c, const struct args *a)
         struct db_result *open CLEANUP(db_result_cleanup) = NULL;
         bool dry_run = args_on(a, "dry-run");
         int rc = cli_db(c);
-        if (rc == 0)
-                rc = cli_actor(c);
         if (rc == 0)
                 rc = find(&r);
         if (rc == 0)

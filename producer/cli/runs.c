@@ -192,18 +192,16 @@ int verb_runs_republish(struct cli *c, const struct args *a)
         if (rc)
                 return rc;
         const char *id = run.id;
-        rc = cli_query(c,
-                       "with again as (update rollcall.run set chunks_published = 0, again = true, state = 'planned', published_at = null "
-                       "where run_id = $1::uuid and state in ('planned', 'published') returning chunks) "
-                       "select chunks, pg_notify('rollcall_run', '')::text from again",
-                       &id, 1, &r);
-        if (rc == 0)
-                rc = cli_query(c, "select state from rollcall.run where run_id = $1::uuid", &id, 1, &state);
+        const char *params[] = { id, c->actor_given };
+        rc = cli_query(c, "select state from rollcall.run where run_id = $1::uuid", &id, 1, &state);
         if (rc)
                 return rc;
-        if (db_rows(r) == 0)
+        if (db_rows(state) == 0 || (strcmp(db_str(state, 0, 0), "planned") != 0 && strcmp(db_str(state, 0, 0), "published") != 0))
                 return cli_error(CODE_REFUSED, "run %s is %s: only a run that is planned or published, and not closed, is published again", run.id,
                                  db_rows(state) ? db_str(state, 0, 0) : "gone");
+        rc = cli_query(c, "select chunks from rollcall.republish_run($1::uuid, $2)", params, ARRAY_LEN(params), &r);
+        if (rc)
+                return rc;
         if (c->json)
                 return print_json(json_pack("{s:s, s:I}", "run_id", run.id, "chunks", (json_int_t)db_int(r, 0, 0)));
         printf("run %s: the scheduler will publish its %s chunks again, with the same ids\n", run.id, db_str(r, 0, 0));

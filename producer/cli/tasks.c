@@ -112,8 +112,6 @@ int verb_tasks_submit(struct cli *c, const struct args *a)
         struct draft d;
         int rc = args_duration(a, "timeout", 60000, &timeout);
         if (rc == 0)
-                rc = cli_actor(c);
-        if (rc == 0)
                 rc = type_find(c, args_get(a, "type"), &t);
         if (rc)
                 return rc;

@@ -8,7 +8,7 @@
 const struct flag global_flags[] = {
         { "config", "FILE", "the configuration file (else $ROLLCALL_CONFIG, ./rollcall.cfg, /etc/rollcall/rollcall.cfg)", "@file", 'c', false, false },
         { "json", NULL, "print JSON: one document, or one line per record for streams", NULL, 0, false, false },
-        { "actor", "NAME", "who asks, for the audit trail (else cli: and your login name)", NULL, 0, false, false },
+        { "actor", "NAME", "on whose behalf you ask; needs the right act_for_others (who asks is the database user)", NULL, 0, false, false },
         { "help", NULL, "print this help", NULL, 'h', false, false },
         END,
 };

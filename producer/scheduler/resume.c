@@ -26,7 +26,7 @@ static const char RUNS_AGAIN[] =
 
 /* Requests of which a task has no row in the ledger: what waits there is not lost. */
 static const char REQUESTS_AGAIN[] =
-        "update rollcall.request q set published_at = null where q.kind = 'tasks' and q.type_no = any($1::int[]) and q.published_at is not null "
+        "update rollcall.request q set published_at = null, again = true where q.kind = 'tasks' and q.settled_at is null and q.type_no = any($1::int[]) and q.published_at is not null "
         "and exists (select from unnest(q.task_ids) i where not exists (select from rollcall.outcome_adhoc o where o.task_id = i))";
 
 static const char RESUMED[] =

@@ -66,6 +66,7 @@ create trigger request_filed before insert on rollcall.request for each row when
 alter table rollcall.task_type
   add requires_role   text,                       -- operators need to be a member of it
   add actor_arguments text[] not null default '{}'; -- filled in by Rollcall with who asked: nobody can give them
+alter table rollcall.job add requires_roles text[] not null default '{}'; -- of its types
 
 -- May the session's user act for somebody else?
 create function rollcall.may_act_for_others() returns boolean language sql stable as $$
@@ -94,6 +95,16 @@ begin
   if not pg_catalog.pg_has_role(session_user, requires_role, 'member') then
     raise exception '% needs the role "%", which % is not a member of', what, requires_role, session_user using errcode = 'insufficient_privilege';
   end if;
+end $$;
+
+-- What a job's types need, its run needs.
+create function rollcall.check_job_roles(of_pack text, of_job text) returns void language plpgsql stable as $$
+declare
+  needed text;
+begin
+  for needed in select unnest(requires_roles) from rollcall.job where pack = of_pack and job = of_job loop
+    perform rollcall.check_role(needed, of_pack || '.' || of_job);
+  end loop;
 end $$;
 
 -- Writes down who asks for what: every function that an operator's wish goes through calls it first. Callers are SECURITY DEFINER; session_user is still
@@ -201,6 +212,75 @@ end $$;
 revoke execute on function rollcall.check_arguments(rollcall.task_type, text[]) from public;
 revoke execute on function rollcall.request_tasks(text, boolean, text, uuid[], text[], text[], text[]) from public;
 
+-- Has an open run published again as far as the ledger does not have its tasks. No row: it is not planned or published.
+create function rollcall.republish_run(which uuid, on_behalf_of text) returns table (chunks integer) language plpgsql
+security definer set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+  perform rollcall.file_request('republish run', which::text, '{}', on_behalf_of);
+  return query
+  update rollcall.run r set chunks_published = 0, again = true, state = 'planned', published_at = null
+  where r.run_id = which and r.state in ('planned', 'published') returning r.chunks;
+  if not found then
+    raise exception 'only a run that is planned or published, and not closed, is published again' using errcode = 'object_not_in_prerequisite_state';
+  end if;
+  perform pg_notify('rollcall_run', '');
+end $$;
+revoke execute on function rollcall.republish_run(uuid, text) from public;
+
+-- `rollcall topics repair`: puts a position right that does not fit its log. False: it was somebody else's meanwhile.
+create function rollcall.request_repair(of_source integer, at_epoch bigint, anew boolean, low bigint, high bigint, on_behalf_of text) returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform rollcall.file_request('repair position', of_source::text, jsonb_build_object('anew', anew, 'low', low, 'high', high), on_behalf_of);
+  return rollcall.repair_position(of_source, at_epoch, anew, low, high, session_user::text);
+end $$;
+revoke execute on function rollcall.request_repair(integer, bigint, boolean, bigint, bigint, text) from public;
+
+-- Tasks that were set aside, chosen as `rollcall quarantine` does; null is any. `id_starts`: beginnings of task ids.
+create function rollcall.held_chosen(id_starts text[], of_job text, of_type text, of_subject text, with_reason text, held_since timestamptz)
+returns setof rollcall.held_named language sql stable as $$
+  select h.* from rollcall.held_named h
+  where (id_starts is null or exists (select from unnest(id_starts) i where h.task_id::text like i || '%'))
+    and (of_job is null or of_job in (h.job, h.pack || '.' || h.job))
+    and (of_type is null or h.type = of_type or h.type like '%.' || of_type)
+    and (of_subject is null or h.subject = of_subject)
+    and (with_reason is null or position(lower(with_reason) in lower(h.reason)) > 0)
+    and (held_since is null or h.since >= held_since)
+$$;
+
+-- Has quarantined tasks tried again ('replay', from their subject's first on) or given up ('drop'). How many. The roles that their types need are needed here.
+create function rollcall.quarantine(wish text, id_starts text[], of_job text, of_type text, of_subject text, with_reason text, held_since timestamptz,
+                                    on_behalf_of text)
+returns bigint language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  chosen record;
+  n bigint;
+begin
+  if wish not in ('replay', 'drop') or wish is null then
+    raise exception 'replay or drop, not "%"', wish using errcode = 'invalid_parameter_value';
+  end if;
+  for chosen in select distinct t.requires_role, t.name from rollcall.held_chosen(id_starts, of_job, of_type, of_subject, with_reason, held_since) h
+                join rollcall.task_type t on t.name = h.type where h.state in ('quarantined', 'behind') loop
+    perform rollcall.check_role(chosen.requires_role, chosen.name);
+  end loop;
+  perform rollcall.file_request(wish || ' quarantined', '', jsonb_strip_nulls(jsonb_build_object('task_ids', to_jsonb(id_starts), 'job', of_job, 'type', of_type,
+    'subject', of_subject, 'reason', with_reason, 'since', held_since)), on_behalf_of);
+  if wish = 'replay' then
+    update rollcall.held f set state = 'replay', tries = 0, due_at = clock_timestamp(), requested_by = session_user, updated_at = clock_timestamp()
+    where f.state = 'quarantined' and exists (
+      select from rollcall.held_chosen(id_starts, of_job, of_type, of_subject, with_reason, held_since) h
+      where h.topic = f.topic and h.subject = f.subject and h.state in ('quarantined', 'behind'));
+  else
+    update rollcall.held f set state = 'drop', due_at = clock_timestamp(), requested_by = session_user, updated_at = clock_timestamp()
+    where f.state in ('quarantined', 'behind') and f.held_no in (
+      select h.held_no from rollcall.held_chosen(id_starts, of_job, of_type, of_subject, with_reason, held_since) h);
+  end if;
+  get diagnostics n = row_count;
+  return n;
+end $$;
+revoke execute on function rollcall.quarantine(text, text[], text, text, text, text, timestamptz, text) from public;
+
 -- Has published requests published again as far as the ledger does not have their tasks. Null: of every type; `elsewhere`: only what went to another cluster.
 create function rollcall.republish_requests(of_type smallint, elsewhere text) returns bigint language plpgsql as $$
 declare
@@ -288,12 +368,13 @@ begin
     raise exception 'the setting "%" is locked', locked
       using errcode = 'check_violation', hint = 'only the service''s configuration can change it';
   end if;
+  perform rollcall.check_job_roles(pack, job);
   if not dry_run and scheduled_at > clock_timestamp() then
     raise exception 'the instant % is later than the database''s clock', scheduled_at
       using errcode = 'check_violation', hint = 'only a dry run may look into the future';
   end if;
   insert into rollcall.run as r (run_id, pack, job, scheduled_at, day, cause, requested_by, settings, dry_run, force, expect)
-  values (run_id, pack, job, scheduled_at, (scheduled_at at time zone 'UTC')::date, 'manual', coalesce(nullif(on_behalf_of, ''), session_user),
+  values (run_id, pack, job, scheduled_at, (scheduled_at at time zone 'UTC')::date, 'manual', session_user,
           coalesce(settings, '{}'), dry_run, force, expect)
   on conflict on constraint run_run_id_key do nothing;
   if not found then
@@ -318,6 +399,7 @@ begin
   if not found then
     return false;
   end if;
+  perform rollcall.check_job_roles(held.pack, held.job);
   perform rollcall.file_request('release run', run_id::text,
     jsonb_build_object('job', held.pack || '.' || held.job, 'planned', held.planned, 'held_because', held.reason), on_behalf_of);
   update rollcall.run r

@@ -85,7 +85,7 @@ def test_jobs_run_asks_for_a_run(service, database):
     row = database.rows("select run_id, pack, job, scheduled_at, cause, requested_by, settings, dry_run, force, state from rollcall.run")
     assert len(row) == 1
     run_id, pack, name, at, cause, by, settings, dry, force, state = row[0]
-    assert (str(run_id), pack, name, cause, by, dry, force, state) == (asked["run_id"], "guild", "by-hand", "manual", "ops:eva", True, True, "requested")
+    assert (str(run_id), pack, name, cause, by, dry, force, state) == (asked["run_id"], "guild", "by-hand", "manual", "rollcall", True, True, "requested")
     assert at.isoformat() == "2026-01-31T23:00:00+00:00" and settings == {"grace_days": "3"}
     again = service.json("jobs", "run", "by-hand", "--at", "2026-01-31T23:00:00Z", "--yes")
     assert again == {"run_id": asked["run_id"], "job": "guild.by-hand", "new": False}

@@ -245,8 +245,8 @@ static void admission(void **state)
         } rows[] = {
                 { "p.a", "5", &run, NULL, 0, false, ENTRY_READY, 0, NULL },
                 { "p.a", "5", &run, NULL, 0, true, ENTRY_DEAD, 0, "task id" },
-                { "p.a", "x", &run, NULL, 0, false, ENTRY_DECIDED, OUTCOME_FAILED, "whole number" },
-                { "p.a", "99999999999999999999", &run, NULL, 0, false, ENTRY_DECIDED, OUTCOME_FAILED, "whole number" },
+                { "p.a", "x", &run, NULL, 0, false, ENTRY_DECIDED, OUTCOME_FAILED, "is no bigint, which p.a takes" },
+                { "p.a", "99999999999999999999", &run, NULL, 0, false, ENTRY_DECIDED, OUTCOME_FAILED, "is no bigint, which p.a takes" },
                 { "p.a", "", &run, NULL, 0, false, ENTRY_DEAD, 0, "no subject" },
                 { "p.t", long_name, &run, NULL, 0, false, ENTRY_DEAD, 0, "longer than 1000" },
                 { "p.t", long_name + 1, &run, NULL, 0, false, ENTRY_READY, 0, NULL },
