@@ -122,13 +122,17 @@ static void wait_for_locks(struct transactor *t, struct entry **list, size_t n)
                 entry_wait(list[i], SPAN_LIT("its row is locked by another session"), LOCK_RETRY_MIN_MS + t->retry.random() % LOCK_RETRY_MS);
 }
 
+int transact_short_locks(struct transactor *t, struct err *e)
+{
+        t->lock_until_ms = monotonic_ms() + LOCKS_MS;
+        return db_exec(t->db, SHORT_LOCKS, e);
+}
+
 /* The first wait had its time; each further one is short, and there are not many. 1: nothing more is waited for. */
 static int limit_locks(struct transactor *t, struct err *e)
 {
-        if (!t->lock_until_ms) {
-                t->lock_until_ms = monotonic_ms() + LOCKS_MS;
-                return db_exec(t->db, SHORT_LOCKS, e);
-        }
+        if (!t->lock_until_ms)
+                return transact_short_locks(t, e);
         return monotonic_ms() >= t->lock_until_ms;
 }
 

@@ -78,10 +78,10 @@ static int prepare_lane(struct pump *p, struct err *e)
 /* A worker that is frozen in the middle of a transaction must not keep the one that takes over waiting for its locks. */
 static int prepare_session(struct pump *p, struct err *e)
 {
-        char sql[160];
+        char sql[240];
         /* A custom plan believes in as many rows as the batch has tasks, and then reads a table from its beginning to merge with them. */
-        snprintf(sql, sizeof sql, "set idle_in_transaction_session_timeout = %lld; set plan_cache_mode = force_generic_plan",
-                 (long long)p->o->service->kafka.session_timeout_ms);
+        snprintf(sql, sizeof sql, "set idle_in_transaction_session_timeout = %lld; set plan_cache_mode = force_generic_plan; set lock_timeout = %lld",
+                 (long long)p->o->service->kafka.session_timeout_ms, (long long)p->o->service->worker.lock_timeout_ms);
         if (db_exec(p->db, sql, e) < 0)
                 return -1;
         /* a worker that was killed lets go of its locks before its statement ends, where the server's system can tell */

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LAND_MS = 2000 };
+enum { CLAIM_LOCK_MS = 2000, LAND_MS = 2000 };
 
 /* The partition is ours from here on, unless its log does not fit. */
 static int claim(struct pump *p, const struct kafka_partition *k, int64_t *ret_start, struct err *e)
@@ -53,21 +53,29 @@ static int refuse(struct pump *p, const struct kafka_partition *list, size_t n, 
         return -1;
 }
 
+static int wait_for_locks(struct pump *p, int64_t ms, struct err *e)
+{
+        char sql[64];
+        snprintf(sql, sizeof sql, "set lock_timeout = %lld", (long long)ms);
+        return db_exec(p->db, sql, e);
+}
+
 /* A claim waits for the row of an owner whose transaction is under way: not for long, the group wants to be served. It is offered again. */
 static int claim_all(struct pump *p, struct kafka_partition *list, size_t n, struct err *e)
 {
         struct err first;
-        if (db_exec(p->db, "set lock_timeout = '2s'", e) < 0)
+        int64_t usual = p->o->service->worker.lock_timeout_ms;
+        if (wait_for_locks(p, CLAIM_LOCK_MS, e) < 0)
                 return -1;
         for (size_t i = 0; i < n; i++)
                 if (claim(p, &list[i], &list[i].offset, e) < 0) {
                         first = *e;
-                        (void)!db_exec(p->db, "reset lock_timeout", e);
+                        (void)!wait_for_locks(p, usual, e);
                         *e = first;
                         return refuse(p, list, n, i, e);
                 }
         FAILPOINT("partitions.claimed");
-        return db_exec(p->db, "reset lock_timeout", e) < 0 ? refuse(p, list, n, 0, e) : 0;
+        return wait_for_locks(p, usual, e) < 0 ? refuse(p, list, n, 0, e) : 0;
 }
 
 static int assigned(struct pump *p, struct kafka_partition *list, size_t n, struct err *e)

@@ -18,6 +18,14 @@ static bool to_run(const struct entry *en)
         return en->state == ENTRY_PENDING && en->type->action == ACTION_SQL;
 }
 
+static bool any_to_run(const struct batch *b)
+{
+        for (size_t i = 0; i < b->n; i++)
+                if (to_run(&b->entries[i]))
+                        return true;
+        return false;
+}
+
 static size_t number_outcomes(struct transactor *t, struct batch *b)
 {
         size_t n = 0;
@@ -171,6 +179,8 @@ int transact_settle(struct transactor *t, struct batch *b, struct err *e)
                 return -1;
         if (fenced)
                 return db_exec(t->db, "rollback", e) < 0 ? -1 : 1;
+        if (any_to_run(b) && transact_short_locks(t, e) < 0) /* they have been waited for before */
+                return -1;
         for (size_t i = 0; i < b->n_units; i++)
                 if (run_again(t, b, i, true, e) < 0 || transact_record_unit(t, b, &b->units[i], e) < 0)
                         return transact_give_up(t, e);

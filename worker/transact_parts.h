@@ -29,6 +29,9 @@ int transact_undo_unit(struct transactor *t, const struct err *why, size_t n, st
 typedef int (*unit_done)(struct transactor *t, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct db_result *r,
                          const struct err *poison, struct err *e);
 
+/* From here on this transaction waits only for moments for the locks of others. */
+int transact_short_locks(struct transactor *t, struct err *e) MUST_CHECK;
+
 /* Around all parts of one unit. The end notes whether the type is to be paused, and passes its later units over. `first_tries`: of tasks that had not been
  * tried before. */
 void transact_begin_unit(struct transactor *t);

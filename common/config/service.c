@@ -70,6 +70,8 @@ const struct property service_properties[] = {
         INTEGER("worker.batch_max", worker.batch_max, 5000, 1, 100000, "Tasks in one transaction, at most."),
         INTEGER("worker.batch_max_bytes", worker.batch_max_bytes, 4 * MIB, 65536, 256 * MIB, "Bytes of tasks in one transaction, at most; arguments count as JSON."),
         DURATION("worker.drain_timeout", worker.drain_timeout_ms, 25 * SECOND, 0, HOUR, "Time from SIGTERM to the end of the program, whatever it waits for."),
+        DURATION("worker.lock_timeout", worker.lock_timeout_ms, 2 * SECOND, 0, HOUR,
+                 "Longest wait of a statement for locks of other sessions; then the batch goes on without the tasks whose rows are locked. 0: no limit."),
         INTEGER("retry.attempts", retry.attempts, 5, 1, 1000, "Attempts at a task that fails by its own fault, before its subject is quarantined."),
         DURATION("retry.base", retry.base_ms, 30 * SECOND, 10, DAY, "Longest wait before the second attempt; it doubles with each further one."),
         DURATION("retry.max", retry.max_ms, 15 * MINUTE, 10, 30 * DAY, "Longest wait between two attempts."),

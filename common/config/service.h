@@ -53,6 +53,7 @@ struct service {
                 int64_t batch_max; /* tasks */
                 int64_t batch_max_bytes;
                 int64_t drain_timeout_ms;
+                int64_t lock_timeout_ms; /* of a statement; 0: none */
         } worker;
         struct {
                 const char **act_for_others; /* database roles whose members may name another with --actor */

@@ -1,4 +1,6 @@
 """One odd thing stops nobody else: errors of every class, from a trigger as an application would have it."""
+import time
+
 import pytest
 
 from worker_pack import Run
@@ -100,4 +102,33 @@ def test_the_servers_own_state_is_waited_for(rig, kafka):  # noqa: F811
     rig.database.execute("update person set trap = '' where id = 7")
     rig.wait(run.complete, 60)
     assert run.progress()["applied"] == 50
+    rig.stop_all()
+
+
+# ---- rows that others have locked -----------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("locked", [3, 400])
+def test_locked_rows(rig, kafka, locked):  # noqa: F811
+    """The others are done within seconds, and their rows are free; the locked ones are tried again without being counted, and done at last."""
+    rig = rig(kafka, people=500, retry="attempts = 1;", lock_timeout='"500ms"')
+    run = Run(rig)
+    rig.start(lanes=["tasks"])
+    with rig.database.connect() as other:
+        other.autocommit = False
+        other.execute("select from person where id <= %s for update", (locked,))
+        rig.send(run.plan([run.task("bump", n) for n in range(1, 501)]))
+        rig.wait(lambda: rig.position() == 500, 12)
+        done = run.progress()["applied"]
+        assert done == 497 if locked == 3 else done <= 100
+        rows = rig.database.rows("select state, tries, count(*) from rollcall.held group by 1, 2")
+        assert rows == [("retry", 0, 500 - done)]
+        with rig.database.connect() as application:
+            application.execute("set lock_timeout = '300ms'")
+            application.execute("update person set note = 'seen' where id > %s", (locked,))
+        time.sleep(3)
+        assert rig.database.value("select count(*) from rollcall.held where state = 'quarantined'") == 0
+        other.rollback()
+    rig.wait(run.complete, 60)
+    assert run.progress()["applied"] == 500 and run.progress()["digest_matches"]
+    assert rig.database.rows("select hits, count(*) from person group by 1") == [(1, 500)]
     rig.stop_all()

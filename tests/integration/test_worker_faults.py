@@ -143,7 +143,7 @@ def test_frozen_while_messages_are_deleted(rig, kafka):
 def held_at_the_gate(rig, gate, tasks):
     """A worker in the middle of the transaction of these tasks of type `gate`, which ends when the lock goes that is taken on `gate`."""
     gate.execute("select pg_advisory_lock(77)")
-    worker = rig.start(lanes=["tasks"])
+    worker = rig.start(lanes=["tasks"], lock_timeout='"0s"')
     rig.send(tasks)
     rig.wait(lambda: rig.database.value("select count(*) from pg_stat_activity where wait_event = 'advisory'") == 1)
     return worker
