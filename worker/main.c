@@ -1,3 +1,4 @@
+#include "check.h"
 #include "pump.h"
 
 #include "base/log.h"
@@ -82,6 +83,16 @@ int main(int argc, char **argv)
         if (rc >= 0)
                 return rc;
         struct err e = ERR_INIT;
+        if (d.check_statements) {
+                rc = worker_check(d.service, d.packs, &e);
+                if (rc < 0)
+                        fprintf(stderr, "%s\n", e.text);
+                else
+                        printf("%s: valid, and all statements can be prepared\n", d.service->file);
+                daemon_deinit(&d);
+                return rc < 0 ? 1 : 0;
+        }
+        d.prepares = true;
         if (daemon_leave_within(&d, d.service->worker.drain_timeout_ms, &e) < 0) {
                 log_error("cannot start", "error=" LOG_Q, e.text);
                 return 1;

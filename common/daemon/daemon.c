@@ -18,6 +18,8 @@ static void print_help(const char *program, const char *help)
                "  -c, --config FILE  the configuration (else $ROLLCALL_CONFIG, ./rollcall.cfg, /etc/rollcall/rollcall.cfg);\n"
                "                     ./rollcall.cfg only when nobody but you and root can write it\n"
                "      --check-config say whether the configuration and its packs are valid, and leave\n"
+               "      --check-statements\n"
+               "                     the same, and prepare the statements against the database\n"
                "  -h, --help         this text\n"
                "  -V, --version      the version\n\n"
                "SIGTERM or SIGINT: finish the work in hand and leave; a second one: leave at once. SIGHUP: check the\n"
@@ -29,7 +31,7 @@ static void print_help(const char *program, const char *help)
 static int parse(struct daemon *d, const char *help, int argc, char **argv, bool *check_only)
 {
         static const struct option options[] = {
-                { "config", required_argument, NULL, 'c' }, { "check-config", no_argument, NULL, 'k' }, { "help", no_argument, NULL, 'h' },
+                { "config", required_argument, NULL, 'c' }, { "check-config", no_argument, NULL, 'k' }, { "check-statements", no_argument, NULL, 's' }, { "help", no_argument, NULL, 'h' },
                 { "version", no_argument, NULL, 'V' },      { NULL, 0, NULL, 0 },
         };
         const char *config = NULL;
@@ -42,6 +44,9 @@ static int parse(struct daemon *d, const char *help, int argc, char **argv, bool
                         break;
                 case 'k':
                         *check_only = true;
+                        break;
+                case 's':
+                        d->check_statements = true;
                         break;
                 case 'h':
                         print_help(d->program, help);
@@ -72,7 +77,7 @@ int daemon_start(struct daemon *d, const char *program, const char *help, int ar
         int rc = parse(d, help, argc, argv, &check_only);
         if (rc != GO_ON)
                 return rc;
-        if (failpoints_load(getenv(FAILPOINTS_VARIABLE), &e) < 0 || (!check_only && signals_install(&e) < 0) || service_open(d->config_given, &d->service, &e) < 0 ||
+        if (failpoints_load(getenv(FAILPOINTS_VARIABLE), &e) < 0 || (!check_only && !d->check_statements && signals_install(&e) < 0) || service_open(d->config_given, &d->service, &e) < 0 ||
             packs_load(d->service, &d->packs, &e) < 0) {
                 fprintf(stderr, "%s\n", e.text);
                 daemon_deinit(d);
@@ -83,6 +88,8 @@ int daemon_start(struct daemon *d, const char *program, const char *help, int ar
                 daemon_deinit(d);
                 return EXIT_SUCCESS;
         }
+        if (d->check_statements)
+                return GO_ON;
         if (log_level_parse(d->service->log_level, &level) == 0)
                 log_init(program, level);
         if (*FAILPOINTS_NOTE)

@@ -1,7 +1,7 @@
 #pragma once
 /*
  * What the three daemons' mains share: options, configuration, signals. SIGTERM or SIGINT asks to drain, a second one to stop at once.
- * SIGHUP reloads by starting anew: the new configuration is checked by a child first (an invalid one is said and ignored), then the
+ * SIGHUP reloads by starting anew: the new configuration, and what it has the program prepare, is checked by a child first (an invalid one is said and ignored), then the
  * daemon drains and executes itself, so that every property is reloadable and nothing is half reloaded.
  */
 #include "pack/pack.h"
@@ -12,6 +12,8 @@ struct daemon {
         struct service *service;
         struct packs *packs;
         char **argv;
+        bool prepares; /* a reload is taken only when the new configuration's statements can be prepared: the program knows --check-statements */
+        bool check_statements; /* it was asked for: to be answered, instead of running */
         int64_t leave_ms; /* by daemon_leave_within */
 };
 

@@ -69,7 +69,8 @@ static void start_check(const struct daemon *d)
 {
         int pipes[2];
         /* It is found as we found it: one that nobody named is trusted less. */
-        char *argv[] = { (char *)(uintptr_t)d->program, (char[]){ "--check-config" }, (char[]){ "-c" }, (char *)(uintptr_t)d->config_given, NULL };
+        char *what = d->prepares ? (char[]){ "--check-statements" } : (char[]){ "--check-config" };
+        char *argv[] = { (char *)(uintptr_t)d->program, what, (char[]){ "-c" }, (char *)(uintptr_t)d->config_given, NULL };
         if (!d->config_given)
                 argv[2] = NULL;
         if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0) {

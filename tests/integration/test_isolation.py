@@ -1,4 +1,6 @@
 """One odd thing stops nobody else: errors of every class, from a trigger as an application would have it."""
+import re
+import signal
 import time
 
 import pytest
@@ -131,4 +133,29 @@ def test_locked_rows(rig, kafka, locked):  # noqa: F811
     rig.wait(run.complete, 60)
     assert run.progress()["applied"] == 500 and run.progress()["digest_matches"]
     assert rig.database.rows("select hits, count(*) from person group by 1") == [(1, 500)]
+    rig.stop_all()
+
+
+# ---- reloads --------------------------------------------------------------------------------------------------------------------------------
+
+def test_a_reload_with_a_broken_statement_is_refused(rig, kafka):  # noqa: F811
+    """Nothing is drained: the worker says which file and why, and works on with the old pack."""
+    rig = rig(kafka, people=40)
+    worker = rig.start(lanes=["tasks"])
+    rig.config.write_text(rig.config.read_text().replace('"jobs", "tasks", "urgent", "mail"', '"tasks"'))
+    good = (rig.folder / "club/sql/bump.sql").read_text()
+    for bad, said in (("effect as (select subject, 'applied' as outcome from no_such_table)", r"club\.\w+: .*sql/bump\.sql.*no_such_table"),
+                      ("effect as (select subject from batch)", r"sql/bump\.sql.*outcome"), ("effect as (select subject,, from batch)", r"sql/bump\.sql")):
+        (rig.folder / "club/sql/bump.sql").write_text(bad)
+        before = worker.text().count("reload refused")
+        worker.send_signal(signal.SIGHUP)
+        rig.wait(lambda: worker.text().count("reload refused") > before, 30)
+        assert re.search(said, worker.text().split("reload refused")[-1])
+    assert worker.text().count('msg="ready"') == 1 and "partitions revoked" not in worker.text()
+    run = Run(rig)
+    rig.send(run.plan([run.task("bump", n) for n in range(1, 41)]))
+    rig.wait(run.complete, 30)
+    (rig.folder / "club/sql/bump.sql").write_text(good)
+    worker.send_signal(signal.SIGHUP)
+    rig.wait(lambda: worker.text().count('msg="ready"') == 2, 30)
     rig.stop_all()
