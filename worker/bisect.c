@@ -30,6 +30,14 @@ static bool waits(struct transactor *t, const struct err *why, size_t n)
         return ++t->conflicts <= CONFLICTS_MAX;
 }
 
+void transact_note_notices(struct transactor *t, const struct unit *u)
+{
+        const char *first;
+        size_t n = db_notices(t->db, &first);
+        if (n)
+                notices_add(&t->notices, u->type, n, first);
+}
+
 /* What was sent is never sent again: its record's errors are nobody's to wait for, as long as there is a connection. */
 static int undo_part(struct transactor *t, enum variant v, const struct err *why, size_t n, struct err *e)
 {
@@ -194,6 +202,7 @@ int transact_part(struct transactor *t, struct batch *b, const struct unit *u, e
         if (transact_queue_unit(t, u, c, list, n, u->dry_run, e) < 0 || db_pipeline_sync(t->db, e) < 0)
                 return -1;
         int rc = transact_take_unit(t, u->dry_run, &r, &first);
+        transact_note_notices(t, u);
         if (db_pipeline_finish_sync(t->db, e) < 0 || db_pipeline_end(t->db, e) < 0) {
                 db_result_free(r);
                 return -1;

@@ -83,6 +83,8 @@ int pump_recover(struct pump *p, struct err *e) MUST_CHECK;
 int pump_read_pauses(struct pump *p, struct err *e) MUST_CHECK;
 /* After the commit: says which types it has paused. */
 void pump_note_pauses(struct pump *p);
+/* Says, once a minute and type, how many notices statements have raised. */
+void pump_note_notices(struct pump *p);
 /* Tries the lane's types again whose time has come. */
 int pump_try_paused(struct pump *p, struct err *e) MUST_CHECK;
 

@@ -203,6 +203,7 @@ int pump_look(struct pump *p, struct err *e)
         size_t n = look_params(p, p->transactor.params);
         if (db_prepare(p->db, "look", LOOK, e) < 0 || db_run(p->db, "look", p->transactor.params, &r, e) < 0)
                 return -1;
+        pump_note_notices(p);
         pauses_read(&p->transactor.pauses, db_str(r, 0, 2));
         if ((size_t)db_int(r, 0, 0) != n)
                 return 1;

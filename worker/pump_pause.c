@@ -24,6 +24,13 @@ void pump_note_pauses(struct pump *p)
         pauses_committed(all);
 }
 
+void pump_note_notices(struct pump *p)
+{
+        size_t n;
+        for (const struct notice *x; (x = notices_next(&p->transactor.notices, monotonic_ms(), &n));)
+                log_info("statement raised notices", "type=%s lane=%s count=%zu first=" LOG_Q, x->type->full_name, lane_name(p->o->lane), n, x->first);
+}
+
 /* ---- trying again ----------------------------------------------------------------------------------------------------------------------- */
 
 /* Whoever gets the row tries. */

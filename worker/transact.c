@@ -244,6 +244,7 @@ static int run_units(struct transactor *t, struct batch *b, size_t from, bool op
                                 return -1;
                         large = *e;
                 }
+                transact_note_notices(t, &b->units[i]);
         }
         if (db_pipeline_finish_sync(t->db, e) < 0 || db_pipeline_end(t->db, e) < 0)
                 return -1;

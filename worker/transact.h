@@ -8,6 +8,7 @@
  */
 #include "batch.h"
 #include "compose_params.h"
+#include "notices.h"
 #include "pause.h"
 #include "source.h"
 
@@ -23,6 +24,7 @@ struct transactor {
         const char *owner; /* for rollcall.paused_type */
         int64_t pause_base_ms, pause_max_ms;
         struct pauses pauses;
+        struct notices notices;
         struct { /* of the unit whose statement is being bisected */
                 bool probed; /* it is known not to fail without any task */
                 bool mixed; /* tasks failed in different ways */

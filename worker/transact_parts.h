@@ -21,6 +21,9 @@ int transact_composed(struct transactor *t, const struct unit *u, enum variant v
 int transact_queue_unit(struct transactor *t, const struct unit *u, const struct composed *c, struct entry **list, size_t n, bool undo, struct err *e) MUST_CHECK;
 int transact_take_unit(struct transactor *t, bool undo, struct db_result **ret, struct err *e) MUST_CHECK;
 
+/* Notes what the unit's statement said by the way. */
+void transact_note_notices(struct transactor *t, const struct unit *u);
+
 /* After a failure for n tasks: 0, the unit's savepoint is as it was before; -1, it is to be waited for, or the connection is of no use any more. */
 int transact_undo_unit(struct transactor *t, const struct err *why, size_t n, struct err *e) MUST_CHECK;
 

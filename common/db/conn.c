@@ -1,8 +1,11 @@
 #include "db/internal.h"
 
+#include "base/utf8.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +45,25 @@ int db_wait_socket(struct db *d, short events, int timeout_ms, struct err *e)
                 if (monotonic_ms() >= until)
                         return 0;
         }
+}
+
+/* Statements may raise one for each row: they are counted. */
+void db_note_notice(void *ctx, const PGresult *r)
+{
+        struct db *d = ctx;
+        const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+        if (d->notices++ > 0)
+                return;
+        snprintf(d->notice, sizeof d->notice, "%s", text ? text : "");
+        utf8_clean(d->notice);
+}
+
+size_t db_notices(struct db *d, const char **ret_first)
+{
+        size_t n = d->notices;
+        d->notices = 0;
+        *ret_first = n ? d->notice : "";
+        return n;
 }
 
 void db_free(struct db *d)

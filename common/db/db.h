@@ -27,6 +27,9 @@ int db_server_version(const struct db *d); /* 150018 */
  * anywhere or not, is the fault of what was asked for. */
 bool db_server_state(const struct err *e);
 
+/* How many notices and warnings the server has sent since the last call, and the first of them: valid until the next statement. */
+size_t db_notices(struct db *d, const char **ret_first);
+
 /* Called every 200 ms or so while a call waits for the server: heartbeats. NULL: none. */
 void db_set_tick(struct db *d, void (*tick)(void *ctx), void *ctx);
 /* For a tick, as often as it likes: asks the server to end the statement that is waited for, and gives it up when that does not help within two seconds.

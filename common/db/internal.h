@@ -3,7 +3,7 @@
 #include "db/db.h"
 #include <libpq-fe.h>
 
-enum { PREPARED_MAX = 512 };
+enum { PREPARED_MAX = 512, NOTICE_MAX = 300 };
 
 struct db {
         PGconn *conn;
@@ -12,6 +12,8 @@ struct db {
         int64_t cancelled_ms, cancel_ms; /* db_cancel: when it was called first, and when the server was asked last; 0: never */
         void (*notified)(void *ctx, const char *channel);
         void *notified_ctx;
+        size_t notices; /* since they were asked for */
+        char notice[NOTICE_MAX]; /* the first of them */
         char *prepared[PREPARED_MAX];
         size_t n_prepared;
 };
@@ -38,6 +40,9 @@ int params_bind(struct db_params *p, struct err *e) MUST_CHECK;
 
 /* Classes a failed result or a broken connection into `e`. Returns -1. */
 int db_error(PGconn *conn, const PGresult *r, struct err *e);
+
+/* libpq's notice receiver; `ctx` is the struct db. */
+void db_note_notice(void *ctx, const PGresult *r);
 
 /* Waits for the socket, ticking meanwhile. 1 ready, 0 timed out, -1 the socket is gone. */
 int db_wait_socket(struct db *d, short events, int timeout_ms, struct err *e) MUST_CHECK;

@@ -82,6 +82,7 @@ static int start(struct db *d, struct request *r, struct err *e)
         d->conn = PQconnectStartParams(keys, values, 1);
         if (!d->conn)
                 return err_oom(e);
+        PQsetNoticeReceiver(d->conn, db_note_notice, d);
         if (!r->sslmode && (r->sslmode = tls_for(r, d->conn))) {
                 PQfinish(TAKE(d->conn)); /* nothing has been sent */
                 return start(d, r, e);

@@ -159,3 +159,19 @@ def test_a_reload_with_a_broken_statement_is_refused(rig, kafka):  # noqa: F811
     worker.send_signal(signal.SIGHUP)
     rig.wait(lambda: worker.text().count('msg="ready"') == 2, 30)
     rig.stop_all()
+
+
+def test_notices_are_counted(rig, kafka):  # noqa: F811
+    """A statement that raises two for each row, and a warning: a line a minute says how many, and what the first was."""
+    rig = rig(kafka, people=1000)
+    rig.database.execute("""create function talks() returns trigger language plpgsql as $$
+        begin raise notice 'person % changes', new.id; raise warning 'again'; return new; end $$;
+        create trigger talks before update on person for each row execute function talks()""")
+    run = Run(rig)
+    rig.send(run.plan([run.task("bump", n) for n in range(1, 1001)]))
+    worker = rig.start(lanes=["tasks"])
+    rig.wait(run.complete, 60)
+    rig.wait_log(worker, r'msg="statement raised notices" type=club.bump .*count=\d+ first="person \d+ changes"', 10)
+    assert rig.stop(worker) == 0
+    assert len([line for line in worker.text().splitlines() if "changes" in line or "again" in line]) <= 2
+    rig.stop_all()
