@@ -94,8 +94,9 @@ int compose_params(const struct composed *c, const struct unit *u, struct entry 
         for (size_t i = 0; !u->run && i < n; i++)
                 db_element_uuid(p, &list[i]->task.task_id);
         db_array_end(p);
-        db_array_begin(p, DB_TEXT, u->run ? 1 : n);
-        for (size_t i = 0; i < (u->run ? 1 : n); i++)
+        size_t actors = u->run && n ? 1 : n; /* one would make a row of an empty batch */
+        db_array_begin(p, DB_TEXT, actors);
+        for (size_t i = 0; i < actors; i++)
                 db_element_text(p, u->run ? span_of(u->run->requested_by) : list[i]->task.actor.ptr ? list[i]->task.actor : SPAN_LIT(""));
         db_array_end(p);
         add_run_key(u->run, p);

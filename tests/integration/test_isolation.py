@@ -175,3 +175,18 @@ def test_notices_are_counted(rig, kafka):  # noqa: F811
     assert rig.stop(worker) == 0
     assert len([line for line in worker.text().splitlines() if "changes" in line or "again" in line]) <= 2
     rig.stop_all()
+
+
+def test_a_lock_that_every_task_needs(rig, kafka):  # noqa: F811
+    """Nothing of the type can be done while another session has it; so few wait, and go on by themselves. Other types are done."""
+    rig = rig(kafka, people=300, retry="attempts = 1;", lock_timeout='"300ms"')
+    run = Run(rig)
+    rig.start(lanes=["tasks"])
+    with rig.database.connect() as gate:
+        gate.execute("select pg_advisory_lock(77)")
+        rig.send(run.plan([run.task("gate", n) for n in range(1, 51)] + [run.task("bump", n) for n in range(51, 301)]))
+        rig.wait(lambda: run.progress()["applied"] == 250, 30)
+        assert rig.database.value("select count(*) from rollcall.paused_type") == 0
+    rig.wait(run.complete, 60)
+    assert run.progress()["applied"] == 300
+    rig.stop_all()

@@ -168,7 +168,7 @@ def test_a_statement_longer_than_the_poll_interval(rig, kafka):
     with rig.database.connect() as gate:
         first = held_at_the_gate(rig, gate, tasks[:100])
         time.sleep(3)
-        second = rig.start(lanes=["tasks"])
+        second = rig.start(lanes=["tasks"], lock_timeout='"0s"')
         time.sleep(24)
         assert "MAXPOLL" not in first.text() and "lost=true" not in first.text()
         gate.execute("select pg_advisory_unlock(77)")
@@ -187,7 +187,7 @@ def test_a_frozen_owner_comes_back(rig, kafka):
     with rig.database.connect() as gate:
         first = held_at_the_gate(rig, gate, tasks[:100])
         first.send_signal(signal.SIGSTOP)
-        rig.start(lanes=["tasks"])
+        rig.start(lanes=["tasks"], lock_timeout='"0s"')
         gate.execute("select pg_advisory_unlock(77)")
         rig.wait(lambda: run.progress()["done"] == 100, 30)
     rig.send(tasks[100:200])
