@@ -242,3 +242,32 @@ def test_reports_and_files(rig, broker):
     rig.check_ledger(rig.events())
     rig.stop_all()
     assert worker.child.returncode == 0
+
+
+def test_compressing_never_writes_over_an_archive(rig, embedded):
+    rig = rig(embedded, people=1)
+    logs = rig.folder / "reports/logs"
+    logs.mkdir()
+    at = (NOON - timedelta(days=3)).timestamp()
+
+    def put(name, content, when=at):
+        (logs / name).write_bytes(content)
+        os.utime(logs / name, (when, when))
+    put("c.log", b"new " * 100)
+    put("c.log.gz", gzip.compress(b"precious"), at - 86400)
+    put("c.log.1.gz", b"not even gzip", at - 86400)
+    put("d.log", b"alone")
+    put("crashed.log", b"written already " * 10)  # its archive was named, and then the worker was killed
+    put("crashed.log.gz", gzip.compress(b"written already " * 10))
+    put("e.log.gz.part", b"half")
+    run = Run(rig)
+    rig.start(lanes=["jobs"])
+    rig.send(run.plan([run.task("pack-logs", run.id)]), "jobs")
+    rig.wait(run.complete)
+    assert rig.database.rows("select outcome, reason from rollcall.outcome_named") == [("applied", "3 files compressed")]
+    found = {p.name: p.read_bytes() for p in logs.iterdir()}
+    assert set(found) == {"c.log.gz", "c.log.1.gz", "c.log.2.gz", "d.log.gz", "crashed.log.gz", "e.log.gz.part"}
+    assert gzip.decompress(found["c.log.gz"]) == b"precious" and found["c.log.1.gz"] == b"not even gzip"
+    assert gzip.decompress(found["c.log.2.gz"]) == b"new " * 100 and gzip.decompress(found["d.log.gz"]) == b"alone"
+    assert gzip.decompress(found["crashed.log.gz"]) == b"written already " * 10
+    rig.stop_all()

@@ -10,7 +10,13 @@
 #include <unistd.h>
 #include <zlib.h>
 
-enum { COPY_BYTES = 64 * 1024, NAME_BYTES = 512 };
+enum { COPY_BYTES = 64 * 1024, NAME_BYTES = 512, ARCHIVES_MAX = 1000 };
+
+static bool ends_in(const char *name, const char *end)
+{
+        size_t n = strlen(name), len = strlen(end);
+        return n >= len && strcmp(name + n - len, end) == 0;
+}
 
 static int system_error(struct err *e, const char *what, const char *name)
 {
@@ -36,12 +42,58 @@ static int compress_into(int in, int out, struct err *e, const char *name)
         return 0;
 }
 
+/* Gives `part` the name `final`, unless that is taken. */
+static int rename_new(int dir, const char *part, const char *final)
+{
+        if (renameat2(dir, part, dir, final, RENAME_NOREPLACE) == 0)
+                return 0;
+        if (errno != EINVAL) /* else: a file system without that */
+                return -1;
+        return linkat(dir, part, dir, final, 0) < 0 ? -1 : unlinkat(dir, part, 0);
+}
+
+/* NAME.gz, or NAME.1.gz, NAME.2.gz … where that is taken: an archive is never written over. */
+static int name_archive(int dir, const char *part, const char *name)
+{
+        char final[NAME_BYTES];
+        for (int i = 0; i < ARCHIVES_MAX; i++) {
+                snprintf(final, sizeof final, i ? "%s.%d.gz" : "%s.gz", name, i);
+                if (rename_new(dir, part, final) == 0)
+                        return 0;
+                if (errno != EEXIST)
+                        return -1;
+        }
+        return -1;
+}
+
+/* A crash came between the archive's name and the original's end: the archive has the file's time and, in its last bytes, its length. */
+static bool is_archived(int dir, const char *name, const struct stat *st)
+{
+        char final[NAME_BYTES];
+        unsigned char tail[4];
+        struct stat gz;
+        for (int i = 0; i < ARCHIVES_MAX; i++) {
+                snprintf(final, sizeof final, i ? "%s.%d.gz" : "%s.gz", name, i);
+                int fd CLEANUP(cleanup_close) = openat(dir, final, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+                if (fd < 0 || fstat(fd, &gz) < 0)
+                        return false;
+                if (gz.st_mtim.tv_sec != st->st_mtim.tv_sec || gz.st_mtim.tv_nsec != st->st_mtim.tv_nsec || gz.st_size < 18 ||
+                    pread(fd, tail, sizeof tail, gz.st_size - 4) != sizeof tail)
+                        continue;
+                uint32_t length = (uint32_t)tail[0] | (uint32_t)tail[1] << 8 | (uint32_t)tail[2] << 16 | (uint32_t)tail[3] << 24;
+                if (length == (uint32_t)st->st_size)
+                        return true;
+        }
+        return false;
+}
+
 /* NAME becomes NAME.gz with the same times: written under another name, synced, renamed, and only then the original goes. */
 static int compress_file(int dir, const char *name, const struct stat *st, struct err *e)
 {
-        char part[NAME_BYTES], final[NAME_BYTES];
+        char part[NAME_BYTES];
         snprintf(part, sizeof part, "%s.gz.part", name);
-        snprintf(final, sizeof final, "%s.gz", name);
+        if (is_archived(dir, name, st))
+                return unlinkat(dir, name, 0) < 0 ? system_error(e, "cannot delete", name) : 0;
         int in CLEANUP(cleanup_close) = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         int out = in < 0 ? -1 : openat(dir, part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, st->st_mode & 0777);
         if (out < 0)
@@ -52,7 +104,7 @@ static int compress_file(int dir, const char *name, const struct stat *st, struc
         }
         int written CLEANUP(cleanup_close) = openat(dir, part, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         const struct timespec times[2] = { st->st_atim, st->st_mtim };
-        if (written < 0 || fsync(written) < 0 || futimens(written, times) < 0 || renameat(dir, part, dir, final) < 0 || fsync(dir) < 0 ||
+        if (written < 0 || fsync(written) < 0 || futimens(written, times) < 0 || name_archive(dir, part, name) < 0 || fsync(dir) < 0 ||
             unlinkat(dir, name, 0) < 0) {
                 system_error(e, "cannot compress", name);
                 unlinkat(dir, part, 0);
@@ -74,6 +126,8 @@ static void sweep_file(int dir, const char *name, const struct task_type *t, str
         if (fnmatch(t->files.pattern, name, FNM_PERIOD) != 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return;
         if (!S_ISREG(st.st_mode) || st.st_mtim.tv_sec >= s->before || strlen(name) > NAME_BYTES - 16)
+                return;
+        if (!t->files.delete && (ends_in(name, ".gz") || ends_in(name, ".gz.part"))) /* whatever the pattern says: it is an archive */
                 return;
         int rc = t->files.delete ? (unlinkat(dir, name, 0) < 0 ? system_error(&e, "cannot delete", name) : 0) : compress_file(dir, name, &st, &e);
         if (rc == 0)
