@@ -19,5 +19,5 @@ grant update (scheduled_deletion_at, is_active), delete on astegni.student_profi
   astegni.advertiser_profiles to rollcall_astegni_write;
 grant insert on astegni.deletion_audit_log to rollcall_astegni_write;
 grant usage on sequence astegni.deletion_audit_log_id_seq to rollcall_astegni_write;
-grant insert, delete on rollcall_astegni.deletion_request to rollcall_astegni_write;
+grant insert, update, delete on rollcall_astegni.deletion_request to rollcall_astegni_write;
 grant insert, update on rollcall_astegni.deletion_approval, rollcall_astegni.backup_verified to rollcall_astegni_write; -- for share needs update

@@ -132,6 +132,18 @@ static int prepare(struct request *q)
 }
 
 /* The first column of the lookup's row is the subject, the others are what people want to see. */
+enum { CHOICES_MAX = 10 };
+
+/* Whoever is meant can be named by number. */
+static int refuse_ambiguous(const struct request *q, const struct command *k)
+{
+        BUF_CLEANUP struct buf list = { .max = 4096 };
+        for (int i = 0; i < db_rows(q->current) && i < CHOICES_MAX; i++)
+                buf_addf(&list, "%s#%s %s", i ? ", " : "", db_str(q->current, i, 0), db_columns(q->current) > 1 ? db_str(q->current, i, 1) : "");
+        return cli_error(CODE_USAGE, "%s: several people match %s \"%s\": %s%s; give one as #NUMBER", k->name, k->subject_label, args_operand(q->args, 0),
+                         buf_str(&list), db_rows(q->current) > CHOICES_MAX ? ", …" : "");
+}
+
 static int look_up(struct request *q)
 {
         const struct declared subject = { .name = "subject", .type = VALUE_TEXT };
@@ -156,8 +168,7 @@ static int look_up(struct request *q)
         if (db_rows(q->current) == 0)
                 return cli_error(CODE_NOT_FOUND, "%s: there is no %s \"%s\"", k->name, k->subject_label, args_operand(q->args, 0));
         if (db_rows(q->current) > 1)
-                return cli_error(CODE_USAGE, "%s: %d people match %s \"%s\": say it more exactly", k->name, db_rows(q->current), k->subject_label,
-                                 args_operand(q->args, 0));
+                return refuse_ambiguous(q, k);
         q->draft.subject = db_str(q->current, 0, 0);
         return 0;
 }

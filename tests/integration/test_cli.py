@@ -279,3 +279,10 @@ def test_topics_apply_twice(tmp_path, database, kafka, unique):
 def test_kafka_unreachable(service):
     service.rollcall("topics", "list", code=4)
     assert "Kafka" in service.err and UNREACHABLE in service.err
+
+
+def test_an_ambiguous_name_is_refused_with_the_choices(service, database):
+    database.execute("update member set name = 'Ana' where id = 3")
+    (service.pack / "sql/find.sql").write_text("select id as subject, name, level from member where lower(name) = lower(:subject) or '#' || id = :subject order by id")
+    service.rollcall("promote", "ana", "--new-level", "gold", "--yes", code=2)
+    assert 'several people match MEMBER "ana": #1 ana, #3 Ana; give one as #NUMBER' in service.err

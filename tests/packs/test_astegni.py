@@ -236,6 +236,48 @@ def test_schedule_and_cancel_an_account(db, astegni):
     assert db.execute("select count(*) from rollcall_astegni.deletion_request").fetchone()[0] == 0
 
 
+def test_a_cancellation_gives_back_what_was(db, astegni):
+    user(db, ("admin",), email="boss@example.com")
+    run = lambda name, who, **a: astegni.run(name, [who], NOW, arguments={"reason": "x", **a})[who]  # noqa: E731
+    state = "select is_active, scheduled_deletion_at from astegni.users where id = %s"
+    for active in (False, True):
+        u = user(db, is_active=active)
+        for _ in range(2):  # another date keeps the state before the first
+            assert run("schedule-deletion", u, by="boss@example.com")["outcome"] == "applied"
+        assert db.execute(state, [u]).fetchone()[0] is False
+        assert run("cancel-deletion", u)["outcome"] == "applied" and db.execute(state, [u]).fetchone() == (active, None)
+    left = user(db, goes=LATER)  # by the application: nobody knows what was before
+    assert run("cancel-deletion", left)["outcome"] == "applied" and db.execute(state, [left]).fetchone() == (True, None)
+    tutor = user(db, ("tutor",), profiles=3)
+    closed = db.execute("update astegni.tutor_profiles set is_active = false where id = (select min(id) from astegni.tutor_profiles where user_id = %s) returning id", [tutor]).fetchone()[0]
+    for _ in range(2):
+        assert run("schedule-deletion", tutor, role="tutor", by="boss@example.com")["outcome"] == "applied"
+    assert run("cancel-deletion", tutor, role="tutor")["outcome"] == "applied"
+    assert db.execute("select id from astegni.tutor_profiles where user_id = %s and not is_active", [tutor]).fetchall() == [(closed,)]
+
+
+def test_a_due_account_that_nobody_approved_can_be_kept(db, astegni):
+    user(db, ("admin",), email="boss@example.com")
+    run = lambda name, who, **a: astegni.run(name, [who], NOW, arguments={"reason": "x", **a})[who]  # noqa: E731
+    rich, approved = user(db, goes=AGO, high_value=True), user(db, goes=AGO, high_value=True)
+    assert run("approve-deletion", approved, by="boss@example.com")["outcome"] == "applied"
+    assert run("cancel-deletion", approved)["reason"] == "the deletion is due already"
+    assert run("cancel-deletion", rich)["outcome"] == "applied"
+    assert astegni.due("purge-account", NOW) and rich not in [u for u, _ in astegni.due("purge-account", NOW)]
+
+
+def test_addresses_that_differ_by_case_only(db, astegni):
+    one, two = user(db, email="Ana@x.example"), user(db, email="ana@x.example")
+    rows = astegni.lookup("schedule-deletion", "ana@x.example", NOW)
+    assert [r["subject"] for r in rows] == [one, two]  # the tool refuses, and shows both
+    assert [r["subject"] for r in astegni.lookup("schedule-deletion", f"#{two}", NOW)] == [two]
+    user(db, ("admin",), email="boss@example.com"), user(db, ("admin",), email="Boss@example.com")
+    run = lambda by: astegni.run("schedule-deletion", [one], NOW, arguments={"reason": "x", "by": by})[one]  # noqa: E731
+    assert run("BOSS@example.com")["reason"] == "several users have the requester's address: write it as it is spelt"
+    assert run("Boss@example.com")["outcome"] == "applied"
+    assert db.execute("select requested_by from rollcall_astegni.deletion_request where user_id = %s", [one]).fetchone()[0] == "Boss@example.com"
+
+
 def test_schedule_and_cancel_a_role(db, astegni):
     user(db, ("admin",), email="boss@example.com")
     u, due = user(db, ("student", "tutor")), user(db, ("tutor",), role_goes={"tutor": AGO})

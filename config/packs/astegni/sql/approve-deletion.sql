@@ -6,10 +6,11 @@ person as (
   order by u.id
   for update of u
 ), judged as (
-  select b.subject, b.by, b.reason as why, p.due_at,
+  select b.subject, a.email as approver, b.reason as why, p.due_at,
          case
            when p.id is null then 'user ' || b.subject || ' does not exist'
            when a.id is null then 'approver does not exist'
+           when a.unclear then 'several users have the approver''s address: write it as it is spelt'
          end as error,
          case
            when not a.is_active then 'approver is not active'
@@ -22,13 +23,13 @@ person as (
          end as refusal
   from batch b
   left join person p on p.id = b.subject
-  left join users a on lower(a.email) = lower(b.by)
+  left join lateral (select s.*, count(*) over () > 1 and s.email <> b.by as unclear from users s where lower(s.email) = lower(b.by)
+                     order by s.email <> b.by, s.id limit 1) a on true
   left join rollcall_astegni.deletion_request r on r.user_id = p.id and r.item = ''
 ), approved as (
   insert into rollcall_astegni.deletion_approval (user_id, due_at, approved_by, reason)
-  select j.subject, j.due_at, a.email, j.why
+  select j.subject, j.due_at, j.approver, j.why
   from judged j
-  join users a on lower(a.email) = lower(j.by)
   where j.error is null and j.refusal is null
   order by j.subject
 ), effect as (

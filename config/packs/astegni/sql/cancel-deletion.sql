@@ -1,6 +1,9 @@
--- Takes back a scheduled deletion of an account, or of one role, before it is due.
+-- Takes back a scheduled deletion of an account, or of one role, before it is due; of a high-value account also later, as long as nobody has approved
+-- it. The account or the profiles are as active as they were before.
 person as (
-  select u.id, u.scheduled_deletion_at as old_due_at
+  select u.id, u.scheduled_deletion_at as old_due_at,
+         u.high_value and not exists (select from rollcall_astegni.deletion_approval a
+                                      where a.user_id = u.id and a.due_at = u.scheduled_deletion_at) as unapproved
   from batch b
   join users u on u.id = b.subject
   order by u.id
@@ -11,16 +14,18 @@ person as (
          case
            when coalesce(b.role, '') <> '' then null
            when p.old_due_at is null then 'no deletion is scheduled'
-           when p.old_due_at <= :now then 'the deletion is due already'
+           when p.old_due_at <= :now and not p.unapproved then 'the deletion is due already'
          end as refusal
   from batch b
   left join person p on p.id = b.subject
 ), account as (
-  update users u set scheduled_deletion_at = null, is_active = true
+  update users u set scheduled_deletion_at = null,
+         is_active = coalesce((select r.was_active from rollcall_astegni.deletion_request r where r.user_id = u.id and r.item = ''), true)
   from judged j
   where u.id = j.subject and j.role = '' and j.error is null and j.refusal is null
 ), profile as (
-  select j.subject, rollcall_astegni.schedule_role(:profile_tables, j.subject, j.role, null, :now) as changed
+  select j.subject, rollcall_astegni.schedule_role(:profile_tables, j.subject, j.role, null, :now,
+           coalesce((select r.inactive_profiles from rollcall_astegni.deletion_request r where r.user_id = j.subject and r.item = j.role), '{}')) as changed
   from judged j
   where j.role <> '' and j.error is null
 ), done as (

@@ -4,5 +4,6 @@ select u.id as subject, u.email, u.first_name, array_to_string(u.roles, ', ') as
        coalesce((select string_agg(s.role || ' ' || to_char(s.due_at at time zone :time_zone, 'YYYY-MM-DD HH24:MI'), ', ' order by s.due_at)
                  from rollcall_astegni.scheduled_roles(:profile_tables, 'infinity') s where s.user_id = u.id), 'none') as roles_that_go
 from users u
-where lower(u.email) = lower(:subject) or '#' || u.id = :subject
-limit 1
+where lower(u.email) = lower(:subject) or '#' || u.id = :subject -- more than one: the tool refuses and shows them
+order by u.id
+limit 20

@@ -14,6 +14,10 @@ create table if not exists rollcall_astegni.deletion_request (
   primary key (user_id, item)
 );
 
+alter table rollcall_astegni.deletion_request
+  add column if not exists was_active boolean not null default true, -- what a cancellation gives back
+  add column if not exists inactive_profiles bigint[] not null default '{}';
+
 -- A high-value account goes only with one of these, made for the very date that is scheduled: another date needs another approval.
 create table if not exists rollcall_astegni.deletion_approval (
   user_id     bigint not null,
@@ -88,8 +92,24 @@ begin
   end loop;
 end $$;
 
--- Sets or clears the date of one user's role; due_at null cancels, but only before the old date. The number of profiles that were changed.
-create or replace function rollcall_astegni.schedule_role(entries text[], subject bigint, role_name text, due_at timestamptz, now timestamptz)
+-- One user's profiles of a role that are not active although nothing is scheduled. Stable: as things were before the statement that asks.
+create or replace function rollcall_astegni.inactive_profiles(entries text[], subject bigint, role_name text) returns bigint[] language plpgsql stable as $$
+declare
+  entry text;
+  found bigint[];
+begin
+  foreach entry in array entries loop
+    continue when rollcall_astegni.role_of(entry) <> role_name;
+    execute format('select array_agg(p.id) from %I p where p.user_id = $1 and not p.is_active and p.scheduled_deletion_at is null',
+                   rollcall_astegni.table_of(entry)) into found using subject;
+  end loop;
+  return coalesce(found, '{}');
+end $$;
+
+-- Sets or clears the date of one user's role; due_at null cancels, but only before the old date, and leaves those of `inactive` inactive. The number
+-- of profiles that were changed.
+drop function if exists rollcall_astegni.schedule_role(text[], bigint, text, timestamptz, timestamptz);
+create or replace function rollcall_astegni.schedule_role(entries text[], subject bigint, role_name text, due_at timestamptz, now timestamptz, inactive bigint[])
 returns bigint language plpgsql volatile as $$
 declare
   entry text;
@@ -97,10 +117,10 @@ declare
 begin
   foreach entry in array entries loop
     continue when rollcall_astegni.role_of(entry) <> role_name;
-    execute format('update %I p set scheduled_deletion_at = $1, is_active = $1 is null
+    execute format('update %I p set scheduled_deletion_at = $1, is_active = $1 is null and p.id <> all ($4)
                     where p.user_id = $2 and case when $1 is null then p.scheduled_deletion_at > $3
                                                   else p.scheduled_deletion_at is null or p.scheduled_deletion_at > $3 end',
-                   rollcall_astegni.table_of(entry)) using due_at, subject, now;
+                   rollcall_astegni.table_of(entry)) using due_at, subject, now, inactive;
     get diagnostics changed = row_count;
     return changed;
   end loop;

@@ -7,5 +7,5 @@ select u.id as subject, u.username,
        u.is_active as may_log_in
 from accounts_eqmdcustomuser u
 where u.username = :subject or '#' || u.id = :subject
-order by u.username <> :subject
-limit 1
+order by u.username <> :subject, u.id
+limit 20
