@@ -1,0 +1,76 @@
+"""No plan of a composed statement compares each row of a batch with each of another list: what is asked for by hand is as fast as a run's tasks."""
+import re
+import time
+
+import pytest
+
+from worker_pack import Run, adhoc
+from worker_rig import rig  # noqa: F401
+from test_worker_now import own
+
+JUDGED = """
+found as (select p.id, p.hits, p.trap from batch b join person p on p.id = b.subject order by p.id for update of p),
+judged as (select b.subject, f.id, f.hits, 1 / (1 - length(f.trap)) as divided from batch b left join found f on f.id = b.subject),
+changed as (update person p set hits = j.hits + 1 from judged j where p.id = j.id and j.hits < 1000 returning p.id),
+effect as (select j.subject, case when c.id is null then 'skipped' else 'applied' end as outcome, j.divided::text as after from judged j left join changed c on c.id = j.id)"""
+PLANS = ("alter database {0} set session_preload_libraries = 'auto_explain'; alter database {0} set auto_explain.log_min_duration = 0; "
+         "alter database {0} set auto_explain.log_nested_statements = off")
+
+
+def depth(line):
+    return len(line) - len(line.lstrip())
+
+
+def quadratic(plan):
+    """Inner sides of nested loops that are lists of the statement."""
+    lines = plan.split("\n")
+    for i, line in enumerate(lines):
+        if "Nested Loop" not in line:
+            continue
+        below = [x for x in lines[i + 1:next((k for k in range(i + 1, len(lines)) if depth(lines[k]) <= depth(line)), len(lines))] if x.lstrip().startswith("->")]
+        children = [x for x in below if depth(x) == min(map(depth, below))]
+        if "CTE Scan" in children[1] or "Function Scan on u " in children[1]:
+            yield line.strip(), children[1].strip()
+
+
+def plans(postgres, of):
+    text = (postgres.root / "log").read_text(errors="replace")
+    return [p for p in re.split(r"\n\d{4}-\d\d-\d\d [\d:.]+ UTC ", text) if "plan:" in p and "Query Text: with batch as" in p and of in p]
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+def test_no_plan_is_quadratic(rig, kafka, postgres, tmp_path, analyzed):  # noqa: F811
+    """By hand, a later try, and repetitions of a run; with statistics and without."""
+    rig = rig(kafka, people=20000, partitions=1, pack_cfg=own(tmp_path, bump=JUDGED), retry='attempts = 9; base = "100ms"; max = "300ms";')
+    rig.database.execute(PLANS.format(rig.database.name))
+    rig.database.execute("update person set trap = 'x' where id <= 20")
+    if analyzed:
+        rig.database.execute("analyze")
+    run = Run(rig)
+    tasks = run.plan([run.task("bump", n) for n in range(1001, 2001)])
+    rig.send(tasks + tasks)
+    rig.send([adhoc("club.bump", n) for n in range(1, 1001)])
+    rig.start(lanes=["tasks"])
+    rig.wait(lambda: rig.database.value("select count(*) from rollcall.held") >= 1)
+    rig.wait(run.complete)
+    rig.database.execute("update person set trap = ''")
+    rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome where outcome = 0") == 2000)
+    rig.stop_all()
+    for variant in ("known_by_id", "known_of_run", "coalesce(u.actor"):
+        found = plans(postgres, variant)
+        assert found, variant
+        for p in found:
+            assert not list(quadratic(p[p.index("Nested Loop") - 200:] if "Nested Loop" in p else "")), p
+
+
+def test_five_thousand_by_hand(rig, kafka, tmp_path):  # noqa: F811
+    """In one batch, within a second or two: comparing each with each took ten times as long."""
+    rig = rig(kafka, people=20000, partitions=1, pack_cfg=own(tmp_path, bump=JUDGED))
+    rig.start(lanes=["tasks"])
+    rig.send([adhoc("club.bump", n) for n in range(1, 11)])
+    rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome where outcome = 0") == 10)
+    began = time.monotonic()
+    rig.send([adhoc("club.bump", n) for n in range(1, 15001)])
+    rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome where outcome = 0") == 15010)
+    assert time.monotonic() - began < 20
+    rig.stop_all()
