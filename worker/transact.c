@@ -302,7 +302,7 @@ static int run_all_units(struct transactor *t, struct batch *b, bool *ret_fenced
 int transact_commit(struct transactor *t, struct batch *b, struct err *e)
 {
         struct tallies tallies = { 0 };
-        if (transact_claim_shared(t, b, e) < 0)
+        if (transact_claim_shared(t, b, e) < 0 || transact_note_recounts(t, b, e) < 0)
                 return -1;
         for (size_t i = 0; i < b->n; i++)
                 if (b->entries[i].state == ENTRY_DONE && tally_add(&tallies, &b->entries[i], b->arena) < 0)

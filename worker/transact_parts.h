@@ -65,5 +65,7 @@ int transact_number_unknown_types(struct transactor *t, struct batch *b, struct 
 
 /* shared.c: of what is DONE, leaves out the follow-ups that another task of the run has, or the plan. */
 int transact_claim_shared(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
+/* recount.c: notes the runs that may be closed, and whose counts this transaction changes. */
+int transact_note_recounts(struct transactor *t, const struct batch *b, struct err *e) MUST_CHECK;
 /* Adds what is DONE to the progress, commits, and notes the positions as moved. */
 int transact_commit(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;

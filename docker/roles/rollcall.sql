@@ -33,7 +33,8 @@ grant execute on function rollcall.republish_requests(smallint, text) to rollcal
 
 grant insert, update on rollcall.position, rollcall.progress, rollcall.outcome to rollcall_worker;
 grant insert, update, delete on rollcall.held to rollcall_worker;
-grant insert on rollcall.shared_follow_up to rollcall_worker;
+grant insert on rollcall.shared_follow_up, rollcall.recount to rollcall_worker;
+grant delete on rollcall.recount to rollcall_scheduler;
 grant insert on rollcall.request to rollcall_worker; -- what follows on an ad-hoc task
 grant insert on rollcall.dead_letter, rollcall.task_type to rollcall_worker; -- a message may name a type that nobody has registered
 

@@ -41,7 +41,7 @@ static void show(struct follow *f, const struct db_result *r)
         if (strcmp(state, "requested") == 0)
                 snprintf(line, sizeof line, "run %.8s: requested", f->run->id);
         else
-                snprintf(line, sizeof line, "run %.8s: %s, %" PRId64 " of %" PRId64 " done (%d %%), %s applied, %s skipped, %s failed", f->run->id, state, done,
+                snprintf(line, sizeof line, "run %.8s: %s, %" PRId64 " of %" PRId64 " done (%d %%), %s applied, %s skipped, %s with errors", f->run->id, state, done,
                          planned, planned ? (int)(done * 100 / planned) : 100, db_str(r, 0, 3), db_str(r, 0, 4), db_str(r, 0, 5));
         if (strcmp(line, f->last) == 0)
                 return;

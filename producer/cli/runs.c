@@ -60,7 +60,7 @@ static void list_row(const struct cli *c, const struct db_result *r, int i, stru
         table_add(t, at);
         table_addf(t, "%s%s", db_str(r, i, db_column(r, "cause")), db_bool(r, i, db_column(r, "dry_run")) ? ", dry run" : "");
         table_add(t, db_str(r, i, db_column(r, "state")));
-        static const char *const counts[] = { "planned", "applied", "skipped", "failed" };
+        static const char *const counts[] = { "planned", "applied", "skipped", "errors" };
         for (size_t k = 0; k < ARRAY_LEN(counts); k++)
                 table_add(t, db_str(r, i, db_column(r, counts[k])));
         table_add(t, db_str(r, i, db_column(r, "reason")));
@@ -68,7 +68,7 @@ static void list_row(const struct cli *c, const struct db_result *r, int i, stru
 
 int verb_runs_list(struct cli *c, const struct args *a)
 {
-        static const char *const heads[] = { "RUN", "JOB", "SCHEDULED AT", "CAUSE", "STATE", "PLANNED", "APPLIED", "SKIPPED", "FAILED", "REASON", NULL };
+        static const char *const heads[] = { "RUN", "JOB", "SCHEDULED AT", "CAUSE", "STATE", "PLANNED", "APPLIED", "SKIPPED", "ERRORS", "REASON", NULL };
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         char limit[24];
         enum run_state state = RUN_REQUESTED;
@@ -84,7 +84,7 @@ int verb_runs_list(struct cli *c, const struct args *a)
         const char *params[] = { args_get(a, "job"), args_get(a, "state") ? run_state_name(state) : NULL, limit };
         rc = cli_query(c,
                        "select p.run_id, p.pack, p.job, p.scheduled_at, p.cause, p.requested_by, p.dry_run, p.state, p.reason, p.planned, p.applied, p.skipped, "
-                       "p.failed + p.quarantined + p.unknown as failed, p.done, p.requested_at, p.closed_at "
+                       "p.failed, p.quarantined, p.unknown, p.failed + p.quarantined + p.unknown as errors, p.done, p.requested_at, p.closed_at "
                        "from rollcall.run_progress p join (select run_no from rollcall.run where ($1::text is null or $1 in (job, pack || '.' || job)) "
                        "and ($2::text is null or state = $2) order by run_no desc limit $3::bigint) newest using (run_no) order by p.run_no desc",
                        params, ARRAY_LEN(params), &r);

@@ -23,7 +23,7 @@ static int ask_jobs(struct cli *c, struct db_result **ret)
 {
         return cli_query(c,
                          "select j.pack, j.job, j.suspended, r.run_id, r.scheduled_at, r.state, r.reason, r.closed_at, p.applied, p.skipped, "
-                         "p.failed + p.quarantined + p.unknown as failed, " SUSPENSION_COLUMNS " from rollcall.job j left join lateral (select * from rollcall.run r "
+                         "p.failed + p.quarantined + p.unknown as errors, " SUSPENSION_COLUMNS " from rollcall.job j left join lateral (select * from rollcall.run r "
                          "where r.pack = j.pack and r.job = j.job and not r.dry_run and r.scheduled_at <= clock_timestamp() order by r.scheduled_at desc limit 1) r on true "
                          "left join rollcall.run_progress p on p.run_no = r.run_no order by 1, 2",
                          NULL, 0, ret);
@@ -45,7 +45,7 @@ static void next_due(const struct job *j, char text[INSTANT_TEXT_MAX])
 
 static void print_jobs(struct cli *c, const struct db_result *r)
 {
-        static const char *const heads[] = { "JOB", "LAST RUN", "RESULT", "APPLIED", "SKIPPED", "FAILED", "NEXT DUE", NULL };
+        static const char *const heads[] = { "JOB", "LAST RUN", "RESULT", "APPLIED", "SKIPPED", "ERRORS", "NEXT DUE", NULL };
         TABLE_CLEANUP struct table t;
         table_init(&t, heads);
         for (int i = 0; i < db_rows(r); i++) {

@@ -39,13 +39,40 @@ void announce_state(struct scheduler *s, const struct run *run, enum run_state s
         (void)!publish_run(s->publisher, &ev, 0, &ignored);
 }
 
+static void set_counts(struct run_event *ev, const struct db_result *r, int row)
+{
+        ev->planned = db_int(r, row, db_column(r, "planned"));
+        ev->reason = db_span(r, row, db_column(r, "reason"));
+        for (int o = 0; o < OUTCOME_COUNT; o++)
+                ev->counts[o] = db_int(r, row, db_column(r, outcome_name((enum outcome)o)));
+}
+
+int announce_changed(struct scheduler *s, struct uuid run_id, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        struct run *run CLEANUP(run_cleanup) = NULL;
+        struct err ignored = ERR_INIT;
+        char name[80];
+        if (run_load(s->db, s->packs, run_id, &run, &ignored) != 0)
+                return 0; /* settings of no job here */
+        db_params_reset(s->params);
+        db_add_int8(s->params, run->run_no);
+        if (db_query(s->db, "select * from rollcall.run_progress where run_no = $1", s->params, &r, e) < 0)
+                return -1;
+        if (db_rows(r) == 0)
+                return 0;
+        struct run_event ev = event_of(run, run->state, instant_now());
+        snprintf(name, sizeof name, "run/%s/%lld", run_state_name(run->state), (long long)ev.at);
+        ev.event_id = uuid_v5(run->run_id, name, strlen(name));
+        set_counts(&ev, r, 0);
+        (void)!publish_run(s->publisher, &ev, 0, &ignored);
+        return 0;
+}
+
 static int publish_end(struct scheduler *s, struct announced *a, const struct run *run, const struct db_result *r, int row, struct err *e)
 {
         struct run_event ev = event_of(run, run->state, db_instant(r, row, db_column(r, "at")));
-        ev.planned = db_int(r, row, db_column(r, "planned"));
-        ev.reason = db_span(r, row, db_column(r, "reason"));
-        for (int o = 0; o < OUTCOME_COUNT; o++)
-                ev.counts[o] = db_int(r, row, db_column(r, outcome_name((enum outcome)o)));
+        set_counts(&ev, r, row);
         int rc = publish_run(s->publisher, &ev, (uint64_t)a->id << 32, e);
         a->waiting += rc == 0;
         return rc;

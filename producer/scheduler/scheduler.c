@@ -221,6 +221,8 @@ static int look(struct scheduler *s, struct err *e)
                 rc = fanout_look(s, e);
         if (rc == 0)
                 rc = close_complete(s, e);
+        if (rc == 0)
+                rc = recount_closed(s, e);
         return rc ? rc : announce_ends(s, e);
 }
 

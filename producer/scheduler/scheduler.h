@@ -127,6 +127,9 @@ struct run_name { /* for the log */
 #define RUN_VALUES(run_no_, id_, pack_, job_) (long long)(run_no_), (id_), (pack_), (job_)
 void log_closed(const struct run_name *n, enum run_state state, const char *reason);
 
+/* recount.c: closed runs whose counts have changed get the state that fits. 0; 1 the lead is lost; -1. */
+int recount_closed(struct scheduler *s, struct err *e) MUST_CHECK;
+
 /* announce.c: run events, and the tasks that follow on a run's end. */
 int announce_ends(struct scheduler *s, struct err *e) MUST_CHECK; /* 1: the lead is lost */
 /* announce_tasks.c: inside the transaction that notes the run's end: asks for what follows on it. */
@@ -134,3 +137,5 @@ int announce_tasks(struct scheduler *s, const struct announced *a, struct err *e
 void announce_acked(struct scheduler *s, uint64_t token);
 /* "planned", "published": told once, not repeated after a crash; the table is the truth. */
 void announce_state(struct scheduler *s, const struct run *run, enum run_state state, int64_t planned);
+/* A closed run's state has changed: told once, likewise, with an id of its own. */
+int announce_changed(struct scheduler *s, struct uuid run_id, struct err *e) MUST_CHECK;

@@ -668,4 +668,9 @@ create table rollcall.alert (
   told_at timestamptz                    -- when somebody was told; null: it has not lasted long enough
 );
 
+-- Closed runs whose counts have changed since: a quarantined task was replayed or dropped, or a follow-up of one was done. The scheduler looks at their state.
+create table rollcall.recount (
+  run_no bigint primary key references rollcall.run on delete cascade
+);
+
 insert into rollcall.schema_version (version) values (2);

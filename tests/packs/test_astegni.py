@@ -360,3 +360,11 @@ def test_the_job(astegni):
     text = (astegni.folder / "pack.cfg").read_text()
     for path in astegni.folder.glob("*/*"):
         assert str(path.relative_to(astegni.folder)) in text, path
+
+
+def test_only_a_run_by_schedule_is_automated(db):
+    for cause, expected in (("manual", False), ("schedule", True), ("catch_up", True)):
+        run = db.execute("""insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, state)
+                            values (gen_random_uuid(), 'astegni', 'purge-expired', now(), current_date, %s, 'eva', false, 'published') returning run_id""", [cause]).fetchone()[0]
+        assert db.execute("select rollcall_astegni.automated(%s)", [run]).fetchone()[0] is expected
+    assert db.execute("select rollcall_astegni.automated(null)").fetchone()[0] is False

@@ -22,7 +22,7 @@ person as (
   returning u.id
 ), logged as (
   insert into deletion_audit_log (deletion_type, user_id, user_email, role_name, automated)
-  select 'account', j.id, j.email, null, :run_id is not null
+  select 'account', j.id, j.email, null, rollcall_astegni.automated(:run_id)
   from judged j
   join deleted d on d.id = j.id
   order by j.id

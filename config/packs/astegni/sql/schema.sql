@@ -58,6 +58,11 @@ end $$;
 
 -- Deletes the due profiles of these (user, role) pairs and takes the role from those who have no other profile of it. Each condition is read
 -- again by the deleting statement itself: a cancellation that committed meanwhile wins.
+-- Was it a schedule that began the run? What a person asked for, a run by hand or a single task, is not automated.
+create or replace function rollcall_astegni.automated(of_run uuid) returns boolean language sql stable as $$
+  select of_run is not null and coalesce((select cause <> 'manual' from rollcall.run where run_id = of_run), true)
+$$;
+
 create or replace function rollcall_astegni.purge_roles(entries text[], subjects bigint[], roles_due text[], at timestamptz, automatic boolean)
 returns table (user_id bigint, role text, profiles bigint)
 language plpgsql volatile as $$
