@@ -66,9 +66,9 @@ static int probe(struct transactor *t, const struct unit *u, enum variant v, str
         struct db_result *r = NULL;
         if (compose(t->composer, t->db, u->type, u->type_no, v == VARIANT_RECORD ? v : VARIANT_AGAIN, &c, e) < 0 || db_pipeline_begin(t->db, e) < 0)
                 return -1;
-        if (transact_queue_unit(t, u, c, list, n, true, e) < 0 || db_pipeline_sync(t->db, e) < 0)
+        if (transact_queue_unit(t, u, c, list, n, UNIT_UNDO, e) < 0 || db_pipeline_sync(t->db, e) < 0)
                 return -1;
-        int rc = transact_take_unit(t, true, &r, why);
+        int rc = transact_take_unit(t, UNIT_UNDO, &r, why);
         db_result_free(r);
         if (db_pipeline_finish_sync(t->db, e) < 0 || db_pipeline_end(t->db, e) < 0)
                 return -1;
@@ -201,9 +201,9 @@ int transact_part(struct transactor *t, struct batch *b, const struct unit *u, e
         struct err first = ERR_INIT;
         if (transact_composed(t, u, v, &c, e) < 0 || db_pipeline_begin(t->db, e) < 0)
                 return -1;
-        if (transact_queue_unit(t, u, c, list, n, u->dry_run, e) < 0 || db_pipeline_sync(t->db, e) < 0)
+        if (transact_queue_unit(t, u, c, list, n, transact_unit_end(u), e) < 0 || db_pipeline_sync(t->db, e) < 0)
                 return -1;
-        int rc = transact_take_unit(t, u->dry_run, &r, &first);
+        int rc = transact_take_unit(t, transact_unit_end(u), &r, &first);
         transact_note_notices(t, u);
         if (db_pipeline_finish_sync(t->db, e) < 0 || db_pipeline_end(t->db, e) < 0) {
                 db_result_free(r);

@@ -129,8 +129,28 @@ static int read_unit(struct batch *b, const struct unit *u, struct entry **list,
         return 0;
 }
 
-int transact_queue_unit(struct transactor *t, const struct unit *u, const struct composed *c, struct entry **list, size_t n, bool undo, struct err *e)
+enum unit_end transact_unit_end(const struct unit *u)
 {
+        return !u->dry_run ? UNIT_KEEP : u->run ? UNIT_REHEARSE : UNIT_UNDO;
+}
+
+/* Outside of the savepoint: what is remembered must outlive it. */
+static const char TOUCHED_BEFORE[] = "select set_config('rollcall.touched', rollcall.touched_now()::text, true)";
+static const char TOUCHED_AFTER[] = "select rollcall.note_touched($1, $2::smallint)";
+
+static int queue_touched(struct transactor *t, const struct unit *u, struct err *e)
+{
+        db_params_reset(t->params);
+        db_add_int8(t->params, u->run->run_no);
+        db_add_int4(t->params, u->type_no);
+        return db_pipeline_query(t->db, TOUCHED_AFTER, t->params, e);
+}
+
+int transact_queue_unit(struct transactor *t, const struct unit *u, const struct composed *c, struct entry **list, size_t n, enum unit_end end,
+                        struct err *e)
+{
+        if (end == UNIT_REHEARSE && db_pipeline_query(t->db, TOUCHED_BEFORE, NULL, e) < 0)
+                return -1;
         if (db_pipeline_query(t->db, "savepoint unit", NULL, e) < 0)
                 return -1;
         db_params_reset(t->params);
@@ -139,22 +159,20 @@ int transact_queue_unit(struct transactor *t, const struct unit *u, const struct
                 return -1;
         if (unit_params(t, c, u, list, n, e) < 0 || db_pipeline_run(t->db, c->name, t->params, e) < 0)
                 return -1;
-        if (undo && db_pipeline_query(t->db, "rollback to savepoint unit", NULL, e) < 0)
+        if (end != UNIT_KEEP && db_pipeline_query(t->db, "rollback to savepoint unit", NULL, e) < 0)
                 return -1;
-        return db_pipeline_query(t->db, "release savepoint unit", NULL, e);
+        if (db_pipeline_query(t->db, "release savepoint unit", NULL, e) < 0)
+                return -1;
+        return end == UNIT_REHEARSE ? queue_touched(t, u, e) : 0;
 }
 
-int transact_take_unit(struct transactor *t, bool undo, struct db_result **ret, struct err *e)
+int transact_take_unit(struct transactor *t, enum unit_end end, struct db_result **ret, struct err *e)
 {
         struct err later = ERR_INIT;
-        int rc = db_pipeline_result(t->db, NULL, e);
-        if (db_pipeline_result(t->db, NULL, rc < 0 ? &later : e) < 0)
-                rc = -1;
         struct db_result *r = NULL;
-        if (db_pipeline_result(t->db, &r, rc < 0 ? &later : e) < 0)
-                rc = -1;
-        for (int i = undo ? 0 : 1; i < 2; i++)
-                if (db_pipeline_result(t->db, NULL, rc < 0 ? &later : e) < 0)
+        int before = end == UNIT_REHEARSE ? 3 : 2, after = end == UNIT_REHEARSE ? 3 : end == UNIT_UNDO ? 2 : 1, rc = 0;
+        for (int i = 0; i < before + 1 + after; i++)
+                if (db_pipeline_result(t->db, i == before ? &r : NULL, rc < 0 ? &later : e) < 0)
                         rc = -1;
         if (rc < 0)
                 db_result_free(r);
@@ -222,7 +240,7 @@ static int run_units(struct transactor *t, struct batch *b, size_t from, bool op
         }
         for (size_t i = from; i < b->n_units; i++) {
                 const struct unit *u = &b->units[i];
-                if (u->n && transact_queue_unit(t, u, composed[i], u->list, u->n, u->dry_run, e) < 0)
+                if (u->n && transact_queue_unit(t, u, composed[i], u->list, u->n, transact_unit_end(u), e) < 0)
                         return -1;
         }
         if (db_pipeline_sync(t->db, e) < 0 || (opening && transact_take_begin(t, rows, ret_fenced, e) < 0))
@@ -235,7 +253,7 @@ static int run_units(struct transactor *t, struct batch *b, size_t from, bool op
                 struct err ignored = ERR_INIT;
                 if (b->units[i].n == 0) /* passed over */
                         continue;
-                if (transact_take_unit(t, b->units[i].dry_run, &r, *ret_failed < b->n_units ? &ignored : poison) < 0) {
+                if (transact_take_unit(t, transact_unit_end(&b->units[i]), &r, *ret_failed < b->n_units ? &ignored : poison) < 0) {
                         *ret_failed = i < *ret_failed ? i : *ret_failed;
                 } else if (large.class != ERR_NONE) {
                         db_result_free(r);

@@ -16,10 +16,18 @@ int transact_row(const struct unit *u, struct entry **list, size_t n, const stru
 /* Both at once. */
 int transact_begin(struct transactor *t, bool *ret_fenced, struct err *e) MUST_CHECK;
 
-/* A unit's statement in a pipeline, and its answers: `ret` stays NULL when it failed; the first error counts. `undo`: it is rolled back to its savepoint. */
+enum unit_end {
+        UNIT_KEEP,
+        UNIT_UNDO, /* rolled back to its savepoint */
+        UNIT_REHEARSE, /* the same, and what it touched is counted for its run */
+};
+enum unit_end transact_unit_end(const struct unit *u);
+
+/* A unit's statement in a pipeline, and its answers: `ret` stays NULL when it failed; the first error counts. */
 int transact_composed(struct transactor *t, const struct unit *u, enum variant v, const struct composed **ret, struct err *e) MUST_CHECK;
-int transact_queue_unit(struct transactor *t, const struct unit *u, const struct composed *c, struct entry **list, size_t n, bool undo, struct err *e) MUST_CHECK;
-int transact_take_unit(struct transactor *t, bool undo, struct db_result **ret, struct err *e) MUST_CHECK;
+int transact_queue_unit(struct transactor *t, const struct unit *u, const struct composed *c, struct entry **list, size_t n, enum unit_end end,
+                        struct err *e) MUST_CHECK;
+int transact_take_unit(struct transactor *t, enum unit_end end, struct db_result **ret, struct err *e) MUST_CHECK;
 
 /* Notes what the unit's statement said by the way. */
 void transact_note_notices(struct transactor *t, const struct unit *u);

@@ -88,7 +88,7 @@ static const char *color_of(const char *word)
                 { "unknown", "31" },   { "quarantined", "31" }, { "refused", "33" }, { "cancelled", "33" },   { "skipped", "33" },
                 { "suspended", "33" }, { "missing", "31" },     { "no", "31" },      { "not reachable", "31" },
                 { "alive", "32" },      { "leading", "32" },      { "gone", "31" },      { "partly gone", "31" },
-                { "completed with errors", "31" }, { "held for review", "33" },
+                { "completed with errors", "31" }, { "held for review", "33" }, { "MORE ROWS THAN TASKS", "1;31" },
         };
         for (size_t i = 0; i < ARRAY_LEN(colors); i++)
                 if (strcmp(word, colors[i].word) == 0)

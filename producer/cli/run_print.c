@@ -6,7 +6,7 @@
 #include <string.h>
 
 struct parts { /* what was asked of the database about a run */
-        struct db_result *head, *reasons, *changes, *subjects, *missing, *paused;
+        struct db_result *head, *reasons, *changes, *subjects, *missing, *paused, *touched;
 };
 
 static void parts_deinit(struct parts *p)
@@ -15,6 +15,7 @@ static void parts_deinit(struct parts *p)
         db_result_free(p->reasons);
         db_result_free(p->paused);
         db_result_free(p->changes);
+        db_result_free(p->touched);
         db_result_free(p->subjects);
         db_result_free(p->missing);
 }
@@ -42,6 +43,13 @@ static const char REASONS[] =
         "select type_no, outcome, reason, count(*) as count from rollcall.outcome where run_no = $1::bigint "
         "and day = (select day from rollcall.run where run_no = $1::bigint) group by 1, 2, 3) g join rollcall.task_type t using (type_no) "
         "order by 1, 4 desc, 2, 3 limit $2::bigint";
+
+/* What dry tasks really changed, beside how many of them would be applied. */
+static const char TOUCHED[] =
+        "select t.name as type, x.relation, x.inserted, x.updated, x.deleted, x.tasks, greatest(x.inserted, x.updated, x.deleted) > x.tasks as more_rows_than_tasks "
+        "from (select u.type_no, u.relation, sum(u.inserted)::bigint as inserted, sum(u.updated)::bigint as updated, sum(u.deleted)::bigint as deleted, "
+        "(select count(*) from rollcall.outcome o join rollcall.run r using (run_no) where o.run_no = $1::bigint and o.day = r.day and o.type_no = u.type_no "
+        "and o.outcome = 0) as tasks from rollcall.touched u where u.run_no = $1::bigint group by 1, 2) x join rollcall.task_type t using (type_no) order by 1, 2";
 
 static int64_t number(const struct parts *p, const char *column)
 {
@@ -73,6 +81,8 @@ static int ask(struct cli *c, const struct run_ref *run, const struct run_show *
                 rc = cli_query(c, REASONS, params, 2, &ret->reasons);
         if (rc == 0)
                 rc = cli_query(c, PAUSED, params, 1, &ret->paused);
+        if (rc == 0)
+                rc = cli_query(c, TOUCHED, params, 1, &ret->touched);
         if (rc == 0 && db_bool(ret->head, 0, db_column(ret->head, "dry_run")))
                 rc = cli_query(c,
                                "select o.type, o.subject, o.item, o.before, o.after, o.reason from rollcall.outcome_named o join rollcall.run r using (run_no) "
@@ -92,6 +102,7 @@ static int print_as_json(const struct parts *p)
         json_object_set_new(o, "complete", json_boolean(complete));
         json_object_set_new(o, "reasons", json_rows(p->reasons));
         json_object_set_new(o, "paused_types", json_rows(p->paused));
+        json_object_set_new(o, "touched", json_rows(p->touched));
         if (p->changes)
                 json_object_set_new(o, "changes", json_rows(p->changes));
         json_object_set_new(o, "subjects", p->subjects ? json_rows(p->subjects) : json_array());
@@ -131,6 +142,23 @@ static void print_proof(const struct cli *c, const struct parts *p)
                 printf("%-13s %s: %" PRId64 " tasks without an outcome so far (--missing lists them)\n", "proof", paint(c, "no"), planned - done);
 }
 
+/* Loudly where a table had more rows changed than there are tasks: children that go with their parent, or people that nobody asked about. */
+static void print_touched(const struct cli *c, const struct db_result *r)
+{
+        static const char *const verbs[] = { "inserted", "updated", "deleted" };
+        for (int i = 0; i < db_rows(r); i++) {
+                const char *comma = ": ";
+                printf("%-13s %s", i ? "" : "rows touched", db_str(r, i, 1));
+                for (int k = 0; k < 3; k++)
+                        if (db_int(r, i, 2 + k)) {
+                                printf("%s%" PRId64 " %s", comma, db_int(r, i, 2 + k), verbs[k]);
+                                comma = ", ";
+                        }
+                printf(", for %" PRId64 " tasks of %s%s%s\n", db_int(r, i, 5), db_str(r, i, 0), db_bool(r, i, 6) ? "  " : "",
+                       db_bool(r, i, 6) ? paint(c, "MORE ROWS THAN TASKS") : "");
+        }
+}
+
 static void print_head(const struct cli *c, const struct parts *p)
 {
         const struct db_result *h = p->head;
@@ -159,6 +187,7 @@ static void print_head(const struct cli *c, const struct parts *p)
         }
         print_time(c, p, "closed at", "closed_at");
         print_proof(c, p);
+        print_touched(c, p->touched);
         for (int i = 0; i < db_rows(p->paused); i++) {
                 printf("%-13s ", "waits");
                 print_clean(stdout, db_str(p->paused, i, 0));

@@ -318,6 +318,34 @@ begin
   return next true;
 end $$;
 
+-- ---- what dry runs touched ----------------------------------------------------------------------------------------------------------
+-- Rows that the statements of a run's dry tasks really changed, triggers and cascades included, as PostgreSQL counts them: one row per batch and table. A statement
+-- that changes more than its tasks are about shows here.
+create table rollcall.touched (
+  run_no   bigint not null references rollcall.run on delete cascade,
+  type_no  smallint not null,
+  relation text not null,
+  inserted bigint not null,
+  updated  bigint not null,
+  deleted  bigint not null
+);
+create index touched_of_run on rollcall.touched (run_no);
+
+-- What this transaction has changed until now, what is rolled back included. Rollcall's own tables are left out.
+create function rollcall.touched_now() returns jsonb language sql volatile as $$
+  select coalesce(jsonb_object_agg(schemaname || '.' || relname, jsonb_build_array(n_tup_ins, n_tup_upd, n_tup_del)), '{}')
+  from pg_stat_xact_user_tables where schemaname <> 'rollcall' and n_tup_ins + n_tup_upd + n_tup_del > 0
+$$;
+
+-- Notes what has been changed since `rollcall.touched` was set to touched_now().
+create function rollcall.note_touched(of_run bigint, of_type smallint) returns void language sql volatile as $$
+  insert into rollcall.touched (run_no, type_no, relation, inserted, updated, deleted)
+  select of_run, of_type, n.key, (n.value->>0)::bigint - coalesce((b.value->>0)::bigint, 0), (n.value->>1)::bigint - coalesce((b.value->>1)::bigint, 0),
+         (n.value->>2)::bigint - coalesce((b.value->>2)::bigint, 0)
+  from jsonb_each(rollcall.touched_now()) n left join jsonb_each(current_setting('rollcall.touched')::jsonb) b on b.key = n.key
+  where n.value is distinct from b.value
+$$;
+
 -- ---- how a run stands and ends ------------------------------------------------------------------------------------------------------
 
 alter table rollcall.run drop constraint run_state_check;
