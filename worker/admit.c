@@ -54,7 +54,23 @@ static bool fits(struct entry *en, struct arena *a)
         if (task_validate(en->type, &en->task, &en->subject_int, &e) == 0)
                 return true;
         entry_decide(en, OUTCOME_FAILED, copied(a, e.text));
+        en->unknown = strcmp(e.code, TASK_UNKNOWN) == 0;
         return false;
+}
+
+void entry_readmit(struct entry *en, int64_t waited_ms, int64_t wait_ms, struct arena *a)
+{
+        en->unknown = !en->type;
+        if (!en->type)
+                entry_decide(en, OUTCOME_FAILED, SPAN_LIT("unknown task type"));
+        en->state = ENTRY_PENDING;
+        if (en->type && fits(en, a))
+                return;
+        en->state = ENTRY_PENDING;
+        if (en->unknown && waited_ms < wait_ms)
+                entry_wait(en, en->reason, wait_ms - waited_ms);
+        else
+                en->state = ENTRY_ACTED;
 }
 
 /* As far as the run was read a moment ago, and this configuration knows its job. */
@@ -102,6 +118,8 @@ void entry_accept(struct entry *en, const struct type_numbers *numbers, struct a
         const struct run *run = en->run;
         if (!en->type) {
                 entry_decide(en, OUTCOME_FAILED, SPAN_LIT("unknown task type"));
+                en->dry_run = en->dry_run || (run && run->dry_run);
+                en->unknown = true;
                 return;
         }
         en->type_no = type_number(numbers, en->type);

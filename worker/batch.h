@@ -51,6 +51,7 @@ struct entry {
         bool again; /* decided, acted: no outcome yet; it waits */
         bool paused; /* again: because its type is paused; later tasks of its subject do not wait behind it */
         bool behind; /* waits, or is quarantined, because of an earlier task of its subject, not by a failure of its own */
+        bool unknown; /* its type, or an argument, is not known here: decided as failed, unless it waits for a worker that knows it */
         bool unrecorded; /* applied, but its type's record failed: it is recorded later, alone */
         int record_tries; /* of the record, that failed */
         bool held; /* stands in rollcall.held already */
@@ -122,6 +123,10 @@ int64_t retry_delay_ms(const struct retry_policy *p, int tries);
 void entry_fail(struct entry *en, const struct retry_policy *p, struct span reason);
 /* The entry could not be tried: it will be, after `delay_ms`, without this being counted. READY becomes DECIDED, PENDING becomes ACTED. */
 void entry_wait(struct entry *en, struct span reason, int64_t delay_ms);
+/* What is unknown here waits for `ms` at most for a worker that knows it. Of entries that are DECIDED for that reason. */
+void batch_wait_for_newer(struct batch *b, int64_t ms);
+/* A task that has waited so for `waited_ms` of `wait_ms`, as it is now: PENDING, or ACTED. */
+void entry_readmit(struct entry *en, int64_t waited_ms, int64_t wait_ms, struct arena *a);
 /* Later tasks wait behind one that waits, and are quarantined behind one that is quarantined. */
 void entry_stand_behind(struct entry *en, bool quarantined);
 /* Its run was cancelled while its action was pending. */

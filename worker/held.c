@@ -45,6 +45,8 @@ static bool is_resolved(const struct entry *en)
 
 static struct span state_name(const struct entry *en)
 {
+        if (en->unknown && en->again && !en->behind)
+                return SPAN_LIT("unknown");
         if (en->unrecorded)
                 return SPAN_LIT("record");
         if (en->behind)
@@ -268,9 +270,10 @@ int held_look(struct db *d, const char *topic, const struct sources *sources, bo
 
 /* An outcome is replaced only when its event is known to be on the results topic. */
 static const char DUE[] = RECOVER_ROWS_WITH(
-        ", wish, requested_by",
+        ", wish, requested_by, waited",
         RECOVER_FROM("h.held_no", "coalesce(o.sequence, 0)", "case when h.state = 'waiting' then o.attempt else o.attempt + 1 end", "o.arguments", "h.tries")
-        ", case when h.state = 'drop' then 'drop' when h.held_no <> f.held_no then 'behind' else 'try' end as wish, h.requested_by "
+        ", case when h.state = 'drop' then 'drop' when h.held_no <> f.held_no then 'behind' else 'try' end as wish, h.requested_by, "
+        "case when h.state = 'unknown' then (extract(epoch from now() - h.since) * 1000)::bigint end as waited "
         "from rollcall.held h join rollcall.outcome o on o.day = h.day and o.source_no = h.source_no and o.src_offset = h.src_offset "
         "and (o.outcome < 0 or o.outcome = 3) and o.outcome <> -1 " /* being acted upon: a matter of recover_intents, if that was broken off */
         "join rollcall.position p on p.source_no = h.source_no join rollcall.task_type t on t.type_no = h.type_no left join rollcall.run r on r.run_no = o.run_no "
@@ -280,9 +283,9 @@ static const char DUE[] = RECOVER_ROWS_WITH(
         "and (h.state = 'drop' or not " PAUSED("h") ") "
         "and (h.state = 'drop' or h.held_no = f.held_no or (f.state = 'quarantined' and o.outcome < 0)) order by place");
 
-enum { C_WISH = RECOVER_COLUMNS, C_REQUESTED_BY };
+enum { C_WISH = RECOVER_COLUMNS, C_REQUESTED_BY, C_WAITED };
 
-static int decide_due(struct batch *b, struct entry *en, const struct db_result *r, int row, struct err *e)
+static int decide_due(const struct recovery *rec, struct batch *b, struct entry *en, const struct db_result *r, int row, struct err *e)
 {
         struct span wish = db_span(r, row, C_WISH);
         BUF_CLEANUP struct buf text;
@@ -298,6 +301,8 @@ static int decide_due(struct batch *b, struct entry *en, const struct db_result 
         } else if (en->run && en->run->state == RUN_CANCELLED) {
                 en->outcome = OUTCOME_SKIPPED;
                 en->reason = SPAN_LIT("run cancelled");
+        } else if (!db_null(r, row, C_WAITED)) {
+                entry_readmit(en, db_int(r, row, C_WAITED), rec->version_wait_ms, b->arena);
         } else if (!en->type) {
                 en->outcome = OUTCOME_FAILED;
                 en->reason = SPAN_LIT("unknown task type");
@@ -311,7 +316,16 @@ int held_due(struct recovery *rec, int index, struct batch *b, struct err *e)
 {
         int n = recover_collect(rec, DUE, index, 0, b, e);
         for (int i = 0; i < n; i++)
-                if (decide_due(b, &b->entries[i], b->results[0], i, e) < 0)
+                if (decide_due(rec, b, &b->entries[i], b->results[0], i, e) < 0)
                         return -1;
         return n;
+}
+
+int held_wake_unknown(struct db *d, const struct source *s, struct err *e)
+{
+        struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(64);
+        if (!p)
+                return err_oom(e);
+        db_add_int4(p, s->source_no);
+        return db_query(d, "update rollcall.held set due_at = now() where source_no = $1::int and state = 'unknown'", p, NULL, e);
 }

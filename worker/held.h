@@ -18,3 +18,6 @@ int held_look(struct db *d, const char *topic, const struct sources *sources, bo
 /* Fills the (reset) batch with what is due of source `index`: PENDING what has to be tried, ACTED what has been decided without it (dropped, or behind a
  * quarantined task). Gives their number. */
 int held_due(struct recovery *r, int index, struct batch *b, struct err *e) MUST_CHECK;
+
+/* After a claim: what its earlier owner did not know is looked at again. */
+int held_wake_unknown(struct db *d, const struct source *s, struct err *e) MUST_CHECK;

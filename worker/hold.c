@@ -34,6 +34,13 @@ void entry_wait(struct entry *en, struct span reason, int64_t delay_ms)
         en->state = en->state == ENTRY_PENDING ? ENTRY_ACTED : ENTRY_DECIDED;
 }
 
+void batch_wait_for_newer(struct batch *b, int64_t ms)
+{
+        for (size_t i = 0; ms > 0 && i < b->n; i++)
+                if (b->entries[i].state == ENTRY_DECIDED && b->entries[i].unknown)
+                        entry_wait(&b->entries[i], b->entries[i].reason, ms);
+}
+
 void entry_stand_behind(struct entry *en, bool quarantined)
 {
         en->outcome = OUTCOME_QUARANTINED;

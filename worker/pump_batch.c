@@ -148,6 +148,7 @@ int pump_take(struct pump *p, struct kafka_message *list, size_t n, struct err *
                         return -1;
                 if (pump_take_unexpected(p, e) < 0)
                         return -1;
+                batch_wait_for_newer(&p->batch, p->o->service->retry.version_wait_ms);
                 if (p->held && held_stand_behind(p->db, p->topic, &p->batch, e) < 0)
                         return -1;
                 if (batch_divide(&p->batch, ENTRY_READY, e) < 0)

@@ -19,6 +19,8 @@ static int claim(struct pump *p, const struct kafka_partition *k, int64_t *ret_s
                 rc = source_claim(p->db, p->cluster, p->owner, s, e) < 0 ? -1 : pump_check_log(p, s, ret_start, e);
         while (rc == 2);
         p->recover[index] = s->owned;
+        if (rc >= 0 && s->owned)
+                rc = held_wake_unknown(p->db, s, e);
         return rc < 0 ? -1 : 0;
 }
 
@@ -159,7 +161,13 @@ bool pump_owns(const struct source *s, int64_t epoch)
 
 struct recovery pump_recovery(struct pump *p)
 {
-        return (struct recovery){ p->db, p->runs, p->o->packs, p->types, &p->sources, &p->recover_rows };
+        return (struct recovery){ .db = p->db,
+                                   .runs = p->runs,
+                                   .packs = p->o->packs,
+                                   .types = p->types,
+                                   .sources = &p->sources,
+                                   .version_wait_ms = p->o->service->retry.version_wait_ms,
+                                   .rows = &p->recover_rows };
 }
 
 static int republish(struct pump *p, int index, int64_t epoch, struct err *e)

@@ -13,6 +13,7 @@ struct recovery {
         const struct packs *packs;
         const struct type_numbers *types;
         struct sources *sources;
+        int64_t version_wait_ms; /* retry.version_wait */
         size_t *rows; /* how many to take up at once, by what came back before: 1 to RECOVER_MAX */
 };
 

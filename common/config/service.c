@@ -78,7 +78,8 @@ const struct property service_properties[] = {
         DURATION("retry.pause_base", retry.pause_base_ms, 30 * SECOND, 100, DAY,
                  "Wait before a paused task type is tried again; it doubles with each try that fails."),
         DURATION("retry.version_wait", retry.version_wait_ms, 5 * MINUTE, 0, DAY,
-                 "So long after its plan a run's task waits for a worker whose pack has the version of its statement that it was planned with; then any does it."),
+                 "So long after its plan a run's task waits for a worker whose pack has the version of its statement that it was planned with; then any does it. "
+                 "So long a task waits whose type, or an argument of it, no pack of the worker has; then it fails."),
         DURATION("retry.pause_max", retry.pause_max_ms, 15 * MINUTE, 100, DAY, "Longest wait between two tries of a paused task type."),
         DURATION("scheduler.lease", scheduler.lease_ms, 10 * SECOND, SECOND, HOUR, "How long a silent leader keeps the lead."),
         DURATION("scheduler.tick", scheduler.tick_ms, SECOND, 10, MINUTE, "How often schedules are looked at; less than half the lease."),

@@ -30,6 +30,8 @@ void ledger_tables(struct buf *out);
 
 /* ---- tasks -------------------------------------------------------------------------------------------------------------------------- */
 
+#define TASK_UNKNOWN "unknown" /* code of an error that a newer version of the pack may not give: an argument that this one does not know */
+
 /* Sizes and characters, of any type: what does not fit cannot stand in the ledger. ERR_POISON with a sentence. */
 int task_validate_form(const struct task *t, struct err *e) MUST_CHECK;
 /* Subject and arguments, as the type wants them. `ret_number`: the subject, where the type's are integers. ERR_POISON with a sentence. */

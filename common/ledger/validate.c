@@ -99,7 +99,7 @@ static int check_known(const struct task_type *type, const struct task *t, struc
                 while (k < type->n_arguments && !span_is(t->arguments[i].name, type->arguments[k].name))
                         k++;
                 if (k == type->n_arguments)
-                        return err_set(e, ERR_POISON, "", "%s has no argument \"%.*s\"", type->full_name, SPAN_FMT(t->arguments[i].name));
+                        return err_set(e, ERR_POISON, TASK_UNKNOWN, "%s has no argument \"%.*s\"", type->full_name, SPAN_FMT(t->arguments[i].name));
         }
         return 0;
 }

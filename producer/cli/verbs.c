@@ -128,7 +128,7 @@ static const struct flag dead_letters_flags[] = {
 
 static const struct flag quarantine_list_flags[] = {
         HELD_FILTERS,
-        { "state", "STATE", "quarantined, behind, record, retry, waiting or all (default: the first three)", "quarantined behind record retry waiting all", 0, false, false },
+        { "state", "STATE", "quarantined, behind, record, retry, waiting or all (default: the first three)", "quarantined behind record retry waiting unknown all", 0, false, false },
         { "limit", "N", "the oldest N (default 50)", NULL, 0, false, false },
         END,
 };

@@ -573,6 +573,7 @@ from rollcall.paused_type z join rollcall.task_type t using (type_no) where z.re
 alter table rollcall.held drop constraint held_state_check;
 alter table rollcall.held add constraint held_state_check check (state in (
   'retry', 'quarantined', 'waiting', 'behind', 'replay', 'drop',
+  'unknown',                             -- its type, or an argument, is not known to the worker: it waits for one that knows it, until due_at
   'record'));                            -- done, but its type's record failed: it is recorded alone at due_at; null: not any more
 
 -- The wait before the next try: from base, doubling, up to max.

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from worker_pack import Run
+from worker_pack import Run, adhoc
 from worker_rig import rig  # noqa: F401
 
 # A person whose trap is "raise STATE TEXT" makes every change of its row fail so.
@@ -189,4 +189,46 @@ def test_a_lock_that_every_task_needs(rig, kafka):  # noqa: F811
         assert rig.database.value("select count(*) from rollcall.paused_type") == 0
     rig.wait(run.complete, 60)
     assert run.progress()["applied"] == 300
+    rig.stop_all()
+
+
+# ---- packs of different versions ----------------------------------------------------------------------------------------------------------------
+
+NEWER = [('{ name = "other"; action', '{ name = "fresh"; action = "sql"; statement = "sql/gate.sql"; },\n  { name = "other"; action'),
+         ('{ name = "until"; type = "date"', '{ name = "note"; type = "text"; default = ""; },\n                  { name = "until"; type = "date"')]
+
+
+def test_a_worker_that_does_not_know_a_type_yet(rig, kafka):  # noqa: F811
+    """An older worker sets aside what it does not know; a newer one that takes over does it. Known tasks go on."""
+    rig = rig(kafka, people=20, retry='attempts = 3; base = "100ms"; max = "300ms"; version_wait = "10m";')
+    old = rig.start(lanes=["tasks", "urgent"])
+    for a, b in NEWER:
+        assert a in rig.pack_cfg
+        rig.pack_cfg = rig.pack_cfg.replace(a, b)
+    rig.write()
+    rig.rollcall("db", "apply")
+    fresh = [adhoc("club.fresh", n) for n in range(1, 11)]
+    rig.send(fresh + [adhoc("club.bump", n) for n in range(11, 21)])
+    rig.send([adhoc("club.grant", 1, days="3", note="new")], "urgent")
+    rig.wait(lambda: rig.position() == 20 and rig.position("urgent") == 1)
+    assert rig.database.rows("select state, count(*) from rollcall.held group by 1") == [("unknown", 11)]
+    assert rig.database.value("select count(*) from rollcall.outcome where outcome = 0") == 10
+    rig.start(lanes=["tasks", "urgent"])
+    assert rig.stop(old) == 0
+    rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome where outcome = 0") == 21, 60)
+    assert rig.database.value("select count(*) from rollcall.held") == 0
+    rig.check_ledger(rig.events(repeats=True))
+    rig.stop_all()
+
+
+def test_what_nobody_knows_fails_in_the_end(rig, kafka):  # noqa: F811
+    rig = rig(kafka, people=5, retry='attempts = 3; base = "100ms"; max = "300ms"; version_wait = "2s";')
+    rig.start(lanes=["tasks", "urgent"])
+    rig.send([adhoc("club.nobody", 1), adhoc("club.bump", 1)])
+    rig.send([adhoc("club.grant", 2, days="3", colour="red")], "urgent")
+    rig.wait(lambda: rig.database.value("select count(*) from rollcall.held where state = 'unknown'") == 2)
+    rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome where outcome >= 0") == 3, 30)
+    assert sorted(r[0] for r in rig.database.rows("select reason from rollcall.outcome where outcome = 2")) == [
+        'club.grant has no argument "colour"', "unknown task type"]
+    assert rig.database.value("select count(*) from rollcall.held") == 0
     rig.stop_all()

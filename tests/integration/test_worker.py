@@ -182,7 +182,7 @@ def test_texts_larger_than_a_message(rig, kafka):
 
 def test_the_largest_arguments_are_kept_whole(rig, kafka):
     """Of control characters, for each of which the ledger's JSON takes six."""
-    rig = rig(kafka, people=1)
+    rig = rig(kafka, people=1, retry='attempts = 1; version_wait = "0s";')
     rig.send([adhoc("club.bump", 1, a="\x01" * 65_000, b="\x02" * 65_000)])
     rig.start(lanes=["tasks"])
     rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome_adhoc where outcome = 2 and length(arguments ->> 'a') = 65000") == 1)
