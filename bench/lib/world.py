@@ -45,6 +45,7 @@ def prepare(server, pack, people, due=None, name=None):
     service = Service(folder, db, None, pack)
     service.rollcall("db", "apply")
     service.close()
+    db.execute("delete from rollcall.service")  # copies are for services with other prefixes
     db.execute("vacuum (freeze, analyze)")
     db.execute("checkpoint")
     db.db.close()

@@ -177,11 +177,25 @@ static const struct sql_file *file_of(const struct task_type *t, enum variant v)
         return v == VARIANT_RECORD ? &t->record : t->statement.text ? &t->statement : &do_it;
 }
 
+/* An expression that raises: the column's value is not what was expected. */
+static void add_refusal(const struct composing *k, const char *state, const char *column, const char *value, struct buf *out)
+{
+        buf_addf(out, "rollcall.refuse_effect('%s', ", state);
+        add_literal(k->file->path, out);
+        buf_addf(out, ", '%s', %s, ", column, value);
+}
+
 static void add_follow_ups(const struct composing *k, struct buf *out)
 {
         const struct task_type *t = k->type;
         if (k->shape->follow_ups) {
-                buf_addf(out, "(select array_agg('%s.' || f.name) from unnest(e.follow_ups) as f(name))", t->pack->name);
+                const char *comma = "";
+                buf_adds(out, "(select array_agg(distinct case when f.name = any (array[");
+                for (size_t i = 0; i < t->n_follow_ups; i++, comma = ", ")
+                        buf_addf(out, "%s'%s'", comma, t->follow_ups[i] + strlen(t->pack->name) + 1);
+                buf_addf(out, "]::text[]) then '%s.' || f.name else ", t->pack->name);
+                add_refusal(k, SQLSTATE_ANSWER, "follow_ups", "f.name", out);
+                buf_adds(out, "'names that follow_ups of the task type has')::text end) from unnest(e.follow_ups) as f(name))");
         } else if (t->n_follow_ups) {
                 buf_addf(out, "case when e.outcome = '%s' then array[", t->action == ACTION_SQL ? "applied" : "send");
                 for (size_t i = 0; i < t->n_follow_ups; i++)
@@ -190,14 +204,6 @@ static void add_follow_ups(const struct composing *k, struct buf *out)
         } else {
                 buf_adds(out, "null::text[]");
         }
-}
-
-/* An expression that raises: the column's value is not what was expected. */
-static void add_refusal(const struct composing *k, const char *state, const char *column, const char *value, struct buf *out)
-{
-        buf_addf(out, "rollcall.refuse_effect('%s', ", state);
-        add_literal(k->file->path, out);
-        buf_addf(out, ", '%s', %s, ", column, value);
 }
 
 /*

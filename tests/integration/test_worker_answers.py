@@ -22,6 +22,10 @@ SQL = {
                            "effect.subject is '2', expected each subject of batch once"),
     "another item": ("effect as (select id as subject, case when id in (2, 5) then 'x' else item end as item, 'applied'::text as outcome from changed)",
                      "effect.item is 'x', expected '', the item of batch"),
+    "a follow-up that is not the type's": ("effect as (select id as subject, 'applied'::text as outcome, case when id in (2, 5) then array['welcom'] end as follow_ups from changed)",
+                                           "effect.follow_ups is 'welcom', expected names that follow_ups of the task type has"),
+    "a follow-up without a name": ("effect as (select id as subject, 'applied'::text as outcome, case when id in (2, 5) then array[null::text] end as follow_ups from changed)",
+                                   "effect.follow_ups is NULL"),
 }
 
 
