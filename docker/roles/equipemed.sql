@@ -20,4 +20,4 @@ grant update (account_status, access_expires_at, is_active, expiration_reason, e
 grant insert on equipemed.accounts_historicaleqmdcustomuser to rollcall_equipemed_write;
 grant update (status, reviewed_at, reviewed_by_id, review_notes), delete on equipemed.core_accountrenewalrequest to rollcall_equipemed_write;
 grant insert, update, delete on rollcall_equipemed.warning to rollcall_equipemed_write;
-grant insert on rollcall_equipemed.emergency_access to rollcall_equipemed_write;
+grant insert, update (ended_at) on rollcall_equipemed.emergency_access to rollcall_equipemed_write;

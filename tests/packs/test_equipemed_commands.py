@@ -100,8 +100,51 @@ def test_emergency_restore(db, equipemed):
     assert run(admin)["reason"] == "nobody restores their own access"
     notice = equipemed.send("emergency-notice", [user], TODAY)[user]
     assert notice["outcome"] == "send" and notice["to_address"] == "admin@equipemed.example" and notice["granted_by"] == "plantao"
-    later = TODAY + timedelta(days=2)  # time-boxed: the ordinary check ends it
-    assert equipemed.run("check-expiration", [user], later)[user]["after"] == "expired"
+    later = TODAY + timedelta(days=2)  # time-boxed: what was before comes back
+    assert equipemed.run("check-expiration", [user], later) == {}
+    assert equipemed.run("end-emergency-access", [user], later)[user]["outcome"] == "applied"
+    assert (status(db, user), column(db, user, "is_active"), column(db, user, "access_expires_at")) == ("suspended", False, at(-50))
+
+
+def test_emergency_access_is_boxed_in_time(db, equipemed):
+    person(db, username="plantao", is_staff=True)
+    restore = lambda u, now=TODAY, **a: equipemed.run("emergency-restore", [u], now, arguments={"by": "plantao", **WHY, **a})[u]  # noqa: E731
+    away = person(db, account_status="suspended", last_meaningful_activity=at(-200), access_expires_at=at(300))
+    changed = person(db, account_status="suspended", access_expires_at=at(300))
+    twice = person(db, account_status="inactive", access_expires_at=at(-1), is_active=False)
+    for u in (away, changed, twice):
+        assert restore(u, hours=24)["outcome"] == "applied"
+        assert column(db, u, "access_expires_at") == TODAY + timedelta(hours=24)  # whatever lies later
+    soon = TODAY + timedelta(hours=12)
+    for job in ("mark-inactive", "auto-suspend", "check-expiration"):  # no clean-up undoes it
+        assert away not in [u for u, _ in equipemed.due(job, soon)] and equipemed.run(job, [away], soon) == {}
+    assert equipemed.due("end-emergency-access", soon) == []
+    over = TODAY + timedelta(hours=25)
+    assert restore(twice, over, hours=24)["outcome"] == "applied"  # takes over from the first
+    equipemed.run("set-expiration", [changed], over, arguments={"months": 6, "reason": "volta"})  # somebody decides
+    assert sorted(u for u, _ in equipemed.due("end-emergency-access", over)) == [away, changed]
+    rows = equipemed.run("end-emergency-access", [away, changed, twice], over)
+    assert rows[away]["outcome"] == "applied" and rows[changed]["reason"] == "changed meanwhile: left as it is" and twice not in rows
+    assert (status(db, away), column(db, away, "access_expires_at")) == ("suspended", at(300))
+    assert status(db, changed) == "active" and column(db, changed, "access_expires_at") > at(100)
+    last = TODAY + timedelta(hours=50)
+    assert equipemed.run("end-emergency-access", [twice], last)[twice]["outcome"] == "applied"
+    assert (status(db, twice), column(db, twice, "is_active"), column(db, twice, "access_expires_at")) == ("inactive", False, at(-1))
+    assert equipemed.due("end-emergency-access", last) == []
+
+
+@pytest.mark.parametrize("when", ["infinity", "-infinity", "290000-01-01", "0001-01-01"])
+def test_an_expiry_out_of_all_calendars_stops_nobody(db, equipemed, when):
+    odd = person(db, account_status="active")
+    db.execute("update equipemed.accounts_eqmdcustomuser set access_expires_at = %s::timestamptz, last_meaningful_activity = %s::timestamptz where id = %s", [when, when, odd])
+    due = person(db, account_status="active", access_expires_at=at(-1))
+    for job in ("check-expiration", "mark-inactive", "auto-suspend", "warn-expiration", "end-emergency-access"):
+        equipemed.due(job, TODAY)
+    assert due in [u for u, _ in equipemed.due("check-expiration", TODAY)]
+    rows = equipemed.run("check-expiration", [odd, due], TODAY)
+    assert rows[due]["after"] == "expired" and (odd in rows) == (when in ("-infinity", "0001-01-01"))
+    for name in ("lifecycle", "inactive-users", "activity-analytics", "status", "expiration-summary"):
+        equipemed.report(name, TODAY)
 
 
 def request(db, user, **columns):

@@ -21,10 +21,10 @@ select json_build_object(
     'roles', (select count(*) from role), 'roles_due', (select count(*) from role where due_at <= :now)),
   'accounts', (select coalesce(json_agg(json_build_object(
       'user_id', id, 'goes_on', to_char(due_at at time zone :time_zone, 'YYYY-MM-DD HH24:MI'),
-      'days_left', (due_at at time zone :time_zone)::date - :today, 'roles', roles, 'high_value', high_value, 'approved', approved) order by due_at, id), '[]')
+      'days_left', case when isfinite(due_at) then (due_at at time zone :time_zone)::date - :today end, 'roles', roles, 'high_value', high_value, 'approved', approved) order by due_at, id), '[]')
     from (select * from account order by due_at, id limit :max_rows) a),
   'roles', (select coalesce(json_agg(json_build_object(
       'user_id', user_id, 'role', role, 'goes_on', to_char(due_at at time zone :time_zone, 'YYYY-MM-DD HH24:MI'),
-      'days_left', (due_at at time zone :time_zone)::date - :today) order by due_at, user_id, role), '[]')
+      'days_left', case when isfinite(due_at) then (due_at at time zone :time_zone)::date - :today end) order by due_at, user_id, role), '[]')
     from (select * from role order by due_at, user_id, role limit :max_rows) r),
   'lists', (select coalesce(said, 'complete') from cut)) as document

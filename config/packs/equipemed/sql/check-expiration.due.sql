@@ -14,3 +14,4 @@ where u.is_active
            and u.access_expires_at < rollcall_equipemed.day_start(:today, 0, :time_zone)))
   and rollcall_equipemed.next_status(u.account_status, rollcall_equipemed.days_left(u.access_expires_at, :today, :time_zone),
                                      :expiring_soon_days, :status_rule) <> u.account_status
+  and not exists (select from rollcall_equipemed.emergency_access g where g.user_id = u.id and g.ended_at is null) -- end-emergency-access gives the former status back

@@ -9,6 +9,7 @@ person as (
     and rollcall_equipemed.in_role(u.profession_type, :role)
     and rollcall_equipemed.next_status(u.account_status, rollcall_equipemed.days_left(u.access_expires_at, :today, :time_zone),
                                        :expiring_soon_days, :status_rule) <> u.account_status
+    and not exists (select from rollcall_equipemed.emergency_access g where g.user_id = u.id and g.ended_at is null)
   order by u.id
   for update of u
 ), changed as (

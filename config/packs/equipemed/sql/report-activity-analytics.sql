@@ -1,6 +1,7 @@
 with person as (
   select profession_type, account_status, last_meaningful_activity as seen, last_login, date_joined,
-         extract(epoch from :now - rollcall_equipemed.last_activity(last_meaningful_activity, date_joined)) / 86400 as days
+         case when isfinite(rollcall_equipemed.last_activity(last_meaningful_activity, date_joined))
+              then extract(epoch from :now - rollcall_equipemed.last_activity(last_meaningful_activity, date_joined)) / 86400 end as days
   from accounts_eqmdcustomuser
   where is_active
 ), tally as (

@@ -5,7 +5,7 @@ from (
          rollcall_equipemed.profession_name(profession_type) as profession, email, account_status,
          rollcall_equipemed.last_activity(last_meaningful_activity, date_joined) as since,
          (last_meaningful_activity at time zone :time_zone)::date as last_activity,
-         :today - (rollcall_equipemed.last_activity(last_meaningful_activity, date_joined) at time zone :time_zone)::date as days_inactive,
+         - rollcall_equipemed.days_left(rollcall_equipemed.last_activity(last_meaningful_activity, date_joined), :today, :time_zone) as days_inactive,
          last_meaningful_activity is null as never_active,
          case
            when account_status = 'inactive' and is_staff then 'none (staff)'

@@ -38,7 +38,7 @@ with tally as (
          count(*) filter (where status = 'denied') as denied,
          count(*) filter (where created_at >= :now - interval '30 days') as recent,
          min(created_at) filter (where status = 'pending') as oldest_pending,
-         avg(extract(epoch from reviewed_at - created_at) / 3600) filter (where status in ('approved', 'denied')) as review_hours
+         avg(extract(epoch from reviewed_at - created_at) / 3600) filter (where status in ('approved', 'denied') and isfinite(reviewed_at) and isfinite(created_at)) as review_hours
   from core_accountrenewalrequest
 )
 select json_build_object(

@@ -28,6 +28,10 @@ create table if not exists rollcall_equipemed.emergency_access (
   previous_expires_at timestamptz,
   previous_is_active  boolean not null
 );
+-- When the former state was given back, or a later grant took over. Grants of before this column are over.
+alter table rollcall_equipemed.emergency_access add column if not exists ended_at timestamptz default '-infinity';
+alter table rollcall_equipemed.emergency_access alter column ended_at drop default;
+create index if not exists emergency_access_open on rollcall_equipemed.emergency_access (user_id) where ended_at is null;
 create index if not exists emergency_access_user on rollcall_equipemed.emergency_access (user_id, granted_at);
 
 -- The first instant of a day, `plus` days after d, in a time zone: lets a calendar rule use an index on an instant.
@@ -35,9 +39,10 @@ create or replace function rollcall_equipemed.day_start(d date, plus bigint, zon
 language sql immutable parallel safe
 return (d + plus::integer)::timestamp at time zone zone;
 
+-- 'infinity' never comes, '-infinity' is long past.
 create or replace function rollcall_equipemed.days_left(expires_at timestamptz, today date, zone text) returns integer
 language sql immutable parallel safe
-return (expires_at at time zone zone)::date - today;
+return case when isfinite(expires_at) then (expires_at at time zone zone)::date - today when expires_at > 'epoch' then 1000000000 else -1000000000 end;
 
 -- What a user's status should be, `days` before the expiry (negative: after it).
 -- rule 'literal' is seed 002's: everybody past the date expires, whatever the status; an expired user stays so.
@@ -69,9 +74,9 @@ create or replace function rollcall_equipemed.warning_due(expires_at timestamptz
 returns table (expires_on date, days integer, threshold integer)
 language sql immutable parallel safe
 begin atomic
-  select (expires_at at time zone zone)::date, (expires_at at time zone zone)::date - today, min(t)::integer
+  select (expires_at at time zone zone)::date, rollcall_equipemed.days_left(expires_at, today, zone), min(t)::integer
   from unnest(thresholds) t
-  where t >= (expires_at at time zone zone)::date - today and (expires_at at time zone zone)::date >= today
+  where t >= rollcall_equipemed.days_left(expires_at, today, zone) and rollcall_equipemed.days_left(expires_at, today, zone) >= 0
   having count(*) > 0;
 end;
 
@@ -148,7 +153,7 @@ return threshold || case threshold when 1 then ' day' else ' days' end;
 
 create or replace function rollcall_equipemed.show(status text, expires_at timestamptz, zone text) returns text
 language sql stable parallel safe
-return status || ', ' || coalesce('expires ' || to_char(expires_at at time zone zone, 'DD/MM/YYYY HH24:MI'), 'never expires');
+return status || ', ' || case when expires_at = '-infinity' then 'expired' else coalesce('expires ' || to_char(expires_at at time zone zone, 'DD/MM/YYYY HH24:MI'), 'never expires') end;
 
 -- An instant with the zone's offset, as ISO 8601.
 create or replace function rollcall_equipemed.iso(t timestamptz, zone text) returns text

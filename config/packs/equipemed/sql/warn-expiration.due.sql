@@ -7,5 +7,6 @@ where u.is_active
   and u.access_expires_at >= rollcall_equipemed.day_start(:today, 0, :time_zone)
   and u.access_expires_at < rollcall_equipemed.day_start(:today, rollcall_equipemed.largest(:warning_days) + 1, :time_zone)
   and rollcall_equipemed.warning_wanted(:dedupe, d.days, d.threshold, u.expiration_warning_sent, :now)
+  and not exists (select from rollcall_equipemed.emergency_access g where g.user_id = u.id and g.ended_at is null)
   and not exists (select from rollcall_equipemed.warning w
                   where w.user_id = u.id and w.expires_on = d.expires_on and w.threshold = d.threshold and w.sent_at is not null)

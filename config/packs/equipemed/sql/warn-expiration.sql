@@ -6,6 +6,7 @@ person as (
          case
            when not u.is_active or u.account_status not in ('active', 'expiring_soon') then 'account is ' ||
                 case when u.is_active then u.account_status else 'disabled' end
+           when exists (select from rollcall_equipemed.emergency_access g where g.user_id = u.id and g.ended_at is null) then 'emergency access'
            when d.threshold is null then 'no warning is due'
            when b.item <> d.expires_on || '/' || d.threshold then
                 case when b.item like d.expires_on || '/%' then 'a later warning is due' else 'the expiry date was changed' end
