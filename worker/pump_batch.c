@@ -128,13 +128,29 @@ static size_t weight(struct span value)
         return bytes;
 }
 
+/* Are messages of some partition to be taken one at a time? */
+static struct source *is_careful(struct pump *p, const struct kafka_message *m)
+{
+        for (size_t i = 0; i < p->sources.n; i++) {
+                struct source *s = &p->sources.list[i];
+                if (s->owned && s->careful_to && s->partition == m->partition && m->offset < s->careful_to)
+                        return s;
+        }
+        return NULL;
+}
+
 /* How many of list[0..n) fit into one batch: one at least. */
-static size_t fitting(const struct pump *p, const struct kafka_message *list, size_t n)
+static size_t fitting(struct pump *p, const struct kafka_message *list, size_t n)
 {
         size_t bytes = 0, max = (size_t)p->o->service->worker.batch_max_bytes, count = 0;
+        bool careful = false;
+        if (is_careful(p, list))
+                return 1;
+        for (size_t i = 0; i < p->sources.n; i++)
+                careful |= p->sources.list[i].owned && p->sources.list[i].careful_to;
         for (; count < n && count < p->take; count++) {
                 bytes += weight(list[count].value);
-                if (count && bytes > max)
+                if (count && (bytes > max || (careful && is_careful(p, &list[count]))))
                         break;
         }
         return count;
@@ -150,6 +166,9 @@ int pump_take(struct pump *p, struct kafka_message *list, size_t n, struct err *
                         return -1;
                 batch_wait_for_newer(&p->batch, p->o->service->retry.version_wait_ms);
                 if (p->held && held_stand_behind(p->db, p->topic, &p->batch, e) < 0)
+                        return -1;
+                struct source *careful = is_careful(p, &list[from]);
+                if (careful && p->batch.n && pump_try(p, &p->batch.entries[0], ENTRY_DECIDED, e) < 0)
                         return -1;
                 if (batch_divide(&p->batch, ENTRY_READY, e) < 0)
                         return -1;
@@ -173,6 +192,8 @@ int pump_take(struct pump *p, struct kafka_message *list, size_t n, struct err *
                 rc = pump_finish(p, e);
                 if (rc != 0)
                         return rc;
+                if (careful && pump_tried(p, careful, e) < 0)
+                        return -1;
         }
         return 0;
 }

@@ -9,9 +9,13 @@ static int take_due(struct pump *p, int index, struct err *e)
         const struct source *s = &p->sources.list[index];
         int64_t epoch = s->epoch;
         batch_reset(&p->batch);
+        if (pump_careful(s))
+                recover_limit(&r, 1);
         int n = held_due(&r, index, &p->batch, e);
         if (n <= 0)
                 return n;
+        if (pump_careful(s) && pump_try(p, &p->batch.entries[0], ENTRY_ACTED, e) < 0)
+                return -1;
         if (batch_divide(&p->batch, ENTRY_PENDING, e) < 0)
                 return -1;
         int rc = transact_reread(&p->transactor, &p->batch, e);
@@ -60,6 +64,9 @@ int pump_take_held(struct pump *p, struct err *e)
                 if (rc != 0)
                         return rc;
         }
+        for (size_t i = 0; i < p->sources.n; i++)
+                if (p->sources.list[i].owned && pump_tried(p, &p->sources.list[i], e) < 0)
+                        return -1;
         batch_reset(&p->batch);
         return 0;
 }

@@ -88,6 +88,14 @@ void pump_note_notices(struct pump *p);
 /* Tries the lane's types again whose time has come. */
 int pump_try_paused(struct pump *p, struct err *e) MUST_CHECK;
 
+/* ---- pump_deaths.c */
+bool pump_careful(const struct source *s); /* is one task to be done at a time? */
+void pump_be_careful(struct pump *p, struct source *s, int64_t high); /* a source just claimed, whose log ends at `high` */
+/* A task is about to be done alone: noted, or quarantined (in state `decided`) when it killed its workers. */
+int pump_try(struct pump *p, struct entry *en, enum entry_state decided, struct err *e) MUST_CHECK;
+int pump_tried(struct pump *p, struct source *s, struct err *e) MUST_CHECK; /* it is done: is care at an end? */
+void pump_leave_in_order(struct pump *p);
+
 /* ---- pump_held.c */
 /* Now and then: takes up what was set aside and is due. Returns 0, 1 when fenced, -1 error. */
 int pump_take_held(struct pump *p, struct err *e) MUST_CHECK;

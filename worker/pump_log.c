@@ -48,6 +48,7 @@ int pump_check_log(struct pump *p, struct source *s, int64_t *ret_start, struct 
         *ret_start = high;
         if (fit != LOG_FITS)
                 return misfit(p, s, fit, low, high, e);
+        pump_be_careful(p, s, high);
         s->check = s->mark && s->next > low ? s->next - 1 : -1;
         s->said &= s->check >= 0;
         *ret_start = s->check < 0 ? s->next : s->check;

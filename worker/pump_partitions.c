@@ -119,6 +119,7 @@ static void land(struct pump *p)
                 return;
         (void)!publisher_flush(p->publisher, LAND_MS, &ignored);
         (void)!transact_mark(&p->transactor, &ignored);
+        pump_leave_in_order(p);
 }
 
 void pump_revoked(void *ctx, const struct kafka_partition *list, size_t n, bool lost)
@@ -213,6 +214,8 @@ static int settle_intents(struct pump *p, int index, int64_t epoch, struct err *
         struct recovery r = pump_recovery(p);
         while (pump_owns(&p->sources.list[index], epoch)) {
                 batch_reset(&p->batch);
+                if (pump_careful(&p->sources.list[index]))
+                        recover_limit(&r, 1);
                 int n = recover_intents(&r, index, &p->batch, e);
                 if (n <= 0)
                         return n;
@@ -220,6 +223,8 @@ static int settle_intents(struct pump *p, int index, int64_t epoch, struct err *
                          (int)p->sources.list[index].partition, n);
                 for (size_t i = 0; i < p->batch.n; i++)
                         decide_intent(&p->batch.entries[i]);
+                if (pump_careful(&p->sources.list[index]) && pump_try(p, &p->batch.entries[0], ENTRY_ACTED, e) < 0)
+                        return -1;
                 if (batch_divide(&p->batch, ENTRY_PENDING, e) < 0)
                         return -1;
                 int rc = transact_reread(&p->transactor, &p->batch, e);

@@ -47,11 +47,14 @@ int source_claim(struct db *d, const char *cluster, const char *owner, struct so
         db_add_int4(p, s->partition);
         db_add_str(p, owner);
         if (db_query(d,
-                     "select c.source_no, c.epoch, c.next, c.sequence, c.published, c.mark, rollcall.adopt(c.source_no) from rollcall.claim($1, $2, $3, $4) c",
+                     "select c.source_no, c.epoch, c.next, c.sequence, c.published, c.mark, rollcall.adopt(c.source_no), d.deaths, d.trying "
+                     "from rollcall.claim($1, $2, $3, $4) c cross join lateral rollcall.count_deaths(c.source_no, $4) d",
                      p, &r, e) < 0)
                 return -1;
         read_claim(s, r);
         s->acked = s->published;
+        s->deaths = (int)db_int(r, 0, 7);
+        s->trying = db_null(r, 0, 8) ? INT64_MIN : db_int(r, 0, 8);
         return 0;
 }
 

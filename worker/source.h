@@ -21,6 +21,9 @@ struct source {
         int64_t taken; /* offset after the last message of the batch being built */
         int64_t mark, taken_mark; /* digests of the messages before `next` and `taken`; 0: none */
         int64_t check; /* offset of the message before `next` while it is still to be compared with `mark`; else -1 */
+        int deaths; /* of owners who got nowhere, the latest in a row */
+        int64_t trying; /* what the latest of them was doing alone; INT64_MIN: nothing */
+        int64_t careful_to, careful_ms; /* up to here one message is taken at a time; care lasts until then, at least */
         bool touched; /* outcomes are written for it without moving `next`: the transaction must still find it ours */
 };
 

@@ -702,4 +702,19 @@ create table rollcall.recount (
   run_no bigint primary key references rollcall.run on delete cascade
 );
 
+-- What kills its worker is found: an owner that is followed by another one without having left in order, or got anywhere, has died.
+alter table rollcall.position
+  add column claimed_by   text not null default '',   -- the owner that has not left in order; '': it has
+  add column claimed_next bigint not null default 0,  -- `next` when it claimed
+  add column deaths       smallint not null default 0,
+  add column trying       bigint;                     -- offset of what is done alone, after deaths
+
+create function rollcall.count_deaths(of_source integer, by_owner text) returns table (deaths smallint, trying bigint) language sql as $$
+  update rollcall.position p
+  set deaths = case when p.claimed_by = '' then 0 when p.claimed_by = by_owner then p.deaths
+                    when p.next = p.claimed_next or p.trying is not null then least(p.deaths + 1, 1000) else 0 end,
+      claimed_by = by_owner, claimed_next = p.next
+  where p.source_no = of_source returning p.deaths, p.trying
+$$;
+
 insert into rollcall.schema_version (version) values (2);
