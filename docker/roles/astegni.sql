@@ -7,6 +7,13 @@ begin
   if not exists (select from pg_roles where rolname = 'rollcall_astegni_write') then
     create role rollcall_astegni_write nologin;
   end if;
+  -- who may approve a deletion, and who may say that a backup was verified: grant each to those people's roles
+  if not exists (select from pg_roles where rolname = 'rollcall_astegni_approver') then
+    create role rollcall_astegni_approver nologin;
+  end if;
+  if not exists (select from pg_roles where rolname = 'rollcall_astegni_backup') then
+    create role rollcall_astegni_backup nologin;
+  end if;
 end $$;
 grant rollcall_astegni_read to rollcall_astegni_write, rollcall_scheduler, rollcall_reader;
 grant rollcall_astegni_write to rollcall_worker, rollcall_operator; -- the operator's commands are tried, and rolled back, before they are submitted

@@ -121,7 +121,7 @@ static int prepare(struct request *q)
                 return cli_oom();
         for (size_t i = 0; i < t->n_arguments; i++) {
                 q->given[i] = args_declared(q->args, &t->arguments[i]);
-                q->complete[i] = q->given[i] ? q->given[i] : t->arguments[i].fallback;
+                q->complete[i] = t->arguments[i].from_actor ? q->cli->actor : q->given[i] ? q->given[i] : t->arguments[i].fallback;
         }
         q->values = (struct run_values){ .now = INSTANT_NONE, .actor = q->cli->actor, .dry_run = true, .pack = t->pack };
         if (settings_resolve(t->pack, NULL, NULL, 0, q->memory, &settings, &q->values.n_settings, &e) < 0)

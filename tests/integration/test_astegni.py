@@ -123,8 +123,16 @@ def test_purge(market, hook):
 
     market.cli("record-backup", "now", "--name", "nightly.dump", "--yes")
     email = market.database.value("select email from astegni.users where id = %s", [approved])
-    assert "approve" in market.cli("approve-deletion", email, "--by", email, "--reason", "x", "--yes", ok=(1, 7))  # not by the user
-    market.cli("approve-deletion", email, "--by", "boss@astegni.example", "--reason", "checked", "--yes")
+    me = market.database.value("select session_user")
+    assert "is not known" in market.cli("approve-deletion", email, "--reason", "x", "--yes", ok=(1,))
+    market.cli("approve-deletion", email, "--by", "boss@astegni.example", "--reason", "x", "--yes", ok=(2,))  # nobody names another
+    market.database.execute("insert into rollcall_astegni.operator_identity values (%s, %s)", [me, approved])
+    assert "has not the role admin" in market.cli("approve-deletion", email, "--reason", "x", "--yes", ok=(7,))
+    market.database.execute("update rollcall_astegni.operator_identity set user_id = %s", [admin])
+    market.database.execute("insert into rollcall_astegni.deletion_request (user_id, item, due_at, requested_by, reason) values (%s, '', %s, %s, 'x')", [approved, past, me])
+    assert "the requester must not approve" in market.cli("approve-deletion", email, "--reason", "x", "--yes", ok=(7,))
+    market.database.execute("update rollcall_astegni.deletion_request set requested_by = 'somebody'")
+    market.cli("approve-deletion", email, "--reason", "checked", "--yes")
     shown = market.run("astegni.purge-expired")
     assert shown["state"] == "succeeded" and shown["complete"] and shown["digest_matches"]
 
@@ -133,9 +141,9 @@ def test_purge(market, hook):
     assert roles(both) == ["student"] and roles(two) == [] and roles(early) == ["student"]
     assert market.database.value("select count(*) from astegni.tutor_sessions") == 0  # its data cascades
     assert roles(leaving) is None and roles(approved) is None and roles(rich) is not None and roles(staying) is not None
-    assert [a[:3] for a in audit(market, both)] == [("role", "tutor", True)]
+    assert [a[:3] for a in audit(market, both)] == [("role", "tutor", False)]
     assert sorted(a[1] for a in audit(market, two)) == ["advertiser", "parent"]
-    assert audit(market, leaving) == [("account", None, True, f"{audit(market, leaving)[0][3]}")] and audit(market, leaving)[0][3].endswith("@astegni.example")
+    assert audit(market, leaving) == [("account", None, False, f"{audit(market, leaving)[0][3]}")] and audit(market, leaving)[0][3].endswith("@astegni.example")
     assert audit(market, rich) == [] and outcome(shown, "purge-account")["high-value account: needs approval"] == 1
 
     summary, = market.wait("the summary mail", lambda: market.mails(Subject="3 roles and 2 accounts deleted"))
@@ -154,7 +162,7 @@ def test_schedule_cancel_and_list(market):
     profile(market, "student", who)
     admin = user(market, ["admin"], email="boss@astegni.example")
     assert admin
-    market.cli("schedule-deletion", "leaver@astegni.example", "--days", 5, "--by", "boss@astegni.example", "--reason", "asked", "--yes")
+    market.cli("schedule-deletion", "leaver@astegni.example", "--days", 5, "--reason", "asked", "--yes")
     due = market.database.value("select scheduled_deletion_at from astegni.users where id = %s", [who])
     assert timedelta(days=4, hours=23) < due - datetime.now(timezone.utc) < timedelta(days=5, minutes=1)
     listed = market.report("scheduled-deletions")

@@ -129,7 +129,7 @@ class Pack:
         values = self.values(now, dry_run=dry_run, **options)
         values |= {"batch_subject": [t[0] for t in tasks], "batch_item": [t[1] for t in tasks], "batch_actor": [values["actor"]] * len(tasks)}
         for a in declared:
-            values[f"batch_{a['name']}"] = [given.get(a["name"], a.get("default"))] * len(tasks)
+            values[f"batch_{a['name']}"] = [given.get(a["name"], values["actor"] if a.get("from") == "actor" else a.get("default"))] * len(tasks)
         assert not set(given) - {a["name"] for a in declared}
         with self.conn.transaction(force_rollback=dry_run), self.conn.cursor(row_factory=dict_row) as cursor:
             cursor.execute(f"set local search_path = {self.cfg['search_path']}")

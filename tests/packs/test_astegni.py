@@ -49,7 +49,7 @@ def purge(pack, task_type, **options):
     rows, tasks = [], pack.due(task_type, NOW, **options)
     while tasks:
         batch = list({u: (u, i) for u, i in reversed(tasks)}.values())
-        rows += pack.run(task_type, batch, NOW, run_id=RUN, **options).values()
+        rows += pack.run(task_type, batch, NOW, run_id=RUN, **{"actor": "scheduler", **options}).values()
         tasks = [t for t in tasks if t not in batch]
     return sorted((r["subject"], r.get("item", ""), r["outcome"], r["reason"]) for r in rows)
 
@@ -60,7 +60,7 @@ def test_purge_of_a_role(db, astegni):
     later = user(db, ("student",), role_goes={"student": LATER})
     every = user(db, ROLES, role_goes={r: AGO for r in ROLES})
     assert astegni.due("purge-role", NOW) == sorted([(both, "tutor"), (exact, "parent")] + [(every, r) for r in ROLES])
-    rows = astegni.run("purge-role", [(both, "tutor"), (exact, "parent"), (later, "student")], NOW, run_id=RUN)
+    rows = astegni.run("purge-role", [(both, "tutor"), (exact, "parent"), (later, "student")], NOW, run_id=RUN, actor="scheduler")
     assert {u: (r["item"], r["outcome"], r["reason"], r["before"], r["after"]) for u, r in rows.items()} == {
         both: ("tutor", "applied", "grace period over", "tutor", ""), exact: ("parent", "applied", "grace period over", "parent", "")}
     assert roles(db, both) == ["student"] and roles(db, exact) == [] and roles(db, later) == ["student"]
@@ -105,7 +105,7 @@ def test_more_tables_by_configuration_alone(db, astegni):
 def test_purge_of_an_account(db, astegni):
     goes, stays = user(db, ("student", "tutor"), goes=AGO), user(db, goes=LATER)
     name = email(db, goes)
-    rows = astegni.run("purge-account", [goes, stays, 10**9], NOW, run_id=RUN)
+    rows = astegni.run("purge-account", [goes, stays, 10**9], NOW, run_id=RUN, actor="scheduler")
     assert {u: (r["outcome"], r["reason"], r["before"]) for u, r in rows.items()} == {goes: ("applied", "grace period over", "account with roles student, tutor")}
     assert roles(db, goes) is None and profiles(db, "tutor", goes) == 0 and roles(db, stays) == ["student"]
     assert audit(db) == [("account", goes, f"abebe.{name}@example.com", None, True)]
@@ -113,6 +113,8 @@ def test_purge_of_an_account(db, astegni):
 
 
 def approve(pack, u, by, **options):
+    """By the database role that is that user's."""
+    pack.conn.execute("insert into rollcall_astegni.operator_identity select %s, id from astegni.users where email = %s on conflict do nothing", [by, by])
     return pack.run("approve-deletion", [u], NOW, arguments={"by": by, "reason": "contract ended"}, **options)[u]
 
 
@@ -122,7 +124,7 @@ def test_a_high_value_account_needs_an_approval(db, astegni):
     assert astegni.due("purge-account", NOW) == [(rich, "")]
     row = astegni.run("purge-account", [rich], NOW)[rich]
     assert (row["outcome"], row["reason"], row["before"]) == ("skipped", "high-value account: needs approval", None) and audit(db) == []
-    assert approve(astegni, rich, "Boss@example.com")["outcome"] == "applied"
+    assert approve(astegni, rich, "boss@example.com")["outcome"] == "applied"
     db.execute("update astegni.users set scheduled_deletion_at = scheduled_deletion_at - interval '1 hour' where id = %s", [rich])
     assert astegni.run("purge-account", [rich], NOW)[rich]["outcome"] == "skipped"  # another date was approved
     assert approve(astegni, rich, "boss@example.com")["outcome"] == "applied"
@@ -140,7 +142,7 @@ def test_who_may_approve(db, astegni):
     assert astegni.run("schedule-deletion", [rich], NOW, arguments={"by": "asker@example.com", "reason": "x"})[rich]["outcome"] == "applied"
     db.execute("update astegni.users set is_active = true where id = %s", [rich])
     assert approve(astegni, 10**9, "boss@example.com")["outcome"] == "failed"
-    for by, outcome, reason in [("nobody@example.com", "failed", "approver does not exist"), ("retired@example.com", "skipped", "approver is not active"),
+    for by, outcome, reason in [("nobody@example.com", "failed", "approver is not known: rollcall_astegni.operator_identity has no user for nobody@example.com"), ("retired@example.com", "skipped", "approver is not active"),
                                 ("student@example.com", "skipped", "approver has not the role admin"),
                                 ("asker@example.com", "skipped", "the requester must not approve"),
                                 (own, "skipped", "nobody approves their own deletion")]:
@@ -223,9 +225,8 @@ def test_schedule_and_cancel_an_account(db, astegni):
     user(db, ("admin",), email="boss@example.com")
     u, due = user(db), user(db, goes=AGO)
     run = lambda name, who, **a: astegni.run(name, [who], NOW, arguments=a)[who]  # noqa: E731
-    by = {"by": "boss@example.com", "reason": "left"}
+    by = {"by": "boss", "reason": "left"}
     assert run("cancel-deletion", u)["reason"] == "no deletion is scheduled"
-    assert run("schedule-deletion", u, by="x", reason="left")["outcome"] == "failed"
     assert run("schedule-deletion", 10**9, **by)["reason"] == f"user {10**9} does not exist"
     row = run("schedule-deletion", u, **by)
     assert (row["outcome"], row["before"], row["after"]) == ("applied", "account stays", "account goes on 2026-06-08 12:00")
@@ -260,7 +261,7 @@ def test_a_due_account_that_nobody_approved_can_be_kept(db, astegni):
     user(db, ("admin",), email="boss@example.com")
     run = lambda name, who, **a: astegni.run(name, [who], NOW, arguments={"reason": "x", **a})[who]  # noqa: E731
     rich, approved = user(db, goes=AGO, high_value=True), user(db, goes=AGO, high_value=True)
-    assert run("approve-deletion", approved, by="boss@example.com")["outcome"] == "applied"
+    assert approve(astegni, approved, "boss@example.com")["outcome"] == "applied"
     assert run("cancel-deletion", approved)["reason"] == "the deletion is due already"
     assert run("cancel-deletion", rich)["outcome"] == "applied"
     assert astegni.due("purge-account", NOW) and rich not in [u for u, _ in astegni.due("purge-account", NOW)]
@@ -271,22 +272,17 @@ def test_addresses_that_differ_by_case_only(db, astegni):
     rows = astegni.lookup("schedule-deletion", "ana@x.example", NOW)
     assert [r["subject"] for r in rows] == [one, two]  # the tool refuses, and shows both
     assert [r["subject"] for r in astegni.lookup("schedule-deletion", f"#{two}", NOW)] == [two]
-    user(db, ("admin",), email="boss@example.com"), user(db, ("admin",), email="Boss@example.com")
-    run = lambda by: astegni.run("schedule-deletion", [one], NOW, arguments={"reason": "x", "by": by})[one]  # noqa: E731
-    assert run("BOSS@example.com")["reason"] == "several users have the requester's address: write it as it is spelt"
-    assert run("Boss@example.com")["outcome"] == "applied"
-    assert db.execute("select requested_by from rollcall_astegni.deletion_request where user_id = %s", [one]).fetchone()[0] == "Boss@example.com"
 
 
 def test_schedule_and_cancel_a_role(db, astegni):
     user(db, ("admin",), email="boss@example.com")
     u, due = user(db, ("student", "tutor")), user(db, ("tutor",), role_goes={"tutor": AGO})
     run = lambda name, who, **a: astegni.run(name, [who], NOW, arguments={"reason": "x", **a})[who]  # noqa: E731
-    assert run("schedule-deletion", u, role="parent", by="boss@example.com")["reason"] == "user has not the role parent"
-    assert run("schedule-deletion", u, role="tutor", days=10, by="boss@example.com")["after"] == "tutor goes on 2026-03-20 12:00"
+    assert run("schedule-deletion", u, role="parent", by="boss")["reason"] == "user has not the role parent"
+    assert run("schedule-deletion", u, role="tutor", days=10, by="boss")["after"] == "tutor goes on 2026-03-20 12:00"
     assert db.execute("select is_active, scheduled_deletion_at from astegni.tutor_profiles where user_id = %s", [u]).fetchone() == (False, NOW + timedelta(days=10))
     assert astegni.lookup("cancel-deletion", f"#{u}", NOW)[0]["roles_that_go"] == "tutor 2026-03-20 12:00"
-    for name, more in (("schedule-deletion", {"by": "boss@example.com"}), ("cancel-deletion", {})):
+    for name, more in (("schedule-deletion", {"by": "boss"}), ("cancel-deletion", {})):
         assert run(name, due, role="tutor", **more)["outcome"] == "skipped"
     assert run("cancel-deletion", u, role="tutor")["outcome"] == "applied"
     assert db.execute("select is_active, scheduled_deletion_at from astegni.tutor_profiles where user_id = %s", [u]).fetchone() == (True, None)

@@ -1,4 +1,5 @@
--- Lets a high-value account go on the date that is scheduled. The approver exists, may approve, and is neither the user nor who asked for it.
+-- Lets a high-value account go on the date that is scheduled. The approver is who asked for this, as the engine recorded it: a user of ours, who may approve,
+-- and neither the user that goes nor who asked for the deletion.
 person as (
   select u.id, u.email, u.high_value, u.scheduled_deletion_at as due_at
   from batch b
@@ -6,11 +7,10 @@ person as (
   order by u.id
   for update of u
 ), judged as (
-  select b.subject, a.email as approver, b.reason as why, p.due_at,
+  select b.subject, b.by, b.reason as why, p.due_at,
          case
            when p.id is null then 'user ' || b.subject || ' does not exist'
-           when a.id is null then 'approver does not exist'
-           when a.unclear then 'several users have the approver''s address: write it as it is spelt'
+           when a.id is null then 'approver is not known: rollcall_astegni.operator_identity has no user for ' || b.by
          end as error,
          case
            when not a.is_active then 'approver is not active'
@@ -18,17 +18,17 @@ person as (
            when p.due_at is null then 'no deletion is scheduled'
            when not p.high_value then 'not a high-value account: needs no approval'
            when a.id = p.id then 'nobody approves their own deletion'
-           when a.email = r.requested_by then 'the requester must not approve'
+           when b.by = r.requested_by or lower(a.email) = lower(r.requested_by) then 'the requester must not approve'
            when exists (select from rollcall_astegni.deletion_approval d where d.user_id = p.id and d.due_at = p.due_at) then 'approved already'
          end as refusal
   from batch b
   left join person p on p.id = b.subject
-  left join lateral (select s.*, count(*) over () > 1 and s.email <> b.by as unclear from users s where lower(s.email) = lower(b.by)
-                     order by s.email <> b.by, s.id limit 1) a on true
+  left join rollcall_astegni.operator_identity o on o.role_name = b.by
+  left join users a on a.id = o.user_id
   left join rollcall_astegni.deletion_request r on r.user_id = p.id and r.item = ''
 ), approved as (
   insert into rollcall_astegni.deletion_approval (user_id, due_at, approved_by, reason)
-  select j.subject, j.due_at, j.approver, j.why
+  select j.subject, j.due_at, j.by, j.why
   from judged j
   where j.error is null and j.refusal is null
   order by j.subject

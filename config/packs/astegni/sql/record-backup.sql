@@ -5,7 +5,7 @@ judged as (
   from batch b
 ), noted as (
   insert into rollcall_astegni.backup_verified (taken_at, name, verified_at, recorded_by)
-  select taken_at, name, :now, coalesce(nullif(by, ''), :actor)
+  select taken_at, name, :now, by
   from judged
   where refusal is null
   order by taken_at

@@ -6,21 +6,15 @@ person as (
   order by u.id
   for update of u
 ), judged as (
-  select b.subject, coalesce(b.role, '') as role, b.reason as why, a.email as requested_by, p.old_due_at, p.is_active,
+  select b.subject, coalesce(b.role, '') as role, b.reason as why, b.by as requested_by, p.old_due_at, p.is_active,
          :now + b.days * interval '1 day' as due_at,
-         case
-           when p.id is null then 'user ' || b.subject || ' does not exist'
-           when a.id is null then 'requester does not exist'
-           when a.unclear then 'several users have the requester''s address: write it as it is spelt'
-         end as error,
+         case when p.id is null then 'user ' || b.subject || ' does not exist' end as error,
          case
            when b.role <> '' and not b.role = any (p.roles) then 'user has not the role ' || b.role
            when coalesce(b.role, '') = '' and p.old_due_at <= :now then 'the deletion is due already'
          end as refusal
   from batch b
   left join person p on p.id = b.subject
-  left join lateral (select s.*, count(*) over () > 1 and s.email <> b.by as unclear from users s where lower(s.email) = lower(b.by)
-                     order by s.email <> b.by, s.id limit 1) a on true
 ), account as (
   update users u set scheduled_deletion_at = j.due_at, is_active = false
   from judged j

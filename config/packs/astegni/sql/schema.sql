@@ -3,12 +3,32 @@
 -- Repeatable: `rollcall db apply` runs it each time.
 create schema if not exists rollcall_astegni;
 
+-- Which user an operator's database role is: who approves is known by it. The database's administrator keeps it.
+create table if not exists rollcall_astegni.operator_identity (
+  role_name text primary key,
+  user_id   bigint not null unique
+);
+
+-- Roles that `requires_role` names, where whoever applies this may create them; else docker/roles/astegni.sql does.
+do $$
+declare
+  name text;
+begin
+  foreach name in array array['rollcall_astegni_approver', 'rollcall_astegni_backup'] loop
+    if not exists (select from pg_roles where rolname = name) and (select rolsuper or rolcreaterole from pg_roles where rolname = current_user) then
+      execute format('create role %I nologin', name);
+    end if;
+  end loop;
+exception
+  when duplicate_object or unique_violation then null; -- made by somebody else just now
+end $$;
+
 -- Who asked for a deletion, and for when. Users who leave by themselves have no row: they are their own requester.
 create table if not exists rollcall_astegni.deletion_request (
   user_id      bigint not null,
   item         text not null,              -- '' the account, else the role
   due_at       timestamptz not null,
-  requested_by text not null,              -- an e-mail address of users
+  requested_by text not null,              -- the database role, or service, that asked; before version 2 an e-mail address of users
   requested_at timestamptz not null default now(),
   reason       text not null,
   primary key (user_id, item)
@@ -22,7 +42,7 @@ alter table rollcall_astegni.deletion_request
 create table if not exists rollcall_astegni.deletion_approval (
   user_id     bigint not null,
   due_at      timestamptz not null,
-  approved_by text not null,               -- an e-mail address of users
+  approved_by text not null,               -- the database role that approved; before version 2 an e-mail address of users
   approved_at timestamptz not null default now(),
   reason      text not null,
   primary key (user_id, due_at)
