@@ -1,10 +1,9 @@
 /* Does a partition's log have what is to be taken next? */
 #include "pump_internal.h"
 
-#include "ledger/presence.h"
-
 #include "base/log.h"
 #include "ledger/log_gap.h"
+#include "ledger/presence.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -183,7 +182,7 @@ static int left_over(struct pump *p, const char *topic, int64_t partition, struc
 static int note_presence(struct pump *p, struct err *e)
 {
         struct presence me = { .name = p->owner, .program = "rollcall-worker", .lane = lane_name(p->o->lane) };
-        int32_t *partitions = arena_alloc(p->batch.arena, (p->sources.n + 1) * sizeof *partitions);
+        int32_t *partitions CLEANUP(cleanup_free) = calloc(p->sources.n + 1, sizeof *partitions);
         if (!partitions)
                 return err_oom(e);
         for (size_t i = 0; i < p->sources.n; i++)

@@ -261,6 +261,8 @@ int watch_look(struct watch *w, struct db *d, struct kafka_producer *client, con
         bool lanes = w->packs && client && cluster;
         if (lanes && find_lanes(w, d, client, cluster, e) < 0)
                 return -1;
+        if (w->packs && db_exec(d, "delete from rollcall.process where seen_at < clock_timestamp() - interval '1 day'", e) < 0)
+                return -1;
         if (w->what.failed || w->detail.failed)
                 return err_oom(e);
         buf_reset(&w->text);

@@ -36,6 +36,9 @@ def test_one_that_was_killed_is_gone(rig, embedded):
     w.child.wait()
     rig.database.execute("update rollcall.process set seen_at = seen_at - interval '31 s'")
     rig.wait(lambda: programs(rig)["rollcall-worker", w.child.pid]["state"] == "gone")
+    rig.database.execute("update rollcall.process set seen_at = seen_at - interval '1 day'")
+    rig.scheduler()
+    rig.wait(lambda: ("rollcall-worker", w.child.pid) not in programs(rig))
 
 
 def test_one_in_a_long_statement_is_alive(rig, embedded):
