@@ -46,6 +46,7 @@ struct pump {
         bool started; /* has worked once: from now on failures are waited out */
         char said[256], refusal[256]; /* the trouble that has been logged */
         int64_t said_ms;
+        int64_t failing_ms, failed_ms; /* since when turns have failed again and again, 0: they do not; when one failed last */
 };
 
 /* ---- pump.c */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WATERMARK_TIMEOUT_MS = 5000, COMPARE_TIMEOUT_MS = 500, LOOK_MS = 1000, LEFT_OVER_MS = 10000 };
+enum { WATERMARK_TIMEOUT_MS = 5000, COMPARE_TIMEOUT_MS = 500, LOOK_MS = 1000, LEFT_OVER_MS = 10000, FAILING_MS = 5000, FAILED_MS = 15000 };
 
 /* The partition stands still until its position has been put right; the lane's others go on. */
 static void stop(struct pump *p, struct source *s, const char *what)
@@ -179,6 +179,15 @@ static int left_over(struct pump *p, const char *topic, int64_t partition, struc
         return count < 0 ? -1 : partition < count;
 }
 
+/* What has failed for some time, and did lately. */
+static const char *waits_for(struct pump *p)
+{
+        int64_t now = monotonic_ms();
+        if (p->failing_ms && now - p->failed_ms > FAILED_MS)
+                p->failing_ms = 0;
+        return p->failing_ms && now - p->failing_ms > FAILING_MS ? p->said : NULL;
+}
+
 static int note_presence(struct pump *p, struct err *e)
 {
         struct presence me = { .name = p->owner, .program = "rollcall-worker", .lane = lane_name(p->o->lane) };
@@ -189,6 +198,7 @@ static int note_presence(struct pump *p, struct err *e)
                 if (p->sources.list[i].owned)
                         partitions[me.n_partitions++] = p->sources.list[i].partition;
         me.partitions = partitions;
+        me.waits_for = waits_for(p);
         return presence_note(p->db, &me, &p->present_ms, e);
 }
 

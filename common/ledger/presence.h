@@ -10,6 +10,7 @@ struct presence {
         const int32_t *partitions;
         size_t n_partitions;
         bool leading;
+        const char *waits_for; /* the error that keeps it from its work; NULL: none */
 };
 
 /* Writes it when PRESENCE_MS have passed since *at_ms, which it sets; nothing while the session is inside a transaction of the caller's. */

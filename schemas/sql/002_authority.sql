@@ -536,6 +536,7 @@ create table rollcall.process (
   partitions  integer[] not null default '{}',
   leads       boolean not null default false, -- the scheduler that leads
   backend_pid integer not null,         -- its session with PostgreSQL
+  waits_for   text,                     -- an error that it meets again and again
   started_at  timestamptz not null default clock_timestamp(),
   seen_at     timestamptz not null default clock_timestamp()
 ) with (fillfactor = 50);
@@ -686,6 +687,8 @@ create function rollcall.troubles(stuck_after interval) returns table (what text
   where rollcall.run_is_open(state) and state <> 'held for review' and moved_at < clock_timestamp() - stuck_after
   union all
   select 'type paused: ' || type, format('the task type %s is paused: %s; its tasks wait, see: rollcall types list', type, reason) from rollcall.paused_type_named
+  union all
+  select 'waits: ' || name, format('%s makes no progress: %s', name, waits_for) from rollcall.process_now where alive and waits_for is not null
 $$;
 
 -- Troubles that were found, until they are over.

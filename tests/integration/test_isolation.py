@@ -101,9 +101,11 @@ def test_the_servers_own_state_is_waited_for(rig, kafka):  # noqa: F811
     worker = rig.start(lanes=["tasks"])
     rig.wait_log(worker, r'msg="waiting".*no space left')
     assert rig.database.value("select count(*) from rollcall.held") == 0
+    rig.wait(lambda: any("no space left" in t[0] for t in rig.database.rows("select detail from rollcall.troubles('1 h')")), 60)
     rig.database.execute("update person set trap = '' where id = 7")
     rig.wait(run.complete, 60)
     assert run.progress()["applied"] == 50
+    rig.wait(lambda: not any("no space left" in t[0] for t in rig.database.rows("select detail from rollcall.troubles('1 h')")), 60)
     rig.stop_all()
 
 
