@@ -127,7 +127,7 @@ static int request(struct wish *w, struct run_ref *ret, bool *ret_new)
                 return rc;
         int known = run_request(w->cli->db, &w->request, &id, &e);
         if (known < 0)
-                return e.class == ERR_POISON ? cli_fail(CODE_REFUSED, &e) : cli_db_fail(&e);
+                return cli_db_fail(&e);
         uuid_to_text(id, ret->id);
         *ret_new = known == 0;
         return 0;
