@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_MIN = 64 * 1024 };
+enum { BLOCK_MIN = 64 * 1024, KEPT_MAX = 8 * 1024 * 1024 /* by a reset: what a large batch took is given back */ };
 
 struct block {
         struct block *next;
@@ -44,8 +44,18 @@ bool arena_starved(const struct arena *a)
 
 void arena_reset(struct arena *a)
 {
-        for (struct block *b = a->first; b; b = b->next)
+        size_t kept = 0;
+        for (struct block **at = &a->first, *b; (b = *at);) {
                 b->used = 0;
+                if (kept + b->cap <= KEPT_MAX) {
+                        kept += b->cap;
+                        at = &b->next;
+                } else {
+                        *at = b->next;
+                        free(b);
+                }
+        }
+        a->total = kept;
         a->current = a->first;
 }
 

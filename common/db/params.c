@@ -17,6 +17,8 @@ static const struct {
         [DB_BYTEA] = { OID_BYTEA, 1001 }, [DB_TIMESTAMPTZ] = { OID_TIMESTAMPTZ, 1185 },
 };
 
+enum { KEPT_MAX = 4 * 1024 * 1024 };
+
 /* PostgreSQL counts microseconds from 2000-01-01. */
 #define PG_EPOCH (INT64_C(946684800) * INSTANT_SECOND)
 
@@ -43,6 +45,8 @@ void db_params_free(struct db_params *p)
 
 void db_params_reset(struct db_params *p)
 {
+        if (p->data.cap > KEPT_MAX) /* what a large batch took is given back */
+                buf_deinit(&p->data);
         buf_reset(&p->data);
         p->n = 0;
         p->failed = false;

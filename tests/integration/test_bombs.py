@@ -2,7 +2,6 @@
 import subprocess
 
 import pytest
-from confluent_kafka import Producer
 
 from harness.paths import program
 from harness.process import Process
@@ -14,22 +13,6 @@ MIB = 1024 * 1024
 CODECS = ["zstd", "gzip", "lz4"]
 
 
-def bomb(rig, lane, codec, messages=1, size=200 * MIB, partition=0):
-    """One batch; the offset of its first message."""
-    producer = Producer({"bootstrap.servers": rig.broker.bootstrap, "compression.type": codec, "linger.ms": 1000, "message.max.bytes": 900 * MIB,
-                         "batch.size": 900 * MIB, "queue.buffering.max.kbytes": 2000 * 1024, "batch.num.messages": 100000, "log_level": 0})
-    places = []
-
-    def delivered(error, message):
-        assert error is None, error
-        places.append(message.offset())
-    for _ in range(messages):
-        producer.produce(rig.topic(lane), bytes(size // messages), b"k", partition=partition, on_delivery=delivered)
-    assert producer.flush(60) == 0
-    assert sorted(places) == list(range(min(places), min(places) + messages))
-    return min(places)
-
-
 def dead(rig):
     return {r[0]: r[1] for r in rig.database.rows("select src_offset, reason from rollcall.dead_letter order by 1")}
 
@@ -39,9 +22,9 @@ def test_a_worker_goes_on_behind_bombs(rig, kafka, codec):  # noqa: F811
     """A batch of one message, and one of thousands, whose offsets are named; what lies before, between and behind is done."""
     rig = rig(kafka, people=30, partitions=1)
     rig.send([adhoc("club.bump", n) for n in range(1, 11)])
-    one = bomb(rig, "tasks", codec)
+    one = rig.bomb("tasks", codec)
     rig.send([adhoc("club.bump", n) for n in range(11, 21)])
-    many = bomb(rig, "tasks", codec, messages=3000)
+    many = rig.bomb("tasks", codec, messages=3000)
     rig.send([adhoc("club.bump", n) for n in range(21, 31)])
     worker = rig.start(lanes=["tasks"])
     rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome_adhoc where outcome = 0") == 30, 60)
@@ -58,7 +41,7 @@ def test_a_worker_goes_on_behind_bombs(rig, kafka, codec):  # noqa: F811
 
 def test_a_restart_does_not_read_a_bomb_again(rig, kafka):  # noqa: F811
     rig = rig(kafka, people=3, partitions=1)
-    bomb(rig, "tasks", "gzip")
+    rig.bomb("tasks", "gzip")
     first = rig.start(lanes=["tasks"])
     rig.wait(lambda: len(dead(rig)) == 1 and rig.position() == 1)
     assert rig.stop(first) == 0
@@ -76,7 +59,7 @@ def test_aggregator_and_tail_go_on_behind_bombs(rig, kafka):  # noqa: F811
     worker = rig.start(lanes=["tasks"])
     rig.wait(lambda: run.progress()["done"] == 10)
     rig.wait(rig.acknowledged)
-    at = bomb(rig, "results", "zstd", messages=50, size=40 * MIB)  # no more: the broker opens it, too, when it is asked for times
+    at = rig.bomb("results", "zstd", messages=50, size=40 * MIB)  # no more: the broker opens it, too, when it is asked for times
     rig.send([adhoc("club.bump", n) for n in range(11, 21)])
     aggregator = Process([program("rollcall-aggregator"), "-c", rig.config], rig.folder / "aggregator.log")
     try:
