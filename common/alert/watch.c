@@ -145,16 +145,17 @@ static int64_t waiting(struct kafka_producer *client, const char *topic, const s
 /* A row for each lane that no worker serves, and partition of its topic. */
 static const char UNSERVED[] =
         "select l.lane, l.topic, p.partition, p.next from unnest($1::text[], $2::text[]) as l(lane, topic) "
-        "left join rollcall.position p on p.cluster = $3 and p.topic = l.topic where not rollcall.lane_is_served(l.lane) order by 1, 3";
+        "left join rollcall.position p on p.cluster = $3 and p.topic = l.topic where not rollcall.lane_is_served(l.lane) order by 1, 2, 3";
 
 static int find_lanes(struct watch *w, struct db *d, struct kafka_producer *client, const char *cluster, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        const char *said = ""; /* the lane of the last one added: the services' topics are one lane */
         db_params_reset(w->params);
         for (int column = 0; column < 2; column++) {
-                db_array_begin(w->params, DB_TEXT, LANE_COUNT);
-                for (int i = 0; i < LANE_COUNT; i++)
-                        db_element_text(w->params, span_of(column ? w->service->topics[i] : lane_name((enum lane)i)));
+                db_array_begin(w->params, DB_TEXT, w->service->n_sources);
+                for (size_t i = 0; i < w->service->n_sources; i++)
+                        db_element_text(w->params, span_of(column ? w->service->sources[i] : lane_name(i < LANE_COUNT ? (enum lane)i : LANE_INTAKE)));
                 db_array_end(w->params);
         }
         db_add_str(w->params, cluster);
@@ -163,17 +164,18 @@ static int find_lanes(struct watch *w, struct db *d, struct kafka_producer *clie
         for (int i = 0; i < db_rows(r); i++) {
                 char what[80], detail[400];
                 enum lane lane;
-                bool again = i > 0 && strcmp(db_str(r, i, 0), db_str(r, i - 1, 0)) == 0;
-                if (again || lane_parse(db_str(r, i, 0), &lane) < 0 || !packs_use_lane(w->packs, lane)) /* run events alone are no work */
+                bool again = i > 0 && strcmp(db_str(r, i, 1), db_str(r, i - 1, 1)) == 0; /* another partition */
+                bool idle = lane_parse(db_str(r, i, 0), &lane) == 0 && !packs_use_lane(w->packs, lane); /* run events alone are no work */
+                if (again || idle || strcmp(said, db_str(r, i, 0)) == 0)
                         continue;
                 int64_t n = waiting(client, db_str(r, i, 1), r);
-                if (n == 0)
+                if (n <= 0)
                         continue;
                 snprintf(what, sizeof what, "no worker: %s", db_str(r, i, 0));
                 snprintf(detail, sizeof detail, "no worker serves the lane \"%s\", and %lld messages wait in %s; start rollcall-worker", db_str(r, i, 0), (long long)n,
                          db_str(r, i, 1));
-                if (n > 0)
-                        add(w, what, detail);
+                add(w, what, detail);
+                said = db_str(r, i, 0);
         }
         return 0;
 }

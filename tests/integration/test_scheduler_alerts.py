@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+import worker_pack
 from harness.paths import program
 from harness.process import Process
 from scheduler_rig import rig  # noqa: F401
@@ -39,6 +40,25 @@ def subjects(rig):
 def status(rig):
     done = rig.tried("status", "--json")
     return done.returncode, {t["what"] for t in json.loads(done.stdout)["troubles"]}
+
+
+def test_no_worker_for_what_services_ask_for(rig, embedded):
+    """Said once, however many services wait."""
+    rig = rig(embedded, people=3, more='intake = ( { service = "a"; types = [ "club.bump" ]; }, { service = "b"; types = [ "club.bump" ]; } );')
+    rig.alert = 'to = "ops@example.org"; from = "rollcall@example.org"; after = "1s";'
+    s = rig.scheduler()
+    rig.start(lanes=["jobs", "tasks", "urgent", "mail"])
+    rig.wait(lambda: status(rig) == (0, set()))
+    for service in ("a", "b"):
+        for n in (1, 2):
+            rig.producer.produce(f"{rig.prefix}.intake.{service}", worker_pack.adhoc("club.bump", n).bytes, b"k")
+    assert rig.producer.flush(20) == 0
+    rig.wait(lambda: subjects(rig) == [f"[{rig.prefix}] no worker: intake"])
+    rig.start(lanes=["intake"])
+    rig.wait(lambda: len(subjects(rig)) == 2)
+    assert len([line for line in s.text().splitlines() if 'msg="trouble"' in line and "no worker: intake" in line]) == 1
+    rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome_adhoc where outcome = 0 and actor in ('a', 'b')") == 4)
+    rig.stop_all()
 
 
 def test_no_worker_for_a_lane_with_work(rig, embedded, hook):

@@ -11,10 +11,11 @@ from .process import Process
 class Kafka:
     """One KRaft node on free loopback ports (tests/kafka/broker), with topics made by `create`."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
         self.root = Path(tempfile.mkdtemp(prefix="rckafka-", dir="/tmp"))
         self.process = None
-        self.bootstrap = None
+        self.bootstrap = self.tls_bootstrap = None
+        self.env = {"ROLLCALL_KAFKA_TLS": str(tls)} if tls else {}
         try:
             self.start()
         except BaseException:
@@ -23,8 +24,10 @@ class Kafka:
 
     def start(self):
         log = self.root / f"broker.{len(list(self.root.glob('broker.*')))}"
-        self.process = Process([REPO / "tests/kafka/broker", "--keep", self.root / "node"], log, env={"ROLLCALL_BUILD": str(BUILD)})
+        self.process = Process([REPO / "tests/kafka/broker", "--keep", self.root / "node"], log, env={"ROLLCALL_BUILD": str(BUILD), **self.env})
         self.bootstrap = self.process.wait_for_line("bootstrap=", timeout=180)  # the first time, its jars are fetched
+        if self.env:
+            self.tls_bootstrap = self.process.wait_for_line("tls=")
 
     def stop(self):
         if self.process:
