@@ -161,6 +161,8 @@ int transact_bisect(struct transactor *t, struct batch *b, const struct unit *u,
 {
         if (whole_fails(first)) {
                 count_failures(t, first, n);
+                if (v == VARIANT_RECORD)
+                        return each_done(t, b, u, list, n, done, first, e);
                 return done(t, b, u, list, n, NULL, first, e);
         }
         int rc = t->part.probed ? pauses_has(&t->pauses, u->type_no) : type_fails(t, u, v, list, n, first, e);

@@ -32,4 +32,7 @@ def test_a_dry_run_counts_what_it_touched(rig, kafka, tmp_path):  # noqa: F811
     assert "rows touched  public.journal: 3 inserted, for 3 tasks of club.bump\n" in shown
     assert "public.person: 300 updated, for 3 tasks of club.bump  MORE ROWS THAN TASKS\n" in shown
     assert "public.person: 1 updated, for 1 tasks of club.other\n" in shown
+    rig.database.execute("update rollcall.run set state = 'succeeded', closed_at = now() where run_no = %s", (dry.no,))
+    assert "MORE ROWS THAN TASKS" in rig.rollcall("runs", "watch", str(dry.id))
+    assert rig.database.value("select count(*) from rollcall.touched") > 0 and '"touched"' in rig.rollcall("runs", "show", str(dry.id), "--json")
     rig.stop_all()

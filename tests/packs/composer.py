@@ -1,5 +1,6 @@
 """Runs a pack's SQL as the engine does, without the engine: `:name` becomes a typed parameter, the WITH list is put behind `batch`, the
-transaction is rolled back for a dry run. Proves that a pack is right when nothing else is built yet."""
+transaction is rolled back for a dry run. Proves that a pack is right when nothing else is built yet. The engine's own composition is
+common/ledger/compose.c, which also refuses wrong answers and asks what a type requires: tests of those drive a worker."""
 import re
 import uuid
 from pathlib import Path
