@@ -47,8 +47,10 @@ void act_decide(struct batch *b, struct entry *en, enum outcome o, const char *f
         en->state = ENTRY_ACTED;
 }
 
-void act_missed(struct actor *a, struct batch *b, struct entry *en, enum send_state state, bool resend, const char *reason)
+void act_missed(struct actor *a, struct batch *b, struct entry *en, const struct outgoing *answer, bool resend, const char *reason)
 {
+        enum send_state state = answer->state;
+        bool put_off = state == SEND_DEFERRED && answer->code >= 400 && answer->code < 500;
         if (state == SEND_UNKNOWN && !resend) {
                 act_decide(b, en, OUTCOME_UNKNOWN, "%s; held for review", reason);
                 return;
@@ -56,7 +58,9 @@ void act_missed(struct actor *a, struct batch *b, struct entry *en, enum send_st
         act_decide(b, en, OUTCOME_FAILED, "%s", reason);
         if (state != SEND_DEFERRED && state != SEND_UNKNOWN)
                 return;
-        entry_fail(en, &a->transactor->retry, en->reason);
+        entry_fail(en, put_off ? &a->transactor->put_off : &a->transactor->retry, en->reason);
+        if (en->again && en->delay_ms < answer->after_ms)
+                en->delay_ms = answer->after_ms;
         if (!en->again && state == SEND_UNKNOWN)
                 en->outcome = OUTCOME_UNKNOWN;
 }

@@ -63,6 +63,7 @@ struct entry {
 /* How often, and how far apart, a task that fails by its own fault is tried. */
 struct retry_policy {
         int64_t attempts, base_ms, max_ms;
+        bool patient; /* never less than half of the longest wait */
         uint32_t (*random)(void);
 };
 

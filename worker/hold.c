@@ -7,7 +7,8 @@ int64_t retry_delay_ms(const struct retry_policy *p, int tries)
                 limit *= 2;
         if (limit > p->max_ms)
                 limit = p->max_ms;
-        return (int64_t)((uint64_t)p->random() * ((uint64_t)limit + 1) >> 32);
+        int64_t least = p->patient ? limit / 2 : 0;
+        return least + (int64_t)((uint64_t)p->random() * ((uint64_t)(limit - least) + 1) >> 32);
 }
 
 void entry_fail(struct entry *en, const struct retry_policy *p, struct span reason)

@@ -34,7 +34,8 @@ int pump_open_base(struct pump *p, struct err *e)
         p->transactor.owner = p->owner;
         p->transactor.pause_base_ms = s->retry.pause_base_ms;
         p->transactor.pause_max_ms = s->retry.pause_max_ms;
-        p->transactor.retry = (struct retry_policy){ s->retry.attempts, s->retry.base_ms, s->retry.max_ms, arc4random };
+        p->transactor.retry = (struct retry_policy){ s->retry.attempts, s->retry.base_ms, s->retry.max_ms, false, arc4random };
+        p->transactor.put_off = (struct retry_policy){ s->retry.put_off_attempts, s->retry.put_off_base_ms, s->retry.put_off_max_ms, true, arc4random };
         p->outbox.sources = &p->sources;
         p->outbox.cluster = p->cluster;
         p->outbox.packs = p->o->packs;

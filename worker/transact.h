@@ -18,6 +18,7 @@ struct transactor {
         struct sources *sources;
         struct db_params *params;
         struct retry_policy retry;
+        struct retry_policy put_off; /* of what the other side puts off (4xx): greylisting lasts longer than a fault of ours */
         int wary; /* batches that still look for earlier outcomes before they run a statement: repetitions seldom come alone */
         int conflicts; /* transactions in a row that ended because a pack's statement met another transaction (SQLSTATE 40) */
         instant at; /* of the last transaction: the outcomes' instant */

@@ -75,6 +75,12 @@ const struct property service_properties[] = {
         INTEGER("retry.attempts", retry.attempts, 5, 1, 1000, "Attempts at a task that fails by its own fault, before its subject is quarantined."),
         DURATION("retry.base", retry.base_ms, 30 * SECOND, 10, DAY, "Longest wait before the second attempt; it doubles with each further one."),
         DURATION("retry.max", retry.max_ms, 15 * MINUTE, 10, 30 * DAY, "Longest wait between two attempts."),
+        INTEGER("retry.put_off_attempts", retry.put_off_attempts, 12, 1, 1000,
+                "Attempts at a mail or webhook that the other side puts off (4xx: greylisting, too many); as `retry.attempts` where only that is given."),
+        DURATION("retry.put_off_base", retry.put_off_base_ms, 10 * MINUTE, 10, DAY,
+                 "Longest wait before the second of these, and at least half of it; it doubles. As `retry.base` where only that is given."),
+        DURATION("retry.put_off_max", retry.put_off_max_ms, HOUR, 10, 30 * DAY,
+                 "Longest wait between two of these; as `retry.max` where only that is given."),
         DURATION("retry.pause_base", retry.pause_base_ms, 30 * SECOND, 100, DAY,
                  "Wait before a paused task type is tried again; it doubles with each try that fails."),
         DURATION("retry.version_wait", retry.version_wait_ms, 5 * MINUTE, 0, DAY,
@@ -379,6 +385,18 @@ static int name_topics(struct service *s, struct err *e)
         return 0;
 }
 
+/* Whoever sets the pace of all tries has set that of those that are put off. */
+static void follow_retry(struct service *s)
+{
+        const struct cfg_node *retry = cfg_get(cfg_root(s->cfg), "retry");
+        if (cfg_get(retry, "attempts") && !cfg_get(retry, "put_off_attempts"))
+                s->retry.put_off_attempts = s->retry.attempts;
+        if (cfg_get(retry, "base") && !cfg_get(retry, "put_off_base"))
+                s->retry.put_off_base_ms = s->retry.base_ms;
+        if (cfg_get(retry, "max") && !cfg_get(retry, "put_off_max"))
+                s->retry.put_off_max_ms = s->retry.max_ms;
+}
+
 /* What one property alone cannot tell. */
 static int check_together(struct service *s, struct err *e)
 {
@@ -423,6 +441,7 @@ int service_read(const char *path, bool found, struct service **ret, struct err 
                         return -1;
         if (read_packs(s, e) < 0 || check_together(s, e) < 0 || name_topics(s, e) < 0 || service_intakes(s, e) < 0 || service_name_kafka(s, e) < 0)
                 return -1;
+        follow_retry(s);
         int64_t *in_flight = &s->kafka.in_flight_max_bytes;
         if (s->kafka.embedded && (*in_flight == 0 || *in_flight > EMBEDDED_IN_FLIGHT))
                 *in_flight = EMBEDDED_IN_FLIGHT;

@@ -61,6 +61,7 @@ struct service {
         } security;
         struct { /* of a task that failed by its own fault */
                 int64_t attempts; /* then its subject is quarantined */
+                int64_t put_off_attempts, put_off_base_ms, put_off_max_ms; /* of what the other side puts off by a 4xx */
                 int64_t base_ms, max_ms; /* the n-th wait: anything up to base * 2^(n-1), at most max */
                 int64_t version_wait_ms; /* for a worker that has the version of the statement that a run was planned with */
                 int64_t pause_base_ms, pause_max_ms; /* the same for a task type that is paused, without the chance */

@@ -22,6 +22,7 @@ struct outgoing {
         enum send_state state; /* set by transport_send */
         int code; /* SMTP reply code, 0 when there was none */
         bool early; /* it ended before the message was named (greeting, TLS, login): every other would have met the same */
+        int64_t after_ms; /* a webhook's Retry-After; 0: none */
         char reason[200]; /* one line; no address in it */
 };
 

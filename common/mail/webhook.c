@@ -2,6 +2,8 @@
 
 #include <curl/curl.h>
 
+#define AFTER_MAX INT64_C(3600) /* seconds that a Retry-After is honoured, at most */
+
 static size_t discard(char *data, size_t size, size_t n, void *ctx)
 {
         (void)data;
@@ -38,6 +40,9 @@ static void judge(CURL *easy, CURLcode result, struct outgoing *m)
         long status = 0, sent = 0;
         curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
         curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &sent);
+        curl_off_t after = 0; /* seconds, also where the header names an instant */
+        curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &after);
+        m->after_ms = after <= 0 ? 0 : after < AFTER_MAX ? (int64_t)after * 1000 : AFTER_MAX * 1000;
         bool later = status == 408 || status == 425 || status == 429 || status >= 500;
         if (status >= 200 && status < 300)
                 outgoing_set(m, SEND_DONE, (int)status, "%s", "");

@@ -325,3 +325,19 @@ def test_everything_was_published_and_folded(hospital):
     assert hospital.database.rows("select run_id from rollcall.run_progress where state in ('succeeded', 'completed with errors') and planned > 0 and not (done = planned and digest_matches)") == []
     assert hospital.database.value("select count(*) from rollcall.dead_letter") == 0
     assert not any(text in hospital.logs() for text in ("@example.com", "Conceição"))  # nothing personal
+
+
+def test_a_name_with_a_line_break_is_one_line_in_its_mail(tmp_path, database, embedded, unique):
+    resting = "jobs = ( " + ", ".join(f'{{ name = "{j}"; suspend = true; }}' for j in JOBS) + " );"
+    system = System(tmp_path, database, embedded, unique("p"), {REPO / "config/packs/equipemed": resting}, [demo_tables("equipemed")], workers=1)
+    try:
+        for n, name in enumerate(["Ana\n", "\tBia\r\nBcc: x@example.com", "Caio"]):
+            database.execute("insert into equipemed.accounts_eqmdcustomuser (username, email, first_name, last_name, profession_type, date_joined, access_expires_at) "
+                             "values (%s, %s, %s, 'Souza\n', 1, now() - interval '1 year', now() + interval '7 days')", [f"u{n}", f"u{n}@example.com", name])
+        run = system.run("send-expiration-warnings")
+        assert run["state"] == "succeeded" and run["applied"] == 3, run
+        for n, name in enumerate(["Ana", "Bia", "Caio"]):
+            mail, = system.mails(to=f"u{n}@example.com")
+            assert name in str(mail["to"]) and mail["bcc"] is None
+    finally:
+        system.close()

@@ -64,7 +64,7 @@ static uint32_t drawn(void)
 static void waits_double_up_to_the_maximum_with_full_jitter(void **state)
 {
         (void)state;
-        struct retry_policy p = { 5, 1000, 10000, drawn };
+        struct retry_policy p = { 5, 1000, 10000, false, drawn };
         static const int64_t longest[] = { 1000, 2000, 4000, 8000, 10000, 10000 };
         for (int i = 0; i < (int)ARRAY_LEN(longest); i++) {
                 draw = UINT32_MAX;
@@ -109,7 +109,7 @@ static void a_batch_follows_the_size_of_its_results(void **state)
 static void a_failure_is_tried_again_and_at_last_quarantined(void **state)
 {
         (void)state;
-        struct retry_policy p = { 3, 1000, 10000, drawn };
+        struct retry_policy p = { 3, 1000, 10000, false, drawn };
         struct entry en = entry(&types[0], "7", NULL);
         for (int tries = 1; tries <= 3; tries++) {
                 entry_fail(&en, &p, SPAN_LIT("no"));
@@ -131,7 +131,7 @@ static void later_tasks_of_a_subject_stand_behind(void **state)
         struct entry list[] = { entry(&types[0], "7", &run), entry(&types[0], "3", &run), entry(&types[0], "7", &run), entry(&types[1], "3", &run),
                                 entry(&types[1], "7", &run) };
         struct batch b = { .arena = a, .entries = list, .n = ARRAY_LEN(list) };
-        struct retry_policy p = { 2, 1000, 10000, drawn };
+        struct retry_policy p = { 2, 1000, 10000, false, drawn };
         assert_int_equal(batch_divide(&b, ENTRY_READY, NULL), 0);
         entry_fail(&list[0], &p, SPAN_LIT("no"));
         list[0].state = ENTRY_DECIDED;

@@ -380,6 +380,24 @@ static void tls_with_a_password(void **state)
         assert_int_equal(s->kafka.n_secret_files, 1);
 }
 
+/* What the other side puts off is tried for hours, unless the pace of all tries is given. */
+static void put_off(void **state)
+{
+        (void)state;
+        CLEANUP(service_cleanup) struct service *usual = load(KAFKA);
+        CLEANUP(service_cleanup) struct service *quick = load(KAFKA "retry = { attempts = 2; base = \"100ms\"; max = \"200ms\"; };");
+        CLEANUP(service_cleanup) struct service *own = load(KAFKA "retry = { attempts = 2; put_off_attempts = 3; base = \"100ms\"; put_off_base = \"1s\"; };");
+        int64_t least = 0, wait = usual->retry.put_off_base_ms;
+        for (int64_t i = 1; i < usual->retry.put_off_attempts; i++, wait *= 2)
+                least += (wait < usual->retry.put_off_max_ms ? wait : usual->retry.put_off_max_ms) / 2;
+        assert_true(least >= 4 * INT64_C(3600000));
+        assert_int_equal(quick->retry.put_off_attempts, 2);
+        assert_int_equal(quick->retry.put_off_base_ms, 100);
+        assert_int_equal(quick->retry.put_off_max_ms, 200);
+        assert_int_equal(own->retry.put_off_attempts, 3);
+        assert_int_equal(own->retry.put_off_base_ms, 1000);
+}
+
 static void messages_without_secrets(void **state)
 {
         (void)state;
@@ -480,7 +498,7 @@ int main(void)
                 cmocka_unit_test(printing),  cmocka_unit_test(redaction),  cmocka_unit_test(reference), cmocka_unit_test(includes),
                 cmocka_unit_test(complaints),
                 cmocka_unit_test(services_that_may_ask), cmocka_unit_test(unreadable), cmocka_unit_test(secrets),  cmocka_unit_test(conninfo),
-                cmocka_unit_test(tls_with_a_password), cmocka_unit_test(messages_without_secrets),
+                cmocka_unit_test(tls_with_a_password), cmocka_unit_test(messages_without_secrets), cmocka_unit_test(put_off),
         };
         return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

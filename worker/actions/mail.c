@@ -30,13 +30,27 @@ static struct span rendered(const struct template *t, struct entry *en, struct b
         return (struct span){ buf_str(part), part->len };
 }
 
+/* A name as it stands in a header's one line: what breaks or moves a line is a space, and none stands at its ends. */
+static struct span one_line(struct buf *out, struct span s)
+{
+        while (s.len && (unsigned char)s.ptr[0] <= ' ') {
+                s.ptr++;
+                s.len--;
+        }
+        while (s.len && (unsigned char)s.ptr[s.len - 1] <= ' ')
+                s.len--;
+        for (size_t i = 0; i < s.len; i++)
+                buf_addc(out, (unsigned char)s.ptr[i] < ' ' || s.ptr[i] == 0x7f ? ' ' : s.ptr[i]);
+        return (struct span){ buf_str(out), out->len };
+}
+
 /* One message, or an outcome that says why there is none. */
 static int compose_mail(struct actor *a, struct batch *b, const struct unit *u, struct entry *en, struct outgoing *ret, struct err *e)
 {
         const struct pack *p = u->type->pack;
         char id[UUID_TEXT_LEN + 1];
-        BUF_CLEANUP struct buf out, message_id, subject, text, html;
-        struct buf *const parts[] = { &message_id, &subject, &text, &html };
+        BUF_CLEANUP struct buf out, message_id, subject, text, html, name, line;
+        struct buf *const parts[] = { &message_id, &subject, &text, &html, &name, &line };
         struct err why = ERR_INIT;
         buf_init(&out, MESSAGE_MAX);
         for (size_t i = 0; i < ARRAY_LEN(parts); i++)
@@ -47,10 +61,10 @@ static int compose_mail(struct actor *a, struct batch *b, const struct unit *u, 
         struct mail m = {
                 .from_name = span_of(p->mail.from_name),
                 .from_address = span_of(p->mail.from_address),
-                .to_name = lookup(en, SPAN_LIT("to_name")),
+                .to_name = one_line(&name, lookup(en, SPAN_LIT("to_name"))),
                 .to_address = lookup(en, SPAN_LIT("to_address")),
                 .reply_to = span_of(p->mail.reply_to),
-                .subject = rendered(u->type->email.subject, en, &subject),
+                .subject = one_line(&line, rendered(u->type->email.subject, en, &subject)),
                 .text = rendered(u->type->email.text, en, &text),
                 .html = rendered(u->type->email.html, en, &html),
                 .message_id = { buf_str(&message_id), message_id.len },
@@ -115,7 +129,7 @@ static void outcome_of(struct actor *a, struct batch *b, const struct unit *u, s
         if (o->state == SEND_DONE)
                 act_done(en);
         else if (o->state != SEND_PENDING && !unreachable(o)) /* those: another round */
-                act_missed(a, b, en, o->state, !u->type->email.hold_unknown, o->state == SEND_UNKNOWN ? "the server's answer was lost" : o->reason);
+                act_missed(a, b, en, o, !u->type->email.hold_unknown, o->state == SEND_UNKNOWN ? "the server's answer was lost" : o->reason);
 }
 
 /* Renders and sends list[0..n), as many as fit into the memory of one go; gives their number. */

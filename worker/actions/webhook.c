@@ -16,7 +16,7 @@ static void post(struct actor *a, struct batch *b, const struct unit *u, const c
         if (answer.state == SEND_DONE)
                 act_done(en);
         else
-                act_missed(a, b, en, answer.state, true, answer.reason);
+                act_missed(a, b, en, &answer, true, answer.reason);
 }
 
 int act_webhook(struct actor *a, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct err *e)
