@@ -15,11 +15,18 @@ begin
     create role rollcall_astegni_backup nologin;
   end if;
 end $$;
-grant rollcall_astegni_read to rollcall_astegni_write, rollcall_scheduler, rollcall_reader;
-grant rollcall_astegni_write to rollcall_worker, rollcall_operator; -- the operator's commands are tried, and rolled back, before they are submitted
+grant rollcall_astegni_read to rollcall_astegni_write, rollcall_scheduler, rollcall_reader, rollcall_operator;
+grant rollcall_astegni_write to rollcall_worker;
+revoke rollcall_astegni_write from rollcall_operator; -- what a command would do is shown by a worker's dry run
 
 grant usage on schema astegni, rollcall_astegni to rollcall_astegni_read;
-grant select on all tables in schema astegni, rollcall_astegni to rollcall_astegni_read;
+-- Named columns of the organisation's tables: what else they hold is nobody's here.
+revoke select on all tables in schema astegni from rollcall_astegni_read;
+grant select (id, first_name, email, roles, is_active, high_value, scheduled_deletion_at, created_at) on astegni.users to rollcall_astegni_read;
+grant select (id, user_id, is_active, scheduled_deletion_at) on astegni.student_profiles, astegni.tutor_profiles, astegni.parent_profiles,
+  astegni.advertiser_profiles to rollcall_astegni_read;
+grant select on astegni.deletion_audit_log to rollcall_astegni_read;
+grant select on all tables in schema rollcall_astegni to rollcall_astegni_read;
 
 grant update (roles, scheduled_deletion_at, is_active), delete on astegni.users to rollcall_astegni_write;
 grant update (scheduled_deletion_at, is_active), delete on astegni.student_profiles, astegni.tutor_profiles, astegni.parent_profiles,

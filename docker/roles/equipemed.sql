@@ -8,11 +8,17 @@ begin
     create role rollcall_equipemed_write nologin;
   end if;
 end $$;
-grant rollcall_equipemed_read to rollcall_equipemed_write, rollcall_scheduler, rollcall_reader;
-grant rollcall_equipemed_write to rollcall_worker, rollcall_operator; -- the operator's commands are tried, and rolled back, before they are submitted
+grant rollcall_equipemed_read to rollcall_equipemed_write, rollcall_scheduler, rollcall_reader, rollcall_operator;
+grant rollcall_equipemed_write to rollcall_worker;
+revoke rollcall_equipemed_write from rollcall_operator; -- what a command would do is shown by a worker's dry run
 
 grant usage on schema equipemed, rollcall_equipemed to rollcall_equipemed_read;
-grant select on equipemed.accounts_eqmdcustomuser, equipemed.accounts_historicaleqmdcustomuser, equipemed.core_accountrenewalrequest,
+-- Named columns of the users: no password hashes.
+revoke select on equipemed.accounts_eqmdcustomuser from rollcall_equipemed_read;
+grant select (id, username, email, first_name, last_name, profession_type, is_active, is_staff, is_superuser, date_joined, last_login, account_status,
+  access_expires_at, expiration_reason, expiration_warning_sent, last_meaningful_activity, supervisor_id, reviewed_by_id)
+  on equipemed.accounts_eqmdcustomuser to rollcall_equipemed_read;
+grant select on equipemed.accounts_historicaleqmdcustomuser, equipemed.core_accountrenewalrequest,
   rollcall_equipemed.warning, rollcall_equipemed.emergency_access to rollcall_equipemed_read;
 
 grant update (account_status, access_expires_at, is_active, expiration_reason, expiration_warning_sent, reviewed_by_id)

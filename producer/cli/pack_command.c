@@ -1,10 +1,11 @@
 /*
- * A pack's own command: looks the subject up, shows what the statement would do (it is run and rolled back), asks, submits the task and waits for
+ * A pack's own command: looks the subject up, shows what the task would do (a dry run of it), asks, submits the task and waits for
  * its outcome. All it knows comes from the pack.
  */
 #include "tasks.h"
-#include "trial.h"
 #include "verbs.h"
+
+#include "pack/statement.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -95,7 +96,6 @@ struct request {
         struct arena *memory;
         struct run_values values;
         const char **given; /* one per argument; NULL: not given */
-        const char **complete; /* with the defaults, as the worker fills them in */
         struct draft draft;
         struct db_result *current, *proposal;
         const char *verdict; /* the proposal's outcome */
@@ -116,13 +116,10 @@ static int prepare(struct request *q)
         struct setting_value *settings;
         q->memory = arena_new(SETTINGS_MAX);
         q->given = q->memory ? arena_alloc(q->memory, (t->n_arguments + 1) * sizeof *q->given) : NULL;
-        q->complete = q->memory ? arena_alloc(q->memory, (t->n_arguments + 1) * sizeof *q->complete) : NULL;
-        if (!q->given || !q->complete)
+        if (!q->given)
                 return cli_oom();
-        for (size_t i = 0; i < t->n_arguments; i++) {
+        for (size_t i = 0; i < t->n_arguments; i++)
                 q->given[i] = args_declared(q->args, &t->arguments[i]);
-                q->complete[i] = t->arguments[i].from_actor ? q->cli->actor : q->given[i] ? q->given[i] : t->arguments[i].fallback;
-        }
         q->values = (struct run_values){ .now = INSTANT_NONE, .actor = q->cli->actor, .dry_run = true, .pack = t->pack };
         if (settings_resolve(t->pack, NULL, NULL, 0, q->memory, &settings, &q->values.n_settings, &e) < 0)
                 return cli_fail(CODE_CONFIG, &e);
@@ -186,15 +183,19 @@ static void print_current(const struct request *q)
         }
 }
 
-/* Types whose work is no SQL (reports, files) cannot be tried: they are proposed as they are. */
+/* What would be done: a worker does it, and rolls it back. The tool needs no right on the
+ * organisation's tables. */
 static int propose(struct request *q)
 {
-        struct err e = ERR_INIT;
-        q->verdict = "applied";
-        if (!q->command->type->statement.text)
-                return 0;
-        if (trial_run(q->cli->db, q->command->type, &q->values, q->draft.subject, q->draft.item, q->complete, &q->proposal, &e) < 0)
-                return cli_db_fail(&e);
+        struct draft trial = q->draft;
+        instant earlier;
+        trial.id = uuid_random();
+        trial.dry_run = true;
+        int rc = draft_file(q->cli, &trial, &earlier);
+        if (rc == 0)
+                rc = outcome_wait(q->cli, &trial, q->timeout, &q->proposal);
+        if (rc)
+                return rc;
         q->verdict = db_str(q->proposal, 0, db_column(q->proposal, "outcome"));
         if (!q->cli->json)
                 outcome_print(q->cli, "Proposal", q->proposal);

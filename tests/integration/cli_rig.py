@@ -25,6 +25,15 @@ def service(offline, database):
 
 
 @pytest.fixture
+def running(published):
+    """published, with a worker."""
+    daemon = Process([program("rollcall-worker"), "-c", published.file], published.folder / "worker.log")
+    daemon.wait_until(lambda: 'msg="ready"' in daemon.text())
+    yield published
+    daemon.stop()
+
+
+@pytest.fixture
 def published(online):
     """online, with a scheduler that publishes what is asked for."""
     daemon = Process([program("rollcall-scheduler"), "-c", online.file], online.folder / "scheduler.log")

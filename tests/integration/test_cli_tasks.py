@@ -14,7 +14,7 @@ import pytest
 
 from cli_pack import PACK_CFG
 from harness.paths import REPO, program
-from cli_rig import make_run, offline, online, published, service, UNREACHABLE  # noqa: F401
+from cli_rig import make_run, offline, online, published, running, service, UNREACHABLE  # noqa: F401
 
 
 # ---- tasks -----------------------------------------------------------------------------------------------------------------------------
@@ -242,51 +242,33 @@ def test_status_on_the_embedded_broker(service, embedded):
 
 # ---- the packs' own commands -----------------------------------------------------------------------------------------------------------
 
-def test_pack_command_shows_state_and_proposal(service, database):
-    text = service.rollcall("promote", "ana", "--new-level", "gold", "--dry-run")
+def test_pack_command_shows_state_and_proposal(running, database):
+    text = running.rollcall("promote", "ana", "--new-level", "gold", "--dry-run")
     assert re.search(r"level +basic", text) and "Proposal: applied: promoted for 10 days (basic → gold)" in text
-    tried = service.json("promote", "ana", "--new-level", "gold", "--days", "20", "--dry-run")
+    tried = running.json("promote", "ana", "--new-level", "gold", "--days", "20", "--dry-run")
     assert tried["subject"] == "1" and tried["current"]["name"] == "ana" and tried["result"] is None
     assert (tried["proposal"]["outcome"], tried["proposal"]["reason"]) == ("applied", "promoted for 20 days")
     assert database.value("select level from member where id = 1") == "basic"
 
 
-def test_pack_command_refusals(service, database):
-    service.rollcall("promote", "nobody", "--new-level", "gold", code=5)
-    assert 'there is no MEMBER "nobody"' in service.err
-    service.rollcall("promote", "ana", code=2)
-    assert "--new-level" in service.err
-    service.rollcall("promote", "ana", "--new-level", "gold", "--days", "1000", code=2)
-    service.rollcall("promote", "ana", "--new-level", "basic", "--yes", code=7)
-    service.rollcall("promote", "ana", "--new-level", "gold", code=7)
-    assert "needs a terminal" in service.err
+def test_pack_command_refusals(running, database):
+    running.rollcall("promote", "nobody", "--new-level", "gold", code=5)
+    assert 'there is no MEMBER "nobody"' in running.err
+    running.rollcall("promote", "ana", code=2)
+    assert "--new-level" in running.err
+    running.rollcall("promote", "ana", "--new-level", "gold", "--days", "1000", code=2)
+    running.rollcall("promote", "ana", "--new-level", "basic", "--yes", code=7)
+    running.rollcall("promote", "ana", "--new-level", "gold", code=7)
+    assert "needs a terminal" in running.err
     database.execute("update member set is_staff = true where id = 1")
-    assert "is staff" in service.rollcall("promote", "ana", "--new-level", "gold", "--dry-run", code=7)
-    service.rollcall("promote", "ana", "--new-level", "gold", "--force", "--dry-run")
-
-
-@pytest.mark.parametrize("effect, said", [
-    ("select id as subject, 'promoted' as outcome from member join batch b on b.subject = id", "effect.outcome is 'promoted', expected 'applied', 'skipped' or 'failed'"),
-    ("select id as subject, null::text as outcome from member join batch b on b.subject = id", "effect.outcome is NULL, expected 'applied'"),
-    ("select id as subject, 'applied' as outcome from member", "expected a subject of batch"),
-    ("select subject, 'applied' as outcome from batch union all select subject, 'skipped' from batch", "expected each subject of batch once")])
-def test_pack_command_proposes_nothing_that_the_workers_refuse(service, effect, said):
-    (service.pack / "sql/promote.sql").write_text(f"effect as ({effect})")
-    service.rollcall("promote", "ana", "--new-level", "gold", "--dry-run", code=1)
-    assert f"promote.sql: {said}" in service.err or ("promote.sql: effect.subject is " in service.err and said in service.err)
-
-
-def test_pack_command_says_who_is_not_eligible(service):
-    (service.pack / "sql/promote.sql").write_text("effect as (select subject, 'applied' as outcome, 'x' as \"it's\" from batch where false)")
-    assert "Proposal: skipped: not eligible" in service.rollcall("promote", "ana", "--new-level", "gold", "--dry-run", code=7)
-    assert service.json("promote", "ana", "--new-level", "gold", "--dry-run", code=7)["proposal"] == {
-        "subject": 1, "item": "", "outcome": "skipped", "reason": "not eligible", "before": None, "after": None, "it's": None}
+    assert "is staff" in running.rollcall("promote", "ana", "--new-level", "gold", "--dry-run", code=7)
+    running.rollcall("promote", "ana", "--new-level", "gold", "--force", "--dry-run")
 
 
 @pytest.mark.parametrize("answer", ["n", "", "maybe"])
-def test_pack_command_asks_on_a_terminal(service, answer):
+def test_pack_command_asks_on_a_terminal(running, answer):
     master, slave = pty.openpty()
-    child = subprocess.Popen([program("rollcall"), "-c", str(service.file), "promote", "ana", "--new-level", "gold"], stdin=slave, stdout=subprocess.PIPE,
+    child = subprocess.Popen([program("rollcall"), "-c", str(running.file), "promote", "ana", "--new-level", "gold"], stdin=slave, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True)
     os.write(master, f"{answer}\n".encode())
     out, err = child.communicate(timeout=60)
@@ -295,18 +277,18 @@ def test_pack_command_asks_on_a_terminal(service, answer):
     assert child.returncode == 7 and "Do it? [y/N]" in err and "nothing was done" in err and "Proposal: applied" in out
 
 
-def test_pack_command_help_and_names(service):
-    out = service.rollcall("promote", "--help")
+def test_pack_command_help_and_names(running):
+    out = running.rollcall("promote", "--help")
     assert "MEMBER" in out and "--new-level" in out and "the new level" in out and "(required)" in out
-    assert service.json("commands")[0]["name"] == "promote"
-    service.rollcall("guild", "promote", "ana", "--new-level", "gold", "--dry-run")
-    service.rollcall("guild:promote", "ana", "--new-level", "gold", "--dry-run")
-    service.add_pack("club", PACK_CFG.replace('name = "guild"', 'name = "club"'))
-    service.rollcall("promote", "ana", "--new-level", "gold", "--dry-run", code=2)
-    assert "several packs" in service.err
-    service.rollcall("club", "promote", "ana", "--new-level", "gold", "--dry-run")
-    service.rollcall("dance", code=2)
-    assert "no command" in service.err
+    assert running.json("commands")[0]["name"] == "promote"
+    running.rollcall("guild", "promote", "ana", "--new-level", "gold", "--dry-run")
+    running.rollcall("guild:promote", "ana", "--new-level", "gold", "--dry-run")
+    running.add_pack("club", PACK_CFG.replace('name = "guild"', 'name = "club"'))
+    running.rollcall("promote", "ana", "--new-level", "gold", "--dry-run", code=2)
+    assert "several packs" in running.err
+    running.rollcall("club", "promote", "--help")
+    running.rollcall("dance", code=2)
+    assert "no command" in running.err
 
 
 def test_pack_command_waits_for_the_outcome(online):
