@@ -221,7 +221,7 @@ class Run:
 class Rig:
     """A database, topics, a configuration; workers that are started, signalled and killed."""
 
-    def __init__(self, broker, database, folder, prefix, partitions=4, people=0, session="6s", config="", retry='attempts = 3; base = "100ms"; max = "300ms";', pack_cfg=PACK_CFG, more="", **settings):
+    def __init__(self, broker, database, folder, prefix, partitions=4, people=0, session="6s", config="", retry='attempts = 3; base = "100ms"; max = "300ms"; version_wait = "0s";', pack_cfg=PACK_CFG, more="", **settings):
         self.broker, self.database, self.folder, self.prefix, self.partitions = broker, database, folder, prefix, partitions
         self.embedded = hasattr(broker, "file")
         self.settings = {"lanes": '[ "jobs", "tasks", "urgent", "mail" ]', **settings}
