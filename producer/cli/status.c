@@ -1,6 +1,7 @@
 /* One page: what ran last, what is due next, what is under way, what went wrong, what was written, who leads and how far the workers are. */
 #include "reports.h"
 #include "runs.h"
+#include "status_files.h"
 #include "suspension.h"
 #include "types.h"
 #include "verbs.h"
@@ -8,14 +9,12 @@
 #include "kafka/kafka.h"
 #include "report/report.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <sys/stat.h>
 
-enum { NEWEST_FILES = 5, WATERMARK_TIMEOUT_MS = 3000, PATH_LEN = 4096, DEPTH_MAX = 4 };
+enum { WATERMARK_TIMEOUT_MS = 3000 };
 
 /* ---- jobs, runs, errors -------------------------------------------------------------------------------------------------------------- */
 
@@ -105,80 +104,6 @@ static void print_rows(const struct cli *c, const char *title, const struct db_r
                 table_print(c, &t);
         else
                 puts(none);
-}
-
-/* ---- report files -------------------------------------------------------------------------------------------------------------------- */
-
-struct newest {
-        struct {
-                char *path;
-                time_t at;
-                off_t size;
-        } list[NEWEST_FILES];
-        size_t n;
-};
-
-static void newest_deinit(struct newest *w)
-{
-        for (size_t i = 0; i < w->n; i++)
-                free(w->list[i].path);
-}
-
-static void offer(struct newest *w, const char *path, const struct stat *st)
-{
-        size_t at = 0;
-        while (at < w->n && w->list[at].at >= st->st_mtime)
-                at++;
-        char *copy = at < NEWEST_FILES ? strdup(path) : NULL;
-        if (!copy)
-                return;
-        if (w->n == NEWEST_FILES)
-                free(w->list[--w->n].path);
-        memmove(&w->list[at + 1], &w->list[at], (w->n - at) * sizeof w->list[0]);
-        w->list[at].path = copy;
-        w->list[at].at = st->st_mtime;
-        w->list[at].size = st->st_size;
-        w->n++;
-}
-
-static void scan(struct newest *w, const char *folder, int depth)
-{
-        DIR *d = opendir(folder);
-        char path[PATH_LEN];
-        for (struct dirent *f; d && (f = readdir(d));) {
-                struct stat st;
-                snprintf(path, sizeof path, "%s/%s", folder, f->d_name);
-                if (f->d_name[0] == '.' || lstat(path, &st) != 0)
-                        continue;
-                if (S_ISREG(st.st_mode))
-                        offer(w, path, &st);
-                else if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
-                        scan(w, path, depth + 1);
-        }
-        if (d)
-                closedir(d);
-}
-
-static void print_files(const struct cli *c, const struct newest *w)
-{
-        putchar('\n');
-        print_title(c, "Newest reports");
-        for (size_t i = 0; i < w->n; i++) {
-                char at[INSTANT_TEXT_MAX];
-                format_instant(NULL, (instant)w->list[i].at * INSTANT_SECOND, at);
-                printf("%s  %s\n", at, w->list[i].path);
-        }
-        if (!w->n)
-                printf("None in %s.\n", c->service->reports.folder);
-}
-
-static json_t *files_json(const struct newest *w)
-{
-        json_t *list = json_array();
-        for (size_t i = 0; i < w->n; i++)
-                json_array_append_new(list, json_pack("{s:s, s:o, s:I}", "path", w->list[i].path, "written_at",
-                                                      json_instant((instant)w->list[i].at * INSTANT_SECOND), "bytes", (json_int_t)w->list[i].size));
-        return list;
 }
 
 /* ---- lanes --------------------------------------------------------------------------------------------------------------------------- */
@@ -410,7 +335,7 @@ static int read_page(struct cli *c, struct page *p)
                 rc = ask_troubles(c, p);
         if (rc)
                 return rc;
-        scan(&p->files, c->service->reports.folder, 0);
+        newest_scan(&p->files, c->service->reports.folder, 0);
         p->lanes_rc = read_lanes(c, p->lanes);
         return 0;
 }
@@ -425,7 +350,7 @@ static int print_page_json(struct cli *c, const struct page *p)
         }
         return print_json(json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "generated_at", json_instant(instant_now()), "troubles", troubles_json(c, p), "jobs", jobs_json(c, p->jobs),
                                     "open_runs", json_rows(p->open), "held_for_review", json_rows(p->held), "paused_types", json_rows(p->paused),
-                                    "errors", json_rows(p->errors), "reports", files_json(&p->files), "leader", json_rows(p->leader),
+                                    "errors", json_rows(p->errors), "reports", newest_json(&p->files), "leader", json_rows(p->leader),
                                     "lanes", p->lanes_rc ? json_null() : lanes_json(c, p->lanes), "packs", packs));
 }
 
@@ -482,7 +407,7 @@ int verb_status(struct cli *c, const struct args *a)
                 types_print(c, p.paused);
         }
         print_rows(c, "Last errors", p.errors, error_heads, "None.");
-        print_files(c, &p.files);
+        newest_print(c, &p.files);
         print_leader(c, p.leader);
         if (p.lanes_rc == 0)
                 print_lanes(c, p.lanes);
