@@ -139,3 +139,24 @@ def test_a_dead_letter_of_another_log_has_another_id(rig, kafka):  # noqa: F811
     again = [(r["event_id"], r["value"]) for *_, r in rig.read("dead-letters")]
     assert set(again) == set(ids) and len({i for i, _ in ids}) == 2
     rig.stop_all()
+
+
+@pytest.mark.parametrize("threads,limit", [(1, 64), (2, 80)])
+def test_all_lanes_at_their_worst(rig, kafka, threads, limit):  # noqa: F811
+    """Mails of 60 KB, failing tasks of 120 KB, bulk work and a bomb at once, on eight partitions and four lanes."""
+    rig = rig(kafka, people=6_000, partitions=8, threads=threads, retry='attempts = 2; base = "100ms"; max = "100ms";')
+    rig.database.execute("update person set note = repeat('x', 60000) where id <= 150")
+    rig.database.execute("update person set trap = 'zero' where id > 5940")
+    run = Run(rig)
+    rig.send([adhoc("club.large", n, left="\x01" * 20_000, right="x" * 60_000) for n in range(5_941, 6_001)])
+    rig.bomb("tasks", "gzip")
+    rig.send([adhoc("club.greet", n) for n in range(1, 151)], "mail")
+    rig.send_bulk(run, "bump", range(1, 5_941))
+    worker = rig.start(threads=threads)
+    rig.wait(lambda: run.progress()["applied"] == 5_940, 100)
+    rig.wait(lambda: rig.database.value("select count(*) from sent") == 150, 60)
+    rig.wait(lambda: rig.database.value("select count(*) from rollcall.held where state = 'quarantined'") == 60, 60)
+    rig.wait(rig.acknowledged)
+    print(f"peak {peak(worker)} kB")
+    stays_small(worker, limit * 1024)
+    rig.stop_all()
