@@ -70,7 +70,7 @@ static int post(const struct service *s, const char *subject, const char *text, 
         buf_addc(&json, '}');
         if (json.failed)
                 return err_oom(e);
-        const struct webhook_options o = { url, s->mail.ca_file, WEBHOOK_MS };
+        const struct webhook_options o = { .url = url, .ca_file = s->mail.ca_file, .timeout_ms = WEBHOOK_MS };
         return webhook_post(&o, (struct span){ buf_str(&json), json.len }, &answer) == 0 ? 0 : err_set(e, ERR_RETRY, "", "webhook: %s", answer.reason);
 }
 

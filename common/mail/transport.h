@@ -57,6 +57,8 @@ struct webhook_options {
         const char *url; /* http or https */
         const char *ca_file;
         long timeout_ms;
+        const char *id, *type; /* told in webhook-id (the same at each attempt) and rollcall-type; NULL: not */
+        int64_t second; /* webhook-timestamp; of the attempt */
 };
 /* 0 when done, else -1; `ret_state` gets state, code (HTTP's) and reason. 408, 425, 429 and 5xx: deferred; other answers: refused; the answer
  * to a request that was sent is lost: unknown. */

@@ -1,6 +1,7 @@
 #include "mail/transport_ops.h"
 
 #include <curl/curl.h>
+#include <stdio.h>
 
 #define AFTER_MAX INT64_C(3600) /* seconds that a Retry-After is honoured, at most */
 
@@ -52,10 +53,27 @@ static void judge(CURL *easy, CURLcode result, struct outgoing *m)
                 outgoing_set(m, sent > 0 ? SEND_UNKNOWN : SEND_DEFERRED, 0, "webhook: %s", curl_easy_strerror(result));
 }
 
+/* Headers as the Standard Webhooks have them; NULL: out of memory. */
+static struct curl_slist *headers_of(const struct webhook_options *o)
+{
+        char line[3][300];
+        snprintf(line[0], sizeof line[0], "webhook-id: %s", o->id ? o->id : "");
+        snprintf(line[1], sizeof line[1], "webhook-timestamp: %lld", (long long)o->second);
+        snprintf(line[2], sizeof line[2], "rollcall-type: %s", o->type ? o->type : "");
+        struct curl_slist *list = curl_slist_append(NULL, "Content-Type: application/json");
+        for (size_t i = 0; list && o->id && o->type && i < 3; i++) {
+                struct curl_slist *longer = curl_slist_append(list, line[i]);
+                if (!longer)
+                        curl_slist_free_all(list);
+                list = longer;
+        }
+        return list;
+}
+
 int webhook_post(const struct webhook_options *o, struct span json, struct outgoing *ret_state)
 {
         CLEANUP(free_easy) CURL *easy = curl_easy_init();
-        CLEANUP(free_list) struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+        CLEANUP(free_list) struct curl_slist *headers = headers_of(o);
         if (!easy || !headers || !set_up(easy, o, json, headers))
                 outgoing_set(ret_state, SEND_DEFERRED, 0, "webhook: out of memory, or an option that libcurl does not take");
         else

@@ -223,14 +223,17 @@ static void webhooks_are_classified(void **state)
                 const char *reply;
                 enum send_state state;
                 int code;
+                int64_t after_ms;
         } rows[] = {
-                { "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", SEND_DONE, 200 },
-                { "HTTP/1.1 204 No Content\r\n\r\n", SEND_DONE, 204 },
-                { "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\nContent-Length: 0\r\n\r\n", SEND_REFUSED, 302 },
-                { "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", SEND_REFUSED, 404 },
-                { "HTTP/1.1 429 Too Many\r\nContent-Length: 0\r\n\r\n", SEND_DEFERRED, 429 },
-                { "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", SEND_DEFERRED, 503 },
-                { NULL, SEND_UNKNOWN, 0 },
+                { "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", SEND_DONE, 200, 0 },
+                { "HTTP/1.1 204 No Content\r\n\r\n", SEND_DONE, 204, 0 },
+                { "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\nContent-Length: 0\r\n\r\n", SEND_REFUSED, 302, 0 },
+                { "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", SEND_REFUSED, 404, 0 },
+                { "HTTP/1.1 429 Too Many\r\nContent-Length: 0\r\n\r\n", SEND_DEFERRED, 429, 0 },
+                { "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", SEND_DEFERRED, 503, 0 },
+                { "HTTP/1.1 429 Too Many\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n", SEND_DEFERRED, 429, 120000 },
+                { "HTTP/1.1 503 Busy\r\nRetry-After: 99999999\r\nContent-Length: 0\r\n\r\n", SEND_DEFERRED, 503, 3600000 },
+                { NULL, SEND_UNKNOWN, 0, 0 },
         };
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 struct server s = { .reply = rows[i].reply };
@@ -240,12 +243,16 @@ static void webhooks_are_classified(void **state)
                 char url[100];
                 snprintf(url, sizeof url, "http://127.0.0.1:%d/hook", s.port);
                 struct outgoing m = { 0 };
-                const struct webhook_options o = { .url = url, .timeout_ms = 5000 };
+                const struct webhook_options o = { .url = url, .timeout_ms = 5000, .id = "id-1", .type = "club.call", .second = 1795251600 };
                 int r = webhook_post(&o, SPAN_LIT("{\"a\":\"end\"}"), &m);
                 pthread_join(thread, NULL);
                 close(s.listener);
                 assert_int_equal(m.state, rows[i].state);
                 assert_int_equal(m.code, rows[i].code);
+                assert_int_equal(m.after_ms, rows[i].after_ms);
+                assert_non_null(strstr(s.request, "webhook-id: id-1\r\n"));
+                assert_non_null(strstr(s.request, "webhook-timestamp: 1795251600\r\n"));
+                assert_non_null(strstr(s.request, "rollcall-type: club.call\r\n"));
                 assert_int_equal(r, rows[i].state == SEND_DONE ? 0 : -1);
                 assert_ptr_equal(strstr(s.request, "POST /hook HTTP/1.1\r\n"), s.request);
                 assert_non_null(strstr(s.request, "\r\nContent-Type: application/json\r\n"));

@@ -7,7 +7,9 @@ static void post(struct actor *a, struct batch *b, const struct unit *u, const c
         struct outgoing answer = { 0 };
         int column = db_column(en->row_of, "body");
         struct span body = column < 0 ? (struct span){ 0 } : db_span(en->row_of, en->row, column);
-        struct webhook_options o = { url, a->service->mail.ca_file, (long)u->type->webhook.timeout_ms };
+        char id[UUID_TEXT_LEN + 1];
+        uuid_to_text(en->task.task_id, id);
+        struct webhook_options o = { url, a->service->mail.ca_file, (long)u->type->webhook.timeout_ms, id, u->type->full_name, instant_now() / INSTANT_SECOND };
         if (!body.ptr) {
                 act_decide(b, en, OUTCOME_FAILED, "effect gives no body for the webhook");
                 return;
