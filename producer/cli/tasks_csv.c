@@ -24,6 +24,7 @@ struct file {
         size_t n_columns;
         const char **values;
         bool dry_run;
+        const char *again; /* the same file asked for anew, under this label; NULL: not */
         size_t row, good, already, bad; /* good: asked for now; already: earlier, at first at `earlier` */
         instant earlier;
         int code; /* the worst that a row came to */
@@ -42,6 +43,8 @@ static int hash(struct file *f)
         for (size_t i = 0; i < f->type->n_arguments; i++)
                 f->space = uuid_v5(f->space, f->fixed[i] ? f->fixed[i] : "", f->fixed[i] ? strlen(f->fixed[i]) + 1 : 0);
         f->space = uuid_v5(f->space, &f->dry_run, 1);
+        if (f->again)
+                f->space = uuid_v5(f->space, f->again, strlen(f->again));
         return 0;
 }
 
@@ -346,7 +349,7 @@ static int run(struct file *f, const struct args *a, int64_t timeout_ms)
 
 int submit_csv(struct cli *c, const struct args *a, const struct task_type *type, const char *const *fixed, int64_t timeout_ms)
 {
-        struct file f = { .cli = c, .type = type, .fixed = fixed, .dry_run = args_on(a, "dry-run"), .earlier = INSTANT_NONE };
+        struct file f = { .cli = c, .type = type, .fixed = fixed, .dry_run = args_on(a, "dry-run"), .again = args_get(a, "again"), .earlier = INSTANT_NONE };
         int *columns CLEANUP(cleanup_free) = calloc(type->n_arguments + 1, sizeof *columns);
         const char **values CLEANUP(cleanup_free) = calloc(type->n_arguments + 1, sizeof *values);
         if (!columns || !values)

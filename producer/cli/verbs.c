@@ -98,6 +98,7 @@ static const struct flag tasks_submit_flags[] = {
         { "item", "ITEM", "what of the subject, for types that use items", NULL, 0, false, false },
         { "set", "NAME=VALUE", "an argument of the type; may be repeated; with --csv for rows whose column is empty", NULL, 0, false, true },
         { "csv", "FILE", "one task per row: columns subject, item, and arguments", "@file", 0, false, false },
+        { "again", "LABEL", "with --csv: ask anew for a file that was asked for before; the same label again does nothing twice", NULL, 0, false, false },
         { "id", "UUID", "the task's id: repeating a request with its id is harmless (default random)", NULL, 0, false, false },
         { "dry-run", NULL, "do the work and roll it back", NULL, 'n', false, false },
         { "wait", NULL, "wait for the outcome", NULL, 'w', false, false },
