@@ -184,6 +184,7 @@ const struct verb verbs[] = {
           "A CSV file's tasks get ids made from the file's content and the row: submitting the same file again does nothing twice. Bad rows are\n"
           "reported with their line and skipped, the others are submitted; the exit code is then 1.",
           tasks_submit_flags, NULL, verb_tasks_submit },
+        { "requests list", "", 0, 0, "who asked for what and when, the newest first", NULL, dead_letters_flags, NULL, verb_requests_list },
         { "results tail", "", 0, 0, "audit events from the results topic as JSON lines", NULL, results_tail_flags, NULL, verb_results_tail },
         { "dead-letters list", "", 0, 0, "messages that could not be taken, with the reason", "With --json the original key and value are added as base64.",
           dead_letters_flags, NULL, verb_dead_letters_list },

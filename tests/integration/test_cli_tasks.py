@@ -80,6 +80,9 @@ def test_csv_submits_good_rows_and_reports_bad_ones(published, kafka, tmp_path):
     assert re.search(r"0 submitted, 2 asked for already on 20\d\d-.* and not done again, 4 rejected", again)
     online.rollcall("tasks", "submit", "--type", "promote", "--csv", "-", "--dry-run", text=CSV, code=1)
     assert len({h["ce_id"] for _, _, h in on_lane(online, kafka, "tasks.urgent", 4)}) == 4, "a dry run is another request"
+    listed = online.json("requests", "list")
+    assert [(q["kind"], q["actor"], q["about"], q["n_tasks"], q["dry_run"]) for q in listed] == [
+        ("tasks", "rollcall", "guild.promote", 2, dry_run) for dry_run in (True, False)]
     for said in "2 submitted, 4 rejected", "0 submitted, 2 asked for already":
         assert said in online.rollcall("tasks", "submit", "--type", "promote", "--csv", "-", "--again", "may", text=CSV, code=1)
 
