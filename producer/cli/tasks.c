@@ -40,6 +40,8 @@ static int read_draft(const struct args *a, const struct task_type *t, const cha
                 return cli_error(CODE_USAGE, "tasks submit: --id \"%s\": a UUID was expected", id);
         if (!ret->subject && t->scope != SCOPE_RUN)
                 return cli_error(CODE_USAGE, "tasks submit: --subject or --csv is missing; see: rollcall tasks submit --help");
+        if (id && ret->dry_run) /* the id itself stays free for the task that is meant */
+                ret->id = uuid_v5(ret->id, "dry run", strlen("dry run"));
         uuid_to_text(ret->id, own);
         if (!ret->subject)
                 ret->subject = own;

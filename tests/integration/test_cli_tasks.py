@@ -59,6 +59,11 @@ def test_tasks_submit_publishes(published, kafka):
     asked = published.json("tasks", "submit", "--type", "promote", "--subject", "1", "--set", "new-level=gold", "--id", task_id)
     assert asked == {"task_id": task_id, "type": "guild.promote", "subject": "1", "dry_run": False}
     [(key, value, headers)] = on_lane(published, kafka, "tasks.urgent", 1)
+    tried = str(uuid.uuid4())
+    ids = [published.json("tasks", "submit", "--type", "lapse", "--subject", "1", "--id", tried, *more)["task_id"] for more in (["--dry-run"], [])]
+    assert ids[1] == tried != ids[0], "a dry run's id is its own"
+    published.rollcall("tasks", "submit", "--type", "lapse", "--subject", "2", "--id", tried, code=7)
+    assert "with another content" in published.err
     assert key == b"1" and b"guild.promote" in value and b"gold" in value and headers["ce_type"].startswith(b"rollcall.task")
     published.rollcall("tasks", "submit", "--type", "lapse", "--subject", "1", "--wait", "--timeout", "300ms", code=6)
     assert "no outcome" in published.err and '"tasks"' in published.err
