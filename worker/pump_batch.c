@@ -61,7 +61,7 @@ int pump_decode(struct pump *p, struct entry *en, int64_t now_ms, struct err *e)
         return run ? 0 : runs_about(p->runs, p->db, en->type, en->task.subject, now_ms, &en->about, e);
 }
 
-static void bury_unreadable(struct pump *p, struct entry *en, const struct kafka_message *m)
+void pump_bury_unreadable(struct pump *p, struct entry *en, const struct kafka_message *m)
 {
         log_error("messages cannot be read, kept as a dead letter", "topic=%s partition=%d offset=%lld error=" LOG_Q, m->topic, (int)m->partition,
                   (long long)m->first, m->unreadable);
@@ -98,7 +98,7 @@ static int fill(struct pump *p, const struct kafka_message *list, size_t n, stru
                                       .key = list[i].key,
                                       .value = list[i].value };
                 if (list[i].unreadable)
-                        bury_unreadable(p, en, &list[i]);
+                        pump_bury_unreadable(p, en, &list[i]);
                 else if (pump_decode(p, en, now_ms, e) < 0)
                         return -1;
         }

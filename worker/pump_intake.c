@@ -191,6 +191,11 @@ static int add_entry(struct pump *p, const struct kafka_message *m, int index, c
         struct entry *en = &b->entries[b->n++];
         struct intake_headers h;
         *en = (struct entry){ .source = index, .epoch = s->epoch, .offset = m->offset, .key = m->key, .value = m->value };
+        if (m->unreadable) {
+                en->sequence = ++s->sequence;
+                pump_bury_unreadable(p, en, m);
+                return 0;
+        }
         intake_headers_read(m, &h);
         if (intake_admit(en, &h, from, p->codec, p->o->packs, p->types, b->arena, e) < 0)
                 return -1;

@@ -130,6 +130,8 @@ int pump_take_unexpected(struct pump *p, struct err *e) MUST_CHECK;
 /* ---- pump_batch.c */
 /* Reads the message of an entry, and admits its task; it comes out as a dead letter, or decided, where that fails. */
 int pump_decode(struct pump *p, struct entry *en, int64_t now_ms, struct err *e) MUST_CHECK;
+/* The entry of a batch that Kafka gave, but that cannot be read, is a dead letter; it is logged. */
+void pump_bury_unreadable(struct pump *p, struct entry *en, const struct kafka_message *m);
 /* Decodes, decides, publishes, acts, settles, publishes. Returns 0, 1 when fenced, -1 error. */
 int pump_take(struct pump *p, struct kafka_message *list, size_t n, struct err *e) MUST_CHECK;
 

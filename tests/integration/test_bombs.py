@@ -2,15 +2,24 @@
 import subprocess
 
 import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from harness.paths import program
 from harness.process import Process
 from test_bounds import stays_small
+from test_intake import HR, filed, put_tasks, taken
 from worker_rig import rig, sink  # noqa: F401
 from worker_pack import Run, adhoc
 
 MIB = 1024 * 1024
 CODECS = ["zstd", "gzip", "lz4"]
+
+
+def set_property(rig, topic, name, value):
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    admin = AdminClient({"bootstrap.servers": rig.broker.bootstrap})
+    for done in admin.incremental_alter_configs([ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])]).values():
+        done.result(20)
 
 
 def dead(rig):
@@ -49,6 +58,29 @@ def test_a_restart_does_not_read_a_bomb_again(rig, kafka):  # noqa: F811
     rig.send([adhoc("club.bump", 1)])
     rig.wait(lambda: rig.position() == 2)
     assert "cannot be read" not in second.text() and len(dead(rig)) == 1
+    rig.stop_all()
+
+
+def test_an_intake_topic_goes_on_behind_bombs(rig, kafka):  # noqa: F811
+    """The broker refuses them, as `rollcall topics apply` asks it to. Where it is not asked, the worker goes on behind them."""
+    rig = rig(kafka, people=30, partitions=1, more=HR, lanes='[ "intake" ]')
+    topic, tasks = f"{rig.prefix}.intake.hr-portal", [adhoc("club.bump", n) for n in range(1, 21)]
+    put_tasks(rig, tasks[:10])
+    with pytest.raises(AssertionError):
+        rig.bomb(topic, "gzip")
+    set_property(rig, topic, "compression.type", "producer")
+    one, many = rig.bomb(topic, "gzip"), rig.bomb(topic, "gzip", messages=500)
+    put_tasks(rig, tasks[10:])
+    worker = rig.start()
+    rig.wait(lambda: taken(rig) == 521, 60)
+    assert set(filed(rig)) == {t.id for t in tasks}
+    found = dead(rig)
+    assert set(found) == {one, many}
+    assert "the message cannot be read" in found[one] and f"offsets {many} to {many + 499} cannot be read" in found[many]
+    letters = rig.wait(lambda: (lambda x: len(x) == 2 and x)(rig.letters()))
+    assert {k: (l["reason"], l["value"]) for k, l in letters.items()} == {(topic, 0, offset): (reason, None) for offset, reason in found.items()}
+    assert f"topic={topic} partition=0 offset={many}" in worker.text() and not rig.events()
+    stays_small(worker)
     rig.stop_all()
 
 
