@@ -35,7 +35,7 @@ class Requests(Schedulers):
         start = time.monotonic()
         [task] = self.file([subject], **options)
         with psycopg.connect(self.database.conninfo, autocommit=True) as db:
-            while not db.execute("select from rollcall.outcome_adhoc where task_id = %s", (task,)).fetchone():
+            while not db.execute("select 1 from rollcall.outcome_adhoc where task_id = %s", (task,)).fetchone():
                 assert time.monotonic() - start < 30, f"no outcome of {task}:\n{self.logs()}"
                 time.sleep(0.001)
         return time.monotonic() - start
