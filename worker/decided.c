@@ -1,5 +1,9 @@
 #include "transact_parts.h"
 
+#include "publish/dead_letter.h"
+
+enum { REASON_BYTES = 500 };
+
 /* ---- dead letters -------------------------------------------------------------------------------------------------------------------- */
 
 const char DEAD_LETTERS_ADD[] =
@@ -25,6 +29,24 @@ void transact_dead_letter_params(const struct transactor *t, const struct batch 
                 }
                 db_array_end(t->params);
         }
+}
+
+/* Originals of any size come; not all are kept. */
+int transact_drop_large_originals(struct batch *b, struct err *e)
+{
+        for (size_t i = 0; i < b->n; i++) {
+                struct entry *en = &b->entries[i];
+                if (en->state != ENTRY_DEAD || en->key.len + en->value.len <= LETTER_KEPT_MAX)
+                        continue;
+                BUF_CLEANUP struct buf text;
+                buf_init(&text, REASON_BYTES);
+                dead_letter_not_kept(en->reason, en->key.len + en->value.len, &text);
+                en->reason = arena_span(b->arena, (struct span){ buf_str(&text), text.len });
+                en->key = en->value = (struct span){ 0 };
+                if (!en->reason.ptr)
+                        return err_oom(e);
+        }
+        return 0;
 }
 
 /* ---- outcomes that no statement gave -------------------------------------------------------------------------------------------------- */

@@ -3,7 +3,6 @@
 #include "base/failpoint.h"
 #include "follow_ups.h"
 #include "held.h"
-#include "publish/dead_letter.h"
 #include "tally.h"
 #include "transact_parts.h"
 
@@ -45,7 +44,7 @@ void follow_ups_each(const struct entry *en, void (*fn)(void *ctx, const struct 
         }
 }
 
-enum { WARY_BATCHES = 64, REASON_BYTES = 500 };
+enum { WARY_BATCHES = 64 };
 
 /* ---- one unit ----------------------------------------------------------------------------------------------------------------------- */
 
@@ -360,37 +359,20 @@ int transact_prepare(struct transactor *t, struct err *e)
         return db_prepare(t->db, "source_move", SOURCE_MOVE, e) < 0 ? -1 : db_prepare(t->db, "progress_add", PROGRESS_ADD, e);
 }
 
-/* Originals of any size come; not all are kept. */
-static int drop_large_originals(struct batch *b, struct err *e)
-{
-        for (size_t i = 0; i < b->n; i++) {
-                struct entry *en = &b->entries[i];
-                if (en->state != ENTRY_DEAD || en->key.len + en->value.len <= LETTER_KEPT_MAX)
-                        continue;
-                BUF_CLEANUP struct buf text;
-                buf_init(&text, REASON_BYTES);
-                dead_letter_not_kept(en->reason, en->key.len + en->value.len, &text);
-                en->reason = arena_span(b->arena, (struct span){ buf_str(&text), text.len });
-                en->key = en->value = (struct span){ 0 };
-                if (!en->reason.ptr)
-                        return err_oom(e);
-        }
-        return 0;
-}
-
 int transact_decide(struct transactor *t, struct batch *b, struct err *e)
 {
         bool fenced = false;
         t->wary -= t->wary > 0;
         t->lock_until_ms = 0;
-        if (transact_prepare(t, e) < 0 || transact_number_unknown_types(t, b, e) < 0 || drop_large_originals(b, e) < 0 ||
+        if (transact_prepare(t, e) < 0 || transact_number_unknown_types(t, b, e) < 0 || transact_drop_large_originals(b, e) < 0 ||
             transact_ready_units(t, b, e) < 0)
                 return -1;
         if (run_all_units(t, b, &fenced, e) < 0)
                 return transact_give_up(t, e);
         if (fenced)
                 return db_exec(t->db, "rollback", e) < 0 ? -1 : 1;
-        if (transact_write_decided(t, b, e) < 0 || held_write(t, b, e) < 0 || transact_write_pauses(t, b, e) < 0)
+        if (transact_write_decided(t, b, e) < 0 || transact_refuse_reused(t, b, e) < 0 || held_write(t, b, e) < 0 ||
+            transact_write_pauses(t, b, e) < 0)
                 return -1;
         if (t->also && t->also(t->also_ctx, b, e) < 0)
                 return -1;

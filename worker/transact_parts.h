@@ -63,11 +63,15 @@ int transact_ready_units(struct transactor *t, struct batch *b, struct err *e) M
 int transact_give_up(struct transactor *t, struct err *e) MUST_CHECK;
 
 extern const char DEAD_LETTERS_ADD[];
+/* Originals of any size come; not all are kept. */
+int transact_drop_large_originals(struct batch *b, struct err *e) MUST_CHECK;
 void transact_dead_letter_params(const struct transactor *t, const struct batch *b, size_t n);
 
 /* Outcomes that no statement gave (state DECIDED): they become DONE or HELD, or REPEATED where there was one before. */
 enum { LEDGER_PENDING = -1, LEDGER_WAITING = -2 }; /* what rollcall.outcome.outcome holds instead of an enum outcome */
 int transact_write_decided(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
+/* reused.c: REPEATED ad-hoc entries whose id the ledger has for another task become DEAD. */
+int transact_refuse_reused(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
 /* A type that no pack here has still gets its outcome: its name is registered first, outside the transaction. Past TYPES_MAX names it is a dead letter. */
 int transact_number_unknown_types(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
 

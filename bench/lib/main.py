@@ -1,7 +1,8 @@
 """Measures Rollcall against this machine's limits and against what people use today, and prints ratios; see docs/performance.md.
 
 Parts: a limits (the batch job by hand, the bare UPDATE, the worker's own statement by hand) · b workers draining a run · c fan-out, and the select of few
-due among many · d mail · e latency of ad-hoc tasks · f aggregator and reports · g memory · h growth · i the row-by-row loop.
+due among many · d mail · e latency of ad-hoc tasks · f aggregator and reports · g memory · h growth · i the row-by-row loop · r a file of
+tasks by request, with urgent requests beside it.
 a, b, c and i are measured in alternation, on fresh copies of one database. PostgreSQL is durable: fsync, full page writes and synchronous commit are on.
 """
 import argparse
@@ -18,7 +19,7 @@ KAFKA_JVM = "-Xms1g -Xmx1g -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:Init
 def arguments():
     p = argparse.ArgumentParser(prog="bench/run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--quick", action="store_true", help="small sizes and one run each: under three minutes on an idle machine")
-    p.add_argument("--part", action="append", choices=list("abcdefghi") + ["scan"], help="only this part; may be repeated (scan: the second half of c)")
+    p.add_argument("--part", action="append", choices=list("abcdefghir") + ["scan"], help="only this part; may be repeated (scan: the second half of c)")
     p.add_argument("--json", metavar="FILE", help="where to keep the figures (default: bench.json in the build folder)")
     p.add_argument("--runs", type=int, help="runs of each measurement (default 5, quick 1)")
     p.add_argument("--people", type=int, help="people in the run that is drained (default 1,000,000, quick 60,000)")
@@ -34,7 +35,7 @@ def arguments():
                               ("growth_people", 10000000, 100000)):
         if getattr(o, name) is None:
             setattr(o, name, quick if q else full)
-    o.parts = set(o.part or ("abcdefghi" if not q else "abcdefgi")) | ({"scan"} if not o.part or "c" in o.part else set())
+    o.parts = set(o.part or ("abcdefghir" if not q else "abcdefgir")) | ({"scan"} if not o.part or "c" in o.part else set())
     o.packs, o.brokers = o.pack or ["bench", "equipemed"], o.broker or ["embedded", "kafka"]
     o.rows, o.mails, o.requests = (500, 5000, 100) if q else (20000, 100000, 500)
     o.growth, o.growth_runs = [n for n in (10000, 100000, 1000000, 10000000) if n <= o.growth_people], (1 if q else 3)
@@ -75,6 +76,11 @@ def ratio_lines(result):
     f = result.get("aggregator")
     if f:
         yield f"aggregator: {median(f, 'aggregator'):,.0f} events/s, {median(f, 'aggregator') / median(f, 'two workers, kafka'):.1f} × two workers"
+    r = result.get("asked")
+    if r:
+        run = median(r, "a run of as many")
+        for name, e in list(r.items())[1:]:
+            yield f"{name}: {e['rate']['median']:,.0f}/s, {e['rate']['median'] / run:.2f} × a run of as many ({run:,.0f}/s), both from start to end"
     h = result.get("growth")
     if h:
         full, empty = [e["rate"]["median"] for e in list(h.values())[-1:-3:-1]]
@@ -82,11 +88,12 @@ def ratio_lines(result):
 
 
 def measure(o, rig, result):
+    from asked import asked
     from latency import latency
     from others import aggregator, mail, memory
     from parts import growth, scan, throughput
     for name, letters, part in (("throughput", "abci", throughput), ("scan", ("scan",), scan), ("mail", "d", mail), ("latency", "e", latency),
-                                ("aggregator", "f", aggregator), ("memory", "g", memory), ("growth", "h", growth)):
+                                ("aggregator", "f", aggregator), ("memory", "g", memory), ("growth", "h", growth), ("asked", "r", asked)):
         if o.parts & set(letters):
             say(f"{name}:")
             result[name] = part(rig, o, say)

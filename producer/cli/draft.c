@@ -113,17 +113,17 @@ int outcome_code(const char *outcome)
 }
 
 /* The column's text; NULL when there is none or it is NULL. */
-static const char *text_of(const struct db_result *r, const char *column)
+static const char *text_of(const struct db_result *r, int row, const char *column)
 {
         int col = db_column(r, column);
-        return col < 0 || db_null(r, 0, col) ? NULL : db_str(r, 0, col);
+        return col < 0 || db_null(r, row, col) ? NULL : db_str(r, row, col);
 }
 
-void outcome_print(const struct cli *c, const char *label, const struct db_result *r)
+void outcome_print_row(const struct cli *c, const struct db_result *r, int row)
 {
-        const char *outcome = text_of(r, "outcome"), *reason = text_of(r, "reason"), *before = text_of(r, "before"), *after = text_of(r, "after");
-        print_clean(stdout, label);
-        printf(": %s", paint(c, outcome ? outcome : ""));
+        const char *outcome = text_of(r, row, "outcome"), *reason = text_of(r, row, "reason");
+        const char *before = text_of(r, row, "before"), *after = text_of(r, row, "after");
+        fputs(paint(c, outcome ? outcome : ""), stdout);
         if (reason && *reason) {
                 fputs(": ", stdout);
                 print_clean(stdout, reason);
@@ -136,6 +136,19 @@ void outcome_print(const struct cli *c, const char *label, const struct db_resul
                 putchar(')');
         }
         putchar('\n');
+}
+
+void outcome_print(const struct cli *c, const char *label, const struct db_result *r)
+{
+        print_clean(stdout, label);
+        fputs(": ", stdout);
+        outcome_print_row(c, r, 0);
+}
+
+bool outcome_fits(const struct db_result *r, int row, const struct draft *d)
+{
+        return strcmp(db_str(r, row, db_column(r, "type")), d->type->full_name) == 0 && strcmp(db_str(r, row, db_column(r, "subject")), d->subject) == 0 &&
+               strcmp(db_str(r, row, db_column(r, "item")), d->item) == 0 && db_bool(r, row, db_column(r, "dry_run")) == d->dry_run;
 }
 
 int outcome_wait(struct cli *c, const struct draft *d, int64_t timeout_ms, struct db_result **ret)
@@ -154,6 +167,8 @@ int outcome_wait(struct cli *c, const struct draft *d, int64_t timeout_ms, struc
                                    &param, 1, &r);
                 if (rc)
                         return rc;
+                if (db_rows(r) && !outcome_fits(r, 0, d))
+                        return cli_error(CODE_FAILED, "the task id %s was used before, for another task: nothing was done; give another id", id);
                 if (db_rows(r)) {
                         *ret = TAKE(r);
                         return 0;

@@ -27,6 +27,10 @@ int type_find(struct cli *c, const char *name, const struct task_type **ret) MUS
 int outcome_wait(struct cli *c, const struct draft *d, int64_t timeout_ms, struct db_result **ret) MUST_CHECK;
 /* "LABEL: applied: reason (before → after)", from a row with the columns outcome and, perhaps, reason, before and after. */
 void outcome_print(const struct cli *c, const char *label, const struct db_result *r);
+/* The same of any row, without the label. */
+void outcome_print_row(const struct cli *c, const struct db_result *r, int row);
+/* Is the row, with the columns type, subject, item and dry_run, about that very task? Ids may have been used for another one. */
+bool outcome_fits(const struct db_result *r, int row, const struct draft *d);
 /* 0 applied (or, of a proposal, send), 7 skipped, else 1. */
 int outcome_code(const char *outcome);
 

@@ -27,6 +27,7 @@ struct file {
         const char *again; /* the same file asked for anew, under this label; NULL: not */
         size_t row, good, already, bad; /* good: asked for now; already: earlier, at first at `earlier` */
         instant earlier;
+        instant begun; /* by the database's clock: outcomes before it were there already */
         int code; /* the worst that a row came to */
 };
 
@@ -190,27 +191,48 @@ static int submit_all(struct file *f)
 struct waiting { /* a window of rows whose outcomes are asked for together */
         struct uuid ids[WINDOW];
         size_t lines[WINDOW];
-        char *subjects[WINDOW];
+        char *subjects[WINDOW], *items[WINDOW];
         bool known[WINDOW];
         size_t n, left;
 };
 
+static void note_code(struct file *f, int code)
+{
+        if (code == CODE_FAILED || (code && !f->code))
+                f->code = code;
+}
+
+static int print_json_row(const struct waiting *w, size_t i, const struct db_result *r, int row, bool already)
+{
+        json_t *o = json_row(r, row);
+        json_object_del(o, "n");
+        json_object_set_new(o, "line", json_integer((json_int_t)w->lines[i]));
+        json_object_set_new(o, "already", json_boolean(already));
+        return print_json_line(o);
+}
+
 static int print_row(struct file *f, const struct waiting *w, size_t i, const struct db_result *r, int row)
 {
-        const char *outcome = db_str(r, row, db_column(r, "outcome"));
-        if (outcome_code(outcome) == CODE_FAILED || (outcome_code(outcome) && !f->code))
-                f->code = outcome_code(outcome);
-        if (f->cli->json) {
-                json_t *o = json_row(r, row);
-                json_object_del(o, "n");
-                json_object_set_new(o, "line", json_integer((json_int_t)w->lines[i]));
-                return print_json_line(o);
+        const struct draft asked = { .type = f->type, .subject = w->subjects[i], .item = w->items[i], .dry_run = f->dry_run };
+        instant at = db_instant(r, row, db_column(r, "at"));
+        bool already = at < f->begun;
+        if (!outcome_fits(r, row, &asked)) {
+                note_code(f, CODE_FAILED);
+                cli_note("line %zu: its task id was used before, for another task: nothing was done", w->lines[i]);
+                return 0;
         }
+        note_code(f, outcome_code(db_str(r, row, db_column(r, "outcome"))));
+        if (f->cli->json)
+                return print_json_row(w, i, r, row, already);
         printf("line %zu: ", w->lines[i]);
         print_clean(stdout, w->subjects[i]);
-        printf(": %s%s", paint(f->cli, outcome), *db_str(r, row, db_column(r, "reason")) ? ": " : "");
-        print_clean(stdout, db_str(r, row, db_column(r, "reason")));
-        putchar('\n');
+        fputs(": ", stdout);
+        if (already) {
+                char text[INSTANT_TEXT_MAX];
+                format_instant(NULL, at, text);
+                printf("already done on %s: ", text);
+        }
+        outcome_print_row(f->cli, r, row);
         return 0;
 }
 
@@ -226,9 +248,9 @@ static int ask(struct file *f, struct waiting *w)
                 db_element_uuid(p, &w->ids[i]);
         db_array_end(p);
         if (db_query(f->cli->db,
-                     "select u.n::int as n, a.task_id, a.subject, a.item, (array['pending', 'applied', 'skipped', 'failed', 'quarantined', 'unknown'])"
-                     "[a.outcome + 2] as outcome, a.reason, a.before, a.after, a.at from unnest($1) with ordinality as u(id, n) "
-                     "join rollcall.outcome_adhoc a on a.task_id = u.id where a.outcome >= 0 order by u.n",
+                     "select u.n::int as n, a.task_id, t.name as type, a.subject, a.item, (array['pending', 'applied', 'skipped', 'failed', 'quarantined', "
+                     "'unknown'])[a.outcome + 2] as outcome, a.reason, a.before, a.after, a.at, a.dry_run from unnest($1) with ordinality as u(id, n) "
+                     "join rollcall.outcome_adhoc a on a.task_id = u.id join rollcall.task_type t using (type_no) where a.outcome >= 0 order by u.n",
                      p, &r, &e) < 0)
                 return cli_db_fail(&e);
         int rc = 0;
@@ -241,6 +263,15 @@ static int ask(struct file *f, struct waiting *w)
                 rc = print_row(f, w, i, r, row);
         }
         return rc;
+}
+
+static void empty(struct waiting *w)
+{
+        for (size_t i = 0; i < w->n; i++) {
+                free(w->subjects[i]);
+                free(w->items[i]);
+        }
+        w->n = w->left = 0;
 }
 
 static int drain(struct file *f, struct waiting *w, int64_t timeout_ms)
@@ -258,9 +289,7 @@ static int drain(struct file *f, struct waiting *w, int64_t timeout_ms)
                 if (rc == 0 && w->left)
                         usleep(POLL_MS * 1000);
         }
-        for (size_t i = 0; i < w->n; i++)
-                free(w->subjects[i]);
-        w->n = w->left = 0;
+        empty(w);
         return rc;
 }
 
@@ -279,12 +308,16 @@ static int wait_all(struct file *f, int64_t timeout_ms)
                         w->ids[w->n] = d.id;
                         w->lines[w->n] = csv_line(c);
                         w->known[w->n] = false;
-                        w->subjects[w->n++] = strdup(d.subject);
-                        w->left = w->n;
+                        w->subjects[w->n] = strdup(d.subject);
+                        w->items[w->n] = strdup(d.item);
+                        w->left = ++w->n;
+                        if (!w->subjects[w->n - 1] || !w->items[w->n - 1])
+                                rc = cli_oom();
                 }
-                if (w->n == WINDOW || got == 0)
+                if (rc == 0 && (w->n == WINDOW || got == 0))
                         rc = drain(f, w, timeout_ms);
         }
+        empty(w);
         return rc;
 }
 
@@ -331,6 +364,15 @@ static int confirm(struct file *f, const struct args *a)
         return submit_confirm(a, f->type, f->dry_run, question);
 }
 
+static int note_begin(struct file *f)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        int rc = cli_query(f->cli, "select clock_timestamp()", NULL, 0, &r);
+        if (rc == 0)
+                f->begun = db_instant(r, 0, 0);
+        return rc;
+}
+
 static int run(struct file *f, const struct args *a, int64_t timeout_ms)
 {
         int rc = hash(f);
@@ -338,6 +380,8 @@ static int run(struct file *f, const struct args *a, int64_t timeout_ms)
                 rc = confirm(f, a);
         if (rc == 0)
                 rc = cli_db(f->cli);
+        if (rc == 0)
+                rc = note_begin(f);
         if (rc == 0)
                 rc = submit_all(f);
         if (rc == 0 && args_on(a, "wait"))

@@ -172,11 +172,9 @@ begin
     raise exception 'task id % was asked for before, by request %, with another content', task_ids[1], earlier.request_no
       using errcode = 'unique_violation', hint = 'give another id';
   end loop;
-  if cardinality(task_ids) <= 100 then
-    select u.id::text into bad from unnest(task_ids, subjects, items, arguments) as u(id, subject, item, argument)
-    join rollcall.outcome_adhoc o on o.task_id = u.id
-    where o.type_no <> asked.type_no or o.subject <> u.subject or o.item <> coalesce(u.item, '') or o.dry_run <> dry_run
-       or coalesce(o.arguments, '{}') <> coalesce(u.argument::jsonb, '{}') limit 1;
+  if cardinality(task_ids) <= 100 then -- of more, the worker says so
+    select task_ids[n]::text into bad from rollcall.used_for_others(task_ids, array_fill(asked.type_no, array[cardinality(task_ids)]),
+      array_fill(dry_run, array[cardinality(task_ids)]), subjects, items, arguments) as n limit 1;
     if found then
       raise exception 'task id % was used before, for another task', bad using errcode = 'unique_violation', hint = 'give another id';
     end if;
@@ -306,6 +304,16 @@ create function rollcall.known_by_id(ids uuid[]) returns setof bigint language s
 set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
   select u.n from unnest(ids) with ordinality as u(id, n)
   where (select true from rollcall.outcome_adhoc o where o.task_id = u.id limit 1)
+$$;
+
+-- Ad-hoc tasks whose id the ledger has for another task: of another type, subject, item, arguments, or only
+-- one of the two a dry run.
+create function rollcall.used_for_others(ids uuid[], type_nos smallint[], dry_runs boolean[], subjects text[], items text[], arguments text[])
+returns setof bigint language sql stable rows 1 set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+  select u.n from unnest(ids, type_nos, dry_runs, subjects, items, arguments) with ordinality as u(id, type_no, dry_run, subject, item, argument, n)
+  where (select o.type_no <> u.type_no or o.dry_run <> u.dry_run or o.subject <> u.subject or o.item <> coalesce(u.item, '')
+                or coalesce(o.arguments, '{}') <> coalesce(u.argument::jsonb, '{}')
+         from rollcall.outcome_adhoc o where o.task_id = u.id limit 1)
 $$;
 
 create function rollcall.known_of_run(of_day date, of_run bigint, of_type smallint, subjects text[], items text[])

@@ -275,6 +275,30 @@ def test_pack_command_refusals(running, database):
     running.rollcall("promote", "ana", "--new-level", "gold", "--force", "--dry-run")
 
 
+def test_csv_tells_what_was_and_what_is_done(running, database):
+    csv = "subject,new_level,days\n1,gold,5\n2,gold,5\n"
+    submit = lambda *more, **how: running.rollcall("tasks", "submit", "--type", "promote", "--csv", "-", "--wait", *more, text=csv, **how)  # noqa: E731
+    tried = submit("--dry-run")
+    assert "line 2: 1: applied: promoted for 5 days (basic → gold)" in tried and "already" not in tried
+    assert database.value("select level from member where id = 1") == "basic"
+    assert "line 2: 1: applied: promoted for 5 days (basic → gold)" in submit("--yes")
+    database.execute("update member set level = 'basic' where id = 1")
+    again = submit("--yes")
+    assert re.search(r"line 2: 1: already done on 20\d\d-\S+.*: applied: promoted for 5 days \(basic → gold\)", again), again
+    assert "0 submitted, 2 asked for already on" in again and database.value("select level from member where id = 1") == "basic"
+    assert [line.get("already") for line in map(json.loads, submit("--yes", "--json").splitlines())][:2] == [True, True]
+    assert "already" not in submit("--yes", "--again", "may", code=7)
+
+
+def test_waiting_compares_what_was_done(running, database):
+    """A service may have used the id for another task meanwhile."""
+    used = str(uuid.uuid4())
+    database.execute("insert into rollcall.outcome (day, run_no, type_no, source_no, src_offset, sequence, outcome, subject, task_id) "
+                     "select '-infinity', 0, type_no, 0, 0, 1, 0, '2', %s from rollcall.task_type where name = 'guild.lapse'", (used,))
+    running.rollcall("tasks", "submit", "--type", "lapse", "--subject", "1", "--id", used, "--wait", "--yes", code=7)
+    assert "was used before, for another task" in running.err
+
+
 @pytest.mark.parametrize("answer", ["n", "", "maybe"])
 def test_pack_command_asks_on_a_terminal(running, answer):
     master, slave = pty.openpty()

@@ -171,6 +171,42 @@ def test_many_single_requests_beside_a_run(rig, kafka):
     assert rig.database.value("select count(*) from rollcall.outcome_adhoc") == 59
 
 
+@pytest.mark.parametrize("size", [1, 100, 10_000])
+def test_many_tasks_are_done_soon(rig, kafka, size):
+    """However they were asked for. The bound is far above what it takes: a plan that compares each with each takes minutes."""
+    rig = rig(kafka, people=20_000)
+    rig.scheduler()
+    rig.start()
+    with psycopg.connect(rig.database.conninfo) as db:
+        db.execute("select count(rollcall.request_tasks('club.bump', false, null, ids, subjects, null, null)) from ("
+                   "select array_agg(gen_random_uuid()) as ids, array_agg(n::text) as subjects from generate_series(1, 20000) n group by (n - 1) / %s) x", (size,))
+    rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome_adhoc where outcome = 0") == 20_000, 90)
+    assert rig.database.value("select count(*) from person where hits <> 1") == 0
+
+
+def test_an_id_is_of_one_task(rig, broker):
+    """Another task under a known id is a dead letter that says so; the very same is nothing. In one batch as in two."""
+    rig = rig(broker, people=5)
+    worker = rig.start()
+    from worker_pack import adhoc
+    task = adhoc("club.grant", 1, item="i", days="3")
+    changed = [task._replace(**c) for c in ({"type": "club.bump", "arguments": {}}, {"subject": "2"}, {"item": "j"}, {"arguments": {"days": "4"}}, {"dry_run": True})]
+    rig.send([task, task], "urgent")
+    rig.wait_done([task.id])
+    rig.send([task, *changed, task], "urgent")
+    said = f"the task id {task.id} was used before, for another task"
+    rig.wait(lambda: len(rig.database.rows("select 1 from rollcall.dead_letter")) == 5)
+    assert {r for r, in rig.database.rows("select reason from rollcall.dead_letter")} == {said}
+    rig.wait(lambda: len(rig.letters()) == 5)
+    both = [adhoc("club.bump", n, uuid.UUID(int=77)) for n in (3, 4)]
+    rig.stop(worker)
+    rig.send(both)
+    rig.start()
+    rig.wait(lambda: rig.database.value("select count(*) from rollcall.dead_letter where reason like '%0000004d was used before%'") == 1)
+    assert rig.database.value("select count(*) from rollcall.outcome_adhoc") == 2
+    assert sum(rig.hits(n) for n in (3, 4)) == 1 and rig.database.value("select count(*) from journal where type = 'grant'") == 1
+
+
 def test_the_tool_says_that_no_scheduler_is_there(rig, kafka):
     rig = rig(kafka, people=1)
     import subprocess
