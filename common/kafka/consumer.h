@@ -59,6 +59,7 @@ struct kafka_consumer {
         char *embedded; /* path, or NULL */
         int64_t look_at; /* ms, monotonic: when to see whether the embedded broker is another one */
         int64_t landmark_at; /* ms, monotonic: when to take newer landmarks */
+        int unanswered; /* how often in a row the landmarks were not found, while the brokers answered */
         struct embedded_address address;
         char cluster[KAFKA_CLUSTER_ID_MAX];
 };

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { RENEW_MS = 1000 };
+enum { RENEW_MS = 1000, ASK_TIMES = 3 };
 
 /* The first offset of `ms` or later in each slot's log, into `ret`; -1: none. Slots with a negative `ms` are left out. */
 static int first_offsets(rd_kafka_t *rk, const struct slot *slots, size_t n, const int64_t *ms, int64_t *ret, int timeout_ms, struct err *e)
@@ -70,6 +70,27 @@ static int ask(rd_kafka_t *rk, const struct slot *slots, size_t n, struct answer
         return 0;
 }
 
+/* A broker opens the batch in which it looks for a time. Where it cannot, or not in time, it fails in the same way each time; then the landmarks are taken anew,
+ * from messages further on. 0; -1: a broker is away, which tells nothing, or it is to be tried again, for the reason that `e` has. */
+static int take_anew(struct kafka_consumer *c, rd_kafka_t *rk, int timeout_ms)
+{
+        for (size_t i = 0; i < c->n_slots; i++) {
+                const struct slot *s = &c->slots[i];
+                struct err away = ERR_INIT;
+                int64_t low;
+                if (client_offsets(rk, s->topic, s->partition, 1, RD_KAFKA_OFFSET_BEGINNING, &low, timeout_ms, &away) < 0) {
+                        c->unanswered = 0;
+                        return -1;
+                }
+        }
+        if (++c->unanswered < ASK_TIMES)
+                return -1;
+        c->unanswered = 0;
+        for (size_t i = 0; i < c->n_slots; i++)
+                c->slots[i].landmark.ms = c->slots[i].newest = -1;
+        return 0;
+}
+
 int kafka_compare_logs(struct kafka_consumer *c, struct kafka_producer *asking, int timeout_ms, struct kafka_partition *list, size_t max, struct err *e)
 {
         size_t n = c->n_slots, others = 0;
@@ -80,7 +101,8 @@ int kafka_compare_logs(struct kafka_consumer *c, struct kafka_producer *asking, 
                 return err_oom(e);
         struct answers a = { monotonic_ms() >= c->landmark_at, numbers, numbers + n, numbers + 2 * n, numbers + 3 * n };
         if (ask(asking->rk, c->slots, n, &a, timeout_ms, e) < 0)
-                return -1;
+                return take_anew(c, asking->rk, timeout_ms);
+        c->unanswered = 0;
         for (size_t i = 0; i < n; i++) {
                 struct slot *s = &c->slots[i];
                 if (a.other[i] && others++ < max)
