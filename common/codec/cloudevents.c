@@ -26,19 +26,17 @@ static bool all_zero(const uint8_t *p, size_t n)
         return n == 0;
 }
 
-/* "00-<trace id>-<span id>-01"; W3C forbids ids of zeros, such a header is left out. */
-static void add_trace(struct event_headers *h, struct uuid trace, struct uuid id)
+bool trace_parent(struct uuid trace, struct uuid id, char ret[TRACE_PARENT_MAX])
 {
         enum { SPAN_ID_LEN = 8 };
         if (all_zero(trace.b, sizeof trace.b) || all_zero(id.b, SPAN_ID_LEN))
-                return;
-        char *p = h->trace;
-        memcpy(p, "00-", 3);
-        p = put_hex(p + 3, trace.b, sizeof trace.b);
+                return false;
+        memcpy(ret, "00-", 3);
+        char *p = put_hex(ret + 3, trace.b, sizeof trace.b);
         *p++ = '-';
         p = put_hex(p, id.b, SPAN_ID_LEN);
         memcpy(p, "-01", 4);
-        add(h, "traceparent", (struct span){ h->trace, (size_t)(p + 3 - h->trace) });
+        return true;
 }
 
 void event_headers(enum message_kind kind, struct uuid id, struct uuid trace, const char *source, instant at, struct span subject,
@@ -55,5 +53,6 @@ void event_headers(enum message_kind kind, struct uuid id, struct uuid trace, co
         if (subject.len) /* CloudEvents: present means not empty */
                 add(ret, "ce_subject", subject);
         add(ret, "content-type", SPAN_LIT("application/avro"));
-        add_trace(ret, trace, id);
+        if (trace_parent(trace, id, ret->trace))
+                add(ret, "traceparent", span_of(ret->trace));
 }

@@ -6,6 +6,7 @@
  */
 #include "base/buf.h"
 #include "base/err.h"
+#include "mail/signature.h"
 
 enum send_state {
         SEND_PENDING = 0,
@@ -58,7 +59,9 @@ struct webhook_options {
         const char *ca_file;
         long timeout_ms;
         const char *id, *type; /* told in webhook-id (the same at each attempt) and rollcall-type; NULL: not */
-        int64_t second; /* webhook-timestamp; of the attempt */
+        int64_t second; /* webhook-timestamp; of the attempt; told with `id` */
+        const struct signing_key *key; /* signs id, second and body in webhook-signature; NULL: not */
+        const char *trace; /* traceparent; NULL: not */
 };
 /* 0 when done, else -1; `ret_state` gets state, code (HTTP's) and reason. 408, 425, 429 and 5xx: deferred; other answers: refused; the answer
  * to a request that was sent is lost: unknown. */

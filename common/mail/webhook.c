@@ -53,18 +53,28 @@ static void judge(CURL *easy, CURLcode result, struct outgoing *m)
                 outgoing_set(m, sent > 0 ? SEND_UNKNOWN : SEND_DEFERRED, 0, "webhook: %s", curl_easy_strerror(result));
 }
 
-/* Headers as the Standard Webhooks have them; NULL: out of memory. */
-static struct curl_slist *headers_of(const struct webhook_options *o)
+/* Headers as the Standard Webhooks have them, and what else is told; NULL: out of memory. */
+static struct curl_slist *headers_of(const struct webhook_options *o, const char *signature)
 {
-        char line[3][300];
-        snprintf(line[0], sizeof line[0], "webhook-id: %s", o->id ? o->id : "");
-        snprintf(line[1], sizeof line[1], "webhook-timestamp: %lld", (long long)o->second);
-        snprintf(line[2], sizeof line[2], "rollcall-type: %s", o->type ? o->type : "");
-        struct curl_slist *list = curl_slist_append(NULL, "Content-Type: application/json");
-        for (size_t i = 0; list && o->id && o->type && i < 3; i++) {
-                struct curl_slist *longer = curl_slist_append(list, line[i]);
-                if (!longer)
+        char second[24];
+        snprintf(second, sizeof second, "%lld", (long long)o->second);
+        const struct {
+                const char *name, *value;
+        } given[] = {
+                { "Content-Type", "application/json" }, { "webhook-id", o->id },     { "webhook-timestamp", o->id ? second : NULL },
+                { "webhook-signature", signature },     { "rollcall-type", o->type }, { "traceparent", o->trace },
+        };
+        struct curl_slist *list = NULL;
+        for (size_t i = 0; i < ARRAY_LEN(given); i++) {
+                char line[300];
+                if (!given[i].value)
+                        continue;
+                snprintf(line, sizeof line, "%s: %s", given[i].name, given[i].value);
+                struct curl_slist *longer = curl_slist_append(list, line);
+                if (!longer) {
                         curl_slist_free_all(list);
+                        return NULL;
+                }
                 list = longer;
         }
         return list;
@@ -73,8 +83,13 @@ static struct curl_slist *headers_of(const struct webhook_options *o)
 int webhook_post(const struct webhook_options *o, struct span json, struct outgoing *ret_state)
 {
         CLEANUP(free_easy) CURL *easy = curl_easy_init();
-        CLEANUP(free_list) struct curl_slist *headers = headers_of(o);
-        if (!easy || !headers || !set_up(easy, o, json, headers))
+        char signature[SIGNATURE_TEXT];
+        struct err why = ERR_INIT;
+        bool failed = o->key && webhook_sign(o->key, o->id, o->second, json, signature, &why) < 0;
+        CLEANUP(free_list) struct curl_slist *headers = headers_of(o, o->key ? signature : NULL);
+        if (failed)
+                outgoing_set(ret_state, SEND_DEFERRED, 0, "webhook: %s", why.text);
+        else if (!easy || !headers || !set_up(easy, o, json, headers))
                 outgoing_set(ret_state, SEND_DEFERRED, 0, "webhook: out of memory, or an option that libcurl does not take");
         else
                 judge(easy, curl_easy_perform(easy), ret_state);

@@ -69,6 +69,7 @@ struct task_type {
         struct {
                 const char *url;
                 const char *url_file; /* a secret: the URL stands in this file */
+                const char *secret_file; /* the key of webhook-signature stands there; NULL: calls are not signed */
                 int64_t timeout_ms;
         } webhook;
         struct {

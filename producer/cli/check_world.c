@@ -141,14 +141,19 @@ void check_mail(struct check *k, const struct packs *all)
                 check_ok(k, "mail", maildir ? where : "relay", maildir ? "the Maildir can be written" : "it answers");
 }
 
-static void check_secret(struct check *k, const struct task_type *t)
+static void check_secret(struct check *k, const struct task_type *t, const char *path, bool is_key)
 {
         struct err e = ERR_INIT;
+        struct signing_key key = { .len = 0 };
         char *secret CLEANUP(cleanup_free) = NULL;
-        if (secret_read(t->webhook.url_file, &secret, &e) < 0)
-                check_note(k, "webhook", t->full_name, "its URL cannot be read by this user; the workers need it once the webhook is switched on: %s", e.text);
+        const char *what = is_key ? "signing key" : "URL";
+        if (secret_read(path, &secret, &e) < 0)
+                check_note(k, "webhook", t->full_name, "its %s cannot be read by this user; the workers need it once the webhook is switched on: %s", what, e.text);
+        else if (is_key && signing_key_read(secret, &key, &e) < 0)
+                check_fail(k, "webhook", t->full_name, "%s: %s", path, e.text);
         else
-                check_ok(k, "webhook", t->full_name, "its URL can be read");
+                check_ok(k, "webhook", t->full_name, is_key ? "its signing key can be read" : "its URL can be read");
+        explicit_bzero(&key, sizeof key);
 }
 
 void check_folders(struct check *k, const struct packs *all)
@@ -160,7 +165,9 @@ void check_folders(struct check *k, const struct packs *all)
                         const struct task_type *t = &all->list[i]->types[j];
                         reports = reports || t->action == ACTION_REPORT || t->action == ACTION_FILES;
                         if (t->action == ACTION_WEBHOOK && t->webhook.url_file)
-                                check_secret(k, t);
+                                check_secret(k, t, t->webhook.url_file, false);
+                        if (t->action == ACTION_WEBHOOK && t->webhook.secret_file)
+                                check_secret(k, t, t->webhook.secret_file, true);
                 }
         if (reports && access(folder, W_OK | X_OK) == 0)
                 check_ok(k, "reports.folder", folder, "can be written");

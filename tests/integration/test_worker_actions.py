@@ -1,5 +1,8 @@
 """What a worker does besides SQL: follow-ups, mail into a Maildir and to an SMTP server, webhooks, reports, files."""
+import base64
 import gzip
+import hashlib
+import hmac
 import json
 import os
 import re
@@ -7,8 +10,10 @@ import time
 from collections import Counter
 from datetime import timedelta
 
+import pytest
+
 from harness.process import free_port
-from worker_pack import NOON, Run
+from worker_pack import NOON, Run, adhoc
 from worker_rig import rig, sink, through  # noqa: F401
 
 
@@ -181,10 +186,13 @@ class Hook:
         import http.server
         import threading
         seen = self.seen = Counter()
+        posts = self.posts = []
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
-                who = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["who"]
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                posts.append((dict(self.headers), body))
+                who = json.loads(body)["who"]
                 status = answers[who][min(seen[who], len(answers[who]) - 1)]
                 seen[who] += 1
                 self.send_response(status)
@@ -213,6 +221,52 @@ def test_webhooks(rig, kafka):
     assert hook.seen == {1: 1, 2: 1, 3: 3, 4: 2}
     assert "404" in run.outcomes()["2"][1] and "secret" not in worker.text() + str(run.outcomes())
     rig.check_ledger(rig.events())
+    rig.stop_all()
+
+
+def sign_calls(rig, key_text, mode=0o600):
+    key = rig.folder / "club/hook.key"
+    rig.pack_cfg = rig.pack_cfg.replace('url_file = "hook.url";', 'url_file = "hook.url"; secret_file = "hook.key";')
+    key.write_text(key_text)
+    key.chmod(mode)
+
+
+def test_webhooks_are_signed_and_traced(rig, kafka):
+    """As a receiver checks it (Standard Webhooks, W3C Trace Context): each attempt, of a run's task and of one asked for by hand."""
+    rig, hook = rig(kafka, people=3), Hook({1: [503, 200], 2: [200], 3: [200]})
+    (rig.folder / "club/hook.url").write_text(hook.url + "\n")
+    key = os.urandom(32)
+    sign_calls(rig, f"whsec_{base64.b64encode(key).decode()}\n")
+    run, alone = Run(rig), adhoc("club.call", 3)
+    tasks = run.plan([run.task("call", n) for n in (1, 2)])
+    rig.send(tasks + [alone], "mail")
+    worker = rig.start(lanes=["mail"])
+    rig.wait(lambda: run.complete() and hook.seen == {1: 2, 2: 1, 3: 1})
+    hook.server.shutdown()
+    expected = {str(t.id): run.id for t in tasks} | {str(alone.id): alone.id}
+    for headers, body in hook.posts:
+        task = headers["webhook-id"]
+        digest = hmac.new(key, f"{task}.{headers['webhook-timestamp']}.".encode() + body, hashlib.sha256).digest()
+        assert headers["webhook-signature"] == "v1," + base64.b64encode(digest).decode()
+        assert abs(int(headers["webhook-timestamp"]) - time.time()) < 60
+        assert headers["traceparent"] == f"00-{expected[task].hex}-{task.replace('-', '')[:16]}-01"
+    assert {headers["webhook-id"] for headers, _ in hook.posts} == set(expected)
+    assert base64.b64encode(key).decode() not in worker.text()
+    rig.stop_all()
+
+
+@pytest.mark.parametrize("text, mode, said", [("whsec_short", 0o600, "hook.key: expected a signing key"), (None, 0o644, "hook.key: its mode is 644")])
+def test_a_webhook_without_its_key_is_not_called(rig, kafka, text, mode, said):
+    rig, hook = rig(kafka, people=1), Hook({1: [200]})
+    (rig.folder / "club/hook.url").write_text(hook.url + "\n")
+    sign_calls(rig, text or f"whsec_{base64.b64encode(os.urandom(32)).decode()}\n", mode)
+    run = Run(rig)
+    rig.send(run.plan([run.task("call", 1)]), "mail")
+    rig.start(lanes=["mail"])
+    rig.wait(run.complete)
+    hook.server.shutdown()
+    outcome, reason = run.outcomes()["1"]
+    assert outcome == "failed" and said in reason and not hook.posts
     rig.stop_all()
 
 

@@ -211,7 +211,7 @@ static const char good[] =
         "    arguments = ( { name = \"days\"; type = \"integer\"; required = true; } ); },\n"
         "  { name = \"file\"; action = \"report\"; report = { report = \"members\"; format = \"csv\"; file = \"m_%Y.csv\"; }; },\n"
         "  { name = \"prune\"; action = \"files\"; files = { folder = \"old\"; older_than = \"90d\"; do = \"delete\"; }; },\n"
-        "  { name = \"tell\"; action = \"webhook\"; scope = \"run\"; statement = \"a.sql\"; webhook = { url_file = \"secret\"; }; } );\n"
+        "  { name = \"tell\"; action = \"webhook\"; scope = \"run\"; statement = \"a.sql\"; webhook = { url_file = \"secret\"; secret_file = \"key\"; }; } );\n"
         "jobs = (\n" /* line 17 */
         "  { name = \"nightly\"; schedule = \"0 6 * * *\"; tasks = [ \"expire\" ]; settings = { role = \"member\"; };\n"
         "    min_interval = \"23h\"; requires = \"a.sql\"; on_finish = [ \"file\" ]; on_failure = [ \"tell\" ]; },\n"
@@ -267,6 +267,7 @@ static void loads(void **state)
         assert_true(prune->files.delete && prune->files.older_than_days == 90);
         assert_string_equal(prune->files.pattern, "*");
         assert_non_null(strstr(packs_type(p, SPAN_LIT("club.tell"))->webhook.url_file, "/p/secret"));
+        assert_non_null(strstr(packs_type(p, SPAN_LIT("club.tell"))->webhook.secret_file, "/p/key"));
         assert_null(packs_type(p, SPAN_LIT("club.absent")));
         const struct job *nightly = packs_job(p, "nightly"), *tidy = packs_job(p, "club.tidy");
         assert_string_equal(nightly->full_name, "club.nightly");
@@ -469,7 +470,7 @@ static void complaints(void **state)
                 { "text = \"a.txt\"", "text = \"bad.txt\"", "/p/bad.txt:2: " },
                 { "html = \"a.html\"", "html = \"b.html\"", "/p/b.html: No such file" },
                 { "lost_answer = \"hold\"", "lost_answer = \"drop\"", ":11: task_types[1].email.lost_answer: found \"drop\", expected one of \"resend\"" },
-                { "webhook = { url_file = \"secret\"; };", "", ":16: task_types[5]: webhook is missing, expected a group" },
+                { "webhook = { url_file = \"secret\"; secret_file = \"key\"; };", "", ":16: task_types[5]: webhook is missing, expected a group" },
                 { "url_file = \"secret\";", "", ":16: task_types[5].webhook: expected either url or url_file" },
                 { "url_file = \"secret\";", "url = \"ftp://x\";", ":16: task_types[5].webhook.url: found \"ftp://x\", expected \"https://" },
                 { "url_file = \"secret\";", "url = \"http://x\"; timeout = 0;", ":16: task_types[5].webhook.timeout: found 0, expected a time span from" },

@@ -260,6 +260,53 @@ static void webhooks_are_classified(void **state)
         }
 }
 
+#define VECTOR_KEY "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" /* of the Standard Webhooks' own libraries, with the rest */
+
+static void signatures_are_the_standards(void **state)
+{
+        (void)state;
+        static const char *const keys[] = { "whsec_" VECTOR_KEY, VECTOR_KEY };
+        char text[SIGNATURE_TEXT];
+        struct err e = ERR_INIT;
+        for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+                struct signing_key key;
+                assert_int_equal(signing_key_read(keys[i], &key, &e), 0);
+                assert_int_equal(key.len, 24);
+                assert_int_equal(webhook_sign(&key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, SPAN_LIT("{\"test\": 2432232314}"), text, &e), 0);
+                assert_string_equal(text, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+        }
+}
+
+static void keys_are_checked(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *text;
+                size_t len; /* 0: refused */
+        } rows[] = {
+                { "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", 26 },
+                { "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==", 25 },
+                { "whsec_" VECTOR_KEY VECTOR_KEY "MfKQ9r8GKYqrTwjUPD8ILA==", 64 },
+                { "whsec_" VECTOR_KEY VECTOR_KEY "MfKQ9r8GKYqrTwjUPD8ILPY=", 0 },
+                { "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", 0 }, /* 23 bytes */
+                { "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS", 0 },
+                { "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa==w", 0 },
+                { "whsec_MfKQ9r8GKYqrTwjU PD8ILPZIo2LaLaSw", 0 },
+                { "a plain password of no small length", 0 },
+                { "====", 0 },
+                { "whsec_", 0 },
+                { "", 0 },
+        };
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+                struct signing_key key = { .len = 0 };
+                struct err e = ERR_INIT;
+                assert_int_equal(signing_key_read(rows[i].text, &key, &e), rows[i].len ? 0 : -1);
+                assert_int_equal(key.len, rows[i].len);
+                if (!rows[i].len)
+                        assert_string_equal(e.text, "expected a signing key: whsec_ and 24 to 64 bytes in base64");
+        }
+}
+
 static void webhooks_without_a_server(void **state)
 {
         (void)state;
@@ -288,6 +335,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(ticks_can_stop_it, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(failures_are_deferred, set_up, tear_down),
                 cmocka_unit_test(webhooks_are_classified),
+                cmocka_unit_test(signatures_are_the_standards),
+                cmocka_unit_test(keys_are_checked),
                 cmocka_unit_test(webhooks_without_a_server),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,15 +1,59 @@
+/* Calls of webhooks, one a task, told apart, signed and traced by headers. */
 #include "act.h"
+#include "codec/cloudevents.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-static void post(struct actor *a, struct batch *b, const struct unit *u, const char *url, struct entry *en)
+/* Where the calls of a unit go, and what signs them. */
+struct target {
+        const char *url;
+        char *secret_url;
+        struct signing_key key;
+};
+
+static void target_cleanup(struct target *t)
+{
+        free(t->secret_url);
+        explicit_bzero(&t->key, sizeof t->key);
+}
+
+static int read_key(const char *path, struct signing_key *ret, struct err *e)
+{
+        char *text CLEANUP(cleanup_free) = NULL;
+        if (secret_read(path, &text, e) < 0)
+                return -1;
+        int rc = signing_key_read(text, ret, e);
+        explicit_bzero(text, strlen(text));
+        return rc < 0 ? err_prefix(e, "%s", path) : 0;
+}
+
+static int read_target(const struct task_type *type, struct target *ret, struct err *e)
+{
+        if (type->webhook.url_file && secret_read(type->webhook.url_file, &ret->secret_url, e) < 0)
+                return -1;
+        ret->url = ret->secret_url ? ret->secret_url : type->webhook.url;
+        return type->webhook.secret_file ? read_key(type->webhook.secret_file, &ret->key, e) : 0;
+}
+
+static void post(struct actor *a, struct batch *b, const struct unit *u, const struct target *to, struct entry *en)
 {
         struct outgoing answer = { 0 };
         int column = db_column(en->row_of, "body");
         struct span body = column < 0 ? (struct span){ 0 } : db_span(en->row_of, en->row, column);
-        char id[UUID_TEXT_LEN + 1];
+        char id[UUID_TEXT_LEN + 1], trace[TRACE_PARENT_MAX];
+        bool traced = trace_parent(uuid_is_nil(en->task.run_id) ? en->task.task_id : en->task.run_id, en->task.task_id, trace);
         uuid_to_text(en->task.task_id, id);
-        struct webhook_options o = { url, a->service->mail.ca_file, (long)u->type->webhook.timeout_ms, id, u->type->full_name, instant_now() / INSTANT_SECOND };
+        struct webhook_options o = {
+                .url = to->url,
+                .ca_file = a->service->mail.ca_file,
+                .timeout_ms = (long)u->type->webhook.timeout_ms,
+                .id = id,
+                .type = u->type->full_name,
+                .second = instant_now() / INSTANT_SECOND,
+                .key = to->key.len ? &to->key : NULL,
+                .trace = traced ? trace : NULL,
+        };
         if (!body.ptr) {
                 act_decide(b, en, OUTCOME_FAILED, "effect gives no body for the webhook");
                 return;
@@ -23,17 +67,13 @@ static void post(struct actor *a, struct batch *b, const struct unit *u, const c
 
 int act_webhook(struct actor *a, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct err *e)
 {
-        char *secret CLEANUP(cleanup_free) = NULL;
-        const char *url = u->type->webhook.url;
-        if (u->type->webhook.url_file) {
-                if (secret_read(u->type->webhook.url_file, &secret, e) < 0) {
-                        for (size_t i = 0; i < n; i++)
-                                act_decide(b, list[i], OUTCOME_FAILED, "%s", e->text);
-                        return 0;
-                }
-                url = secret;
+        CLEANUP(target_cleanup) struct target to = { 0 };
+        if (read_target(u->type, &to, e) < 0) {
+                for (size_t i = 0; i < n; i++)
+                        act_decide(b, list[i], OUTCOME_FAILED, "%s", e->text);
+                return 0;
         }
         for (size_t i = 0; i < n && !act_over(a); i++)
-                post(a, b, u, url, list[i]);
+                post(a, b, u, &to, list[i]);
         return 0;
 }
