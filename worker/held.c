@@ -19,7 +19,9 @@ static const char HELD_ADD[] =
         "from unnest($1::int[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::bigint[], $9::smallint[], $10::text[], "
         "$11::smallint[], $12::text[]::bigint[], $13::text[], $14::bytea[], $15::bytea[]) with ordinality "
         "as u(source_no, src_offset, topic, subject, state, task_id, day, run_no, type_no, item, tries, delay, error, key, value, n) order by n "
-        "on conflict (source_no, src_offset) do update set state = excluded.state, tries = excluded.tries, due_at = excluded.due_at, "
+        "on conflict (source_no, src_offset) do update set tries = excluded.tries, "
+        "state = case when h.state = 'drop' then h.state else excluded.state end, " /* asked for while the task was tried */
+        "due_at = case when h.state = 'drop' then now() else excluded.due_at end, "
         "errors = (h.errors || excluded.errors)[greatest(1, cardinality(h.errors || excluded.errors) - 19):], updated_at = now()";
 
 static const char HELD_FORGET[] =
@@ -294,7 +296,7 @@ static int decide_due(const struct recovery *rec, struct batch *b, struct entry 
         en->state = ENTRY_ACTED;
         if (span_is(wish, "drop")) {
                 en->outcome = OUTCOME_SKIPPED;
-                buf_addf(&text, "dropped from quarantine by %s", db_str(r, row, C_REQUESTED_BY));
+                buf_addf(&text, "dropped%s by %s", en->replaces ? " from quarantine" : "", db_str(r, row, C_REQUESTED_BY));
                 en->reason = arena_span(b->arena, (struct span){ buf_str(&text), text.len });
         } else if (span_is(wish, "behind")) {
                 entry_stand_behind(en, true);

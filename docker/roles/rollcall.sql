@@ -59,7 +59,7 @@ grant update (repaired_at) on rollcall.log_gap to rollcall_scheduler, rollcall_a
 -- Operators write to no table: what they ask for goes through functions that check their rights and keep who asked. No right in Kafka is needed either.
 revoke insert, update, delete on all tables in schema rollcall from rollcall_operator;
 grant execute on function rollcall.republish_run(uuid, text) to rollcall_operator;
-grant execute on function rollcall.quarantine(text, text[], text, text, text, text, timestamptz, text) to rollcall_operator;
+grant execute on function rollcall.quarantine(text, text[], text, text, text, text, timestamptz, text, text) to rollcall_operator;
 grant execute on function rollcall.request_repair(integer, bigint, boolean, bigint, bigint, text) to rollcall_operator;
 grant execute on function rollcall.request_tasks(text, boolean, text, uuid[], text[], text[], text[]) to rollcall_operator;
 

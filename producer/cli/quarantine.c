@@ -136,38 +136,47 @@ int verb_quarantine_show(struct cli *c, const struct args *a)
 
 /* ---- replay and drop ------------------------------------------------------------------------------------------------------------------- */
 
-static const char ACT[] = "select rollcall.quarantine($7, string_to_array($1, ','), $2, $3, $4, $5, $6::timestamptz, $8)";
-static const char COUNT[] = "select count(*) filter (where h.state = 'quarantined'), count(*) filter (where h.state = 'behind') from rollcall.held_named h where " FILTER;
+static const char ACT[] = "select rollcall.quarantine($8, string_to_array($1, ','), $2, $3, $4, $5, $6::timestamptz, $7, $9)";
+static const char COUNT[] = "select count(*) filter (where h.state = 'quarantined'), count(*) filter (where h.state = 'behind'), count(*) filter (where h.state = $7) "
+                            "from rollcall.held_named h where " FILTER;
 
-static int confirm(struct cli *c, const struct args *a, const char *what, const char *const params[FILTERS])
+/* params[FILTERS]: the state that is asked for; NULL: quarantined and behind. */
+static int confirm(struct cli *c, const struct args *a, const char *what, const char *const params[FILTERS + 1])
 {
+        const char *state = params[FILTERS];
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         char question[256];
-        int rc = cli_query(c, COUNT, params, FILTERS, &r);
+        int rc = cli_query(c, COUNT, params, FILTERS + 1, &r);
         if (rc)
                 return rc;
-        int64_t quarantined = db_int(r, 0, 0), behind = db_int(r, 0, 1);
-        if (quarantined + behind == 0)
+        int64_t quarantined = db_int(r, 0, 0), behind = db_int(r, 0, 1), chosen = state ? db_int(r, 0, 2) : quarantined + behind;
+        if (chosen == 0 && state)
+                return cli_error(CODE_NOT_FOUND, "quarantine %s: no task in state %s is like that; see: rollcall quarantine list --state all", what, state);
+        if (chosen == 0)
                 return cli_error(CODE_NOT_FOUND, "quarantine %s: no quarantined task is like that; see: rollcall quarantine list", what);
         if (args_on(a, "yes"))
                 return 0;
-        snprintf(question, sizeof question, "%s %" PRId64 " quarantined tasks, and %" PRId64 " that stand behind others?",
-                 strcmp(what, "drop") == 0 ? "Give up" : "Try again", quarantined, behind);
+        if (state)
+                snprintf(question, sizeof question, "Give up %" PRId64 " tasks in state %s?", chosen, state);
+        else
+                snprintf(question, sizeof question, "%s %" PRId64 " quarantined tasks, and %" PRId64 " that stand behind others?",
+                         strcmp(what, "drop") == 0 ? "Give up" : "Try again", quarantined, behind);
         return cli_confirm(question);
 }
 
-static int act(struct cli *c, const struct args *a, const char *what)
+static int act(struct cli *c, const struct args *a, const char *what, const char *state)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         char *ids CLEANUP(cleanup_free) = NULL;
-        const char *params[FILTERS + 2] = { NULL };
+        const char *params[FILTERS + 3] = { NULL };
         int rc = read_ids(a, &ids);
         if (rc == 0)
                 rc = read_filters(a, params);
         if (rc)
                 return rc;
         params[0] = ids;
-        bool any = false;
+        params[FILTERS] = state;
+        bool any = state;
         for (int i = 0; i < FILTERS; i++)
                 any = any || params[i];
         if (any == args_on(a, "all"))
@@ -177,8 +186,8 @@ static int act(struct cli *c, const struct args *a, const char *what)
                 rc = confirm(c, a, what, params);
         if (rc)
                 return rc;
-        params[FILTERS] = what;
-        params[FILTERS + 1] = c->actor_given;
+        params[FILTERS + 1] = what;
+        params[FILTERS + 2] = c->actor_given;
         rc = cli_query(c, ACT, params, ARRAY_LEN(params), &r);
         if (rc)
                 return rc;
@@ -191,10 +200,10 @@ static int act(struct cli *c, const struct args *a, const char *what)
 
 int verb_quarantine_replay(struct cli *c, const struct args *a)
 {
-        return act(c, a, "replay");
+        return act(c, a, "replay", NULL);
 }
 
 int verb_quarantine_drop(struct cli *c, const struct args *a)
 {
-        return act(c, a, "drop");
+        return act(c, a, "drop", args_get(a, "state"));
 }

@@ -141,6 +141,14 @@ static const struct flag quarantine_act_flags[] = {
         END,
 };
 
+static const struct flag quarantine_drop_flags[] = {
+        HELD_FILTERS,
+        { "state", "STATE", "only tasks in this state (default: quarantined, and those behind them)", "quarantined behind retry waiting unknown", 0, false, false },
+        { "all", NULL, "every quarantined task", NULL, 0, false, false },
+        { "yes", NULL, "do not ask on the terminal", NULL, 'y', false, false },
+        END,
+};
+
 static const struct flag report_flags[] = {
         { "format", "FORMAT", "table, json or csv (default table)", "table json csv", 0, false, false },
         { "output-file", "FILE", "write to FILE, all or nothing", "@file", 'o', false, false },
@@ -197,7 +205,8 @@ const struct verb verbs[] = {
         { "quarantine replay", "[TASK]...", 0, ARGS_MAX, "have quarantined tasks tried again, and then those behind them, in order",
           "Name them by id or by options. Says how many there are and asks first.", quarantine_act_flags, NULL, verb_quarantine_replay },
         { "quarantine drop", "[TASK]...", 0, ARGS_MAX, "give quarantined tasks up: their outcome becomes skipped; those behind them go on",
-          "Name them by id or by options. Says how many there are and asks first.", quarantine_act_flags, NULL, verb_quarantine_drop },
+          "Name them by id or by options; with --state retry also those that are to be tried again. Says how many there are and asks first.",
+          quarantine_drop_flags, NULL, verb_quarantine_drop },
         { "types list", "", 0, 0, "task types, and which of them are paused: since when, why, and when they are tried again",
           "A type is paused when its statement fails whatever it is given. Its tasks wait; other types go on.", NULL, NULL, verb_types_list },
         { "types resume", "TYPE", 1, 1, "have the tasks of a paused type done again now",

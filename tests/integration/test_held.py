@@ -129,6 +129,45 @@ def test_drop(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
+def test_drop_of_what_is_to_be_tried_again(rig, kafka):  # noqa: F811
+    """Only when the state is named; it is skipped, nothing is replaced, and who waited behind goes on."""
+    rig = rig(kafka, people=3, retry='attempts = 9; base = "60s"; max = "60s";')
+    rig.database.execute("update person set trap = 'zero' where id = 2")
+    run = Run(rig)
+    rig.send(run.plan([run.task("bump", n) for n in (1, 2, 3)] + [run.task("gate", 2)]))
+    rig.start(lanes=["tasks"])
+    rig.wait(lambda: rig.database.rows("select state from rollcall.held order by held_no") == [("retry",), ("waiting",)])
+    task = listed(rig, "--state", "retry")[0]["task_id"]
+    for options in ([task], ["--type", "club.gate", "--state", "retry"], ["--state", "quarantined"]):
+        with pytest.raises(AssertionError, match="quarantine drop: 9\\b|no (quarantined )?task.* is like that"):
+            quarantine(rig, "drop", *options, "--yes")
+    assert "1 task" in quarantine(rig, "drop", task, "--state", "retry", "--yes")
+    rig.wait(run.complete)
+    outcome, reason = run.outcomes("bump")["2"]
+    assert outcome == "skipped" and reason.startswith("dropped by ") and run.outcomes("gate")["2"][0] == "applied"
+    assert held(rig) == {} and run.progress()["digest_matches"]
+    assert [(e["outcome"], e["replaces"]) for e in rig.events().values() if e["subject"] == "2" and e["type"] == "club.bump"] == [("skipped", None)]
+    rig.check_ledger(rig.events())
+    rig.stop_all()
+
+
+def test_drop_while_it_is_tried(rig, kafka):  # noqa: F811
+    rig = rig(kafka, people=3, retry='attempts = 99; base = "300ms"; max = "300ms";')
+    rig.database.execute("update person set trap = 'zero' where id = 2")
+    run = Run(rig)
+    rig.send(run.plan([run.task("bump", n) for n in (1, 2, 3)]))
+    rig.start(lanes=["tasks"])
+    rig.wait(lambda: held(rig) == {("2", ""): "retry"})
+    with rig.database.connect() as other, other.cursor() as c:
+        c.execute("begin; select from person where id = 2 for update")
+        rig.wait(lambda: rig.database.value("select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()") > 0)
+        quarantine(rig, "drop", "--state", "retry", "--yes")
+        c.execute("rollback")
+    rig.wait(run.complete)
+    assert run.outcomes()["2"][0] == "skipped" and run.progress()["digest_matches"]
+    rig.stop_all()
+
+
 def test_takeover_of_what_waits(rig, kafka):  # noqa: F811
     """The owner is killed while a task waits for its next try, and one stands behind it: the next owner goes on with the tries where they were."""
     rig = rig(kafka, people=5, partitions=1, retry='attempts = 4; base = "1s"; max = "1s";')
