@@ -33,6 +33,25 @@ begin
 end $$;
 """
 
+# People whose changes an application's trigger refuses, with a SQLSTATE of its own; and mails of whom nothing can be recorded.
+TRAPS = """
+create function trapped() returns trigger language plpgsql as $$
+begin
+  raise exception using errcode = split_part(new.trap, ' ', 2), message = 'not this one';
+end $$;
+create trigger trapped before update of hits on person for each row when (new.trap like 'raise %') execute function trapped();
+create function not_recorded() returns trigger language plpgsql as $$
+declare
+  trap text := (select p.trap from public.person p where p.id = new.subject);
+begin
+  if trap like 'record %' then
+    raise exception using errcode = split_part(trap, ' ', 2), message = 'not recorded';
+  end if;
+  return new;
+end $$;
+create trigger not_recorded before insert on sent for each row execute function not_recorded();
+"""
+
 # After `rollcall db apply`.
 TRIGGERS = """
 create trigger note_fence after insert or update on rollcall.position for each row execute function public.note_fence();
@@ -64,6 +83,7 @@ jobs = ( { name = "sweep"; tasks = [ "bump", "enrol" ]; concurrency_policy = "al
          { name = "purging"; tasks = [ "purge" ]; concurrency_policy = "allow"; },
          { name = "napping"; tasks = [ "nap" ]; concurrency_policy = "allow"; },
          { name = "bumping"; tasks = [ "bump" ]; concurrency_policy = "allow"; },
+         { name = "capped"; tasks = [ "bump" ]; max_subjects = 20; concurrency_policy = "allow"; },
          { name = "census"; tasks = [ "census" ]; concurrency_policy = "allow"; }%(jobs)s );
 reports = ( { name = "census"; title = "CENSUS"; statement = "sql/census.sql"; } );
 """

@@ -2,11 +2,12 @@
 import signal
 import subprocess
 import time
+import uuid
 
 import pytest
 from harness.paths import program
 
-from whole import LANES
+from whole import LANES, encode_task
 
 
 def test_row_00_nothing_happens(whole):
@@ -79,6 +80,23 @@ def test_row_01_killed_while_taking_over(whole, chance, point):
     assert third.child.returncode == 0
 
 
+def test_row_01_killed_while_taking_requests(whole, chance):
+    """Each request of a service is filed once, and done once, whichever worker files it."""
+    w = whole(people=100, services=("hr",))
+    w.begin(workers=1)
+    victim = w.worker(f"intake.committed=kill@{chance.randint(1, 3)}")
+    for _ in range(20):
+        subjects = [str(chance.randrange(1, 101)) for _ in range(30)]
+        w.ask_as("hr", [(s.encode(), encode_task(uuid.uuid4(), "club.grant", s, "asked", arguments={"days": "3"})) for s in subjects] + [(b"x", b"no request")])
+        if not victim.running():
+            break
+        time.sleep(0.3)
+    w.died(victim)
+    w.ask_as("hr", [(b"7", encode_task(uuid.uuid4(), "club.purge", "7"))])  # not its to ask for: refused, and answered
+    r = w.finish()
+    assert r.numbers["requested"] == r.numbers["adhoc"] - 1 == r.numbers["effects"]
+
+
 # ---- 2, 5: schedulers ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -95,6 +113,21 @@ def test_row_02_scheduler_killed(whole, chance, point, most):
     w.start("scheduler")
     w.finish()
     assert w.value("select count(*) from rollcall.run") == 1
+
+
+@pytest.mark.parametrize("point, most", [("requests.task", 250), ("requests.unnoted", 1)])
+def test_row_02_scheduler_killed_while_publishing_requests(whole, chance, point, most):
+    """Half of a request is on its lane when the scheduler dies: the next one publishes it under the same ids."""
+    w = whole()
+    w.start("aggregator")
+    w.worker()
+    first = w.start("scheduler", f"{point}=kill@{chance.randint(1, most)}")
+    assert w.requests(250) == 250
+    w.died(first)
+    w.start("scheduler")
+    assert w.requests(250) == 0
+    r = w.finish()
+    assert r.numbers["requested"] == r.numbers["effects"] == 250
 
 
 @pytest.mark.parametrize("how", ["plan.uncommitted=stop@1", "fanout.task=stop@%d", "fanout.unnoted=stop@1", "close.uncommitted=stop@1", "signal"])

@@ -2,6 +2,8 @@
 import copy
 import uuid
 from collections import Counter
+from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,7 +29,20 @@ def good(request, tmp_path_factory, kafka, postgres):
         w.send([(b"k", b"junk")])
         w.send([(b"1", encode_task(uuid.uuid4(), "club.grant", "1", "same"))] * 2, "urgent")
         w.settle()
+        # a type that is paused and resumed, runs that are held, released and cancelled, requests, a batch that cannot be read
+        w.database.execute("alter table person rename hits to gone")
+        run = w.ask("bumping")
+        w.wait(lambda: w.value("select count(*) from rollcall.paused_type") == 1, 30)
+        w.database.execute("alter table person rename gone to hits")
+        held = [w.ask("capped"), w.ask("capped")]
+        w.wait(lambda: w.value("select count(*) from rollcall.run where state = 'held for review'") == 2, 30)
+        w.cli("runs", "release", held[0], "--yes")
+        w.cli("runs", "cancel", held[1], "--yes")
+        assert w.requests(30, people=50) == 30
+        assert w.bomb("gzip", messages=3)
+        w.settle()
         w.stop_all()
+        assert w.value("select state from rollcall.run where run_id = %s", (run,)) == "succeeded"
         yield verify.State(database.conninfo_tcp, kafka.bootstrap, w.prefix, w.folder / "mails", w.logs_folder)
     finally:
         w.close()
@@ -42,8 +57,10 @@ def violations(state, **options):
 def test_a_good_result_is_good(good):
     letters, report = violations(good)
     assert not letters, report.text()
-    assert report.numbers["planned"] == 60 * 5 + 10 and report.numbers["adhoc"] == 21 and report.numbers["deleted"] == 10 and report.numbers["dead_letters"] == 1
-    assert report.numbers["mails"] == 60 and report.numbers["events"] == 331
+    n = report.numbers
+    assert n["planned"] == 60 * 5 + 10 + 3 * 50 and n["adhoc"] == 21 + 30 and n["deleted"] == 10 and n["dead_letters"] == 2
+    assert n["mails"] == 60 and n["events"] == 331 + 30 + 2 * 50 and n["requested"] == 30
+    assert (n["cancelled"], n["held_for_review"], n["released"], n["done_after_cancelling"]) == (1, 2, 1, 0)
 
 
 def row(rows, **wanted):
@@ -54,11 +71,11 @@ def event(s, n=0):
     return [i for i, m in enumerate(s.messages) if m.topic == s.results][n]
 
 
-def rewrite(s, index, **fields):
+def rewrite(s, index, of="outcome", **fields):
     """An event with other content, under the writer's schema."""
     m = s.messages[index]
     kind, record = verify.decode(verify.load_schemas(), m.value)
-    mark, (_, schema) = next((k, v) for k, v in verify.load_schemas().items() if v[0] == "outcome")
+    mark, (_, schema) = next((k, v) for k, v in verify.load_schemas().items() if v[0] == of)
     record.update(fields)
     record = {k: v.bytes if isinstance(v, uuid.UUID) else v for k, v in record.items()}
     out = verify.io.BytesIO()
@@ -298,6 +315,93 @@ def the_position_goes_back(s):
     s.fences.append(moved._replace(next=0))
 
 
+@spoil("L")
+def requested_task_without_outcome(s):
+    task = next(q for q in s.requests if q.kind == "tasks").task_ids[3]
+    del s.ledger[row(s.ledger, task_id=task)]
+
+
+@spoil("L")
+def requested_task_on_no_lane(s):
+    task = next(q for q in s.requests if q.kind == "tasks").task_ids[3]
+    s.messages = [m for m in s.messages if not m.value or task.bytes not in m.value or not m.topic.startswith(f"{s.prefix}.tasks")]
+
+
+@spoil("V")
+def request_not_published(s):
+    replace(s.requests, row(s.requests, kind="tasks"), published_at=None)
+
+
+@spoil("V")
+def type_still_paused(s):
+    replace(s.paused, 0, resumed_at=None)
+
+
+@spoil("V")
+def resumed_and_not_published_again(s):
+    replace(s.paused, 0, published_again_at=None)
+
+
+def waits(s, state, due_at=None):
+    s.held.append(SimpleNamespace(source_no=s.ledger[0].source_no, src_offset=10**6, state=state, subject="7", type_no=s.ledger[0].type_no, due_at=due_at))
+
+
+@spoil("V")
+def a_failed_task_waits_for_ever(s):
+    waits(s, "retry")
+
+
+@spoil("V")
+def a_task_waits_for_its_type(s):
+    waits(s, "waiting")
+
+
+@spoil("V")
+def a_replay_was_not_taken_up(s):
+    waits(s, "replay")
+
+
+@spoil("V")
+def a_record_waits_for_its_retry(s):
+    waits(s, "record", s.ledger[0].at)
+
+
+@spoil("E")
+def done_long_after_the_cancellation(s):
+    replace(s.runs, row(s.runs, run_no=1), state="cancelled", closed_at=min(r.at for r in s.ledger) - timedelta(minutes=1))
+
+
+@spoil("E")
+def done_before_the_release(s):
+    i = next(i for i, r in enumerate(s.runs) if r.released_at)
+    replace(s.runs, i, released_at=s.runs[i].released_at + timedelta(hours=1))
+
+
+@spoil("E")
+def published_while_held_for_review(s):
+    released = next(r for r in s.runs if r.released_at)
+    s.ledger = [r for r in s.ledger if r.run_no != released.run_no]
+    replace(s.runs, s.runs.index(released), released_at=None)
+
+
+@spoil("L")
+def run_succeeded_without_what_was_passed_over(s):
+    task = row(s.ledger, run_no=next(r.run_no for r in s.runs if r.job == "bumping"), outcome=0)
+    del s.ledger[task]
+
+
+@spoil("L")
+def message_beyond_the_batch_that_a_dead_letter_names(s):
+    i = next(i for i, d in enumerate(s.dead) if verify.UNREADABLE.search(d.reason))
+    found = verify.UNREADABLE.search(s.dead[i].reason)
+    replace(s.dead, i, reason=s.dead[i].reason.replace(f"to {found[2]}", f"to {int(found[2]) - 1}"))
+
+
+@spoil("A")
+def dead_letter_with_another_id(s):
+    rewrite(s, next(i for i, m in enumerate(s.messages) if m.topic == s.letters), "dead-letter", event_id=uuid.uuid4())
+
+
 @spoil("H")
 def address_in_a_log(s):
     s.logs["worker-1.log"] += "level=info msg=\"sent\" to=p17@example.org\n"
@@ -325,6 +429,37 @@ def test_a_repeated_mail_is_allowed_only_where_an_answer_was_lost_and_it_was_cou
     spoiled.mails, spoiled.ledger = [*good.mails, good.mails[0]], list(good.ledger)
     assert "M" in violations(spoiled)[0] and "M" in violations(spoiled, repeated_mails="lost")[0]
     assert not violations(spoiled, repeated_mails="paused")[0]
+
+
+def test_what_was_recorded_later_is_known_from_its_event(good):
+    """The event says that a mail was not recorded, the ledger that it was: in the end it must be."""
+    def spoiled(ledger_says):
+        s = copy.copy(good)
+        s.messages, s.ledger = list(good.messages), list(good.ledger)
+        i = next(i for i, r in enumerate(s.ledger) if s.types[r.type_no] == "club.greet" and r.outcome == 0)
+        mail = uuid.uuid5(next(r.run_id for r in s.runs if r.run_no == s.ledger[i].run_no), f"club.greet\0{s.ledger[i].subject}\0{s.ledger[i].item}")
+        at = next(n for n, m in enumerate(s.messages) if m.topic == s.results and mail.bytes in m.value)
+        rewrite(s, at, reason="applied, not recorded: no")
+        replace(s.ledger, i, reason=ledger_says)
+        return violations(s)[0]
+    assert spoiled("") == set()
+    assert spoiled("otherwise") == {"A"}
+    assert spoiled("applied, not recorded: no") == {"E"}  # it is recorded
+
+
+def test_a_cancelled_run_may_lack_outcomes_and_no_other(good):
+    s = copy.copy(good)
+    s.runs, s.ledger = list(good.runs), list(good.ledger)
+    i = next(i for i, r in enumerate(s.runs) if r.job == "bumping")
+    left = [r for r in s.ledger if r.run_no == s.runs[i].run_no and r.subject in ("7", "8")]
+    task = {uuid.uuid5(s.runs[i].run_id, f"club.bump\0{r.subject}\0").bytes for r in left}
+    s.ledger = [r for r in s.ledger if r not in left]
+    s.trace = [t for t in s.trace if not (t.run == str(s.runs[i].run_id) and t.subject in (7, 8))]
+    s.messages = [m for m in s.messages if m.topic != s.results or not any(t in m.value for t in task)]
+    assert "L" in violations(s)[0]
+    replace(s.runs, i, state="cancelled")
+    report = violations(s)[1]
+    assert not [v for v in report.violations if "no outcome" in v or "neither outcome" in v], report.text()
 
 
 def test_a_failpoint_list_that_cannot_be_read_is_refused(tmp_path):

@@ -10,7 +10,7 @@ import re
 import sys
 import uuid
 from collections import Counter, defaultdict, namedtuple
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from email import message_from_bytes
 from pathlib import Path
 
@@ -20,11 +20,16 @@ from confluent_kafka import Consumer, TopicPartition
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 RUN_SPACE = uuid.UUID("5f0c8a52-3b6e-4f5e-9d0a-7c1e2b9a4d11")
+LETTER_SPACE = uuid.UUID("5d0c6b0e-4a8f-4d1b-9c52-0a6e713fd824")
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 NAMES = {0: "applied", 1: "skipped", 2: "failed", 3: "quarantined", 4: "unknown"}
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 MAIL_TYPES = {"club.greet", "club.careful"}
 TRACED = {"club.bump", "club.enrol", "club.welcome", "club.thanks", "club.grant", "club.purge", "club.nap", "club.hourly"}
+OPEN = ("requested", "planned", "held for review", "published")
+WHOLE = ("succeeded", "completed with errors")
+LONG = 1024 * 1024
+UNREADABLE = re.compile(r"offsets (\d+) to (\d+) cannot be read")
 SECRETS = re.compile(r"[a-z0-9.]+@example\.org|hunter2|geheim", re.I)
 
 Message = namedtuple("Message", "topic partition offset key value")
@@ -77,7 +82,8 @@ def read_topics(bootstrap, topics, timeout=60):
                     raise RuntimeError(f"{m.topic()}/{m.partition()}: {m.error()}")
                 place = (m.topic(), m.partition())
                 if m.offset() < ends[place][1]:
-                    messages.append(Message(*place, m.offset(), m.key(), m.value()))
+                    value = m.value()  # nothing of ours is that long: what a bomb opens to is not kept
+                    messages.append(Message(*place, m.offset(), m.key(), value[:LONG] if value else value))
                 if m.offset() + 1 >= ends[place][1]:
                     left.discard(place)
             if datetime.now().timestamp() > stop:
@@ -100,11 +106,12 @@ def read_mails(folder):
 class State:
     """All that is checked, as plain values: what test_verify.py spoils."""
 
-    def __init__(self, conninfo, bootstrap, prefix, mails=None, logs=None, lanes=("jobs", "tasks", "tasks.urgent", "tasks.mail")):
+    def __init__(self, conninfo, bootstrap, prefix, mails=None, logs=None, lanes=("jobs", "tasks", "tasks.urgent", "tasks.mail"), services=()):
         self.prefix = prefix
         self.lanes = [f"{prefix}.{lane}" for lane in lanes]
+        self.intakes = [f"{prefix}.intake.{service}" for service in services]
         self.results, self.letters = f"{prefix}.results", f"{prefix}.dead-letters"
-        self.messages, self.ends = read_topics(bootstrap, [*self.lanes, self.results, self.letters]) if bootstrap else ([], {})
+        self.messages, self.ends = read_topics(bootstrap, [*self.lanes, *self.intakes, self.results, self.letters]) if bootstrap else ([], {})
         self.mails = read_mails(mails)
         self.logs = {p.name: p.read_text(errors="replace") for p in sorted(Path(logs).glob("*.log"))} if logs else {}
         with psycopg.connect(conninfo, autocommit=True) as db:
@@ -132,7 +139,9 @@ class State:
         self.deleted = rows("select * from deleted")
         self.fences = rows("select * from fence_log order by n")
         self.ledger_log = rows("select * from ledger_log order by n")
-        self.held = rows("select source_no, src_offset, state, subject from rollcall.held")
+        self.held = rows("select source_no, src_offset, state, subject, type_no, due_at from rollcall.held")
+        self.requests = rows("select request_no, kind, actor, about, type_no, dry_run, task_ids, subjects, items, published_at, again from rollcall.request")
+        self.paused = rows("select type_no, reason, resumed_at, published_again_at from rollcall.paused_type")
 
 
 class Report:
@@ -151,19 +160,23 @@ class Report:
 
 class Verify:
     """`repeated_mails`: why a mail may be there twice in this case (None: it may not). `lag`: everything has been taken. `gone`: messages of lanes may be
-    missing from the topics' first offset on (deleted or made anew in this case)."""
+    missing from the topics' first offset on (deleted or made anew in this case). `cancel_grace`: seconds after a run's cancellation in which what was in hand
+    may still be done; as long as a worker may sleep in this case, and a moment."""
 
-    def __init__(self, state, repeated_mails=None, lag=True, gone=False, totals=True):
+    def __init__(self, state, repeated_mails=None, lag=True, gone=False, totals=True, cancel_grace=3):
         self.s, self.repeated_mails, self.lag, self.gone, self.totals = state, repeated_mails, lag, gone, totals
+        self.cancel_grace = timedelta(seconds=cancel_grace)
         self.r = Report()
         self.schemas = load_schemas()
         self.runs = {r.run_no: r for r in state.runs}
+        self.runs_by_id = {r.run_id: r for r in state.runs}
+        self.numbers_of_types = {name: n for n, name in state.types.items()}
         self.sources = {p.source_no: p for p in state.positions}
         self.decoded = [(m, *decode(self.schemas, m.value)) for m in state.messages]
-        self.held_open = {(h.source_no, h.src_offset) for h in state.held if h.state in ("retry", "waiting")}
+        self.ever_paused = {z.type_no for z in state.paused}
 
     def run(self):
-        for step in (self.identity, self.plan, self.ledger, self.lanes, self.effects, self.events, self.letters, self.progress, self.fold, self.mails, self.deletions,
+        for step in (self.identity, self.plan, self.ledger, self.lanes, self.requests, self.waiting, self.stopped, self.effects, self.events, self.letters, self.progress, self.fold, self.mails, self.deletions,
                      self.fencing, self.logs):
             step()
         return self.r
@@ -217,25 +230,23 @@ class Verify:
                 if run.planned_at is not None:
                     self.r.wrong("L", f"run {run.run_no}: the plan has {len(planned)} tasks, the run says {run.planned}, or their digests differ")
             self.planned[run.run_no] = set(planned) | follow
-            if run.state in ("requested", "planned", "held for review", "published"):
+            if run.state in OPEN:
                 self.r.wrong("V", f"run {run.run_no} of {run.job} is still {run.state}")
         self.r.numbers["planned"] = sum(len(p) for p in self.planned.values())
 
     def ledger(self):
-        done, pending = Counter(), 0
+        done = Counter()
         for row in self.s.ledger:
             if row.outcome >= 0:
                 done[Task(row.run_no, self.s.types[row.type_no], row.subject, row.item) if row.run_no else row.task_id] += 1
-            elif (row.source_no, row.src_offset) not in self.held_open:
-                pending += 1
-                if self.lag:
-                    self.r.wrong("L", f"{self.s.types[row.type_no]} {row.subject} of run {row.run_no} has outcome {row.outcome}, no terminal one")
+            elif self.lag:
+                self.r.wrong("L", f"{self.s.types[row.type_no]} {row.subject} of run {row.run_no} has outcome {row.outcome}, no terminal one")
         for what, n in done.items():
             if n > 1:
                 self.r.wrong("L", f"{n} outcomes of {what}")
         for run_no, tasks in self.planned.items():
             missing = tasks - set(done)
-            if self.runs[run_no].state in ("succeeded", "completed with errors") and missing:
+            if self.runs[run_no].state in WHOLE and missing:
                 self.r.wrong("L", f"run {run_no} is {self.runs[run_no].state}, but {len(missing)} of its tasks have no outcome, such as {sorted(missing)[0]}")
             elif self.lag and missing and self.runs[run_no].state != "cancelled":
                 self.r.wrong("L", f"run {run_no}: {len(missing)} tasks have no outcome, such as {sorted(missing)[0]}")
@@ -245,12 +256,27 @@ class Verify:
         self.done = done
         self.r.numbers.update(outcomes=sum(done.values()), adhoc=sum(1 for d in done if not isinstance(d, Task)))
 
+    def dead_places(self):
+        """(topic, partition, offset) of what a dead letter tells of; that of a batch which cannot be read tells of each of its messages."""
+        found = set()
+        for d in self.s.dead:
+            source = self.sources.get(d.source_no)
+            batch = UNREADABLE.search(d.reason)
+            if source:
+                found |= {(source.topic, source.partition, n) for n in (range(int(batch[1]), int(batch[2]) + 1) if batch else [d.src_offset])}
+        return found
+
+    def passed_over(self, record):
+        """Of a type that was paused, and of a run that was cancelled before it resumed: nobody does it any more."""
+        run = self.runs_by_id.get(record["run_id"])
+        return run is not None and run.state == "cancelled" and self.numbers_of_types.get(record["type"]) in self.ever_paused
+
     def lanes(self):
         """What is on the lanes has been taken, and all that is planned is on the lanes."""
         by_id = {}
         for row in self.s.ledger:
             by_id[self.task_id(row)] = row
-        dead = {(self.sources[d.source_no].topic, self.sources[d.source_no].partition, d.src_offset) for d in self.s.dead if d.source_no in self.sources}
+        dead = self.dead_places()
         on_lanes, self.places = set(), {}
         for m, kind, record in self.decoded:
             if m.topic not in self.s.lanes:
@@ -263,15 +289,16 @@ class Verify:
                 continue
             on_lanes.add(record["task_id"])
             self.places[m.topic, m.partition, m.offset] = record
-            if self.lag and record["task_id"] not in by_id and (m.topic, m.partition, m.offset) not in dead:
+            if self.lag and record["task_id"] not in by_id and (m.topic, m.partition, m.offset) not in dead and not self.passed_over(record):
                 self.r.wrong("L", f"task {record['task_id']} ({record['type']}) at {m.topic}/{m.partition}/{m.offset} has neither outcome nor dead letter")
             if m.key != record["subject"].encode() and (m.topic, m.partition, m.offset) not in dead:
                 self.r.wrong("L", f"{m.topic}/{m.partition}/{m.offset}: its key is not its subject")
         for run in self.s.runs:
-            if run.state in ("succeeded", "completed with errors") and not self.gone:
+            if run.state in WHOLE and not self.gone:
                 for t in self.planned[run.run_no]:
                     if uuid.uuid5(run.run_id, f"{t.type}\0{t.subject}\0{t.item}") not in on_lanes:
                         self.r.wrong("L", f"{t} was never published")
+        self.on_lanes, self.by_id, self.dead = on_lanes, by_id, dead
         for task in self.adhoc_spawned - on_lanes:
             self.r.wrong("L", f"follow-up {task} of an ad-hoc task was never published")
         for (topic, partition), (first, end) in self.s.ends.items() if self.lag else ():
@@ -280,6 +307,66 @@ class Verify:
             positions = [p.next for p in self.s.positions if p.topic == topic and p.partition == partition]
             if not positions or max(positions) != end:
                 self.r.wrong("V", f"{topic}/{partition} ends at {end}, its position is {positions}")
+
+    # ---- what was asked for in the database, or through an intake topic
+
+    def requests(self):
+        asked = {}
+        for q in self.s.requests:
+            if q.kind != "tasks":
+                continue
+            if self.lag and (q.published_at is None or q.again):
+                self.r.wrong("V", f"request {q.request_no} of {q.actor} ({q.about}) is not published")
+            for n, task in enumerate(q.task_ids):
+                asked[task] = (self.s.types[q.type_no], q.subjects[n], q.items[n] if q.items else "")
+                row = self.by_id.get(task)
+                if self.lag and row is None:
+                    self.r.wrong("L", f"task {task} ({q.about} {q.subjects[n]}) of request {q.request_no} has no outcome")
+                if q.published_at is not None and task not in self.on_lanes and not self.gone and not (row and row.outcome == 2):
+                    self.r.wrong("L", f"task {task} of request {q.request_no} is said to be published, and is on no lane")
+        for m, kind, record in self.decoded:
+            if m.topic in self.s.intakes and self.lag and (m.topic, m.partition, m.offset) not in self.dead:
+                if kind != "task":
+                    self.r.wrong("L", f"{m.topic}/{m.partition}/{m.offset} is no request, and no dead letter tells of it")
+                elif asked.get(record["task_id"]) != (record["type"], record["subject"], record["item"]):
+                    self.r.wrong("L", f"what {m.topic}/{m.partition}/{m.offset} asks for ({record['type']} {record['subject']}) was never filed, or otherwise")
+        self.r.numbers["requested"] = len(asked)
+
+    # ---- V: nothing waits for ever
+
+    def waiting(self):
+        if not self.lag:
+            return
+        for h in self.s.held:
+            if h.state not in ("quarantined", "behind") and not (h.state == "record" and h.due_at is None):
+                self.r.wrong("V", f"{self.s.types[h.type_no]} {h.subject} waits still: {h.state}, due at {h.due_at}")
+        for z in self.s.paused:
+            if z.resumed_at is None:
+                self.r.wrong("V", f"{self.s.types[z.type_no]} is still paused: {z.reason}")
+            elif z.published_again_at is None:
+                self.r.wrong("V", f"{self.s.types[z.type_no]} is resumed, and what it owes was not published again")
+
+    # ---- E: runs that were cancelled, or held for review
+
+    def stopped(self):
+        """A run's effects end with its cancellation, but for what was in hand; a run that is held for review has none before its release."""
+        cancelled = {r.run_no: r for r in self.s.runs if r.state == "cancelled"}
+        held = {r.run_no: r for r in self.s.runs if r.held_at is not None}
+        late = Counter()
+        for row in self.s.ledger:
+            run = cancelled.get(row.run_no)
+            if run and row.outcome == 0 and row.at > run.closed_at + self.cancel_grace:
+                self.r.wrong("E", f"{self.s.types[row.type_no]} {row.subject} of run {row.run_no} was done at {row.at}, the run was cancelled at {run.closed_at}")
+            late[row.run_no] += bool(run and row.outcome == 0 and row.at > run.closed_at)
+            run = held.get(row.run_no)
+            if run and row.outcome >= 0 and (run.released_at is None or row.at < run.released_at):
+                self.r.wrong("E", f"{self.s.types[row.type_no]} {row.subject} of run {row.run_no} was done, and nobody had released it by then")
+        for m, kind, record in self.decoded:
+            run = self.runs_by_id.get(record["run_id"]) if kind == "task" and m.topic in self.s.lanes else None
+            if run and run.run_no in held and run.released_at is None:
+                self.r.wrong("E", f"{m.topic}/{m.partition}/{m.offset} is a task of run {run.run_no}, which is held for review")
+        self.r.numbers.update(cancelled=len(cancelled), done_after_cancelling=sum(late.values()), held_for_review=len(held),
+                              released=sum(1 for r in held.values() if r.released_at is not None))
 
     # ---- E: one effect per applied task, none for others
 
@@ -341,10 +428,12 @@ class Verify:
                 continue
             wire = tuple(e[f] for f in self.FIELDS)
             said = self.row_fields(row)
+            if row.outcome == 0 and row.reason == "" and e["reason"].startswith("applied, not recorded: "):
+                said = self.row_fields(row._replace(reason=e["reason"]))  # recorded later, when it was on the topic: `recorded` is checked in mails()
             if wire != said:
                 self.r.wrong("A", f"event {event} says otherwise than the ledger: {[(f, a, b) for f, a, b in zip(self.FIELDS, wire, said) if a != b]}")
             task = self.places.get((e["source_topic"], e["source_partition"], e["source_offset"]))
-            if task is None and not self.gone:
+            if task is None and not self.gone and e["source_topic"] not in self.s.intakes:
                 self.r.wrong("A", f"event {event} names a place where no task is")
             elif task is not None and task["task_id"] != e["task_id"] and not self.gone:
                 self.r.wrong("A", f"event {event} names the place of another task")
@@ -378,12 +467,17 @@ class Verify:
 
     def letters(self):
         told = Counter()
+        clusters = defaultdict(set)
+        for p in self.s.positions:
+            clusters[p.topic, p.partition].add((p.cluster.split("#")[0], p.source_no))
         for m, kind, e in self.decoded:
-            if m.topic == self.s.letters and kind == "dead-letter":
-                told[e["topic"], e["partition"], e["offset"], e["event_id"]] += 1
+            if m.topic != self.s.letters or kind != "dead-letter":
+                continue
+            told[e["topic"], e["partition"], e["offset"], e["event_id"]] += 1
+            ids = {uuid.uuid5(LETTER_SPACE, f"{c}\0{e['topic']}\0{e['partition']}\0{n}\0{e['offset']}\0{e['attempts']}") for c, n in clusters[e["topic"], e["partition"]]}
+            if e["event_id"] not in ids:
+                self.r.wrong("A", f"the dead letter of {e['topic']}/{e['partition']}/{e['offset']}, attempt {e['attempts']}, has another id than its content gives")
         places = {k[:3] for k in told}
-        if len(places) != len(told):
-            self.r.wrong("A", "a message was set aside under several ids")
         for d in self.s.dead:
             source = self.sources[d.source_no]
             if (source.topic, source.partition, d.src_offset) not in places:

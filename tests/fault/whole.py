@@ -24,8 +24,8 @@ from proxy import Proxy
 CONFIG = """
 database = {{ conninfo = "{conninfo}"; connect_timeout = "2s"; {password} }};
 kafka = {{ {kafka}; prefix = "{prefix}"; partitions = {partitions}; session_timeout = "{session}"; properties = [ {properties} ]; }};
-worker = {{ threads = {threads}; lanes = [ {lanes} ]; batch_max = {batch}; drain_timeout = "{drain}"; }};
-retry = {{ attempts = 3; base = "300ms"; max = "1s"; }};
+worker = {{ threads = {threads}; lanes = [ {lanes} ]; batch_max = {batch}; drain_timeout = "{drain}"; lock_timeout = "{lock}"; }};
+retry = {{ attempts = 3; base = "300ms"; max = "1s"; pause_base = "500ms"; pause_max = "2s"; }};
 scheduler = {{ tick = "100ms"; lease = "{lease}"; chunk = {chunk}; }};
 mail = {{ {mail} domain = "club.test"; connect_timeout = "1s"; message_timeout = "3s"; connections = 4; batch_max = 50; }};
 reports = {{ folder = "{reports}"; }};
@@ -97,12 +97,17 @@ def encode_task(task_id, type_name, subject, item="", run_id=None, at=NOON, dry_
 
 
 class Whole:
-    def __init__(self, folder, node, postgres, database, random, prefix, people=300, sink=(), jobs="", zone="America/Sao_Paulo", verify_options=None, triggers=True, **options):
+    def __init__(self, folder, node, postgres, database, random, prefix, people=300, sink=(), jobs="", zone="America/Sao_Paulo", verify_options=None, triggers=True, services=(),
+                 **options):
         self.folder, self.node, self.postgres, self.database, self.random, self.prefix = folder, node, postgres, database, random, prefix
-        self.options = {"partitions": 4, "session": "2s", "threads": 1, "batch": 50, "drain": "10s", "lease": "1s", "chunk": 100, "lanes": LANES, "properties": "", "more": "",
+        if services:
+            limits = 'types = [ "club.grant", "club.bump" ]; rate = 100000; open_max = 100000;'
+            options["more"] = options.get("more", "") + "intake = ( " + ", ".join(f'{{ service = "{name}"; {limits} }}' for name in services) + " );"
+            options.setdefault("lanes", LANES + ', "intake"')
+        self.options = {"partitions": 4, "session": "2s", "threads": 1, "batch": 50, "drain": "10s", "lock": "2s", "lease": "1s", "chunk": 100, "lanes": LANES, "properties": "", "more": "",
                         "mail": "", "password": "", "conninfo": database.conninfo_tcp, "kafka": f'brokers = "{node.bootstrap}"', "packed": "", **options}
         self.processes, self.adhoc, self._producer, self.runs_asked, self.base = [], 0, None, 0, 0
-        self.logs_folder = folder / "logs"
+        self.logs_folder, self.services = folder / "logs", services
         self.verify_options = verify_options or {}
         for name in ("logs", "reports", "mails", "cfg"):
             (folder / name).mkdir()
@@ -111,7 +116,7 @@ class Whole:
         self.proxies = []
         self.postgres_proxy = self.proxy(postgres.port)
         self.smtp_proxy = self.proxy(self.sink.port)
-        database.execute(club.TABLES)
+        database.execute(club.TABLES + club.TRAPS)
         self.cli("db", "apply")
         if triggers:
             database.execute(club.TRIGGERS)
@@ -237,6 +242,26 @@ class Whole:
             made.append((subject.encode(), encode_task(uuid.uuid4(), "club.grant", subject, f"g{self.adhoc}", arguments={"days": "3"})))
         self.send(made, lane)
 
+    def bomb(self, codec, lane="tasks", messages=1, partition=0, size=12 * 1024 * 1024):
+        """A batch of few bytes that opens to more than anybody takes."""
+        producer = Producer({"bootstrap.servers": self.node.bootstrap, "compression.type": codec, "linger.ms": 500, "message.max.bytes": 64 * 1024 * 1024,
+                             "batch.size": 64 * 1024 * 1024, "message.timeout.ms": 10000, "log_level": 0})
+        for _ in range(messages):
+            producer.produce(self.topic(lane), bytes(size // messages), b"k", partition=partition)
+        return producer.flush(15) == 0
+
+    def requests(self, count, people=300, item="r"):
+        """Ad-hoc tasks that an operator asks for, by a file; how many were new."""
+        path = self.folder / f"requests.{item}.csv"
+        path.write_text("subject,item,days\n" + "".join(f"{n % people + 1},{item}{n},3\n" for n in range(count)))
+        return json.loads(self.cli("tasks", "submit", "--type", "club.grant", "--csv", path, "--json", "--yes").splitlines()[-1])["submitted"]
+
+    def ask_as(self, service, values):
+        """What a service puts on its intake topic: pairs of key and value."""
+        for key, value in values:
+            self.producer.produce(f"{self.prefix}.intake.{service}", value, key)
+        assert self.producer.flush(60) == 0
+
     def tail(self):
         return "".join(f"\n--- {p.name} {'' if p.running() else p.child.returncode}\n{p.text()[-900:]}" for p in self.processes)
 
@@ -282,11 +307,17 @@ class Whole:
         pending = self.value("select count(*) from rollcall.outcome where outcome < 0")
         if pending:
             found.append(f"{pending} pending")
+        found += [f"{n} in held: {state}" for state, n in self.database.rows(
+            "select state, count(*) from rollcall.held where state not in ('quarantined', 'behind') and not (state = 'record' and due_at is null) group by 1")]
+        found += [f"{name} is paused" for name, in self.database.rows(
+            "select name from rollcall.paused_type join rollcall.task_type using (type_no) where published_again_at is null")]
+        # published, and then each of its tasks: what lies on its lane is seen below
+        found += [f"request {n} is not published" for n, in self.database.rows("select request_no from rollcall.request where kind = 'tasks' and published_at is null")]
         if not found:
             consumer = self.watcher()
             rows = dict(((t, p), n) for t, p, n in self.database.rows("select topic, partition, max(next) from rollcall.position group by 1, 2"))
-            for lane in ("jobs", "tasks", "urgent", "mail", "results"):
-                topic = self.topic(lane)
+            topics = [self.topic(lane) for lane in ("jobs", "tasks", "urgent", "mail", "results")] + [f"{self.prefix}.intake.{name}" for name in self.services]
+            for topic in topics:
                 for partition in consumer.list_topics(topic, 10).topics[topic].partitions:
                     low, high = consumer.get_watermark_offsets(verify.TopicPartition(topic, partition), 10)
                     if high and rows.get((topic, partition)) != high:
@@ -344,7 +375,7 @@ class Whole:
         return self.check(took, **options)
 
     def check(self, took=0.0, **options):
-        state = verify.State(self.database.conninfo_tcp, self.node.bootstrap, self.prefix, self.folder / "mails", self.logs_folder)
+        state = verify.State(self.database.conninfo_tcp, self.node.bootstrap, self.prefix, self.folder / "mails", self.logs_folder, services=self.services)
         report = verify.Verify(state, **{**self.verify_options, **options}).run()
         report.numbers["settled_in"] = f"{took:.1f}s"
         print(report.text())
