@@ -5,6 +5,7 @@ long it takes until they are answered.
 """
 import signal
 import statistics
+import subprocess
 import threading
 import time
 import uuid
@@ -22,6 +23,11 @@ POINTS = ["worker.polled", "decide.uncommitted", "decide.committed", "outcomes.p
           "partitions.revoked", "recover.republished"]
 SCHEDULER_POINTS = ["plan.uncommitted", "plan.committed", "fanout.task", "fanout.chunk", "fanout.unnoted", "close.uncommitted", "announce.unnoted"]
 RECOVERY_MAX_S = 60
+STATES = ["PT403", "42501", "XX000", "P0001", "22012", "42703"]  # what a trigger of an application may raise
+CANCEL_GRACE_S = 20  # a worker that sleeps with a batch in hand, or is cut off, does it when it is back
+DRAIN_MAX_S = 20  # of which 10 are its own
+# How an operator's command ends, or a statement of ours, while a server is away.
+AWAY = (AssertionError, OSError, ValueError, IndexError, psycopg.Error, subprocess.SubprocessError)
 
 
 class Soak:
@@ -29,6 +35,8 @@ class Soak:
         self.w, self.node, self.chance = w, node, chance
         self.faults, self.recoveries, self.asked, self.refused = Counter(), [], Counter(), Counter()
         self.ending, self.probes = threading.Event(), 0
+        self.later, self.trapped, self.renamed, self.leaving = [], set(), set(), []
+        self.cancelled, self.released = 0, 0
         self.kafka_proxy = node.proxies[0]
 
     # ---- the database, which may be away at any moment
@@ -38,7 +46,8 @@ class Soak:
         while True:
             try:
                 with psycopg.connect(self.w.database.conninfo_tcp, autocommit=True, connect_timeout=2) as db:
-                    return db.execute(sql, parameters).fetchall()
+                    done = db.execute(sql, parameters)
+                    return done.fetchall() if done.description else []
             except psycopg.Error:
                 if time.monotonic() > end:
                     raise
@@ -54,14 +63,16 @@ class Soak:
                     self.ending.wait(0.2)
             except psycopg.Error:
                 pass
-            what = chance.choice(["sweep", "sweep", "mailing", "bumping", "careful", "grants"])
+            what = chance.choice(["sweep", "sweep", "mailing", "bumping", "careful", "grants", "requests"])
             try:
-                if what == "grants":
+                if what == "requests":
+                    self.w.requests(60, people=PEOPLE, item=f"q{self.asked[what]}-")
+                elif what == "grants":
                     self.send([("club.grant", "urgent") for _ in range(30)])
                 else:
                     self.w.ask(what)
                 self.asked[what] += 1
-            except (AssertionError, OSError, ValueError, psycopg.Error):
+            except AWAY:
                 self.refused[what] += 1  # a server was away: whoever asks knows, and may ask again
             self.ending.wait(0.5 + chance.random() * 2)
 
@@ -81,7 +92,8 @@ class Soak:
     # ---- who runs
 
     def running(self, kind):
-        return [p for p in self.w.processes if p.kind == kind and p.running() and not getattr(p, "frozen", False)]
+        leaving = [p for p, _ in self.leaving]
+        return [p for p in self.w.processes if p.kind == kind and p.running() and p not in leaving]
 
     def routes(self):
         return self.w.through(postgres=self.w.postgres_proxy, kafka=self.kafka_proxy, smtp=self.w.smtp_proxy) if self.chance.random() < 0.5 else {}
@@ -92,8 +104,16 @@ class Soak:
         return p
 
     def supervise(self):
-        """What a service manager does; now and then with a failpoint in it."""
+        """What a service manager does, now and then with a failpoint in it; and what heals by now."""
         c = self.chance
+        for entry in [e for e in self.later if e[0] <= time.monotonic()]:
+            self.later.remove(entry)
+            entry[1]()
+        for p, until in list(self.leaving):
+            assert not p.running() or time.monotonic() < until, f"{p.name} did not end within {DRAIN_MAX_S} s of SIGTERM{self.w.tail()}"
+            if not p.running():
+                assert p.child.returncode in (0, -signal.SIGKILL), f"{p.name} ended with {p.child.returncode}{self.w.tail()}"
+                self.leaving.remove((p, until))
         for kind, least, points in (("worker", 2, POINTS), ("scheduler", 2, SCHEDULER_POINTS), ("aggregator", 1, ["totals.uncommitted", "totals.committed"])):
             while len(self.running(kind)) < least:
                 deadly = c.random() < 0.4
@@ -108,6 +128,10 @@ class Soak:
         p.expected = True
         p.send_signal(number)
 
+    def drain(self, p):
+        self.end(p, signal.SIGTERM)
+        self.leaving.append((p, time.monotonic() + DRAIN_MAX_S))
+
     # ---- faults; each ends healed
 
     def worker_killed(self):
@@ -118,8 +142,7 @@ class Soak:
             self.end(p, signal.SIGKILL)
 
     def worker_drained(self):
-        p = self.chance.choice(self.running("worker"))
-        self.end(p, signal.SIGTERM)
+        self.drain(self.chance.choice(self.running("worker")))
         self.start("worker")
 
     def worker_joins(self):
@@ -202,6 +225,127 @@ class Soak:
             self.w.producer.produce(m.topic, m.value, m.key)
         self.w.producer.flush(30)
 
+    # ---- faults of the data, of an application beside us, of what others put on the topics; they heal while the next ones come
+
+    def heals(self, seconds, function):
+        self.later.append((time.monotonic() + seconds, function))
+
+    def trap(self, people, how):
+        """Each person has one trap at most, until it is taken away."""
+        people = sorted(set(people) - self.trapped)
+        self.trapped |= set(people)
+        self.rows("update person set trap = %s where id = any(%s) returning id", (f"{how} {self.chance.choice(STATES)}", people))
+
+        def heal():
+            self.rows("update person set trap = '' where id = any(%s) returning id", (people,))
+            self.trapped -= set(people)
+            if self.chance.random() < 0.5:
+                self.tool("quarantine", "replay", "--all", "--yes")
+        self.heals(1 + self.chance.random() * 5, heal)
+
+    def tool(self, *args):
+        """What an operator does; false when a server was away."""
+        try:
+            self.w.cli(*args)
+            return True
+        except AWAY:
+            return False
+
+    def few_refused(self):
+        self.trap(self.chance.sample(range(1, PEOPLE + 1), self.chance.randint(1, 5)), "raise")
+
+    def everybody_refused(self):
+        self.trap(range(1, PEOPLE + 1), "raise")
+
+    def records_refused(self):
+        self.trap(self.chance.sample(range(1, PEOPLE + 1), 20), "record")
+
+    def column_renamed(self):
+        column = self.chance.choice(["hits", "email"])
+        if column in self.renamed:
+            return
+        self.renamed.add(column)
+        self.rename(column, f"{column}_renamed")
+
+        def heal():
+            self.rename(f"{column}_renamed", column)
+            self.renamed.discard(column)
+            if self.chance.random() < 0.5:
+                for name, in self.rows("select type from rollcall.paused_type_named"):
+                    self.tool("types", "resume", name)
+        self.heals(1 + self.chance.random() * 5, heal)
+
+    def rename(self, old, new):
+        self.rows(f"do $$ begin set local lock_timeout = '20s'; if exists (select from pg_attribute where attrelid = 'person'::regclass and attname = '{old}') "
+                  f"then alter table person rename {old} to {new}; end if; end $$")
+
+    def lock(self, sql, parameters=None):
+        """Held by another session, which ends by itself: what waits for it may be us."""
+        try:
+            db = psycopg.connect(self.w.database.conninfo_tcp, connect_timeout=2)
+            db.execute("set lock_timeout = '3s'")
+            db.execute(sql, parameters)
+        except psycopg.Error:
+            return
+        timer = threading.Timer(0.5 + self.chance.random() * 5, db.close)
+        timer.daemon = True
+        timer.start()
+
+    def rows_locked(self):
+        first = self.chance.randint(1, PEOPLE)
+        self.lock("select from person where id between %s and %s for update", (first, first + self.chance.choice([0, 5, 50])))
+
+    def table_locked(self):
+        self.lock("lock table person in share mode")
+
+    def drained_while_rows_are_locked(self):
+        self.rows_locked()
+        time.sleep(self.chance.random())
+        workers = self.running("worker")
+        if workers:
+            p = self.chance.choice(workers)
+            self.drain(p)
+        self.start("worker")
+
+    def garbage(self):
+        good = encode_task(uuid.uuid4(), "club.grant", "1", "never")
+        for _ in range(10):
+            value = self.chance.choice([None, b"", self.chance.randbytes(200), good[:self.chance.randint(1, len(good) - 1)], good + b"x", b"\1" * 500_000])
+            self.w.producer.produce(self.w.topic(self.chance.choice(["jobs", "tasks", "urgent", "mail"])), value, b"k", partition=self.chance.randrange(4))
+        self.w.producer.flush(30)
+
+    def bomb(self):
+        self.w.bomb(self.chance.choice(["zstd", "gzip", "lz4"]), self.chance.choice(["jobs", "tasks", "urgent", "mail"]), self.chance.choice([1, 20]),
+                    self.chance.randrange(4))
+
+    def run_cancelled(self):
+        """In the middle: one that is open now, else one that is asked for."""
+        found = [r for r, in self.rows("select run_id::text from rollcall.run where rollcall.run_is_open(state) and state <> 'held for review' order by run_no")]
+        if not found:
+            try:
+                found = [self.w.ask("sweep")]
+                time.sleep(self.chance.random())
+            except AWAY:
+                return
+        self.cancelled += self.tool("runs", "cancel", self.chance.choice(found), "--yes")
+
+    def run_held(self):
+        """Released or cancelled some seconds later."""
+        try:
+            self.w.ask("capped")
+        except AWAY:
+            return
+        self.heals(2 + self.chance.random() * 5, self.review)
+
+    def review(self):
+        for run, in self.rows("select run_id::text from rollcall.run where state = 'held for review' order by run_no"):
+            if self.chance.random() < 0.5:
+                self.released += self.tool("runs", "release", run, "--yes")
+            else:
+                self.cancelled += self.tool("runs", "cancel", run, "--yes")
+
+    DATA_FAULTS = ["few_refused", "few_refused", "everybody_refused", "records_refused", "column_renamed", "column_renamed", "rows_locked", "rows_locked", "table_locked",
+                   "drained_while_rows_are_locked", "drained_while_rows_are_locked", "garbage", "bomb", "run_cancelled", "run_cancelled", "run_held", "run_held"]
     FAULTS = ["worker_killed", "worker_killed", "workers_all_killed", "worker_drained", "worker_joins", "worker_frozen", "worker_frozen", "worker_reloaded",
               "scheduler_killed", "scheduler_frozen", "aggregator_killed", "backends_terminated", "database_crashed", "broker_restarted", "broker_crashed",
               "commit_reply_lost", "commit_reply_lost", "database_cut_off", "broker_cut_off", "links_reset", "links_slow", "relay_away", "relay_reset", "lanes_replayed"]
@@ -231,7 +375,7 @@ class Soak:
             while time.monotonic() < end:
                 time.sleep(self.chance.random() * 1.5)
                 self.supervise()
-                name = self.chance.choice(self.FAULTS)
+                name = self.chance.choice(self.FAULTS + self.DATA_FAULTS)
                 getattr(self, name)()
                 self.faults[name] += 1
                 self.supervise()
@@ -241,15 +385,31 @@ class Soak:
             self.ending.set()
             traffic.join()
 
-    def finish(self):
+    def heal_all(self):
         for p in (self.w.postgres_proxy, self.kafka_proxy, self.w.smtp_proxy):
             p.heal()
-        self.recover("the last one")
-        end = time.monotonic() + 240
+        for _, heal in [self.later.pop(0) for _ in range(len(self.later))]:
+            heal()
+
+    def quiet(self, seconds):
+        """Until nothing is left to do. A run that is held for review now is reviewed."""
+        end = time.monotonic() + seconds
         while self.w.unfinished():
             self.supervise()
+            self.review()
             assert time.monotonic() < end, self.w.unfinished() + self.w.tail()
             time.sleep(0.2)
+
+    def finish(self):
+        self.heal_all()
+        self.recover("the last one")
+        self.quiet(240)
+        self.quarantined = self.rows("select count(*) from rollcall.held where state = 'quarantined'")[0][0]
+        if self.quarantined:  # all is healed: what is tried again now is done
+            self.w.cli("quarantine", "replay", "--all", "--yes")
+            self.quiet(120)
+            left = self.rows("select state, subject, errors from rollcall.held where state in ('quarantined', 'behind')")
+            assert not left, f"quarantined again after all was healed: {left[:5]}{self.w.tail()}"
         for p in self.w.processes:
             if p.running():
                 self.w.measure(p)
@@ -259,17 +419,17 @@ class Soak:
                 p.wait(30)
         assert not self.w.leftovers()
         state = verify.State(self.w.database.conninfo_tcp, self.node.bootstrap, self.w.prefix, self.w.folder / "mails", self.w.logs_folder)
-        return verify.Verify(state, repeated_mails="paused").run()
+        return state, verify.Verify(state, repeated_mails="paused", cancel_grace=CANCEL_GRACE_S).run()
 
 
 def test_soak(request, whole, chance):
     config = request.config
     minutes, node, server = config.getoption("--minutes"), Node(proxies=1), Postgres(fsync=True)
     try:
-        w = whole(node=node, database=Database(server, "soak"), people=PEOPLE, batch=50)
+        w = whole(node=node, database=Database(server, "soak"), people=PEOPLE, batch=50, lock="500ms")
         soak, started = Soak(w, node, chance), time.monotonic()
         soak.run(minutes * 60)
-        r = soak.finish()
+        state, r = soak.finish()
         n, times = r.numbers, [t for t, _ in soak.recoveries]
         slowest = max(soak.recoveries)
         print(f"""
@@ -278,6 +438,8 @@ soak: seed {config.getoption('--seed')}, {(time.monotonic() - started) / 60:.1f}
   asked {dict(soak.asked)}, refused while a server was away {dict(soak.refused)}
   faults {sum(soak.faults.values())}: {', '.join(f'{k} {v}' for k, v in sorted(soak.faults.items()))}
   replies to COMMIT lost: {w.postgres_proxy.swallowed}
+  requests {n['requested']}; runs cancelled {n['cancelled']}, with {n['done_after_cancelling']} tasks done within {CANCEL_GRACE_S} s after it; held for review {n['held_for_review']}, released {n['released']}
+  task types paused and resumed: {', '.join(sorted(state.types[z.type_no] for z in state.paused)) or 'none'}; dead letters {n['dead_letters']}; quarantined at the end, then replayed {soak.quarantined}
   duplicates on the wire: {n['repeated_events']} events, {n['repeated_letters']} dead letters
   repeated mails: {n['repeated_mails']}, of which {n['counted_as_attempts']} are counted as attempts (killed, or the answer lost), the others are a paused owner's
   recovery after a fault: median {statistics.median(times):.1f} s, longest {slowest[0]:.1f} s ({slowest[1]})

@@ -148,7 +148,9 @@ class Whole:
         mail = f'url = "smtp://127.0.0.1:{o.pop("smtp", self.sink.port)}"; ' + (o["mail"] or 'tls = "none";')
         o.update(prefix=self.prefix, reports=o.get("reports", self.folder / "reports"), pack=self.folder / "club", mail=mail)
         path = self.folder / "cfg" / f"{name}.cfg"
-        path.write_text(CONFIG.format(**o))
+        text = CONFIG.format(**o)
+        if not path.exists() or path.read_text() != text:  # others may be reading it
+            path.write_text(text)
         return path
 
     def cli(self, *args, ok=(0,), **options):
