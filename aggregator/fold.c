@@ -111,7 +111,9 @@ struct fold_source fold_source_at(const struct fold *f, size_t i)
 
 static bool same_run(const void *entry, const void *key)
 {
-        return memcmp(&((const struct fold_run *)entry)->run_id, key, sizeof(struct uuid)) == 0;
+        const struct fold_run *r = entry;
+        const struct outcome_event *m = key;
+        return r->dry_run == m->dry_run && uuid_eq(r->run_id, m->run_id);
 }
 
 /* A copy that is "" instead of absent: the tables have no NULL there. */
@@ -123,17 +125,17 @@ static bool copy(struct fold *f, struct span s, struct span *ret)
 
 static struct fold_run *run_of(struct fold *f, const struct outcome_event *m)
 {
-        if (f->latest_run && same_run(f->latest_run, &m->run_id))
+        if (f->latest_run && same_run(f->latest_run, m))
                 return f->latest_run;
-        uint64_t hash = hash_bytes(f->limits.seed, &m->run_id, sizeof m->run_id);
-        struct fold_run *r = map_find(&f->runs, hash, same_run, &m->run_id);
+        uint64_t hash = hash_bytes(f->limits.seed + m->dry_run, &m->run_id, sizeof m->run_id);
+        struct fold_run *r = map_find(&f->runs, hash, same_run, m);
         if (!r) {
                 bool adhoc = uuid_is_nil(m->run_id);
                 struct span none = SPAN_LIT("");
                 r = arena_alloc(f->memory, sizeof *r);
                 if (!r)
                         return NULL;
-                *r = (struct fold_run){ .hash = hash, .run_id = m->run_id, .dry_run = !adhoc, .first_at = m->at, .last_at = m->at };
+                *r = (struct fold_run){ .hash = hash, .run_id = m->run_id, .dry_run = m->dry_run, .first_at = m->at, .last_at = m->at };
                 if (!copy(f, adhoc ? none : m->pack, &r->pack) || !copy(f, adhoc ? none : m->job, &r->job) || !map_add(&f->runs, f->memory, r))
                         return NULL;
                 r->next = (struct fold_run *)f->changes.runs;
@@ -371,7 +373,6 @@ enum folded fold_event(struct fold *f, int32_t results_no, const struct outcome_
         if (m->replaces.ptr)
                 r->counts[replaced(m)]--;
         r->events++;
-        r->dry_run &= m->dry_run;
         r->first_at = m->at < r->first_at ? m->at : r->first_at;
         r->last_at = m->at > r->last_at ? m->at : r->last_at;
         d->count++;

@@ -36,7 +36,7 @@ struct fold_run {
         uint64_t hash;
         struct uuid run_id; /* nil: all ad-hoc tasks together; pack and job are then "" */
         struct span pack, job;
-        bool dry_run; /* all of its events are */
+        bool dry_run; /* a run's dry tasks are counted apart from the others */
         int64_t counts[OUTCOME_COUNT]; /* negative where outcomes were replaced */
         int64_t events;
         instant first_at, last_at;

@@ -2,7 +2,7 @@
 
 static int load_command(struct loader *l, const struct cfg_node *n, const char *const *taken, struct command *c, struct err *e)
 {
-        static const char *const known[] = { "name", "help", "task_type", "subject", "lookup", "confirm", NULL };
+        static const char *const known[] = { "name", "help", "task_type", "subject", "lookup", "confirm", "requires_role", NULL };
         const char *type;
         c->pack = l->pack;
         if (cfg_only(n, known, e) < 0 || load_name(n, taken, &c->name, e) < 0 || cfg_str(n, "help", NULL, &c->help, e) < 0 ||
@@ -12,7 +12,7 @@ static int load_command(struct loader *l, const struct cfg_node *n, const char *
                 return cfg_error(cfg_get(n, "task_type"), e, "found \"%s\" of scope \"run\", expected one of scope \"subject\"", type);
         if (cfg_str(n, "subject", "SUBJECT", &c->subject_label, e) < 0 || load_file(l, n, "lookup", true, &c->lookup, e) < 0)
                 return -1;
-        return cfg_bool(n, "confirm", true, &c->confirm, e);
+        return load_role(n, &c->requires_role, e) < 0 ? -1 : cfg_bool(n, "confirm", true, &c->confirm, e);
 }
 
 int load_commands(struct loader *l, struct err *e)

@@ -24,6 +24,8 @@ void *load_array(struct loader *l, int count, size_t size); /* zeroed, in the pa
 int load_list(const struct loader *l, const char *key, const struct cfg_node **ret, struct err *e) MUST_CHECK;
 /* A name of lower-case letters, digits and dashes, that none of `taken` (NULL-terminated) is. */
 int load_name(const struct cfg_node *n, const char *const *taken, const char **ret, struct err *e) MUST_CHECK;
+/* `requires_role`: the name of a database role; NULL when it is not there. */
+int load_role(const struct cfg_node *n, const char **ret, struct err *e) MUST_CHECK;
 /* The text of a file named by `key`; absent: `ret` is zeroed, or an error when it is required. */
 int load_file(struct loader *l, const struct cfg_node *n, const char *key, bool required, struct sql_file *ret, struct err *e) MUST_CHECK;
 /* Error at `n`: "no WHAT "NAME" here, did you mean …?". Returns -1. */

@@ -140,6 +140,7 @@ struct command {
         const char *name, *help;
         const struct task_type *type;
         const char *subject_label; /* "USER" */
+        const char *requires_role; /* database role that the tool's user needs for it, beside its type's; NULL: none */
         struct sql_file lookup; /* :subject -> row: subject, then columns to show; none: no such user */
         bool confirm;
 };

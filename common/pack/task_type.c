@@ -154,7 +154,7 @@ static int load_action(struct loader *l, const struct cfg_node *n, struct task_t
 }
 
 /* As PostgreSQL has names. */
-static int load_role(const struct cfg_node *n, const char **ret, struct err *e)
+int load_role(const struct cfg_node *n, const char **ret, struct err *e)
 {
         if (cfg_str(n, "requires_role", NULL, ret, e) < 0)
                 return -1;

@@ -23,6 +23,40 @@ static void check_registered(struct check *k, struct db *d, const struct packs *
         type_numbers_free(numbers);
 }
 
+static void check_role(struct check *k, struct db *d, const struct pack *p, const char *what, const char *name, const char *role)
+{
+        struct err e = ERR_INIT;
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        struct db_params *q CLEANUP(db_params_cleanup) = role ? db_params_new(4096) : NULL;
+        char where[300];
+        if (!role)
+                return;
+        snprintf(where, sizeof where, "%s.%s", p->name, name);
+        if (!q) {
+                check_fail(k, what, where, "out of memory");
+                return;
+        }
+        db_add_str(q, role);
+        if (db_query(d, "select from pg_catalog.pg_roles where rolname = $1", q, &r, &e) < 0)
+                check_fail(k, what, where, "%s", e.text);
+        else if (db_rows(r) == 0)
+                check_fail(k, what, where, "requires_role is \"%s\", and the database has no such role: nobody can ask for it; create the role and grant it to those who may",
+                           role);
+        else
+                check_ok(k, what, where, "is for members of the role \"%s\"", role);
+}
+
+static void check_roles(struct check *k, struct db *d, const struct packs *all)
+{
+        for (size_t i = 0; i < all->n; i++) {
+                const struct pack *p = all->list[i];
+                for (size_t j = 0; j < p->n_types; j++)
+                        check_role(k, d, p, "task type", p->types[j].name, p->types[j].requires_role);
+                for (size_t j = 0; j < p->n_commands; j++)
+                        check_role(k, d, p, "command", p->commands[j].name, p->commands[j].requires_role);
+        }
+}
+
 bool check_database(struct check *k, struct db *d, const char *prefix, const struct packs *all)
 {
         struct err e = ERR_INIT;
@@ -46,8 +80,10 @@ bool check_database(struct check *k, struct db *d, const char *prefix, const str
         }
         check_ok(k, "ledger", "schema rollcall", "version %d", LEDGER_VERSION);
         check_tables(k, d);
-        if (all)
+        if (all) {
                 check_registered(k, d, all);
+                check_roles(k, d, all);
+        }
         return true;
 }
 

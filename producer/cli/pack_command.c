@@ -235,12 +235,22 @@ static int submit(struct request *q)
         return rc ? rc : outcome_code(db_str(r, 0, db_column(r, "outcome")));
 }
 
+/* Its own role, before anything is shown. The type's is checked where the task is filed. */
+static int check_role(const struct request *q)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        const char *params[] = { q->command->requires_role, q->command->name };
+        return params[0] ? cli_query(q->cli, "select rollcall.check_role($1, $2)", params, 2, &r) : 0;
+}
+
 static int run(struct request *q)
 {
         struct err e = ERR_INIT;
         int rc = prepare(q);
         if (rc == 0)
                 rc = cli_db(q->cli);
+        if (rc == 0)
+                rc = check_role(q);
         if (rc == 0)
                 rc = look_up(q);
         if (rc)

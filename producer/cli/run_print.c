@@ -71,8 +71,9 @@ static int ask(struct cli *c, const struct run_ref *run, const struct run_show *
         int rc = cli_query(c,
                            "select run_id, pack, job, scheduled_at, cause, requested_by, settings, dry_run, state, reason, requested_at, planned_at, "
                            "published_at, closed_at, planned, applied, skipped, failed, quarantined, unknown, spawned, done, digest_matches, "
-                           "kept_settings, statements, expect, population, held_at, released_at, released_by from rollcall.run_progress p "
-                           "join (select run_no, kept_settings, statements, expect, population, held_at, released_at, released_by from rollcall.run) more using (run_no) "
+                           "requested_for, kept_settings, statements, expect, population, held_at, released_at, released_by from rollcall.run_progress p "
+                           "join (select run_no, requested_for, kept_settings, statements, expect, population, held_at, released_at, released_by "
+                           "from rollcall.run) more using (run_no) "
                            "where run_no = $1::bigint",
                            params, 1, &ret->head);
         if (rc == 0 && db_rows(ret->head) == 0)
@@ -171,6 +172,10 @@ static void print_head(const struct cli *c, const struct parts *p)
         putchar('\n');
         printf("%-13s %s, by ", "cause", db_str(h, 0, db_column(h, "cause")));
         print_clean(stdout, db_str(h, 0, db_column(h, "requested_by")));
+        if (!db_null(h, 0, db_column(h, "requested_for"))) {
+                fputs(" for ", stdout);
+                print_clean(stdout, db_str(h, 0, db_column(h, "requested_for")));
+        }
         putchar('\n');
         if (strcmp(settings, "{}") != 0)
                 printf("%-13s %s\n", "settings", settings);

@@ -11,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WINDOW = 1000, POLL_MS = 200, PARAMS_MAX = 256 * 1024 };
+/* Asking takes a tenth of the time at most: the workers need the database. */
+enum { WINDOW = 5000, POLL_MS = 200, POLL_MAX_MS = 1000, ASKING_SHARE = 10, PARAMS_MAX = 1024 * 1024 };
 
 struct file {
         struct cli *cli;
@@ -236,6 +237,14 @@ static int print_row(struct file *f, const struct waiting *w, size_t i, const st
         return 0;
 }
 
+/* Looked up one by one: a join would read all ad-hoc outcomes there are, for each window again. */
+static const char OUTCOMES[] =
+        "select u.n::int as n, a.task_id, t.name as type, a.subject, a.item, "
+        "(array['applied', 'skipped', 'failed', 'quarantined', 'unknown'])[a.outcome + 1] as outcome, a.reason, a.before, a.after, a.at, a.dry_run "
+        "from unnest($1) with ordinality as u(id, n) cross join lateral (select o.task_id, o.type_no, o.subject, o.item, o.outcome, o.reason, o.before, "
+        "o.after, o.at, o.dry_run from rollcall.outcome_adhoc o where o.task_id = u.id and o.outcome >= 0 limit 1) a "
+        "join rollcall.task_type t using (type_no) order by u.n";
+
 static int ask(struct file *f, struct waiting *w)
 {
         struct err e = ERR_INIT;
@@ -243,26 +252,30 @@ static int ask(struct file *f, struct waiting *w)
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
         if (!p)
                 return cli_oom();
-        db_array_begin(p, DB_UUID, w->n);
+        size_t asked[WINDOW], n = 0;
+        db_array_begin(p, DB_UUID, w->left);
         for (size_t i = 0; i < w->n; i++)
-                db_element_uuid(p, &w->ids[i]);
+                if (!w->known[i]) {
+                        db_element_uuid(p, &w->ids[i]);
+                        asked[n++] = i;
+                }
         db_array_end(p);
-        if (db_query(f->cli->db,
-                     "select u.n::int as n, a.task_id, t.name as type, a.subject, a.item, (array['pending', 'applied', 'skipped', 'failed', 'quarantined', "
-                     "'unknown'])[a.outcome + 2] as outcome, a.reason, a.before, a.after, a.at, a.dry_run from unnest($1) with ordinality as u(id, n) "
-                     "join rollcall.outcome_adhoc a on a.task_id = u.id join rollcall.task_type t using (type_no) where a.outcome >= 0 order by u.n",
-                     p, &r, &e) < 0)
+        if (db_query(f->cli->db, OUTCOMES, p, &r, &e) < 0)
                 return cli_db_fail(&e);
         int rc = 0;
         for (int row = 0; rc == 0 && row < db_rows(r); row++) {
-                size_t i = (size_t)db_int(r, row, 0) - 1;
-                if (w->known[i])
-                        continue;
+                size_t i = asked[db_int(r, row, 0) - 1];
                 w->known[i] = true;
                 w->left--;
                 rc = print_row(f, w, i, r, row);
         }
         return rc;
+}
+
+static useconds_t pause_after(int64_t asking_ms)
+{
+        int64_t ms = asking_ms * ASKING_SHARE;
+        return (useconds_t)(ms < POLL_MS ? POLL_MS : ms < POLL_MAX_MS ? ms : POLL_MAX_MS);
 }
 
 static void empty(struct waiting *w)
@@ -280,14 +293,16 @@ static int drain(struct file *f, struct waiting *w, int64_t timeout_ms)
         int rc = 0;
         while (rc == 0 && w->left) {
                 size_t before = w->left;
+                int64_t began = monotonic_ms();
                 rc = ask(f, w);
+                int64_t took = monotonic_ms() - began;
                 if (w->left < before)
                         news = monotonic_ms();
                 else if (rc == 0 && monotonic_ms() - news >= timeout_ms)
                         rc = cli_error(CODE_TIMEOUT, "no outcome of line %zu and others after %lld s without news; the tasks stay on the lane \"%s\"", w->lines[0],
                                        (long long)(timeout_ms / 1000), lane_name(f->type->lane));
                 if (rc == 0 && w->left)
-                        usleep(POLL_MS * 1000);
+                        usleep(pause_after(took) * 1000);
         }
         empty(w);
         return rc;

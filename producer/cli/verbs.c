@@ -115,6 +115,12 @@ static const struct flag results_tail_flags[] = {
         END,
 };
 
+static const struct flag results_totals_flags[] = {
+        { "by", "WHAT", "day (the default) or run", "day run", 0, false, false },
+        { "days", "N", "of the last N days (default 7)", NULL, 0, false, false },
+        END,
+};
+
 static const struct flag dead_letters_flags[] = {
         { "limit", "N", "the newest N (default 20)", NULL, 0, false, false },
         END,
@@ -194,6 +200,8 @@ const struct verb verbs[] = {
           tasks_submit_flags, NULL, verb_tasks_submit },
         { "requests list", "", 0, 0, "who asked for what and when, the newest first", NULL, dead_letters_flags, NULL, verb_requests_list },
         { "results tail", "", 0, 0, "audit events from the results topic as JSON lines", NULL, results_tail_flags, NULL, verb_results_tail },
+        { "results totals", "", 0, 0, "how many outcomes of each kind, by day or by run, as the aggregator counted them",
+          "Dry runs are counted apart. The ledger tells more of a run: rollcall runs show.", results_totals_flags, NULL, verb_results_totals },
         { "dead-letters list", "", 0, 0, "messages that could not be taken, with the reason", "With --json the original key and value are added as base64.",
           dead_letters_flags, NULL, verb_dead_letters_list },
         { "quarantine list", "", 0, 0, "tasks that failed for the last time, and those that wait behind them",

@@ -42,6 +42,7 @@ int verb_runs_republish(struct cli *c, const struct args *a);
 int verb_tasks_submit(struct cli *c, const struct args *a);
 int verb_requests_list(struct cli *c, const struct args *a);
 int verb_results_tail(struct cli *c, const struct args *a);
+int verb_results_totals(struct cli *c, const struct args *a);
 int verb_dead_letters_list(struct cli *c, const struct args *a);
 int verb_quarantine_list(struct cli *c, const struct args *a);
 int verb_quarantine_show(struct cli *c, const struct args *a);

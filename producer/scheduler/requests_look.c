@@ -23,14 +23,15 @@ static const char LOOK[] =
         "where r.published_at is null and r.kind = 'tasks' and r.request_no <> all($1) and r.type_no <> all($2) and r.large = $3 "
         "order by r.request_no limit $4";
 
-/* Of rows that are published again only what the ledger does not have: what is on its way there is taken, too. */
+/* A task is looked up by a sub-select with a limit, which the planner cannot turn into a join that reads the whole ledger.
+ * Of rows that are published again only what the ledger does not have: what is on its way there is taken, too. */
 static const char ARRAYS[] =
         "select x.ids, x.subjects, x.items, x.arguments from rollcall.request r cross join lateral ("
         "select r.task_ids, r.subjects, r.items, r.arguments where not r.again union all "
         "select array_agg(u.id order by u.n), array_agg(u.subject order by u.n), array_agg(u.item order by u.n), "
         "array_agg(u.argument order by u.n) "
         "from unnest(r.task_ids, r.subjects, r.items, r.arguments) with ordinality as u(id, subject, item, argument, n) "
-        "where not exists (select from rollcall.outcome_adhoc o where o.task_id = u.id) having r.again"
+        "where (select true from rollcall.outcome_adhoc o where o.task_id = u.id limit 1) is null having r.again"
         ") x(ids, subjects, items, arguments) where r.request_no = any($1) order by r.request_no";
 
 static void add_tracked(struct requests *q)
@@ -191,8 +192,8 @@ static const char SETTLE[] =
         "order by request_no limit 200) w), "
         "page as (select r.request_no, r.task_ids from next join rollcall.request r using (request_no) where before < $2), "
         "settled as (update rollcall.request r set settled_at = clock_timestamp() from page where r.request_no = page.request_no "
-        "and r.published_at is not null and not exists (select from unnest(page.task_ids) as u(id) where not exists ("
-        "select from rollcall.outcome_adhoc o where o.task_id = u.id and o.outcome >= 0)) returning 1) "
+        "and r.published_at is not null and not exists (select from unnest(page.task_ids) as u(id) where ("
+        "select o.outcome >= 0 from rollcall.outcome_adhoc o where o.task_id = u.id limit 1) is not true) returning 1) "
         "select max(request_no), (select count(*) from settled) from page";
 
 int requests_settle(struct scheduler *s, struct err *e)

@@ -82,6 +82,11 @@ begin
   end if;
 end $$;
 
+-- Who asks, as it is shown to people: "carla", or "carla for ana".
+create function rollcall.asked_by(on_behalf_of text) returns text language sql stable as $$
+  select session_user || coalesce(' for ' || nullif(nullif(on_behalf_of, ''), session_user::text), '')
+$$;
+
 -- Is the session's user a member of that role? `what` needs it. Null: nothing is needed.
 create function rollcall.check_role(requires_role text, what text) returns void language plpgsql stable as $$
 begin
@@ -231,7 +236,7 @@ create function rollcall.request_repair(of_source integer, at_epoch bigint, anew
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   perform rollcall.file_request('repair position', of_source::text, jsonb_build_object('anew', anew, 'low', low, 'high', high), on_behalf_of);
-  return rollcall.repair_position(of_source, at_epoch, anew, low, high, session_user::text);
+  return rollcall.repair_position(of_source, at_epoch, anew, low, high, rollcall.asked_by(on_behalf_of));
 end $$;
 revoke execute on function rollcall.request_repair(integer, bigint, boolean, bigint, bigint, text) from public;
 
@@ -270,12 +275,12 @@ begin
   perform rollcall.file_request(wish || ' quarantined', '', jsonb_strip_nulls(jsonb_build_object('task_ids', to_jsonb(id_starts), 'job', of_job, 'type', of_type,
     'subject', of_subject, 'reason', with_reason, 'since', held_since, 'state', of_state)), on_behalf_of);
   if wish = 'replay' then
-    update rollcall.held f set state = 'replay', tries = 0, due_at = clock_timestamp(), requested_by = session_user, updated_at = clock_timestamp()
+    update rollcall.held f set state = 'replay', tries = 0, due_at = clock_timestamp(), requested_by = rollcall.asked_by(on_behalf_of), updated_at = clock_timestamp()
     where f.state = 'quarantined' and exists (
       select from rollcall.held_chosen(id_starts, of_job, of_type, of_subject, with_reason, held_since) h
       where h.topic = f.topic and h.subject = f.subject and h.state in ('quarantined', 'behind'));
   else
-    update rollcall.held f set state = 'drop', due_at = clock_timestamp(), requested_by = session_user, updated_at = clock_timestamp()
+    update rollcall.held f set state = 'drop', due_at = clock_timestamp(), requested_by = rollcall.asked_by(on_behalf_of), updated_at = clock_timestamp()
     where f.state = any(states) and f.held_no in (
       select h.held_no from rollcall.held_chosen(id_starts, of_job, of_type, of_subject, with_reason, held_since) h);
   end if;
@@ -389,7 +394,7 @@ create function rollcall.cancel_run(which uuid, why text, on_behalf_of text) ret
 security definer set search_path = pg_catalog, pg_temp as $$
 begin
   update rollcall.run set state = 'cancelled', closed_at = clock_timestamp(),
-    reason = 'by ' || coalesce(nullif(on_behalf_of, ''), session_user) || coalesce(': ' || nullif(why, ''), '')
+    reason = 'by ' || rollcall.asked_by(on_behalf_of) || coalesce(': ' || nullif(why, ''), '')
   where run_id = which and rollcall.run_is_open(state);
   if not found then
     return false;
@@ -403,6 +408,7 @@ revoke execute on function rollcall.cancel_run(uuid, text, text) from public;
 -- ---- guards: a mistyped command does not destroy ---------------------------------------------------------------------------------------
 
 alter table rollcall.run
+  add column requested_for    text,         -- on whose behalf; the actor is requested_by
   add column kept_settings    jsonb,        -- all of them, as they were when it was planned: what the workers use
   add column statements       jsonb,        -- of each task type that may belong to it the version that it was planned with
   add column expect           jsonb,        -- how many tasks of each type were shown and confirmed: {"pack.type": "12"}; null: nobody was asked
@@ -439,9 +445,9 @@ begin
     raise exception 'the instant % is later than the database''s clock', scheduled_at
       using errcode = 'check_violation', hint = 'only a dry run may look into the future';
   end if;
-  insert into rollcall.run as r (run_id, pack, job, scheduled_at, day, cause, requested_by, settings, dry_run, force, expect)
+  insert into rollcall.run as r (run_id, pack, job, scheduled_at, day, cause, requested_by, requested_for, settings, dry_run, force, expect)
   values (run_id, pack, job, scheduled_at, (scheduled_at at time zone 'UTC')::date, 'manual', session_user,
-          coalesce(settings, '{}'), dry_run, force, expect)
+          nullif(nullif(on_behalf_of, ''), session_user), coalesce(settings, '{}'), dry_run, force, expect)
   on conflict on constraint run_run_id_key do nothing;
   if not found then
     return false;
@@ -469,7 +475,7 @@ begin
   perform rollcall.file_request('release run', run_id::text,
     jsonb_build_object('job', held.pack || '.' || held.job, 'planned', held.planned, 'held_because', held.reason), on_behalf_of);
   update rollcall.run r
-  set state = 'planned', reason = '', released_at = clock_timestamp(), released_by = coalesce(nullif(on_behalf_of, ''), session_user),
+  set state = 'planned', reason = '', released_at = clock_timestamp(), released_by = rollcall.asked_by(on_behalf_of),
       deadline_at = held.deadline_at + (clock_timestamp() - held.held_at)
   where r.run_no = held.run_no;
   perform pg_notify('rollcall_run', '');
@@ -491,7 +497,7 @@ begin
     jsonb_build_object('jobs', to_jsonb(jobs), 'reason', reason), on_behalf_of);
   perform pg_notify('rollcall_run', '');
   update rollcall.job j
-  set suspended = true, suspended_by = coalesce(nullif(on_behalf_of, ''), session_user), suspended_at = clock_timestamp(), suspended_reason = reason,
+  set suspended = true, suspended_by = rollcall.asked_by(on_behalf_of), suspended_at = clock_timestamp(), suspended_reason = reason,
       suspended_with_all = with_all
   where j.pack || '.' || j.job = any(jobs) and not (with_all and j.suspended);
   return query select j.pack || '.' || j.job from rollcall.job j where j.pack || '.' || j.job = any(jobs) and j.suspended;
@@ -622,7 +628,7 @@ end $$;
 create function rollcall.resume_type(of_type text, on_behalf_of text) returns boolean language plpgsql security definer
 set search_path = pg_catalog, pg_temp as $$
 begin
-  update rollcall.paused_type set resumed_at = clock_timestamp(), resumed_by = session_user, tries = 0
+  update rollcall.paused_type set resumed_at = clock_timestamp(), resumed_by = rollcall.asked_by(on_behalf_of), tries = 0
   where resumed_at is null and type_no = (select t.type_no from rollcall.task_type t where t.name = of_type);
   if not found then
     return false;
@@ -736,5 +742,10 @@ create function rollcall.count_deaths(of_source integer, by_owner text) returns 
       claimed_by = by_owner, claimed_next = p.next
   where p.source_no = of_source returning p.deaths, p.trying
 $$;
+
+-- ---- totals ---------------------------------------------------------------------------------------------------------------------------
+
+-- Dry runs are counted apart from what was done. What was counted before this stays in the row that it was counted in.
+alter table rollcall.run_total drop constraint run_total_pkey, add primary key (run_id, dry_run);
 
 insert into rollcall.schema_version (version) values (2);

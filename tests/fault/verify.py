@@ -507,13 +507,13 @@ class Verify:
             return
         runs, days = defaultdict(Counter), Counter()
         for _, e in self.seen.values():
-            runs[e["run_id"] or uuid.UUID(int=0)][e["outcome"]] += 1
+            runs[e["run_id"] or uuid.UUID(int=0), e["dry_run"]][e["outcome"]] += 1
         for _, e in self.all_seen.values():  # totals by day count events, also those that another took the place of
             days[e["at"].date(), e["type"], e["dry_run"], e["outcome"]] += 1
         for t in self.s.totals:
             said = +Counter({n: getattr(t, n) for n in NAMES.values()})
-            if said != runs.pop(t.run_id, Counter()):
-                self.r.wrong("A", f"run_total of {t.run_id} says {dict(said)}: not what the topic has")
+            if said != runs.pop((t.run_id, t.dry_run), Counter()):
+                self.r.wrong("A", f"run_total of {t.run_id}{' (dry run)' if t.dry_run else ''} says {dict(said)}: not what the topic has")
         for run_id, count in runs.items():
             self.r.wrong("A", f"run_total lacks {run_id}: {dict(count)}")
         said = Counter()

@@ -71,7 +71,7 @@ class Events:
             "subject": subject, "item": r.choice(["", "7", "tutor"]), "outcome": outcome,
             "reason": "" if outcome == "applied" else f"{outcome}: por razão {r.randrange(4)}",
             "at": BASE + timedelta(seconds=r.randrange(3 * 86400), microseconds=r.randrange(10 ** 6)),
-            "dry_run": job == "job-5" and not adhoc, "actor": "scheduler", "attempt": 1, "source_topic": topic, "source_partition": partition,
+            "dry_run": int(subject[7:]) % 3 == 0 if adhoc else job == "job-5", "actor": "scheduler", "attempt": 1, "source_topic": topic, "source_partition": partition,
             "source_offset": self.sequences[source] * 2, "sequence": self.sequences[source],
         }
         place = int(subject[7:]) % PARTITIONS
@@ -81,7 +81,7 @@ class Events:
     def run_totals(self):
         totals = defaultdict(Counter)
         for _, e in self.all:
-            totals[uuid.UUID(bytes=e["run_id"]) if e["run_id"] else NIL][e["outcome"]] += 1
+            totals[uuid.UUID(bytes=e["run_id"]) if e["run_id"] else NIL, e["dry_run"]][e["outcome"]] += 1
         return {run: tuple(c[o] for o in OUTCOMES) for run, c in totals.items()}
 
     def day_totals(self):
@@ -162,8 +162,8 @@ aggregator = {{ {' '.join(lines)} }};
         return "\n".join(f"--- {p.log}\n{p.text()[-2000:]}" for p in self.started)
 
     def run_totals(self):
-        rows = self.database.rows("select run_id, applied, skipped, failed, quarantined, unknown from rollcall.run_total")
-        return {row[0]: tuple(row[1:]) for row in rows}
+        rows = self.database.rows("select run_id, dry_run, applied, skipped, failed, quarantined, unknown from rollcall.run_total")
+        return {row[:2]: tuple(row[2:]) for row in rows}
 
     def day_totals(self):
         return Counter({tuple(row[:5]): row[5] for row in self.database.rows("select day, type, dry_run, outcome, reason, count from rollcall.day_total")})

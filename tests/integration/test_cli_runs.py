@@ -1,4 +1,5 @@
 """The operator's tool on jobs and runs."""
+import re
 import subprocess
 import time
 from datetime import datetime, timedelta, timezone
@@ -37,8 +38,8 @@ def test_suspend_and_resume(service, database):
     assert job(service, "reminders")["suspended_by"] == "the configuration"
     service.rollcall("jobs", "suspend", "nightly", "--actor", "ops:eva", "--reason", "audit")
     shown = job(service, "nightly")
-    assert (shown["suspended"], shown["suspended_by"], shown["suspended_reason"], shown["suspended_with_all"]) == (True, "ops:eva", "audit", False)
-    assert "suspended by ops:eva: audit" in service.rollcall("jobs", "list")
+    assert (shown["suspended"], shown["suspended_by"], shown["suspended_reason"], shown["suspended_with_all"]) == (True, "rollcall for ops:eva", "audit", False)
+    assert "suspended by rollcall for ops:eva: audit" in service.rollcall("jobs", "list")
     assert service.rollcall("jobs", "resume", "guild.nightly") == "guild.nightly: resumed\n"
     assert not job(service, "nightly")["suspended"]
     assert service.rollcall("jobs", "resume", "guild.nightly") == "guild.nightly: not suspended\n"
@@ -87,6 +88,7 @@ def test_jobs_run_asks_for_a_run(service, database):
     run_id, pack, name, at, cause, by, settings, dry, force, state = row[0]
     assert (str(run_id), pack, name, cause, by, dry, force, state) == (asked["run_id"], "guild", "by-hand", "manual", "rollcall", True, True, "requested")
     assert at.isoformat() == "2026-01-31T23:00:00+00:00" and settings == {"grace_days": "3"}
+    assert re.search(r"cause +manual, by rollcall for ops:eva\n", service.rollcall("runs", "show", asked["run_id"]))
     again = service.json("jobs", "run", "by-hand", "--at", "2026-01-31T23:00:00Z", "--yes")
     assert again == {"run_id": asked["run_id"], "job": "guild.by-hand", "new": False}
     assert "is a dry run, which changes nothing: give another --at" in service.err

@@ -250,6 +250,20 @@ def test_status_on_the_embedded_broker(service, embedded):
     assert "guild.nightly" in service.rollcall("status", code=4) and "embedded broker" in service.err
 
 
+def test_totals_are_read(service, database):
+    run = uuid.uuid4()
+    database.execute("insert into rollcall.run_total values (%s, 'guild', 'nightly', false, 5, 1, 0, 0, 0, now(), now()), (%s, 'guild', 'nightly', true, 0, 2, 0, 0, 0, now(), now()), "
+                     "(%s, '', '', false, 3, 0, 0, 0, 0, now(), now()), (%s, '', '', true, 4, 0, 0, 0, 0, now(), now())", (run, run, uuid.UUID(int=0), uuid.UUID(int=0)))
+    database.execute("insert into rollcall.day_total select (now() at time zone 'UTC')::date - d, 'guild.lapse', d = 1, 1, 'not eligible', 7 + d from unnest(array[0, 1, 40]) d")
+    lines = [line.split() for line in service.rollcall("results", "totals", "--by", "run").splitlines()]
+    assert lines[1][:3] == ["ad-hoc", "tasks", "3"] and lines[2][:4] == ["ad-hoc", "tasks", "yes", "4"]
+    assert lines[3][:4] == [str(run), "guild.nightly", "5", "1"] and lines[4][:5] == [str(run), "guild.nightly", "yes", "0", "2"]
+    assert [(d["count"], d["dry_run"]) for d in service.json("results", "totals")] == [(7, False), (8, True)]
+    assert [d["count"] for d in service.json("results", "totals", "--days", "50")] == [7, 8, 47]
+    service.rollcall("results", "totals", "--by", "week", code=2)
+    service.rollcall("results", "totals", "--days", "0", code=2)
+
+
 # ---- the packs' own commands -----------------------------------------------------------------------------------------------------------
 
 def test_pack_command_shows_state_and_proposal(running, database):

@@ -62,11 +62,13 @@ static void test_counts(void **state)
         assert_int_equal(give(f, 1, &m), FOLD_COUNTED);
         struct fold_changes c = changes(f);
         assert_int_equal(c.counted, 3);
-        assert_int_equal(c.n_runs, 1);
-        assert_int_equal(c.runs->counts[OUTCOME_APPLIED], 1);
-        assert_int_equal(c.runs->counts[OUTCOME_SKIPPED], 2);
-        assert_true(c.runs->first_at == BASE - 1 && c.runs->last_at == BASE);
-        assert_false(c.runs->dry_run);
+        assert_int_equal(c.n_runs, 2);
+        const struct fold_run *tried = c.runs, *done = c.runs->next;
+        assert_true(tried->dry_run && !done->dry_run && uuid_eq(tried->run_id, done->run_id));
+        assert_int_equal(tried->counts[OUTCOME_SKIPPED], 1);
+        assert_int_equal(done->counts[OUTCOME_APPLIED], 1);
+        assert_int_equal(done->counts[OUTCOME_SKIPPED], 1);
+        assert_true(done->first_at == BASE - 1 && done->last_at == BASE);
         assert_int_equal(c.n_days, 3);
         assert_int_equal(c.n_sources, 1);
         assert_int_equal(fold_source_at(f, 0).sequence, 6);
