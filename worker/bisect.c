@@ -159,12 +159,6 @@ static int each_done(struct transactor *t, struct batch *b, const struct unit *u
 int transact_bisect(struct transactor *t, struct batch *b, const struct unit *u, enum variant v, struct entry **list, size_t n, unit_done done,
                     const struct err *first, struct err *e)
 {
-        if (whole_fails(first)) {
-                count_failures(t, first, n);
-                if (v == VARIANT_RECORD)
-                        return each_done(t, b, u, list, n, done, first, e);
-                return done(t, b, u, list, n, NULL, first, e);
-        }
         int rc = t->part.probed ? pauses_has(&t->pauses, u->type_no) : type_fails(t, u, v, list, n, first, e);
         if (rc < 0)
                 return -1;
@@ -174,6 +168,12 @@ int transact_bisect(struct transactor *t, struct batch *b, const struct unit *u,
                 entry_pass(list[i]);
         if (rc == 1)
                 return 0;
+        if (whole_fails(first)) {
+                count_failures(t, first, n);
+                if (v == VARIANT_RECORD)
+                        return each_done(t, b, u, list, n, done, first, e);
+                return done(t, b, u, list, n, NULL, first, e);
+        }
         if (is_lock(first)) {
                 rc = limit_locks(t, e);
                 if (rc < 0)

@@ -96,6 +96,26 @@ def test_a_worker_starts_with_a_broken_statement(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
+def test_a_statement_that_acts_beyond_its_batch(rig, kafka):  # noqa: F811
+    """Three tasks are enough, since it does so without any. With the file mended, and `types resume`, each is done once; nothing is lost."""
+    rig = rig(kafka, people=3, retry=NEVER)
+    path = rig.folder / "club/sql/gate.sql"
+    good = path.read_text()
+    path.write_text("x as (update person set hits = hits + 100 returning id), effect as (select id as subject, 'applied' as outcome from x)")
+    rig.scheduler()
+    worker = rig.start()
+    rig.rollcall("jobs", "run", "both")
+    rig.wait(lambda: paused(rig) == {"club.gate-due": "RC003"} and outcomes(rig) == {("club.bump", "applied"): 3})
+    assert state(rig, "both") == "published" and rig.database.value("select max(hits) from person") == 1
+    rig.stop(worker)
+    path.write_text(good)
+    rig.start()
+    assert "club.gate-due is resumed" in rig.rollcall("types", "resume", "gate-due")
+    rig.wait(lambda: state(rig, "both") == "succeeded", 60)
+    assert outcomes(rig) == {("club.bump", "applied"): 3, ("club.gate-due", "applied"): 3} and paused(rig) == {}
+    rig.stop_all()
+
+
 def test_an_operator_resumes(rig, kafka):  # noqa: F811
     """At once, and by name; who did it is kept. Ad-hoc tasks wait, and are done then."""
     rig = rig(kafka, people=50, retry=NEVER)

@@ -87,12 +87,12 @@ def test_no_mail_is_noted_that_was_not_sent(rig, kafka, tmp_path, outcome, wrong
     rig.stop_all()
 
 
-FOREIGN = {
-    "everybody": "x as (update person set hits = hits + 1 returning id), effect as (select id as subject, 'applied' as outcome from x)",
+EVERYBODY = "x as (update person set hits = hits + 1 returning id), effect as (select id as subject, 'applied' as outcome from x)"
+NOBODY_MORE = TOUCH + "effect as (select id as subject, 'applied' as outcome from changed union all select null, null)"
+FOREIGN = {  # by some tasks, and not without any
     "a neighbour": "x as (update person set hits = hits + 1 where id in (select subject from batch union select subject + 100 from batch where subject % 10 = 2) returning id), "
                    "effect as (select id as subject, 'applied' as outcome from x)",
     "nobody": TOUCH + "effect as (select case when id % 10 <> 2 then id end as subject, 'applied' as outcome from changed)",
-    "nobody more": TOUCH + "effect as (select id as subject, 'applied' as outcome from changed union all select null, null)",
 }
 
 
@@ -113,15 +113,20 @@ def test_a_statement_acts_on_nobody_beyond_its_batch(rig, kafka, tmp_path, name)
     rig.stop_all()
 
 
-def test_a_statement_that_never_reads_its_batch_acts_on_nobody(rig, kafka, tmp_path):  # noqa: F811
-    """Three tasks of a run, one statement: none of the 300 people is changed, none of the three is applied."""
-    rig = rig(kafka, people=300, pack_cfg=with_statement(tmp_path, FOREIGN["everybody"]))
+@pytest.mark.parametrize("statement", [EVERYBODY, NOBODY_MORE])
+def test_a_statement_that_never_reads_its_batch_is_paused(rig, kafka, tmp_path, statement):  # noqa: F811
+    """It acts also without any task, so it is its own fault: few tasks are enough, none of the 300 people is changed, and no task ends. Others go on."""
+    rig = rig(kafka, people=300, pack_cfg=with_statement(tmp_path, statement), retry='attempts = 3; base = "100ms"; max = "100ms"; pause_base = "500ms"; pause_max = "500ms";')
     run = Run(rig)
-    rig.send(run.plan([run.task("bump", n) for n in (1, 2, 3)]))
-    rig.start(lanes=["tasks"])
-    rig.wait(run.complete)
-    assert {r[0] for r in run.outcomes().values()} == {"quarantined"}
-    assert rig.database.value("select count(*) from person where hits <> 0") == 0
+    rig.send(run.plan([run.task("bump", n) for n in (1, 2, 3)] + [run.task("other", 4)]) + [adhoc("club.bump", 5)])
+    worker = rig.start(lanes=["tasks"])
+    rig.wait(lambda: rig.database.value("select coalesce(max(tries), 0) >= 2 from rollcall.paused_type"))
+    why = rig.database.rows("select type, sqlstate, reason from rollcall.paused_type_named")
+    assert [w[:2] for w in why] == [("club.bump", "RC003")] and "club/sql/own.sql: effect.subject is " in why[0][2]
+    rig.wait(lambda: run.outcomes() == {"4": ("applied", "")})
+    assert rig.database.rows("select subject, state, tries from rollcall.held") == [("5", "retry", 0)]
+    assert rig.database.rows("select id from person where hits <> 0") == [(4,)]
+    assert worker.text().count('msg="task type paused" type=club.bump') == 1
     rig.stop_all()
 
 
