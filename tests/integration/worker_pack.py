@@ -470,7 +470,7 @@ packs = ( {{ path = "club"; }} );
         found = []
         paths = sorted((folder or self.folder / "mail/new").glob("*"))
         for path in paths:
-            if path.suffix in (".json",) or path.name == "connections":
+            if path.suffix in (".json", ".part") or path.name == "connections":
                 continue
             raw = path.read_bytes()
             m = email.message_from_bytes(raw, policy=email.policy.default)
