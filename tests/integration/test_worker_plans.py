@@ -57,7 +57,7 @@ def test_no_plan_is_quadratic(rig, kafka, postgres, tmp_path, analyzed):  # noqa
     rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome where outcome = 0") == 2000)
     rig.stop_all()
     lookups = ("from rollcall.outcome_adhoc o where", "from rollcall.outcome o where o.day = of_day")  # within the functions
-    for variant in ("known_by_id", "known_of_run", "coalesce(u.actor", *lookups):
+    for variant in ("rollcall.claim(", "known_by_id", "known_of_run", "coalesce(u.actor", *lookups):
         found = plans(postgres, variant)
         assert found, variant
         for p in found:
