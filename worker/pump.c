@@ -178,6 +178,7 @@ static int loop(struct pump *p, struct err *e)
                         err_set(e, ERR_RETRY, "fenced", "a partition was taken over, left over, or its position moved; joining the group anew");
                 p->failed_ms = monotonic_ms();
                 p->failing_ms = p->failing_ms ? p->failing_ms : p->failed_ms;
+                snprintf(p->failure, sizeof p->failure, "%s", e->text);
                 pump_say(p, e);
                 lose(p, rc);
                 wait_backoff(p, backoff / 2 + (int)arc4random_uniform((uint32_t)backoff / 2 + 1)); /* two that met in a deadlock are not to meet again */

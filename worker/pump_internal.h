@@ -47,6 +47,7 @@ struct pump {
         char said[256], refusal[256]; /* the trouble that has been logged */
         int64_t said_ms;
         int64_t failing_ms, failed_ms; /* since when turns have failed again and again, 0: they do not; when one failed last */
+        char failure[256]; /* the text of that last one */
 };
 
 /* ---- pump.c */

@@ -179,13 +179,13 @@ static int left_over(struct pump *p, const char *topic, int64_t partition, struc
         return count < 0 ? -1 : partition < count;
 }
 
-/* What has failed for some time, and did lately. */
+/* What has failed again and again for some time, and did lately: not what failed once. */
 static const char *waits_for(struct pump *p)
 {
         int64_t now = monotonic_ms();
         if (p->failing_ms && now - p->failed_ms > FAILED_MS)
                 p->failing_ms = 0;
-        return p->failing_ms && now - p->failing_ms > FAILING_MS ? p->said : NULL;
+        return p->failing_ms && p->failed_ms - p->failing_ms > FAILING_MS ? p->failure : NULL;
 }
 
 static int note_presence(struct pump *p, struct err *e)

@@ -258,6 +258,10 @@ static int run(struct request *q)
         if (draft_check(&q->draft, &e) < 0)
                 return cli_error(CODE_USAGE, "%s: %s", q->command->name, e.text);
         print_current(q);
+        bool asks = (q->command->confirm || type_destructive(q->command->type)) &&
+                    !args_on(q->args, "yes") && !args_on(q->args, "dry-run");
+        if (asks && !isatty(STDIN_FILENO)) /* nobody waits for a proposal that nobody can answer */
+                return cli_confirm("Do it?");
         rc = propose(q);
         if (rc)
                 return rc;
@@ -266,7 +270,7 @@ static int run(struct request *q)
                 int printed = q->cli->json ? print_document(q, NULL) : 0;
                 return printed ? printed : rc;
         }
-        if ((q->command->confirm || type_destructive(q->command->type)) && !args_on(q->args, "yes") && (rc = cli_confirm("Do it?")))
+        if (asks && (rc = cli_confirm("Do it?")))
                 return rc;
         return submit(q);
 }
