@@ -33,6 +33,7 @@ static void say_well(struct pump *p)
         if (p->said[0])
                 log_info("going on", "lane=%s pump=%d", lane_name(p->o->lane), p->o->number);
         p->said[0] = '\0';
+        p->failing_ms = 0;
 }
 
 /* Everything that is missing is made; what this process owned before is claimed anew. 1: fenced meanwhile. */
