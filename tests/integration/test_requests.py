@@ -184,6 +184,26 @@ def test_many_tasks_are_done_soon(rig, kafka, size):
     assert rig.database.value("select count(*) from person where hits <> 1") == 0
 
 
+def test_a_file_is_waited_for_row_by_row(rig, kafka, tmp_path):
+    """Over several windows; each row's line once, with its own outcome."""
+    import subprocess
+    from harness.paths import program
+    rig = rig(kafka, people=12_000)
+    rig.database.execute("update person set active = false where id % 1000 = 0")
+    rig.scheduler()
+    rig.start()
+    path = tmp_path / "people.csv"
+    path.write_text("subject\n" + "".join(f"{n}\n" for n in range(1, 12_001)))
+    done = subprocess.run([program("rollcall"), "-c", rig.config, "tasks", "submit", "--type", "bump", "--csv", path, "--wait", "--timeout", "60s", "--yes"],
+                          capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 7, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "12000 submitted, 0 rejected"
+    assert sorted(int(line.split(":")[1]) for line in lines[:-1]) == list(range(1, 12_001))
+    assert all(line.startswith(f"line {int(line.split(':')[1]) + 1}: ") for line in lines[:-1])
+    assert {line.split(": ")[1] for line in lines[:-1] if ": skipped: not eligible" in line} == {str(n) for n in range(1000, 12_001, 1000)}
+
+
 def test_an_id_is_of_one_task(rig, broker):
     """Another task under a known id is a dead letter that says so; the very same is nothing. In one batch as in two."""
     rig = rig(broker, people=5)
