@@ -43,7 +43,7 @@ struct requests {
         struct db_params *params;
         bool look; /* there may be rows to take in hand */
         bool compared; /* what went to another cluster is published again */
-        int64_t looked_ms, noted_ms, settle_ms, settle_pause_ms;
+        int64_t looked_ms, noted_ms, settle_ms, settle_pause_ms, settle_took_ms;
         int64_t settled_to; /* request_no up to which has been looked whether it is settled */
 };
 

@@ -13,6 +13,7 @@ enum {
         LOOK_MS = 1000,
         SETTLE_MS = 1000,
         SETTLE_MAX_MS = 60000,
+        SETTLE_SHARE = 20, /* a pass takes a twentieth of the time at most */
         SETTLE_TASKS = 20000,
 };
 
@@ -205,8 +206,10 @@ int requests_settle(struct scheduler *s, struct err *e)
         db_params_reset(q->params);
         db_add_int8(q->params, q->settled_to);
         db_add_int8(q->params, SETTLE_TASKS);
+        int64_t began = monotonic_ms();
         if (db_query(s->db, SETTLE, q->params, &r, e) < 0)
                 return -1;
+        q->settle_took_ms += monotonic_ms() - began;
         q->settled_to = db_int(r, 0, 0);
         if (db_int(r, 0, 1))
                 q->settle_pause_ms = 0;
@@ -214,6 +217,11 @@ int requests_settle(struct scheduler *s, struct err *e)
                 return 0;
         if (q->settle_pause_ms < SETTLE_MS)
                 q->settle_pause_ms = SETTLE_MS;
+        if (q->settle_pause_ms < q->settle_took_ms * SETTLE_SHARE)
+                q->settle_pause_ms = q->settle_took_ms * SETTLE_SHARE;
+        if (q->settle_pause_ms > SETTLE_MAX_MS)
+                q->settle_pause_ms = SETTLE_MAX_MS;
+        q->settle_took_ms = 0;
         q->settle_ms = monotonic_ms() + q->settle_pause_ms;
         q->settle_pause_ms = q->settle_pause_ms * 2 < SETTLE_MAX_MS ? q->settle_pause_ms * 2 : SETTLE_MAX_MS;
         return 0;

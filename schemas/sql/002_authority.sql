@@ -141,7 +141,7 @@ end $$;
 
 -- Files a request for up to 10,000 tasks of a type; the scheduler publishes them. `items` and `arguments` may be null; an argument is a JSON object of texts.
 create function rollcall.request_tasks(type text, dry_run boolean, on_behalf_of text, task_ids uuid[], subjects text[], items text[], arguments text[])
-returns bigint language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+returns bigint language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 #variable_conflict use_variable
 declare
   asked rollcall.task_type;
@@ -168,7 +168,7 @@ begin
     raise exception 'a task needs an id that is not nil' using errcode = 'invalid_parameter_value';
   end if;
   perform rollcall.check_arguments(asked, arguments);
-  -- asked for before, as a whole: the first task tells
+  -- asked for before, as a whole: the first task tells. By index only: the other rows' arrays are large.
   for earlier in select * from rollcall.request r where r.kind = 'tasks' and r.task_ids[1] = task_ids[1] loop
     if earlier.type_no = asked.type_no and earlier.dry_run = dry_run and earlier.task_ids = task_ids and earlier.subjects = subjects
        and earlier.items is not distinct from items and earlier.arguments is not distinct from arguments then
