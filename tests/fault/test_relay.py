@@ -112,7 +112,7 @@ def test_row_26_credentials_change(whole, own_postgres, certificates):
     relay.write_text("geheim-old\n")
     relay.chmod(0o400)
     tls = certificates("first")
-    w = whole(database=database, people=60, password=f'password_file = "{secret}";', conninfo=database.conninfo_tcp.replace("user=rollcall", "user=rotating"),
+    w = whole(database=database, people=60, password=f'password_file = "{secret}";', conninfo=database.conninfo_tcp.replace("user=rollcall", "user=rotating sslmode=disable"),
               sink=("--starttls", *tls, "--auth", "club", "geheim-old"), mail=f'tls = "required"; ca_file = "{certificates.ca}"; user = "club"; password_file = "{relay}";')
     w.begin(workers=1)
     w.ask()
