@@ -624,6 +624,15 @@ begin
   return true;
 end $$;
 
+-- What stood behind a task that was done while the type was paused was not woken by it: it is when the type resumes. Who is not first of its subject waits on.
+create function rollcall.wake_resumed() returns trigger language plpgsql as $$
+begin
+  update rollcall.held set due_at = clock_timestamp() where type_no = new.type_no and state = 'waiting' and due_at is null;
+  return null;
+end $$;
+create trigger wake_resumed after update of resumed_at on rollcall.paused_type for each row
+when (old.resumed_at is null and new.resumed_at is not null) execute function rollcall.wake_resumed();
+
 -- Has the type's tasks done again. False: it is not paused.
 create function rollcall.resume_type(of_type text, on_behalf_of text) returns boolean language plpgsql security definer
 set search_path = pg_catalog, pg_temp as $$
