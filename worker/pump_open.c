@@ -81,10 +81,10 @@ static int prepare_session(struct pump *p, struct err *e)
 {
         char sql[240];
         /* A custom plan believes in as many rows as the batch has tasks, and then reads a table from its
-         * beginning to merge with them. To compile a plan takes longer than any batch gains by it. */
+         * beginning to merge with them. */
         snprintf(sql, sizeof sql,
                  "set idle_in_transaction_session_timeout = %lld; set plan_cache_mode = force_generic_plan; "
-                 "set jit = off; set lock_timeout = %lld",
+                 "set lock_timeout = %lld",
                  (long long)p->o->service->kafka.session_timeout_ms, (long long)p->o->service->worker.lock_timeout_ms);
         if (db_exec(p->db, sql, e) < 0)
                 return -1;

@@ -95,9 +95,17 @@ static int start(struct db *d, struct request *r, struct err *e)
 
 /* ---- the session ------------------------------------------------------------------------------------------------------------------ */
 
+/* jit: to compile a plan takes longer than any statement of ours gains by it, and costs that only stand for
+ * a plan that is not wanted ask for it. */
 static const struct {
         const char *name, *value;
-} session[] = { { "TimeZone", "UTC" }, { "DateStyle", "ISO, YMD" }, { "IntervalStyle", "iso_8601" }, { "client_encoding", "UTF8" } };
+} session[] = {
+        { "TimeZone", "UTC" },
+        { "DateStyle", "ISO, YMD" },
+        { "IntervalStyle", "iso_8601" },
+        { "client_encoding", "UTF8" },
+        { "jit", "off" },
+};
 
 /* By SQL: a pooler refuses or ignores them among the startup parameters. `ret_pid`: the process that serves us. */
 static int set_session(struct db *d, int *ret_pid, struct err *e)

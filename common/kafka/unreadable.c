@@ -47,6 +47,13 @@ static void begin(struct kafka_consumer *c, struct slot *s)
         probe(c, s);
 }
 
+/* What comes next lies behind a batch that failed and that has not been given out: librdkafka went on by
+ * itself, and the batch must not be lost for that. */
+static bool was_passed_over(const struct slot *s, int64_t offset)
+{
+        return s->unreadable.times && offset > s->unreadable.first && offset > s->next;
+}
+
 bool unreadable_error(struct kafka_consumer *c, const rd_kafka_message_t *m)
 {
         struct slot *s = m->rkt && is_about_a_batch(m->err) ? assignment_of(c, m) : NULL;
@@ -63,6 +70,10 @@ bool unreadable_error(struct kafka_consumer *c, const rd_kafka_message_t *m)
                 probe(c, s);
                 return true;
         }
+        if (was_passed_over(s, m->offset)) {
+                begin(c, s);
+                return true;
+        }
         if (u->times == 0 || u->first != m->offset) {
                 *u = (struct unreadable){ .first = m->offset, .probe = -1 };
                 snprintf(u->why, sizeof u->why, "%s", rd_kafka_message_errstr(m));
@@ -77,6 +88,10 @@ bool unreadable_probed(struct kafka_consumer *c, const rd_kafka_message_t *m, st
         struct unreadable *u = &s->unreadable;
         if (u->found)
                 return true;
+        if (u->probe < 0 && was_passed_over(s, m->offset)) {
+                begin(c, s);
+                return true;
+        }
         if (u->probe < 0) {
                 u->times = 0;
                 return false;

@@ -311,7 +311,7 @@ revoke execute on function rollcall.republish_requests(smallint, text) from publ
 -- are analysed, and a batch that is rolled back leaves its rows in the index for the next try to read.
 
 create function rollcall.known_by_id(ids uuid[]) returns setof bigint language sql stable rows 200
-set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+set enable_seqscan = off set enable_bitmapscan = off as $$
   select u.n from unnest(ids) with ordinality as u(id, n)
   where (select true from rollcall.outcome_adhoc o where o.task_id = u.id limit 1)
 $$;
@@ -319,7 +319,7 @@ $$;
 -- Ad-hoc tasks whose id the ledger has for another task: of another type, subject, item, arguments, or only
 -- one of the two a dry run.
 create function rollcall.used_for_others(ids uuid[], type_nos smallint[], dry_runs boolean[], subjects text[], items text[], arguments text[])
-returns setof bigint language sql stable rows 1 set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+returns setof bigint language sql stable rows 1 set enable_seqscan = off set enable_bitmapscan = off as $$
   select u.n from unnest(ids, type_nos, dry_runs, subjects, items, arguments) with ordinality as u(id, type_no, dry_run, subject, item, argument, n)
   where (select o.type_no <> u.type_no or o.dry_run <> u.dry_run or o.subject <> u.subject or o.item <> coalesce(u.item, '')
                 or coalesce(o.arguments, '{}') <> coalesce(u.argument::jsonb, '{}')
@@ -327,7 +327,7 @@ returns setof bigint language sql stable rows 1 set enable_seqscan = off set ena
 $$;
 
 create function rollcall.known_of_run(of_day date, of_run bigint, of_type smallint, subjects text[], items text[])
-returns setof bigint language sql stable rows 200 set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+returns setof bigint language sql stable rows 200 set enable_seqscan = off set enable_bitmapscan = off as $$
   select u.n from unnest(subjects, items) with ordinality as u(subject, item, n)
   where (select true from rollcall.outcome o where o.day = of_day and o.run_no = of_run and o.type_no = of_type
            and octet_length(o.subject) = octet_length(u.subject) and o.subject = u.subject

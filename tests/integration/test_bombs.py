@@ -38,7 +38,7 @@ def test_a_worker_goes_on_behind_bombs(rig, kafka, codec):  # noqa: F811
     worker = rig.start(lanes=["tasks"])
     rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome_adhoc where outcome = 0") == 30, 60)
     found = dead(rig)
-    assert set(found) == {one, many}
+    assert set(found) == {one, many}, rig.logs()
     assert "the message cannot be read" in found[one] and f"offsets {many} to {many + 2999} cannot be read" in found[many]
     assert rig.database.value("select max(hits) from person") == 1
     rig.wait(rig.acknowledged)

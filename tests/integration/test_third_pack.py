@@ -82,7 +82,8 @@ def test_the_whole_way(library):
     tasks = [r for name in ("tasks", "tasks.mail", "tasks.urgent") for _, r in topics[name]]
     events = [r for _, r in topics["results"]]
     assert {r["task_id"] for r in tasks} == {r["task_id"] for r in events}
-    assert len({r["event_id"] for r in events}) == len(events) == len(tasks) == 6
+    assert len({r["event_id"] for r in events}) == len(events) == len(tasks) == 7  # six, and the proposal of `renew 1`
+    assert [r["subject"] for r in events if r["dry_run"]] == ["1"]
     assert {r["state"] for _, r in topics["jobs"]} == {"planned", "published", "completed with errors"} and topics["dead-letters"] == []
     for messages in topics.values():
         for headers, record in messages:

@@ -84,7 +84,8 @@ noted as (insert into journal (subject, type, item, run) select b.subject, 'gate
 effect as (select subject, 'applied'::text as outcome from batch)""",
     # `note` says how many bytes before and after have; the trap is sprung by the statement, or by its result
     "sql/large.sql": """
-changed as (update person p set hits = p.hits + case when p.trap = 'zero' then 1 / (p.hits - p.hits) else 1 end from batch b where p.id = b.subject returning p.id, p.note),
+changed as (update person p set hits = p.hits + case p.trap when 'zero' then 1 / (p.hits - p.hits) when 'word' then p.trap::int else 1 end
+            from batch b where p.id = b.subject returning p.id, p.note),
 effect as (select id as subject, 'applied'::text as outcome, repeat('b', coalesce(note, '0')::int) as before, repeat('a', coalesce(note, '0')::int) as after from changed)""",
     "sql/choose.sql": """
 effect as (select p.id as subject, 'applied'::text as outcome, case when p.id % 2 = 0 then array['welcome'] end as follow_ups
