@@ -78,11 +78,11 @@ postgres_bin() {
         dirname "$newest"
 }
 
-# Kafka's jars come from Maven Central, the first time in minutes: not within a test's time.
+# bring_kafka [tools]: Kafka's jars come from Maven Central, the first time in minutes: not within a test's time.
 bring_kafka() {
         local try
         for try in 1 2 3; do
-                "$repo/tests/kafka/resolve" > /dev/null && return 0
+                "$repo/tests/kafka/resolve" "$@" > /dev/null && return 0
                 say "fetching Kafka's jars failed (try $try of 3)"
                 sleep $((try * 5))
         done
