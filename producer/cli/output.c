@@ -204,6 +204,30 @@ json_t *json_rows(const struct db_result *r)
         return list;
 }
 
+static void add_cell(struct table *t, const struct db_result *r, int row, int col)
+{
+        const char *type = db_column_type(r, col);
+        char text[INSTANT_TEXT_MAX];
+        if (strcmp(type, "timestamptz") == 0) {
+                format_instant(NULL, db_instant(r, row, col), text);
+                table_add(t, text);
+        } else if (strcmp(type, "bool") == 0) {
+                table_add(t, db_bool(r, row, col) ? "yes" : "");
+        } else {
+                table_add(t, db_str(r, row, col));
+        }
+}
+
+void rows_print(const struct cli *c, const char *const *heads, const int *columns, const struct db_result *r)
+{
+        TABLE_CLEANUP struct table t;
+        table_init(&t, heads);
+        for (int row = 0; row < db_rows(r); row++)
+                for (int k = 0; heads[k]; k++)
+                        add_cell(&t, r, row, columns[k]);
+        table_print(c, &t);
+}
+
 static int print_value(json_t *value, size_t flags)
 {
         int rc = value ? json_dumpf(value, stdout, flags) : -1;

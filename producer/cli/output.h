@@ -40,3 +40,7 @@ int print_json_line(json_t *value);
 
 /* "2026-11-21T06:00:00-03:00" in the zone, UTC when it is NULL; whole seconds; "" for INSTANT_NONE. */
 void format_instant(const struct zone *z, instant t, char text[INSTANT_TEXT_MAX]);
+
+/* A result as a table: `columns` says which of its columns stand under `heads`, which NULL ends. Instants are
+ * shown in UTC, a boolean as "yes" or nothing. */
+void rows_print(const struct cli *c, const char *const *heads, const int *columns, const struct db_result *r);

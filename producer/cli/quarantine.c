@@ -77,19 +77,8 @@ int verb_quarantine_list(struct cli *c, const struct args *a)
                 return rc;
         if (c->json)
                 return print_json(json_rows(r));
-        TABLE_CLEANUP struct table t;
-        table_init(&t, heads);
-        for (int i = 0; i < db_rows(r); i++) {
-                char since[INSTANT_TEXT_MAX], next[INSTANT_TEXT_MAX];
-                format_instant(NULL, db_instant(r, i, 6), since);
-                format_instant(NULL, db_instant(r, i, 7), next);
-                for (int k = 0; k < 6; k++)
-                        table_add(&t, db_str(r, i, k));
-                table_add(&t, since);
-                table_add(&t, next);
-                table_add(&t, db_str(r, i, 8));
-        }
-        table_print(c, &t);
+        static const int columns[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8 };
+        rows_print(c, heads, columns, r);
         return CODE_OK;
 }
 

@@ -21,19 +21,7 @@ int verb_requests_list(struct cli *c, const struct args *a)
                 return rc;
         if (c->json)
                 return print_json(json_rows(r));
-        TABLE_CLEANUP struct table t;
-        table_init(&t, heads);
-        for (int i = 0; i < db_rows(r); i++) {
-                char at[INSTANT_TEXT_MAX], published[INSTANT_TEXT_MAX];
-                format_instant(NULL, db_instant(r, i, 1), at);
-                format_instant(NULL, db_instant(r, i, 9), published);
-                table_add(&t, db_str(r, i, 0));
-                table_add(&t, at);
-                for (int k = 2; k < 8; k++)
-                        table_add(&t, db_str(r, i, k));
-                table_add(&t, db_bool(r, i, 8) ? "yes" : "");
-                table_add(&t, published);
-        }
-        table_print(c, &t);
+        static const int columns[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 };
+        rows_print(c, heads, columns, r);
         return CODE_OK;
 }

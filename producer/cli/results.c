@@ -224,15 +224,7 @@ int verb_dead_letters_list(struct cli *c, const struct args *a)
                 return rc;
         if (c->json)
                 return print_json(json_rows(r));
-        TABLE_CLEANUP struct table t;
-        table_init(&t, heads);
-        for (int i = 0; i < db_rows(r); i++) {
-                char at[INSTANT_TEXT_MAX];
-                format_instant(NULL, db_instant(r, i, 0), at);
-                table_add(&t, at);
-                for (int k = 1; k < (int)t.columns; k++)
-                        table_add(&t, db_str(r, i, k));
-        }
-        table_print(c, &t);
+        static const int columns[] = { 0, 1, 2, 3, 4, 5 };
+        rows_print(c, heads, columns, r);
         return CODE_OK;
 }

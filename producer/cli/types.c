@@ -16,20 +16,8 @@ int types_paused(struct cli *c, struct db_result **ret)
 void types_print(const struct cli *c, const struct db_result *r)
 {
         static const char *const heads[] = { "TYPE", "PAUSED SINCE", "SQLSTATE", "TRIED", "NEXT TRY", "REASON", NULL };
-        TABLE_CLEANUP struct table t;
-        table_init(&t, heads);
-        for (int i = 0; i < db_rows(r); i++) {
-                char since[INSTANT_TEXT_MAX], next[INSTANT_TEXT_MAX];
-                format_instant(NULL, db_instant(r, i, 1), since);
-                format_instant(NULL, db_instant(r, i, 4), next);
-                table_add(&t, db_str(r, i, 0));
-                table_add(&t, since);
-                table_add(&t, db_str(r, i, 2));
-                table_add(&t, db_str(r, i, 3));
-                table_add(&t, next);
-                table_add(&t, db_str(r, i, 5));
-        }
-        table_print(c, &t);
+        static const int columns[] = { 0, 1, 2, 3, 4, 5 };
+        rows_print(c, heads, columns, r);
 }
 
 int verb_types_list(struct cli *c, const struct args *a)
@@ -47,20 +35,8 @@ int verb_types_list(struct cli *c, const struct args *a)
                 return rc;
         if (c->json)
                 return print_json(json_rows(r));
-        TABLE_CLEANUP struct table t;
-        table_init(&t, heads);
-        for (int i = 0; i < db_rows(r); i++) {
-                char since[INSTANT_TEXT_MAX], next[INSTANT_TEXT_MAX];
-                format_instant(NULL, db_instant(r, i, 2), since);
-                format_instant(NULL, db_instant(r, i, 4), next);
-                table_add(&t, db_str(r, i, 0));
-                table_add(&t, db_str(r, i, 1));
-                table_add(&t, since);
-                table_add(&t, db_str(r, i, 3));
-                table_add(&t, next);
-                table_add(&t, db_str(r, i, 6));
-        }
-        table_print(c, &t);
+        static const int columns[] = { 0, 1, 2, 3, 4, 6 };
+        rows_print(c, heads, columns, r);
         return CODE_OK;
 }
 
