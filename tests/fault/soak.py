@@ -350,6 +350,15 @@ class Soak:
               "scheduler_killed", "scheduler_frozen", "aggregator_killed", "backends_terminated", "database_crashed", "broker_restarted", "broker_crashed",
               "commit_reply_lost", "commit_reply_lost", "database_cut_off", "broker_cut_off", "links_reset", "links_slow", "relay_away", "relay_reset", "lanes_replayed"]
 
+    def open_of(self, ids):
+        """What these requests wait for: their row in the ledger, and all that is set aside of their subjects."""
+        return "\n".join(map(str, self.rows(
+            "select i, o.subject, o.outcome, h.held_no, h.state, t.name, h.tries, h.due_at, h.since, h.errors[1] "
+            "from unnest(%s) i left join rollcall.outcome_adhoc o on o.task_id = i "
+            "left join rollcall.held h on h.subject = o.subject left join rollcall.task_type t on t.type_no = h.type_no "
+            "where o.outcome is null or o.outcome < 0 order by o.subject, h.held_no", (ids,))
+            + self.rows("select type_no, since, resumed_at, published_again_at from rollcall.paused_type")))
+
     def recover(self, after):
         """How long requests in each lane wait for their outcome now."""
         start, ids = time.monotonic(), []
@@ -360,7 +369,8 @@ class Soak:
                 pass
         while self.rows("select count(*) from rollcall.outcome_adhoc where task_id = any(%s) and outcome >= 0", (ids,))[0][0] < len(ids):
             self.supervise()
-            assert time.monotonic() - start < 2 * RECOVERY_MAX_S, f"no recovery from {after} within {2 * RECOVERY_MAX_S} s{self.w.tail()}"
+            assert time.monotonic() - start < 2 * RECOVERY_MAX_S, \
+                f"no recovery from {after} within {2 * RECOVERY_MAX_S} s; {self.open_of(ids)}{self.w.tail()}"
             time.sleep(0.1)
         self.recoveries.append((time.monotonic() - start, after))
 
