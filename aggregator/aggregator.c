@@ -28,7 +28,7 @@ enum {
         PROPERTIES_MAX = 64,
 };
 
-/* ---- what is said, once per change ----------------------------------------------------------------------------------------------------- */
+/* ---- what is said, once per change ---- */
 
 static void broker_says(struct aggregator *a, const struct err *why)
 {
@@ -48,7 +48,7 @@ static void database_says(struct aggregator *a, const struct err *why)
         a->database_away = why != NULL;
 }
 
-/* ---- the database ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- the database ---- */
 
 static int connect_database(struct aggregator *a, struct err *e)
 {
@@ -57,7 +57,9 @@ static int connect_database(struct aggregator *a, struct err *e)
         int64_t timeout = a->service->database.connect_timeout_ms;
         if (service_conninfo(a->service, &conninfo, e) < 0)
                 return -1;
-        if (db_open(conninfo, "rollcall-aggregator", (int)(timeout < CONNECT_MS ? timeout : CONNECT_MS), &d, e) < 0 || ledger_check(d, a->service->kafka.prefix, e) < 0)
+        if (db_open(conninfo, "rollcall-aggregator",
+                    (int)(timeout < CONNECT_MS ? timeout : CONNECT_MS), &d, e) < 0 ||
+            ledger_check(d, a->service->kafka.prefix, e) < 0)
                 return -1;
         return store_attach(a->store, TAKE(d), e);
 }
@@ -85,19 +87,22 @@ static int need_database(struct aggregator *a, struct err *e)
         return 1;
 }
 
-/* ---- shares ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- shares ---- */
 
 static void say_fits(struct share *x)
 {
         if (x->said_stopped)
-                log_info("results partition goes on", "topic=%s partition=%d position=%lld", x->topic, (int)x->partition, (long long)x->next);
+                log_info("results partition goes on", "topic=%s partition=%d position=%lld",
+                         x->topic, (int)x->partition, (long long)x->next);
         x->said_stopped = false;
 }
 
 /* The share stops, or its position is put right and it is to be claimed again. -1: error. */
-static int misfit(struct aggregator *a, struct share *x, enum log_fit fit, int64_t low, int64_t high, struct err *e)
+static int misfit(struct aggregator *a, struct share *x, enum log_fit fit, int64_t low,
+                  int64_t high, struct err *e)
 {
-        const struct log_gap g = { fit, x->topic, x->partition, x->source_no, x->epoch, x->next, low, high };
+        const struct log_gap g = { fit,      x->topic, x->partition, x->source_no,
+                                   x->epoch, x->next,  low,          high };
         char what[512];
         log_gap_text(&g, what, sizeof what);
         x->state = SHARE_STOPPED;
@@ -108,16 +113,21 @@ static int misfit(struct aggregator *a, struct share *x, enum log_fit fit, int64
                         return -1;
                 x->state = SHARE_UNCLAIMED;
                 if (rc == 0)
-                        log_error("results log does not fit: what was lost is folded from the ledger", "error=" LOG_Q, what);
+                        log_error(
+                                "results log does not fit: what was lost is folded from the ledger",
+                                "error=" LOG_Q, what);
                 return 0;
         }
         if (!x->said_stopped)
-                log_error("results partition not taken up", "source_no=%d error=\"%s; to go on: rollcall topics repair\"", (int)x->source_no, what);
+                log_error("results partition not taken up",
+                          "source_no=%d error=\"%s; to go on: rollcall topics repair\"",
+                          (int)x->source_no, what);
         x->said_stopped = true;
         return 0;
 }
 
-static int look_at_log(struct aggregator *a, struct share *x, int64_t *low, int64_t *high, struct err *e)
+static int look_at_log(struct aggregator *a, struct share *x, int64_t *low, int64_t *high,
+                       struct err *e)
 {
         if (kafka_watermarks(a->consumer, x->topic, x->partition, low, high, WATERMARK_MS, e) < 0)
                 return -1;
@@ -126,7 +136,8 @@ static int look_at_log(struct aggregator *a, struct share *x, int64_t *low, int6
         return 0;
 }
 
-/* Compares a claimed position with what the broker has. 0: it is ready, behind, stopped, or unclaimed again since it was put right; -1: error. */
+/* Compares a claimed position with what the broker has. 0: it is ready, behind, stopped, or
+ * unclaimed again since it was put right; -1: error. */
 static int check_share(struct aggregator *a, struct share *x, struct err *e)
 {
         int64_t low = 0, high = 0;
@@ -194,7 +205,8 @@ static int assigned(void *ctx, struct kafka_partition *list, size_t n, struct er
         if (!shares)
                 return err_oom(e);
         for (size_t i = 0; i < n; i++)
-                shares[i] = (struct share){ .topic = list[i].topic, .partition = list[i].partition };
+                shares[i] = (struct share){ .topic = list[i].topic,
+                                            .partition = list[i].partition };
         if (need_cluster(a, e) < 0 || claim(a, shares, n, e) < 0)
                 return -1;
         for (size_t i = 0; i < n; i++)
@@ -202,7 +214,8 @@ static int assigned(void *ctx, struct kafka_partition *list, size_t n, struct er
         free(a->shares);
         a->shares = TAKE(shares);
         a->n_shares = n;
-        log_info("partitions taken up", "topic=%s partitions=%zu cluster=%s", a->service->topic_results, n, a->cluster);
+        log_info("partitions taken up", "topic=%s partitions=%zu cluster=%s",
+                 a->service->topic_results, n, a->cluster);
         return 0;
 }
 
@@ -229,7 +242,8 @@ static size_t count_state(const struct aggregator *a, enum share_state state)
         return n;
 }
 
-/* Leaves the group; the next turn joins it again. librdkafka cannot seek a partition whose position was not on the broker. */
+/* Leaves the group; the next turn joins it again. librdkafka cannot seek a partition whose position
+ * was not on the broker. */
 static void leave(struct aggregator *a)
 {
         kafka_consumer_free(a->consumer); /* calls `revoked`, which stores the batch */
@@ -252,7 +266,8 @@ static int claim_again(struct aggregator *a, struct err *e)
                 struct share *x = &a->shares[i];
                 if (rc < 0 && fresh[i])
                         x->state = SHARE_UNCLAIMED;
-                if (rc == 0 && fresh[i] && x->state == SHARE_READY && kafka_seek(a->consumer, x->topic, x->partition, x->start, e) < 0) {
+                if (rc == 0 && fresh[i] && x->state == SHARE_READY &&
+                    kafka_seek(a->consumer, x->topic, x->partition, x->start, e) < 0) {
                         leave(a);
                         return -1;
                 }
@@ -260,7 +275,8 @@ static int claim_again(struct aggregator *a, struct err *e)
         return rc;
 }
 
-/* A group that was balanced while the topic was not there has no partitions, and librdkafka does not look again when it comes back as it was. */
+/* A group that was balanced while the topic was not there has no partitions, and librdkafka does
+ * not look again when it comes back as it was. */
 static int check_left_over(struct aggregator *a, struct err *e)
 {
         bool ours = false;
@@ -273,7 +289,8 @@ static int check_left_over(struct aggregator *a, struct err *e)
         a->without_ms = monotonic_ms();
         if (store_owns(a->store, a->cluster, a->service->topic_results, a->owner, &ours, e) < 0)
                 return -1;
-        if (ours && kafka_topic_partitions(a->consumer, a->service->topic_results, WATERMARK_MS, NULL) > 0)
+        if (ours &&
+            kafka_topic_partitions(a->consumer, a->service->topic_results, WATERMARK_MS, NULL) > 0)
                 leave(a);
         return 0;
 }
@@ -288,7 +305,8 @@ static int check_quiet_share(struct aggregator *a, struct share *x, struct err *
         return 0;
 }
 
-/* A partition that brings nothing may have ended below its position; one that was stopped may have been put right. */
+/* A partition that brings nothing may have ended below its position; one that was stopped may have
+ * been put right. */
 static int check_quiet(struct aggregator *a, struct err *e)
 {
         int64_t now = monotonic_ms();
@@ -305,7 +323,7 @@ static int check_quiet(struct aggregator *a, struct err *e)
         return 0;
 }
 
-/* ---- a turn ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- a turn ---- */
 
 /* What passes is said and waited for; anything else ends the process. */
 static int tolerate(struct aggregator *a, const struct err *why, struct err *e)
@@ -333,11 +351,17 @@ static int need_consumer(struct aggregator *a, struct err *e)
         char group[KAFKA_TOPIC_MAX + 16];
         snprintf(group, sizeof group, "%s.aggregator", a->service->kafka.prefix);
         struct kafka_options options;
-        if (kafka_options_of(a->service, "rollcall-aggregator", a->properties, PROPERTIES_MAX, &options, e) < 0)
+        if (kafka_options_of(a->service, "rollcall-aggregator", a->properties, PROPERTIES_MAX,
+                             &options, e) < 0)
                 return -1;
-        struct kafka_consumer_options c = { .group = group, .topics = topics, .n_topics = 1,
-                                            .session_timeout_ms = (int)a->service->kafka.session_timeout_ms, .prefetch_max_bytes = PREFETCH_BYTES,
-                                            .events = { .ctx = a, .assigned = assigned, .revoked = revoked } };
+        struct kafka_consumer_options c = {
+                .group = group,
+                .topics = topics,
+                .n_topics = 1,
+                .session_timeout_ms = (int)a->service->kafka.session_timeout_ms,
+                .prefetch_max_bytes = PREFETCH_BYTES,
+                .events = { .ctx = a, .assigned = assigned, .revoked = revoked }
+        };
         struct err why = ERR_INIT;
         if (kafka_consumer_new(&options, &c, &a->consumer, &why) == 0)
                 return 0;
@@ -355,9 +379,13 @@ static int take(struct aggregator *a, bool database, struct err *e)
 {
         struct err why = ERR_INIT;
         int64_t age = monotonic_ms() - a->since_ms;
-        int wait = a->behind ? 0 : !a->taken ? IDLE_MS : age < LINGER_MS ? (int)(LINGER_MS - age) : 0;
+        int wait = a->behind         ? 0
+                   : !a->taken       ? IDLE_MS
+                   : age < LINGER_MS ? (int)(LINGER_MS - age)
+                                     : 0;
         int n = kafka_poll(a->consumer, wait, a->messages, database ? TAKE_MAX : 0, &why);
-        if (n < 0 && strcmp(why.code, "OFFSET_OUT_OF_RANGE") == 0) { /* the claim that follows compares, and says what is wrong */
+        /* the claim that follows compares, and says what is wrong */
+        if (n < 0 && strcmp(why.code, "OFFSET_OUT_OF_RANGE") == 0) {
                 leave(a);
                 return 0;
         }
@@ -393,7 +421,8 @@ static int tend(struct aggregator *a, struct err *e)
         if (store_db(a->store) && !db_alive(store_db(a->store)))
                 return tolerate(a, &why, e);
         if (!a->letters_wait)
-                log_warn("dead letters wait to be published", "code=%s error=" LOG_Q, why.code, why.text);
+                log_warn("dead letters wait to be published", "code=%s error=" LOG_Q, why.code,
+                         why.text);
         a->letters_wait = true;
         return 0;
 }
@@ -419,14 +448,18 @@ int aggregator_drain(struct aggregator *a, struct err *e)
         return store_db(a->store) ? tend(a, e) : 0;
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- life ---- */
 
 static int make_parts(struct aggregator *a, struct err *e)
 {
-        const struct fold_limits limits = { .memory_max = FOLD_BYTES, .reasons_max = REASONS_MAX,
-                                            .errors_max = (size_t)a->service->aggregator.errors_kept, .sources_max = SOURCES_MAX,
+        const struct fold_limits limits = { .memory_max = FOLD_BYTES,
+                                            .reasons_max = REASONS_MAX,
+                                            .errors_max =
+                                                    (size_t)a->service->aggregator.errors_kept,
+                                            .sources_max = SOURCES_MAX,
                                             .seed = (uint64_t)instant_now() };
-        const struct store_limits store = { .params_max = PARAMS_BYTES, .reasons_max = REASONS_MAX,
+        const struct store_limits store = { .params_max = PARAMS_BYTES,
+                                            .reasons_max = REASONS_MAX,
                                             .errors_kept = a->service->aggregator.errors_kept };
         a->decoded = arena_new(DECODED_BYTES);
         a->letter_memory = arena_new(LETTER_BYTES);
@@ -437,7 +470,8 @@ static int make_parts(struct aggregator *a, struct err *e)
                 return err_oom(e);
         if (watch_new(a->service, NULL, &a->watch, e) < 0)
                 return -1;
-        if (codec_new(a->service->schemas.folder, &a->codec, e) < 0 || fold_new(&limits, &a->fold, e) < 0)
+        if (codec_new(a->service->schemas.folder, &a->codec, e) < 0 ||
+            fold_new(&limits, &a->fold, e) < 0)
                 return -1;
         return store_new(&store, &a->store, e);
 }

@@ -1,6 +1,7 @@
 /*
- * What a results partition lost before it was folded is folded from the ledger, which has every outcome: those of its subjects that are numbered above what
- * has been folded. The log is read on only after that, when `folded` tells its repetitions.
+ * What a results partition lost before it was folded is folded from the ledger, which has every
+ * outcome: those of its subjects that are numbered above what has been folded. The log is read on
+ * only after that, when `folded` tells its repetitions.
  */
 #include "aggregator/aggregator.h"
 
@@ -10,7 +11,22 @@
 
 enum { PARTITIONS_TIMEOUT_MS = 5000, TURN_MS = 200 };
 enum { S_TOPIC, S_PARTITION, S_SOURCES, S_FROM, S_TO };
-enum { L_SEQUENCE, L_OUTCOME, L_ATTEMPT, L_DRY_RUN, L_SUBJECT, L_ITEM, L_REASON, L_AT, L_TYPE, L_RUN_ID, L_PACK, L_JOB, L_TASK_ID, L_REPLACES };
+enum {
+        L_SEQUENCE,
+        L_OUTCOME,
+        L_ATTEMPT,
+        L_DRY_RUN,
+        L_SUBJECT,
+        L_ITEM,
+        L_REASON,
+        L_AT,
+        L_TYPE,
+        L_RUN_ID,
+        L_PACK,
+        L_JOB,
+        L_TASK_ID,
+        L_REPLACES
+};
 
 void arrears_reset(struct arrears *c)
 {
@@ -22,10 +38,12 @@ static int begin(struct aggregator *a, const struct share *x, struct err *e)
 {
         struct arrears *c = &a->arrears;
         arrears_reset(c);
-        int found = kafka_topic_partitions(a->consumer, x->topic, PARTITIONS_TIMEOUT_MS, e), wanted = (int)a->service->kafka.partitions;
+        int found = kafka_topic_partitions(a->consumer, x->topic, PARTITIONS_TIMEOUT_MS, e),
+            wanted = (int)a->service->kafka.partitions;
         if (found <= 0)
                 return found < 0 ? -1 : err_set(e, ERR_RETRY, "", "there is no topic %s", x->topic);
-        if (store_behind(a->store, x, a->service->sources, a->service->n_sources, &c->sources, e) < 0)
+        if (store_behind(a->store, x, a->service->sources, a->service->n_sources, &c->sources, e) <
+            0)
                 return -1;
         c->partitions = wanted < found ? wanted : found;
         c->source_no = x->source_no;
@@ -51,15 +69,19 @@ static struct outcome_event event_of(const struct arrears *c, const struct db_re
                 .source_topic = db_span(c->sources, c->at, S_TOPIC),
                 .source_partition = (int32_t)db_int(c->sources, c->at, S_PARTITION),
                 .sequence = db_int(r, row, L_SEQUENCE),
-                .replaces = db_null(r, row, L_REPLACES) ? (struct span){ 0 } : span_of(outcome_name((enum outcome)db_int(r, row, L_REPLACES))),
+                .replaces = db_null(r, row, L_REPLACES) ? (struct span){ 0 }
+                                                        : span_of(outcome_name((enum outcome)db_int(
+                                                                  r, row, L_REPLACES))),
         };
-        m.task_id = uuid_is_nil(m.run_id) ? db_uuid(r, row, L_TASK_ID) : task_id_of(m.run_id, m.type, m.subject, m.item);
+        m.task_id = uuid_is_nil(m.run_id) ? db_uuid(r, row, L_TASK_ID)
+                                          : task_id_of(m.run_id, m.type, m.subject, m.item);
         m.event_id = event_id_of(m.task_id, m.attempt, m.outcome);
         return m;
 }
 
 /* 0: folded, or not of this partition; 1: the batch could not be stored; -1. */
-static int take_row(struct aggregator *a, struct share *x, const struct db_result *r, int row, struct err *e)
+static int take_row(struct aggregator *a, struct share *x, const struct db_result *r, int row,
+                    struct err *e)
 {
         struct arrears *c = &a->arrears;
         struct outcome_event m = event_of(c, r, row);
@@ -74,8 +96,10 @@ static int take_row(struct aggregator *a, struct share *x, const struct db_resul
                 return rc ? rc : take_row(a, x, r, row, e);
         }
         if (folded == FOLD_REFUSED)
-                log_warn("an outcome of the ledger is not counted", "topic=" LOG_Q " partition=%d sequence=%lld error=" LOG_Q, db_str(c->sources, c->at, S_TOPIC),
-                         (int)m.source_partition, (long long)m.sequence, why.text);
+                log_warn("an outcome of the ledger is not counted",
+                         "topic=" LOG_Q " partition=%d sequence=%lld error=" LOG_Q,
+                         db_str(c->sources, c->at, S_TOPIC), (int)m.source_partition,
+                         (long long)m.sequence, why.text);
         x->touched = true;
         a->taken++;
         c->counted += folded == FOLD_COUNTED;
@@ -111,7 +135,8 @@ static struct share *share_behind(struct aggregator *a)
         return NULL;
 }
 
-/* The share's next rows, or its end. 0; 1: a batch could not be stored, all shares are claimed again; -1. */
+/* The share's next rows, or its end. 0; 1: a batch could not be stored, all shares are claimed
+ * again; -1. */
 static int step(struct aggregator *a, struct share *x, struct err *e)
 {
         struct arrears *c = &a->arrears;
@@ -121,7 +146,9 @@ static int step(struct aggregator *a, struct share *x, struct err *e)
                 return take_rows(a, x, e);
         if (store_caught_up(a->store, x, e) < 0)
                 return -1;
-        log_info("folded from the ledger what the topic had lost", "topic=%s partition=%d counted=%lld", x->topic, (int)x->partition, (long long)c->counted);
+        log_info("folded from the ledger what the topic had lost",
+                 "topic=%s partition=%d counted=%lld", x->topic, (int)x->partition,
+                 (long long)c->counted);
         arrears_reset(c);
         x->state = SHARE_UNCLAIMED; /* claimed again, and the consumer moved to its position */
         return 0;

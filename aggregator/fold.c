@@ -54,7 +54,8 @@ void fold_free(struct fold *f)
 static void end_batch(struct fold *f, bool commit)
 {
         sources_end(&f->sources, commit);
-        /* An arena that is used up has only small blocks, which would hold no large table again: begin with another one. */
+        /* An arena that is used up has only small blocks, which would hold no large table again:
+         * begin with another one. */
         struct arena *fresh = f->full ? arena_new(f->limits.memory_max) : NULL;
         if (fresh) {
                 arena_free(f->memory);
@@ -90,7 +91,8 @@ int fold_known(struct fold *f, const struct fold_source *s, struct err *e)
         if (rc < 0)
                 return err_oom(e);
         if (rc)
-                return err_set(e, ERR_FATAL, "", "more than %zu source partitions are known", f->limits.sources_max);
+                return err_set(e, ERR_FATAL, "", "more than %zu source partitions are known",
+                               f->limits.sources_max);
         x->stored = x->sequence = s->sequence;
         return 0;
 }
@@ -104,10 +106,11 @@ void fold_changes(const struct fold *f, struct fold_changes *ret)
 struct fold_source fold_source_at(const struct fold *f, size_t i)
 {
         const struct source *x = &f->sources.list[f->sources.moved[i]];
-        return (struct fold_source){ x->results_no, x->partition, f->sources.names[x->topic], x->sequence };
+        return (struct fold_source){ x->results_no, x->partition, f->sources.names[x->topic],
+                                     x->sequence };
 }
 
-/* ---- runs ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- runs ---- */
 
 static bool same_run(const void *entry, const void *key)
 {
@@ -135,8 +138,13 @@ static struct fold_run *run_of(struct fold *f, const struct outcome_event *m)
                 r = arena_alloc(f->memory, sizeof *r);
                 if (!r)
                         return NULL;
-                *r = (struct fold_run){ .hash = hash, .run_id = m->run_id, .dry_run = m->dry_run, .first_at = m->at, .last_at = m->at };
-                if (!copy(f, adhoc ? none : m->pack, &r->pack) || !copy(f, adhoc ? none : m->job, &r->job) || !map_add(&f->runs, f->memory, r))
+                *r = (struct fold_run){ .hash = hash,
+                                        .run_id = m->run_id,
+                                        .dry_run = m->dry_run,
+                                        .first_at = m->at,
+                                        .last_at = m->at };
+                if (!copy(f, adhoc ? none : m->pack, &r->pack) ||
+                    !copy(f, adhoc ? none : m->job, &r->job) || !map_add(&f->runs, f->memory, r))
                         return NULL;
                 r->next = (struct fold_run *)f->changes.runs;
                 f->changes.runs = r;
@@ -146,12 +154,13 @@ static struct fold_run *run_of(struct fold *f, const struct outcome_event *m)
         return r;
 }
 
-/* ---- days ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- days ---- */
 
 static bool same_day(const void *entry, const void *key)
 {
         const struct fold_day *a = entry, *b = key;
-        return a->day == b->day && a->outcome == b->outcome && a->dry_run == b->dry_run && span_eq(a->type, b->type) && span_eq(a->reason, b->reason);
+        return a->day == b->day && a->outcome == b->outcome && a->dry_run == b->dry_run &&
+               span_eq(a->type, b->type) && span_eq(a->reason, b->reason);
 }
 
 static bool same_group(const void *entry, const void *key)
@@ -162,13 +171,17 @@ static bool same_group(const void *entry, const void *key)
 
 static void hash_day(const struct fold *f, struct fold_day *d)
 {
-        uint64_t h = hash_number(f->limits.seed, (uint64_t)d->day * 16 + (uint64_t)d->outcome * 2 + d->dry_run);
+        uint64_t h = hash_number(f->limits.seed,
+                                 (uint64_t)d->day * 16 + (uint64_t)d->outcome * 2 + d->dry_run);
         d->hash = hash_bytes(hash_bytes(h, d->type.ptr, d->type.len), d->reason.ptr, d->reason.len);
 }
 
 static struct group *group_of(struct fold *f, int64_t day, struct span type)
 {
-        struct group key = { .hash = hash_bytes(hash_number(f->limits.seed, (uint64_t)day), type.ptr, type.len), .day = day, .type = type };
+        struct group key = { .hash = hash_bytes(hash_number(f->limits.seed, (uint64_t)day),
+                                                type.ptr, type.len),
+                             .day = day,
+                             .type = type };
         struct group *g = map_find(&f->groups, key.hash, same_group, &key);
         if (g)
                 return g;
@@ -215,8 +228,11 @@ static struct fold_day *add_day(struct fold *f, struct fold_day *key)
 static struct fold_day *day_of(struct fold *f, const struct outcome_event *m)
 {
         static const int64_t day_us = 86400 * INSTANT_SECOND;
-        struct fold_day key = { .day = m->at / day_us - (m->at % day_us < 0), .type = m->type, .reason = fold_cut(m->reason, FOLD_NAME_MAX),
-                                .dry_run = m->dry_run, .outcome = m->outcome };
+        struct fold_day key = { .day = m->at / day_us - (m->at % day_us < 0),
+                                .type = m->type,
+                                .reason = fold_cut(m->reason, FOLD_NAME_MAX),
+                                .dry_run = m->dry_run,
+                                .outcome = m->outcome };
         if (f->latest_day && same_day(f->latest_day, &key))
                 return f->latest_day;
         struct fold_day *d = find_day(f, &key);
@@ -227,7 +243,7 @@ static struct fold_day *day_of(struct fold *f, const struct outcome_event *m)
         return d;
 }
 
-/* ---- errors -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- errors ---- */
 
 static bool same_type(const void *entry, const void *key)
 {
@@ -254,7 +270,8 @@ static struct fold_type *type_of(struct fold *f, struct span type)
 
 static bool older(const struct fold_error *a, const struct fold_error *b)
 {
-        return a->at != b->at ? a->at < b->at : memcmp(&a->event_id, &b->event_id, sizeof a->event_id) < 0;
+        return a->at != b->at ? a->at < b->at
+                              : memcmp(&a->event_id, &b->event_id, sizeof a->event_id) < 0;
 }
 
 static void sift_down(struct fold_type *t)
@@ -272,7 +289,8 @@ static void sift_down(struct fold_type *t)
 
 static void sift_up(struct fold_type *t)
 {
-        for (size_t i = t->n - 1; i > 0 && older(&t->errors[i], &t->errors[(i - 1) / 2]); i = (i - 1) / 2) {
+        for (size_t i = t->n - 1; i > 0 && older(&t->errors[i], &t->errors[(i - 1) / 2]);
+             i = (i - 1) / 2) {
                 struct fold_error swap = t->errors[i];
                 t->errors[i] = t->errors[(i - 1) / 2];
                 t->errors[(i - 1) / 2] = swap;
@@ -300,11 +318,16 @@ static bool keep_error(struct fold *f, const struct outcome_event *m)
         struct fold_type *t = f->limits.errors_max ? type_of(f, m->type) : NULL;
         if (!t)
                 return f->limits.errors_max == 0;
-        struct fold_error x = { .event_id = m->event_id, .run_id = m->run_id, .at = m->at, .type = t->type, .outcome = m->outcome };
+        struct fold_error x = { .event_id = m->event_id,
+                                .run_id = m->run_id,
+                                .at = m->at,
+                                .type = t->type,
+                                .outcome = m->outcome };
         bool full = t->n == f->limits.errors_max;
         if (full && !older(&t->errors[0], &x))
                 return true;
-        if (!room_for_error(f, t) || !copy(f, fold_cut(m->subject, FOLD_DETAIL_MAX), &x.subject) || !copy(f, fold_cut(m->item, FOLD_DETAIL_MAX), &x.item) ||
+        if (!room_for_error(f, t) || !copy(f, fold_cut(m->subject, FOLD_DETAIL_MAX), &x.subject) ||
+            !copy(f, fold_cut(m->item, FOLD_DETAIL_MAX), &x.item) ||
             !copy(f, fold_cut(m->reason, FOLD_DETAIL_MAX), &x.reason))
                 return false;
         if (full) {
@@ -318,7 +341,7 @@ static bool keep_error(struct fold *f, const struct outcome_event *m)
         return true;
 }
 
-/* ---- an event ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- an event ---- */
 
 /* What an event made before the memory ended, it made last: the heads of the lists. */
 static enum folded end_of_memory(struct fold *f)
@@ -348,7 +371,8 @@ static enum outcome replaced(const struct outcome_event *m)
         return o;
 }
 
-enum folded fold_event(struct fold *f, int32_t results_no, const struct outcome_event *m, struct err *e)
+enum folded fold_event(struct fold *f, int32_t results_no, const struct outcome_event *m,
+                       struct err *e)
 {
         if (f->full)
                 return FOLD_FULL;
@@ -357,7 +381,8 @@ enum folded fold_event(struct fold *f, int32_t results_no, const struct outcome_
         struct source *x = NULL;
         int rc = sources_get(&f->sources, results_no, m->source_topic, m->source_partition, &x);
         if (rc > 0) {
-                err_set(e, ERR_POISON, "", "a source partition beyond the %zu that are remembered", f->sources.n);
+                err_set(e, ERR_POISON, "", "a source partition beyond the %zu that are remembered",
+                        f->sources.n);
                 return FOLD_REFUSED;
         }
         if (rc == 0 && m->sequence <= x->sequence) {

@@ -1,9 +1,11 @@
 #pragma once
 /*
- * The aggregator's core: audit events in, changes of totals out. No I/O, no clock. Events of one results partition must come in the order of
- * their offsets; a repetition is then recognised by its sequence, which is not above the last one folded of its source.
+ * The aggregator's core: audit events in, changes of totals out. No I/O, no clock. Events of one
+ * results partition must come in the order of their offsets; a repetition is then recognised by its
+ * sequence, which is not above the last one folded of its source.
  *
- * Life of a batch: fold_event for each event, read the changes, store them, then fold_commit; or fold_drop, which forgets the batch.
+ * Life of a batch: fold_event for each event, read the changes, store them, then fold_commit; or
+ * fold_drop, which forgets the batch.
  */
 #include "base/err.h"
 #include "codec/messages.h"
@@ -16,11 +18,11 @@ enum {
 #define FOLD_OTHER "(other)" /* stands for the reasons beyond the limit */
 
 struct fold_limits {
-        size_t memory_max; /* bytes of a batch's changes; at least 1 MiB */
+        size_t memory_max;  /* bytes of a batch's changes; at least 1 MiB */
         size_t reasons_max; /* different reasons per type and day, in one batch */
-        size_t errors_max; /* newest errors kept per type */
+        size_t errors_max;  /* newest errors kept per type */
         size_t sources_max; /* source partitions remembered, over all results partitions */
-        uint64_t seed; /* of the hashes */
+        uint64_t seed;      /* of the hashes */
 };
 
 /* The last sequence folded of (source_topic, source_partition) as seen on a results partition. */
@@ -36,7 +38,7 @@ struct fold_run {
         uint64_t hash;
         struct uuid run_id; /* nil: all ad-hoc tasks together; pack and job are then "" */
         struct span pack, job;
-        bool dry_run; /* a run's dry tasks are counted apart from the others */
+        bool dry_run;                  /* a run's dry tasks are counted apart from the others */
         int64_t counts[OUTCOME_COUNT]; /* negative where outcomes were replaced */
         int64_t events;
         instant first_at, last_at;
@@ -82,17 +84,21 @@ int fold_new(const struct fold_limits *l, struct fold **ret, struct err *e) MUST
 void fold_free(struct fold *f);
 DEFINE_CLEANUP(fold_cleanup, struct fold, fold_free)
 
-/* What is known of a results partition, between batches: first forget, then each source as it was stored. */
+/* What is known of a results partition, between batches: first forget, then each source as it was
+ * stored. */
 void fold_forget(struct fold *f, int32_t results_no);
 int fold_known(struct fold *f, const struct fold_source *s, struct err *e) MUST_CHECK;
 
 enum folded {
         FOLD_COUNTED,
         FOLD_REPEATED, /* was folded before */
-        FOLD_FULL, /* the batch's memory is used up: store it, then give the same event again. For a batch's first event: out of memory */
+        /* the batch's memory is used up: store it, then give the same event again. For a batch's
+           first event: out of memory */
+        FOLD_FULL,
         FOLD_REFUSED, /* the event contradicts itself or cannot be stored; `e` says why */
 };
-enum folded fold_event(struct fold *f, int32_t results_no, const struct outcome_event *m, struct err *e) MUST_CHECK;
+enum folded fold_event(struct fold *f, int32_t results_no, const struct outcome_event *m,
+                       struct err *e) MUST_CHECK;
 
 void fold_changes(const struct fold *f, struct fold_changes *ret);
 /* The sources the batch moved; `i` below n_sources. */

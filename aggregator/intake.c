@@ -12,7 +12,8 @@ static struct share *share_of(struct aggregator *a, const struct kafka_message *
         for (size_t i = 0; i < a->n_shares; i++) {
                 size_t k = (a->latest + i) % a->n_shares;
                 struct share *x = &a->shares[k];
-                if (x->partition == m->partition && (x->topic == m->topic || strcmp(x->topic, m->topic) == 0)) {
+                if (x->partition == m->partition &&
+                    (x->topic == m->topic || strcmp(x->topic, m->topic) == 0)) {
                         a->latest = k;
                         return x;
                 }
@@ -22,8 +23,10 @@ static struct share *share_of(struct aggregator *a, const struct kafka_message *
 
 static void try_again(struct aggregator *a, const struct err *why);
 
-/* Can the ledger have made the event? What it has numbered is asked once for the messages of a poll: they were written before. 0; 1: it cannot; -1: not known. */
-static int check_numbered(struct aggregator *a, const struct outcome_event *m, bool *asked, struct err *e)
+/* Can the ledger have made the event? What it has numbered is asked once for the messages of a
+ * poll: they were written before. 0; 1: it cannot; -1: not known. */
+static int check_numbered(struct aggregator *a, const struct outcome_event *m, bool *asked,
+                          struct err *e)
 {
         for (;;) {
                 instant now = a->numbers.now + (monotonic_ms() - a->numbers_ms) * INSTANT_MS;
@@ -54,7 +57,8 @@ static int give_up(struct aggregator *a, const struct err *why, struct err *e)
 }
 
 /* One message. 0: taken; 1: the batch is full; 2: the batch was dropped; -1: fatal. */
-static int take(struct aggregator *a, struct share *x, const struct kafka_message *m, bool *asked, struct err *e)
+static int take(struct aggregator *a, struct share *x, const struct kafka_message *m, bool *asked,
+                struct err *e)
 {
         struct outcome_event event;
         struct err why = ERR_INIT;
@@ -95,8 +99,10 @@ static void make_marks(struct aggregator *a)
         }
 }
 
-/* The first message after a claim may be one that was taken before: another one in its place is another log's. */
-static int compare(struct aggregator *a, struct share *x, const struct kafka_message *m, struct err *e)
+/* The first message after a claim may be one that was taken before: another one in its place is
+ * another log's. */
+static int compare(struct aggregator *a, struct share *x, const struct kafka_message *m,
+                   struct err *e)
 {
         bool same = m->offset != x->check || kafka_message_mark(m) == x->mark;
         x->check = -1;
@@ -112,7 +118,8 @@ int intake(struct aggregator *a, const struct kafka_message *list, size_t n, str
                 if (x && x->state == SHARE_READY && x->check >= 0 && compare(a, x, &list[i], e) < 0)
                         return -1;
                 if (!x || x->state != SHARE_READY || list[i].offset < x->next)
-                        continue; /* of a partition whose position is read anew: it comes again from there */
+                        /* of a partition whose position is read anew: it comes again from there */
+                        continue;
                 if (a->taken == 0)
                         a->since_ms = now;
                 int rc = take(a, x, &list[i], &asked, e);
@@ -132,7 +139,7 @@ int intake(struct aggregator *a, const struct kafka_message *list, size_t n, str
         return 0;
 }
 
-/* ---- the batch's end ----------------------------------------------------------------------------------------------------------------- */
+/* ---- the batch's end ---- */
 
 static void begin_batch(struct aggregator *a)
 {
@@ -185,7 +192,8 @@ static void stored(struct aggregator *a)
         begin_batch(a);
 }
 
-/* The connection broke, or the server asks to try again. Whether the batch was stored, the table tells when it is read anew. */
+/* The connection broke, or the server asks to try again. Whether the batch was stored, the table
+ * tells when it is read anew. */
 static void try_again(struct aggregator *a, const struct err *why)
 {
         bool alive = store_db(a->store) && db_alive(store_db(a->store));
@@ -199,18 +207,22 @@ static void try_again(struct aggregator *a, const struct err *why)
         a->database_away = true;
 }
 
-/* Numbers are folded upwards: once one of a new log is, what the old one lost below it is lost. So each batch is of the logs that were claimed. 0, 1, -1. */
+/* Numbers are folded upwards: once one of a new log is, what the old one lost below it is lost. So
+ * each batch is of the logs that were claimed. 0, 1, -1. */
 static int store(struct aggregator *a, struct err *e)
 {
         if (!store_db(a->store))
                 return err_set(e, ERR_RETRY, "", "no connection");
         if (need_publisher(a, e) < 0)
                 return -1;
-        int others = kafka_compare_logs(a->consumer, publisher_client(a->publisher), COMPARE_MS, NULL, 0, e);
+        int others = kafka_compare_logs(a->consumer, publisher_client(a->publisher), COMPARE_MS,
+                                        NULL, 0, e);
         if (others < 0)
                 return -1;
         if (others > 0)
-                return err_set(e, ERR_RETRY, "", "%d partitions of %s were made anew while they were read", others, a->service->topic_results);
+                return err_set(e, ERR_RETRY, "",
+                               "%d partitions of %s were made anew while they were read", others,
+                               a->service->topic_results);
         return store_batch(a->store, a->shares, a->n_shares, a->fold, a->letters, e);
 }
 
@@ -233,7 +245,9 @@ int batch_store(struct aggregator *a, struct err *e)
         if (rc < 0)
                 try_again(a, &why);
         else
-                log_warn("batch not stored: another aggregator took a partition over", "owner=%s", a->owner);
-        a->claim_at_ms = rc < 0 ? 0 : monotonic_ms() + 1000; /* time for the group to say whose it is */
+                log_warn("batch not stored: another aggregator took a partition over", "owner=%s",
+                         a->owner);
+        /* time for the group to say whose it is */
+        a->claim_at_ms = rc < 0 ? 0 : monotonic_ms() + 1000;
         return 1;
 }

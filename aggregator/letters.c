@@ -13,7 +13,8 @@ enum {
         AGAIN_MS = 1000,
 };
 
-bool letter_add(struct aggregator *a, struct share *x, const struct kafka_message *m, const char *reason)
+bool letter_add(struct aggregator *a, struct share *x, const struct kafka_message *m,
+                const char *reason)
 {
         BUF_CLEANUP struct buf text;
         size_t size = m->key.len + m->value.len;
@@ -27,7 +28,10 @@ bool letter_add(struct aggregator *a, struct share *x, const struct kafka_messag
         char *copy = arena_strndup(a->letter_memory, buf_str(&text), text.len);
         if (!l || !copy)
                 return false;
-        *l = (struct letter){ .share = x, .offset = m->unreadable ? m->first : m->offset, .sequence = x->letters + 1, .reason = span_of(copy) };
+        *l = (struct letter){ .share = x,
+                              .offset = m->unreadable ? m->first : m->offset,
+                              .sequence = x->letters + 1,
+                              .reason = span_of(copy) };
         if (!large) {
                 l->key = arena_span(a->letter_memory, m->key);
                 l->value = arena_span(a->letter_memory, m->value);
@@ -40,7 +44,7 @@ bool letter_add(struct aggregator *a, struct share *x, const struct kafka_messag
         return true;
 }
 
-/* ---- to the topic -------------------------------------------------------------------------------------------------------------------- */
+/* ---- to the topic ---- */
 
 static void acked(void *ctx, uint64_t token, const struct err *e)
 {
@@ -59,17 +63,31 @@ int need_publisher(struct aggregator *a, struct err *e)
 {
         if (a->publisher)
                 return 0;
-        struct publisher_options o = { .service = a->service, .source = "/rollcall/aggregator", .client_id = "rollcall-aggregator",
-                                       .queue_max_bytes = QUEUE_BYTES, .acked = acked, .ctx = a, .database = database };
+        struct publisher_options o = { .service = a->service,
+                                       .source = "/rollcall/aggregator",
+                                       .client_id = "rollcall-aggregator",
+                                       .queue_max_bytes = QUEUE_BYTES,
+                                       .acked = acked,
+                                       .ctx = a,
+                                       .database = database };
         return publisher_new(&o, &a->publisher, e);
 }
 
 /* 0: queued, or as far as the topic takes it. 1: not now. */
-static int publish_one(struct aggregator *a, const struct share *x, const struct letter *l, struct err *e)
+static int publish_one(struct aggregator *a, const struct share *x, const struct letter *l,
+                       struct err *e)
 {
-        const struct letter_origin origin = { a->cluster, x->topic, x->partition, x->source_no, l->offset, 1 };
-        struct dead_letter m = { .event_id = dead_letter_id(&origin), .topic = span_of(x->topic), .partition = x->partition, .offset = l->offset,
-                                 .reason = l->reason, .attempts = 1, .at = instant_now(), .key = l->key, .value = l->value };
+        const struct letter_origin origin = { a->cluster,   x->topic,  x->partition,
+                                              x->source_no, l->offset, 1 };
+        struct dead_letter m = { .event_id = dead_letter_id(&origin),
+                                 .topic = span_of(x->topic),
+                                 .partition = x->partition,
+                                 .offset = l->offset,
+                                 .reason = l->reason,
+                                 .attempts = 1,
+                                 .at = instant_now(),
+                                 .key = l->key,
+                                 .value = l->value };
         if (m.key.len + m.value.len > LETTER_PUBLISHED_MAX) {
                 BUF_CLEANUP struct buf reason;
                 buf_init(&reason, REASON_BYTES);
@@ -87,13 +105,15 @@ static int publish_one(struct aggregator *a, const struct share *x, const struct
         }
 }
 
-/* Said here and not when it was stored: a process that dies in between leaves it to the next, which finds it unpublished. */
+/* Said here and not when it was stored: a process that dies in between leaves it to the next, which
+ * finds it unpublished. */
 static void say(struct share *x, const struct letter *l)
 {
         if (l->sequence <= x->letters_said)
                 return;
         x->letters_said = l->sequence;
-        log_warn("undecodable audit event, kept as a dead letter", "topic=%s partition=%d offset=%lld reason=" LOG_Q, x->topic, (int)x->partition,
+        log_warn("undecodable audit event, kept as a dead letter",
+                 "topic=%s partition=%d offset=%lld reason=" LOG_Q, x->topic, (int)x->partition,
                  (long long)l->offset, l->reason.ptr);
 }
 
@@ -104,7 +124,8 @@ static int publish_share(struct aggregator *a, struct share *x, struct err *e)
         arena_reset(a->outgoing);
         if (store_letters(a->store, x, a->outgoing, &list, e) < 0)
                 return -1;
-        int64_t last = list ? x->letters_published : x->letters_stored; /* none left: somebody has removed them */
+        /* none left: somebody has removed them */
+        int64_t last = list ? x->letters_published : x->letters_stored;
         int64_t offset = x->letters_offset;
         a->refused = (struct err)ERR_INIT;
         for (const struct letter *l = list; l; l = l->next) {
@@ -139,7 +160,8 @@ static int publish_due(struct aggregator *a, struct err *e)
                 if (rc == 0)
                         rc = publish_share(a, x, e);
                 if (rc == 1)
-                        return err_set(e, ERR_RETRY, "", "%s: no acknowledgement within %d ms", a->service->topic_dead_letters, ACK_TIMEOUT_MS);
+                        return err_set(e, ERR_RETRY, "", "%s: no acknowledgement within %d ms",
+                                       a->service->topic_dead_letters, ACK_TIMEOUT_MS);
                 if (rc < 0)
                         return -1;
         }

@@ -36,12 +36,15 @@ static int run(struct daemon *d)
 {
         struct aggregator *a CLEANUP(aggregator_cleanup) = NULL;
         struct err e = ERR_INIT;
-        if (daemon_leave_within(d, LEAVE_MS, &e) < 0 || aggregator_new(d->service, &a, &e) < 0 || serve(d, a, &e) < 0) {
-                log_error("aggregator cannot go on", "class=%s code=%s error=" LOG_Q, err_class_name(e.class), e.code, e.text);
+        if (daemon_leave_within(d, LEAVE_MS, &e) < 0 || aggregator_new(d->service, &a, &e) < 0 ||
+            serve(d, a, &e) < 0) {
+                log_error("aggregator cannot go on", "class=%s code=%s error=" LOG_Q,
+                          err_class_name(e.class), e.code, e.text);
                 return EXIT_FAILURE;
         }
-        log_info("aggregator stopped", "folded=%lld repeated=%lld undecodable=%lld forged=%lld", (long long)a->counted, (long long)a->repeated,
-                 (long long)a->undecodable, (long long)a->forged);
+        log_info("aggregator stopped", "folded=%lld repeated=%lld undecodable=%lld forged=%lld",
+                 (long long)a->counted, (long long)a->repeated, (long long)a->undecodable,
+                 (long long)a->forged);
         return EXIT_SUCCESS;
 }
 

@@ -4,11 +4,13 @@
 
 enum { CAP_MIN = 256 };
 
-/* Multiplying and folding the halves, as wyhash does: every bit of the input reaches every bit of the result. */
+/* Multiplying and folding the halves, as wyhash does: every bit of the input reaches every bit of
+ * the result. */
 uint64_t hash_number(uint64_t seed, uint64_t v)
 {
         __extension__ typedef unsigned __int128 wide;
-        wide product = (wide)(seed ^ v ^ UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xd6e8feb86659fd93);
+        wide product = (wide)(seed ^ v ^ UINT64_C(0x9e3779b97f4a7c15)) *
+                       UINT64_C(0xd6e8feb86659fd93);
         return (uint64_t)product ^ (uint64_t)(product >> 64) ^ seed;
 }
 

@@ -1,19 +1,21 @@
 #pragma once
 /*
- * A hash map of entries that live in an arena, with the arena's life: nothing is freed, nothing is removed. Every entry begins with its hash.
+ * A hash map of entries that live in an arena, with the arena's life: nothing is freed, nothing is
+ * removed. Every entry begins with its hash.
  */
 #include "base/arena.h"
 
 struct map {
         uint64_t **slots; /* each points at an entry, whose first member is the hash; NULL: free */
-        size_t cap, n; /* cap is a power of two, at most half full */
+        size_t cap, n;    /* cap is a power of two, at most half full */
 };
 
 typedef bool (*map_same)(const void *entry, const void *key);
 
 /* The entry of `key`, or NULL. */
 void *map_find(const struct map *m, uint64_t hash, map_same same, const void *key);
-/* Adds an entry that is not in there yet. False when the arena is full; then nothing has changed. */
+/* Adds an entry that is not in there yet. False when the arena is full; then nothing has changed.
+ */
 bool map_add(struct map *m, struct arena *a, void *entry);
 
 uint64_t hash_bytes(uint64_t seed, const void *data, size_t len);

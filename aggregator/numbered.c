@@ -56,17 +56,28 @@ int numbered_set(struct numbered *x, const char *topic, int32_t partition, int64
         return 0;
 }
 
-int numbered_check(const struct numbered *x, const struct outcome_event *m, instant now, struct err *e)
+int numbered_check(const struct numbered *x, const struct outcome_event *m, instant now,
+                   struct err *e)
 {
         const struct numbered_topic *t = find(x, m->source_topic);
-        int64_t last = t && m->source_partition >= 0 && (size_t)m->source_partition < t->n ? t->last[m->source_partition] : -1;
+        int64_t last = t && m->source_partition >= 0 && (size_t)m->source_partition < t->n
+                               ? t->last[m->source_partition]
+                               : -1;
         if (last < 0)
-                return err_set(e, ERR_POISON, "", "no outcome can come from partition %d of the topic \"%.*s\": the ledger does not know it", (int)m->source_partition,
-                               m->source_topic.len < 249 ? (int)m->source_topic.len : 249, m->source_topic.ptr);
+                return err_set(
+                        e, ERR_POISON, "",
+                        "no outcome can come from partition %d of the topic \"%.*s\": the ledger does not know it",
+                        (int)m->source_partition,
+                        m->source_topic.len < 249 ? (int)m->source_topic.len : 249,
+                        m->source_topic.ptr);
         if (m->sequence > last)
-                return err_set(e, ERR_POISON, "", "sequence %lld: the ledger has numbered %s/%d only up to %lld", (long long)m->sequence, t->name,
-                               (int)m->source_partition, (long long)last);
+                return err_set(e, ERR_POISON, "",
+                               "sequence %lld: the ledger has numbered %s/%d only up to %lld",
+                               (long long)m->sequence, t->name, (int)m->source_partition,
+                               (long long)last);
         if (m->at > now + AHEAD)
-                return err_set(e, ERR_POISON, "", "at: %lld us since 1970 is later than the database's clock", (long long)m->at);
+                return err_set(e, ERR_POISON, "",
+                               "at: %lld us since 1970 is later than the database's clock",
+                               (long long)m->at);
         return 0;
 }

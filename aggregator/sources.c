@@ -18,12 +18,15 @@ void sources_deinit(struct sources *s)
         *s = (struct sources){ 0 };
 }
 
-static bool same(const struct sources *s, const struct source *x, int32_t results_no, struct span topic, int32_t partition)
+static bool same(const struct sources *s, const struct source *x, int32_t results_no,
+                 struct span topic, int32_t partition)
 {
-        return x->results_no == results_no && x->partition == partition && span_eq(s->names[x->topic], topic);
+        return x->results_no == results_no && x->partition == partition &&
+               span_eq(s->names[x->topic], topic);
 }
 
-static uint64_t hash_of(const struct sources *s, int32_t results_no, struct span topic, int32_t partition)
+static uint64_t hash_of(const struct sources *s, int32_t results_no, struct span topic,
+                        int32_t partition)
 {
         uint64_t numbers = (uint64_t)(uint32_t)results_no << 32 | (uint32_t)partition;
         return hash_bytes(hash_number(s->seed, numbers), topic.ptr, topic.len);
@@ -115,17 +118,20 @@ static int add(struct sources *s, int32_t results_no, struct span topic, int32_t
         uint32_t name;
         if ((s->n == s->cap && grow(s) < 0) || name_of(s, topic, &name) < 0)
                 return -1;
-        s->list[s->n] = (struct source){ .results_no = results_no, .partition = partition, .topic = name };
+        s->list[s->n] =
+                (struct source){ .results_no = results_no, .partition = partition, .topic = name };
         place(s, s->n);
         s->latest = s->n++;
         return 0;
 }
 
-int sources_get(struct sources *s, int32_t results_no, struct span topic, int32_t partition, struct source **ret)
+int sources_get(struct sources *s, int32_t results_no, struct span topic, int32_t partition,
+                struct source **ret)
 {
         if (s->latest >= s->n || !same(s, &s->list[s->latest], results_no, topic, partition)) {
                 size_t found = SIZE_MAX, mask = s->index_cap - 1;
-                for (size_t i = s->n ? hash_of(s, results_no, topic, partition) & mask : 0; s->n && s->index[i]; i = (i + 1) & mask)
+                for (size_t i = s->n ? hash_of(s, results_no, topic, partition) & mask : 0;
+                     s->n && s->index[i]; i = (i + 1) & mask)
                         if (same(s, &s->list[s->index[i] - 1], results_no, topic, partition)) {
                                 found = s->index[i] - 1;
                                 break;

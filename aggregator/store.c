@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Rows are written in the order of their keys, so that two aggregators wait for each other instead of locking each other up. */
+/* Rows are written in the order of their keys, so that two aggregators wait for each other instead
+ * of locking each other up. */
 static const struct {
         const char *name, *sql;
 } statements[] = {
@@ -11,10 +12,13 @@ static const struct {
           "select c.source_no, u.topic, u.partition, c.epoch, c.next, c.sequence, c.published, c.mark, rollcall.inherit_folded(c.source_no, c.switched)"
           " from (select * from unnest($3::text[], $4::int4[]) as u(topic, partition) order by 1, 2) u"
           " cross join lateral rollcall.claim($1::text, u.topic, u.partition, $2::text) c" },
-        { "known", "select results_no, source_topic, source_partition, sequence from rollcall.folded f where results_no = any($1::int4[])"
+        { "known",
+          "select results_no, source_topic, source_partition, sequence from rollcall.folded f where results_no = any($1::int4[])"
           " and exists (select from rollcall.position p where p.topic = f.source_topic and p.partition = f.source_partition)" },
-        { "numbers", "select topic, partition, max(sequence), now() from rollcall.position where topic <> $1::text group by 1, 2 order by 1, 2 desc" },
-        { "owns", "select exists (select from rollcall.position where cluster = $1 and topic = $2 and owner = $3)" },
+        { "numbers",
+          "select topic, partition, max(sequence), now() from rollcall.position where topic <> $1::text group by 1, 2 order by 1, 2 desc" },
+        { "owns",
+          "select exists (select from rollcall.position where cluster = $1 and topic = $2 and owner = $3)" },
         { "behind",
           "select p.topic, p.partition, array_agg(p.source_no), coalesce(max(f.sequence), 0), max(p.sequence) from rollcall.position p"
           " left join rollcall.folded f on f.results_no = $1::int4 and f.source_topic = p.topic and f.source_partition = p.partition"
@@ -128,7 +132,7 @@ struct db_params *store_params(struct store *s)
         return s->params;
 }
 
-/* ---- shares -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- shares ---- */
 
 static struct share *share_of(struct share *list, size_t n, const char *topic, int64_t partition)
 {
@@ -138,7 +142,8 @@ static struct share *share_of(struct share *list, size_t n, const char *topic, i
         return NULL;
 }
 
-static int load_known(struct store *s, const struct share *list, size_t n, size_t unclaimed, struct fold *f, struct err *e)
+static int load_known(struct store *s, const struct share *list, size_t n, size_t unclaimed,
+                      struct fold *f, struct err *e)
 {
         struct db_params *p = store_params(s);
         struct db_result *rows CLEANUP(db_result_cleanup) = NULL;
@@ -152,14 +157,16 @@ static int load_known(struct store *s, const struct share *list, size_t n, size_
         if (db_run(s->db, "known", p, &rows, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(rows); i++) {
-                struct fold_source x = { (int32_t)db_int(rows, i, 0), (int32_t)db_int(rows, i, 2), db_span(rows, i, 1), db_int(rows, i, 3) };
+                struct fold_source x = { (int32_t)db_int(rows, i, 0), (int32_t)db_int(rows, i, 2),
+                                         db_span(rows, i, 1), db_int(rows, i, 3) };
                 if (fold_known(f, &x, e) < 0)
                         return -1;
         }
         return 0;
 }
 
-int store_claim(struct store *s, const char *cluster, const char *owner, struct share *list, size_t n, struct fold *f, struct err *e)
+int store_claim(struct store *s, const char *cluster, const char *owner, struct share *list,
+                size_t n, struct fold *f, struct err *e)
 {
         struct db_params *p = store_params(s);
         struct db_result *rows CLEANUP(db_result_cleanup) = NULL;
@@ -204,14 +211,16 @@ int store_numbers(struct store *s, const char *results, struct numbered *ret, st
         if (db_run(s->db, "numbers", p, &rows, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(rows); i++) {
-                if (numbered_set(ret, db_str(rows, i, 0), (int32_t)db_int(rows, i, 1), db_int(rows, i, 2)) < 0)
+                if (numbered_set(ret, db_str(rows, i, 0), (int32_t)db_int(rows, i, 1),
+                                 db_int(rows, i, 2)) < 0)
                         return err_oom(e);
                 ret->now = db_instant(rows, i, 3);
         }
         return 0;
 }
 
-int store_owns(struct store *s, const char *cluster, const char *topic, const char *owner, bool *ret, struct err *e)
+int store_owns(struct store *s, const char *cluster, const char *topic, const char *owner,
+               bool *ret, struct err *e)
 {
         struct db_params *p = store_params(s);
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -224,9 +233,10 @@ int store_owns(struct store *s, const char *cluster, const char *topic, const ch
         return 0;
 }
 
-/* ---- what was lost ------------------------------------------------------------------------------------------------------------------- */
+/* ---- what was lost ---- */
 
-int store_behind(struct store *s, const struct share *x, const char *const *topics, size_t n, struct db_result **ret, struct err *e)
+int store_behind(struct store *s, const struct share *x, const char *const *topics, size_t n,
+                 struct db_result **ret, struct err *e)
 {
         struct db_params *p = store_params(s);
         db_add_int4(p, x->source_no);
@@ -237,7 +247,8 @@ int store_behind(struct store *s, const struct share *x, const char *const *topi
         return db_run(s->db, "behind", p, ret, e);
 }
 
-int store_ledger(struct store *s, const char *sources, int64_t after, int64_t to, struct db_result **ret, struct err *e)
+int store_ledger(struct store *s, const char *sources, int64_t after, int64_t to,
+                 struct db_result **ret, struct err *e)
 {
         struct db_params *p = store_params(s);
         db_add_str(p, sources);
@@ -254,7 +265,7 @@ int store_caught_up(struct store *s, const struct share *x, struct err *e)
         return db_run(s->db, "caught_up", p, NULL, e);
 }
 
-/* ---- dead letters -------------------------------------------------------------------------------------------------------------------- */
+/* ---- dead letters ---- */
 
 static int nibble(char c)
 {
@@ -277,7 +288,8 @@ static bool copy_bytes(struct arena *a, struct span text, struct span *ret)
         return true;
 }
 
-int store_letters(struct store *s, const struct share *x, struct arena *a, struct letter **ret, struct err *e)
+int store_letters(struct store *s, const struct share *x, struct arena *a, struct letter **ret,
+                  struct err *e)
 {
         struct db_params *p = store_params(s);
         struct db_result *rows CLEANUP(db_result_cleanup) = NULL;
@@ -295,7 +307,8 @@ int store_letters(struct store *s, const struct share *x, struct arena *a, struc
                 l->offset = db_int(rows, i, 0);
                 l->sequence = db_int(rows, i, 1);
                 l->reason = arena_span(a, db_span(rows, i, 2));
-                if (!l->reason.ptr || !copy_bytes(a, db_span(rows, i, 3), &l->key) || !copy_bytes(a, db_span(rows, i, 4), &l->value))
+                if (!l->reason.ptr || !copy_bytes(a, db_span(rows, i, 3), &l->key) ||
+                    !copy_bytes(a, db_span(rows, i, 4), &l->value))
                         return err_oom(e);
                 *end = l;
                 end = &l->next;

@@ -1,14 +1,15 @@
-/* One batch as one transaction: what is queued here is sent at once, and committed only when every position was where we left it. */
+/* One batch as one transaction: what is queued here is sent at once, and committed only when every
+ * position was where we left it. */
 #include "aggregator/store_internal.h"
 
 #include "base/failpoint.h"
 
-#define COLUMN(type, count, list, item, add) \
-        do { \
-                db_array_begin(p, type, count); \
+#define COLUMN(type, count, list, item, add)                                \
+        do {                                                                \
+                db_array_begin(p, type, count);                             \
                 for (__typeof__(list) item = list; item; item = item->next) \
-                        add; \
-                db_array_end(p); \
+                        add;                                                \
+                db_array_end(p);                                            \
         } while (0)
 
 static bool changed(const struct share *x)
@@ -24,7 +25,8 @@ static size_t moved(const struct share *list, size_t n)
         return count;
 }
 
-static void add_shares(struct db_params *p, enum db_type type, const struct share *list, size_t n, int64_t (*of)(const struct share *))
+static void add_shares(struct db_params *p, enum db_type type, const struct share *list, size_t n,
+                       int64_t (*of)(const struct share *))
 {
         db_array_begin(p, type, moved(list, n));
         for (size_t i = 0; i < n; i++)
@@ -105,13 +107,13 @@ static int queue_days(struct store *s, const struct fold_day *days, size_t n, st
 static int queue_errors(struct store *s, const struct fold_type *types, size_t n, struct err *e)
 {
         struct db_params *p = store_params(s);
-#define ERRORS(type, add) \
-        do { \
-                db_array_begin(p, type, n); \
-                for (const struct fold_type *t = types; t; t = t->next) \
+#define ERRORS(type, add)                                                                       \
+        do {                                                                                    \
+                db_array_begin(p, type, n);                                                     \
+                for (const struct fold_type *t = types; t; t = t->next)                         \
                         for (const struct fold_error *x = t->errors; x < t->errors + t->n; x++) \
-                                add; \
-                db_array_end(p); \
+                                add;                                                            \
+                db_array_end(p);                                                                \
         } while (0)
         ERRORS(DB_UUID, db_element_uuid(p, &x->event_id));
         ERRORS(DB_TIMESTAMPTZ, db_element_instant(p, x->at));
@@ -170,22 +172,22 @@ static int queue_letters(struct store *s, const struct letter *letters, struct e
         return db_pipeline_run(s->db, "letters", p, e);
 }
 
-/* ---- the transaction ----------------------------------------------------------------------------------------------------------------- */
+/* ---- the transaction ---- */
 
 /* Queues the whole batch; `queued` counts the answers to come. */
-static int queue_all(struct store *s, const struct share *list, size_t n, const struct fold *f, const struct letter *letters, int *queued,
-                     struct err *e)
+static int queue_all(struct store *s, const struct share *list, size_t n, const struct fold *f,
+                     const struct letter *letters, int *queued, struct err *e)
 {
         struct fold_changes c;
         fold_changes(f, &c);
         int rc = db_pipeline_query(s->db, "begin", NULL, e);
         *queued += rc == 0;
-#define QUEUE(wanted, call) \
-        do { \
-                if (rc == 0 && (wanted)) { \
-                        rc = call; \
+#define QUEUE(wanted, call)                 \
+        do {                                \
+                if (rc == 0 && (wanted)) {  \
+                        rc = call;          \
                         *queued += rc == 0; \
-                } \
+                }                           \
         } while (0)
         QUEUE(true, queue_positions(s, list, n, e));
         QUEUE(c.n_runs, queue_runs(s, c.runs, c.n_runs, e));
@@ -198,7 +200,8 @@ static int queue_all(struct store *s, const struct share *list, size_t n, const 
         return rc;
 }
 
-/* Takes all answers; the first error counts. `ret_moved`: positions that were where we left them. */
+/* Takes all answers; the first error counts. `ret_moved`: positions that were where we left them.
+ */
 static int collect(struct store *s, int queued, int64_t *ret_moved, struct err *e)
 {
         int rc = 0;
@@ -215,8 +218,8 @@ static int collect(struct store *s, int queued, int64_t *ret_moved, struct err *
         return rc;
 }
 
-static int send_all(struct store *s, const struct share *list, size_t n, const struct fold *f, const struct letter *letters, int64_t *ret_moved,
-                    struct err *e)
+static int send_all(struct store *s, const struct share *list, size_t n, const struct fold *f,
+                    const struct letter *letters, int64_t *ret_moved, struct err *e)
 {
         struct err second = ERR_INIT;
         int queued = 0;
@@ -229,12 +232,14 @@ static int send_all(struct store *s, const struct share *list, size_t n, const s
                 rc = -1;
         if (!db_alive(s->db))
                 return -1;
-        if (db_pipeline_finish_sync(s->db, rc < 0 ? &second : e) < 0 || db_pipeline_end(s->db, rc < 0 ? &second : e) < 0)
+        if (db_pipeline_finish_sync(s->db, rc < 0 ? &second : e) < 0 ||
+            db_pipeline_end(s->db, rc < 0 ? &second : e) < 0)
                 return -1;
         return rc;
 }
 
-int store_batch(struct store *s, const struct share *list, size_t n, const struct fold *f, const struct letter *letters, struct err *e)
+int store_batch(struct store *s, const struct share *list, size_t n, const struct fold *f,
+                const struct letter *letters, struct err *e)
 {
         int64_t expected = (int64_t)moved(list, n), found = 0;
         if (expected == 0)

@@ -1,4 +1,5 @@
-/* rollcall-broker: the embedded broker as a process of its own. Volatile: everything in it ends with it. */
+/* rollcall-broker: the embedded broker as a process of its own. Volatile: everything in it ends
+ * with it. */
 #include "base/log.h"
 #include "kafka/embedded.h"
 
@@ -31,9 +32,12 @@ static void usage(FILE *to)
 static int parse(int argc, char **argv, struct arguments *a)
 {
         static const struct option options[] = {
-                { "file", required_argument, NULL, 'f' },    { "partitions", required_argument, NULL, 'p' },
-                { "with-parent", no_argument, NULL, 'w' },   { "debug", no_argument, NULL, 'd' },
-                { "help", no_argument, NULL, 'h' },          { "version", no_argument, NULL, 'v' },
+                { "file", required_argument, NULL, 'f' },
+                { "partitions", required_argument, NULL, 'p' },
+                { "with-parent", no_argument, NULL, 'w' },
+                { "debug", no_argument, NULL, 'd' },
+                { "help", no_argument, NULL, 'h' },
+                { "version", no_argument, NULL, 'v' },
                 { 0 },
         };
         int c;
@@ -60,7 +64,9 @@ static int parse(int argc, char **argv, struct arguments *a)
                 default:
                         return -1;
                 }
-        return a->file && optind == argc && a->partitions > 0 && a->partitions <= PARTITIONS_MAX ? 0 : -1;
+        return a->file && optind == argc && a->partitions > 0 && a->partitions <= PARTITIONS_MAX
+                       ? 0
+                       : -1;
 }
 
 int main(int argc, char **argv)
@@ -78,7 +84,8 @@ int main(int argc, char **argv)
         sigemptyset(&stop);
         sigaddset(&stop, SIGTERM);
         sigaddset(&stop, SIGINT);
-        pthread_sigmask(SIG_BLOCK, &stop, NULL); /* before any thread starts: all inherit it, and sigwait has them to itself */
+        /* before any thread starts: all inherit it, and sigwait has them to itself */
+        pthread_sigmask(SIG_BLOCK, &stop, NULL);
 
         struct embedded *broker = NULL;
         struct err e = ERR_INIT;

@@ -47,7 +47,8 @@ void act_decide(struct batch *b, struct entry *en, enum outcome o, const char *f
         en->state = ENTRY_ACTED;
 }
 
-void act_missed(struct actor *a, struct batch *b, struct entry *en, const struct outgoing *answer, bool resend, const char *reason)
+void act_missed(struct actor *a, struct batch *b, struct entry *en, const struct outgoing *answer,
+                bool resend, const char *reason)
 {
         enum send_state state = answer->state;
         bool put_off = state == SEND_DEFERRED && answer->code >= 400 && answer->code < 500;
@@ -67,9 +68,12 @@ void act_missed(struct actor *a, struct batch *b, struct entry *en, const struct
 
 static int act_unit(struct actor *a, struct batch *b, const struct unit *u, struct err *e)
 {
-        static int (*const kinds[])(struct actor *, struct batch *, const struct unit *, struct entry **, size_t, struct err *) = {
-                [ACTION_EMAIL] = act_mail, [ACTION_WEBHOOK] = act_webhook, [ACTION_REPORT] = act_report, [ACTION_FILES] = act_files
-        };
+        static int (*const kinds[])(struct actor *, struct batch *, const struct unit *,
+                                    struct entry **, size_t,
+                                    struct err *) = { [ACTION_EMAIL] = act_mail,
+                                                      [ACTION_WEBHOOK] = act_webhook,
+                                                      [ACTION_REPORT] = act_report,
+                                                      [ACTION_FILES] = act_files };
         struct entry **list = arena_alloc(b->arena, (u->n + 1) * sizeof(struct entry *));
         size_t n = 0;
         if (!list)
@@ -85,9 +89,12 @@ int act(struct actor *a, struct batch *b, struct err *e)
         a->pause_ms = 0;
         a->until_ms = monotonic_ms() + ROUND_MS;
         for (size_t i = 0; i < b->n_units && !act_over(a); i++) {
-                int rc = b->units[i].type->action == ACTION_SQL ? 0 : act_unit(a, b, &b->units[i], e);
+                int rc = b->units[i].type->action == ACTION_SQL ? 0
+                                                                : act_unit(a, b, &b->units[i], e);
                 batch_stand_behind(b, i);
-                if (rc < 0) /* what has been done is written down first; what failed for good fails again in the next round */
+                /* what has been done is written down first; what failed for good fails again in the
+                 * next round */
+                if (rc < 0)
                         return batch_count(b, ENTRY_ACTED) ? 0 : -1;
         }
         return 0;

@@ -35,7 +35,8 @@ static bool is_type_name(struct span s)
         return true;
 }
 
-/* A run's step may be a dry run although the run is not: the job says so, never the message alone. */
+/* A run's step may be a dry run although the run is not: the job says so, never the message alone.
+ */
 static bool step_is_dry(const struct run *run, const struct task_type *type)
 {
         bool listed = false;
@@ -76,11 +77,13 @@ void entry_readmit(struct entry *en, int64_t waited_ms, int64_t wait_ms, struct 
 /* As far as the run was read a moment ago, and this configuration knows its job. */
 static bool is_expected(const struct run *run, const struct task_type *type)
 {
-        bool open = run->state == RUN_PLANNED || run->state == RUN_PUBLISHED || run->state == RUN_CANCELLED;
+        bool open = run->state == RUN_PLANNED || run->state == RUN_PUBLISHED ||
+                    run->state == RUN_CANCELLED;
         return open && type && ((run->job && job_takes(run->job, type)) || run_has_type(run, type));
 }
 
-void entry_admit(struct entry *en, const struct packs *packs, const struct type_numbers *numbers, struct run *run, struct arena *a)
+void entry_admit(struct entry *en, const struct packs *packs, const struct type_numbers *numbers,
+                 struct run *run, struct arena *a)
 {
         struct err e = ERR_INIT;
         en->run = run;
@@ -91,11 +94,16 @@ void entry_admit(struct entry *en, const struct packs *packs, const struct type_
                 return;
         }
         if (!is_type_name(en->task.type)) {
-                entry_bury(en, SPAN_LIT("the task type is not a name of letters, digits, '-', '_' and '.'"));
+                entry_bury(
+                        en,
+                        SPAN_LIT(
+                                "the task type is not a name of letters, digits, '-', '_' and '.'"));
                 return;
         }
-        if (run && !uuid_eq(en->task.task_id, task_id_of(run->run_id, en->task.type, en->task.subject, en->task.item))) {
-                entry_bury(en, SPAN_LIT("the task id is not that of its run, type, subject and item"));
+        if (run && !uuid_eq(en->task.task_id, task_id_of(run->run_id, en->task.type,
+                                                         en->task.subject, en->task.item))) {
+                entry_bury(en,
+                           SPAN_LIT("the task id is not that of its run, type, subject and item"));
                 return;
         }
         if (run && en->task.n_arguments) {
@@ -129,7 +137,10 @@ void entry_accept(struct entry *en, const struct type_numbers *numbers, struct a
                 entry_decide(en, OUTCOME_SKIPPED, SPAN_LIT("run cancelled"));
         else if (fits(en, a))
                 en->state = ENTRY_READY;
-        if (run && run->version_wait_ms > 0 && en->state == ENTRY_READY && !en->dry_run && !run_statement_same(run, en->type))
-                entry_wait(en, SPAN_LIT("its run was planned with another version of its statement"),
-                           run->version_wait_ms < VERSION_LOOK_MS ? run->version_wait_ms : VERSION_LOOK_MS);
+        if (run && run->version_wait_ms > 0 && en->state == ENTRY_READY && !en->dry_run &&
+            !run_statement_same(run, en->type))
+                entry_wait(en,
+                           SPAN_LIT("its run was planned with another version of its statement"),
+                           run->version_wait_ms < VERSION_LOOK_MS ? run->version_wait_ms
+                                                                  : VERSION_LOOK_MS);
 }

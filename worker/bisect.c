@@ -1,4 +1,5 @@
-/* A pack's statement that fails is bisected, until the failing task stands alone; or its type is paused, when it fails whatever it is given. */
+/* A pack's statement that fails is bisected, until the failing task stands alone; or its type is
+ * paused, when it fails whatever it is given. */
 #include "transact_parts.h"
 
 #include <stdio.h>
@@ -6,8 +7,11 @@
 
 enum {
         CONFLICTS_MAX = 5,
-        LOCKS_MS = 3000, /* that a transaction waits for the row locks of others, after the first that took worker.lock_timeout */
-        LOCK_RETRY_MIN_MS = 1000, LOCK_RETRY_MS = 4000,
+        /* that a transaction waits for the row locks of others, after the first that took
+           worker.lock_timeout */
+        LOCKS_MS = 3000,
+        LOCK_RETRY_MIN_MS = 1000,
+        LOCK_RETRY_MS = 4000,
 };
 
 static const char UNDO_UNIT[] = "rollback to savepoint unit; release savepoint unit";
@@ -18,7 +22,8 @@ static bool is_lock(const struct err *why)
         return strcmp(why->code, "55P03") == 0;
 }
 
-/* A conflict with other transactions is waited for, but only for some times: a statement that always reports one would keep all others from their work. */
+/* A conflict with other transactions is waited for, but only for some times: a statement that
+ * always reports one would keep all others from their work. */
 static bool waits(struct transactor *t, const struct err *why, size_t n)
 {
         if (is_too_large(why))
@@ -38,8 +43,10 @@ void transact_note_notices(struct transactor *t, const struct unit *u)
                 notices_add(&t->notices, u->type, n, first);
 }
 
-/* What was sent is never sent again: its record's errors are nobody's to wait for, as long as there is a connection. */
-static int undo_part(struct transactor *t, enum variant v, const struct err *why, size_t n, struct err *e)
+/* What was sent is never sent again: its record's errors are nobody's to wait for, as long as there
+ * is a connection. */
+static int undo_part(struct transactor *t, enum variant v, const struct err *why, size_t n,
+                     struct err *e)
 {
         if (v != VARIANT_RECORD || !db_alive(t->db))
                 return transact_undo_unit(t, why, n, e);
@@ -57,16 +64,21 @@ void transact_begin_unit(struct transactor *t)
         memset(&t->part, 0, sizeof t->part);
 }
 
-/* ---- does the type fail? ---------------------------------------------------------------------------------------------------------------- */
+/* ---- does the type fail? ---- */
 
-/* Runs the effect of list[0..n), or the record, and undoes it. 0 it succeeds; 1 it fails: `why`; -1 error. */
-static int probe(struct transactor *t, const struct unit *u, enum variant v, struct entry **list, size_t n, struct err *why, struct err *e)
+/* Runs the effect of list[0..n), or the record, and undoes it. 0 it succeeds; 1 it fails: `why`; -1
+ * error. */
+static int probe(struct transactor *t, const struct unit *u, enum variant v, struct entry **list,
+                 size_t n, struct err *why, struct err *e)
 {
         const struct composed *c = NULL;
         struct db_result *r = NULL;
-        if (compose(t->composer, t->db, u->type, u->type_no, v == VARIANT_RECORD ? v : VARIANT_AGAIN, &c, e) < 0 || db_pipeline_begin(t->db, e) < 0)
+        if (compose(t->composer, t->db, u->type, u->type_no,
+                    v == VARIANT_RECORD ? v : VARIANT_AGAIN, &c, e) < 0 ||
+            db_pipeline_begin(t->db, e) < 0)
                 return -1;
-        if (transact_queue_unit(t, u, c, list, n, UNIT_UNDO, e) < 0 || db_pipeline_sync(t->db, e) < 0)
+        if (transact_queue_unit(t, u, c, list, n, UNIT_UNDO, e) < 0 ||
+            db_pipeline_sync(t->db, e) < 0)
                 return -1;
         int rc = transact_take_unit(t, UNIT_UNDO, &r, why);
         db_result_free(r);
@@ -78,7 +90,8 @@ static int probe(struct transactor *t, const struct unit *u, enum variant v, str
 }
 
 /* Do PAUSE_TASKS of them, taken at random, each fail as the whole did? 1: yes. */
-static int probe_some(struct transactor *t, const struct unit *u, enum variant v, struct entry **list, size_t n, const struct err *first, struct err *e)
+static int probe_some(struct transactor *t, const struct unit *u, enum variant v,
+                      struct entry **list, size_t n, const struct err *first, struct err *e)
 {
         for (int i = 0; i < PAUSE_TASKS; i++) {
                 struct err why = ERR_INIT;
@@ -91,7 +104,8 @@ static int probe_some(struct transactor *t, const struct unit *u, enum variant v
 }
 
 /* 1: the type is to be paused, and has been added to what the transaction pauses. */
-static int type_fails(struct transactor *t, const struct unit *u, enum variant v, struct entry **list, size_t n, const struct err *first, struct err *e)
+static int type_fails(struct transactor *t, const struct unit *u, enum variant v,
+                      struct entry **list, size_t n, const struct err *first, struct err *e)
 {
         struct err why = ERR_INIT;
         t->part.probed = true;
@@ -105,13 +119,16 @@ static int type_fails(struct transactor *t, const struct unit *u, enum variant v
         return rc == 1 ? pauses_add(&t->pauses, u->type, u->type_no, first, list, n) : rc;
 }
 
-int transact_try(struct transactor *t, const struct unit *u, struct entry **list, size_t n, struct err *why, struct err *e)
+int transact_try(struct transactor *t, const struct unit *u, struct entry **list, size_t n,
+                 struct err *why, struct err *e)
 {
         int rc = probe(t, u, VARIANT_AGAIN, list, n, why, e);
-        return rc == 0 && n == 0 && u->type->record.text ? probe(t, u, VARIANT_RECORD, list, 0, why, e) : rc;
+        return rc == 0 && n == 0 && u->type->record.text
+                       ? probe(t, u, VARIANT_RECORD, list, 0, why, e)
+                       : rc;
 }
 
-/* ---- bisecting -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- bisecting ---- */
 
 /* To halve such a batch would let the statement act for one half of it. */
 static bool whole_fails(const struct err *e)
@@ -129,7 +146,8 @@ static void count_failures(struct transactor *t, const struct err *why, size_t n
 static void wait_for_locks(struct transactor *t, struct entry **list, size_t n)
 {
         for (size_t i = 0; i < n; i++)
-                entry_wait(list[i], SPAN_LIT("its row is locked by another session"), LOCK_RETRY_MIN_MS + t->retry.random() % LOCK_RETRY_MS);
+                entry_wait(list[i], SPAN_LIT("its row is locked by another session"),
+                           LOCK_RETRY_MIN_MS + t->retry.random() % LOCK_RETRY_MS);
 }
 
 int transact_short_locks(struct transactor *t, struct err *e)
@@ -138,7 +156,8 @@ int transact_short_locks(struct transactor *t, struct err *e)
         return db_exec(t->db, SHORT_LOCKS, e);
 }
 
-/* The first wait had its time; each further one is short, and there are not many. 1: nothing more is waited for. */
+/* The first wait had its time; each further one is short, and there are not many. 1: nothing more
+ * is waited for. */
 static int limit_locks(struct transactor *t, struct err *e)
 {
         if (!t->lock_until_ms)
@@ -147,7 +166,8 @@ static int limit_locks(struct transactor *t, struct err *e)
 }
 
 /* What was sent stays sent: each is told that it is not recorded. */
-static int each_done(struct transactor *t, struct batch *b, const struct unit *u, struct entry **list, size_t n, unit_done done, const struct err *first,
+static int each_done(struct transactor *t, struct batch *b, const struct unit *u,
+                     struct entry **list, size_t n, unit_done done, const struct err *first,
                      struct err *e)
 {
         for (size_t i = 0; i < n; i++)
@@ -156,10 +176,12 @@ static int each_done(struct transactor *t, struct batch *b, const struct unit *u
         return 0;
 }
 
-int transact_bisect(struct transactor *t, struct batch *b, const struct unit *u, enum variant v, struct entry **list, size_t n, unit_done done,
-                    const struct err *first, struct err *e)
+int transact_bisect(struct transactor *t, struct batch *b, const struct unit *u, enum variant v,
+                    struct entry **list, size_t n, unit_done done, const struct err *first,
+                    struct err *e)
 {
-        int rc = t->part.probed ? pauses_has(&t->pauses, u->type_no) : type_fails(t, u, v, list, n, first, e);
+        int rc = t->part.probed ? pauses_has(&t->pauses, u->type_no)
+                                : type_fails(t, u, v, list, n, first, e);
         if (rc < 0)
                 return -1;
         if (rc == 1 && v == VARIANT_RECORD)
@@ -195,15 +217,16 @@ int transact_bisect(struct transactor *t, struct batch *b, const struct unit *u,
         return transact_part(t, b, u, v, list + half, n - half, done, e);
 }
 
-int transact_part(struct transactor *t, struct batch *b, const struct unit *u, enum variant v, struct entry **list, size_t n, unit_done done,
-                  struct err *e)
+int transact_part(struct transactor *t, struct batch *b, const struct unit *u, enum variant v,
+                  struct entry **list, size_t n, unit_done done, struct err *e)
 {
         const struct composed *c = NULL;
         struct db_result *r = NULL;
         struct err first = ERR_INIT;
         if (transact_composed(t, u, v, &c, e) < 0 || db_pipeline_begin(t->db, e) < 0)
                 return -1;
-        if (transact_queue_unit(t, u, c, list, n, transact_unit_end(u), e) < 0 || db_pipeline_sync(t->db, e) < 0)
+        if (transact_queue_unit(t, u, c, list, n, transact_unit_end(u), e) < 0 ||
+            db_pipeline_sync(t->db, e) < 0)
                 return -1;
         int rc = transact_take_unit(t, transact_unit_end(u), &r, &first);
         transact_note_notices(t, u);

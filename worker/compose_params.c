@@ -9,22 +9,30 @@ enum { ARGUMENTS_JSON_MAX = 1024 * 1024 };
 static struct span argument_of(const struct unit *u, const struct task *t, const struct declared *d)
 {
         if (d->from_actor)
-                return u->run ? span_of(u->run->requested_by) : t->actor.ptr ? t->actor : SPAN_LIT("");
+                return u->run         ? span_of(u->run->requested_by)
+                       : t->actor.ptr ? t->actor
+                                      : SPAN_LIT("");
         for (size_t i = 0; i < t->n_arguments; i++)
                 if (span_is(t->arguments[i].name, d->name))
                         return t->arguments[i].value;
         return span_of(d->fallback);
 }
 
-static void add_subjects(const struct unit *u, struct entry *const *list, size_t n, struct db_params *p)
+static void add_subjects(const struct unit *u, struct entry *const *list, size_t n,
+                         struct db_params *p)
 {
         bool integer = u->type->subject_type == VALUE_INTEGER;
-        db_array_begin(p, integer ? DB_INT8 : u->type->subject_type == VALUE_UUID ? DB_UUID : DB_TEXT, n);
+        db_array_begin(p,
+                       integer                               ? DB_INT8
+                       : u->type->subject_type == VALUE_UUID ? DB_UUID
+                                                             : DB_TEXT,
+                       n);
         for (size_t i = 0; i < n; i++) {
                 struct uuid id = { { 0 } };
                 if (integer)
                         db_element_int(p, list[i]->subject_int);
-                else if (u->type->subject_type == VALUE_UUID && uuid_from_text(list[i]->task.subject.ptr, list[i]->task.subject.len, &id))
+                else if (u->type->subject_type == VALUE_UUID &&
+                         uuid_from_text(list[i]->task.subject.ptr, list[i]->task.subject.len, &id))
                         db_element_uuid(p, &id);
                 else
                         db_element_text(p, list[i]->task.subject);
@@ -32,7 +40,8 @@ static void add_subjects(const struct unit *u, struct entry *const *list, size_t
         db_array_end(p);
 }
 
-static void add_origin(struct entry *const *list, size_t n, const struct sources *sources, struct db_params *p)
+static void add_origin(struct entry *const *list, size_t n, const struct sources *sources,
+                       struct db_params *p)
 {
         size_t items = 0;
         for (size_t i = 0; i < n; i++)
@@ -85,8 +94,9 @@ int add_arguments(const struct task *t, struct db_params *p, struct err *e)
         return 0;
 }
 
-int compose_params(const struct composed *c, const struct unit *u, struct entry *const *list, size_t n, const struct sources *sources,
-                   const struct run_values *values, struct db_params *p, struct err *e)
+int compose_params(const struct composed *c, const struct unit *u, struct entry *const *list,
+                   size_t n, const struct sources *sources, const struct run_values *values,
+                   struct db_params *p, struct err *e)
 {
         add_subjects(u, list, n, p);
         add_origin(list, n, sources, p);
@@ -97,7 +107,9 @@ int compose_params(const struct composed *c, const struct unit *u, struct entry 
         size_t actors = u->run && n ? 1 : n; /* one would make a row of an empty batch */
         db_array_begin(p, DB_TEXT, actors);
         for (size_t i = 0; i < actors; i++)
-                db_element_text(p, u->run ? span_of(u->run->requested_by) : list[i]->task.actor.ptr ? list[i]->task.actor : SPAN_LIT(""));
+                db_element_text(p, u->run                    ? span_of(u->run->requested_by)
+                                   : list[i]->task.actor.ptr ? list[i]->task.actor
+                                                             : SPAN_LIT(""));
         db_array_end(p);
         add_run_key(u->run, p);
         db_array_begin(p, DB_TEXT, u->run ? 0 : n);

@@ -4,7 +4,7 @@
 
 enum { REASON_BYTES = 500 };
 
-/* ---- dead letters -------------------------------------------------------------------------------------------------------------------- */
+/* ---- dead letters ---- */
 
 const char DEAD_LETTERS_ADD[] =
         "insert into rollcall.dead_letter (source_no, src_offset, sequence, reason, key, value) "
@@ -12,7 +12,9 @@ const char DEAD_LETTERS_ADD[] =
 
 void transact_dead_letter_params(const struct transactor *t, const struct batch *b, size_t n)
 {
-        static const enum db_type types[] = { DB_INT4, DB_INT8, DB_INT8, DB_TEXT, DB_BYTEA, DB_BYTEA };
+        static const enum db_type types[] = {
+                DB_INT4, DB_INT8, DB_INT8, DB_TEXT, DB_BYTEA, DB_BYTEA
+        };
         db_params_reset(t->params);
         for (size_t column = 0; column < ARRAY_LEN(types); column++) {
                 db_array_begin(t->params, types[column], n);
@@ -20,7 +22,8 @@ void transact_dead_letter_params(const struct transactor *t, const struct batch 
                         const struct entry *en = &b->entries[i];
                         if (en->state != ENTRY_DEAD)
                                 continue;
-                        const int64_t numbers[] = { t->sources->list[en->source].source_no, en->offset, en->sequence };
+                        const int64_t numbers[] = { t->sources->list[en->source].source_no,
+                                                    en->offset, en->sequence };
                         const struct span texts[] = { en->reason, en->key, en->value };
                         if (column < 3)
                                 db_element_int(t->params, numbers[column]);
@@ -49,9 +52,10 @@ int transact_drop_large_originals(struct batch *b, struct err *e)
         return 0;
 }
 
-/* ---- outcomes that no statement gave -------------------------------------------------------------------------------------------------- */
+/* ---- outcomes that no statement gave ---- */
 
-/* Of several with one key the first counts: a run's key is the task's, an ad-hoc task's its id, whoever it is about. */
+/* Of several with one key the first counts: a run's key is the task's, an ad-hoc task's its id,
+ * whoever it is about. */
 static const char DECIDED_ADD[] =
         "with fresh as materialized (select distinct on (u.task_id, k.run_no, k.type_no, k.subject, k.item) u.* "
         "from unnest($1::text[], $2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::int[], $7::bigint[], $8::bigint[], $9::smallint[], "
@@ -74,8 +78,12 @@ static int add_decided(struct transactor *t, const struct entry *en, int column,
         char day[16];
         run_day(en->run, day);
         const struct span texts[DECIDED_COLUMNS] = {
-                [0] = span_of(day), [3] = en->task.subject, [4] = en->task.item.ptr ? en->task.item : SPAN_LIT(""),
-                [9] = en->reason,   [10] = en->before,      [11] = en->after,
+                [0] = span_of(day),
+                [3] = en->task.subject,
+                [4] = en->task.item.ptr ? en->task.item : SPAN_LIT(""),
+                [9] = en->reason,
+                [10] = en->before,
+                [11] = en->after,
         };
         const int64_t numbers[DECIDED_COLUMNS] = {
                 [1] = en->run ? en->run->run_no : 0,
@@ -103,8 +111,10 @@ static int add_decided(struct transactor *t, const struct entry *en, int column,
 
 int transact_write_decided(struct transactor *t, struct batch *b, struct err *e)
 {
-        static const enum db_type types[DECIDED_COLUMNS] = { DB_TEXT, DB_INT8, DB_INT2, DB_TEXT, DB_TEXT, DB_INT4, DB_INT8, DB_INT8,
-                                                             DB_INT2, DB_TEXT, DB_TEXT, DB_TEXT, DB_UUID, DB_TEXT, DB_BOOL, DB_TEXT };
+        static const enum db_type types[DECIDED_COLUMNS] = { DB_TEXT, DB_INT8, DB_INT2, DB_TEXT,
+                                                             DB_TEXT, DB_INT4, DB_INT8, DB_INT8,
+                                                             DB_INT2, DB_TEXT, DB_TEXT, DB_TEXT,
+                                                             DB_UUID, DB_TEXT, DB_BOOL, DB_TEXT };
         size_t n = 0, total = batch_count(b, ENTRY_DECIDED);
         struct entry **list = arena_alloc(b->arena, (total + 1) * sizeof(struct entry *));
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -134,13 +144,15 @@ int transact_write_decided(struct transactor *t, struct batch *b, struct err *e)
         return 0;
 }
 
-/* Looks the name up before it adds one: each try to insert would use up a number, of which there are not many. No row: there are too many names. */
+/* Looks the name up before it adds one: each try to insert would use up a number, of which there
+ * are not many. No row: there are too many names. */
 static const char TYPE_NUMBER[] =
         "with old as (select type_no from rollcall.task_type where name = $1), "
         "new as (insert into rollcall.task_type (name) select $1 where not exists (select from old) and (select count(*) from rollcall.task_type) < $2 "
         "on conflict (name) do nothing returning type_no) select type_no from old union all select type_no from new";
 
-static int number_unknown_type(struct transactor *t, struct batch *b, struct entry *en, struct err *e)
+static int number_unknown_type(struct transactor *t, struct batch *b, struct entry *en,
+                               struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         for (struct entry *x = en; x-- > b->entries;) /* the same as the one before, mostly */
@@ -163,7 +175,8 @@ static int number_unknown_type(struct transactor *t, struct batch *b, struct ent
 int transact_number_unknown_types(struct transactor *t, struct batch *b, struct err *e)
 {
         for (size_t i = 0; i < b->n; i++)
-                if (b->entries[i].state == ENTRY_DECIDED && b->entries[i].type_no <= 0 && number_unknown_type(t, b, &b->entries[i], e) < 0)
+                if (b->entries[i].state == ENTRY_DECIDED && b->entries[i].type_no <= 0 &&
+                    number_unknown_type(t, b, &b->entries[i], e) < 0)
                         return -1;
         return 0;
 }

@@ -13,7 +13,8 @@ static uint64_t hash_text(struct span s)
         return h ^ h >> 29;
 }
 
-/* An entry's level is the number of entries before it with the same subject. Open addressing; a slot holds the last such entry. */
+/* An entry's level is the number of entries before it with the same subject. Open addressing; a
+ * slot holds the last such entry. */
 static int set_levels(struct batch *b, enum entry_state state, struct err *e)
 {
         size_t size = 16;
@@ -93,7 +94,13 @@ int batch_divide(struct batch *b, enum entry_state state, struct err *e)
                 struct unit *u = b->n_units ? &b->units[b->n_units - 1] : NULL;
                 if (!u || compare_unit(u->list[0], list[i]) != 0) {
                         u = &b->units[b->n_units++];
-                        *u = (struct unit){ list[i]->type, list[i]->type_no, list[i]->run, list[i]->about, list[i]->dry_run, &list[i], 0 };
+                        *u = (struct unit){ list[i]->type,
+                                            list[i]->type_no,
+                                            list[i]->run,
+                                            list[i]->about,
+                                            list[i]->dry_run,
+                                            &list[i],
+                                            0 };
                 }
                 u->n++;
         }
@@ -126,7 +133,8 @@ int batch_save(struct batch *b, struct batch_copy *c, struct err *e)
                 memcpy(c->units, b->units, b->n_units * sizeof *b->units);
         for (size_t i = 0, at = 0; i < b->n_units; at += b->units[i++].n)
                 if (b->units[i].n)
-                        memcpy(c->list + at, b->units[i].list, b->units[i].n * sizeof(struct entry *));
+                        memcpy(c->list + at, b->units[i].list,
+                               b->units[i].n * sizeof(struct entry *));
         return 0;
 }
 
@@ -138,7 +146,8 @@ void batch_restore(struct batch *b, const struct batch_copy *c)
                 memcpy(b->units, c->units, b->n_units * sizeof *b->units);
         for (size_t i = 0, at = 0; i < b->n_units; at += b->units[i++].n)
                 if (b->units[i].n)
-                        memcpy(b->units[i].list, c->list + at, b->units[i].n * sizeof(struct entry *));
+                        memcpy(b->units[i].list, c->list + at,
+                               b->units[i].n * sizeof(struct entry *));
 }
 
 void batch_reset(struct batch *b)
@@ -159,9 +168,12 @@ int batch_keep(struct batch *b, struct db_result *r, struct err *e)
                 return err_set(e, ERR_FATAL, "", "more than %d results in one batch", RESULTS_MAX);
         }
         b->result_bytes += db_result_bytes(r);
-        if (b->n > 1 && b->result_bytes > 2 * RESULT_BYTES_MAX && b->result_bytes > b->n * RESULT_PER_ENTRY) {
+        if (b->n > 1 && b->result_bytes > 2 * RESULT_BYTES_MAX &&
+            b->result_bytes > b->n * RESULT_PER_ENTRY) {
                 db_result_free(r);
-                return err_set(e, ERR_RETRY, DB_RESULT_TOO_LARGE, "the results of %zu tasks take more than %zu bytes", b->n, b->result_bytes);
+                return err_set(e, ERR_RETRY, DB_RESULT_TOO_LARGE,
+                               "the results of %zu tasks take more than %zu bytes", b->n,
+                               b->result_bytes);
         }
         b->results[b->n_results++] = r;
         return 0;

@@ -2,8 +2,9 @@
 
 #include "transact.h"
 
-/* A row for each type and actor; 2,000 of the longest subjects and items fit into one. A name that no
- * pack here has is registered, so that its task is answered like any other of an unknown type. */
+/* A row for each type and actor; 2,000 of the longest subjects and items fit into one. A name that
+ * no pack here has is registered, so that its task is answered like any other of an unknown type.
+ */
 const char FOLLOW_UPS_FILE[] =
         "with u as (select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[]) "
         "with ordinality as u(id, subject, item, name, actor, n)), "
@@ -46,7 +47,9 @@ struct column {
 static void add(void *ctx, const struct entry *en, struct span name)
 {
         const struct column *c = ctx;
-        const struct span texts[] = { { 0 }, en->task.subject, en->task.item, name, en->task.actor };
+        const struct span texts[] = {
+                { 0 }, en->task.subject, en->task.item, name, en->task.actor
+        };
         struct uuid id = follow_up_id(en, name);
         if (c->number == 0)
                 db_element_uuid(c->params, &id);

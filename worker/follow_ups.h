@@ -1,7 +1,7 @@
 #pragma once
 /* Follow-ups of ad-hoc tasks: requests of Rollcall's own, filed in the batch's transaction and
- * published by the scheduler, so that none is lost. A run's follow-ups go straight to their lane: the
- * run's count tells when one is missing. */
+ * published by the scheduler, so that none is lost. A run's follow-ups go straight to their lane:
+ * the run's count tells when one is missing. */
 #include "batch.h"
 #include "db/db.h"
 

@@ -6,11 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- in the batch's transaction -------------------------------------------------------------------------------------------------------- */
+/* ---- in the batch's transaction ---- */
 
-#define PAUSED(h) "exists (select from rollcall.paused_type z where z.type_no = " h ".type_no and z.resumed_at is null) "
+#define PAUSED(h)                                                         \
+        "exists (select from rollcall.paused_type z where z.type_no = " h \
+        ".type_no and z.resumed_at is null) "
 /* Later tasks of its subject wait behind it. Nobody waits for a paused type. */
-#define IN_ORDER(h) h ".state <> 'record' and (" h ".state in ('quarantined', 'behind') or not " PAUSED(h) ") "
+#define IN_ORDER(h) \
+        h ".state <> 'record' and (" h ".state in ('quarantined', 'behind') or not " PAUSED(h) ") "
 
 static const char HELD_ADD[] =
         "insert into rollcall.held as h (source_no, src_offset, topic, subject, state, task_id, day, run_no, type_no, item, tries, due_at, errors, key, value) "
@@ -20,7 +23,8 @@ static const char HELD_ADD[] =
         "$11::smallint[], $12::text[]::bigint[], $13::text[], $14::bytea[], $15::bytea[]) with ordinality "
         "as u(source_no, src_offset, topic, subject, state, task_id, day, run_no, type_no, item, tries, delay, error, key, value, n) order by n "
         "on conflict (source_no, src_offset) do update set tries = excluded.tries, "
-        "state = case when h.state = 'drop' then h.state else excluded.state end, " /* asked for while the task was tried */
+        /* asked for while the task was tried */
+        "state = case when h.state = 'drop' then h.state else excluded.state end, "
         "due_at = case when h.state = 'drop' then now() else excluded.due_at end, "
         "errors = (h.errors || excluded.errors)[greatest(1, cardinality(h.errors || excluded.errors) - 19):], updated_at = now()";
 
@@ -28,21 +32,25 @@ static const char HELD_FORGET[] =
         "delete from rollcall.held h using unnest($1::int[], $2::bigint[]) as u(source_no, src_offset) "
         "where h.source_no = u.source_no and h.src_offset = u.src_offset";
 
-/* The first of a subject whose predecessor is gone is due; and those that wait behind one that is quarantined now: they are to be counted with it. */
+/* The first of a subject whose predecessor is gone is due; and those that wait behind one that is
+ * quarantined now: they are to be counted with it. */
 static const char HELD_WAKE[] =
         "update rollcall.held h set due_at = now() from (select distinct on (f.subject) f.held_no, f.subject, f.state from rollcall.held f "
-        "where f.topic = $1 and f.subject = any($2::text[]) and " IN_ORDER("f") "order by f.subject, f.held_no) f "
-        "where h.topic = $1 and h.subject = f.subject and h.due_at is null and "
-        "(h.held_no = f.held_no and h.state in ('waiting', 'behind') or f.state = 'quarantined' and h.state = 'waiting')";
+        "where f.topic = $1 and f.subject = any($2::text[]) and " IN_ORDER(
+                "f") "order by f.subject, f.held_no) f "
+                     "where h.topic = $1 and h.subject = f.subject and h.due_at is null and "
+                     "(h.held_no = f.held_no and h.state in ('waiting', 'behind') or f.state = 'quarantined' and h.state = 'waiting')";
 
 static bool is_aside(const struct entry *en)
 {
-        return (en->state == ENTRY_DONE && en->unrecorded) || en->state == ENTRY_HELD || (en->state == ENTRY_DONE && en->outcome == OUTCOME_QUARANTINED && !en->dry_run);
+        return (en->state == ENTRY_DONE && en->unrecorded) || en->state == ENTRY_HELD ||
+               (en->state == ENTRY_DONE && en->outcome == OUTCOME_QUARANTINED && !en->dry_run);
 }
 
 static bool is_resolved(const struct entry *en)
 {
-        return en->held && en->state == ENTRY_DONE && en->outcome != OUTCOME_QUARANTINED && !en->unrecorded;
+        return en->held && en->state == ENTRY_DONE && en->outcome != OUTCOME_QUARANTINED &&
+               !en->unrecorded;
 }
 
 static struct span state_name(const struct entry *en)
@@ -56,7 +64,24 @@ static struct span state_name(const struct entry *en)
         return en->again ? SPAN_LIT("retry") : SPAN_LIT("quarantined");
 }
 
-enum held_column { H_SOURCE, H_OFFSET, H_TOPIC, H_SUBJECT, H_STATE, H_TASK, H_DAY, H_RUN, H_TYPE, H_ITEM, H_TRIES, H_DELAY, H_ERROR, H_KEY, H_VALUE, H_COLUMNS };
+enum held_column {
+        H_SOURCE,
+        H_OFFSET,
+        H_TOPIC,
+        H_SUBJECT,
+        H_STATE,
+        H_TASK,
+        H_DAY,
+        H_RUN,
+        H_TYPE,
+        H_ITEM,
+        H_TRIES,
+        H_DELAY,
+        H_ERROR,
+        H_KEY,
+        H_VALUE,
+        H_COLUMNS
+};
 
 static void add_held(struct transactor *t, const struct entry *en, enum held_column column)
 {
@@ -89,10 +114,13 @@ static void add_held(struct transactor *t, const struct entry *en, enum held_col
                 return db_element_int(p, en->unrecorded ? en->record_tries : en->tries);
         case H_DELAY:
                 if (en->unrecorded) /* at least once */
-                        snprintf(delay, sizeof delay, "%lld", (long long)retry_delay_ms(&t->retry, en->record_tries));
+                        snprintf(delay, sizeof delay, "%lld",
+                                 (long long)retry_delay_ms(&t->retry, en->record_tries));
                 else
                         snprintf(delay, sizeof delay, "%lld", (long long)en->delay_ms);
-                return db_element_text(p, en->unrecorded || (en->again && !en->behind) ? span_of(delay) : (struct span){ 0 });
+                return db_element_text(p, en->unrecorded || (en->again && !en->behind)
+                                                  ? span_of(delay)
+                                                  : (struct span){ 0 });
         case H_ERROR:
                 return db_element_text(p, en->behind ? (struct span){ 0 } : en->reason);
         case H_KEY:
@@ -106,8 +134,10 @@ static void add_held(struct transactor *t, const struct entry *en, enum held_col
 
 static int set_aside(struct transactor *t, const struct batch *b, size_t n, struct err *e)
 {
-        static const enum db_type types[H_COLUMNS] = { DB_INT4, DB_INT8, DB_TEXT, DB_TEXT, DB_TEXT, DB_UUID, DB_TEXT, DB_INT8,
-                                                       DB_INT2, DB_TEXT, DB_INT2, DB_TEXT, DB_TEXT, DB_BYTEA, DB_BYTEA };
+        static const enum db_type types[H_COLUMNS] = {
+                DB_INT4, DB_INT8, DB_TEXT, DB_TEXT, DB_TEXT, DB_UUID,  DB_TEXT, DB_INT8,
+                DB_INT2, DB_TEXT, DB_INT2, DB_TEXT, DB_TEXT, DB_BYTEA, DB_BYTEA
+        };
         db_params_reset(t->params);
         for (int column = 0; column < H_COLUMNS; column++) {
                 db_array_begin(t->params, types[column], n);
@@ -137,7 +167,8 @@ static int forget(struct transactor *t, const struct batch *b, size_t n, struct 
 
 static bool may_wake(const struct entry *en)
 {
-        return is_resolved(en) || (en->held && en->unrecorded) || (is_aside(en) && !en->again && !en->behind);
+        return is_resolved(en) || (en->held && en->unrecorded) ||
+               (is_aside(en) && !en->again && !en->behind);
 }
 
 /* A pump's sources are all of one topic. */
@@ -184,10 +215,12 @@ bool held_wrote(const struct batch *b)
         return false;
 }
 
-/* ---- before it ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- before it ---- */
 
-static const char FIRST_OF[] = "select distinct on (subject) subject, state in ('quarantined', 'behind') from rollcall.held h "
-                               "where topic = $1 and subject = any($2::text[]) and " IN_ORDER("h") "order by subject, held_no";
+static const char FIRST_OF[] =
+        "select distinct on (subject) subject, state in ('quarantined', 'behind') from rollcall.held h "
+        "where topic = $1 and subject = any($2::text[]) and " IN_ORDER(
+                "h") "order by subject, held_no";
 
 static bool may_stand_behind(const struct entry *en)
 {
@@ -234,7 +267,10 @@ int held_stand_behind(struct db *d, const char *topic, struct batch *b, struct e
                 first[i] = (struct first){ db_span(r, (int)i, 0), db_bool(r, (int)i, 1) };
         for (size_t i = 0; i < b->n; i++) {
                 struct entry *en = &b->entries[i];
-                const struct first *f = may_stand_behind(en) ? bsearch(&en->task.subject, first, rows, sizeof *first, compare_subjects) : NULL;
+                const struct first *f = may_stand_behind(en)
+                                                ? bsearch(&en->task.subject, first, rows,
+                                                          sizeof *first, compare_subjects)
+                                                : NULL;
                 if (!f)
                         continue;
                 entry_stand_behind(en, f->quarantined);
@@ -243,10 +279,13 @@ int held_stand_behind(struct db *d, const char *topic, struct batch *b, struct e
         return 0;
 }
 
-static const char LOOK[] = "select exists (select from rollcall.held where topic = $1 and state <> 'record'), "
-                           "exists (select from rollcall.held h where source_no = any($2::int[]) and due_at <= now() and (state = 'drop' or not " PAUSED("h") "))";
+static const char LOOK[] =
+        "select exists (select from rollcall.held where topic = $1 and state <> 'record'), "
+        "exists (select from rollcall.held h where source_no = any($2::int[]) and due_at <= now() and (state = 'drop' or not " PAUSED(
+                "h") "))";
 
-int held_look(struct db *d, const char *topic, const struct sources *sources, bool *ret_any, bool *ret_due, struct err *e)
+int held_look(struct db *d, const char *topic, const struct sources *sources, bool *ret_any,
+              bool *ret_due, struct err *e)
 {
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(SOURCES_MAX * 16);
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -268,35 +307,45 @@ int held_look(struct db *d, const char *topic, const struct sources *sources, bo
         return 0;
 }
 
-/* ---- what is due ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- what is due ---- */
 
 /* An outcome is replaced only when its event is known to be on the results topic. */
 static const char DUE[] = RECOVER_ROWS_WITH(
         ", wish, requested_by, waited",
-        RECOVER_FROM("h.held_no", "coalesce(o.sequence, 0)", "case when h.state = 'waiting' then o.attempt else o.attempt + 1 end", "o.arguments", "h.tries")
-        ", case when h.state = 'drop' then 'drop' when h.held_no <> f.held_no then 'behind' else 'try' end as wish, h.requested_by, "
-        "case when h.state = 'unknown' then (extract(epoch from now() - h.since) * 1000)::bigint end as waited "
-        "from rollcall.held h join rollcall.outcome o on o.day = h.day and o.source_no = h.source_no and o.src_offset = h.src_offset "
-        "and (o.outcome < 0 or o.outcome = 3) and o.outcome <> -1 " /* being acted upon: a matter of recover_intents, if that was broken off */
-        "join rollcall.position p on p.source_no = h.source_no join rollcall.task_type t on t.type_no = h.type_no left join rollcall.run r on r.run_no = o.run_no "
-        "cross join lateral (select f.held_no, f.state from rollcall.held f where f.topic = h.topic and f.subject = h.subject "
-        "and " IN_ORDER("f") "order by f.held_no limit 1) f "
-        "where h.source_no = $1::int and h.due_at <= now() and $2::bigint is not null and (o.outcome < 0 or o.sequence <= p.published) "
-        "and (h.state = 'drop' or not " PAUSED("h") ") "
-        "and (h.state = 'drop' or h.held_no = f.held_no or (f.state = 'quarantined' and o.outcome < 0)) order by place");
+        RECOVER_FROM(
+                "h.held_no", "coalesce(o.sequence, 0)",
+                "case when h.state = 'waiting' then o.attempt else o.attempt + 1 end",
+                "o.arguments",
+                "h.tries") ", case when h.state = 'drop' then 'drop' when h.held_no <> f.held_no then 'behind' else 'try' end as wish, h.requested_by, "
+                           "case when h.state = 'unknown' then (extract(epoch from now() - h.since) * 1000)::bigint end as waited "
+                           "from rollcall.held h join rollcall.outcome o on o.day = h.day and o.source_no = h.source_no and o.src_offset = h.src_offset "
+                           /* being acted upon: a matter of recover_intents, if that was broken off
+                            */
+                           "and (o.outcome < 0 or o.outcome = 3) and o.outcome <> -1 "
+                           "join rollcall.position p on p.source_no = h.source_no join rollcall.task_type t on t.type_no = h.type_no left join rollcall.run r on r.run_no = o.run_no "
+                           "cross join lateral (select f.held_no, f.state from rollcall.held f where f.topic = h.topic and f.subject = h.subject "
+                           "and " IN_ORDER(
+                                   "f") "order by f.held_no limit 1) f "
+                                        "where h.source_no = $1::int and h.due_at <= now() and $2::bigint is not null and (o.outcome < 0 or o.sequence <= p.published) "
+                                        "and (h.state = 'drop' or not " PAUSED(
+                                                "h") ") "
+                                                     "and (h.state = 'drop' or h.held_no = f.held_no or (f.state = 'quarantined' and o.outcome < 0)) order by place");
 
 enum { C_WISH = RECOVER_COLUMNS, C_REQUESTED_BY, C_WAITED };
 
-static int decide_due(const struct recovery *rec, struct batch *b, struct entry *en, const struct db_result *r, int row, struct err *e)
+static int decide_due(const struct recovery *rec, struct batch *b, struct entry *en,
+                      const struct db_result *r, int row, struct err *e)
 {
         struct span wish = db_span(r, row, C_WISH);
         BUF_CLEANUP struct buf text;
         buf_init(&text, 1024);
-        en->replaces = en->replaces || en->outcome == OUTCOME_QUARANTINED; /* also when a replay has failed, and waits */
+        /* also when a replay has failed, and waits */
+        en->replaces = en->replaces || en->outcome == OUTCOME_QUARANTINED;
         en->state = ENTRY_ACTED;
         if (span_is(wish, "drop")) {
                 en->outcome = OUTCOME_SKIPPED;
-                buf_addf(&text, "dropped%s by %s", en->replaces ? " from quarantine" : "", db_str(r, row, C_REQUESTED_BY));
+                buf_addf(&text, "dropped%s by %s", en->replaces ? " from quarantine" : "",
+                         db_str(r, row, C_REQUESTED_BY));
                 en->reason = arena_span(b->arena, (struct span){ buf_str(&text), text.len });
         } else if (span_is(wish, "behind")) {
                 entry_stand_behind(en, true);
@@ -329,5 +378,8 @@ int held_wake_unknown(struct db *d, const struct source *s, struct err *e)
         if (!p)
                 return err_oom(e);
         db_add_int4(p, s->source_no);
-        return db_query(d, "update rollcall.held set due_at = now() where source_no = $1::int and state = 'unknown'", p, NULL, e);
+        return db_query(
+                d,
+                "update rollcall.held set due_at = now() where source_no = $1::int and state = 'unknown'",
+                p, NULL, e);
 }

@@ -47,8 +47,11 @@ void entry_stand_behind(struct entry *en, bool quarantined)
         en->outcome = OUTCOME_QUARANTINED;
         en->behind = true;
         en->again = !quarantined;
-        en->reason = quarantined ? SPAN_LIT("behind an earlier task of the same subject that is quarantined")
-                                 : SPAN_LIT("behind an earlier task of the same subject that is tried again");
+        en->reason =
+                quarantined
+                        ? SPAN_LIT("behind an earlier task of the same subject that is quarantined")
+                        : SPAN_LIT(
+                                  "behind an earlier task of the same subject that is tried again");
 }
 
 void entry_cancel(struct entry *en)
@@ -56,12 +59,14 @@ void entry_cancel(struct entry *en)
         bool begun = en->attempt > 1 && !en->held; /* by an earlier owner */
         en->state = ENTRY_ACTED;
         en->outcome = begun ? OUTCOME_UNKNOWN : OUTCOME_SKIPPED;
-        en->reason = begun ? SPAN_LIT("run cancelled; whether it was done before is not known") : SPAN_LIT("run cancelled");
+        en->reason = begun ? SPAN_LIT("run cancelled; whether it was done before is not known")
+                           : SPAN_LIT("run cancelled");
 }
 
 static bool set_aside(const struct entry *en)
 {
-        return (en->state == ENTRY_DECIDED || en->state == ENTRY_ACTED) && !en->paused && (en->again || en->outcome == OUTCOME_QUARANTINED);
+        return (en->state == ENTRY_DECIDED || en->state == ENTRY_ACTED) && !en->paused &&
+               (en->again || en->outcome == OUTCOME_QUARANTINED);
 }
 
 static void stand_behind(struct unit *u, const struct entry *first)
@@ -69,7 +74,9 @@ static void stand_behind(struct unit *u, const struct entry *first)
         size_t kept = 0;
         for (size_t i = 0; i < u->n; i++) {
                 struct entry *en = u->list[i];
-                bool waits = !en->dry_run && (en->state == ENTRY_READY || en->state == ENTRY_PENDING) && span_eq(en->task.subject, first->task.subject);
+                bool waits = !en->dry_run &&
+                             (en->state == ENTRY_READY || en->state == ENTRY_PENDING) &&
+                             span_eq(en->task.subject, first->task.subject);
                 if (waits) {
                         entry_stand_behind(en, !first->again);
                         en->state = en->state == ENTRY_READY ? ENTRY_DECIDED : ENTRY_ACTED;

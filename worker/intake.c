@@ -25,7 +25,7 @@ const struct service_intake *intake_of(const struct service *s, const char *topi
         return NULL;
 }
 
-/* ---- which form it has -------------------------------------------------------------------------------------------------------------- */
+/* ---- which form it has ---- */
 
 static bool has_media_type(struct span content_type, const char *name)
 {
@@ -43,27 +43,36 @@ static bool looks_like_json(struct span value)
         return i < value.len && value.ptr[i] == '{';
 }
 
-static int decode_json(struct entry *en, const struct intake_headers *h, const struct service_intake *from, struct arena *a, struct err *e)
+static int decode_json(struct entry *en, const struct intake_headers *h,
+                       const struct service_intake *from, struct arena *a, struct err *e)
 {
-        const struct event_attributes binary = { h->specversion, h->id, h->source, h->type, h->subject };
+        const struct event_attributes binary = { h->specversion, h->id, h->source, h->type,
+                                                 h->subject };
         if (has_media_type(h->content_type, "application/cloudevents-batch+json"))
-                return err_set(e, ERR_POISON, "EPROTO", "a batch of CloudEvents: send each as a message of its own");
-        bool structured = has_media_type(h->content_type, "application/cloudevents+json") || !h->specversion.ptr;
-        return json_event_task(en->value, structured ? NULL : &binary, span_of(from->service), a, &en->task, e);
+                return err_set(e, ERR_POISON, "EPROTO",
+                               "a batch of CloudEvents: send each as a message of its own");
+        bool structured = has_media_type(h->content_type, "application/cloudevents+json") ||
+                          !h->specversion.ptr;
+        return json_event_task(en->value, structured ? NULL : &binary, span_of(from->service), a,
+                               &en->task, e);
 }
 
 /* Avro is known by its framing, whatever the headers say; JSON by its first letter. */
-static int decode(struct entry *en, const struct intake_headers *h, const struct service_intake *from, struct codec *c, struct arena *a, struct err *e)
+static int decode(struct entry *en, const struct intake_headers *h,
+                  const struct service_intake *from, struct codec *c, struct arena *a,
+                  struct err *e)
 {
         if (!en->value.ptr)
                 return err_set(e, ERR_POISON, "EPROTO", "the message has no value");
-        if (looks_like_json(en->value) || has_media_type(h->content_type, "application/cloudevents+json") ||
-            has_media_type(h->content_type, "application/json") || has_media_type(h->content_type, "application/cloudevents-batch+json"))
+        if (looks_like_json(en->value) ||
+            has_media_type(h->content_type, "application/cloudevents+json") ||
+            has_media_type(h->content_type, "application/json") ||
+            has_media_type(h->content_type, "application/cloudevents-batch+json"))
                 return decode_json(en, h, from, a, e);
         return task_decode(c, en->value, a, &en->task, e);
 }
 
-/* ---- what the service may ask for --------------------------------------------------------------------------------------------------- */
+/* ---- what the service may ask for ---- */
 
 static bool may_ask_for(const struct service_intake *from, struct span type)
 {
@@ -78,13 +87,15 @@ static int refuse(struct entry *en, struct span why, struct arena *a, struct err
         BUF_CLEANUP struct buf text;
         buf_init(&text, INTAKE_REASON_MAX);
         buf_adds(&text, "refused: ");
-        buf_add(&text, why.ptr, why.len < INTAKE_REASON_MAX - 100 ? why.len : INTAKE_REASON_MAX - 100);
+        buf_add(&text, why.ptr,
+                why.len < INTAKE_REASON_MAX - 100 ? why.len : INTAKE_REASON_MAX - 100);
         en->reason = arena_span(a, (struct span){ buf_str(&text), text.len });
         en->outcome = OUTCOME_FAILED;
         return en->reason.ptr ? 0 : err_oom(e);
 }
 
-int intake_admit(struct entry *en, const struct intake_headers *h, const struct service_intake *from, struct codec *c, const struct packs *packs,
+int intake_admit(struct entry *en, const struct intake_headers *h,
+                 const struct service_intake *from, struct codec *c, const struct packs *packs,
                  const struct type_numbers *numbers, struct arena *a, struct err *e)
 {
         struct err why = ERR_INIT;
@@ -95,14 +106,17 @@ int intake_admit(struct entry *en, const struct intake_headers *h, const struct 
         }
         struct uuid run_id = en->task.run_id;
         en->task.run_id = (struct uuid){ { 0 } };
-        en->task.actor = span_of(from->service); /* who may write to this topic, whatever the message says */
+        /* who may write to this topic, whatever the message says */
+        en->task.actor = span_of(from->service);
         entry_admit(en, packs, numbers, NULL, a);
         if (readable && !uuid_is_nil(run_id)) {
                 readable = false;
-                err_set(&why, ERR_POISON, "", "the task names a run, whose tasks only the scheduler publishes");
+                err_set(&why, ERR_POISON, "",
+                        "the task names a run, whose tasks only the scheduler publishes");
         } else if (readable && en->state != ENTRY_DEAD && !may_ask_for(from, en->task.type)) {
                 readable = false;
-                err_set(&why, ERR_POISON, "", "the service %s may not ask for %.*s", from->service, SPAN_FMT(en->task.type));
+                err_set(&why, ERR_POISON, "", "the service %s may not ask for %.*s", from->service,
+                        SPAN_FMT(en->task.type));
         }
         if (readable && en->state == ENTRY_READY) {
                 en->state = ENTRY_FILED;

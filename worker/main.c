@@ -49,10 +49,13 @@ static int start_threads(struct worker *w, const struct daemon *d)
         if (!w->threads)
                 return -1;
         for (int lane = 0; lane < SERVED_COUNT; lane++)
-                for (int i = 1; d->service->worker.lanes[lane] && i <= (lane == LANE_INTAKE ? 1 : per_lane); i++) {
+                for (int i = 1;
+                     d->service->worker.lanes[lane] && i <= (lane == LANE_INTAKE ? 1 : per_lane);
+                     i++) {
                         struct thread *t = &w->threads[w->n];
                         t->worker = w;
-                        t->options = (struct pump_options){ d->service, d->packs, (enum lane)lane, i, pump_ready, w };
+                        t->options = (struct pump_options){ d->service, d->packs,   (enum lane)lane,
+                                                            i,          pump_ready, w };
                         if (pthread_create(&t->id, NULL, run_thread, t) != 0)
                                 return -1;
                         w->n++;
@@ -69,7 +72,8 @@ static int join_threads(struct worker *w)
                 pthread_join(t->id, NULL);
                 if (t->rc == 0)
                         continue;
-                log_error("cannot start", "lane=%s error=" LOG_Q, lane_name(t->options.lane), t->err.text);
+                log_error("cannot start", "lane=%s error=" LOG_Q, lane_name(t->options.lane),
+                          t->err.text);
                 rc = 1;
         }
         return rc;

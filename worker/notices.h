@@ -1,5 +1,6 @@
 #pragma once
-/* What statements say by the way (RAISE NOTICE, warnings): counted by type, so that a line a minute tells of any number of them. Pure. */
+/* What statements say by the way (RAISE NOTICE, warnings): counted by type, so that a line a minute
+ * tells of any number of them. Pure. */
 #include "pack/pack.h"
 
 enum { NOTICES_TYPES = 32, NOTICE_EVERY_MS = 60000, NOTICE_TEXT = 200 };
@@ -7,10 +8,10 @@ enum { NOTICES_TYPES = 32, NOTICE_EVERY_MS = 60000, NOTICE_TEXT = 200 };
 struct notices {
         struct notice {
                 const struct task_type *type;
-                size_t n; /* not said yet */
-                int64_t said_ms; /* 0: never */
+                size_t n;                /* not said yet */
+                int64_t said_ms;         /* 0: never */
                 char first[NOTICE_TEXT]; /* of those */
-        } list[NOTICES_TYPES]; /* types beyond that are not told of */
+        } list[NOTICES_TYPES];           /* types beyond that are not told of */
         size_t n;
 };
 

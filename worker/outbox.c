@@ -28,7 +28,8 @@ static void land(struct outbox *o)
                         return;
                 for (size_t i = 0; i < f->n; i++) {
                         struct source *s = &o->sources->list[i];
-                        if (s->owned && s->epoch == f->marks[i].epoch && s->acked < f->marks[i].sequence)
+                        if (s->owned && s->epoch == f->marks[i].epoch &&
+                            s->acked < f->marks[i].sequence)
                                 s->acked = f->marks[i].sequence;
                 }
                 free(f->marks);
@@ -86,10 +87,12 @@ static struct span pack_of(const struct entry *en)
         if (en->type)
                 return span_of(en->type->pack->name);
         const char *dot = memchr(en->task.type.ptr, '.', en->task.type.len);
-        return (struct span){ en->task.type.ptr, dot ? (size_t)(dot - en->task.type.ptr) : en->task.type.len };
+        return (struct span){ en->task.type.ptr,
+                              dot ? (size_t)(dot - en->task.type.ptr) : en->task.type.len };
 }
 
-/* A message's texts have a maximum, which the database's have not: a longer one is cut, between characters. */
+/* A message's texts have a maximum, which the database's have not: a longer one is cut, between
+ * characters. */
 static struct span fitting(struct span s)
 {
         if (s.len <= CODEC_TEXT_MAX)
@@ -100,7 +103,8 @@ static struct span fitting(struct span s)
         return s;
 }
 
-/* What was adopted from an earlier log has an offset made of that log's number and the true one (rollcall.adopt). */
+/* What was adopted from an earlier log has an offset made of that log's number and the true one
+ * (rollcall.adopt). */
 static int64_t true_offset(int64_t offset)
 {
         return offset < 0 ? (-1 - offset) & ((INT64_C(1) << 40) - 1) : offset;
@@ -135,7 +139,8 @@ static int publish_event(struct outbox *o, const struct entry *en, uint64_t toke
                 .source_partition = s->partition,
                 .source_offset = true_offset(en->offset),
                 .sequence = en->sequence,
-                .replaces = en->replaces ? span_of(outcome_name(OUTCOME_QUARANTINED)) : (struct span){ 0 },
+                .replaces = en->replaces ? span_of(outcome_name(OUTCOME_QUARANTINED))
+                                         : (struct span){ 0 },
         };
         int rc;
         while ((rc = publish_outcome(o->publisher, &ev, token, e)) == 1)
@@ -165,7 +170,8 @@ static void publish_follow_up(void *ctx, const struct entry *en, struct span nam
                 .actor = span_of(en->run->requested_by),
         };
         while (x->rc == 0) {
-                int rc = publish_task(x->o->publisher, &t, type ? type->lane : LANE_TASKS, x->f->id, x->e);
+                int rc = publish_task(x->o->publisher, &t, type ? type->lane : LANE_TASKS, x->f->id,
+                                      x->e);
                 if (rc == 0) {
                         x->f->waiting++;
                         return;
@@ -177,12 +183,20 @@ static void publish_follow_up(void *ctx, const struct entry *en, struct span nam
 static int publish_burial(struct outbox *o, const struct entry *en, uint64_t token, struct err *e)
 {
         const struct source *s = &o->sources->list[en->source];
-        const struct letter_origin origin = { o->cluster, s->topic, s->partition, true_source(s, en->offset), true_offset(en->offset),
+        const struct letter_origin origin = { o->cluster,
+                                              s->topic,
+                                              s->partition,
+                                              true_source(s, en->offset),
+                                              true_offset(en->offset),
                                               en->state == ENTRY_DEAD ? 1 : en->attempt };
         BUF_CLEANUP struct buf reason;
         bool large = en->key.len + en->value.len > LETTER_PUBLISHED_MAX;
         buf_init(&reason, REASON_BYTES);
-        dead_letter_reason(en->reason, !large ? "" : en->state == ENTRY_DEAD ? "; its bytes are in rollcall.dead_letter" : "; its bytes are in rollcall.held", &reason);
+        dead_letter_reason(en->reason,
+                           !large                    ? ""
+                           : en->state == ENTRY_DEAD ? "; its bytes are in rollcall.dead_letter"
+                                                     : "; its bytes are in rollcall.held",
+                           &reason);
         struct dead_letter m = {
                 .event_id = dead_letter_id(&origin),
                 .topic = span_of(s->topic),
@@ -232,12 +246,15 @@ static int open_flight(struct outbox *o, const struct batch *b, struct flight **
                 if (wait(o, e) < 0)
                         return -1;
         struct flight *f = flight_at(o, o->n);
-        *f = (struct flight){ .id = ++o->next_id, .n = o->sources->n, .marks = calloc(o->sources->n + 1, sizeof *f->marks) };
+        *f = (struct flight){ .id = ++o->next_id,
+                              .n = o->sources->n,
+                              .marks = calloc(o->sources->n + 1, sizeof *f->marks) };
         if (!f->marks)
                 return err_oom(e);
         for (size_t i = 0; i < b->n; i++) {
                 const struct entry *en = &b->entries[i];
-                if ((en->state == ENTRY_DONE || en->state == ENTRY_DEAD) && en->sequence > f->marks[en->source].sequence)
+                if ((en->state == ENTRY_DONE || en->state == ENTRY_DEAD) &&
+                    en->sequence > f->marks[en->source].sequence)
                         f->marks[en->source] = (struct mark){ en->epoch, en->sequence };
         }
         o->n++;

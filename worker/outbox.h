@@ -1,7 +1,8 @@
 #pragma once
 /*
- * Publishes what a transaction has committed: outcomes, follow-up tasks, dead letters. When all messages of a batch are acknowledged, and those of all
- * batches before it, its sources' `acked` marks move; the next transaction writes them.
+ * Publishes what a transaction has committed: outcomes, follow-up tasks, dead letters. When all
+ * messages of a batch are acknowledged, and those of all batches before it, its sources' `acked`
+ * marks move; the next transaction writes them.
  */
 #include "batch.h"
 #include "publish/publish.h"
@@ -21,12 +22,15 @@ struct outbox {
                 size_t n;
                 struct mark {
                         int64_t epoch, sequence; /* 0: the flight has nothing of this source */
-                } *marks; /* by source; malloc'ed */
+                } *marks;                        /* by source; malloc'ed */
         } flights[FLIGHTS_MAX];
         size_t first, n;
         uint64_t next_id;
-        bool failed; /* a message was not accepted: what was committed must be published again from the ledger, by another publisher */
-        /* Called while publishing has to wait; non-zero gives up (the process is to stop at once). */
+        /* a message was not accepted: what was committed must be published again from the ledger,
+         * by another publisher */
+        bool failed;
+        /* Called while publishing has to wait; non-zero gives up (the process is to stop at once).
+         */
         int (*tick)(void *ctx);
         void *ctx;
 };
@@ -34,7 +38,8 @@ struct outbox {
 /* To be called for each acknowledgement; the token is the flight's. */
 void outbox_acked(struct outbox *o, uint64_t token, const struct err *e);
 
-/* Publishes all entries that are DONE or DEAD and opens their flight. The batch may be reset afterwards. */
+/* Publishes all entries that are DONE or DEAD and opens their flight. The batch may be reset
+ * afterwards. */
 int outbox_publish(struct outbox *o, const struct batch *b, struct err *e) MUST_CHECK;
 
 /* Forgets all flights: after a failure, before recovery. */

@@ -30,14 +30,16 @@ void pauses_read(struct pauses *p, const char *text)
         }
 }
 
-bool pauses_add(struct pauses *p, const struct task_type *type, int type_no, const struct err *why, struct entry *const *list, size_t n)
+bool pauses_add(struct pauses *p, const struct task_type *type, int type_no, const struct err *why,
+                struct entry *const *list, size_t n)
 {
         if (p->n_fresh == PAUSES_NEW)
                 return false;
         struct new_pause *f = &p->fresh[p->n_fresh++];
         *f = (struct new_pause){ .type = type, .type_no = type_no, .why = *why };
         for (size_t i = 0; i < PAUSE_SAMPLES && i < n; i++)
-                f->samples[f->n_samples++] = list[n <= PAUSE_SAMPLES ? i : i * n / PAUSE_SAMPLES]->value;
+                f->samples[f->n_samples++] =
+                        list[n <= PAUSE_SAMPLES ? i : i * n / PAUSE_SAMPLES]->value;
         pauses_forget(p, type_no);
         return true;
 }
@@ -73,7 +75,8 @@ void pauses_forget(struct pauses *p, int type_no)
 {
         for (size_t i = 0; i < p->n_failing; i++)
                 if (p->failing[i].type_no == type_no) {
-                        memmove(p->failing + i, p->failing + i + 1, (--p->n_failing - i) * sizeof *p->failing);
+                        memmove(p->failing + i, p->failing + i + 1,
+                                (--p->n_failing - i) * sizeof *p->failing);
                         return;
                 }
 }

@@ -1,13 +1,13 @@
 #pragma once
 /*
- * Task types that are paused: their statement fails whatever it is given. Their tasks are passed over until rollcall.paused_type says that the type is
- * resumed. Pure.
+ * Task types that are paused: their statement fails whatever it is given. Their tasks are passed
+ * over until rollcall.paused_type says that the type is resumed. Pure.
  */
 #include "batch.h"
 
 enum {
-        PAUSES_MAX = 256, /* types of which a worker knows that they are paused */
-        PAUSES_NEW = 16, /* that one transaction pauses */
+        PAUSES_MAX = 256,  /* types of which a worker knows that they are paused */
+        PAUSES_NEW = 16,   /* that one transaction pauses */
         PAUSE_TASKS = 100, /* so many fail, each in the same way: the type does */
         PAUSE_SAMPLES = 5,
         SQLSTATE_MAX = 6,
@@ -25,7 +25,7 @@ struct new_pause {
 struct pauses {
         struct paused {
                 int type_no;
-                bool due; /* to be tried again */
+                bool due;   /* to be tried again */
         } list[PAUSES_MAX]; /* as the table was seen last */
         size_t n;
         struct new_pause fresh[PAUSES_NEW]; /* by the transaction under way */
@@ -41,15 +41,19 @@ struct pauses {
 bool pauses_has(const struct pauses *p, int type_no);
 /* What the table has: "3,17!": numbers of types, those with '!' are due. */
 void pauses_read(struct pauses *p, const char *text);
-/* Adds a type that is to be paused, with samples out of list[0..n). False: there are too many already. */
-bool pauses_add(struct pauses *p, const struct task_type *type, int type_no, const struct err *why, struct entry *const *list, size_t n);
+/* Adds a type that is to be paused, with samples out of list[0..n). False: there are too many
+ * already. */
+bool pauses_add(struct pauses *p, const struct task_type *type, int type_no, const struct err *why,
+                struct entry *const *list, size_t n);
 /* After the commit: what was fresh is known. */
 void pauses_committed(struct pauses *p);
 
-/* `n` tasks of the type, tried for the first time, all failed with `code`. True: so did at least PAUSE_TASKS in a row. */
+/* `n` tasks of the type, tried for the first time, all failed with `code`. True: so did at least
+ * PAUSE_TASKS in a row. */
 bool pauses_count(struct pauses *p, int type_no, const char *code, size_t n);
 /* One succeeded, or they failed in different ways. */
 void pauses_forget(struct pauses *p, int type_no);
 
-/* The entry's type is paused. A run's task is passed over: its run knows what it owes. What nobody else would know of, and what is in the ledger, waits. */
+/* The entry's type is paused. A run's task is passed over: its run knows what it owes. What nobody
+ * else would know of, and what is in the ledger, waits. */
 void entry_pass(struct entry *en);

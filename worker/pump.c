@@ -10,7 +10,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { POLL_MS = 100, MARK_MS = 250, BACKOFF_MIN_MS = 250, BACKOFF_MAX_MS = 5000, LAND_MS = 2000, SAY_MS = 60000 };
+enum {
+        POLL_MS = 100,
+        MARK_MS = 250,
+        BACKOFF_MIN_MS = 250,
+        BACKOFF_MAX_MS = 5000,
+        LAND_MS = 2000,
+        SAY_MS = 60000
+};
 
 static void sleep_ms(int ms)
 {
@@ -21,11 +28,13 @@ static void sleep_ms(int ms)
 /* Trouble is said at once, and again each minute while it lasts; its end, too. */
 void pump_say(struct pump *p, const struct err *e)
 {
-        if (strncmp(p->said, e->text, sizeof p->said - 1) == 0 && monotonic_ms() - p->said_ms < SAY_MS)
+        if (strncmp(p->said, e->text, sizeof p->said - 1) == 0 &&
+            monotonic_ms() - p->said_ms < SAY_MS)
                 return;
         snprintf(p->said, sizeof p->said, "%s", e->text);
         p->said_ms = monotonic_ms();
-        log_warn("waiting", "lane=%s pump=%d class=%s error=" LOG_Q, lane_name(p->o->lane), p->o->number, err_class_name(e->class), e->text);
+        log_warn("waiting", "lane=%s pump=%d class=%s error=" LOG_Q, lane_name(p->o->lane),
+                 p->o->number, err_class_name(e->class), e->text);
 }
 
 static void say_well(struct pump *p)
@@ -36,7 +45,8 @@ static void say_well(struct pump *p)
         p->failing_ms = 0;
 }
 
-/* Everything that is missing is made; what this process owned before is claimed anew. 1: fenced meanwhile. */
+/* Everything that is missing is made; what this process owned before is claimed anew. 1: fenced
+ * meanwhile. */
 static int open_all(struct pump *p, struct err *e)
 {
         if (!p->db) {
@@ -51,12 +61,15 @@ static int open_all(struct pump *p, struct err *e)
 
 static void commit_offsets(struct pump *p)
 {
-        struct kafka_partition *list = arena_alloc(p->batch.arena, (p->sources.n + 1) * sizeof *list);
+        struct kafka_partition *list = arena_alloc(p->batch.arena,
+                                                   (p->sources.n + 1) * sizeof *list);
         size_t n = 0;
         FAILPOINT("offsets.uncommitted");
         for (size_t i = 0; list && i < p->sources.n; i++)
                 if (p->sources.list[i].owned)
-                        list[n++] = (struct kafka_partition){ p->sources.list[i].topic, p->sources.list[i].partition, p->sources.list[i].next };
+                        list[n++] = (struct kafka_partition){ p->sources.list[i].topic,
+                                                              p->sources.list[i].partition,
+                                                              p->sources.list[i].next };
         if (n)
                 kafka_commit_async(p->consumer, list, n);
         FAILPOINT("offsets.committed");
@@ -93,7 +106,8 @@ static int turn(struct pump *p, struct err *e)
         p->refused = false;
         int n = kafka_poll(p->consumer, POLL_MS, p->messages, p->take, e);
         if (n < 0) {
-                p->rejoin = strcmp(e->code, "OFFSET_OUT_OF_RANGE") == 0; /* the next claim says what is wrong with the log */
+                /* the next claim says what is wrong with the log */
+                p->rejoin = strcmp(e->code, "OFFSET_OUT_OF_RANGE") == 0;
                 p->broken = e->class == ERR_FATAL && !p->refused && !p->rejoin;
                 return -1;
         }
@@ -107,7 +121,8 @@ static int turn(struct pump *p, struct err *e)
                 rc = pump_recover(p, e); /* the poll may have brought partitions */
         int64_t from = monotonic_ms();
         if (rc == 0)
-                rc = p->topic ? pump_take(p, p->messages, (size_t)n, e) : pump_take_intake(p, p->messages, (size_t)n, e);
+                rc = p->topic ? pump_take(p, p->messages, (size_t)n, e)
+                              : pump_take_intake(p, p->messages, (size_t)n, e);
         if (p->o->lane == LANE_MAIL)
                 p->take = batch_paced(p->take, (size_t)n, monotonic_ms() - from, p->batch_max);
         if (rc == 0)
@@ -119,7 +134,8 @@ static int turn(struct pump *p, struct err *e)
         return rc;
 }
 
-/* After a failure nothing in memory counts: acknowledgements under way get a moment to land, the rest is read from the tables again. */
+/* After a failure nothing in memory counts: acknowledgements under way get a moment to land, the
+ * rest is read from the tables again. */
 static void lose(struct pump *p, int rc)
 {
         struct err ignored = ERR_INIT;
@@ -150,12 +166,14 @@ static void wait_backoff(struct pump *p, int ms)
 static void drain(struct pump *p)
 {
         struct err e = ERR_INIT;
-        while (p->publisher && !p->outbox.failed && publisher_unacked(p->publisher) && !pump_stopping(p))
+        while (p->publisher && !p->outbox.failed && publisher_unacked(p->publisher) &&
+               !pump_stopping(p))
                 if (publisher_poll(p->publisher, 100, &e) < 0)
                         break;
         pump_note_landed(p);
         if (p->db && transact_mark(&p->transactor, &e) != 0)
-                log_warn("last acknowledgements not noted; they will be published again", "lane=%s error=" LOG_Q, lane_name(p->o->lane), e.text);
+                log_warn("last acknowledgements not noted; they will be published again",
+                         "lane=%s error=" LOG_Q, lane_name(p->o->lane), e.text);
 }
 
 static int loop(struct pump *p, struct err *e)
@@ -176,13 +194,15 @@ static int loop(struct pump *p, struct err *e)
                         continue;
                 }
                 if (rc == 1)
-                        err_set(e, ERR_RETRY, "fenced", "a partition was taken over, left over, or its position moved; joining the group anew");
+                        err_set(e, ERR_RETRY, "fenced",
+                                "a partition was taken over, left over, or its position moved; joining the group anew");
                 p->failed_ms = monotonic_ms();
                 p->failing_ms = p->failing_ms ? p->failing_ms : p->failed_ms;
                 snprintf(p->failure, sizeof p->failure, "%s", e->text);
                 pump_say(p, e);
                 lose(p, rc);
-                wait_backoff(p, backoff / 2 + (int)arc4random_uniform((uint32_t)backoff / 2 + 1)); /* two that met in a deadlock are not to meet again */
+                /* two that met in a deadlock are not to meet again */
+                wait_backoff(p, backoff / 2 + (int)arc4random_uniform((uint32_t)backoff / 2 + 1));
                 backoff = backoff * 2 < BACKOFF_MAX_MS ? backoff * 2 : BACKOFF_MAX_MS;
         }
         drain(p);
@@ -191,11 +211,14 @@ static int loop(struct pump *p, struct err *e)
 
 int pump_run(const struct pump_options *o, struct err *e)
 {
-        struct pump p = { .o = o, .topic = o->lane == LANE_INTAKE ? NULL : o->service->topics[o->lane] };
+        struct pump p = { .o = o,
+                          .topic = o->lane == LANE_INTAKE ? NULL : o->service->topics[o->lane] };
         char host[64] = "";
         gethostname(host, sizeof host - 1);
-        snprintf(p.owner, sizeof p.owner, "rollcall-worker %s/%d %s#%d", host, (int)getpid(), lane_name(o->lane), o->number);
-        snprintf(p.group, sizeof p.group, "%s.worker.%s", o->service->kafka.prefix, lane_name(o->lane));
+        snprintf(p.owner, sizeof p.owner, "rollcall-worker %s/%d %s#%d", host, (int)getpid(),
+                 lane_name(o->lane), o->number);
+        snprintf(p.group, sizeof p.group, "%s.worker.%s", o->service->kafka.prefix,
+                 lane_name(o->lane));
         int rc = pump_open_base(&p, e);
         if (rc == 0)
                 rc = loop(&p, e);

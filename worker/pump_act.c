@@ -6,8 +6,15 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { LEAVE_MS = 5000 }; /* of the drain's time, at most: to leave the group, and to have the last acknowledgements noted */
-enum { POLL_AT_LEAST_MS = 10000, POLL_IN_STATEMENT_MS = 1000, SLICE_MS = 50, SETTLE_MIN_MS = 250, SETTLE_MAX_MS = 5000 };
+/* of the drain's time, at most: to leave the group, and to have the last acknowledgements noted */
+enum { LEAVE_MS = 5000 };
+enum {
+        POLL_AT_LEAST_MS = 10000,
+        POLL_IN_STATEMENT_MS = 1000,
+        SLICE_MS = 50,
+        SETTLE_MIN_MS = 250,
+        SETTLE_MAX_MS = 5000
+};
 
 /* After the first signal the work in hand has worker.drain_timeout, but for what leaving takes. */
 static bool late(struct pump *p)
@@ -44,7 +51,8 @@ void pump_database_tick(void *ctx)
         struct err ignored = ERR_INIT;
         if (pump_stopping(p))
                 db_cancel(p->db);
-        if (!p->consumer || p->broken || p->in_callback || monotonic_ms() - p->polled_ms < POLL_IN_STATEMENT_MS)
+        if (!p->consumer || p->broken || p->in_callback ||
+            monotonic_ms() - p->polled_ms < POLL_IN_STATEMENT_MS)
                 return;
         p->in_database = true;
         (void)!poll_nothing(p, &ignored);
@@ -66,8 +74,10 @@ static int pause_for(struct pump *p, int ms, struct err *e)
         int64_t until = monotonic_ms() + ms;
         do {
                 if (pump_stopping(p) || (daemon_stopping() && p->actor.relay_away))
-                        return err_set(e, ERR_RETRY, "", "stopped with %zu actions to be done; their intents are in the ledger",
-                                       batch_count(&p->batch, ENTRY_PENDING));
+                        return err_set(
+                                e, ERR_RETRY, "",
+                                "stopped with %zu actions to be done; their intents are in the ledger",
+                                batch_count(&p->batch, ENTRY_PENDING));
                 if (publisher_poll(p->publisher, 0, e) < 0 || poll_nothing(p, e) < 0)
                         return -1;
                 if (ms)
@@ -76,13 +86,15 @@ static int pause_for(struct pump *p, int ms, struct err *e)
         return 0;
 }
 
-/* Entries of partitions that have been taken away, or away and back: their intents are for whoever claimed them. */
+/* Entries of partitions that have been taken away, or away and back: their intents are for whoever
+ * claimed them. */
 static void disown(struct pump *p)
 {
         for (size_t i = 0; i < p->batch.n; i++) {
                 struct entry *en = &p->batch.entries[i];
                 const struct source *s = &p->sources.list[en->source];
-                if ((en->state == ENTRY_PENDING || en->state == ENTRY_ACTED) && !pump_owns(s, en->epoch))
+                if ((en->state == ENTRY_PENDING || en->state == ENTRY_ACTED) &&
+                    !pump_owns(s, en->epoch))
                         en->state = ENTRY_REPEATED;
         }
 }
@@ -96,7 +108,9 @@ static int stop_cancelled(struct pump *p, struct err *e)
                         continue;
                 int rc = runs_get(p->runs, p->db, en->run->run_id, monotonic_ms(), &en->run, e);
                 if (rc != 0)
-                        return rc < 0 ? -1 : err_set(e, ERR_FATAL, "", "a pending task's run is not in rollcall.run");
+                        return rc < 0 ? -1
+                                      : err_set(e, ERR_FATAL, "",
+                                                "a pending task's run is not in rollcall.run");
                 if (en->run->state == RUN_CANCELLED)
                         entry_cancel(en);
         }
@@ -106,7 +120,8 @@ static int stop_cancelled(struct pump *p, struct err *e)
 static bool acted_outside(const struct batch *b)
 {
         for (size_t i = 0; i < b->n; i++)
-                if (b->entries[i].state == ENTRY_ACTED && b->entries[i].type && b->entries[i].type->action != ACTION_SQL)
+                if (b->entries[i].state == ENTRY_ACTED && b->entries[i].type &&
+                    b->entries[i].type->action != ACTION_SQL)
                         return true;
         return false;
 }
@@ -127,8 +142,9 @@ static int reopen(struct pump *p, int *backoff, struct err *e)
         } while (true);
 }
 
-/* What was sent is in memory, and in memory alone: while its outcomes cannot be written it is written again and again, and never sent again. An answer that
- * was lost may have been a commit; then somebody else's are the rows, and the ledger tells the rest. */
+/* What was sent is in memory, and in memory alone: while its outcomes cannot be written it is
+ * written again and again, and never sent again. An answer that was lost may have been a commit;
+ * then somebody else's are the rows, and the ledger tells the rest. */
 static int settle(struct pump *p, struct batch_copy *saved, struct err *e)
 {
         int backoff = SETTLE_MIN_MS;
@@ -156,7 +172,8 @@ int pump_finish(struct pump *p, struct err *e)
                 disown(p);
                 if (round > 0 && stop_cancelled(p, e) < 0)
                         return -1;
-                if (batch_count(&p->batch, ENTRY_PENDING) + batch_count(&p->batch, ENTRY_ACTED) == 0)
+                if (batch_count(&p->batch, ENTRY_PENDING) + batch_count(&p->batch, ENTRY_ACTED) ==
+                    0)
                         return 0;
                 if (act(&p->actor, &p->batch, e) < 0)
                         return -1;

@@ -49,21 +49,27 @@ int pump_decode(struct pump *p, struct entry *en, int64_t now_ms, struct err *e)
                 if (rc < 0 && e->class != ERR_POISON)
                         return -1;
                 if (rc != 0) {
-                        entry_bury(en, rc < 0 ? copied(p->batch.arena, e->text) : SPAN_LIT("no such run"));
+                        entry_bury(en, rc < 0 ? copied(p->batch.arena, e->text)
+                                              : SPAN_LIT("no such run"));
                         return 0;
                 }
                 if (!run->kept) {
-                        entry_bury(en, SPAN_LIT("the ledger has no partition for the run's day: retention has dropped it"));
+                        entry_bury(
+                                en,
+                                SPAN_LIT(
+                                        "the ledger has no partition for the run's day: retention has dropped it"));
                         return 0;
                 }
         }
         entry_admit(en, p->o->packs, p->types, run, p->batch.arena);
-        return run ? 0 : runs_about(p->runs, p->db, en->type, en->task.subject, now_ms, &en->about, e);
+        return run ? 0
+                   : runs_about(p->runs, p->db, en->type, en->task.subject, now_ms, &en->about, e);
 }
 
 void pump_bury_unreadable(struct pump *p, struct entry *en, const struct kafka_message *m)
 {
-        log_error("messages cannot be read, kept as a dead letter", "topic=%s partition=%d offset=%lld error=" LOG_Q, m->topic, (int)m->partition,
+        log_error("messages cannot be read, kept as a dead letter",
+                  "topic=%s partition=%d offset=%lld error=" LOG_Q, m->topic, (int)m->partition,
                   (long long)m->first, m->unreadable);
         en->offset = m->first;
         entry_bury(en, copied(p->batch.arena, m->unreadable));
@@ -78,7 +84,8 @@ static int fill(struct pump *p, const struct kafka_message *list, size_t n, stru
         b->entries = arena_alloc(b->arena, (n + 1) * sizeof *b->entries);
         if (!b->entries)
                 return err_oom(e);
-        const struct kafka_message **last = arena_alloc(b->arena, (p->sources.n + 1) * sizeof *last);
+        const struct kafka_message **last = arena_alloc(b->arena,
+                                                        (p->sources.n + 1) * sizeof *last);
         if (!last)
                 return err_oom(e);
         memset(last, 0, (p->sources.n + 1) * sizeof *last);
@@ -87,7 +94,9 @@ static int fill(struct pump *p, const struct kafka_message *list, size_t n, stru
                 int index = source_index(&p->sources, p->topic, list[i].partition);
                 struct source *s = index < 0 ? NULL : &p->sources.list[index];
                 if (!s || !s->owned || s->leaving || p->recover[index] || list[i].offset < s->taken)
-                        continue; /* what came back to us while we published comes again, after its recovery */
+                        /* what came back to us while we published comes again, after its recovery
+                         */
+                        continue;
                 s->taken = list[i].offset + 1;
                 last[index] = &list[i];
                 struct entry *en = &b->entries[b->n++];
@@ -108,7 +117,8 @@ static int fill(struct pump *p, const struct kafka_message *list, size_t n, stru
         return 0;
 }
 
-/* Forgets what has been taken since the last commit. Numbers that were given to outcomes stay unused. */
+/* Forgets what has been taken since the last commit. Numbers that were given to outcomes stay
+ * unused. */
 static void untake(struct pump *p)
 {
         for (size_t i = 0; i < p->sources.n; i++) {
@@ -118,13 +128,16 @@ static void untake(struct pump *p)
         }
 }
 
-/* A message's bytes as JSON, which the ledger keeps of arguments: control characters take six there, quotes two. Small messages are taken as they are. */
+/* A message's bytes as JSON, which the ledger keeps of arguments: control characters take six
+ * there, quotes two. Small messages are taken as they are. */
 static size_t weight(struct span value)
 {
         enum { SMALL = 256, ESCAPED = 5 };
         size_t bytes = value.len;
         for (size_t i = 0; value.len > SMALL && i < value.len; i++)
-                bytes += (unsigned char)value.ptr[i] < 0x20 ? ESCAPED : value.ptr[i] == '"' || value.ptr[i] == '\\';
+                bytes += (unsigned char)value.ptr[i] < 0x20
+                                 ? ESCAPED
+                                 : value.ptr[i] == '"' || value.ptr[i] == '\\';
         return bytes;
 }
 
@@ -133,7 +146,8 @@ static struct source *is_careful(struct pump *p, const struct kafka_message *m)
 {
         for (size_t i = 0; i < p->sources.n; i++) {
                 struct source *s = &p->sources.list[i];
-                if (s->owned && s->careful_to && s->partition == m->partition && m->offset < s->careful_to)
+                if (s->owned && s->careful_to && s->partition == m->partition &&
+                    m->offset < s->careful_to)
                         return s;
         }
         return NULL;
@@ -168,7 +182,8 @@ int pump_take(struct pump *p, struct kafka_message *list, size_t n, struct err *
                 if (p->held && held_stand_behind(p->db, p->topic, &p->batch, e) < 0)
                         return -1;
                 struct source *careful = is_careful(p, &list[from]);
-                if (careful && p->batch.n && pump_try(p, &p->batch.entries[0], ENTRY_DECIDED, e) < 0)
+                if (careful && p->batch.n &&
+                    pump_try(p, &p->batch.entries[0], ENTRY_DECIDED, e) < 0)
                         return -1;
                 if (batch_divide(&p->batch, ENTRY_READY, e) < 0)
                         return -1;

@@ -1,6 +1,8 @@
 /*
- * What kills the worker again and again is quarantined. A claim counts how often owners of the partition died without getting anywhere (rollcall.count_deaths).
- * After two deaths each task is done alone, with its offset noted before; the one that an owner died in then is not tried a fourth time.
+ * What kills the worker again and again is quarantined. A claim counts how often owners of the
+ * partition died without getting anywhere (rollcall.count_deaths). After two deaths each task is
+ * done alone, with its offset noted before; the one that an owner died in then is not tried a
+ * fourth time.
  */
 #include "pump_internal.h"
 
@@ -24,7 +26,8 @@ void pump_be_careful(struct pump *p, struct source *s, int64_t high)
                 s->careful_to = s->next + (int64_t)p->batch_max; /* no batch was larger */
         s->careful_ms = monotonic_ms() + CAREFUL_MS;
         if (pump_careful(s))
-                log_warn("earlier owners died without progress: one task at a time", "topic=%s partition=%d offset=%lld deaths=%d", s->topic, (int)s->partition,
+                log_warn("earlier owners died without progress: one task at a time",
+                         "topic=%s partition=%d offset=%lld deaths=%d", s->topic, (int)s->partition,
                          (long long)s->next, s->deaths);
 }
 
@@ -40,17 +43,20 @@ static int note(struct pump *p, const struct source *s, const int64_t *trying, s
                 db_add_int8(q, *trying);
         else
                 db_add_null(q);
-        return db_query(p->db,
-                        "update rollcall.position set trying = $3::bigint, deaths = case when $3::bigint is null then 0 else deaths end "
-                        "where source_no = $1 and epoch = $2",
-                        q, NULL, e);
+        return db_query(
+                p->db,
+                "update rollcall.position set trying = $3::bigint, deaths = case when $3::bigint is null then 0 else deaths end "
+                "where source_no = $1 and epoch = $2",
+                q, NULL, e);
 }
 
 int pump_try(struct pump *p, struct entry *en, enum entry_state decided, struct err *e)
 {
         struct source *s = &p->sources.list[en->source];
-        if (s->deaths >= DEADLY_DEATHS && s->trying == en->offset && (en->state == ENTRY_READY || en->state == ENTRY_PENDING)) {
-                log_error("task quarantined: the worker died three times while doing it", "topic=%s partition=%d offset=%lld", s->topic, (int)s->partition,
+        if (s->deaths >= DEADLY_DEATHS && s->trying == en->offset &&
+            (en->state == ENTRY_READY || en->state == ENTRY_PENDING)) {
+                log_error("task quarantined: the worker died three times while doing it",
+                          "topic=%s partition=%d offset=%lld", s->topic, (int)s->partition,
                           (long long)en->offset);
                 en->outcome = OUTCOME_QUARANTINED;
                 en->again = en->behind = false;
@@ -78,5 +84,8 @@ void pump_leave_in_order(struct pump *p)
         if (!q || !db_alive(p->db))
                 return;
         db_add_str(q, p->owner);
-        (void)!db_query(p->db, "update rollcall.position set claimed_by = '', deaths = 0, trying = null where claimed_by = $1", q, NULL, &ignored);
+        (void)!db_query(
+                p->db,
+                "update rollcall.position set claimed_by = '', deaths = 0, trying = null where claimed_by = $1",
+                q, NULL, &ignored);
 }

@@ -50,7 +50,8 @@ static int take_records(struct pump *p, int index, struct err *e)
 int pump_take_held(struct pump *p, struct err *e)
 {
         bool due = false;
-        if (!p->topic || monotonic_ms() - p->looked_ms < LOOK_MS) /* a service's requests are not set aside */
+        /* a service's requests are not set aside */
+        if (!p->topic || monotonic_ms() - p->looked_ms < LOOK_MS)
                 return 0;
         p->looked_ms = monotonic_ms();
         if (held_look(p->db, p->topic, &p->sources, &p->held, &due, e) < 0)

@@ -1,7 +1,9 @@
 /*
- * The services' intake topics: what they ask for, checked (intake.c), becomes rows of rollcall.request in the transaction that moves the position, so each
- * request is taken exactly once; the scheduler publishes the tasks. What is refused is answered on the results topic and kept as a dead letter. A service
- * that is over its limits waits, partition by partition; nobody else does.
+ * The services' intake topics: what they ask for, checked (intake.c), becomes rows of
+ * rollcall.request in the transaction that moves the position, so each request is taken exactly
+ * once; the scheduler publishes the tasks. What is refused is answered on the results topic and
+ * kept as a dead letter. A service that is over its limits waits, partition by partition; nobody
+ * else does.
  */
 #include "pump_internal.h"
 
@@ -13,7 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROW_TASKS_MAX = 10000, ROW_BYTES_MAX = 3 * 1024 * 1024, FIELD_BYTES = 64, REGISTRY_WAIT_MS = 5000 };
+enum {
+        ROW_TASKS_MAX = 10000,
+        ROW_BYTES_MAX = 3 * 1024 * 1024,
+        FIELD_BYTES = 64,
+        REGISTRY_WAIT_MS = 5000
+};
 
 int pump_source(struct pump *p, const char *topic, int32_t partition)
 {
@@ -21,7 +28,7 @@ int pump_source(struct pump *p, const char *topic, int32_t partition)
         return source_index(&p->sources, p->topic ? p->topic : x ? x->topic : topic, partition);
 }
 
-/* ---- the requests' rows --------------------------------------------------------------------------------------------------------------- */
+/* ---- the requests' rows ---- */
 
 static const char REQUEST_ADD[] =
         "with filed as (insert into rollcall.request (kind, actor, origin, about, type_no, dry_run, task_ids, subjects, items, arguments) "
@@ -29,7 +36,8 @@ static const char REQUEST_ADD[] =
 
 static bool goes_with(const struct entry *first, const struct entry *en, const struct source *list)
 {
-        return en->type == first->type && en->dry_run == first->dry_run && list[en->source].topic == list[first->source].topic;
+        return en->type == first->type && en->dry_run == first->dry_run &&
+               list[en->source].topic == list[first->source].topic;
 }
 
 static size_t bytes_of(const struct entry *en)
@@ -46,7 +54,8 @@ static size_t take_row(struct pump *p, struct entry **left, size_t *n_left, stru
         size_t n = 0, kept = 0, bytes = 0;
         for (size_t i = 0; i < *n_left; i++) {
                 struct entry *en = left[i];
-                bool fits = n == 0 || (goes_with(row[0], en, p->sources.list) && n < ROW_TASKS_MAX && bytes + bytes_of(en) <= ROW_BYTES_MAX);
+                bool fits = n == 0 || (goes_with(row[0], en, p->sources.list) &&
+                                       n < ROW_TASKS_MAX && bytes + bytes_of(en) <= ROW_BYTES_MAX);
                 if (fits) {
                         row[n++] = en;
                         bytes += bytes_of(en);
@@ -90,7 +99,8 @@ static int write_requests(void *ctx, struct batch *b, struct err *e)
 {
         struct pump *p = ctx;
         size_t n_left = 0, total = batch_count(b, ENTRY_FILED);
-        struct entry **left = arena_alloc(b->arena, (total + 1) * sizeof(struct entry *)), **row = arena_alloc(b->arena, (total + 1) * sizeof(struct entry *));
+        struct entry **left = arena_alloc(b->arena, (total + 1) * sizeof(struct entry *)),
+                     **row = arena_alloc(b->arena, (total + 1) * sizeof(struct entry *));
         if (!left || !row)
                 return err_oom(e);
         for (size_t i = 0; i < b->n; i++)
@@ -104,16 +114,18 @@ static int write_requests(void *ctx, struct batch *b, struct err *e)
         return 0;
 }
 
-/* ---- limits --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- limits ---- */
 
 struct grant { /* by intake */
         size_t wanted, left;
         int wait_ms;
 };
 
-static const char GRANT[] = "select granted, wait_ms from rollcall.intake_grant($1, $2, $3, $4, $5)";
+static const char GRANT[] =
+        "select granted, wait_ms from rollcall.intake_grant($1, $2, $3, $4, $5)";
 
-static void grant_params(const struct service *s, const struct grant *g, size_t n, struct db_params *q)
+static void grant_params(const struct service *s, const struct grant *g, size_t n,
+                         struct db_params *q)
 {
         static const enum db_type types[] = { DB_TEXT, DB_INT8, DB_INT8, DB_INT8, DB_INT8 };
         db_params_reset(q);
@@ -121,7 +133,8 @@ static void grant_params(const struct service *s, const struct grant *g, size_t 
                 db_array_begin(q, types[column], n);
                 for (size_t i = 0; i < s->n_intakes; i++) {
                         const struct service_intake *x = &s->intakes[i];
-                        const int64_t numbers[] = { 0, (int64_t)g[i].wanted, x->rate, x->burst, x->open_max };
+                        const int64_t numbers[] = { 0, (int64_t)g[i].wanted, x->rate, x->burst,
+                                                    x->open_max };
                         if (g[i].wanted && column == 0)
                                 db_element_text(q, span_of(x->service));
                         else if (g[i].wanted)
@@ -132,7 +145,8 @@ static void grant_params(const struct service *s, const struct grant *g, size_t 
 }
 
 /* How many of the messages each service may have taken now. */
-static int ask_grants(struct pump *p, const struct kafka_message *list, size_t n, struct grant *g, struct err *e)
+static int ask_grants(struct pump *p, const struct kafka_message *list, size_t n, struct grant *g,
+                      struct err *e)
 {
         const struct service *s = p->o->service;
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -175,22 +189,28 @@ int pump_resume_intake(struct pump *p, struct err *e)
                 if (!p->resume_ms[i] || now < p->resume_ms[i])
                         continue;
                 p->resume_ms[i] = 0;
-                if (kafka_pause_partition(p->consumer, p->sources.list[i].topic, p->sources.list[i].partition, false, e) < 0)
+                if (kafka_pause_partition(p->consumer, p->sources.list[i].topic,
+                                          p->sources.list[i].partition, false, e) < 0)
                         return -1;
         }
         return 0;
 }
 
-/* ---- a batch -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- a batch ---- */
 
 /* A refused request has two entries: its answer, if it can have one, and the dead letter. */
-static int add_entry(struct pump *p, const struct kafka_message *m, int index, const struct service_intake *from, struct err *e)
+static int add_entry(struct pump *p, const struct kafka_message *m, int index,
+                     const struct service_intake *from, struct err *e)
 {
         struct batch *b = &p->batch;
         struct source *s = &p->sources.list[index];
         struct entry *en = &b->entries[b->n++];
         struct intake_headers h;
-        *en = (struct entry){ .source = index, .epoch = s->epoch, .offset = m->offset, .key = m->key, .value = m->value };
+        *en = (struct entry){ .source = index,
+                              .epoch = s->epoch,
+                              .offset = m->offset,
+                              .key = m->key,
+                              .value = m->value };
         if (m->unreadable) {
                 en->sequence = ++s->sequence;
                 pump_bury_unreadable(p, en, m);
@@ -225,13 +245,16 @@ static bool wants_registry(struct pump *p, const struct kafka_message *m)
         if (!codec_wants_id(p->codec, m->value, &id) || schema_ids_ask(p->schema_ids, id, &e) == 0)
                 return false;
         if (strncmp(p->said, e.text, sizeof p->said - 1) != 0)
-                log_warn("waiting", "lane=intake topic=%s partition=%d error=" LOG_Q, m->topic, (int)m->partition, e.text);
+                log_warn("waiting", "lane=intake topic=%s partition=%d error=" LOG_Q, m->topic,
+                         (int)m->partition, e.text);
         snprintf(p->said, sizeof p->said, "%s", e.text);
         return true;
 }
 
-/* Takes messages until a batch is full; the first of a partition that its service's limits do not let through, and what is behind it, waits. */
-static int fill(struct pump *p, const struct kafka_message *list, size_t n, struct grant *g, size_t *ret_taken, struct err *e)
+/* Takes messages until a batch is full; the first of a partition that its service's limits do not
+ * let through, and what is behind it, waits. */
+static int fill(struct pump *p, const struct kafka_message *list, size_t n, struct grant *g,
+                size_t *ret_taken, struct err *e)
 {
         const struct service *s = p->o->service;
         size_t i = 0, bytes = 0;
@@ -239,7 +262,9 @@ static int fill(struct pump *p, const struct kafka_message *list, size_t n, stru
         p->batch.entries = arena_alloc(p->batch.arena, (2 * n + 1) * sizeof *p->batch.entries);
         if (!p->batch.entries)
                 return err_oom(e);
-        for (; i < n && (bytes == 0 || bytes + list[i].value.len <= (size_t)s->worker.batch_max_bytes); i++) {
+        for (; i < n &&
+               (bytes == 0 || bytes + list[i].value.len <= (size_t)s->worker.batch_max_bytes);
+             i++) {
                 int index = pump_source(p, list[i].topic, list[i].partition);
                 const struct service_intake *from = intake_of(s, list[i].topic);
                 if (!from || !ours(p, index, &list[i]) || p->resume_ms[index])
@@ -293,5 +318,6 @@ int pump_open_intake(struct pump *p, struct err *e)
         p->resume_ms = calloc(SOURCES_MAX, sizeof *p->resume_ms);
         p->transactor.also = write_requests;
         p->transactor.also_ctx = p;
-        return p->resume_ms ? schema_ids_new(p->o->service, p->codec, &p->schema_ids, e) : err_oom(e);
+        return p->resume_ms ? schema_ids_new(p->o->service, p->codec, &p->schema_ids, e)
+                            : err_oom(e);
 }

@@ -8,23 +8,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WATERMARK_TIMEOUT_MS = 5000, COMPARE_TIMEOUT_MS = 500, LOOK_MS = 1000, LEFT_OVER_MS = 10000, FAILING_MS = 5000, FAILED_MS = 15000 };
+enum {
+        WATERMARK_TIMEOUT_MS = 5000,
+        COMPARE_TIMEOUT_MS = 500,
+        LOOK_MS = 1000,
+        LEFT_OVER_MS = 10000,
+        FAILING_MS = 5000,
+        FAILED_MS = 15000
+};
 
 /* The partition stands still until its position has been put right; the lane's others go on. */
 static void stop(struct pump *p, struct source *s, const char *what)
 {
         if (!s->said)
-                log_error("partition not taken up", "lane=%s partition=%d error=\"%s; to go on: rollcall topics repair\"", lane_name(p->o->lane),
-                          (int)s->partition, what);
+                log_error("partition not taken up",
+                          "lane=%s partition=%d error=\"%s; to go on: rollcall topics repair\"",
+                          lane_name(p->o->lane), (int)s->partition, what);
         s->said = s->stopped = true;
         s->owned = false;
         s->check = -1;
 }
 
 /* 1 it stands still; 2 its position has been put right, or was somebody else's meanwhile; -1. */
-static int misfit(struct pump *p, struct source *s, enum log_fit fit, int64_t low, int64_t high, struct err *e)
+static int misfit(struct pump *p, struct source *s, enum log_fit fit, int64_t low, int64_t high,
+                  struct err *e)
 {
-        const struct log_gap g = { fit, s->topic, s->partition, s->source_no, s->epoch, s->next, low, high };
+        const struct log_gap g = { fit,      s->topic, s->partition, s->source_no,
+                                   s->epoch, s->next,  low,          high };
         char what[512];
         log_gap_text(&g, what, sizeof what);
         if (strcmp(p->o->service->kafka.lost_log, "repair") != 0) {
@@ -33,15 +43,18 @@ static int misfit(struct pump *p, struct source *s, enum log_fit fit, int64_t lo
         }
         int rc = log_gap_repair(p->db, &g, p->owner, e);
         if (rc == 0)
-                log_error("log does not fit: read from its beginning; open runs are published again", "lane=%s partition=%d error=" LOG_Q, lane_name(p->o->lane),
-                          (int)s->partition, what);
+                log_error(
+                        "log does not fit: read from its beginning; open runs are published again",
+                        "lane=%s partition=%d error=" LOG_Q, lane_name(p->o->lane),
+                        (int)s->partition, what);
         return rc < 0 ? -1 : 2;
 }
 
 int pump_check_log(struct pump *p, struct source *s, int64_t *ret_start, struct err *e)
 {
         int64_t low = 0, high = 0;
-        if (kafka_watermarks(p->consumer, s->topic, s->partition, &low, &high, WATERMARK_TIMEOUT_MS, e) < 0)
+        if (kafka_watermarks(p->consumer, s->topic, s->partition, &low, &high, WATERMARK_TIMEOUT_MS,
+                             e) < 0)
                 return -1;
         enum log_fit fit = log_compare(s->next, low, high);
         *ret_start = high;
@@ -57,7 +70,8 @@ int pump_check_log(struct pump *p, struct source *s, int64_t *ret_start, struct 
 bool pump_log_fits(struct pump *p, const struct source *s, bool *ret_fits, struct err *e)
 {
         int64_t low = 0, high = 0;
-        if (kafka_watermarks(p->consumer, s->topic, s->partition, &low, &high, WATERMARK_TIMEOUT_MS, e) < 0)
+        if (kafka_watermarks(p->consumer, s->topic, s->partition, &low, &high, WATERMARK_TIMEOUT_MS,
+                             e) < 0)
                 return false;
         *ret_fits = log_compare(s->next, low, high) == LOG_FITS;
         return true;
@@ -74,13 +88,15 @@ static bool any_to_check(const struct pump *p)
 static int compare(struct pump *p, struct source *s, const struct kafka_message *m, struct err *e)
 {
         int64_t low = 0, high = 0;
-        bool same = m->offset != s->check || kafka_message_mark(m) == s->mark; /* another offset: it is deleted by now */
+        /* another offset: it is deleted by now */
+        bool same = m->offset != s->check || kafka_message_mark(m) == s->mark;
         s->check = -1;
         if (same) {
                 s->said = false;
                 return 0;
         }
-        if (kafka_watermarks(p->consumer, s->topic, s->partition, &low, &high, WATERMARK_TIMEOUT_MS, e) < 0)
+        if (kafka_watermarks(p->consumer, s->topic, s->partition, &low, &high, WATERMARK_TIMEOUT_MS,
+                             e) < 0)
                 return -1;
         return misfit(p, s, LOG_OTHER, low, high, e);
 }
@@ -102,8 +118,9 @@ int pump_compare(struct pump *p, const struct kafka_message *list, size_t n, str
 }
 
 /* A mark that no message has: whoever claims next finds another log. */
-static const char FORGET[] = "update rollcall.position p set mark = ~mark from unnest($1::int[], $2::bigint[]) as u(source_no, epoch) "
-                             "where p.source_no = u.source_no and p.epoch = u.epoch";
+static const char FORGET[] =
+        "update rollcall.position p set mark = ~mark from unnest($1::int[], $2::bigint[]) as u(source_no, epoch) "
+        "where p.source_no = u.source_no and p.epoch = u.epoch";
 
 int pump_look_at_logs(struct pump *p, struct err *e)
 {
@@ -111,7 +128,8 @@ int pump_look_at_logs(struct pump *p, struct err *e)
         CLEANUP(cleanup_free) struct kafka_partition *list = calloc(p->sources.n + 1, sizeof *list);
         if (!list)
                 return err_oom(e);
-        int n = kafka_compare_logs(p->consumer, publisher_client(p->publisher), COMPARE_TIMEOUT_MS, list, p->sources.n, &unknown);
+        int n = kafka_compare_logs(p->consumer, publisher_client(p->publisher), COMPARE_TIMEOUT_MS,
+                                   list, p->sources.n, &unknown);
         if (n <= 0)
                 return 0;
         struct db_params *q = p->transactor.params;
@@ -119,7 +137,8 @@ int pump_look_at_logs(struct pump *p, struct err *e)
         for (int column = 0; column < 2; column++) {
                 db_array_begin(q, column ? DB_INT8 : DB_INT4, (size_t)n);
                 for (int i = 0; i < n; i++) {
-                        const struct source *s = &p->sources.list[pump_source(p, list[i].topic, list[i].partition)];
+                        const struct source *s =
+                                &p->sources.list[pump_source(p, list[i].topic, list[i].partition)];
                         db_element_int(q, column ? s->epoch : s->source_no);
                 }
                 db_array_end(q);
@@ -127,10 +146,12 @@ int pump_look_at_logs(struct pump *p, struct err *e)
         return db_query(p->db, FORGET, q, NULL, e) < 0 ? -1 : 1;
 }
 
-/* Of ours, how many are where we left them; and the lowest partition that nobody has taken from us, but that we have not. */
+/* Of ours, how many are where we left them; and the lowest partition that nobody has taken from us,
+ * but that we have not. */
 static const char LOOK[] =
         "select count(*) filter (where u.source_no is not null and p.epoch = u.epoch and p.next = u.next), "
-        "(array_agg(p.partition order by p.topic, p.partition) filter (where u.source_no is null))[1], " PAUSED_TYPES ", "
+        "(array_agg(p.partition order by p.topic, p.partition) filter (where u.source_no is null))[1], " PAUSED_TYPES
+        ", "
         "min(p.topic) filter (where u.source_no is null) "
         "from rollcall.position p left join unnest($1::int[], $2::bigint[], $3::bigint[]) as u(source_no, epoch, next) using (source_no) "
         "where u.source_no is not null or (p.cluster = $4 and p.topic = any($5::text[]) and p.owner = $6)";
@@ -167,7 +188,8 @@ static size_t look_params(struct pump *p, struct db_params *q)
         return n;
 }
 
-/* A group that was balanced while the topic was not there has no partitions, and librdkafka does not look again when it comes back as it was. */
+/* A group that was balanced while the topic was not there has no partitions, and librdkafka does
+ * not look again when it comes back as it was. */
 static int left_over(struct pump *p, const char *topic, int64_t partition, struct err *e)
 {
         if (!p->left_over_ms)
@@ -190,7 +212,9 @@ static const char *waits_for(struct pump *p)
 
 static int note_presence(struct pump *p, struct err *e)
 {
-        struct presence me = { .name = p->owner, .program = "rollcall-worker", .lane = lane_name(p->o->lane) };
+        struct presence me = { .name = p->owner,
+                               .program = "rollcall-worker",
+                               .lane = lane_name(p->o->lane) };
         int32_t *partitions CLEANUP(cleanup_free) = calloc(p->sources.n + 1, sizeof *partitions);
         if (!partitions)
                 return err_oom(e);
@@ -211,7 +235,8 @@ int pump_look(struct pump *p, struct err *e)
         if (note_presence(p, e) < 0)
                 return -1;
         size_t n = look_params(p, p->transactor.params);
-        if (db_prepare(p->db, "look", LOOK, e) < 0 || db_run(p->db, "look", p->transactor.params, &r, e) < 0)
+        if (db_prepare(p->db, "look", LOOK, e) < 0 ||
+            db_run(p->db, "look", p->transactor.params, &r, e) < 0)
                 return -1;
         pump_note_notices(p);
         pauses_read(&p->transactor.pauses, db_str(r, 0, 2));

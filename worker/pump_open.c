@@ -8,8 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIB = 1024 * 1024, ENTRY_BYTES = 1024, PROPERTIES_MAX = 64, CLUSTER_TIMEOUT_MS = 5000, TURN_MS = 30000, FILES_MS = 270000, MAILS_FIRST = 100 };
-enum { QUEUE_MAX = 6 * MIB, PREFETCH_MAX = 5 * MIB / 2 }; /* of a lane's pumps together: more threads are to cost no more memory than they must */
+enum {
+        MIB = 1024 * 1024,
+        ENTRY_BYTES = 1024,
+        PROPERTIES_MAX = 64,
+        CLUSTER_TIMEOUT_MS = 5000,
+        TURN_MS = 30000,
+        FILES_MS = 270000,
+        MAILS_FIRST = 100
+};
+/* of a lane's pumps together: more threads are to cost no more memory than they must */
+enum { QUEUE_MAX = 6 * MIB, PREFETCH_MAX = 5 * MIB / 2 };
 
 static size_t share(const struct pump *p, size_t of)
 {
@@ -20,13 +29,16 @@ int pump_open_base(struct pump *p, struct err *e)
 {
         const struct service *s = p->o->service;
         p->batch_max = (size_t)(p->o->lane == LANE_MAIL ? s->mail.batch_max : s->worker.batch_max);
-        p->take = p->o->lane == LANE_MAIL && p->batch_max > MAILS_FIRST ? MAILS_FIRST : p->batch_max;
+        p->take = p->o->lane == LANE_MAIL && p->batch_max > MAILS_FIRST ? MAILS_FIRST
+                                                                        : p->batch_max;
         p->recover_rows = RECOVER_MAX;
         p->messages = calloc(p->batch_max, sizeof *p->messages);
         p->recover = calloc(SOURCES_MAX, sizeof *p->recover);
-        size_t room = (size_t)s->worker.batch_max_bytes + p->batch_max * ENTRY_BYTES; /* what a full batch may take, of messages and of our own */
+        /* what a full batch may take, of messages and of our own */
+        size_t room = (size_t)s->worker.batch_max_bytes + p->batch_max * ENTRY_BYTES;
         p->batch.arena = arena_new(8 * MIB + 4 * room);
-        p->transactor.params = db_params_new(8 * MIB + 8 * room); /* the ledger's JSON takes up to six bytes for one */
+        /* the ledger's JSON takes up to six bytes for one */
+        p->transactor.params = db_params_new(8 * MIB + 8 * room);
         p->runs = runs_new(p->o->packs, p->o->service->retry.version_wait_ms);
         if (!p->messages || !p->recover || !p->batch.arena || !p->transactor.params || !p->runs)
                 return err_oom(e);
@@ -34,8 +46,11 @@ int pump_open_base(struct pump *p, struct err *e)
         p->transactor.owner = p->owner;
         p->transactor.pause_base_ms = s->retry.pause_base_ms;
         p->transactor.pause_max_ms = s->retry.pause_max_ms;
-        p->transactor.retry = (struct retry_policy){ s->retry.attempts, s->retry.base_ms, s->retry.max_ms, false, arc4random };
-        p->transactor.put_off = (struct retry_policy){ s->retry.put_off_attempts, s->retry.put_off_base_ms, s->retry.put_off_max_ms, true, arc4random };
+        p->transactor.retry = (struct retry_policy){ s->retry.attempts, s->retry.base_ms,
+                                                     s->retry.max_ms, false, arc4random };
+        p->transactor.put_off = (struct retry_policy){ s->retry.put_off_attempts,
+                                                       s->retry.put_off_base_ms,
+                                                       s->retry.put_off_max_ms, true, arc4random };
         p->outbox.sources = &p->sources;
         p->outbox.cluster = p->cluster;
         p->outbox.packs = p->o->packs;
@@ -50,7 +65,8 @@ int pump_open_base(struct pump *p, struct err *e)
         return p->topic ? 0 : pump_open_intake(p, e);
 }
 
-/* Statements are prepared before the first task asks for them. A type for which that fails is paused; the others are served. */
+/* Statements are prepared before the first task asks for them. A type for which that fails is
+ * paused; the others are served. */
 static int prepare_type(struct pump *p, const struct task_type *t, struct err *e)
 {
         struct transactor *x = &p->transactor;
@@ -59,7 +75,8 @@ static int prepare_type(struct pump *p, const struct task_type *t, struct err *e
                 return 0;
         if (db_server_state(e) || err_is_oom(e) || !db_alive(p->db))
                 return -1;
-        if (!pauses_add(&x->pauses, t, type_no, e, NULL, 0) || transact_write_pauses(x, NULL, e) < 0)
+        if (!pauses_add(&x->pauses, t, type_no, e, NULL, 0) ||
+            transact_write_pauses(x, NULL, e) < 0)
                 return -1;
         pump_note_pauses(p);
         return 0;
@@ -76,19 +93,23 @@ static int prepare_lane(struct pump *p, struct err *e)
         return 0;
 }
 
-/* A worker that is frozen in the middle of a transaction must not keep the one that takes over waiting for its locks. */
+/* A worker that is frozen in the middle of a transaction must not keep the one that takes over
+ * waiting for its locks. */
 static int prepare_session(struct pump *p, struct err *e)
 {
         char sql[240];
-        /* A custom plan believes in as many rows as the batch has tasks, and then reads a table from its
-         * beginning to merge with them. */
-        snprintf(sql, sizeof sql,
-                 "set idle_in_transaction_session_timeout = %lld; set plan_cache_mode = force_generic_plan; "
-                 "set lock_timeout = %lld",
-                 (long long)p->o->service->kafka.session_timeout_ms, (long long)p->o->service->worker.lock_timeout_ms);
+        /* A custom plan believes in as many rows as the batch has tasks, and then reads a table
+         * from its beginning to merge with them. */
+        snprintf(
+                sql, sizeof sql,
+                "set idle_in_transaction_session_timeout = %lld; set plan_cache_mode = force_generic_plan; "
+                "set lock_timeout = %lld",
+                (long long)p->o->service->kafka.session_timeout_ms,
+                (long long)p->o->service->worker.lock_timeout_ms);
         if (db_exec(p->db, sql, e) < 0)
                 return -1;
-        /* a worker that was killed lets go of its locks before its statement ends, where the server's system can tell */
+        /* a worker that was killed lets go of its locks before its statement ends, where the
+         * server's system can tell */
         (void)!db_exec(p->db, "set client_connection_check_interval = '1s'", NULL);
         return 0;
 }
@@ -98,14 +119,16 @@ int pump_open_database(struct pump *p, struct err *e)
         char *conninfo CLEANUP(cleanup_free) = NULL;
         if (service_conninfo(p->o->service, &conninfo, e) < 0)
                 return -1;
-        if (db_open(conninfo, p->owner, (int)p->o->service->database.connect_timeout_ms, &p->db, e) < 0)
+        if (db_open(conninfo, p->owner, (int)p->o->service->database.connect_timeout_ms, &p->db,
+                    e) < 0)
                 return -1;
         p->transactor.db = p->db;
         p->transactor.composer = composer_new();
         if (!p->transactor.composer)
                 return err_oom(e);
         db_set_tick(p->db, pump_database_tick, p);
-        if (prepare_session(p, e) < 0 || ledger_check(p->db, p->o->service->kafka.prefix, e) < 0 || type_numbers_load(p->db, p->o->packs, &p->types, e) < 0)
+        if (prepare_session(p, e) < 0 || ledger_check(p->db, p->o->service->kafka.prefix, e) < 0 ||
+            type_numbers_load(p->db, p->o->packs, &p->types, e) < 0)
                 return -1;
         p->transactor.pauses = (struct pauses){ 0 };
         return pump_read_pauses(p, e) < 0 ? -1 : prepare_lane(p, e);
@@ -130,7 +153,8 @@ void pump_close_database(struct pump *p)
         pump_close_session(p);
 }
 
-/* The in-flight limit is asked on a connection of its own: the pump's may be inside a transaction. */
+/* The in-flight limit is asked on a connection of its own: the pump's may be inside a transaction.
+ */
 static struct db *flow_database(void *ctx)
 {
         struct pump *p = ctx;
@@ -139,7 +163,8 @@ static struct db *flow_database(void *ctx)
         if (p->flow_db && !db_alive(p->flow_db))
                 db_free(TAKE(p->flow_db));
         if (!p->flow_db && service_conninfo(p->o->service, &conninfo, &e) == 0 &&
-            db_open(conninfo, p->owner, (int)p->o->service->database.connect_timeout_ms, &p->flow_db, &e) < 0)
+            db_open(conninfo, p->owner, (int)p->o->service->database.connect_timeout_ms,
+                    &p->flow_db, &e) < 0)
                 return NULL;
         return p->flow_db;
 }
@@ -166,7 +191,8 @@ static int open_publisher(struct pump *p, struct err *e)
         return publisher_new(&o, &p->publisher, e);
 }
 
-/* Statements are waited for while the group is served; what is done outside the database keeps from it for as long as its own limit says. */
+/* Statements are waited for while the group is served; what is done outside the database keeps from
+ * it for as long as its own limit says. */
 static int64_t action_ms(const struct service *s, const struct task_type *t)
 {
         switch (t->action) {
@@ -229,7 +255,8 @@ void pump_close_consumer(struct pump *p)
 {
         kafka_consumer_free(TAKE(p->consumer));
         for (size_t i = 0; i < p->sources.n; i++)
-                p->sources.list[i].owned = p->sources.list[i].leaving = p->sources.list[i].stopped = p->recover[i] = false;
+                p->sources.list[i].owned = p->sources.list[i].leaving = p->sources.list[i].stopped =
+                        p->recover[i] = false;
 }
 
 void pump_close_publisher(struct pump *p)

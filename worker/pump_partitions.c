@@ -16,7 +16,9 @@ static int claim(struct pump *p, const struct kafka_partition *k, int64_t *ret_s
                 return err_set(e, ERR_FATAL, "", "more than %d partitions", SOURCES_MAX);
         struct source *s = &p->sources.list[index];
         do
-                rc = source_claim(p->db, p->cluster, p->owner, s, e) < 0 ? -1 : pump_check_log(p, s, ret_start, e);
+                rc = source_claim(p->db, p->cluster, p->owner, s, e) < 0
+                             ? -1
+                             : pump_check_log(p, s, ret_start, e);
         while (rc == 2);
         p->recover[index] = s->owned;
         if (rc >= 0 && s->owned)
@@ -41,16 +43,19 @@ void pump_let_go(struct pump *p)
 {
         for (size_t i = 0; i < p->sources.n; i++)
                 if (p->sources.list[i].leaving)
-                        p->sources.list[i].leaving = p->sources.list[i].owned = p->recover[i] = false;
+                        p->sources.list[i].leaving = p->sources.list[i].owned = p->recover[i] =
+                                false;
 }
 
 /* All of the offer or none; what is wrong with it is said once. */
-static int refuse(struct pump *p, const struct kafka_partition *list, size_t n, size_t failed, const struct err *e)
+static int refuse(struct pump *p, const struct kafka_partition *list, size_t n, size_t failed,
+                  const struct err *e)
 {
         disclaim(p, list, n);
         p->refused = true;
         if (strncmp(p->refusal, e->text, sizeof p->refusal - 1) != 0)
-                log_error("partition not taken up", "lane=%s partition=%d error=" LOG_Q, lane_name(p->o->lane), (int)list[failed].partition, e->text);
+                log_error("partition not taken up", "lane=%s partition=%d error=" LOG_Q,
+                          lane_name(p->o->lane), (int)list[failed].partition, e->text);
         snprintf(p->refusal, sizeof p->refusal, "%s", e->text);
         return -1;
 }
@@ -62,7 +67,8 @@ static int wait_for_locks(struct pump *p, int64_t ms, struct err *e)
         return db_exec(p->db, sql, e);
 }
 
-/* A claim waits for the row of an owner whose transaction is under way: not for long, the group wants to be served. It is offered again. */
+/* A claim waits for the row of an owner whose transaction is under way: not for long, the group
+ * wants to be served. It is offered again. */
 static int claim_all(struct pump *p, struct kafka_partition *list, size_t n, struct err *e)
 {
         struct err first;
@@ -84,14 +90,16 @@ static int assigned(struct pump *p, struct kafka_partition *list, size_t n, stru
 {
         if (!p->db || p->in_database) {
                 p->refused = true;
-                return err_set(e, ERR_RETRY, "", p->db ? "a statement is under way" : "no database connection");
+                return err_set(e, ERR_RETRY, "",
+                               p->db ? "a statement is under way" : "no database connection");
         }
         if (claim_all(p, list, n, e) < 0)
                 return -1;
         p->refusal[0] = '\0';
         p->held = true; /* until the next look */
         p->looked_ms = 0;
-        log_info("partitions assigned", "lane=%s pump=%d count=%zu", lane_name(p->o->lane), p->o->number, n);
+        log_info("partitions assigned", "lane=%s pump=%d count=%zu", lane_name(p->o->lane),
+                 p->o->number, n);
         return 0;
 }
 
@@ -111,7 +119,8 @@ void pump_note_landed(struct pump *p)
                         p->sources.list[i].acked = p->sources.list[i].sequence;
 }
 
-/* What is under way gets a moment to land, and is noted: so much less is published again by the next owner. */
+/* What is under way gets a moment to land, and is noted: so much less is published again by the
+ * next owner. */
 static void land(struct pump *p)
 {
         struct err ignored = ERR_INIT;
@@ -131,7 +140,8 @@ void pump_revoked(void *ctx, const struct kafka_partition *list, size_t n, bool 
                 land(p);
         p->in_callback = false;
         disclaim(p, list, n);
-        log_info("partitions revoked", "lane=%s pump=%d count=%zu lost=%s", lane_name(p->o->lane), p->o->number, n, lost ? "true" : "false");
+        log_info("partitions revoked", "lane=%s pump=%d count=%zu lost=%s", lane_name(p->o->lane),
+                 p->o->number, n, lost ? "true" : "false");
 }
 
 int pump_reclaim(struct pump *p, struct err *e)
@@ -150,7 +160,8 @@ int pump_reclaim(struct pump *p, struct err *e)
                 if (!fits)
                         return 1;
                 if (kafka_seek(p->consumer, s->topic, s->partition, s->next, e) < 0)
-                        return strcmp(e->code, "_STATE") == 0 ? 1 : -1; /* claimed, but not taken up from the group: that is begun anew */
+                        /* claimed, but not taken up from the group: that is begun anew */
+                        return strcmp(e->code, "_STATE") == 0 ? 1 : -1;
         }
         return 0;
 }
@@ -163,12 +174,12 @@ bool pump_owns(const struct source *s, int64_t epoch)
 struct recovery pump_recovery(struct pump *p)
 {
         return (struct recovery){ .db = p->db,
-                                   .runs = p->runs,
-                                   .packs = p->o->packs,
-                                   .types = p->types,
-                                   .sources = &p->sources,
-                                   .version_wait_ms = p->o->service->retry.version_wait_ms,
-                                   .rows = &p->recover_rows };
+                                  .runs = p->runs,
+                                  .packs = p->o->packs,
+                                  .types = p->types,
+                                  .sources = &p->sources,
+                                  .version_wait_ms = p->o->service->retry.version_wait_ms,
+                                  .rows = &p->recover_rows };
 }
 
 static int republish(struct pump *p, int index, int64_t epoch, struct err *e)
@@ -190,11 +201,13 @@ static int republish(struct pump *p, int index, int64_t epoch, struct err *e)
         }
         FAILPOINT("recover.republished");
         if (total)
-                log_info("outcomes published again", "topic=%s partition=%d count=%zu", s->topic, (int)s->partition, total);
+                log_info("outcomes published again", "topic=%s partition=%d count=%zu", s->topic,
+                         (int)s->partition, total);
         return 0;
 }
 
-/* Intents that nobody may act upon again: whether it was done is not known, and the type says hold, or is gone. */
+/* Intents that nobody may act upon again: whether it was done is not known, and the type says hold,
+ * or is gone. */
 static void decide_intent(struct entry *en)
 {
         bool hold = en->type && en->type->action == ACTION_EMAIL && en->type->email.hold_unknown;
@@ -205,7 +218,8 @@ static void decide_intent(struct entry *en)
         if (en->type && !hold)
                 return;
         en->outcome = OUTCOME_UNKNOWN;
-        en->reason = hold ? SPAN_LIT("the server's answer was lost; held for review") : SPAN_LIT("the task type is gone; whether it was done is not known");
+        en->reason = hold ? SPAN_LIT("the server's answer was lost; held for review")
+                          : SPAN_LIT("the task type is gone; whether it was done is not known");
         en->state = ENTRY_ACTED;
 }
 
@@ -219,11 +233,12 @@ static int settle_intents(struct pump *p, int index, int64_t epoch, struct err *
                 int n = recover_intents(&r, index, &p->batch, e);
                 if (n <= 0)
                         return n;
-                log_info("settling intents of an earlier owner", "topic=%s partition=%d count=%d", p->sources.list[index].topic,
-                         (int)p->sources.list[index].partition, n);
+                log_info("settling intents of an earlier owner", "topic=%s partition=%d count=%d",
+                         p->sources.list[index].topic, (int)p->sources.list[index].partition, n);
                 for (size_t i = 0; i < p->batch.n; i++)
                         decide_intent(&p->batch.entries[i]);
-                if (pump_careful(&p->sources.list[index]) && pump_try(p, &p->batch.entries[0], ENTRY_ACTED, e) < 0)
+                if (pump_careful(&p->sources.list[index]) &&
+                    pump_try(p, &p->batch.entries[0], ENTRY_ACTED, e) < 0)
                         return -1;
                 if (batch_divide(&p->batch, ENTRY_PENDING, e) < 0)
                         return -1;

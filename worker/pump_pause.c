@@ -1,4 +1,5 @@
-/* Paused task types, as a worker sees them: what it has paused is said, and what is due is tried again by one worker. */
+/* Paused task types, as a worker sees them: what it has paused is said, and what is due is tried
+ * again by one worker. */
 #include "pump_internal.h"
 
 #include "base/log.h"
@@ -19,28 +20,35 @@ void pump_note_pauses(struct pump *p)
         struct pauses *all = &p->transactor.pauses;
         for (size_t i = 0; i < all->n_fresh; i++)
                 if (all->fresh[i].written)
-                        log_error("task type paused", "type=%s lane=%s sqlstate=%s reason=" LOG_Q, all->fresh[i].type->full_name, lane_name(p->o->lane),
-                                  *all->fresh[i].why.code ? all->fresh[i].why.code : "none", all->fresh[i].why.text);
+                        log_error("task type paused", "type=%s lane=%s sqlstate=%s reason=" LOG_Q,
+                                  all->fresh[i].type->full_name, lane_name(p->o->lane),
+                                  *all->fresh[i].why.code ? all->fresh[i].why.code : "none",
+                                  all->fresh[i].why.text);
         pauses_committed(all);
 }
 
 void pump_note_notices(struct pump *p)
 {
         size_t n;
-        for (const struct notice *x; (x = notices_next(&p->transactor.notices, monotonic_ms(), &n));)
-                log_info("statement raised notices", "type=%s lane=%s count=%zu first=" LOG_Q, x->type->full_name, lane_name(p->o->lane), n, x->first);
+        for (const struct notice *x;
+             (x = notices_next(&p->transactor.notices, monotonic_ms(), &n));)
+                log_info("statement raised notices", "type=%s lane=%s count=%zu first=" LOG_Q,
+                         x->type->full_name, lane_name(p->o->lane), n, x->first);
 }
 
-/* ---- trying again ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- trying again ---- */
 
 /* Whoever gets the row tries. */
-static const char TRY[] = "update rollcall.paused_type set tries = tries + 1, tried_at = clock_timestamp(), "
-                          "next_try_at = clock_timestamp() + rollcall.pause_wait(tries + 1, $2, $3) "
-                          "where type_no = $1::int and resumed_at is null and next_try_at <= clock_timestamp() "
-                          "returning (select string_agg(encode(x, 'hex'), ',') from unnest(samples) x)";
-static const char RESUME[] = "update rollcall.paused_type set resumed_at = clock_timestamp(), resumed_by = 'rollcall' "
-                             "where type_no = $1::int and resumed_at is null returning pg_notify('rollcall_run', '')";
-static const char STILL[] = "update rollcall.paused_type set reason = $2, sqlstate = $3 where type_no = $1::int and resumed_at is null";
+static const char TRY[] =
+        "update rollcall.paused_type set tries = tries + 1, tried_at = clock_timestamp(), "
+        "next_try_at = clock_timestamp() + rollcall.pause_wait(tries + 1, $2, $3) "
+        "where type_no = $1::int and resumed_at is null and next_try_at <= clock_timestamp() "
+        "returning (select string_agg(encode(x, 'hex'), ',') from unnest(samples) x)";
+static const char RESUME[] =
+        "update rollcall.paused_type set resumed_at = clock_timestamp(), resumed_by = 'rollcall' "
+        "where type_no = $1::int and resumed_at is null returning pg_notify('rollcall_run', '')";
+static const char STILL[] =
+        "update rollcall.paused_type set reason = $2, sqlstate = $3 where type_no = $1::int and resumed_at is null";
 
 static int claim_try(struct pump *p, int type_no, struct db_result **ret, struct err *e)
 {
@@ -52,7 +60,8 @@ static int claim_try(struct pump *p, int type_no, struct db_result **ret, struct
         return db_query(p->db, TRY, q, ret, e);
 }
 
-/* The tasks that failed, as the batch's entries; those that would not be given to the statement any more are left out. */
+/* The tasks that failed, as the batch's entries; those that would not be given to the statement any
+ * more are left out. */
 static int read_samples(struct pump *p, const struct db_result *r, struct err *e)
 {
         struct batch *b = &p->batch;
@@ -75,8 +84,10 @@ static int read_samples(struct pump *p, const struct db_result *r, struct err *e
         return batch_divide(b, ENTRY_READY, e);
 }
 
-/* The statement without any task; then, if such tasks have failed, each of them: one that succeeds is enough. 0 it works; 1 it does not: `why`. */
-static int try_statement(struct pump *p, const struct task_type *t, int type_no, struct err *why, struct err *e)
+/* The statement without any task; then, if such tasks have failed, each of them: one that succeeds
+ * is enough. 0 it works; 1 it does not: `why`. */
+static int try_statement(struct pump *p, const struct task_type *t, int type_no, struct err *why,
+                         struct err *e)
 {
         struct transactor *x = &p->transactor;
         struct unit none = { .type = t, .type_no = type_no };
@@ -91,7 +102,8 @@ static int try_statement(struct pump *p, const struct task_type *t, int type_no,
         bool worked = p->batch.n_units == 0;
         for (size_t i = 0; rc == 0 && !worked && i < p->batch.n_units; i++)
                 for (size_t k = 0; !worked && k < p->batch.units[i].n; k++) {
-                        int one = transact_try(x, &p->batch.units[i], &p->batch.units[i].list[k], 1, why, e);
+                        int one = transact_try(x, &p->batch.units[i], &p->batch.units[i].list[k], 1,
+                                               why, e);
                         if (one < 0)
                                 return -1;
                         worked = one == 0;
@@ -101,7 +113,8 @@ static int try_statement(struct pump *p, const struct task_type *t, int type_no,
         return rc == 0 && worked ? 0 : 1;
 }
 
-static int note_try(struct pump *p, const struct task_type *t, int type_no, const struct err *why, struct err *e)
+static int note_try(struct pump *p, const struct task_type *t, int type_no, const struct err *why,
+                    struct err *e)
 {
         struct db_params *q = p->transactor.params;
         db_params_reset(q);
@@ -113,7 +126,8 @@ static int note_try(struct pump *p, const struct task_type *t, int type_no, cons
         if (db_query(p->db, why ? STILL : RESUME, q, NULL, e) < 0)
                 return -1;
         if (why)
-                log_warn("task type still paused", "type=%s sqlstate=%s reason=" LOG_Q, t->full_name, *why->code ? why->code : "none", why->text);
+                log_warn("task type still paused", "type=%s sqlstate=%s reason=" LOG_Q,
+                         t->full_name, *why->code ? why->code : "none", why->text);
         else
                 log_info("task type resumed", "type=%s by=rollcall", t->full_name);
         return 0;
@@ -138,7 +152,9 @@ int pump_try_paused(struct pump *p, struct err *e)
 {
         const struct pauses *all = &p->transactor.pauses;
         for (size_t i = 0; p->sources.n && i < all->n; i++) {
-                const struct task_type *t = all->list[i].due ? type_by_number(p->types, all->list[i].type_no) : NULL;
+                const struct task_type *t = all->list[i].due
+                                                    ? type_by_number(p->types, all->list[i].type_no)
+                                                    : NULL;
                 if (t && t->lane == p->o->lane && try_type(p, t, all->list[i].type_no, e) < 0)
                         return -1;
         }

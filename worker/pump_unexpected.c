@@ -1,7 +1,8 @@
 /*
- * Tasks that name a run which, as far as this worker knows, does not take them: the run is over, or its job has no such type. The ledger tells which of them
- * belong to it nevertheless: repetitions, what a worker of a newer pack planned or spawned, what a replay spawned after the run was closed. The others are
- * dead letters, so that no stranger's message counts in a run.
+ * Tasks that name a run which, as far as this worker knows, does not take them: the run is over, or
+ * its job has no such type. The ledger tells which of them belong to it nevertheless: repetitions,
+ * what a worker of a newer pack planned or spawned, what a replay spawned after the run was closed.
+ * The others are dead letters, so that no stranger's message counts in a run.
  */
 #include "pump_internal.h"
 
@@ -19,7 +20,8 @@ static const char ASK[] =
         "from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) with ordinality as u(run_id, type, subject, item, n) "
         "join rollcall.run r using (run_id) left join rollcall.task_type t on t.name = u.type";
 
-static void ask_params(const struct pump *p, struct entry *const *list, size_t n, struct db_params *q)
+static void ask_params(const struct pump *p, struct entry *const *list, size_t n,
+                       struct db_params *q)
 {
         size_t types = 0;
         db_params_reset(q);
@@ -30,7 +32,8 @@ static void ask_params(const struct pump *p, struct entry *const *list, size_t n
         for (int column = 0; column < 3; column++) {
                 db_array_begin(q, DB_TEXT, n);
                 for (size_t i = 0; i < n; i++) {
-                        const struct span texts[] = { list[i]->task.type, list[i]->task.subject, list[i]->task.item };
+                        const struct span texts[] = { list[i]->task.type, list[i]->task.subject,
+                                                      list[i]->task.item };
                         db_element_text(q, texts[column].ptr ? texts[column] : SPAN_LIT(""));
                 }
                 db_array_end(q);
@@ -49,22 +52,27 @@ static void refuse(struct pump *p, struct entry *en, bool open, const char *stat
         BUF_CLEANUP struct buf text;
         buf_init(&text, 1024);
         if (open)
-                buf_addf(&text, "%.*s is no task type of the run's job %s.%s, nor a follow-up of one", SPAN_FMT(en->task.type), en->run->pack_name,
-                         en->run->job_name);
+                buf_addf(&text,
+                         "%.*s is no task type of the run's job %s.%s, nor a follow-up of one",
+                         SPAN_FMT(en->task.type), en->run->pack_name, en->run->job_name);
         else
                 buf_addf(&text, "the run takes no tasks: it is in state \"%s\"", state);
         struct span reason = arena_span(p->batch.arena, (struct span){ buf_str(&text), text.len });
         entry_bury(en, reason.ptr ? reason : SPAN_LIT("the run does not take this task"));
 }
 
-static int answer(struct pump *p, struct entry *en, const struct db_result *r, int row, struct err *e)
+static int answer(struct pump *p, struct entry *en, const struct db_result *r, int row,
+                  struct err *e)
 {
         enum run_state state;
         if (run_state_parse(db_str(r, row, C_STATE), &state) < 0)
-                return err_set(e, ERR_FATAL, "", "a run in the unknown state \"%s\"", db_str(r, row, C_STATE));
+                return err_set(e, ERR_FATAL, "", "a run in the unknown state \"%s\"",
+                               db_str(r, row, C_STATE));
         bool open = state == RUN_PLANNED || state == RUN_PUBLISHED || state == RUN_CANCELLED;
         bool spawned = db_bool(r, row, C_SPAWNED);
-        bool its_own = db_bool(r, row, C_PLANNED) || (en->type && ((en->run->job && job_takes(en->run->job, en->type)) || run_has_type(en->run, en->type)));
+        bool its_own = db_bool(r, row, C_PLANNED) ||
+                       (en->type && ((en->run->job && job_takes(en->run->job, en->type)) ||
+                                     run_has_type(en->run, en->type)));
         if (db_bool(r, row, C_DONE))
                 en->state = ENTRY_REPEATED;
         else if (spawned || (open && its_own))

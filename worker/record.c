@@ -1,4 +1,5 @@
-/* A `record` that fails does not unsend its mail: the mail is never sent again. What is not recorded is recorded alone, later. */
+/* A `record` that fails does not unsend its mail: the mail is never sent again. What is not
+ * recorded is recorded alone, later. */
 #include "record.h"
 
 #include "held.h"
@@ -8,8 +9,9 @@
 
 static const char NOT_RECORDED[] = "applied, not recorded: ";
 
-static int recorded(struct transactor *t, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct db_result *r,
-                    const struct err *poison, struct err *e)
+static int recorded(struct transactor *t, struct batch *b, const struct unit *u,
+                    struct entry **list, size_t n, struct db_result *r, const struct err *poison,
+                    struct err *e)
 {
         (void)t;
         (void)u;
@@ -19,8 +21,10 @@ static int recorded(struct transactor *t, struct batch *b, const struct unit *u,
                 struct entry *en = list[i];
                 BUF_CLEANUP struct buf text;
                 buf_init(&text, en->reason.len + sizeof poison->text + 64);
-                buf_addf(&text, "%.*s%s%s%s", SPAN_FMT(en->reason), en->reason.len ? "; " : "", NOT_RECORDED, poison->text);
-                struct span reason = arena_span(b->arena, (struct span){ buf_str(&text), text.len });
+                buf_addf(&text, "%.*s%s%s%s", SPAN_FMT(en->reason), en->reason.len ? "; " : "",
+                         NOT_RECORDED, poison->text);
+                struct span reason = arena_span(b->arena,
+                                                (struct span){ buf_str(&text), text.len });
                 en->reason = reason.ptr ? reason : SPAN_LIT("applied, not recorded: out of memory");
                 en->unrecorded = true;
                 en->record_tries = 1;
@@ -37,7 +41,8 @@ int transact_record_unit(struct transactor *t, struct batch *b, const struct uni
         if (!list)
                 return err_oom(e);
         for (size_t i = 0; i < u->n; i++)
-                if (u->list[i]->state == ENTRY_ACTED && u->list[i]->outcome == OUTCOME_APPLIED && u->list[i]->row_of)
+                if (u->list[i]->state == ENTRY_ACTED && u->list[i]->outcome == OUTCOME_APPLIED &&
+                    u->list[i]->row_of)
                         list[n++] = u->list[i];
         transact_begin_unit(t);
         if (!composed_all(t->composer, u->type)) {
@@ -48,18 +53,19 @@ int transact_record_unit(struct transactor *t, struct batch *b, const struct uni
         return n ? transact_part(t, b, u, VARIANT_RECORD, list, n, recorded, e) : 0;
 }
 
-/* ---- later ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- later ---- */
 
-/* Only what is known to be on the results topic: an event that is published again must be the same. */
-static const char DUE[] = RECOVER_ROWS(
-        RECOVER_FROM("h.held_no", "o.sequence", "o.attempt", "o.arguments", "h.tries")
-        "from rollcall.held h join rollcall.position p on p.source_no = h.source_no join rollcall.task_type t on t.type_no = h.type_no "
-        "left join rollcall.run r on r.run_no = h.run_no cross join lateral ("
-        "select * from rollcall.outcome x where h.run_no <> 0 and x.day = h.day and x.run_no = h.run_no and x.type_no = h.type_no "
-        "and octet_length(x.subject) = octet_length(h.subject) and x.subject = h.subject and x.item = h.item "
-        "union all select * from rollcall.outcome x where h.run_no = 0 and x.day = '-infinity' and x.task_id = h.task_id) o "
-        "where h.source_no = $1::int and h.state = 'record' and h.due_at <= now() and $2::bigint is not null and o.outcome = 0 and o.sequence <= p.published "
-        "and not exists (select from rollcall.paused_type z where z.type_no = h.type_no and z.resumed_at is null) order by place");
+/* Only what is known to be on the results topic: an event that is published again must be the same.
+ */
+static const char DUE[] = RECOVER_ROWS(RECOVER_FROM(
+        "h.held_no", "o.sequence", "o.attempt", "o.arguments",
+        "h.tries") "from rollcall.held h join rollcall.position p on p.source_no = h.source_no join rollcall.task_type t on t.type_no = h.type_no "
+                   "left join rollcall.run r on r.run_no = h.run_no cross join lateral ("
+                   "select * from rollcall.outcome x where h.run_no <> 0 and x.day = h.day and x.run_no = h.run_no and x.type_no = h.type_no "
+                   "and octet_length(x.subject) = octet_length(h.subject) and x.subject = h.subject and x.item = h.item "
+                   "union all select * from rollcall.outcome x where h.run_no = 0 and x.day = '-infinity' and x.task_id = h.task_id) o "
+                   "where h.source_no = $1::int and h.state = 'record' and h.due_at <= now() and $2::bigint is not null and o.outcome = 0 and o.sequence <= p.published "
+                   "and not exists (select from rollcall.paused_type z where z.type_no = h.type_no and z.resumed_at is null) order by place");
 
 int record_due(struct recovery *rec, int index, struct batch *b, struct err *e)
 {
@@ -69,7 +75,8 @@ int record_due(struct recovery *rec, int index, struct batch *b, struct err *e)
         return n;
 }
 
-static int recorded_later(struct transactor *t, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct db_result *r,
+static int recorded_later(struct transactor *t, struct batch *b, const struct unit *u,
+                          struct entry **list, size_t n, struct db_result *r,
                           const struct err *poison, struct err *e)
 {
         (void)t;
@@ -104,19 +111,24 @@ static void add_record(struct transactor *t, const struct entry *en, int column)
 {
         char delay[24];
         bool again = en->unrecorded && en->record_tries < t->retry.attempts;
-        snprintf(delay, sizeof delay, "%lld", again ? (long long)retry_delay_ms(&t->retry, en->record_tries) : 0);
-        const int64_t numbers[] = { t->sources->list[en->source].source_no, en->offset, en->record_tries };
+        snprintf(delay, sizeof delay, "%lld",
+                 again ? (long long)retry_delay_ms(&t->retry, en->record_tries) : 0);
+        const int64_t numbers[] = { t->sources->list[en->source].source_no, en->offset,
+                                    en->record_tries };
         if (column <= R_TRIES)
                 db_element_int(t->params, numbers[column]);
         else if (column == R_ERROR)
-                db_element_text(t->params, en->unrecorded ? en->reason.ptr ? en->reason : SPAN_LIT("failed") : (struct span){ 0 });
+                db_element_text(t->params,
+                                en->unrecorded ? en->reason.ptr ? en->reason : SPAN_LIT("failed")
+                                               : (struct span){ 0 });
         else
                 db_element_text(t->params, again ? span_of(delay) : (struct span){ 0 });
 }
 
 static int write_records(struct transactor *t, const struct batch *b, struct err *e)
 {
-        static const enum db_type types[R_COLUMNS] = { DB_INT4, DB_INT8, DB_INT2, DB_TEXT, DB_TEXT };
+        static const enum db_type types[R_COLUMNS] = { DB_INT4, DB_INT8, DB_INT2, DB_TEXT,
+                                                       DB_TEXT };
         db_params_reset(t->params);
         for (int column = 0; column < R_COLUMNS; column++) {
                 db_array_begin(t->params, types[column], b->n);
@@ -139,12 +151,14 @@ int transact_records(struct transactor *t, struct batch *b, struct err *e)
         for (size_t i = 0; i < b->n_units; i++) {
                 const struct unit *u = &b->units[i];
                 transact_begin_unit(t);
-                if (u->type->record.text && transact_part(t, b, u, VARIANT_RECORD, u->list, u->n, recorded_later, e) < 0)
+                if (u->type->record.text &&
+                    transact_part(t, b, u, VARIANT_RECORD, u->list, u->n, recorded_later, e) < 0)
                         return -1;
         }
         if (write_records(t, b, e) < 0 || transact_write_pauses(t, b, e) < 0)
                 return -1;
         for (size_t i = 0; i < b->n; i++)
-                b->entries[i].state = ENTRY_REPEATED; /* they have their outcomes, and are counted */
+                /* they have their outcomes, and are counted */
+                b->entries[i].state = ENTRY_REPEATED;
         return transact_commit(t, b, e);
 }

@@ -1,13 +1,17 @@
-/* What changes the counts of a run that may be closed already is noted for the scheduler, which then looks at the run's state again. */
+/* What changes the counts of a run that may be closed already is noted for the scheduler, which
+ * then looks at the run's state again. */
 #include "transact_parts.h"
 
-static const char RECOUNT[] = "insert into rollcall.recount (run_no) select distinct r.run_no from unnest($1::bigint[]) as u(run_no) join rollcall.run r using (run_no) "
-                              "order by 1 on conflict do nothing returning pg_notify('rollcall_run', '')";
+static const char RECOUNT[] =
+        "insert into rollcall.recount (run_no) select distinct r.run_no from unnest($1::bigint[]) as u(run_no) join rollcall.run r using (run_no) "
+        "order by 1 on conflict do nothing returning pg_notify('rollcall_run', '')";
 
-/* A replaced outcome of a run that closes just now: what this worker last read of it does not count. */
+/* A replaced outcome of a run that closes just now: what this worker last read of it does not
+ * count. */
 static bool late(const struct entry *en)
 {
-        return en->state == ENTRY_DONE && en->run && (en->replaces || !run_state_open(en->run->state)) && en->run->state != RUN_CANCELLED;
+        return en->state == ENTRY_DONE && en->run &&
+               (en->replaces || !run_state_open(en->run->state)) && en->run->state != RUN_CANCELLED;
 }
 
 int transact_note_recounts(struct transactor *t, const struct batch *b, struct err *e)

@@ -2,28 +2,54 @@
 
 #include <string.h>
 
-/* What is taken up of a log at once: the first rows, as many as RECOVER_BYTES hold, but one at least. The columns are those of RECOVER_FROM. */
-#define OF_THIS_PARTITION "any((select $1::int || rollcall.earlier_logs($1::int))::int[])" /* asked once, not for each row */
+/* What is taken up of a log at once: the first rows, as many as RECOVER_BYTES hold, but one at
+ * least. The columns are those of RECOVER_FROM. */
+/* asked once, not for each row */
+#define OF_THIS_PARTITION "any((select $1::int || rollcall.earlier_logs($1::int))::int[])"
 
-/* Publishing needs no arguments. The logs of a partition number on from each other: what an earlier one decided last may still have to be published. */
-static const char OUTCOMES[] = RECOVER_ROWS(
-        RECOVER_FROM("o.sequence", "o.sequence", "o.attempt", "null::jsonb", "null::smallint")
-        "from rollcall.outcome o join rollcall.task_type t using (type_no) left join rollcall.run r on r.run_no = o.run_no "
-        "left join rollcall.held h on o.outcome = 3 and h.source_no = o.source_no and h.src_offset = o.src_offset "
-        "where o.source_no = " OF_THIS_PARTITION " and o.sequence > $2::bigint and o.outcome >= 0 "
-        "union all "
-        "select sequence, case when source_no = $1::int then src_offset else rollcall.adopted_offset(source_no, src_offset) end, sequence, -3, 1, false, '', '', reason, null, null, null, null, null, null::jsonb, at, '', null, 0, key, value, null, null "
-        "from rollcall.dead_letter where source_no = " OF_THIS_PARTITION " and sequence > $2::bigint order by place");
+/* Publishing needs no arguments. The logs of a partition number on from each other: what an earlier
+ * one decided last may still have to be published. */
+static const char OUTCOMES[] = RECOVER_ROWS(RECOVER_FROM(
+        "o.sequence", "o.sequence", "o.attempt", "null::jsonb",
+        "null::smallint") "from rollcall.outcome o join rollcall.task_type t using (type_no) left join rollcall.run r on r.run_no = o.run_no "
+                          "left join rollcall.held h on o.outcome = 3 and h.source_no = o.source_no and h.src_offset = o.src_offset "
+                          "where o.source_no = " OF_THIS_PARTITION
+                          " and o.sequence > $2::bigint and o.outcome >= 0 "
+                          "union all "
+                          "select sequence, case when source_no = $1::int then src_offset else rollcall.adopted_offset(source_no, src_offset) end, sequence, -3, 1, false, '', '', reason, null, null, null, null, null, null::jsonb, at, '', null, 0, key, value, null, null "
+                          "from rollcall.dead_letter where source_no = " OF_THIS_PARTITION
+                          " and sequence > $2::bigint order by place");
 
-static const char INTENTS[] = RECOVER_ROWS(
-        RECOVER_FROM("o.src_offset", "0::bigint", "o.attempt + 1", "o.arguments", "h.tries")
-        "from rollcall.outcome o join rollcall.task_type t using (type_no) left join rollcall.run r on r.run_no = o.run_no "
-        "left join rollcall.held h on h.source_no = o.source_no and h.src_offset = o.src_offset "
-        "where o.source_no = $1::int and o.outcome = -1 and $2::bigint is not null order by place");
+static const char INTENTS[] = RECOVER_ROWS(RECOVER_FROM(
+        "o.src_offset", "0::bigint", "o.attempt + 1", "o.arguments",
+        "h.tries") "from rollcall.outcome o join rollcall.task_type t using (type_no) left join rollcall.run r on r.run_no = o.run_no "
+                   "left join rollcall.held h on h.source_no = o.source_no and h.src_offset = o.src_offset "
+                   "where o.source_no = $1::int and o.outcome = -1 and $2::bigint is not null order by place");
 
 enum {
-        C_OFFSET, C_SEQUENCE, C_OUTCOME, C_ATTEMPT, C_DRY_RUN, C_SUBJECT, C_ITEM, C_REASON, C_BEFORE, C_AFTER, C_FOLLOW_UPS, C_TASK_ID, C_ACTOR, C_ARGUMENTS, C_AT,
-        C_TYPE, C_RUN_ID, C_TYPE_NO, C_KEY, C_VALUE, C_REPLACES, C_TRIES, C_END,
+        C_OFFSET,
+        C_SEQUENCE,
+        C_OUTCOME,
+        C_ATTEMPT,
+        C_DRY_RUN,
+        C_SUBJECT,
+        C_ITEM,
+        C_REASON,
+        C_BEFORE,
+        C_AFTER,
+        C_FOLLOW_UPS,
+        C_TASK_ID,
+        C_ACTOR,
+        C_ARGUMENTS,
+        C_AT,
+        C_TYPE,
+        C_RUN_ID,
+        C_TYPE_NO,
+        C_KEY,
+        C_VALUE,
+        C_REPLACES,
+        C_TRIES,
+        C_END,
 };
 enum { DEAD_LETTER = -3 }; /* instead of an outcome: see OUTCOMES */
 _Static_assert((int)C_END == (int)RECOVER_COLUMNS, "recover.h counts the columns");
@@ -59,12 +85,14 @@ static int read_arguments(struct batch *b, struct entry *en, struct span json, s
         if (!en->task.arguments)
                 return err_oom(e);
         for (size_t i = 0; i < n; i++)
-                en->task.arguments[i] = (struct argument){ span_of(list[i].name), span_of(list[i].value) };
+                en->task.arguments[i] = (struct argument){ span_of(list[i].name),
+                                                           span_of(list[i].value) };
         en->task.n_arguments = n;
         return 0;
 }
 
-static int read_identity(struct recovery *rec, struct batch *b, struct entry *en, const struct db_result *r, int row, struct err *e)
+static int read_identity(struct recovery *rec, struct batch *b, struct entry *en,
+                         const struct db_result *r, int row, struct err *e)
 {
         en->type = packs_type(rec->packs, db_span(r, row, C_TYPE));
         en->type_no = (int)db_int(r, row, C_TYPE_NO);
@@ -76,22 +104,27 @@ static int read_identity(struct recovery *rec, struct batch *b, struct entry *en
                 en->subject_int = db_int(r, row, C_SUBJECT);
         if (db_null(r, row, C_RUN_ID)) {
                 en->task.task_id = db_uuid(r, row, C_TASK_ID);
-                if (runs_about(rec->runs, rec->db, en->type, en->task.subject, monotonic_ms(), &en->about, e) < 0)
+                if (runs_about(rec->runs, rec->db, en->type, en->task.subject, monotonic_ms(),
+                               &en->about, e) < 0)
                         return -1;
                 return read_arguments(b, en, db_span(r, row, C_ARGUMENTS), e);
         }
         en->task.run_id = db_uuid(r, row, C_RUN_ID);
-        en->task.task_id = task_id_of(en->task.run_id, en->task.type, en->task.subject, en->task.item);
+        en->task.task_id = task_id_of(en->task.run_id, en->task.type, en->task.subject,
+                                      en->task.item);
         int rc = runs_get(rec->runs, rec->db, en->task.run_id, monotonic_ms(), &en->run, e);
         return rc == 1 ? err_set(e, ERR_FATAL, "", "an outcome's run is not in rollcall.run") : rc;
 }
 
-static int read_entry(struct recovery *rec, int index, struct batch *b, const struct db_result *r, int row, struct err *e)
+static int read_entry(struct recovery *rec, int index, struct batch *b, const struct db_result *r,
+                      int row, struct err *e)
 {
         struct entry *en = &b->entries[b->n++];
         int64_t outcome = db_int(r, row, C_OUTCOME);
         *en = (struct entry){
-                .state = outcome == DEAD_LETTER ? ENTRY_DEAD : outcome < 0 ? ENTRY_PENDING : ENTRY_DONE,
+                .state = outcome == DEAD_LETTER ? ENTRY_DEAD
+                         : outcome < 0          ? ENTRY_PENDING
+                                                : ENTRY_DONE,
                 .source = index,
                 .epoch = rec->sources->list[index].epoch,
                 .offset = db_int(r, row, C_OFFSET),
@@ -110,12 +143,14 @@ static int read_entry(struct recovery *rec, int index, struct batch *b, const st
         };
         if (en->state != ENTRY_DEAD && read_identity(rec, b, en, r, row, e) < 0)
                 return -1;
-        if (recover_from_hex(b->arena, db_span(r, row, C_KEY), &en->key) < 0 || recover_from_hex(b->arena, db_span(r, row, C_VALUE), &en->value) < 0)
+        if (recover_from_hex(b->arena, db_span(r, row, C_KEY), &en->key) < 0 ||
+            recover_from_hex(b->arena, db_span(r, row, C_VALUE), &en->value) < 0)
                 return err_oom(e);
         return 0;
 }
 
-int recover_collect(struct recovery *rec, const char *sql, int index, int64_t after, struct batch *b, struct err *e)
+int recover_collect(struct recovery *rec, const char *sql, int index, int64_t after,
+                    struct batch *b, struct err *e)
 {
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(1024);
         struct db_result *r = NULL;
@@ -134,7 +169,8 @@ int recover_collect(struct recovery *rec, const char *sql, int index, int64_t af
         for (size_t row = 0; row < n; row++)
                 if (read_entry(rec, index, b, r, (int)row, e) < 0)
                         return -1;
-        /* Rows that are left out for their size have been looked at for nothing: the next time ask for fewer. */
+        /* Rows that are left out for their size have been looked at for nothing: the next time ask
+         * for fewer. */
         *rec->rows = n >= *rec->rows ? 2 * n : n * 2 < *rec->rows ? *rec->rows / 2 : *rec->rows;
         recover_limit(rec, *rec->rows);
         return (int)n;
@@ -145,7 +181,8 @@ void recover_limit(struct recovery *rec, size_t rows)
         *rec->rows = rows < 1 ? 1 : rows > RECOVER_MAX ? RECOVER_MAX : rows;
 }
 
-int recover_outcomes(struct recovery *rec, int index, int64_t after, struct batch *b, int64_t *ret_last, struct err *e)
+int recover_outcomes(struct recovery *rec, int index, int64_t after, struct batch *b,
+                     int64_t *ret_last, struct err *e)
 {
         int n = recover_collect(rec, OUTCOMES, index, after, b, e);
         if (n > 0)

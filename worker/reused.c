@@ -1,6 +1,6 @@
 /*
- * An ad-hoc task whose id the ledger has already: an exact repetition is nothing, another task under that id is a dead letter. Asked only of a batch that has
- * such a task.
+ * An ad-hoc task whose id the ledger has already: an exact repetition is nothing, another task
+ * under that id is a dead letter. Asked only of a batch that has such a task.
  */
 #include "transact_parts.h"
 
@@ -11,7 +11,8 @@ static const char USED[] =
 
 static int add_params(struct entry *const *list, size_t n, struct db_params *p, struct err *e)
 {
-        static const enum db_type types[COLUMNS] = { DB_UUID, DB_INT2, DB_BOOL, DB_TEXT, DB_TEXT, DB_TEXT };
+        static const enum db_type types[COLUMNS] = { DB_UUID, DB_INT2, DB_BOOL,
+                                                     DB_TEXT, DB_TEXT, DB_TEXT };
         db_params_reset(p);
         for (int column = 0; column < COLUMNS; column++) {
                 db_array_begin(p, types[column], n);
@@ -20,9 +21,12 @@ static int add_params(struct entry *const *list, size_t n, struct db_params *p, 
                         if (column == 0)
                                 db_element_uuid(p, &t->task_id);
                         else if (column < 3)
-                                db_element_int(p, column == 1 ? list[i]->type_no : list[i]->dry_run);
+                                db_element_int(p,
+                                               column == 1 ? list[i]->type_no : list[i]->dry_run);
                         else if (column < 5)
-                                db_element_text(p, column == 3 ? t->subject : t->item.ptr ? t->item : SPAN_LIT(""));
+                                db_element_text(p, column == 3   ? t->subject
+                                                   : t->item.ptr ? t->item
+                                                                 : SPAN_LIT(""));
                         else if (add_arguments(t, p, e) < 0)
                                 return -1;
                 }
@@ -39,7 +43,8 @@ static void refuse(struct batch *b, struct entry *en)
         uuid_to_text(en->task.task_id, id);
         buf_addf(&text, "the task id %s was used before, for another task", id);
         struct span reason = arena_span(b->arena, (struct span){ buf_str(&text), text.len });
-        entry_bury(en, reason.ptr ? reason : SPAN_LIT("the task id was used before, for another task"));
+        entry_bury(en,
+                   reason.ptr ? reason : SPAN_LIT("the task id was used before, for another task"));
 }
 
 int transact_refuse_reused(struct transactor *t, struct batch *b, struct err *e)

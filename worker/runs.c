@@ -36,18 +36,20 @@ void runs_free(struct runs *r)
         free(r);
 }
 
-static void say_other(const struct run *run, const struct setting_value *planned, const struct task_type *here)
+static void say_other(const struct run *run, const struct setting_value *planned,
+                      const struct task_type *here)
 {
         char id[UUID_TEXT_LEN + 1], version[UUID_TEXT_LEN + 1] = "none";
         uuid_to_text(run->run_id, id);
         if (here)
                 uuid_to_text(here->version, version);
-        log_warn("task type is not as the run was planned with", "run_id=%s type=%s planned=%s here=%s wait_ms=%lld", id, planned->name, planned->value, version,
-                 (long long)run->version_wait_ms);
+        log_warn("task type is not as the run was planned with",
+                 "run_id=%s type=%s planned=%s here=%s wait_ms=%lld", id, planned->name,
+                 planned->value, version, (long long)run->version_wait_ms);
 }
 
-/* A run keeps its settings; its statements are those of the worker that does a task. Where they are not the ones it was planned with, its tasks wait for a
- * worker that has those, for a time. */
+/* A run keeps its settings; its statements are those of the worker that does a task. Where they are
+ * not the ones it was planned with, its tasks wait for a worker that has those, for a time. */
 static void compare_statements(struct runs *r, struct run *run)
 {
         bool told = uuid_eq(run->run_id, r->told);
@@ -65,7 +67,8 @@ static void compare_statements(struct runs *r, struct run *run)
         }
 }
 
-int runs_get(struct runs *r, struct db *d, struct uuid run_id, int64_t now_ms, struct run **ret, struct err *e)
+int runs_get(struct runs *r, struct db *d, struct uuid run_id, int64_t now_ms, struct run **ret,
+             struct err *e)
 {
         for (size_t i = r->n; i-- > 0;) {
                 struct kept *k = &r->list[i];
@@ -93,7 +96,8 @@ int runs_get(struct runs *r, struct db *d, struct uuid run_id, int64_t now_ms, s
         return 0;
 }
 
-int runs_about(struct runs *r, struct db *d, const struct task_type *type, struct span subject, int64_t now_ms, struct run **ret, struct err *e)
+int runs_about(struct runs *r, struct db *d, const struct task_type *type, struct span subject,
+               int64_t now_ms, struct run **ret, struct err *e)
 {
         struct uuid id;
         struct run *run = NULL;

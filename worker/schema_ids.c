@@ -39,7 +39,10 @@ static int read_file(const char *path, struct buf *out, struct err *e)
                 return err_set(e, ERR_FATAL, "", "%s: %s", path, strerror(errno));
         for (size_t n; (n = fread(chunk, 1, sizeof chunk, f)) > 0;)
                 buf_add(out, chunk, n);
-        return ferror(f) || out->failed ? err_set(e, ERR_FATAL, "", "%s: cannot be read, or is larger than %d bytes", path, SCHEMA_MAX) : 0;
+        return ferror(f) || out->failed
+                       ? err_set(e, ERR_FATAL, "", "%s: cannot be read, or is larger than %d bytes",
+                                 path, SCHEMA_MAX)
+                       : 0;
 }
 
 /* "ID=FILE", the file as seen from the configuration's folder. */
@@ -51,8 +54,10 @@ static int add_configured(struct schema_ids *x, const char *pair, struct err *e)
         errno = 0;
         unsigned long id = strtoul(pair, &end, 10);
         if (*pair < '0' || *pair > '9' || *end != '=' || errno || id > UINT32_MAX)
-                return err_set(e, ERR_FATAL, "", "%s: schemas.ids: found \"%s\", expected \"ID=FILE\" with a whole number from 0 to %" PRIu32, x->service->file,
-                               pair, UINT32_MAX);
+                return err_set(
+                        e, ERR_FATAL, "",
+                        "%s: schemas.ids: found \"%s\", expected \"ID=FILE\" with a whole number from 0 to %" PRIu32,
+                        x->service->file, pair, UINT32_MAX);
         int folder = *file == '/' || !slash ? 0 : (int)(slash + 1 - x->service->file);
         if (asprintf(&path, "%.*s%s", folder, x->service->file, file) < 0)
                 return err_oom(e);

@@ -43,9 +43,11 @@ static size_t number_outcomes(struct transactor *t, struct batch *b)
 
 static void add_outcome(const struct transactor *t, const struct entry *en, size_t column)
 {
-        const int64_t numbers[] = { t->sources->list[en->source].source_no, en->offset, en->again ? LEDGER_WAITING : (int64_t)en->outcome, en->sequence,
+        const int64_t numbers[] = { t->sources->list[en->source].source_no, en->offset,
+                                    en->again ? LEDGER_WAITING : (int64_t)en->outcome, en->sequence,
                                     en->attempt };
-        const struct span texts[] = { en->reason.ptr ? en->reason : SPAN_LIT(""), en->before, en->after, en->follow_ups };
+        const struct span texts[] = { en->reason.ptr ? en->reason : SPAN_LIT(""), en->before,
+                                      en->after, en->follow_ups };
         if (column < 5)
                 db_element_int(t->params, numbers[column]);
         else if (column > 5)
@@ -56,7 +58,8 @@ static void add_outcome(const struct transactor *t, const struct entry *en, size
 
 static void outcome_params(struct transactor *t, const struct batch *b, size_t n)
 {
-        static const enum db_type types[] = { DB_INT4, DB_INT8, DB_INT2, DB_INT8, DB_INT2, DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT };
+        static const enum db_type types[] = { DB_INT4, DB_INT8, DB_INT2, DB_INT8, DB_INT2,
+                                              DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT };
         db_params_reset(t->params);
         for (size_t column = 0; column < ARRAY_LEN(types); column++) {
                 db_array_begin(t->params, types[column], n);
@@ -75,7 +78,10 @@ static int write_outcomes(struct transactor *t, struct batch *b, struct err *e)
         if (db_query(t->db, OUTCOMES_SET, t->params, &r, e) < 0)
                 return -1;
         if (db_affected(r) != (int64_t)n)
-                return err_set(e, ERR_RETRY, "", "the ledger has %lld of %zu intents: they were settled by somebody else", (long long)db_affected(r), n);
+                return err_set(
+                        e, ERR_RETRY, "",
+                        "the ledger has %lld of %zu intents: they were settled by somebody else",
+                        (long long)db_affected(r), n);
         for (size_t i = 0; i < b->n; i++)
                 if (b->entries[i].state == ENTRY_ACTED)
                         b->entries[i].state = b->entries[i].again ? ENTRY_HELD : ENTRY_DONE;
@@ -92,10 +98,11 @@ static void forget_done(struct batch *b)
                         b->entries[i].state = ENTRY_IGNORED;
 }
 
-/* ---- statements run again ---------------------------------------------------------------------------------------------------------------- */
+/* ---- statements run again ---- */
 
-static int read_again(struct transactor *t, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct db_result *r,
-                      const struct err *poison, struct err *e)
+static int read_again(struct transactor *t, struct batch *b, const struct unit *u,
+                      struct entry **list, size_t n, struct db_result *r, const struct err *poison,
+                      struct err *e)
 {
         for (size_t i = 0; i < n; i++)
                 list[i]->state = ENTRY_ACTED;
@@ -154,14 +161,15 @@ int transact_reread(struct transactor *t, struct batch *b, struct err *e)
         return db_exec(t->db, "rollback", e);
 }
 
-/* ---- the whole transactions --------------------------------------------------------------------------------------------------------------- */
+/* ---- the whole transactions ---- */
 
 int transact_begin(struct transactor *t, bool *ret_fenced, struct err *e)
 {
         size_t rows = 0;
         if (transact_prepare(t, e) < 0 || db_pipeline_begin(t->db, e) < 0)
                 return -1;
-        if (transact_queue_begin(t, &rows, e) < 0 || db_pipeline_sync(t->db, e) < 0 || transact_take_begin(t, rows, ret_fenced, e) < 0)
+        if (transact_queue_begin(t, &rows, e) < 0 || db_pipeline_sync(t->db, e) < 0 ||
+            transact_take_begin(t, rows, ret_fenced, e) < 0)
                 return -1;
         return db_pipeline_finish_sync(t->db, e) < 0 ? -1 : db_pipeline_end(t->db, e);
 }
@@ -182,9 +190,11 @@ int transact_settle(struct transactor *t, struct batch *b, struct err *e)
         if (any_to_run(b) && transact_short_locks(t, e) < 0) /* they have been waited for before */
                 return -1;
         for (size_t i = 0; i < b->n_units; i++)
-                if (run_again(t, b, i, true, e) < 0 || transact_record_unit(t, b, &b->units[i], e) < 0)
+                if (run_again(t, b, i, true, e) < 0 ||
+                    transact_record_unit(t, b, &b->units[i], e) < 0)
                         return transact_give_up(t, e);
-        if (write_outcomes(t, b, e) < 0 || held_write(t, b, e) < 0 || transact_write_pauses(t, b, e) < 0)
+        if (write_outcomes(t, b, e) < 0 || held_write(t, b, e) < 0 ||
+            transact_write_pauses(t, b, e) < 0)
                 return -1;
         FAILPOINT("settle.uncommitted");
         return transact_commit(t, b, e);
@@ -209,20 +219,25 @@ static int write_intents(struct transactor *t, struct batch *b, size_t n, struct
                 db_array_begin(t->params, types[column], n);
                 for (size_t i = 0; i < b->n; i++) {
                         const struct entry *en = &b->entries[i];
-                        const int64_t numbers[] = { t->sources->list[en->source].source_no, en->offset, en->attempt };
+                        const int64_t numbers[] = { t->sources->list[en->source].source_no,
+                                                    en->offset, en->attempt };
                         if (!to_act(en))
                                 continue;
                         if (column < 3)
                                 db_element_int(t->params, numbers[column]);
                         else
-                                db_element_text(t->params, en->replaces ? SPAN_LIT("3") : (struct span){ 0 });
+                                db_element_text(t->params,
+                                                en->replaces ? SPAN_LIT("3") : (struct span){ 0 });
                 }
                 db_array_end(t->params);
         }
         if (db_query(t->db, INTEND, t->params, &r, e) < 0)
                 return -1;
-        return db_affected(r) == (int64_t)n ? 0 : err_set(e, ERR_RETRY, "", "the ledger has %lld of %zu tasks: they were settled by somebody else",
-                                                         (long long)db_affected(r), n);
+        return db_affected(r) == (int64_t)n
+                       ? 0
+                       : err_set(e, ERR_RETRY, "",
+                                 "the ledger has %lld of %zu tasks: they were settled by somebody else",
+                                 (long long)db_affected(r), n);
 }
 
 int transact_intend(struct transactor *t, struct batch *b, struct err *e)

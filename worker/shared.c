@@ -1,6 +1,7 @@
 /*
- * Follow-ups that a run can come to by two ways (struct job, `shared`) have one id. Who is first to write the row in rollcall.shared_follow_up counts and
- * publishes the task; for the others it is no follow-up of theirs. Runs of other jobs cost nothing.
+ * Follow-ups that a run can come to by two ways (struct job, `shared`) have one id. Who is first to
+ * write the row in rollcall.shared_follow_up counts and publishes the task; for the others it is no
+ * follow-up of theirs. Runs of other jobs cost nothing.
  */
 #include "transact.h"
 #include "transact_parts.h"
@@ -23,7 +24,7 @@ struct claim {
 };
 
 struct claims {
-        struct entry *of; /* whose follow-ups are being looked at */
+        struct entry *of;   /* whose follow-ups are being looked at */
         struct claim *list; /* NULL: only counted */
         size_t n;
 };
@@ -42,7 +43,8 @@ static void gather_all(const struct batch *b, struct claims *c)
 {
         for (size_t i = 0; i < b->n; i++) {
                 c->of = &b->entries[i];
-                if (c->of->state == ENTRY_DONE && c->of->run && c->of->run->job && c->of->run->job->n_shared && c->of->follow_ups.len)
+                if (c->of->state == ENTRY_DONE && c->of->run && c->of->run->job &&
+                    c->of->run->job->n_shared && c->of->follow_ups.len)
                         follow_ups_each(c->of, gather, c);
         }
 }
@@ -58,7 +60,8 @@ static void claim_params(const struct claims *c, struct db_params *p)
                 db_array_begin(p, DB_TEXT, c->n);
                 for (size_t i = 0; i < c->n; i++) {
                         const struct task *t = &c->list[i].en->task;
-                        const struct span texts[] = { c->list[i].name, t->subject, t->item.ptr ? t->item : SPAN_LIT("") };
+                        const struct span texts[] = { c->list[i].name, t->subject,
+                                                      t->item.ptr ? t->item : SPAN_LIT("") };
                         db_element_text(p, texts[column]);
                 }
                 db_array_end(p);

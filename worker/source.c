@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Compare-and-set on epoch and offset: a row that is not ours any more is not touched, and the caller sees it by the count. */
+/* Compare-and-set on epoch and offset: a row that is not ours any more is not touched, and the
+ * caller sees it by the count. */
 const char SOURCE_MOVE[] =
         "update rollcall.position p set next = u.next, mark = u.mark, sequence = u.sequence, published = greatest(p.published, u.published), updated_at = now() "
         "from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) "
@@ -16,7 +17,8 @@ int source_index(struct sources *s, const char *topic, int32_t partition)
                 if (s->list[i].partition == partition && strcmp(s->list[i].topic, topic) == 0)
                         return (int)i;
         if (!s->list)
-                s->list = calloc(SOURCES_MAX, sizeof *s->list); /* all at once: a rebalance adds some while others are in use */
+                /* all at once: a rebalance adds some while others are in use */
+                s->list = calloc(SOURCES_MAX, sizeof *s->list);
         if (!s->list || s->n == SOURCES_MAX)
                 return -1;
         s->list[s->n] = (struct source){ .topic = topic, .partition = partition, .check = -1 };
@@ -36,7 +38,8 @@ static void read_claim(struct source *s, const struct db_result *r)
         s->owned = true;
 }
 
-int source_claim(struct db *d, const char *cluster, const char *owner, struct source *s, struct err *e)
+int source_claim(struct db *d, const char *cluster, const char *owner, struct source *s,
+                 struct err *e)
 {
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(4096);
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -46,10 +49,11 @@ int source_claim(struct db *d, const char *cluster, const char *owner, struct so
         db_add_str(p, s->topic);
         db_add_int4(p, s->partition);
         db_add_str(p, owner);
-        if (db_query(d,
-                     "select c.source_no, c.epoch, c.next, c.sequence, c.published, c.mark, rollcall.adopt(c.source_no), d.deaths, d.trying "
-                     "from rollcall.claim($1, $2, $3, $4) c cross join lateral rollcall.count_deaths(c.source_no, $4) d",
-                     p, &r, e) < 0)
+        if (db_query(
+                    d,
+                    "select c.source_no, c.epoch, c.next, c.sequence, c.published, c.mark, rollcall.adopt(c.source_no), d.deaths, d.trying "
+                    "from rollcall.claim($1, $2, $3, $4) c cross join lateral rollcall.count_deaths(c.source_no, $4) d",
+                    p, &r, e) < 0)
                 return -1;
         read_claim(s, r);
         s->acked = s->published;
@@ -66,10 +70,11 @@ int source_reclaim(struct db *d, struct source *s, struct err *e)
                 return err_oom(e);
         db_add_int4(p, s->source_no);
         db_add_int8(p, s->epoch);
-        if (db_query(d,
-                     "update rollcall.position set epoch = epoch + 1, updated_at = now() where source_no = $1 and epoch = $2 "
-                     "returning source_no, epoch, next, sequence, published, mark",
-                     p, &r, e) < 0)
+        if (db_query(
+                    d,
+                    "update rollcall.position set epoch = epoch + 1, updated_at = now() where source_no = $1 and epoch = $2 "
+                    "returning source_no, epoch, next, sequence, published, mark",
+                    p, &r, e) < 0)
                 return -1;
         if (db_rows(r) == 0)
                 return 1;
@@ -89,14 +94,16 @@ size_t source_move_params(const struct sources *s, struct db_params *p)
         size_t n = 0;
         for (size_t i = 0; i < s->n; i++)
                 n += dirty(&s->list[i]);
-        static const enum db_type types[] = { DB_INT4, DB_INT8, DB_INT8, DB_INT8, DB_INT8, DB_INT8, DB_INT8 };
+        static const enum db_type types[] = { DB_INT4, DB_INT8, DB_INT8, DB_INT8,
+                                              DB_INT8, DB_INT8, DB_INT8 };
         for (size_t column = 0; column < ARRAY_LEN(types); column++) {
                 db_array_begin(p, types[column], n);
                 for (size_t i = 0; i < s->n; i++) {
                         const struct source *x = &s->list[i];
                         if (!dirty(x))
                                 continue;
-                        const int64_t values[] = { x->source_no, x->epoch, x->next, x->taken, x->taken_mark, x->sequence, x->acked };
+                        const int64_t values[] = { x->source_no,  x->epoch,    x->next, x->taken,
+                                                   x->taken_mark, x->sequence, x->acked };
                         db_element_int(p, values[column]);
                 }
                 db_array_end(p);

@@ -35,9 +35,11 @@ int transact_ready_units(struct transactor *t, struct batch *b, struct err *e)
 {
         for (size_t i = 0; i < b->n_units; i++) {
                 struct unit *u = &b->units[i];
-                if (u->n && !pauses_has(&t->pauses, u->type_no) && !composed_all(t->composer, u->type) &&
+                if (u->n && !pauses_has(&t->pauses, u->type_no) &&
+                    !composed_all(t->composer, u->type) &&
                     compose_all(t->composer, t->db, u->type, u->type_no, e) < 0) {
-                        if (db_server_state(e) || err_is_oom(e) || !db_alive(t->db) || !pauses_add(&t->pauses, u->type, u->type_no, e, NULL, 0))
+                        if (db_server_state(e) || err_is_oom(e) || !db_alive(t->db) ||
+                            !pauses_add(&t->pauses, u->type, u->type_no, e, NULL, 0))
                                 return -1;
                 }
                 if (pauses_has(&t->pauses, u->type_no))
@@ -61,14 +63,16 @@ static int write_pause(struct transactor *t, struct new_pause *f, struct err *e)
         db_array_end(p);
         db_add_int8(p, t->pause_base_ms);
         db_add_int8(p, t->pause_max_ms);
-        if (db_query(t->db, "select rollcall.pause_type($1::int::smallint, $2, $3, $4, $5, $6, $7)", p, &r, e) < 0)
+        if (db_query(t->db, "select rollcall.pause_type($1::int::smallint, $2, $3, $4, $5, $6, $7)",
+                     p, &r, e) < 0)
                 return -1;
         f->written = db_bool(r, 0, 0);
         return 0;
 }
 
-/* The types of which tasks are passed over, as the table had them: they must not be resumed before this transaction has ended, because what is published again
- * then would have been published too early for what is passed over here. */
+/* The types of which tasks are passed over, as the table had them: they must not be resumed before
+ * this transaction has ended, because what is published again then would have been published too
+ * early for what is passed over here. */
 static int still_paused(struct transactor *t, const struct batch *b, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -89,10 +93,15 @@ static int still_paused(struct transactor *t, const struct batch *b, struct err 
         for (size_t i = 0; i < n; i++)
                 db_element_int(t->params, types[i]);
         db_array_end(t->params);
-        if (db_query(t->db, "select type_no from rollcall.paused_type where type_no = any($1::int[]) and resumed_at is null order by type_no for share", t->params, &r,
-                     e) < 0)
+        if (db_query(
+                    t->db,
+                    "select type_no from rollcall.paused_type where type_no = any($1::int[]) and resumed_at is null order by type_no for share",
+                    t->params, &r, e) < 0)
                 return -1;
-        return (size_t)db_rows(r) == n ? 0 : err_set(e, ERR_RETRY, "", "a task type was resumed meanwhile; the batch is taken again");
+        return (size_t)db_rows(r) == n
+                       ? 0
+                       : err_set(e, ERR_RETRY, "",
+                                 "a task type was resumed meanwhile; the batch is taken again");
 }
 
 int transact_write_pauses(struct transactor *t, struct batch *b, struct err *e)

@@ -1,9 +1,10 @@
 /*
- * Another service, connected already, that asks for something now and then and reads the audit events: when was each request handed to Kafka, and when
- * was its event in our hands?
- *   bench-latency BOOTSTRAP TASKS-TOPIC RESULTS-TOPIC INTERVAL_MS FETCH_WAIT_MS
- * Standard input: a request a line, "task id, subject, message", the id and the message in hex. Prints "task id, sent, read" each, Unix seconds.
- * A producer and a consumer as librdkafka makes them, but for linger (0: one request is no batch) and the wait of a fetch.
+ * Another service, connected already, that asks for something now and then and reads the audit
+ * events: when was each request handed to Kafka, and when was its event in our hands? bench-latency
+ * BOOTSTRAP TASKS-TOPIC RESULTS-TOPIC INTERVAL_MS FETCH_WAIT_MS Standard input: a request a line,
+ * "task id, subject, message", the id and the message in hex. Prints "task id, sent, read" each,
+ * Unix seconds. A producer and a consumer as librdkafka makes them, but for linger (0: one request
+ * is no batch) and the wait of a fetch.
  */
 #include <librdkafka/rdkafka.h>
 #include <pthread.h>
@@ -14,7 +15,12 @@
 #include <string.h>
 #include <time.h>
 
-enum { TIMEOUT_MS = 30000, LINE = 8192, ID = 16, ID_AT = 26 /* in an event: after the mark of ten bytes and the event's own id */ };
+enum {
+        TIMEOUT_MS = 30000,
+        LINE = 8192,
+        ID = 16,
+        ID_AT = 26 /* in an event: after the mark of ten bytes and the event's own id */
+};
 
 struct request {
         unsigned char id[ID];
@@ -46,14 +52,16 @@ static double now(void)
         return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static rd_kafka_t *client(rd_kafka_type_t type, const char *bootstrap, const char *const settings[][2], size_t n)
+static rd_kafka_t *client(rd_kafka_type_t type, const char *bootstrap,
+                          const char *const settings[][2], size_t n)
 {
         char why[512];
         rd_kafka_conf_t *conf = rd_kafka_conf_new();
         rd_kafka_conf_set(conf, "bootstrap.servers", bootstrap, why, sizeof why);
         rd_kafka_conf_set(conf, "log_level", "0", why, sizeof why);
         for (size_t i = 0; i < n; i++)
-                if (rd_kafka_conf_set(conf, settings[i][0], settings[i][1], why, sizeof why) != RD_KAFKA_CONF_OK)
+                if (rd_kafka_conf_set(conf, settings[i][0], settings[i][1], why, sizeof why) !=
+                    RD_KAFKA_CONF_OK)
                         die("configuration", why);
         rd_kafka_t *rk = rd_kafka_new(type, conf, why, sizeof why);
         if (!rk)
@@ -69,7 +77,8 @@ static void assign_ends(rd_kafka_t *rk, const char *topic)
         rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 0, t, &md, TIMEOUT_MS);
         if (code)
                 die(topic, rd_kafka_err2str(code));
-        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(md->topics[0].partition_cnt);
+        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(
+                md->topics[0].partition_cnt);
         for (int p = 0; p < md->topics[0].partition_cnt; p++) {
                 int64_t low, high;
                 code = rd_kafka_query_watermark_offsets(rk, topic, p, &low, &high, TIMEOUT_MS);
@@ -98,7 +107,8 @@ static void *run_reader(void *ctx)
         struct reader *r = ctx;
         while (!r->stop && r->seen < r->n) {
                 rd_kafka_message_t *m = rd_kafka_consumer_poll(r->rk, 100);
-                if (m && !m->err && m->len >= ID_AT + ID && memmem(m->payload, m->len, "bench.touch", 11))
+                if (m && !m->err && m->len >= ID_AT + ID &&
+                    memmem(m->payload, m->len, "bench.touch", 11))
                         note(r, (unsigned char *)m->payload + ID_AT, now());
                 if (m)
                         rd_kafka_message_destroy(m);
@@ -125,7 +135,9 @@ static struct request *read_requests(size_t *ret_n)
                         die("input", "out of memory");
                 struct request *q = &list[n];
                 *q = (struct request){ .message = malloc(LINE / 2) };
-                if (!q->message || sscanf(line, "%32s %63s %8191s", q->hex, q->subject, message) != 3 || unhex(q->hex, q->id) != ID)
+                if (!q->message ||
+                    sscanf(line, "%32s %63s %8191s", q->hex, q->subject, message) != 3 ||
+                    unhex(q->hex, q->id) != ID)
                         die("input", line);
                 q->len = unhex(message, q->message);
         }
@@ -137,7 +149,8 @@ static void send_all(rd_kafka_t *rk, const char *topic, struct reader *r, int in
 {
         const struct rd_kafka_metadata *md;
         rd_kafka_topic_t *t = rd_kafka_topic_new(rk, topic, NULL);
-        rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 0, t, &md, TIMEOUT_MS); /* so it is connected, and knows the topic */
+        /* so it is connected, and knows the topic */
+        rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 0, t, &md, TIMEOUT_MS);
         if (code)
                 die(topic, rd_kafka_err2str(code));
         rd_kafka_metadata_destroy(md);
@@ -145,10 +158,12 @@ static void send_all(rd_kafka_t *rk, const char *topic, struct reader *r, int in
                 struct request *q = &r->list[i];
                 q->sent = now();
                 r->started = i + 1;
-                if (rd_kafka_produce(t, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, q->message, q->len, q->subject, strlen(q->subject), NULL) < 0)
+                if (rd_kafka_produce(t, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, q->message,
+                                     q->len, q->subject, strlen(q->subject), NULL) < 0)
                         die(topic, rd_kafka_err2str(rd_kafka_last_error()));
                 rd_kafka_poll(rk, 0);
-                nanosleep(&(struct timespec){ interval_ms / 1000, interval_ms % 1000 * 1000000L }, NULL);
+                nanosleep(&(struct timespec){ interval_ms / 1000, interval_ms % 1000 * 1000000L },
+                          NULL);
         }
         rd_kafka_flush(rk, TIMEOUT_MS);
         rd_kafka_topic_destroy(t);
@@ -157,9 +172,15 @@ static void send_all(rd_kafka_t *rk, const char *topic, struct reader *r, int in
 int main(int argc, char **argv)
 {
         if (argc != 6)
-                die("usage", "bench-latency BOOTSTRAP TASKS-TOPIC RESULTS-TOPIC INTERVAL_MS FETCH_WAIT_MS");
-        const char *const producing[][2] = { { "linger.ms", "0" }, { "acks", "all" }, { "partitioner", "murmur2_random" }, { "socket.nagle.disable", "true" } };
-        const char *const consuming[][2] = { { "group.id", "bench-latency" }, { "enable.auto.commit", "false" }, { "fetch.wait.max.ms", argv[5] },
+                die("usage",
+                    "bench-latency BOOTSTRAP TASKS-TOPIC RESULTS-TOPIC INTERVAL_MS FETCH_WAIT_MS");
+        const char *const producing[][2] = { { "linger.ms", "0" },
+                                             { "acks", "all" },
+                                             { "partitioner", "murmur2_random" },
+                                             { "socket.nagle.disable", "true" } };
+        const char *const consuming[][2] = { { "group.id", "bench-latency" },
+                                             { "enable.auto.commit", "false" },
+                                             { "fetch.wait.max.ms", argv[5] },
                                              { "socket.nagle.disable", "true" } };
         struct reader r = { .rk = client(RD_KAFKA_CONSUMER, argv[1], consuming, 4) };
         r.list = read_requests(&r.n);

@@ -1,6 +1,7 @@
 /*
- * The bare loop that Rollcall's mail is measured against: libcurl's multi interface, connections kept, one small message again and again.
- *   bench-mail URL MESSAGES CONNECTIONS      prints the seconds
+ * The bare loop that Rollcall's mail is measured against: libcurl's multi interface, connections
+ * kept, one small message again and again. bench-mail URL MESSAGES CONNECTIONS      prints the
+ * seconds
  */
 #include <curl/curl.h>
 #include <stdio.h>
@@ -92,7 +93,9 @@ int main(int argc, char **argv)
         }
         for (long done = 0; done < total;) {
                 int running;
-                if (curl_multi_perform(multi, &running) != CURLM_OK || curl_multi_poll(multi, NULL, 0, done + left < total ? 100 : 0, NULL) != CURLM_OK)
+                if (curl_multi_perform(multi, &running) != CURLM_OK ||
+                    curl_multi_poll(multi, NULL, 0, done + left < total ? 100 : 0, NULL) !=
+                            CURLM_OK)
                         die("curl_multi failed");
                 done += take(multi, &left);
         }

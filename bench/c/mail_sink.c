@@ -1,6 +1,6 @@
 /*
- * An SMTP server that accepts everything at once and keeps nothing: what is measured against it is the sender.
- *   bench-sink       prints "port=N", then on SIGTERM "messages=N"
+ * An SMTP server that accepts everything at once and keeps nothing: what is measured against it is
+ * the sender. bench-sink       prints "port=N", then on SIGTERM "messages=N"
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -66,7 +66,8 @@ static bool serve(struct session *s)
                 return false;
         s->len += (size_t)n;
         char *p = s->input;
-        for (char *end; (end = memmem(p, s->len - (size_t)(p - s->input), "\r\n", 2)); p = end + 2) {
+        for (char *end; (end = memmem(p, s->len - (size_t)(p - s->input), "\r\n", 2));
+             p = end + 2) {
                 *end = '\0';
                 if (!command(s, p))
                         return false;
@@ -79,9 +80,11 @@ static bool serve(struct session *s)
 static int listen_on_loopback(void)
 {
         int fd = socket(AF_INET, SOCK_STREAM, 0);
-        struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        struct sockaddr_in at = { .sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
         socklen_t len = sizeof at;
-        if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) < 0 || listen(fd, 256) < 0 || getsockname(fd, (struct sockaddr *)&at, &len) < 0)
+        if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) < 0 || listen(fd, 256) < 0 ||
+            getsockname(fd, (struct sockaddr *)&at, &len) < 0)
                 exit(1);
         printf("port=%d\n", ntohs(at.sin_port));
         fflush(stdout);

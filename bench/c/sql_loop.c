@@ -1,9 +1,10 @@
 /*
  * What Rollcall is measured against: the same SQL driven by hand, on one connection or several.
- *   bench-sql CONNINFO batch    FILE FROM TO CONNECTIONS SIZE             $1 a bigint array of SIZE ids; each statement commits
- *   bench-sql CONNINFO rows     FILE FROM TO CONNECTIONS 1                the file's statements, separated by ";\n", $1 one id; each commits
- *   bench-sql CONNINFO whole    FILE FROM TO 1 1                          the statement, once
- *   bench-sql CONNINFO composed FILE FROM TO CONNECTIONS SIZE DAY RUN_NO [PARAMETER]...   a worker's own statement, with its parameters
+ *   bench-sql CONNINFO batch    FILE FROM TO CONNECTIONS SIZE             $1 a bigint array of SIZE
+ * ids; each statement commits bench-sql CONNINFO rows     FILE FROM TO CONNECTIONS 1 the file's
+ * statements, separated by ";\n", $1 one id; each commits bench-sql CONNINFO whole    FILE FROM TO
+ * 1 1                          the statement, once bench-sql CONNINFO composed FILE FROM TO
+ * CONNECTIONS SIZE DAY RUN_NO [PARAMETER]...   a worker's own statement, with its parameters
  * Connecting and preparing is not counted. Prints the seconds.
  */
 #include <arpa/inet.h>
@@ -17,7 +18,15 @@
 #include <string.h>
 #include <time.h>
 
-enum { STATEMENTS_MAX = 8, FIXED = 10, PARAMETERS_MAX = 64, INT4 = 23, INT8 = 20, TEXT = 25, UUID = 2950 };
+enum {
+        STATEMENTS_MAX = 8,
+        FIXED = 10,
+        PARAMETERS_MAX = 64,
+        INT4 = 23,
+        INT8 = 20,
+        TEXT = 25,
+        UUID = 2950
+};
 
 struct job {
         const char *conninfo, *mode;
@@ -61,7 +70,7 @@ static void check(PGconn *c, PGresult *r)
         PQclear(r);
 }
 
-/* ---- binary arrays ------------------------------------------------------------------------------------------------------------------- */
+/* ---- binary arrays ---- */
 
 static void put32(struct array *a, int32_t v)
 {
@@ -116,7 +125,7 @@ static struct array texts(int type, const char *text, int64_t n)
         return a;
 }
 
-/* ---- the loops ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- the loops ---- */
 
 static void run_batch(PGconn *c, int64_t from, int64_t n)
 {
@@ -130,11 +139,20 @@ static void run_batch(PGconn *c, int64_t from, int64_t n)
 static void run_composed(PGconn *c, const struct job *j, int64_t from, int64_t n)
 {
         struct array a[FIXED] = {
-                numbers(INT8, from, n, 1), texts(TEXT, "", n), numbers(INT4, 1, n, 0), numbers(INT8, from, n, 1), numbers(INT8, from, n, 1),
-                texts(UUID, "", 0), texts(TEXT, "scheduler", n), { 0 }, { 0 }, texts(TEXT, "", 0),
+                numbers(INT8, from, n, 1),
+                texts(TEXT, "", n),
+                numbers(INT4, 1, n, 0),
+                numbers(INT8, from, n, 1),
+                numbers(INT8, from, n, 1),
+                texts(UUID, "", 0),
+                texts(TEXT, "scheduler", n),
+                { 0 },
+                { 0 },
+                texts(TEXT, "", 0),
         };
         const char *values[PARAMETERS_MAX];
-        int lengths[PARAMETERS_MAX] = { 0 }, formats[PARAMETERS_MAX] = { 0 }, count = FIXED + j->n_extra - 2;
+        int lengths[PARAMETERS_MAX] = { 0 }, formats[PARAMETERS_MAX] = { 0 },
+            count = FIXED + j->n_extra - 2;
         for (int i = 0; i < FIXED; i++) {
                 values[i] = a[i].bytes;
                 lengths[i] = (int)a[i].len;
@@ -214,15 +232,21 @@ int main(int argc, char **argv)
 {
         if (argc < 8)
                 die("usage", "see the head of sql_loop.c");
-        struct job j = { .conninfo = argv[1], .mode = argv[2], .size = atoll(argv[7]), .extra = argv + 8, .n_extra = argc - 8 };
+        struct job j = { .conninfo = argv[1],
+                         .mode = argv[2],
+                         .size = atoll(argv[7]),
+                         .extra = argv + 8,
+                         .n_extra = argc - 8 };
         int64_t from = atoll(argv[4]), to = atoll(argv[5]), n = atoll(argv[6]);
-        if (strcmp(j.mode, "composed") == 0 && (j.n_extra < 2 || j.n_extra > PARAMETERS_MAX - FIXED))
+        if (strcmp(j.mode, "composed") == 0 &&
+            (j.n_extra < 2 || j.n_extra > PARAMETERS_MAX - FIXED))
                 die("composed", "wants the day and the run's number");
         read_statements(&j, argv[3]);
         pthread_barrier_init(&j.start, NULL, (unsigned)n + 1);
         struct lane *lanes = calloc((size_t)n, sizeof *lanes);
         for (int64_t i = 0; i < n; i++) {
-                lanes[i] = (struct lane){ &j, from + (to - from) * i / n, from + (to - from) * (i + 1) / n, 0 };
+                lanes[i] = (struct lane){ &j, from + (to - from) * i / n,
+                                          from + (to - from) * (i + 1) / n, 0 };
                 if (pthread_create(&lanes[i].thread, NULL, run_lane, &lanes[i]) != 0)
                         die("thread", "cannot be made");
         }

@@ -1,4 +1,5 @@
 """r: a file of tasks, by `rollcall tasks submit --csv FILE --wait`, from start to end; urgent requests beside it; and a run of as many tasks from start to end."""
+
 import tempfile
 import threading
 import time
@@ -38,21 +39,47 @@ class Urgent:
         self.over.set()
         self.thread.join()
         ids = list(self.sent)
-        wait(lambda: self.db.value("select count(*) from rollcall.outcome_adhoc where task_id = any(%s)", (ids,)) == len(ids), 60, "the urgent tasks")
-        rows = self.db.rows("select task_id, extract(epoch from pg_xact_commit_timestamp(xmin))::float from rollcall.outcome_adhoc where task_id = any(%s)", (ids,))
+        wait(
+            lambda: (
+                self.db.value(
+                    "select count(*) from rollcall.outcome_adhoc where task_id = any(%s)", (ids,)
+                )
+                == len(ids)
+            ),
+            60,
+            "the urgent tasks",
+        )
+        rows = self.db.rows(
+            "select task_id, extract(epoch from pg_xact_commit_timestamp(xmin))::float from rollcall.outcome_adhoc where task_id = any(%s)",
+            (ids,),
+        )
         return percentiles([committed - self.sent[task] for task, committed in rows])
 
 
 def in_service(rig, template, work):
     """`work(service, db, worker, scheduler)` beside a scheduler and one worker of two threads that serves both lanes."""
     db = Copy(rig.server, template)
-    service = Service(Path(tempfile.mkdtemp(prefix="rcbench-", dir="/tmp")), db, rig.broker("kafka"), "equipemed", worker="threads = 2;")
+    service = Service(
+        Path(tempfile.mkdtemp(prefix="rcbench-", dir="/tmp")),
+        db,
+        rig.broker("kafka"),
+        "equipemed",
+        worker="threads = 2;",
+    )
     try:
         service.topics(0)
         scheduler = service.start("scheduler")
         service.ready(scheduler)
         worker = service.start("worker", lanes=("tasks", "urgent"))
-        wait(lambda: assigned(worker) == service.partitions and assigned(worker, "urgent") == service.partitions, 60, "the groups", alive=[worker])
+        wait(
+            lambda: (
+                assigned(worker) == service.partitions
+                and assigned(worker, "urgent") == service.partitions
+            ),
+            60,
+            "the groups",
+            alive=[worker],
+        )
         return work(service, db, worker, scheduler)
     finally:
         service.close()
@@ -60,7 +87,12 @@ def in_service(rig, template, work):
 
 
 def programs(rig, service, worker, scheduler):
-    return Cpu(worker=[worker.pid], scheduler=[scheduler.pid], postgres=[rig.server.process.pid], broker=[service.broker.process.pid])
+    return Cpu(
+        worker=[worker.pid],
+        scheduler=[scheduler.pid],
+        postgres=[rig.server.process.pid],
+        broker=[service.broker.process.pid],
+    )
 
 
 def per_task(cpu, people):
@@ -71,39 +103,90 @@ def by_run(rig, people):
     def work(service, db, worker, scheduler):
         cpu, start = programs(rig, service, worker, scheduler), time.monotonic()
         service.rollcall("jobs", "run", "equipemed.check-expiration")
-        wait(lambda: db.value("select coalesce(max(done), 0) from rollcall.run_progress") >= people, 600, "the run", alive=[worker])
+        wait(
+            lambda: db.value("select coalesce(max(done), 0) from rollcall.run_progress") >= people,
+            600,
+            "the run",
+            alive=[worker],
+        )
         return {"seconds": time.monotonic() - start, "cpu_us": per_task(cpu, people)}
+
     return work
 
 
 def by_file(rig, people, beside):
     def work(service, db, worker, scheduler):
         csv = service.folder / "people.csv"
-        csv.write_text("subject,days,reason\n" + "".join(f"{n},30,contract renewed\n" for n in range(1, people + 1)))
+        csv.write_text(
+            "subject,days,reason\n"
+            + "".join(f"{n},30,contract renewed\n" for n in range(1, people + 1))
+        )
         urgent = Urgent(db, people + 1) if beside else None
         cpu, start = programs(rig, service, worker, scheduler), time.monotonic()
-        service.rollcall("tasks", "submit", "--type", "equipemed.extend", "--csv", csv, "--yes", "--wait", "--timeout", "120s")
+        service.rollcall(
+            "tasks",
+            "submit",
+            "--type",
+            "equipemed.extend",
+            "--csv",
+            csv,
+            "--yes",
+            "--wait",
+            "--timeout",
+            "120s",
+        )
         seconds, used = time.monotonic() - start, per_task(cpu, people)
-        filed = db.value("select extract(epoch from max(requested_at) - min(requested_at))::float from rollcall.request where large")
-        published = db.value("select extract(epoch from max(published_at) - min(requested_at))::float from rollcall.request where large")
-        done = db.value("select count(*) from rollcall.outcome_adhoc o join rollcall.task_type using (type_no) where name = 'equipemed.extend' and outcome = 0")
+        filed = db.value(
+            "select extract(epoch from max(requested_at) - min(requested_at))::float from rollcall.request where large"
+        )
+        published = db.value(
+            "select extract(epoch from max(published_at) - min(requested_at))::float from rollcall.request where large"
+        )
+        done = db.value(
+            "select count(*) from rollcall.outcome_adhoc o join rollcall.task_type using (type_no) where name = 'equipemed.extend' and outcome = 0"
+        )
         if done != people:
             raise RuntimeError(f"{done:,} of {people:,} rows are applied")
-        return {"seconds": seconds, "filed_seconds": filed, "published_seconds": published, "worker_mib": peak_mib(worker.pid), "scheduler_mib": peak_mib(scheduler.pid),
-                "cpu_us": used, **({"urgent": urgent.waits()} if urgent else {})}
+        return {
+            "seconds": seconds,
+            "filed_seconds": filed,
+            "published_seconds": published,
+            "worker_mib": peak_mib(worker.pid),
+            "scheduler_mib": peak_mib(scheduler.pid),
+            "cpu_us": used,
+            **({"urgent": urgent.waits()} if urgent else {}),
+        }
+
     return work
 
 
 def asked(rig, o, say):
     template = prepare(rig.server, "equipemed", o.people + 20000, name="asked_for")
-    ways = {"a run of as many": by_run(rig, o.people), "a file": by_file(rig, o.people, False), "a file, with urgent requests beside it": by_file(rig, o.people, True)}
+    ways = {
+        "a run of as many": by_run(rig, o.people),
+        "a file": by_file(rig, o.people, False),
+        "a file, with urgent requests beside it": by_file(rig, o.people, True),
+    }
     got = {name: [] for name in ways}
     for turn in range(o.runs):
         for name, work in ways.items():
             got[name].append(in_service(rig, template, work))
             x = got[name][-1]
-            say(f"  run {turn + 1}: {name}: {x['seconds']:.1f} s, {o.people / x['seconds']:,.0f}/s"
-                + (f"; filed in {x['filed_seconds']:.1f} s, published in {x['published_seconds']:.1f} s; worker {x['worker_mib']:.0f} MiB" if "filed_seconds" in x else "")
-                + (f"; urgent p50 {x['urgent']['p50_ms']:.0f} ms, p99 {x['urgent']['p99_ms']:.0f} ms ({x['urgent']['count']})" if "urgent" in x else ""))
+            say(
+                f"  run {turn + 1}: {name}: {x['seconds']:.1f} s, {o.people / x['seconds']:,.0f}/s"
+                + (
+                    f"; filed in {x['filed_seconds']:.1f} s, published in {x['published_seconds']:.1f} s; worker {x['worker_mib']:.0f} MiB"
+                    if "filed_seconds" in x
+                    else ""
+                )
+                + (
+                    f"; urgent p50 {x['urgent']['p50_ms']:.0f} ms, p99 {x['urgent']['p99_ms']:.0f} ms ({x['urgent']['count']})"
+                    if "urgent" in x
+                    else ""
+                )
+            )
             say("    CPU µs a task: " + ", ".join(f"{k} {v:.1f}" for k, v in x["cpu_us"].items()))
-    return {name: {"rate": figures([o.people / x["seconds"] for x in list_]), "runs": list_} for name, list_ in got.items()}
+    return {
+        name: {"rate": figures([o.people / x["seconds"] for x in list_]), "runs": list_}
+        for name, list_ in got.items()
+    }

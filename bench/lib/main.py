@@ -5,6 +5,7 @@ due among many · d mail · e latency of ad-hoc tasks · f aggregator and report
 tasks by request, with urgent requests beside it.
 a, b, c and i are measured in alternation, on fresh copies of one database. PostgreSQL is durable: fsync, full page writes and synchronous commit are on.
 """
+
 import argparse
 import json
 import os
@@ -17,28 +18,82 @@ KAFKA_JVM = "-Xms1g -Xmx1g -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:Init
 
 
 def arguments():
-    p = argparse.ArgumentParser(prog="bench/run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--quick", action="store_true", help="small sizes and one run each: under three minutes on an idle machine")
-    p.add_argument("--part", action="append", choices=list("abcdefghir") + ["scan"], help="only this part; may be repeated (scan: the second half of c)")
-    p.add_argument("--json", metavar="FILE", help="where to keep the figures (default: bench.json in the build folder)")
+    p = argparse.ArgumentParser(
+        prog="bench/run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    p.add_argument(
+        "--quick",
+        action="store_true",
+        help="small sizes and one run each: under three minutes on an idle machine",
+    )
+    p.add_argument(
+        "--part",
+        action="append",
+        choices=list("abcdefghir") + ["scan"],
+        help="only this part; may be repeated (scan: the second half of c)",
+    )
+    p.add_argument(
+        "--json",
+        metavar="FILE",
+        help="where to keep the figures (default: bench.json in the build folder)",
+    )
     p.add_argument("--runs", type=int, help="runs of each measurement (default 5, quick 1)")
-    p.add_argument("--people", type=int, help="people in the run that is drained (default 1,000,000, quick 60,000)")
-    p.add_argument("--pack", action="append", choices=["bench", "equipemed"], help="only this pack in a, b, c, i")
-    p.add_argument("--broker", action="append", choices=["embedded", "kafka"], help="only this broker in b, c, e")
-    p.add_argument("--scan-people", type=int, help="users in the table of `scan` (default 20,000,000, quick 200,000)")
-    p.add_argument("--backlog", type=int, help="tasks waiting in g (default 5,000,000, quick 200,000)")
-    p.add_argument("--ledger", type=int, help="outcomes in the full ledger of f and h (default 10,000,000, quick 300,000)")
-    p.add_argument("--growth-people", type=int, help="users in the largest table of h (default 10,000,000, quick 100,000)")
+    p.add_argument(
+        "--people",
+        type=int,
+        help="people in the run that is drained (default 1,000,000, quick 60,000)",
+    )
+    p.add_argument(
+        "--pack",
+        action="append",
+        choices=["bench", "equipemed"],
+        help="only this pack in a, b, c, i",
+    )
+    p.add_argument(
+        "--broker",
+        action="append",
+        choices=["embedded", "kafka"],
+        help="only this broker in b, c, e",
+    )
+    p.add_argument(
+        "--scan-people",
+        type=int,
+        help="users in the table of `scan` (default 20,000,000, quick 200,000)",
+    )
+    p.add_argument(
+        "--backlog", type=int, help="tasks waiting in g (default 5,000,000, quick 200,000)"
+    )
+    p.add_argument(
+        "--ledger",
+        type=int,
+        help="outcomes in the full ledger of f and h (default 10,000,000, quick 300,000)",
+    )
+    p.add_argument(
+        "--growth-people",
+        type=int,
+        help="users in the largest table of h (default 10,000,000, quick 100,000)",
+    )
     o = p.parse_args()
     q = o.quick
-    for name, full, quick in (("runs", 5, 1), ("people", 1000000, 60000), ("scan_people", 20000000, 200000), ("backlog", 5000000, 200000), ("ledger", 10000000, 300000),
-                              ("growth_people", 10000000, 100000)):
+    for name, full, quick in (
+        ("runs", 5, 1),
+        ("people", 1000000, 60000),
+        ("scan_people", 20000000, 200000),
+        ("backlog", 5000000, 200000),
+        ("ledger", 10000000, 300000),
+        ("growth_people", 10000000, 100000),
+    ):
         if getattr(o, name) is None:
             setattr(o, name, quick if q else full)
-    o.parts = set(o.part or ("abcdefghir" if not q else "abcdefgir")) | ({"scan"} if not o.part or "c" in o.part else set())
+    o.parts = set(o.part or ("abcdefghir" if not q else "abcdefgir")) | (
+        {"scan"} if not o.part or "c" in o.part else set()
+    )
     o.packs, o.brokers = o.pack or ["bench", "equipemed"], o.broker or ["embedded", "kafka"]
     o.rows, o.mails, o.requests = (500, 5000, 100) if q else (20000, 100000, 500)
-    o.growth, o.growth_runs = [n for n in (10000, 100000, 1000000, 10000000) if n <= o.growth_people], (1 if q else 3)
+    o.growth, o.growth_runs = (
+        [n for n in (10000, 100000, 1000000, 10000000) if n <= o.growth_people],
+        (1 if q else 3),
+    )
     o.memory_seconds = 5 if q else 60
     return o
 
@@ -54,18 +109,29 @@ def median(result, name):
 def ratio_lines(result):
     """What was measured, and its ratios."""
     from parts import rollcall
+
     for pack, r in result.get("throughput", {}).items():
         yield f"{pack}: what was measured" + " " * 28 + "median/s        min–max"
         for name, e in r.items():
             yield f"  {name:46s} {e['rate']['median']:12,.0f}   {e['rate']['min']:,.0f}–{e['rate']['max']:,.0f}"
             if "fan_out_rate" in e:
                 yield f"    its fan-out, select and publishing            {e['fan_out_rate']['median']:11,.0f}   (publishing alone {e['fan_out_publish_rate']['median']:,.0f})"
-        one, two, rows = median(r, "batch job, 1 connection"), median(r, "batch job, 2 connections"), median(r, "row by row")
-        ratios = [("composed statement by hand, 1 connection", one, "the batch job on one connection"),
-                  ("composed statement by hand, 2 connections", two, "the batch job on two"), ("Rollcall, 1 worker, embedded", rows, "row by row")]
+        one, two, rows = (
+            median(r, "batch job, 1 connection"),
+            median(r, "batch job, 2 connections"),
+            median(r, "row by row"),
+        )
+        ratios = [
+            ("composed statement by hand, 1 connection", one, "the batch job on one connection"),
+            ("composed statement by hand, 2 connections", two, "the batch job on two"),
+            ("Rollcall, 1 worker, embedded", rows, "row by row"),
+        ]
         for kind in ("embedded", "kafka"):
-            ratios += [(rollcall(1, 1, kind), one, "the batch job on one connection"), (rollcall(1, 2, kind), one, "the batch job on one connection"),
-                       (rollcall(2, 1, kind), two, "the batch job on two")]
+            ratios += [
+                (rollcall(1, 1, kind), one, "the batch job on one connection"),
+                (rollcall(1, 2, kind), one, "the batch job on one connection"),
+                (rollcall(2, 1, kind), two, "the batch job on two"),
+            ]
         for name, base, to in ratios:
             if base and median(r, name):
                 yield f"  {name}: {median(r, name) / base:.2f} × {to}"
@@ -92,8 +158,17 @@ def measure(o, rig, result):
     from latency import latency
     from others import aggregator, mail, memory
     from parts import growth, scan, throughput
-    for name, letters, part in (("throughput", "abci", throughput), ("scan", ("scan",), scan), ("mail", "d", mail), ("latency", "e", latency),
-                                ("aggregator", "f", aggregator), ("memory", "g", memory), ("growth", "h", growth), ("asked", "r", asked)):
+
+    for name, letters, part in (
+        ("throughput", "abci", throughput),
+        ("scan", ("scan",), scan),
+        ("mail", "d", mail),
+        ("latency", "e", latency),
+        ("aggregator", "f", aggregator),
+        ("memory", "g", memory),
+        ("growth", "h", growth),
+        ("asked", "r", asked),
+    ):
         if o.parts & set(letters):
             say(f"{name}:")
             result[name] = part(rig, o, say)
@@ -106,12 +181,18 @@ def main():
     from drain import Rig
     from measure import machine
     from world import BUILD_FOLDER, Embedded, Kafka, durable
+
     path = Path(o.json or BUILD_FOLDER / "bench.json")
     o.keep = lambda result: path.write_text(json.dumps(result, indent=1))
-    result = {"machine": machine(), "sizes": {k: v for k, v in vars(o).items() if isinstance(v, int)}}
+    result = {
+        "machine": machine(),
+        "sizes": {k: v for k, v in vars(o).items() if isinstance(v, int)},
+    }
     say("\n".join(f"{k}: {v}" for k, v in result["machine"].items()))
-    say(f"method: median of {o.runs}; PostgreSQL with fsync, full_page_writes, synchronous_commit on, 512 MB shared_buffers; servers, brokers and clients share the cores;\n"
-        f"{o.people:,} tasks; batches of 5,000; embedded broker with a partition per 6,000 tasks, Apache Kafka with 8\n")
+    say(
+        f"method: median of {o.runs}; PostgreSQL with fsync, full_page_writes, synchronous_commit on, 512 MB shared_buffers; servers, brokers and clients share the cores;\n"
+        f"{o.people:,} tasks; batches of 5,000; embedded broker with a partition per 6,000 tasks, Apache Kafka with 8\n"
+    )
     os.environ.setdefault("ROLLCALL_KAFKA_JVM", KAFKA_JVM)
     rig = Rig(durable(track_commit_timestamp="on"), lambda: Embedded(8), Kafka)
     try:

@@ -1,4 +1,5 @@
 """Clocks, CPU time, memory, figures of several runs."""
+
 import os
 import statistics
 import subprocess
@@ -19,7 +20,11 @@ def cpu_of(pid):
 
 def children(pid):
     try:
-        own = [int(p) for t in Path(f"/proc/{pid}/task").iterdir() for p in (t / "children").read_text().split()]
+        own = [
+            int(p)
+            for t in Path(f"/proc/{pid}/task").iterdir()
+            for p in (t / "children").read_text().split()
+        ]
     except (FileNotFoundError, ProcessLookupError):
         return []
     return own + [g for p in own for g in children(p)]
@@ -69,13 +74,21 @@ def wait(condition, timeout, what, interval=0.02, alive=()):
             if not p.running():
                 raise RuntimeError(f"{p.argv[0]} ended: {p.text()[-2000:]}")
         if time.monotonic() > end:
-            raise TimeoutError(f"{what}: not in {timeout} s\n" + "\n".join(p.text()[-1000:] for p in alive))
+            raise TimeoutError(
+                f"{what}: not in {timeout} s\n" + "\n".join(p.text()[-1000:] for p in alive)
+            )
         time.sleep(interval)
 
 
 def figures(values):
     """Median and spread of several runs."""
-    return {"median": statistics.median(values), "min": min(values), "max": max(values), "runs": len(values), "values": values}
+    return {
+        "median": statistics.median(values),
+        "min": min(values),
+        "max": max(values),
+        "runs": len(values),
+        "values": values,
+    }
 
 
 def version(*argv):
@@ -88,13 +101,33 @@ def version(*argv):
 
 def machine():
     """What the figures depend on."""
-    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "unknown")
+    cpu = next(
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        "unknown",
+    )
     memory = int(Path("/proc/meminfo").read_text().split()[1]) // 1024 // 1024
-    release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
+    release = dict(
+        line.split("=", 1)
+        for line in Path("/etc/os-release").read_text().splitlines()
+        if "=" in line
+    )
     return {
-        "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "cpu": cpu, "cores": os.cpu_count(), "memory_gib": memory, "kernel": os.uname().release,
-        "system": release.get("PRETTY_NAME", "").strip('"'), "load_at_start": os.getloadavg()[0],
-        "postgresql": version(str(sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))[-1]), "--version"), "java": version("java", "-version"),
-        "librdkafka": version("pkg-config", "--modversion", "rdkafka"), "libpq": version("pkg-config", "--modversion", "libpq"),
+        "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "memory_gib": memory,
+        "kernel": os.uname().release,
+        "system": release.get("PRETTY_NAME", "").strip('"'),
+        "load_at_start": os.getloadavg()[0],
+        "postgresql": version(
+            str(sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))[-1]), "--version"
+        ),
+        "java": version("java", "-version"),
+        "librdkafka": version("pkg-config", "--modversion", "rdkafka"),
+        "libpq": version("pkg-config", "--modversion", "libpq"),
         "libcurl": version("pkg-config", "--modversion", "libcurl"),
     }

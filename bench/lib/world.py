@@ -1,4 +1,5 @@
 """Servers, databases and services that are measured: real PostgreSQL with durable settings, the embedded broker, a real Kafka node."""
+
 import itertools
 import os
 import re
@@ -21,8 +22,17 @@ DRIVERS = Path(os.environ.get("BENCH_DRIVERS", "."))
 EMBEDDED_TASKS = 6000  # tasks per partition that stay below the embedded broker's in-flight limit (3 MiB, by the publisher's own estimate)
 RESULTS_PARTITIONS = 8
 KAFKA_PARTITIONS = 8
-DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "shared_buffers": "512MB", "max_wal_size": "8GB", "checkpoint_timeout": "15min",
-           "shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.track": "none", "max_connections": "60"}
+DURABLE = {
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "shared_buffers": "512MB",
+    "max_wal_size": "8GB",
+    "checkpoint_timeout": "15min",
+    "shared_preload_libraries": "pg_stat_statements",
+    "pg_stat_statements.track": "none",
+    "max_connections": "60",
+}
 PACKS = {"bench": BENCH / "packs/bench", "equipemed": REPO / "config/packs/equipemed"}
 JOBS = {"bench": "expire", "equipemed": "check-expiration"}
 TYPES = {"bench": "bench.expire", "equipemed": "equipemed.check-expiration"}
@@ -39,7 +49,12 @@ def prepare(server, pack, people, due=None, name=None):
     db = Database(server, name)
     if pack == "equipemed":
         db.execute((REPO / "config/demo/schema-equipemed.sql").read_text())
-    sql = (BENCH / f"sql/{pack}.sql").read_text().replace(":people", str(people)).replace(":due", str(due or people))
+    sql = (
+        (BENCH / f"sql/{pack}.sql")
+        .read_text()
+        .replace(":people", str(people))
+        .replace(":due", str(due or people))
+    )
     db.execute(sql)
     folder = Path(tempfile.mkdtemp(prefix="rcbench-", dir="/tmp"))
     service = Service(folder, db, None, pack)
@@ -77,7 +92,15 @@ def embedded_topic(broker, topic, partitions):
 class Service:
     """A configuration on a database and a broker, and the programs that run with it."""
 
-    def __init__(self, folder, database, broker, pack, mail='transport = "maildir"; maildir = "mail";', worker=""):
+    def __init__(
+        self,
+        folder,
+        database,
+        broker,
+        pack,
+        mail='transport = "maildir"; maildir = "mail";',
+        worker="",
+    ):
         self.folder, self.database, self.broker, self.pack = folder, database, broker, pack
         self.prefix = f"b{next(serial)}"
         self.mail, self.worker, self.partitions = mail, worker, KAFKA_PARTITIONS
@@ -89,10 +112,19 @@ class Service:
         return hasattr(self.broker, "file")
 
     def write(self, lanes=("tasks",)):
-        where = 'embedded = "none"' if not self.broker else f'embedded = "{self.broker.file}"' if self.embedded else f'brokers = "{self.broker.bootstrap}"'
+        where = (
+            'embedded = "none"'
+            if not self.broker
+            else f'embedded = "{self.broker.file}"'
+            if self.embedded
+            else f'brokers = "{self.broker.bootstrap}"'
+        )
         names = ", ".join(f'"{lane}"' for lane in lanes)
-        settings = ('settings = { admin_email = "admin@example.org"; }; jobs = ( { name = "check-expiration"; max_subjects = -1; } );'
-                    if self.pack == "equipemed" else "")
+        settings = (
+            'settings = { admin_email = "admin@example.org"; }; jobs = ( { name = "check-expiration"; max_subjects = -1; } );'
+            if self.pack == "equipemed"
+            else ""
+        )
         (self.folder / "rollcall.cfg").write_text(f"""
 database = {{ conninfo = "{self.database.conninfo}"; }};
 kafka = {{ {where}; prefix = "{self.prefix}"; partitions = {self.partitions}; }};
@@ -113,19 +145,29 @@ packs = ( {{ path = "{PACKS[self.pack]}"; {settings} }} );
         for lane in ("tasks", "tasks.mail"):
             embedded_topic(self.broker, f"{self.prefix}.{lane}", self.partitions)
         embedded_topic(self.broker, f"{self.prefix}.results", RESULTS_PARTITIONS)
-        self.database.execute("insert into rollcall.position (cluster, topic, partition, next) select %s, %s, n, 1000000000000 from generate_series(0, %s) n",
-                              (self.broker.cluster, f"{self.prefix}.results", RESULTS_PARTITIONS - 1))
+        self.database.execute(
+            "insert into rollcall.position (cluster, topic, partition, next) select %s, %s, n, 1000000000000 from generate_series(0, %s) n",
+            (self.broker.cluster, f"{self.prefix}.results", RESULTS_PARTITIONS - 1),
+        )
 
     def rollcall(self, *args):
-        done = subprocess.run([program("rollcall"), "-c", str(self.folder / "rollcall.cfg"), *args], capture_output=True, text=True, timeout=300,
-                              stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            [program("rollcall"), "-c", str(self.folder / "rollcall.cfg"), *args],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            stdin=subprocess.DEVNULL,
+        )
         if done.returncode != 0:
             raise RuntimeError(f"rollcall {args}: {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done.stdout
 
     def start(self, name, lanes=("tasks",)):
         self.write(lanes)
-        p = Process([program(f"rollcall-{name}"), "-c", self.folder / "rollcall.cfg"], self.folder / f"{name}.{len(self.started)}.log")
+        p = Process(
+            [program(f"rollcall-{name}"), "-c", self.folder / "rollcall.cfg"],
+            self.folder / f"{name}.{len(self.started)}.log",
+        )
         self.started.append(p)
         return p
 
@@ -146,9 +188,23 @@ packs = ( {{ path = "{PACKS[self.pack]}"; {settings} }} );
 def assigned(worker, lane="tasks"):
     """Partitions that a worker says it has in a lane, in all its threads."""
     latest = {}
-    for what, pump, count in re.findall(rf'msg="partitions (assigned|revoked)" lane={lane} pump=(\d+) count=(\d+)', worker.text()):
+    for what, pump, count in re.findall(
+        rf'msg="partitions (assigned|revoked)" lane={lane} pump=(\d+) count=(\d+)', worker.text()
+    ):
         latest[pump] = int(count) if what == "assigned" else 0
     return sum(latest.values())
 
 
-__all__ = ["BUILD_FOLDER", "Copy", "Database", "Embedded", "Kafka", "Process", "Service", "assigned", "durable", "prepare", "program"]
+__all__ = [
+    "BUILD_FOLDER",
+    "Copy",
+    "Database",
+    "Embedded",
+    "Kafka",
+    "Process",
+    "Service",
+    "assigned",
+    "durable",
+    "prepare",
+    "program",
+]

@@ -22,8 +22,12 @@ static int send_mail(const struct service *s, const char *subject, const char *t
         char from[300], id[300], host[64] = "localhost";
         const char *at = strrchr(s->alert.to, '@');
         gethostname(host, sizeof host - 1);
-        snprintf(from, sizeof from, "rollcall@%s", s->mail.domain ? s->mail.domain : at ? at + 1 : host);
-        snprintf(id, sizeof id, "alert-%lld-%d@%s", (long long)instant_now(), (int)getpid(), strchr(from, '@') + 1);
+        snprintf(from, sizeof from, "rollcall@%s",
+                 s->mail.domain ? s->mail.domain
+                 : at           ? at + 1
+                                : host);
+        snprintf(id, sizeof id, "alert-%lld-%d@%s", (long long)instant_now(), (int)getpid(),
+                 strchr(from, '@') + 1);
         const char *sender = s->alert.from ? s->alert.from : from;
         const struct mail m = {
                 .from_name = SPAN_LIT("Rollcall"),
@@ -34,9 +38,13 @@ static int send_mail(const struct service *s, const char *subject, const char *t
                 .message_id = span_of(id),
                 .date = instant_now(),
         };
-        if (mail_check_address(m.to_address, e) < 0 || mail_check_address(m.from_address, e) < 0 || mail_render(&m, &out, e) < 0 || relay_open(s, &relay, e) < 0)
+        if (mail_check_address(m.to_address, e) < 0 || mail_check_address(m.from_address, e) < 0 ||
+            mail_render(&m, &out, e) < 0 || relay_open(s, &relay, e) < 0)
                 return -1;
-        struct outgoing o = { .from = sender, .to = s->alert.to, .message = { buf_str(&out), out.len }, .id = m.message_id };
+        struct outgoing o = { .from = sender,
+                              .to = s->alert.to,
+                              .message = { buf_str(&out), out.len },
+                              .id = m.message_id };
         transport_send(relay, &o, 1, NULL, NULL);
         return o.state == SEND_DONE ? 0 : err_set(e, ERR_RETRY, "", "mail: %s", o.reason);
 }
@@ -70,14 +78,19 @@ static int post(const struct service *s, const char *subject, const char *text, 
         buf_addc(&json, '}');
         if (json.failed)
                 return err_oom(e);
-        const struct webhook_options o = { .url = url, .ca_file = s->mail.ca_file, .timeout_ms = WEBHOOK_MS };
-        return webhook_post(&o, (struct span){ buf_str(&json), json.len }, &answer) == 0 ? 0 : err_set(e, ERR_RETRY, "", "webhook: %s", answer.reason);
+        const struct webhook_options o = { .url = url,
+                                           .ca_file = s->mail.ca_file,
+                                           .timeout_ms = WEBHOOK_MS };
+        return webhook_post(&o, (struct span){ buf_str(&json), json.len }, &answer) == 0
+                       ? 0
+                       : err_set(e, ERR_RETRY, "", "webhook: %s", answer.reason);
 }
 
 int alert_send(const struct service *s, const char *subject, const char *text, struct err *e)
 {
         int rc = s->alert.to ? send_mail(s, subject, text, e) : 0;
-        if (s->alert.webhook_file && post(s, subject, text, rc == 0 ? e : &(struct err)ERR_INIT) < 0)
+        if (s->alert.webhook_file &&
+            post(s, subject, text, rc == 0 ? e : &(struct err)ERR_INIT) < 0)
                 rc = -1;
         return rc;
 }

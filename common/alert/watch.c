@@ -11,7 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOK_MS = 5000, WATERMARK_MS = 500, PARAMS_MAX = 256 * 1024, TEXT_MAX = 64 * 1024, STACK_BYTES = 512 * 1024 };
+enum {
+        LOOK_MS = 5000,
+        WATERMARK_MS = 500,
+        PARAMS_MAX = 256 * 1024,
+        TEXT_MAX = 64 * 1024,
+        STACK_BYTES = 512 * 1024
+};
 
 struct watch {
         const struct service *service;
@@ -59,7 +65,7 @@ void watch_free(struct watch *w)
         free(w);
 }
 
-/* ---- sending, in a thread: a relay that does not answer delays nobody ------------------------------------------------------------------- */
+/* ---- sending, in a thread: a relay that does not answer delays nobody ---- */
 
 static void *send_text(void *arg)
 {
@@ -67,7 +73,8 @@ static void *send_text(void *arg)
         struct err e = ERR_INIT;
         w->failed = alert_send(w->service, w->subject, buf_str(&w->text), &e) < 0;
         if (w->failed)
-                log_error("nobody could be told, trying again", "subject=" LOG_Q " error=" LOG_Q, w->subject, e.text);
+                log_error("nobody could be told, trying again", "subject=" LOG_Q " error=" LOG_Q,
+                          w->subject, e.text);
         else
                 log_info("told", "subject=" LOG_Q, w->subject);
         atomic_store(&w->sent, true);
@@ -99,7 +106,7 @@ static int reap(struct watch *w, struct db *d, bool *ret_busy, struct err *e)
         return w->failed ? db_exec(d, "update rollcall.alert set told_at = null", e) : 0;
 }
 
-/* ---- what there is ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- what there is ---- */
 
 static void add(struct watch *w, const char *what, const char *detail)
 {
@@ -113,7 +120,8 @@ static int find_in_database(struct watch *w, struct db *d, bool *ret_leaderless,
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         db_params_reset(w->params);
         db_add_int8(w->params, w->service->scheduler.stuck_after_ms);
-        if (db_query(d, "select what, detail from rollcall.troubles($1 * interval '1 ms') limit 50", w->params, &r, e) < 0)
+        if (db_query(d, "select what, detail from rollcall.troubles($1 * interval '1 ms') limit 50",
+                     w->params, &r, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(r); i++) {
                 add(w, db_str(r, i, 0), db_str(r, i, 1));
@@ -123,19 +131,22 @@ static int find_in_database(struct watch *w, struct db *d, bool *ret_leaderless,
 }
 
 /* Messages of a topic behind its positions; -1: the brokers do not say. */
-static int64_t waiting(struct kafka_producer *client, const char *topic, const struct db_result *positions)
+static int64_t waiting(struct kafka_producer *client, const char *topic,
+                       const struct db_result *positions)
 {
         struct err ignored = ERR_INIT;
         int n = kafka_partition_count(client, topic, WATERMARK_MS, &ignored);
         if (n <= 0)
                 return -1;
         int64_t *low CLEANUP(cleanup_free) = calloc((size_t)n * 2, sizeof *low), sum = 0;
-        if (!low || kafka_topic_watermarks(client, topic, n, low, low + n, WATERMARK_MS, &ignored) < 0)
+        if (!low ||
+            kafka_topic_watermarks(client, topic, n, low, low + n, WATERMARK_MS, &ignored) < 0)
                 return -1;
         for (int part = 0; part < n; part++) {
                 int64_t next = low[part];
                 for (int row = 0; row < db_rows(positions); row++)
-                        if (strcmp(db_str(positions, row, 1), topic) == 0 && db_int(positions, row, 2) == part && db_int(positions, row, 3) > next)
+                        if (strcmp(db_str(positions, row, 1), topic) == 0 &&
+                            db_int(positions, row, 2) == part && db_int(positions, row, 3) > next)
                                 next = db_int(positions, row, 3);
                 sum += low[n + part] > next ? low[n + part] - next : 0;
         }
@@ -147,15 +158,20 @@ static const char UNSERVED[] =
         "select l.lane, l.topic, p.partition, p.next from unnest($1::text[], $2::text[]) as l(lane, topic) "
         "left join rollcall.position p on p.cluster = $3 and p.topic = l.topic where not rollcall.lane_is_served(l.lane) order by 1, 2, 3";
 
-static int find_lanes(struct watch *w, struct db *d, struct kafka_producer *client, const char *cluster, struct err *e)
+static int find_lanes(struct watch *w, struct db *d, struct kafka_producer *client,
+                      const char *cluster, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        const char *said = ""; /* the lane of the last one added: the services' topics are one lane */
+        /* the lane of the last one added: the services' topics are one lane */
+        const char *said = "";
         db_params_reset(w->params);
         for (int column = 0; column < 2; column++) {
                 db_array_begin(w->params, DB_TEXT, w->service->n_sources);
                 for (size_t i = 0; i < w->service->n_sources; i++)
-                        db_element_text(w->params, span_of(column ? w->service->sources[i] : lane_name(i < LANE_COUNT ? (enum lane)i : LANE_INTAKE)));
+                        db_element_text(w->params,
+                                        span_of(column ? w->service->sources[i]
+                                                       : lane_name(i < LANE_COUNT ? (enum lane)i
+                                                                                  : LANE_INTAKE)));
                 db_array_end(w->params);
         }
         db_add_str(w->params, cluster);
@@ -164,23 +180,28 @@ static int find_lanes(struct watch *w, struct db *d, struct kafka_producer *clie
         for (int i = 0; i < db_rows(r); i++) {
                 char what[80], detail[400];
                 enum lane lane;
-                bool again = i > 0 && strcmp(db_str(r, i, 1), db_str(r, i - 1, 1)) == 0; /* another partition */
-                bool idle = lane_parse(db_str(r, i, 0), &lane) == 0 && !packs_use_lane(w->packs, lane); /* run events alone are no work */
+                /* another partition */
+                bool again = i > 0 && strcmp(db_str(r, i, 1), db_str(r, i - 1, 1)) == 0;
+                /* run events alone are no work */
+                bool idle = lane_parse(db_str(r, i, 0), &lane) == 0 &&
+                            !packs_use_lane(w->packs, lane);
                 if (again || idle || strcmp(said, db_str(r, i, 0)) == 0)
                         continue;
                 int64_t n = waiting(client, db_str(r, i, 1), r);
                 if (n <= 0)
                         continue;
                 snprintf(what, sizeof what, "no worker: %s", db_str(r, i, 0));
-                snprintf(detail, sizeof detail, "no worker serves the lane \"%s\", and %lld messages wait in %s; start rollcall-worker", db_str(r, i, 0), (long long)n,
-                         db_str(r, i, 1));
+                snprintf(
+                        detail, sizeof detail,
+                        "no worker serves the lane \"%s\", and %lld messages wait in %s; start rollcall-worker",
+                        db_str(r, i, 0), (long long)n, db_str(r, i, 1));
                 add(w, what, detail);
                 said = db_str(r, i, 0);
         }
         return 0;
 }
 
-/* ---- what has been told ------------------------------------------------------------------------------------------------------------------ */
+/* ---- what has been told ---- */
 
 static void add_list(struct watch *w, const struct buf *list)
 {
@@ -196,10 +217,11 @@ static int note_found(struct watch *w, struct db *d, struct err *e)
         db_params_reset(w->params);
         add_list(w, &w->what);
         add_list(w, &w->detail);
-        return db_query(d,
-                        "insert into rollcall.alert (what, detail) select * from unnest($1::text[], $2::text[]) on conflict (what) do update "
-                        "set detail = excluded.detail, seen_at = clock_timestamp()",
-                        w->params, NULL, e);
+        return db_query(
+                d,
+                "insert into rollcall.alert (what, detail) select * from unnest($1::text[], $2::text[]) on conflict (what) do update "
+                "set detail = excluded.detail, seen_at = clock_timestamp()",
+                w->params, NULL, e);
 }
 
 /* `lanes`: they were looked at, so that one that is not there any more is over. */
@@ -210,17 +232,19 @@ static int note_over(struct watch *w, struct db *d, bool lanes, struct err *e)
         add_list(w, &w->what);
         db_add_bool(w->params, lanes);
         db_add_int8(w->params, w->service->alert.after_ms);
-        if (db_query(d,
-                     "delete from rollcall.alert where what <> all($1::text[]) and ($2 or what not like 'no worker: %') "
-                     "and seen_at < clock_timestamp() - case when told_at is null then 0 else $3 end * interval '1 ms' returning what, detail, told_at is not null",
-                     w->params, &r, e) < 0)
+        if (db_query(
+                    d,
+                    "delete from rollcall.alert where what <> all($1::text[]) and ($2 or what not like 'no worker: %') "
+                    "and seen_at < clock_timestamp() - case when told_at is null then 0 else $3 end * interval '1 ms' returning what, detail, told_at is not null",
+                    w->params, &r, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(r); i++) {
                 if (!db_bool(r, i, 2))
                         continue;
                 log_info("trouble is over", "what=" LOG_Q, db_str(r, i, 0));
                 if (!w->text.len)
-                        snprintf(w->subject, sizeof w->subject, "[%s] over: %s", w->service->kafka.prefix, db_str(r, i, 0));
+                        snprintf(w->subject, sizeof w->subject, "[%s] over: %s",
+                                 w->service->kafka.prefix, db_str(r, i, 0));
                 buf_addf(&w->text, "Over: %s (%s)\n", db_str(r, i, 0), db_str(r, i, 1));
         }
         return 0;
@@ -231,26 +255,31 @@ static int note_told(struct watch *w, struct db *d, struct err *e)
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         db_params_reset(w->params);
         db_add_int8(w->params, w->service->alert.after_ms);
-        if (db_query(d,
-                     "update rollcall.alert set told_at = clock_timestamp() where told_at is null and since < clock_timestamp() - $1 * interval '1 ms' "
-                     "returning what, detail, to_char(since at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS\"Z\"')",
-                     w->params, &r, e) < 0)
+        if (db_query(
+                    d,
+                    "update rollcall.alert set told_at = clock_timestamp() where told_at is null and since < clock_timestamp() - $1 * interval '1 ms' "
+                    "returning what, detail, to_char(since at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS\"Z\"')",
+                    w->params, &r, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(r); i++) {
                 if (i == 0)
-                        snprintf(w->subject, sizeof w->subject, "[%s] %s", w->service->kafka.prefix, db_str(r, i, 0));
-                log_error("trouble", "what=" LOG_Q " since=%s detail=" LOG_Q, db_str(r, i, 0), db_str(r, i, 2), db_str(r, i, 1));
+                        snprintf(w->subject, sizeof w->subject, "[%s] %s", w->service->kafka.prefix,
+                                 db_str(r, i, 0));
+                log_error("trouble", "what=" LOG_Q " since=%s detail=" LOG_Q, db_str(r, i, 0),
+                          db_str(r, i, 2), db_str(r, i, 1));
                 buf_addf(&w->text, "Since %s: %s\n", db_str(r, i, 2), db_str(r, i, 1));
         }
         return 0;
 }
 
-int watch_look(struct watch *w, struct db *d, struct kafka_producer *client, const char *cluster, struct err *e)
+int watch_look(struct watch *w, struct db *d, struct kafka_producer *client, const char *cluster,
+               struct err *e)
 {
         bool busy = false, leaderless = false;
         if (monotonic_ms() < w->look_ms)
                 return 0;
-        w->look_ms = monotonic_ms() + (w->service->alert.after_ms < LOOK_MS ? w->service->alert.after_ms : LOOK_MS);
+        w->look_ms = monotonic_ms() +
+                     (w->service->alert.after_ms < LOOK_MS ? w->service->alert.after_ms : LOOK_MS);
         if (reap(w, d, &busy, e) < 0)
                 return -1;
         buf_reset(&w->what);
@@ -263,7 +292,10 @@ int watch_look(struct watch *w, struct db *d, struct kafka_producer *client, con
         bool lanes = w->packs && client && cluster;
         if (lanes && find_lanes(w, d, client, cluster, e) < 0)
                 return -1;
-        if (w->packs && db_exec(d, "delete from rollcall.process where seen_at < clock_timestamp() - interval '1 day'", e) < 0)
+        if (w->packs &&
+            db_exec(d,
+                    "delete from rollcall.process where seen_at < clock_timestamp() - interval '1 day'",
+                    e) < 0)
                 return -1;
         if (w->what.failed || w->detail.failed)
                 return err_oom(e);
@@ -273,7 +305,8 @@ int watch_look(struct watch *w, struct db *d, struct kafka_producer *client, con
         if (!w->text.len)
                 return 0;
         if (!alert_configured(w->service)) {
-                log_warn("nobody is told: alert.to and alert.webhook_file are not configured", "subject=" LOG_Q, w->subject);
+                log_warn("nobody is told: alert.to and alert.webhook_file are not configured",
+                         "subject=" LOG_Q, w->subject);
                 return 0;
         }
         return start_sending(w, e);

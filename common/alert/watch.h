@@ -1,7 +1,8 @@
 #pragma once
 /*
- * Looks for what nobody else would tell: no scheduler, no worker for a lane with work, runs that do not close. What has lasted for alert.after is told once,
- * and its end, too. The leading scheduler watches; while there is none an aggregator does. What has been told stands in rollcall.alert.
+ * Looks for what nobody else would tell: no scheduler, no worker for a lane with work, runs that do
+ * not close. What has lasted for alert.after is told once, and its end, too. The leading scheduler
+ * watches; while there is none an aggregator does. What has been told stands in rollcall.alert.
  */
 #include "config/service.h"
 #include "db/db.h"
@@ -10,10 +11,14 @@ struct kafka_producer;
 struct packs;
 struct watch;
 
-/* `packs` say which lanes have work of theirs. NULL: a deputy, who leaves lanes out, and stays quiet while a scheduler leads. */
-int watch_new(const struct service *s, const struct packs *packs, struct watch **ret, struct err *e) MUST_CHECK;
+/* `packs` say which lanes have work of theirs. NULL: a deputy, who leaves lanes out, and stays
+ * quiet while a scheduler leads. */
+int watch_new(const struct service *s, const struct packs *packs, struct watch **ret, struct err *e)
+        MUST_CHECK;
 void watch_free(struct watch *w); /* waits for a message that is being sent */
 DEFINE_CLEANUP(watch_cleanup, struct watch, watch_free)
 
-/* Every few seconds; most calls do nothing. `client`, `cluster`: to ask how much waits in a lane that nobody serves; NULL: lanes are left out. -1: the database. */
-int watch_look(struct watch *w, struct db *d, struct kafka_producer *client, const char *cluster, struct err *e) MUST_CHECK;
+/* Every few seconds; most calls do nothing. `client`, `cluster`: to ask how much waits in a lane
+ * that nobody serves; NULL: lanes are left out. -1: the database. */
+int watch_look(struct watch *w, struct db *d, struct kafka_producer *client, const char *cluster,
+               struct err *e) MUST_CHECK;

@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_MIN = 64 * 1024, KEPT_MAX = 8 * 1024 * 1024 /* by a reset: what a large batch took is given back */ };
+enum {
+        BLOCK_MIN = 64 * 1024,
+        KEPT_MAX = 8 * 1024 * 1024 /* by a reset: what a large batch took is given back */
+};
 
 struct block {
         struct block *next;

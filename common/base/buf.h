@@ -1,7 +1,8 @@
 #pragma once
 /*
- * A growing byte buffer with a hard maximum. An append past the maximum, or out of memory, sets `failed`, drops that append and every
- * later one; the writer checks once, at the end. The content is always followed by a NUL that is not counted.
+ * A growing byte buffer with a hard maximum. An append past the maximum, or out of memory, sets
+ * `failed`, drops that append and every later one; the writer checks once, at the end. The content
+ * is always followed by a NUL that is not counted.
  */
 #include "base/cleanup.h"
 #include <stdbool.h>
@@ -14,7 +15,8 @@ struct buf {
         size_t cap;
         size_t max; /* bytes; set by buf_init */
         bool failed;
-        bool starved; /* failed for lack of memory, not for its maximum: the content is not to blame */
+        /* failed for lack of memory, not for its maximum: the content is not to blame */
+        bool starved;
 };
 
 /* A piece of text that somebody else owns; not NUL-terminated. ptr NULL means "absent". */
@@ -32,14 +34,16 @@ bool span_is(struct span a, const char *s);
 
 void buf_init(struct buf *b, size_t max);
 void buf_deinit(struct buf *b); /* fine to call twice, and on a zeroed struct */
-void buf_reset(struct buf *b); /* forgets the content and the failure, keeps the memory */
+void buf_reset(struct buf *b);  /* forgets the content and the failure, keeps the memory */
 void buf_add(struct buf *b, const void *data, size_t len);
 void buf_adds(struct buf *b, const char *s);
 void buf_addc(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void buf_add_span(struct buf *b, struct span s);
-void buf_note_failure(struct buf *b, const struct buf *part); /* what `part` was to give has been lost: that is b's failure too */
-void *buf_grow(struct buf *b, size_t len); /* room for `len` bytes, counted at once; NULL when it failed */
+/* what `part` was to give has been lost: that is b's failure too */
+void buf_note_failure(struct buf *b, const struct buf *part);
+/* room for `len` bytes, counted at once; NULL when it failed */
+void *buf_grow(struct buf *b, size_t len);
 const char *buf_str(const struct buf *b); /* "" when empty */
 
 #define BUF_CLEANUP CLEANUP(buf_deinit)

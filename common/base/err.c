@@ -15,7 +15,8 @@ int err_set(struct err *e, enum err_class class, const char *code, const char *f
         e->class = class;
         snprintf(e->code, sizeof e->code, "%s", code ? code : "");
         vsnprintf(e->text, sizeof e->text, fmt, ap);
-        utf8_clean(e->text); /* it may have been cut within a character, and goes into the database */
+        /* it may have been cut within a character, and goes into the database */
+        utf8_clean(e->text);
         va_end(ap);
         return -1;
 }

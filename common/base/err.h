@@ -1,28 +1,32 @@
 #pragma once
 /*
- * One error value for every fallible function. The caller owns it; a function that fails fills it once, where the fault was met.
- * The class answers the only question a loop may ask; nobody branches on the text.
+ * One error value for every fallible function. The caller owns it; a function that fails fills it
+ * once, where the fault was met. The class answers the only question a loop may ask; nobody
+ * branches on the text.
  */
 #include "base/cleanup.h"
 #include <stdbool.h>
 
 enum err_class {
         ERR_NONE = 0,
-        ERR_RETRY, /* the world is not ready (connection, lock, broker): the same call may succeed later */
+        /* the world is not ready (connection, lock, broker): the same call may succeed later */
+        ERR_RETRY,
         ERR_POISON, /* this input can never work: set it aside and go on with the others */
-        ERR_FATAL, /* this process cannot go on (configuration, schema, fencing, memory) */
+        ERR_FATAL,  /* this process cannot go on (configuration, schema, fencing, memory) */
 };
 
 struct err {
         enum err_class class;
-        char code[24]; /* SQLSTATE, Kafka's error name, SMTP reply code, or "" */
+        char code[24];   /* SQLSTATE, Kafka's error name, SMTP reply code, or "" */
         char text[1000]; /* one line for an operator: what, where, and what to do */
 };
 
 #define ERR_INIT { .class = ERR_NONE }
 
-/* Fills `e` (which may be NULL) and returns -1, so that a failing function ends with `return err_set(...)`. `code` may be NULL. */
-int err_set(struct err *e, enum err_class class, const char *code, const char *fmt, ...) PRINTF_LIKE(4, 5);
+/* Fills `e` (which may be NULL) and returns -1, so that a failing function ends with `return
+ * err_set(...)`. `code` may be NULL. */
+int err_set(struct err *e, enum err_class class, const char *code, const char *fmt, ...)
+        PRINTF_LIKE(4, 5);
 
 /* Puts "context: " before the text that is already there. Returns -1. */
 int err_prefix(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);

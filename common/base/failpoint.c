@@ -28,7 +28,8 @@ static size_t n_points;
 static void say(const struct point *p, unsigned long nth)
 {
         char line[128];
-        int n = snprintf(line, sizeof line, "failpoint name=%s action=%s passing=%lu\n", p->name, action_names[p->action], nth);
+        int n = snprintf(line, sizeof line, "failpoint name=%s action=%s passing=%lu\n", p->name,
+                         action_names[p->action], nth);
         (void)!write(STDERR_FILENO, line, (size_t)n);
 }
 
@@ -47,7 +48,8 @@ static bool pass(const char *name)
                 if (p->action == ERROR)
                         return true;
                 if (p->action == SLEEP)
-                        nanosleep(&(struct timespec){ p->ms / 1000, p->ms % 1000 * 1000000L }, NULL);
+                        nanosleep(&(struct timespec){ p->ms / 1000, p->ms % 1000 * 1000000L },
+                                  NULL);
                 else
                         kill(getpid(), p->action == KILL ? SIGKILL : SIGSTOP);
         }
@@ -59,7 +61,7 @@ void failpoint_pass(const char *name)
         (void)pass(name);
 }
 
-/* ---- the environment's text ------------------------------------------------------------------------------------------------------------- */
+/* ---- the environment's text ---- */
 
 static int number(const char *text, unsigned long *ret, const char **rest)
 {
@@ -87,7 +89,8 @@ static int parse(const char *text, struct point *p)
                 return -1;
         rest = equals + 1 + len;
         p->action = (enum action)i;
-        if (p->action == SLEEP && (*rest != ':' || number(rest + 1, &ms, &rest) < 0 || ms > 3600000))
+        if (p->action == SLEEP &&
+            (*rest != ':' || number(rest + 1, &ms, &rest) < 0 || ms > 3600000))
                 return -1;
         p->ms = (long)ms;
         if ((p->action == ERROR) != (strcmp(p->name, "malloc") == 0))
@@ -106,15 +109,18 @@ int failpoints_load(const char *text, struct err *e)
         size_t n = 0;
         for (char *s = strtok_r(copy, ",", &save); s; s = strtok_r(NULL, ",", &save)) {
                 if (n == POINTS_MAX || parse(s, &points[n]) < 0)
-                        return err_set(e, ERR_FATAL, "", FAILPOINTS_VARIABLE ": \"%s\" is not NAME=ACTION@N with the actions kill, stop, sleep:MS, and error for malloc; at most %d of them",
-                                       s, POINTS_MAX);
+                        return err_set(
+                                e, ERR_FATAL, "",
+                                FAILPOINTS_VARIABLE
+                                ": \"%s\" is not NAME=ACTION@N with the actions kill, stop, sleep:MS, and error for malloc; at most %d of them",
+                                s, POINTS_MAX);
                 n++;
         }
         n_points = n;
         return 0;
 }
 
-/* ---- allocations of ours; the linker puts these in their place (--wrap) ------------------------------------------------------------------- */
+/* ---- allocations of ours; the linker puts these in their place (--wrap) ---- */
 
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);

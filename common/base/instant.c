@@ -43,7 +43,8 @@ void civil_from_days(int64_t days, int *year, int *month, int *day)
         *year = (int)(yoe + era * 400 + (*month <= 2));
 }
 
-/* `before` (when it is not NUL) and the number in so many digits. Every message has an instant, and snprintf would be a tenth of its cost. */
+/* `before` (when it is not NUL) and the number in so many digits. Every message has an instant, and
+ * snprintf would be a tenth of its cost. */
 static char *put(char *p, int number, int count, char before)
 {
         if (before)
@@ -153,6 +154,8 @@ bool instant_parse(const char *text, size_t len, instant *ret)
         }
         if (!r.ok || r.p != r.end || !date_exists(y, mo, d) || h > 23 || mi > 59 || s > 60)
                 return false;
-        *ret = (days_from_civil(y, mo, d) * DAY_SECONDS + h * 3600 + mi * 60 + s - offset) * INSTANT_SECOND + us;
+        *ret = (days_from_civil(y, mo, d) * DAY_SECONDS + h * 3600 + mi * 60 + s - offset) *
+                       INSTANT_SECOND +
+               us;
         return true;
 }

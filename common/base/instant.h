@@ -1,5 +1,6 @@
 #pragma once
-/* Points in time are microseconds since 1970-01-01T00:00:00Z, UTC, as int64_t (Avro's timestamp-micros). */
+/* Points in time are microseconds since 1970-01-01T00:00:00Z, UTC, as int64_t (Avro's
+ * timestamp-micros). */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,7 +12,8 @@ typedef int64_t instant; /* microseconds, UTC */
 #define INSTANT_NONE INT64_MIN
 #define INSTANT_TEXT_MAX 40
 
-instant instant_now(void); /* the wall clock: for shells only; the core takes `now` as a parameter */
+/* the wall clock: for shells only; the core takes `now` as a parameter */
+instant instant_now(void);
 int64_t monotonic_ms(void); /* for timeouts */
 
 /* RFC 3339 in UTC, "2026-11-21T08:00:00.123456Z"; the fraction is left out when zero. */

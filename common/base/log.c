@@ -38,7 +38,7 @@ int log_level_parse(const char *name, enum log_level *ret)
         return -1;
 }
 
-/* ---- one line --------------------------------------------------------------------------------------------------------------------- */
+/* ---- one line ---- */
 
 enum { LINE_MAX_BYTES = 2048, TAIL = 16 }; /* TAIL: room for what closes a line that was cut */
 
@@ -46,7 +46,7 @@ struct line {
         char text[LINE_MAX_BYTES];
         size_t len;
         size_t field; /* where the last key begins */
-        bool quoted; /* within a value in quotes */
+        bool quoted;  /* within a value in quotes */
         bool cut;
 };
 
@@ -59,7 +59,8 @@ static void put(struct line *l, const char *s, size_t len)
         l->len += len;
 }
 
-/* Bytes of the well-formed UTF-8 character at `p` that may stand in a line as it is; 0: it is to be escaped. */
+/* Bytes of the well-formed UTF-8 character at `p` that may stand in a line as it is; 0: it is to be
+ * escaped. */
 static size_t plain(const unsigned char *p, size_t left)
 {
         if (*p < 0x80)
@@ -74,11 +75,14 @@ static size_t plain(const unsigned char *p, size_t left)
                 code = code << 6 | (p[i] & 0x3fU);
         }
         bool too_long = (len == 3 && code < 0x800) || (len == 4 && code < 0x10000);
-        bool control = code < 0xa0 || code == 0x2028 || code == 0x2029 || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
-        return too_long || control || (code >= 0xd800 && code < 0xe000) || code > 0x10ffff ? 0 : len;
+        bool control = code < 0xa0 || code == 0x2028 || code == 0x2029 ||
+                       (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+        return too_long || control || (code >= 0xd800 && code < 0xe000) || code > 0x10ffff ? 0
+                                                                                           : len;
 }
 
-/* What could end the value or the line, or hide what follows, becomes a backslash and what it is. */
+/* What could end the value or the line, or hide what follows, becomes a backslash and what it is.
+ */
 static void put_escaped(struct line *l, const char *s, size_t len)
 {
         static const char from[] = "\"\\\n\r\t", to[] = "\"\\nrt";

@@ -5,7 +5,8 @@
 
 bool redact_names_secret(const char *name, size_t len)
 {
-        static const char *const words[] = { "password", "passwd", "secret", "jaas", "oauthbearer.config", "key.pem", "token" };
+        static const char *const words[] = { "password",           "passwd",  "secret", "jaas",
+                                             "oauthbearer.config", "key.pem", "token" };
         char lower[64];
         size_t n = len < sizeof lower - 1 ? len : sizeof lower - 1;
         for (size_t i = 0; i < n; i++)
@@ -22,11 +23,13 @@ static bool is_uri(const char *s)
         return strncmp(s + strspn(s, "abcdefghijklmnopqrstuvwxyz"), "://", 3) == 0;
 }
 
-/* scheme://user:PASSWORD@host/?password=SECRET. Up to the last '@': a password may hold an unescaped one. */
+/* scheme://user:PASSWORD@host/?password=SECRET. Up to the last '@': a password may hold an
+ * unescaped one. */
 static void redact_uri(const char *s, struct buf *out)
 {
         const char *user = strstr(s, "://") + 3;
-        const char *at = strrchr(user, '@'), *colon = at ? memchr(user, ':', (size_t)(at - user)) : NULL;
+        const char *at = strrchr(user, '@'),
+                   *colon = at ? memchr(user, ':', (size_t)(at - user)) : NULL;
         if (colon) {
                 buf_add(out, s, (size_t)(colon + 1 - s));
                 buf_adds(out, REDACTED);
@@ -87,11 +90,13 @@ void redact_message(const char *text, char *message)
 {
         BUF_CLEANUP struct buf shown = { .max = 64 * 1024 };
         redact(text, &shown);
-        for (char *open = message, *end; (open = strchr(open, '"')) && (end = strchr(open + 1, '"')); open = end + 1) {
+        for (char *open = message, *end;
+             (open = strchr(open, '"')) && (end = strchr(open + 1, '"')); open = end + 1) {
                 BUF_CLEANUP struct buf quoted = { .max = 64 * 1024 };
                 buf_add(&quoted, open + 1, (size_t)(end - open - 1));
                 const char *part = buf_str(&quoted);
-                bool safe = !shown.failed && !quoted.failed && (strstr(buf_str(&shown), part) || !strstr(text, part));
+                bool safe = !shown.failed && !quoted.failed &&
+                            (strstr(buf_str(&shown), part) || !strstr(text, part));
                 size_t len = strlen(REDACTED);
                 if (safe)
                         continue;

@@ -1,4 +1,5 @@
-/* Texts from servers, scripts and programs of others are whatever bytes they are; what leaves us is UTF-8. */
+/* Texts from servers, scripts and programs of others are whatever bytes they are; what leaves us is
+ * UTF-8. */
 #include "base/utf8.h"
 
 #include <stdbool.h>
@@ -9,7 +10,10 @@ size_t utf8_length(const char *s, size_t len)
         const unsigned char *u = (const unsigned char *)s;
         if (u[0] < 0x80)
                 return 1;
-        size_t n = u[0] >= 0xc2 && u[0] <= 0xdf ? 2 : (u[0] & 0xf0) == 0xe0 ? 3 : u[0] >= 0xf0 && u[0] <= 0xf4 ? 4 : 0;
+        size_t n = u[0] >= 0xc2 && u[0] <= 0xdf   ? 2
+                   : (u[0] & 0xf0) == 0xe0        ? 3
+                   : u[0] >= 0xf0 && u[0] <= 0xf4 ? 4
+                                                  : 0;
         if (n == 0 || n > len)
                 return 0;
         for (size_t i = 1; i < n; i++)

@@ -51,7 +51,8 @@ struct uuid uuid_v5_joined(struct uuid space, const struct span *parts, size_t n
         EVP_MD_CTX *c = context();
         int ok = EVP_DigestInit_ex2(c, sha1, NULL) && EVP_DigestUpdate(c, space.b, sizeof space.b);
         for (size_t i = 0; ok && i < n; i++)
-                ok = (i == 0 || EVP_DigestUpdate(c, "", 1)) && EVP_DigestUpdate(c, parts[i].ptr, parts[i].len);
+                ok = (i == 0 || EVP_DigestUpdate(c, "", 1)) &&
+                     EVP_DigestUpdate(c, parts[i].ptr, parts[i].len);
         if (!ok || !EVP_DigestFinal_ex(c, digest, NULL))
                 abort();
         return versioned(digest, 5);
@@ -65,7 +66,8 @@ struct uuid uuid_v5(struct uuid space, const void *name, size_t len)
 struct uuid uuid_random(void)
 {
         uint8_t bytes[16];
-        while (getrandom(bytes, sizeof bytes, 0) != sizeof bytes) /* so few bytes come whole, once the kernel has any */
+        /* so few bytes come whole, once the kernel has any */
+        while (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
                 if (errno != EINTR)
                         abort();
         return versioned(bytes, 4);

@@ -124,7 +124,8 @@ static void walk_value(struct walk *w, avro_schema_t s)
 
 const char *avro_walk(avro_schema_t writer, struct span body)
 {
-        struct walk w = { .in = { .at = (const uint8_t *)body.ptr, .end = (const uint8_t *)body.ptr + body.len } };
+        struct walk w = { .in = { .at = (const uint8_t *)body.ptr,
+                                  .end = (const uint8_t *)body.ptr + body.len } };
         walk_value(&w, writer);
         if (!w.in.bad && w.in.at != w.in.end)
                 return "bytes after its end";

@@ -1,5 +1,6 @@
 #pragma once
-/* Whether bytes are well-formed for a schema, before avro-c sees them: it allocates by declared lengths and loses that memory on failure. */
+/* Whether bytes are well-formed for a schema, before avro-c sees them: it allocates by declared
+ * lengths and loses that memory on failure. */
 #include "base/buf.h"
 
 #include <avro.h>

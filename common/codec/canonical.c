@@ -43,7 +43,8 @@ static bool name_ok(const char *s)
 
 static bool is_primitive(const char *s)
 {
-        static const char *const names[] = { "null", "boolean", "int", "long", "float", "double", "bytes", "string" };
+        static const char *const names[] = { "null",  "boolean", "int",   "long",
+                                             "float", "double",  "bytes", "string" };
         for (size_t i = 0; i < ARRAY_LEN(names); i++)
                 if (strcmp(s, names[i]) == 0)
                         return true;
@@ -63,7 +64,8 @@ static bool full_name(const char *name, const char *space, char ret[NAME_MAX_LEN
 }
 
 /* The full name of a record, enum or fixed, and the namespace that holds within it. */
-static int definition_name(struct canon *c, const json_t *s, const char *outer, char name[NAME_MAX_LEN], char space[NAME_MAX_LEN])
+static int definition_name(struct canon *c, const json_t *s, const char *outer,
+                           char name[NAME_MAX_LEN], char space[NAME_MAX_LEN])
 {
         const char *own = text_of(s, "name"), *given = text_of(s, "namespace");
         if (!own || !*own || !full_name(own, given ? given : outer, name))
@@ -147,14 +149,17 @@ static int canon_definition(struct canon *c, const json_t *s, const char *type, 
         if (definition_name(c, s, outer, name, space) < 0)
                 return -1;
         buf_addf(c->out, "{\"name\":\"%s\",\"type\":\"%s\"", name, type);
-        int r = *type == 'r' ? canon_fields(c, s, space) : *type == 'e' ? canon_symbols(c, s) : canon_size(c, s);
+        int r = *type == 'r'   ? canon_fields(c, s, space)
+                : *type == 'e' ? canon_symbols(c, s)
+                               : canon_size(c, s);
         if (r < 0)
                 return -1;
         buf_addc(c->out, '}');
         return 0;
 }
 
-static int canon_container(struct canon *c, const json_t *s, const char *type, const char *key, const char *space)
+static int canon_container(struct canon *c, const json_t *s, const char *type, const char *key,
+                           const char *space)
 {
         buf_addf(c->out, "{\"type\":\"%s\",\"%s\":", type, key);
         if (canon_schema(c, json_object_get(s, key), space) < 0)
@@ -209,7 +214,8 @@ static int canon_schema(struct canon *c, const json_t *s, const char *space)
 static json_t *load(struct span text, struct err *e)
 {
         json_error_t where;
-        json_t *s = json_loadb(text.ptr, text.len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &where);
+        json_t *s = json_loadb(text.ptr, text.len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES,
+                               &where);
         if (!s)
                 err_set(e, ERR_POISON, NULL, "line %d: %s", where.line, where.text);
         return s;
@@ -225,7 +231,9 @@ int schema_canonical(struct span json, struct buf *out, struct err *e)
                 return -1;
         if (out->starved)
                 return err_oom(e);
-        return out->failed ? err_set(e, ERR_POISON, NULL, "a schema larger than %zu bytes", out->max) : 0;
+        return out->failed
+                       ? err_set(e, ERR_POISON, NULL, "a schema larger than %zu bytes", out->max)
+                       : 0;
 }
 
 int schema_names(struct span json, struct buf *out, struct err *e)

@@ -39,8 +39,8 @@ bool trace_parent(struct uuid trace, struct uuid id, char ret[TRACE_PARENT_MAX])
         return true;
 }
 
-void event_headers(enum message_kind kind, struct uuid id, struct uuid trace, const char *source, instant at, struct span subject,
-                   struct event_headers *ret)
+void event_headers(enum message_kind kind, struct uuid id, struct uuid trace, const char *source,
+                   instant at, struct span subject, struct event_headers *ret)
 {
         ret->count = 0;
         uuid_to_text(id, ret->id);

@@ -24,7 +24,7 @@ struct codec {
         struct known_id {
                 uint32_t id;
                 uint64_t fingerprint; /* of one of ours, or of `list` */
-        } *ids; /* of the Confluent wire format; owned */
+        } *ids;                       /* of the Confluent wire format; owned */
 };
 
 void codec_free(struct codec *c)
@@ -140,7 +140,7 @@ int codec_new(const char *folder, struct codec **ret, struct err *e)
         return 0;
 }
 
-/* ---- the Confluent wire format ------------------------------------------------------------------------------------------------------ */
+/* ---- the Confluent wire format ---- */
 
 static bool read_id(struct span bytes, uint32_t *ret)
 {
@@ -168,7 +168,8 @@ int codec_add_id(struct codec *c, uint32_t id, struct span schema, struct err *e
 {
         struct known_id new = { id, 0 };
         if (c->n_ids == IDS_MAX)
-                return err_set(e, ERR_POISON, "EPROTO", "schema id %" PRIu32 ": more than %d schema ids", id, IDS_MAX);
+                return err_set(e, ERR_POISON, "EPROTO",
+                               "schema id %" PRIu32 ": more than %d schema ids", id, IDS_MAX);
         if (add_text(c, schema, &new.fingerprint, e) < 0)
                 return err_prefix(e, "schema id %" PRIu32, id);
         struct known_id *grown = reallocarray(c->ids, c->n_ids + 1, sizeof *grown);
@@ -180,24 +181,28 @@ int codec_add_id(struct codec *c, uint32_t id, struct span schema, struct err *e
 }
 
 /* `ret_len`: bytes before the body. */
-static int read_frame(const struct codec *c, struct span bytes, uint64_t *ret_fingerprint, size_t *ret_len, struct err *e)
+static int read_frame(const struct codec *c, struct span bytes, uint64_t *ret_fingerprint,
+                      size_t *ret_len, struct err *e)
 {
         const uint8_t *p = (const uint8_t *)bytes.ptr;
         uint32_t id;
         if (read_id(bytes, &id)) {
                 const struct known_id *known = find_id(c, id);
                 if (!known)
-                        return err_set(e, ERR_POISON, "EPROTO",
-                                       "Confluent wire format with schema id %" PRIu32 ", which is not configured here: send Avro single-object encoding, or see "
-                                       "schemas.ids and schemas.registry",
-                                       id);
+                        return err_set(
+                                e, ERR_POISON, "EPROTO",
+                                "Confluent wire format with schema id %" PRIu32
+                                ", which is not configured here: send Avro single-object encoding, or see "
+                                "schemas.ids and schemas.registry",
+                                id);
                 *ret_fingerprint = known->fingerprint;
                 *ret_len = CONFLUENT_LEN;
                 return 0;
         }
         *ret_len = FRAME_LEN;
         if (bytes.len < FRAME_LEN || p[0] != 0xc3 || p[1] != 0x01)
-                return err_set(e, ERR_POISON, "EPROTO", "%zu bytes that are not Avro single-object encoding", bytes.len);
+                return err_set(e, ERR_POISON, "EPROTO",
+                               "%zu bytes that are not Avro single-object encoding", bytes.len);
         uint64_t fingerprint = 0;
         for (unsigned i = 0; i < 8; i++)
                 fingerprint |= (uint64_t)p[2 + i] << 8 * i;
@@ -206,7 +211,8 @@ static int read_frame(const struct codec *c, struct span bytes, uint64_t *ret_fi
 }
 
 /* `ret_foreign`: NULL when it is our own schema. */
-static int identify(const struct codec *c, struct span bytes, enum message_kind *ret, struct foreign **ret_foreign, size_t *ret_len, struct err *e)
+static int identify(const struct codec *c, struct span bytes, enum message_kind *ret,
+                    struct foreign **ret_foreign, size_t *ret_len, struct err *e)
 {
         uint64_t fingerprint = 0;
         if (read_frame(c, bytes, &fingerprint, ret_len, e) < 0)
@@ -214,7 +220,9 @@ static int identify(const struct codec *c, struct span bytes, enum message_kind 
         int own = own_kind(fingerprint);
         struct foreign *f = own < 0 ? find_foreign(c, fingerprint) : NULL;
         if (own < 0 && !f)
-                return err_set(e, ERR_POISON, "EPROTO", "written with an unknown schema, fingerprint %016" PRIx64 ": put its .avsc into the schema folder",
+                return err_set(e, ERR_POISON, "EPROTO",
+                               "written with an unknown schema, fingerprint %016" PRIx64
+                               ": put its .avsc into the schema folder",
                                fingerprint);
         *ret = f ? foreign_kind(f) : (enum message_kind)own;
         *ret_foreign = f;
@@ -228,7 +236,8 @@ int codec_kind(const struct codec *c, struct span bytes, enum message_kind *ret,
         return identify(c, bytes, ret, &f, &len, e);
 }
 
-static int decode(struct codec *c, enum message_kind want, struct span bytes, struct arena *a, void *m, struct err *e)
+static int decode(struct codec *c, enum message_kind want, struct span bytes, struct arena *a,
+                  void *m, struct err *e)
 {
         enum message_kind kind;
         struct foreign *f;
@@ -236,19 +245,21 @@ static int decode(struct codec *c, enum message_kind want, struct span bytes, st
         if (identify(c, bytes, &kind, &f, &len, e) < 0)
                 return -1;
         if (kind != want)
-                return err_set(e, ERR_POISON, "EPROTO", "a %s where a %s belongs", specs[kind].name, specs[want].name);
+                return err_set(e, ERR_POISON, "EPROTO", "a %s where a %s belongs", specs[kind].name,
+                               specs[want].name);
         struct span body = { bytes.ptr + len, bytes.len - len };
         return f ? foreign_decode(f, body, a, m, e) : decode_body(&specs[kind], body, a, m, e);
 }
 
-#define DEFINE_DECODE(name, T, kind) \
-        int name##_decode(struct codec *c, struct span bytes, struct arena *a, struct T *ret, struct err *e) \
-        { \
-                struct T m = { 0 }; \
-                if (decode(c, kind, bytes, a, &m, e) < 0) \
-                        return -1; \
-                *ret = m; \
-                return 0; \
+#define DEFINE_DECODE(name, T, kind)                                                          \
+        int name##_decode(struct codec *c, struct span bytes, struct arena *a, struct T *ret, \
+                          struct err *e)                                                      \
+        {                                                                                     \
+                struct T m = { 0 };                                                           \
+                if (decode(c, kind, bytes, a, &m, e) < 0)                                     \
+                        return -1;                                                            \
+                *ret = m;                                                                     \
+                return 0;                                                                     \
         }
 
 DEFINE_DECODE(task, task, MESSAGE_TASK)

@@ -108,15 +108,18 @@ static int get_field(struct wire_in *in, const struct field *f, struct arena *a,
 
 int decode_body(const struct spec *spec, struct span body, struct arena *a, void *m, struct err *e)
 {
-        struct wire_in in = { .at = (const uint8_t *)body.ptr, .end = (const uint8_t *)body.ptr + body.len };
+        struct wire_in in = { .at = (const uint8_t *)body.ptr,
+                              .end = (const uint8_t *)body.ptr + body.len };
         for (size_t i = 0; i < spec->n_fields; i++) {
                 const struct field *f = &spec->fields[i];
                 if (get_field(&in, f, a, m) < 0)
                         return err_oom(e);
                 if (in.bad)
-                        return err_set(e, ERR_POISON, "EBADMSG", "%s: field %s: %s", spec->name, f->name, in.bad);
+                        return err_set(e, ERR_POISON, "EBADMSG", "%s: field %s: %s", spec->name,
+                                       f->name, in.bad);
         }
         if (in.at != in.end)
-                return err_set(e, ERR_POISON, "EBADMSG", "%s: %zu bytes after its end", spec->name, wire_left(&in));
+                return err_set(e, ERR_POISON, "EBADMSG", "%s: %zu bytes after its end", spec->name,
+                               wire_left(&in));
         return 0;
 }

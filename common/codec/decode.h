@@ -3,4 +3,5 @@
 #include "codec/spec.h"
 
 /* `m`: the kind's struct, zeroed. */
-int decode_body(const struct spec *spec, struct span body, struct arena *a, void *m, struct err *e) MUST_CHECK;
+int decode_body(const struct spec *spec, struct span body, struct arena *a, void *m, struct err *e)
+        MUST_CHECK;

@@ -18,9 +18,10 @@ struct foreign {
         avro_schema_t writer;
         avro_schema_t reader; /* of our fields those that the writer has */
         avro_value_iface_t *class, *resolver;
-        avro_value_t value; /* of the reader's schema; the last message read */
+        avro_value_t value;    /* of the reader's schema; the last message read */
         avro_value_t resolved; /* takes the writer's fields and puts them into `value` */
-        int index[FIELDS_MAX]; /* of the spec's fields within the reader's; -1: the writer does not have it */
+        /* of the spec's fields within the reader's; -1: the writer does not have it */
+        int index[FIELDS_MAX];
 };
 
 void foreign_free(struct foreign *f)
@@ -73,7 +74,9 @@ static int find_kind(struct span json, enum message_kind *ret, struct err *e)
                         return 0;
                 name += len + (name[len] == ' ');
         }
-        return err_set(e, ERR_FATAL, NULL, "neither the name nor an alias of %s is one of our messages'", buf_str(&names));
+        return err_set(e, ERR_FATAL, NULL,
+                       "neither the name nor an alias of %s is one of our messages'",
+                       buf_str(&names));
 }
 
 static avro_schema_t nullable(avro_schema_t type)
@@ -86,7 +89,8 @@ static avro_schema_t nullable(avro_schema_t type)
         return u;
 }
 
-/* Our schema of a field. avro-c takes an enum's number as it comes, so there the writer's own symbols are kept, and told apart by name. */
+/* Our schema of a field. avro-c takes an enum's number as it comes, so there the writer's own
+ * symbols are kept, and told apart by name. */
 static avro_schema_t reader_type(enum field_type type, avro_schema_t writers)
 {
         switch (type) {
@@ -109,7 +113,8 @@ static avro_schema_t reader_type(enum field_type type, avro_schema_t writers)
         case FIELD_OUTCOME:
                 while (is_avro_link(writers))
                         writers = avro_schema_link_target(writers);
-                return is_avro_enum(writers) ? avro_schema_incref(writers) : avro_schema_enum_ns("OutcomeKind", "rollcall");
+                return is_avro_enum(writers) ? avro_schema_incref(writers)
+                                             : avro_schema_enum_ns("OutcomeKind", "rollcall");
         case FIELD_ARGUMENTS: {
                 avro_schema_t text = avro_schema_string(), map = avro_schema_map(text);
                 avro_schema_decref(text);
@@ -122,7 +127,8 @@ static avro_schema_t reader_type(enum field_type type, avro_schema_t writers)
 static int build_reader(struct foreign *f, struct err *e)
 {
         const struct spec *spec = &specs[f->kind];
-        f->reader = avro_schema_record(avro_schema_name(f->writer), avro_schema_namespace(f->writer));
+        f->reader = avro_schema_record(avro_schema_name(f->writer),
+                                       avro_schema_namespace(f->writer));
         if (!f->reader)
                 return err_oom(e);
         int n = 0;
@@ -132,11 +138,15 @@ static int build_reader(struct foreign *f, struct err *e)
                 f->index[i] = w < 0 ? -1 : n++;
                 if (w < 0) {
                         if (!field->has_default)
-                                return err_set(e, ERR_FATAL, NULL, "%s: field %s is missing and has no default", spec->name, field->name);
+                                return err_set(e, ERR_FATAL, NULL,
+                                               "%s: field %s is missing and has no default",
+                                               spec->name, field->name);
                         continue;
                 }
-                avro_schema_t type = reader_type(field->type, avro_schema_record_field_get_by_index(f->writer, w));
-                int r = type ? avro_schema_record_field_append(f->reader, field->name, type) : ENOMEM;
+                avro_schema_t type = reader_type(
+                        field->type, avro_schema_record_field_get_by_index(f->writer, w));
+                int r = type ? avro_schema_record_field_append(f->reader, field->name, type)
+                             : ENOMEM;
                 if (type)
                         avro_schema_decref(type);
                 if (r)
@@ -149,9 +159,11 @@ static int resolve(struct foreign *f, struct err *e)
 {
         f->resolver = avro_resolved_writer_new(f->writer, f->reader);
         if (!f->resolver)
-                return err_set(e, ERR_FATAL, NULL, "does not resolve to %s: %s", specs[f->kind].name, avro_strerror());
+                return err_set(e, ERR_FATAL, NULL, "does not resolve to %s: %s",
+                               specs[f->kind].name, avro_strerror());
         f->class = avro_generic_class_from_schema(f->reader);
-        if (!f->class || avro_generic_value_new(f->class, &f->value) || avro_resolved_writer_new_value(f->resolver, &f->resolved))
+        if (!f->class || avro_generic_value_new(f->class, &f->value) ||
+            avro_resolved_writer_new_value(f->resolver, &f->resolved))
                 return err_oom(e);
         avro_resolved_writer_set_dest(&f->resolved, &f->value);
         return 0;
@@ -183,7 +195,8 @@ int foreign_new(struct span json, struct span canonical, struct foreign **ret, s
         return 0;
 }
 
-static const char no_memory[] = "out of memory"; /* the one reason that is not the message's fault */
+/* the one reason that is not the message's fault */
+static const char no_memory[] = "out of memory";
 
 /* NULL, or what is wrong. Copies, because avro-c reuses its memory for the next message. */
 static const char *copy(const void *p, size_t len, size_t max, struct arena *a, struct span *ret)
@@ -219,7 +232,8 @@ static const char *get_arguments(const avro_value_t *v, struct arena *a, struct 
                 const char *key, *bad;
                 if (avro_value_get_by_index(v, t->n_arguments, &child, &key))
                         return "not a map";
-                if ((bad = copy(key, strlen(key), CODEC_TEXT_MAX, a, &to->name)) || (bad = get_text(&child, a, &to->value)))
+                if ((bad = copy(key, strlen(key), CODEC_TEXT_MAX, a, &to->name)) ||
+                    (bad = get_text(&child, a, &to->value)))
                         return bad;
         }
         return NULL;
@@ -250,7 +264,8 @@ static const char *get_outcome(const avro_value_t *v, enum outcome *ret)
         int symbol;
         if (avro_value_get_enum(v, &symbol))
                 return "not an enum";
-        if (!outcome_from_name(span_of(avro_schema_enum_get(avro_value_get_schema(v), symbol)), ret))
+        if (!outcome_from_name(span_of(avro_schema_enum_get(avro_value_get_schema(v), symbol)),
+                               ret))
                 *ret = OUTCOME_UNKNOWN;
         return NULL;
 }
@@ -302,7 +317,8 @@ static int read_value(struct foreign *f, struct span body, struct err *e)
 {
         const char *bad = avro_walk(f->writer, body);
         if (bad)
-                return err_set(e, ERR_POISON, "EBADMSG", "%s, by a foreign schema: %s", specs[f->kind].name, bad);
+                return err_set(e, ERR_POISON, "EBADMSG", "%s, by a foreign schema: %s",
+                               specs[f->kind].name, bad);
         avro_reader_t in = avro_reader_memory(body.ptr, (int64_t)body.len);
         if (!in)
                 return err_oom(e);
@@ -313,7 +329,9 @@ static int read_value(struct foreign *f, struct span body, struct err *e)
         if (r == ENOMEM)
                 return err_oom(e);
         if (r)
-                return err_set(e, ERR_POISON, "EBADMSG", "%s, by a foreign schema: a value that ours has no place for", specs[f->kind].name);
+                return err_set(e, ERR_POISON, "EBADMSG",
+                               "%s, by a foreign schema: a value that ours has no place for",
+                               specs[f->kind].name);
         return 0;
 }
 
@@ -335,12 +353,14 @@ int foreign_decode(struct foreign *f, struct span body, struct arena *a, void *m
                         set_default(&spec->fields[i], m);
                         continue;
                 }
-                const char *bad = avro_value_get_by_index(&f->value, (size_t)f->index[i], &v, NULL) ? "missing"
-                                                                                                    : get_field(&spec->fields[i], &v, a, m);
+                const char *bad = avro_value_get_by_index(&f->value, (size_t)f->index[i], &v, NULL)
+                                          ? "missing"
+                                          : get_field(&spec->fields[i], &v, a, m);
                 if (bad == no_memory)
                         return err_oom(e);
                 if (bad)
-                        return err_set(e, ERR_POISON, "EBADMSG", "%s: field %s: %s", spec->name, spec->fields[i].name, bad);
+                        return err_set(e, ERR_POISON, "EBADMSG", "%s: field %s: %s", spec->name,
+                                       spec->fields[i].name, bad);
         }
         return 0;
 }

@@ -4,8 +4,10 @@
 
 #include <jansson.h>
 
-/* The namespace of ids that are made of other services' event ids, 7e498cd6-7434-4ab6-a52f-2f26fd1480d8. Never changes. */
-static const struct uuid event_space = { { 0x7e, 0x49, 0x8c, 0xd6, 0x74, 0x34, 0x4a, 0xb6, 0xa5, 0x2f, 0x2f, 0x26, 0xfd, 0x14, 0x80, 0xd8 } };
+/* The namespace of ids that are made of other services' event ids,
+ * 7e498cd6-7434-4ab6-a52f-2f26fd1480d8. Never changes. */
+static const struct uuid event_space = { { 0x7e, 0x49, 0x8c, 0xd6, 0x74, 0x34, 0x4a, 0xb6, 0xa5,
+                                           0x2f, 0x2f, 0x26, 0xfd, 0x14, 0x80, 0xd8 } };
 
 static void json_free(json_t **j)
 {
@@ -16,10 +18,12 @@ struct uuid event_task_id(struct span service, struct span source, struct span i
 {
         struct uuid u;
         const struct span parts[] = { service, source, id };
-        return uuid_from_text(id.ptr, id.len, &u) ? u : uuid_v5_joined(event_space, parts, ARRAY_LEN(parts));
+        return uuid_from_text(id.ptr, id.len, &u)
+                       ? u
+                       : uuid_v5_joined(event_space, parts, ARRAY_LEN(parts));
 }
 
-/* ---- the text ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- the text ---- */
 
 /* Before the parser allocates for it. */
 static const char *too_much(struct span json)
@@ -80,7 +84,8 @@ static json_t *parse(struct span text, struct err *e)
         if (!j && json_error_code(&error) == json_error_out_of_memory)
                 err_oom(e);
         else if (!j)
-                err_set(e, ERR_POISON, "EBADMSG", "JSON: line %d, column %d: %s", error.line, error.column, what_is_wrong(&error));
+                err_set(e, ERR_POISON, "EBADMSG", "JSON: line %d, column %d: %s", error.line,
+                        error.column, what_is_wrong(&error));
         else if (!json_is_object(j))
                 err_set(e, ERR_POISON, "EBADMSG", "JSON: expected an object");
         if (j && !json_is_object(j)) {
@@ -90,10 +95,11 @@ static json_t *parse(struct span text, struct err *e)
         return j;
 }
 
-/* ---- values ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- values ---- */
 
 /* A text, a whole number or a truth value as text; -1: another kind, with `e` saying so. */
-static int text_of(const char *name, const json_t *v, struct arena *a, struct span *ret, struct err *e)
+static int text_of(const char *name, const json_t *v, struct arena *a, struct span *ret,
+                   struct err *e)
 {
         char number[32];
         struct span s = { 0 };
@@ -105,17 +111,22 @@ static int text_of(const char *name, const json_t *v, struct arena *a, struct sp
         } else if (json_is_boolean(v)) {
                 s = json_is_true(v) ? SPAN_LIT("true") : SPAN_LIT("false");
         } else {
-                return err_set(e, ERR_POISON, "EBADMSG", "%s is %s, expected a text, a whole number, true or false", name,
-                               json_is_real(v) ? "a number with a fraction or an exponent" : json_is_null(v) ? "null" : "not one value");
+                return err_set(e, ERR_POISON, "EBADMSG",
+                               "%s is %s, expected a text, a whole number, true or false", name,
+                               json_is_real(v)   ? "a number with a fraction or an exponent"
+                               : json_is_null(v) ? "null"
+                                                 : "not one value");
         }
         if (s.len > CODEC_TEXT_MAX)
-                return err_set(e, ERR_POISON, "EBADMSG", "%s is longer than %d bytes", name, CODEC_TEXT_MAX);
+                return err_set(e, ERR_POISON, "EBADMSG", "%s is longer than %d bytes", name,
+                               CODEC_TEXT_MAX);
         *ret = arena_span(a, s);
         return ret->ptr ? 0 : err_oom(e);
 }
 
 /* Absent and null are the same. */
-static int optional_text(const json_t *object, const char *name, struct arena *a, struct span *ret, struct err *e)
+static int optional_text(const json_t *object, const char *name, struct arena *a, struct span *ret,
+                         struct err *e)
 {
         const json_t *v = json_object_get(object, name);
         return v && !json_is_null(v) ? text_of(name, v, a, ret, e) : 0;
@@ -128,11 +139,13 @@ static int read_arguments(const json_t *object, struct arena *a, struct task *t,
         if (!list || json_is_null(list))
                 return 0;
         if (!json_is_object(list) || json_object_size(list) > CODEC_ARGUMENTS_MAX)
-                return err_set(e, ERR_POISON, "EBADMSG", "arguments: expected an object of at most %d", CODEC_ARGUMENTS_MAX);
+                return err_set(e, ERR_POISON, "EBADMSG",
+                               "arguments: expected an object of at most %d", CODEC_ARGUMENTS_MAX);
         t->arguments = arena_alloc(a, (json_object_size(list) + 1) * sizeof *t->arguments);
         if (!t->arguments)
                 return err_oom(e);
-        json_object_foreach(list, name, v) {
+        json_object_foreach(list, name, v)
+        {
                 struct argument *x = &t->arguments[t->n_arguments];
                 char called[128];
                 snprintf(called, sizeof called, "argument %.100s", name);
@@ -146,20 +159,25 @@ static int read_arguments(const json_t *object, struct arena *a, struct task *t,
         return 0;
 }
 
-/* ---- the event ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- the event ---- */
 
-/* What the data holds. `actor` and `task_id` are not taken: who asks is known by the topic, and the id is the event's. */
+/* What the data holds. `actor` and `task_id` are not taken: who asks is known by the topic, and the
+ * id is the event's. */
 static int check_fields(const json_t *data, struct err *e)
 {
         static const char *const known[] = { "type", "subject", "item", "dry_run", "arguments" };
         const char *name;
         json_t *v;
-        json_object_foreach((json_t *)(uintptr_t)data, name, v) {
+        json_object_foreach((json_t *)(uintptr_t)data, name, v)
+        {
                 size_t i = 0;
                 while (i < ARRAY_LEN(known) && strcmp(known[i], name) != 0)
                         i++;
                 if (i == ARRAY_LEN(known))
-                        return err_set(e, ERR_POISON, "EBADMSG", "data has a field \"%.60s\", expected only type, subject, item, dry_run, arguments", name);
+                        return err_set(
+                                e, ERR_POISON, "EBADMSG",
+                                "data has a field \"%.60s\", expected only type, subject, item, dry_run, arguments",
+                                name);
         }
         return 0;
 }
@@ -168,7 +186,8 @@ static int read_data(const json_t *data, struct arena *a, struct task *t, struct
 {
         const json_t *dry = json_object_get(data, "dry_run");
         t->item = SPAN_LIT("");
-        if (check_fields(data, e) < 0 || optional_text(data, "type", a, &t->type, e) < 0 || optional_text(data, "subject", a, &t->subject, e) < 0 ||
+        if (check_fields(data, e) < 0 || optional_text(data, "type", a, &t->type, e) < 0 ||
+            optional_text(data, "subject", a, &t->subject, e) < 0 ||
             optional_text(data, "item", a, &t->item, e) < 0)
                 return -1;
         if (dry && !json_is_boolean(dry))
@@ -180,32 +199,43 @@ static int read_data(const json_t *data, struct arena *a, struct task *t, struct
 static int check_attributes(const struct event_attributes *x, struct err *e)
 {
         if (!x->specversion.ptr || !span_is(x->specversion, "1.0"))
-                return err_set(e, ERR_POISON, "EBADMSG", "not a CloudEvent: specversion is not 1.0");
+                return err_set(e, ERR_POISON, "EBADMSG",
+                               "not a CloudEvent: specversion is not 1.0");
         if (!x->id.len || !x->source.len || !x->type.len)
-                return err_set(e, ERR_POISON, "EBADMSG", "not a CloudEvent: %s is missing", !x->id.len ? "id" : !x->source.len ? "source" : "type");
+                return err_set(e, ERR_POISON, "EBADMSG", "not a CloudEvent: %s is missing",
+                               !x->id.len       ? "id"
+                               : !x->source.len ? "source"
+                                                : "type");
         const struct span given[] = { x->id, x->source, x->type, x->subject };
         for (size_t i = 0; i < ARRAY_LEN(given); i++)
                 if (given[i].len > CODEC_TEXT_MAX || !text_ok(given[i].ptr, given[i].len))
-                        return err_set(e, ERR_POISON, "EBADMSG", "an attribute of the event is not UTF-8, holds U+0000, or is longer than %d bytes",
-                                       CODEC_TEXT_MAX);
+                        return err_set(
+                                e, ERR_POISON, "EBADMSG",
+                                "an attribute of the event is not UTF-8, holds U+0000, or is longer than %d bytes",
+                                CODEC_TEXT_MAX);
         return 0;
 }
 
-static int read_structured(const json_t *event, struct event_attributes *x, const json_t **ret_data, struct arena *a, struct err *e)
+static int read_structured(const json_t *event, struct event_attributes *x, const json_t **ret_data,
+                           struct arena *a, struct err *e)
 {
         *ret_data = json_object_get(event, "data");
         if (json_object_get(event, "data_base64"))
-                return err_set(e, ERR_POISON, "EBADMSG", "data_base64 is not taken: give data as an object");
+                return err_set(e, ERR_POISON, "EBADMSG",
+                               "data_base64 is not taken: give data as an object");
         if (!json_is_object(*ret_data))
                 return err_set(e, ERR_POISON, "EBADMSG", "data is missing or no object");
-        return optional_text(event, "specversion", a, &x->specversion, e) < 0 || optional_text(event, "id", a, &x->id, e) < 0 ||
-                               optional_text(event, "source", a, &x->source, e) < 0 || optional_text(event, "type", a, &x->type, e) < 0 ||
+        return optional_text(event, "specversion", a, &x->specversion, e) < 0 ||
+                               optional_text(event, "id", a, &x->id, e) < 0 ||
+                               optional_text(event, "source", a, &x->source, e) < 0 ||
+                               optional_text(event, "type", a, &x->type, e) < 0 ||
                                optional_text(event, "subject", a, &x->subject, e) < 0
                        ? -1
                        : 0;
 }
 
-int json_event_task(struct span json, const struct event_attributes *attributes, struct span service, struct arena *a, struct task *ret, struct err *e)
+int json_event_task(struct span json, const struct event_attributes *attributes,
+                    struct span service, struct arena *a, struct task *ret, struct err *e)
 {
         json_t *root CLEANUP(json_free) = parse(json, e);
         struct event_attributes x = { 0 };
@@ -218,6 +248,8 @@ int json_event_task(struct span json, const struct event_attributes *attributes,
                 return -1;
         if (check_attributes(&x, e) < 0)
                 return -1;
-        *ret = (struct task){ .task_id = event_task_id(service, x.source, x.id), .type = x.type, .subject = x.subject.ptr ? x.subject : SPAN_LIT("") };
+        *ret = (struct task){ .task_id = event_task_id(service, x.source, x.id),
+                              .type = x.type,
+                              .subject = x.subject.ptr ? x.subject : SPAN_LIT("") };
         return read_data(data, a, ret, e);
 }

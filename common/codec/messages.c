@@ -4,10 +4,13 @@
 
 #include <string.h>
 
-/* The namespace of run ids, 5f0c8a52-3b6e-4f5e-9d0a-7c1e2b9a4d11. Never changes: every id on the topics hangs from it. */
-static const struct uuid run_space = { { 0x5f, 0x0c, 0x8a, 0x52, 0x3b, 0x6e, 0x4f, 0x5e, 0x9d, 0x0a, 0x7c, 0x1e, 0x2b, 0x9a, 0x4d, 0x11 } };
+/* The namespace of run ids, 5f0c8a52-3b6e-4f5e-9d0a-7c1e2b9a4d11. Never changes: every id on the
+ * topics hangs from it. */
+static const struct uuid run_space = { { 0x5f, 0x0c, 0x8a, 0x52, 0x3b, 0x6e, 0x4f, 0x5e, 0x9d, 0x0a,
+                                         0x7c, 0x1e, 0x2b, 0x9a, 0x4d, 0x11 } };
 
-static const char *const outcome_names[OUTCOME_COUNT] = { "applied", "skipped", "failed", "quarantined", "unknown" };
+static const char *const outcome_names[OUTCOME_COUNT] = { "applied", "skipped", "failed",
+                                                          "quarantined", "unknown" };
 
 const char *outcome_name(enum outcome o)
 {
@@ -24,7 +27,8 @@ bool outcome_from_name(struct span name, enum outcome *ret)
         return false;
 }
 
-/* Decimal, at the end of `text`. Each event's id has an attempt in it, and snprintf would take as long as the digest. */
+/* Decimal, at the end of `text`. Each event's id has an attempt in it, and snprintf would take as
+ * long as the digest. */
 static struct span decimal(int64_t value, char text[24])
 {
         char *end = text + 24, *p = end;
@@ -37,7 +41,8 @@ static struct span decimal(int64_t value, char text[24])
         return (struct span){ p, (size_t)(end - p) };
 }
 
-/* No text of a message holds NUL, by which the parts of a name are joined: different parts never give the same name. */
+/* No text of a message holds NUL, by which the parts of a name are joined: different parts never
+ * give the same name. */
 
 struct uuid run_id_of(struct span pack, struct span job, instant scheduled_at)
 {

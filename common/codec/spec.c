@@ -2,18 +2,15 @@
 
 #include "codec_schemas.h"
 
-#define FIELD(T, member, type, has_default) { #member, type, offsetof(struct T, member), has_default }
+#define FIELD(T, member, type, has_default) \
+        { #member, type, offsetof(struct T, member), has_default }
 #define COUNT(outcome) offsetof(struct run_event, counts) + (outcome) * sizeof(int64_t)
 
 static const struct field task_fields[] = {
-        FIELD(task, task_id, FIELD_UUID, false),
-        FIELD(task, run_id, FIELD_UUID_NULL, true),
-        FIELD(task, type, FIELD_TEXT, false),
-        FIELD(task, subject, FIELD_TEXT, false),
-        FIELD(task, item, FIELD_TEXT, true),
-        FIELD(task, scheduled_at, FIELD_LONG, false),
-        FIELD(task, dry_run, FIELD_BOOL, true),
-        FIELD(task, actor, FIELD_TEXT, true),
+        FIELD(task, task_id, FIELD_UUID, false),       FIELD(task, run_id, FIELD_UUID_NULL, true),
+        FIELD(task, type, FIELD_TEXT, false),          FIELD(task, subject, FIELD_TEXT, false),
+        FIELD(task, item, FIELD_TEXT, true),           FIELD(task, scheduled_at, FIELD_LONG, false),
+        FIELD(task, dry_run, FIELD_BOOL, true),        FIELD(task, actor, FIELD_TEXT, true),
         FIELD(task, arguments, FIELD_ARGUMENTS, true),
 };
 
@@ -72,13 +69,17 @@ static const struct field dead_letter_fields[] = {
         FIELD(dead_letter, value, FIELD_BYTES_NULL, true),
 };
 
-/* A changed schema needs its new fingerprint here (test_codec prints it) and its old text in the schema folder of whoever still reads it. */
+/* A changed schema needs its new fingerprint here (test_codec prints it) and its old text in the
+ * schema folder of whoever still reads it. */
 const struct spec specs[MESSAGE_KIND_COUNT] = {
-        { "rollcall.Task", "rollcall.task.v1", schema_task, UINT64_C(0x5c6a92b8cecbea2a), task_fields, ARRAY_LEN(task_fields) },
-        { "rollcall.Outcome", "rollcall.outcome.v1", schema_outcome, UINT64_C(0xe47c01e3a455df60), outcome_fields, ARRAY_LEN(outcome_fields) },
-        { "rollcall.Run", "rollcall.run.v1", schema_run, UINT64_C(0xf3f7902f6ae24318), run_fields, ARRAY_LEN(run_fields) },
-        { "rollcall.DeadLetter", "rollcall.dead-letter.v1", schema_dead_letter, UINT64_C(0x51560704b19971f9), dead_letter_fields,
-          ARRAY_LEN(dead_letter_fields) },
+        { "rollcall.Task", "rollcall.task.v1", schema_task, UINT64_C(0x5c6a92b8cecbea2a),
+          task_fields, ARRAY_LEN(task_fields) },
+        { "rollcall.Outcome", "rollcall.outcome.v1", schema_outcome, UINT64_C(0xe47c01e3a455df60),
+          outcome_fields, ARRAY_LEN(outcome_fields) },
+        { "rollcall.Run", "rollcall.run.v1", schema_run, UINT64_C(0xf3f7902f6ae24318), run_fields,
+          ARRAY_LEN(run_fields) },
+        { "rollcall.DeadLetter", "rollcall.dead-letter.v1", schema_dead_letter,
+          UINT64_C(0x51560704b19971f9), dead_letter_fields, ARRAY_LEN(dead_letter_fields) },
 };
 
 const char *message_schema(enum message_kind kind)

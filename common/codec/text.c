@@ -1,6 +1,7 @@
 #include "codec/wire.h"
 
-/* Length of the longest beginning of `s` that is ASCII without NUL; a word at a time, as nearly all text is. */
+/* Length of the longest beginning of `s` that is ASCII without NUL; a word at a time, as nearly all
+ * text is. */
 static size_t ascii_prefix(const char *s, size_t len)
 {
         size_t i = 0;

@@ -1,7 +1,8 @@
 #pragma once
 /*
- * Avro's binary primitives, bounded: nothing is read past the end, no length is believed before it was compared with what is left. The
- * first thing that is wrong is kept in `bad` and every later read gives zero, so callers check once per field.
+ * Avro's binary primitives, bounded: nothing is read past the end, no length is believed before it
+ * was compared with what is left. The first thing that is wrong is kept in `bad` and every later
+ * read gives zero, so callers check once per field.
  */
 #include "base/buf.h"
 #include <string.h>
@@ -92,8 +93,8 @@ static inline bool wire_present(struct wire_in *in)
         return branch == 1;
 }
 
-/* The header of a map's or an array's next block: its number of items (0: there is none). `ret_end`: where the block must end, NULL when
- * it does not say. */
+/* The header of a map's or an array's next block: its number of items (0: there is none).
+ * `ret_end`: where the block must end, NULL when it does not say. */
 static inline uint64_t wire_block(struct wire_in *in, const uint8_t **ret_end)
 {
         int64_t n = wire_long(in);

@@ -16,7 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A struct cfg_node is a config_setting_t seen from outside: libconfig's accessors of older versions take no const. */
+/* A struct cfg_node is a config_setting_t seen from outside: libconfig's accessors of older
+ * versions take no const. */
 struct cfg {
         config_t config;
         char *path;
@@ -59,17 +60,20 @@ static void set_include_folder(struct cfg *c)
 }
 
 /* libconfig names an included file as it stands in the @include (1.5) or with the folder (1.7). */
-static int visit_file(const struct cfg *c, const char *file, int (*visit)(const char *path, struct err *e), struct err *e)
+static int visit_file(const struct cfg *c, const char *file,
+                      int (*visit)(const char *path, struct err *e), struct err *e)
 {
         char joined[PATH_MAX];
-        int len = snprintf(joined, sizeof joined, "%.*s%s", (int)folder_length(c->path), c->path, file);
-        bool relative = *file != '/' && len > 0 && (size_t)len < sizeof joined && access(joined, F_OK) == 0;
+        int len = snprintf(joined, sizeof joined, "%.*s%s", (int)folder_length(c->path), c->path,
+                           file);
+        bool relative = *file != '/' && len > 0 && (size_t)len < sizeof joined &&
+                        access(joined, F_OK) == 0;
         return visit(relative ? joined : file, e);
 }
 
 /* Visits every file that settings came from; `last` is the one that was visited before. */
-static int visit_files(const struct cfg *c, const struct cfg_node *n, const char **last, int (*visit)(const char *path, struct err *e),
-                       struct err *e)
+static int visit_files(const struct cfg *c, const struct cfg_node *n, const char **last,
+                       int (*visit)(const char *path, struct err *e), struct err *e)
 {
         const char *file = config_setting_source_file(setting(n));
         if (file && file != *last && visit_file(c, file, visit, e) < 0)
@@ -84,7 +88,8 @@ static int visit_files(const struct cfg *c, const struct cfg_node *n, const char
 int cfg_trusted(const struct cfg *c, struct err *e)
 {
         const char *last = NULL;
-        return trust_check(c->path, e) < 0 ? -1 : visit_files(c, cfg_root(c), &last, trust_check, e);
+        return trust_check(c->path, e) < 0 ? -1
+                                           : visit_files(c, cfg_root(c), &last, trust_check, e);
 }
 
 int cfg_load(const char *path, struct cfg **ret, struct err *e)
@@ -116,7 +121,8 @@ int cfg_load(const char *path, struct cfg **ret, struct err *e)
         if (config_error_type(&c->config) == CONFIG_ERR_FILE_IO)
                 return err_set(e, ERR_FATAL, NULL, "%s: cannot be read: %s", path, strerror(errno));
         bool syntax = text && strcmp(text, "syntax error") == 0;
-        return err_set(e, ERR_FATAL, NULL, "%s:%d: %s%s", file ? file : path, config_error_line(&c->config), text ? text : "cannot be read",
+        return err_set(e, ERR_FATAL, NULL, "%s:%d: %s%s", file ? file : path,
+                       config_error_line(&c->config), text ? text : "cannot be read",
                        syntax ? ", here or on the line before: expected \"key = value;\"" : "");
 }
 
@@ -170,7 +176,7 @@ bool cfg_is_text(const struct cfg_node *n)
         return n && config_setting_type(setting(n)) == CONFIG_TYPE_STRING;
 }
 
-/* ---- complaints ----------------------------------------------------------------------------------------------------------------- */
+/* ---- complaints ---- */
 
 static void add_path(const config_setting_t *s, struct buf *out)
 {
@@ -185,12 +191,14 @@ static void add_path(const config_setting_t *s, struct buf *out)
                 buf_addf(out, "[%d]", config_setting_index(s));
 }
 
-/* The file of the root is not known to libconfig: an element's is taken, which is the same unless the file begins with @include. */
+/* The file of the root is not known to libconfig: an element's is taken, which is the same unless
+ * the file begins with @include. */
 static const char *file_of(const config_setting_t *s)
 {
         const char *file = config_setting_source_file(s);
         if (!file && config_setting_is_aggregate(s) && config_setting_length(s) > 0)
-                file = config_setting_source_file(config_setting_get_elem((config_setting_t *)(uintptr_t)s, 0));
+                file = config_setting_source_file(
+                        config_setting_get_elem((config_setting_t *)(uintptr_t)s, 0));
         return file ? file : "configuration";
 }
 
@@ -203,7 +211,8 @@ static int complain(const struct cfg_node *n, const char *key, struct err *e, co
         if (key)
                 buf_addf(&path, "%s%s", path.len ? "." : "", key);
         unsigned line = config_setting_source_line(s);
-        return err_set(e, ERR_FATAL, NULL, "%s:%u: %s%s%s", file_of(s), line ? line : 1, buf_str(&path), path.len ? ": " : "", text);
+        return err_set(e, ERR_FATAL, NULL, "%s:%u: %s%s%s", file_of(s), line ? line : 1,
+                       buf_str(&path), path.len ? ": " : "", text);
 }
 
 int cfg_error(const struct cfg_node *n, struct err *e, const char *fmt, ...)
@@ -254,9 +263,10 @@ int cfg_unexpected(const struct cfg_node *n, struct err *e, const char *expected
         return cfg_error(n, e, "found %s, expected %s", buf_str(&found), expected);
 }
 
-/* ---- values --------------------------------------------------------------------------------------------------------------------- */
+/* ---- values ---- */
 
-int cfg_str(const struct cfg_node *n, const char *key, const char *fallback, const char **ret, struct err *e)
+int cfg_str(const struct cfg_node *n, const char *key, const char *fallback, const char **ret,
+            struct err *e)
 {
         const struct cfg_node *v = cfg_get(n, key);
         if (v && !cfg_is_text(v))
@@ -290,7 +300,8 @@ static void describe_range(int64_t min, int64_t max, struct buf *out)
                 buf_addf(out, " of at most %" PRId64, max);
 }
 
-int cfg_int(const struct cfg_node *n, const char *key, int64_t fallback, int64_t min, int64_t max, int64_t *ret, struct err *e)
+int cfg_int(const struct cfg_node *n, const char *key, int64_t fallback, int64_t min, int64_t max,
+            int64_t *ret, struct err *e)
 {
         const struct cfg_node *v = cfg_get(n, key);
         if (!v) {
@@ -298,8 +309,10 @@ int cfg_int(const struct cfg_node *n, const char *key, int64_t fallback, int64_t
                 return 0;
         }
         int type = config_setting_type(setting(v));
-        int64_t number = type == CONFIG_TYPE_INT ? config_setting_get_int(setting(v)) : config_setting_get_int64(setting(v));
-        if ((type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64) || number < min || number > max) {
+        int64_t number = type == CONFIG_TYPE_INT ? config_setting_get_int(setting(v))
+                                                 : config_setting_get_int64(setting(v));
+        if ((type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64) || number < min ||
+            number > max) {
                 BUF_CLEANUP struct buf expected = { .max = 200 };
                 describe_range(min, max, &expected);
                 return cfg_unexpected(v, e, buf_str(&expected));
@@ -317,25 +330,33 @@ int cfg_bool(const struct cfg_node *n, const char *key, bool fallback, bool *ret
         return 0;
 }
 
-int cfg_duration(const struct cfg_node *n, const char *key, int64_t fallback_ms, int64_t *ret_ms, struct err *e)
+int cfg_duration(const struct cfg_node *n, const char *key, int64_t fallback_ms, int64_t *ret_ms,
+                 struct err *e)
 {
         const struct cfg_node *v = cfg_get(n, key);
         int64_t ms = fallback_ms;
         if (cfg_is_text(v)) {
                 if (!duration_parse(config_setting_get_string(setting(v)), &ms))
-                        return cfg_unexpected(v, e, "a time span such as \"500ms\", \"25s\", \"1h30m\" or \"90d\"");
+                        return cfg_unexpected(
+                                v, e,
+                                "a time span such as \"500ms\", \"25s\", \"1h30m\" or \"90d\"");
         } else if (v) {
                 int type = config_setting_type(setting(v));
-                int64_t seconds = type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64 ? config_setting_get_int64(setting(v)) : -1;
+                int64_t seconds = type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64
+                                          ? config_setting_get_int64(setting(v))
+                                          : -1;
                 if (seconds < 0 || seconds > INT64_MAX / 1000)
-                        return cfg_unexpected(v, e, "a whole number of seconds, or a time span such as \"25s\" or \"1h30m\"");
+                        return cfg_unexpected(
+                                v, e,
+                                "a whole number of seconds, or a time span such as \"25s\" or \"1h30m\"");
                 ms = seconds * 1000;
         }
         *ret_ms = ms;
         return 0;
 }
 
-int cfg_choice(const struct cfg_node *n, const char *key, const char *const *names, int fallback, int *ret, struct err *e)
+int cfg_choice(const struct cfg_node *n, const char *key, const char *const *names, int fallback,
+               int *ret, struct err *e)
 {
         const struct cfg_node *v = cfg_get(n, key);
         if (!v) {
@@ -367,13 +388,15 @@ int cfg_scalar_text(const struct cfg_node *n, struct buf *out, struct err *e)
         return out->failed ? err_oom(e) : 0;
 }
 
-int cfg_str_list(const struct cfg_node *n, const char *key, const char ***ret, size_t *ret_n, struct err *e)
+int cfg_str_list(const struct cfg_node *n, const char *key, const char ***ret, size_t *ret_n,
+                 struct err *e)
 {
         const struct cfg_node *v = cfg_get(n, key);
         if (v && !cfg_is_list(v))
                 return cfg_unexpected(v, e, "a list of texts: [\"…\", \"…\"]");
         int count = cfg_count(v);
-        CLEANUP(cleanup_free) const char **list = count > 0 ? calloc((size_t)count, sizeof *list) : NULL;
+        CLEANUP(cleanup_free)
+        const char **list = count > 0 ? calloc((size_t)count, sizeof *list) : NULL;
         if (count > 0 && !list)
                 return err_oom(e);
         for (int i = 0; i < count; i++) {

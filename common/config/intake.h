@@ -6,16 +6,19 @@ enum { INTAKES_MAX = 256 };
 
 struct service_intake {
         const struct cfg_node *node; /* for complaints */
-        const char *service; /* becomes the actor of its tasks */
-        char *topic; /* owned; PREFIX.intake.SERVICE unless given */
-        const char **types; /* full names that it may ask for; owned, the texts are not */
+        const char *service;         /* becomes the actor of its tasks */
+        char *topic;                 /* owned; PREFIX.intake.SERVICE unless given */
+        const char **types;          /* full names that it may ask for; owned, the texts are not */
         size_t n_types;
-        int64_t rate, burst; /* tasks a second that are taken in the long run, and at once after a silence; over all workers */
+        /* tasks a second that are taken in the long run, and at once after a silence; over all
+         * workers */
+        int64_t rate, burst;
         int64_t open_max; /* tasks without an outcome; more are not taken */
 };
 
 void service_intake_free(struct service_intake *list, size_t n);
 
 struct service;
-/* Reads the list `intake` into s->intakes, and makes s->sources. The topics of Rollcall's own have their names already. */
+/* Reads the list `intake` into s->intakes, and makes s->sources. The topics of Rollcall's own have
+ * their names already. */
 int service_intakes(struct service *s, struct err *e) MUST_CHECK;

@@ -38,7 +38,8 @@ static bool skip(FILE *f, int c, int *line)
         int kind = next ? next : c;
         while ((c = getc(f)) != EOF) {
                 *line += c == '\n';
-                if ((kind == '"' && c == '"') || (kind == '*' && last == '*' && c == '/') || ((kind == '#' || kind == '/') && c == '\n'))
+                if ((kind == '"' && c == '"') || (kind == '*' && last == '*' && c == '/') ||
+                    ((kind == '#' || kind == '/') && c == '\n'))
                         break;
                 if (kind == '"' && c == '\\') {
                         c = getc(f);
@@ -65,8 +66,10 @@ int numbers_check(const char *file, struct err *e)
                         if (len < sizeof word - 1)
                                 word[len++] = (char)c;
                 if (is_cut(word))
-                        return err_set(e, ERR_FATAL, NULL, "%s:%d: found %s, expected %sL: a number of more than 32 bits ends in L", file, line,
-                                       word, word);
+                        return err_set(
+                                e, ERR_FATAL, NULL,
+                                "%s:%d: found %s, expected %sL: a number of more than 32 bits ends in L",
+                                file, line, word, word);
                 if (len > 0)
                         ungetc(c, f);
         }

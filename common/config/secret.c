@@ -34,13 +34,18 @@ int secret_read(const char *path, char **ret, struct err *e)
         if (!S_ISREG(st.st_mode))
                 return err_set(e, ERR_FATAL, NULL, "%s: is not a file", path);
         if (st.st_uid != 0 && st.st_uid != geteuid())
-                return err_set(e, ERR_FATAL, NULL, "%s: belongs to user id %u, expected the user who runs this (%u) or root: chown it", path,
-                               (unsigned)st.st_uid, (unsigned)geteuid());
-        /* As PostgreSQL has it: a service manager's credentials and mounted secrets are root's, and reach us through the group or an access list. */
+                return err_set(
+                        e, ERR_FATAL, NULL,
+                        "%s: belongs to user id %u, expected the user who runs this (%u) or root: chown it",
+                        path, (unsigned)st.st_uid, (unsigned)geteuid());
+        /* As PostgreSQL has it: a service manager's credentials and mounted secrets are root's, and
+         * reach us through the group or an access list. */
         mode_t group = st.st_uid == 0 && geteuid() != 0 ? S_IWGRP | S_IXGRP : S_IRWXG;
         if (st.st_mode & (group | S_IRWXO))
-                return err_set(e, ERR_FATAL, NULL, "%s: its mode is %03o, expected one that only the owner may read: chmod 600", path,
-                               (unsigned)st.st_mode & 0777U);
+                return err_set(
+                        e, ERR_FATAL, NULL,
+                        "%s: its mode is %03o, expected one that only the owner may read: chmod 600",
+                        path, (unsigned)st.st_mode & 0777U);
         ssize_t n = read_all(fd, data, sizeof data);
         if (n < 0)
                 return err_set(e, ERR_FATAL, NULL, "%s: cannot be read: %s", path, strerror(errno));
@@ -49,11 +54,13 @@ int secret_read(const char *path, char **ret, struct err *e)
                 len--;
         if (len > 0 && len <= SECRET_MAX && data[len - 1] == '\r')
                 len--;
-        bool one_line = len > 0 && len <= SECRET_MAX && !memchr(data, '\n', len) && !memchr(data, '\0', len);
+        bool one_line = len > 0 && len <= SECRET_MAX && !memchr(data, '\n', len) &&
+                        !memchr(data, '\0', len);
         char *secret = one_line ? strndup(data, len) : NULL;
         explicit_bzero(data, sizeof data);
         if (!one_line)
-                return err_set(e, ERR_FATAL, NULL, "%s: expected one line of 1 to %d bytes", path, SECRET_MAX);
+                return err_set(e, ERR_FATAL, NULL, "%s: expected one line of 1 to %d bytes", path,
+                               SECRET_MAX);
         if (!secret)
                 return err_oom(e);
         *ret = secret;
@@ -71,12 +78,14 @@ static void add_as_keyword(struct buf *out, const char *password)
         buf_addc(out, '\'');
 }
 
-/* In a URI everything but letters and digits is escaped. The last `password` wins, so one in the text gives way. */
+/* In a URI everything but letters and digits is escaped. The last `password` wins, so one in the
+ * text gives way. */
 static void add_as_parameter(struct buf *out, const char *conninfo, const char *password)
 {
         buf_adds(out, strchr(conninfo, '?') ? "&password=" : "?password=");
         for (const char *p = password; *p; p++) {
-                bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9');
+                bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+                             (*p >= '0' && *p <= '9');
                 buf_addf(out, plain ? "%c" : "%%%02X", (unsigned char)*p);
         }
 }
@@ -84,7 +93,8 @@ static void add_as_parameter(struct buf *out, const char *conninfo, const char *
 int service_conninfo(const struct service *s, char **ret, struct err *e)
 {
         const char *conninfo = s->database.conninfo;
-        bool uri = strncmp(conninfo, "postgresql://", 13) == 0 || strncmp(conninfo, "postgres://", 11) == 0;
+        bool uri = strncmp(conninfo, "postgresql://", 13) == 0 ||
+                   strncmp(conninfo, "postgres://", 11) == 0;
         CLEANUP(cleanup_free) char *password = NULL;
         BUF_CLEANUP struct buf out = { .max = 64 * 1024 };
         buf_adds(&out, conninfo);

@@ -21,7 +21,7 @@ static void add_quoted(struct buf *out, const char *s, size_t len)
         buf_addc(out, '"');
 }
 
-/* ---- secrets -------------------------------------------------------------------------------------------------------------------- */
+/* ---- secrets ---- */
 
 static void add_redacted(const char *s, struct buf *out)
 {
@@ -43,7 +43,7 @@ static void add_pair(const char *pair, struct buf *out)
         buf_note_failure(out, &shown);
 }
 
-/* ---- the configuration in force ------------------------------------------------------------------------------------------------- */
+/* ---- the configuration in force ---- */
 
 static void add_text(const char *s, struct buf *out)
 {
@@ -70,7 +70,8 @@ static void add_value(const struct service *s, const struct property *p, struct 
                 add_text(*(const char *const *)at, out);
                 break;
         case PROPERTY_INTEGER:
-                buf_addf(out, "%" PRId64 "%s", *(const int64_t *)at, *(const int64_t *)at > INT32_MAX ? "L" : "");
+                buf_addf(out, "%" PRId64 "%s", *(const int64_t *)at,
+                         *(const int64_t *)at > INT32_MAX ? "L" : "");
                 break;
         case PROPERTY_DURATION:
                 buf_addc(out, '"');
@@ -79,7 +80,8 @@ static void add_value(const struct service *s, const struct property *p, struct 
                 break;
         case PROPERTY_PROPERTIES:
                 buf_addc(out, '[');
-                for (size_t i = 0; i < *(const size_t *)(const void *)((const char *)s + p->count); i++) {
+                for (size_t i = 0; i < *(const size_t *)(const void *)((const char *)s + p->count);
+                     i++) {
                         add_list_item(out, &n);
                         add_pair((*(const char *const *const *)at)[i], out);
                 }
@@ -88,7 +90,8 @@ static void add_value(const struct service *s, const struct property *p, struct 
         case PROPERTY_NAMES:
         case PROPERTY_SECRET_FILES:
                 buf_addc(out, '[');
-                for (size_t i = 0; i < *(const size_t *)(const void *)((const char *)s + p->count); i++) {
+                for (size_t i = 0; i < *(const size_t *)(const void *)((const char *)s + p->count);
+                     i++) {
                         add_list_item(out, &n);
                         add_text((*(const char *const *const *)at)[i], out);
                 }
@@ -176,8 +179,10 @@ static void add_intakes(const struct service *s, struct buf *out)
                         add_list_item(out, &n);
                         add_text(x->types[j], out);
                 }
-                buf_addf(out, "]; rate = %" PRId64 "; burst = %" PRId64 "; open_max = %" PRId64 "; }%s\n", x->rate, x->burst, x->open_max,
-                         i + 1 < s->n_intakes ? "," : "");
+                buf_addf(out,
+                         "]; rate = %" PRId64 "; burst = %" PRId64 "; open_max = %" PRId64
+                         "; }%s\n",
+                         x->rate, x->burst, x->open_max, i + 1 < s->n_intakes ? "," : "");
         }
         buf_adds(out, ");\n");
 }
@@ -206,12 +211,15 @@ void service_print(const struct service *s, struct buf *out)
         add_packs(s, out);
 }
 
-/* ---- the reference -------------------------------------------------------------------------------------------------------------- */
+/* ---- the reference ---- */
 
 static void add_type(const struct property *p, struct buf *out)
 {
-        static const char *const names[] = { "text", "text", "path", NULL, "integer", "time span", "list of texts", "list of lanes", "true or false",
-                                             "list of texts", "list of texts" };
+        static const char *const names[] = {
+                "text",          "text",          "path",          NULL,
+                "integer",       "time span",     "list of texts", "list of lanes",
+                "true or false", "list of texts", "list of texts"
+        };
         if (p->type != PROPERTY_CHOICE)
                 buf_adds(out, names[p->type]);
         else
@@ -247,7 +255,9 @@ static void add_range(const struct property *p, struct buf *out)
 
 void service_reference(struct buf *out)
 {
-        buf_adds(out, "| Property | Type | Default | Range | In force | Meaning |\n|---|---|---|---|---|---|\n");
+        buf_adds(
+                out,
+                "| Property | Type | Default | Range | In force | Meaning |\n|---|---|---|---|---|---|\n");
         for (size_t i = 0; i < service_property_count; i++) {
                 const struct property *p = &service_properties[i];
                 buf_addf(out, "| `%s` | ", p->path);
@@ -256,11 +266,16 @@ void service_reference(struct buf *out)
                 add_default(p, out);
                 buf_adds(out, " | ");
                 add_range(p, out);
-                buf_addf(out, " | %s | %s |\n", p->applied ? "`rollcall topics apply`" : "SIGHUP", p->help);
+                buf_addf(out, " | %s | %s |\n", p->applied ? "`rollcall topics apply`" : "SIGHUP",
+                         p->help);
         }
-        buf_adds(out, "| `intake` | list of groups | | | SIGHUP | The services that may ask for tasks: each `service` (its name, the actor of its tasks), `topic` "
-                      "(PREFIX.intake.SERVICE), `types` (the task types it may ask for), `rate` (100 a second, over all workers), `burst` (as `rate`), `open_max` "
-                      "(10000 tasks without an outcome). |\n");
-        buf_adds(out, "| `packs` | list of groups | | | SIGHUP | The packs: each `path` (its folder), and what this service changes in it: "
-                      "`settings` (a group of values) and `jobs` (a list of groups with `name` and the keys of a pack's job). |\n");
+        buf_adds(
+                out,
+                "| `intake` | list of groups | | | SIGHUP | The services that may ask for tasks: each `service` (its name, the actor of its tasks), `topic` "
+                "(PREFIX.intake.SERVICE), `types` (the task types it may ask for), `rate` (100 a second, over all workers), `burst` (as `rate`), `open_max` "
+                "(10000 tasks without an outcome). |\n");
+        buf_adds(
+                out,
+                "| `packs` | list of groups | | | SIGHUP | The packs: each `path` (its folder), and what this service changes in it: "
+                "`settings` (a group of values) and `jobs` (a list of groups with `name` and the keys of a pack's job). |\n");
 }

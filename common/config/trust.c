@@ -1,4 +1,5 @@
-/* Who can have written a file: owners and modes from the file up to the root folder, as sshd's StrictModes has it. */
+/* Who can have written a file: owners and modes from the file up to the root folder, as sshd's
+ * StrictModes has it. */
 #include "config/trust.h"
 
 #include "base/buf.h"
@@ -17,7 +18,8 @@ static void close_folder(DIR **d)
                 (void)closedir(*d);
 }
 
-/* Why `path` could be somebody else's doing, or NULL. `above`: entries of others in it do no harm, if they cannot replace ours. */
+/* Why `path` could be somebody else's doing, or NULL. `above`: entries of others in it do no harm,
+ * if they cannot replace ours. */
 static const char *fault_of(const char *path, bool above)
 {
         struct stat st;

@@ -6,7 +6,12 @@ static const struct unit {
         const char *name;
         int64_t ms;
 } units[] = {
-        { "w", INT64_C(604800000) }, { "d", 86400000 }, { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 },
+        { "w", INT64_C(604800000) },
+        { "d", 86400000 },
+        { "h", 3600000 },
+        { "m", 60000 },
+        { "s", 1000 },
+        { "ms", 1 },
 };
 
 #define DURATION_MAX (INT64_C(1000) * 366 * 86400000)
@@ -14,7 +19,8 @@ static const struct unit {
 static size_t unit_of(const char *name, size_t len)
 {
         size_t i = 0;
-        while (i < ARRAY_LEN(units) && (strlen(units[i].name) != len || memcmp(units[i].name, name, len) != 0))
+        while (i < ARRAY_LEN(units) &&
+               (strlen(units[i].name) != len || memcmp(units[i].name, name, len) != 0))
                 i++;
         return i;
 }
@@ -27,7 +33,8 @@ bool duration_parse(const char *text, int64_t *ret_ms)
                 return false;
         while (*text) {
                 int64_t n = 0;
-                size_t digits = strspn(text, "0123456789"), letters = strcspn(text + digits, "0123456789");
+                size_t digits = strspn(text, "0123456789"),
+                       letters = strcspn(text + digits, "0123456789");
                 if (digits == 0 || digits > 15)
                         return false;
                 for (size_t i = 0; i < digits; i++)
@@ -49,7 +56,8 @@ void duration_format(int64_t ms, struct buf *out)
 {
         if (ms == 0)
                 buf_adds(out, "0s");
-        for (size_t i = 1; i < ARRAY_LEN(units); i++) { /* days rather than weeks: "90d" is how people say it */
+        /* days rather than weeks: "90d" is how people say it */
+        for (size_t i = 1; i < ARRAY_LEN(units); i++) {
                 if (ms >= units[i].ms)
                         buf_addf(out, "%lld%s", (long long)(ms / units[i].ms), units[i].name);
                 ms %= units[i].ms;
@@ -101,5 +109,6 @@ const char *word_nearest(const char *word, const char *const *known)
 void words_join(const char *const *known, const char *quote, struct buf *out)
 {
         for (size_t i = 0; known[i]; i++)
-                buf_addf(out, "%s%s%s%s", i ? ", " : "", quote ? quote : "", known[i], quote ? quote : "");
+                buf_addf(out, "%s%s%s%s", i ? ", " : "", quote ? quote : "", known[i],
+                         quote ? quote : "");
 }

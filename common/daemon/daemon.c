@@ -31,8 +31,12 @@ static void print_help(const char *program, const char *help)
 static int parse(struct daemon *d, const char *help, int argc, char **argv, bool *check_only)
 {
         static const struct option options[] = {
-                { "config", required_argument, NULL, 'c' }, { "check-config", no_argument, NULL, 'k' }, { "check-statements", no_argument, NULL, 's' }, { "help", no_argument, NULL, 'h' },
-                { "version", no_argument, NULL, 'V' },      { NULL, 0, NULL, 0 },
+                { "config", required_argument, NULL, 'c' },
+                { "check-config", no_argument, NULL, 'k' },
+                { "check-statements", no_argument, NULL, 's' },
+                { "help", no_argument, NULL, 'h' },
+                { "version", no_argument, NULL, 'V' },
+                { NULL, 0, NULL, 0 },
         };
         const char *config = NULL;
         int option;
@@ -59,7 +63,8 @@ static int parse(struct daemon *d, const char *help, int argc, char **argv, bool
                         return EXIT_USAGE;
                 }
         if (optind < argc) {
-                fprintf(stderr, "%s: unexpected argument \"%s\"\nTry \"%s --help\".\n", d->program, argv[optind], d->program);
+                fprintf(stderr, "%s: unexpected argument \"%s\"\nTry \"%s --help\".\n", d->program,
+                        argv[optind], d->program);
                 return EXIT_USAGE;
         }
         d->config_given = config;
@@ -72,12 +77,15 @@ int daemon_start(struct daemon *d, const char *program, const char *help, int ar
         enum log_level level = LOG_LEVEL_INFO;
         bool check_only = false;
         *d = (struct daemon){ .program = program, .argv = argv };
-        /* Messages have headers, small blocks that come and go by the million: glibc's fast bins would gather them again and again. */
+        /* Messages have headers, small blocks that come and go by the million: glibc's fast bins
+         * would gather them again and again. */
         mallopt(M_MXFAST, 0);
         int rc = parse(d, help, argc, argv, &check_only);
         if (rc != GO_ON)
                 return rc;
-        if (failpoints_load(getenv(FAILPOINTS_VARIABLE), &e) < 0 || (!check_only && !d->check_statements && signals_install(&e) < 0) || service_open(d->config_given, &d->service, &e) < 0 ||
+        if (failpoints_load(getenv(FAILPOINTS_VARIABLE), &e) < 0 ||
+            (!check_only && !d->check_statements && signals_install(&e) < 0) ||
+            service_open(d->config_given, &d->service, &e) < 0 ||
             packs_load(d->service, &d->packs, &e) < 0) {
                 fprintf(stderr, "%s\n", e.text);
                 daemon_deinit(d);

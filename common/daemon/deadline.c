@@ -1,6 +1,7 @@
 /*
- * Ends a program whose drain takes longer than it may, whatever its threads wait for: a database that is frozen, a broker that does not answer. Nothing is lost
- * by it: what is committed is safe, and the rest is done by who comes next, as after a crash.
+ * Ends a program whose drain takes longer than it may, whatever its threads wait for: a database
+ * that is frozen, a broker that does not answer. Nothing is lost by it: what is committed is safe,
+ * and the rest is done by who comes next, as after a crash.
  */
 #include "daemon/state.h"
 
@@ -33,7 +34,8 @@ static void *watch(void *arg)
                 until = monotonic_ms() + AT_ONCE_MS;
         while (monotonic_ms() < until)
                 sleep_ms(SLICE_MS);
-        log_error("not stopped in time: leaving with work in hand, as after a crash", "limit_ms=%lld", (long long)d->leave_ms);
+        log_error("not stopped in time: leaving with work in hand, as after a crash",
+                  "limit_ms=%lld", (long long)d->leave_ms);
         daemon_finish(d);
         _exit(EXIT_FAILURE);
 }
@@ -48,7 +50,8 @@ int daemon_leave_within(struct daemon *d, int64_t ms, struct err *e)
         pthread_attr_init(&attributes);
         pthread_attr_setstacksize(&attributes, STACK_BYTES);
         pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        pthread_sigmask(SIG_SETMASK, &all, &before); /* inherited: signals are for the other threads */
+        /* inherited: signals are for the other threads */
+        pthread_sigmask(SIG_SETMASK, &all, &before);
         int rc = pthread_create(&thread, &attributes, watch, d);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         pthread_attr_destroy(&attributes);

@@ -19,12 +19,14 @@ void notify(const char *state)
                 address.sun_path[0] = '\0';
         CLEANUP(cleanup_close) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-        if (fd >= 0 && sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address, len) < 0)
+        if (fd >= 0 && sendto(fd, state, strlen(state), MSG_NOSIGNAL,
+                              (const struct sockaddr *)&address, len) < 0)
                 log_warn("service manager not told", "state=%s", state);
 }
 
 void daemon_ready(const struct daemon *d)
 {
         notify("READY=1");
-        log_info("ready", "version=%s config=" LOG_Q " packs=%zu", ROLLCALL_VERSION, d->service->file, d->packs ? d->packs->n : 0);
+        log_info("ready", "version=%s config=" LOG_Q " packs=%zu", ROLLCALL_VERSION,
+                 d->service->file, d->packs ? d->packs->n : 0);
 }

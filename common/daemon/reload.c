@@ -18,11 +18,12 @@ enum { CHECK_MAX_MS = 30000 };
 /* The child that checks the new configuration; main thread only. */
 static struct {
         pid_t pid; /* 0: none */
-        int fd; /* reads its standard error */
+        int fd;    /* reads its standard error */
         int64_t deadline;
 } check = { .fd = -1 };
 
-/* Our own program; a newer one when the file was replaced meanwhile. By its name rather than /proc/self/exe, which would show as "exe". */
+/* Our own program; a newer one when the file was replaced meanwhile. By its name rather than
+ * /proc/self/exe, which would show as "exe". */
 static const char *own_program(char path[PATH_MAX])
 {
         static const char deleted[] = " (deleted)";
@@ -49,7 +50,8 @@ static int spawn(char *const argv[], int err_fd, pid_t *ret)
         sigaddset(&defaults, SIGPIPE);
         int rc = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
         if (rc == 0)
-                rc = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+                rc = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null",
+                                                      O_WRONLY, 0);
         if (rc == 0)
                 rc = posix_spawn_file_actions_adddup2(&actions, err_fd, STDERR_FILENO);
         if (rc == 0)
@@ -57,7 +59,8 @@ static int spawn(char *const argv[], int err_fd, pid_t *ret)
         if (rc == 0)
                 rc = posix_spawnattr_setsigdefault(&attributes, &defaults);
         if (rc == 0)
-                rc = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+                rc = posix_spawnattr_setflags(&attributes,
+                                              POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
         if (rc == 0)
                 rc = posix_spawn(ret, own_program(path), &actions, &attributes, argv, environ);
         posix_spawnattr_destroy(&attributes);
@@ -70,7 +73,8 @@ static void start_check(const struct daemon *d)
         int pipes[2];
         /* It is found as we found it: one that nobody named is trusted less. */
         char *what = d->prepares ? (char[]){ "--check-statements" } : (char[]){ "--check-config" };
-        char *argv[] = { (char *)(uintptr_t)d->program, what, (char[]){ "-c" }, (char *)(uintptr_t)d->config_given, NULL };
+        char *argv[] = { (char *)(uintptr_t)d->program, what, (char[]){ "-c" },
+                         (char *)(uintptr_t)d->config_given, NULL };
         if (!d->config_given)
                 argv[2] = NULL;
         if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0) {
@@ -96,7 +100,8 @@ static void accept_reload(const struct daemon *d)
         char state[64];
         struct timespec ts;
         clock_gettime(CLOCK_MONOTONIC, &ts);
-        snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
+        snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld",
+                 (long long)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
         notify(state);
         log_info("reloading", "config=" LOG_Q, d->service->file);
         signals_reload();
@@ -114,7 +119,8 @@ static void finish_check(const struct daemon *d, int status)
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
                 accept_reload(d);
         else
-                log_error("reload refused, going on as before", "reason=" LOG_Q, *text ? text : "the check of the configuration failed");
+                log_error("reload refused, going on as before", "reason=" LOG_Q,
+                          *text ? text : "the check of the configuration failed");
 }
 
 void daemon_serve(struct daemon *d)
@@ -143,8 +149,10 @@ void daemon_finish(struct daemon *d)
         }
         if (!signals_reloading())
                 return;
-        signal(SIGHUP, SIG_IGN); /* inherited: none may kill the new program before it has its handlers */
-        close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC); /* whatever a library left open stays behind */
+        /* inherited: none may kill the new program before it has its handlers */
+        signal(SIGHUP, SIG_IGN);
+        /* whatever a library left open stays behind */
+        close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
         execv(own_program(path), d->argv);
         log_error("cannot start anew", "reason=\"%s\"", strerror(errno));
 }

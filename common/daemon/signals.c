@@ -8,7 +8,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* The process-wide signal flags, read by any thread. `wake` is readable after a signal, so that a sleep cannot miss one. */
+/* The process-wide signal flags, read by any thread. `wake` is readable after a signal, so that a
+ * sleep cannot miss one. */
 static struct {
         atomic_int stops;
         atomic_bool hup, reload, announced;

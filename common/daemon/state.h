@@ -3,9 +3,10 @@
 #include "daemon/daemon.h"
 
 int signals_install(struct err *e) MUST_CHECK;
-int signals_stop_fd(void); /* readable once a stop or a valid reload was asked for, and then for ever */
-bool signals_take_hup(void); /* a SIGHUP came since the last call */
-void signals_reload(void); /* the new configuration is valid: drain, then start anew */
+/* readable once a stop or a valid reload was asked for, and then for ever */
+int signals_stop_fd(void);
+bool signals_take_hup(void);  /* a SIGHUP came since the last call */
+void signals_reload(void);    /* the new configuration is valid: drain, then start anew */
 bool signals_reloading(void); /* … and nobody has asked to stop since */
 
 /* Tells the service manager (sd_notify(3)) when there is one: NOTIFY_SOCKET. */

@@ -9,14 +9,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TICK_MS = 200, CANCEL_MS = 2000, CANCEL_AGAIN_MS = 500, CANCEL_STACK_BYTES = 256 * 1024, FORMAT_TEXT = 0, FORMAT_BINARY = 1 };
+enum {
+        TICK_MS = 200,
+        CANCEL_MS = 2000,
+        CANCEL_AGAIN_MS = 500,
+        CANCEL_STACK_BYTES = 256 * 1024,
+        FORMAT_TEXT = 0,
+        FORMAT_BINARY = 1
+};
 
 static int lost(struct db *d, struct err *e)
 {
         return db_error(d->conn, NULL, e);
 }
 
-/* A statement that this program has cancelled must not be taken for one that ran out of its own time. */
+/* A statement that this program has cancelled must not be taken for one that ran out of its own
+ * time. */
 static int failed(struct db *d, const PGresult *r, struct err *e)
 {
         struct err why = ERR_INIT;
@@ -41,7 +49,9 @@ int db_wait_socket(struct db *d, short events, int timeout_ms, struct err *e)
                 if (d->tick)
                         d->tick(d->tick_ctx);
                 if (d->cancelled_ms && monotonic_ms() - d->cancelled_ms > CANCEL_MS)
-                        return err_set(e, ERR_RETRY, "57P01", "the statement was cancelled, and the server does not answer");
+                        return err_set(
+                                e, ERR_RETRY, "57P01",
+                                "the statement was cancelled, and the server does not answer");
                 if (monotonic_ms() >= until)
                         return 0;
         }
@@ -92,7 +102,8 @@ void db_set_tick(struct db *d, void (*tick)(void *ctx), void *ctx)
         d->tick_ctx = ctx;
 }
 
-/* PQcancel connects, and waits: on a thread of its own, which keeps nobody when the server is frozen. */
+/* PQcancel connects, and waits: on a thread of its own, which keeps nobody when the server is
+ * frozen. */
 static void *cancel(void *arg)
 {
         char ignored[256];
@@ -117,7 +128,8 @@ static void start_cancel(PGcancel *c)
 void db_cancel(struct db *d)
 {
         int64_t now = monotonic_ms();
-        if (d->cancelled_ms && now - d->cancel_ms < CANCEL_AGAIN_MS) /* again: one that comes between two statements ends neither */
+        /* again: one that comes between two statements ends neither */
+        if (d->cancelled_ms && now - d->cancel_ms < CANCEL_AGAIN_MS)
                 return;
         d->cancelled_ms = d->cancelled_ms ? d->cancelled_ms : now;
         d->cancel_ms = now;
@@ -126,14 +138,16 @@ void db_cancel(struct db *d)
                 start_cancel(c);
 }
 
-/* Sends what is queued; reads meanwhile, so that a server that waits for us to read cannot lock us up. */
+/* Sends what is queued; reads meanwhile, so that a server that waits for us to read cannot lock us
+ * up. */
 static int flush(struct db *d, struct err *e)
 {
         for (;;) {
                 int n = PQflush(d->conn);
                 if (n == 0)
                         return 0;
-                if (n < 0 || db_wait_socket(d, POLLIN | POLLOUT, -1, e) < 0 || !PQconsumeInput(d->conn))
+                if (n < 0 || db_wait_socket(d, POLLIN | POLLOUT, -1, e) < 0 ||
+                    !PQconsumeInput(d->conn))
                         return lost(d, e);
         }
 }
@@ -190,13 +204,15 @@ int db_exec(struct db *d, const char *sql, struct err *e)
         return finish(d, NULL, e);
 }
 
-static int send_query(struct db *d, const char *sql, const struct db_params *p, int format, struct err *e)
+static int send_query(struct db *d, const char *sql, const struct db_params *p, int format,
+                      struct err *e)
 {
         struct db_params *q = (struct db_params *)p;
         if (q && params_bind(q, e) < 0)
                 return -1;
-        if (!PQsendQueryParams(d->conn, sql, q ? (int)q->n : 0, q ? q->types : NULL, q ? q->values : NULL, q ? q->lengths : NULL,
-                               q ? q->formats : NULL, format))
+        if (!PQsendQueryParams(d->conn, sql, q ? (int)q->n : 0, q ? q->types : NULL,
+                               q ? q->values : NULL, q ? q->lengths : NULL, q ? q->formats : NULL,
+                               format))
                 return lost(d, e);
         return 0;
 }
@@ -206,22 +222,26 @@ static int send_prepared(struct db *d, const char *name, const struct db_params 
         struct db_params *q = (struct db_params *)p;
         if (q && params_bind(q, e) < 0)
                 return -1;
-        if (!PQsendQueryPrepared(d->conn, name, q ? (int)q->n : 0, q ? q->values : NULL, q ? q->lengths : NULL, q ? q->formats : NULL, 0))
+        if (!PQsendQueryPrepared(d->conn, name, q ? (int)q->n : 0, q ? q->values : NULL,
+                                 q ? q->lengths : NULL, q ? q->formats : NULL, 0))
                 return lost(d, e);
         return 0;
 }
 
-int db_query(struct db *d, const char *sql, const struct db_params *p, struct db_result **ret, struct err *e)
+int db_query(struct db *d, const char *sql, const struct db_params *p, struct db_result **ret,
+             struct err *e)
 {
         return send_query(d, sql, p, FORMAT_TEXT, e) < 0 ? -1 : finish(d, ret, e);
 }
 
-int db_query_binary(struct db *d, const char *sql, const struct db_params *p, struct db_result **ret, struct err *e)
+int db_query_binary(struct db *d, const char *sql, const struct db_params *p,
+                    struct db_result **ret, struct err *e)
 {
         return send_query(d, sql, p, FORMAT_BINARY, e) < 0 ? -1 : finish(d, ret, e);
 }
 
-int db_each(struct db *d, const char *sql, const struct db_params *p, int (*row)(void *ctx, const struct db_result *r, struct err *e), void *ctx,
+int db_each(struct db *d, const char *sql, const struct db_params *p,
+            int (*row)(void *ctx, const struct db_result *r, struct err *e), void *ctx,
             struct err *e)
 {
         if (send_query(d, sql, p, FORMAT_BINARY, e) < 0)
@@ -263,7 +283,8 @@ int db_prepare(struct db *d, const char *name, const char *sql, struct err *e)
         if (db_prepared(d, name))
                 return 0;
         if (d->n_prepared == PREPARED_MAX)
-                return err_set(e, ERR_FATAL, "", "more than %d prepared statements on one connection", PREPARED_MAX);
+                return err_set(e, ERR_FATAL, "",
+                               "more than %d prepared statements on one connection", PREPARED_MAX);
         if (!PQsendPrepare(d->conn, name, sql, 0, NULL))
                 return lost(d, e);
         if (finish(d, NULL, e) < 0)
@@ -275,7 +296,8 @@ int db_prepare(struct db *d, const char *name, const char *sql, struct err *e)
         return 0;
 }
 
-int db_run(struct db *d, const char *name, const struct db_params *p, struct db_result **ret, struct err *e)
+int db_run(struct db *d, const char *name, const struct db_params *p, struct db_result **ret,
+           struct err *e)
 {
         return send_prepared(d, name, p, e) < 0 ? -1 : finish(d, ret, e);
 }

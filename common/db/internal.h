@@ -9,10 +9,11 @@ struct db {
         PGconn *conn;
         void (*tick)(void *ctx);
         void *tick_ctx;
-        int64_t cancelled_ms, cancel_ms; /* db_cancel: when it was called first, and when the server was asked last; 0: never */
+        /* db_cancel: when it was called first, and when the server was asked last; 0: never */
+        int64_t cancelled_ms, cancel_ms;
         void (*notified)(void *ctx, const char *channel);
         void *notified_ctx;
-        size_t notices; /* since they were asked for */
+        size_t notices;          /* since they were asked for */
         char notice[NOTICE_MAX]; /* the first of them */
         char *prepared[PREPARED_MAX];
         size_t n_prepared;

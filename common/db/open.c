@@ -1,4 +1,5 @@
-/* Opens a connection: with TLS when a password goes over it, in a session whose settings are ours, also through a pooler. */
+/* Opens a connection: with TLS when a password goes over it, in a session whose settings are ours,
+ * also through a pooler. */
 #include "db/internal.h"
 
 #include "base/redact.h"
@@ -16,7 +17,8 @@ struct request {
         const char *sslmode; /* NULL: as conninfo, the environment or libpq have it */
 };
 
-/* libpq's messages quote what they could not read of a conninfo, which may be a piece of a password. */
+/* libpq's messages quote what they could not read of a conninfo, which may be a piece of a
+ * password. */
 static int refuse(const struct request *r, PGconn *conn, bool wrong, struct err *e)
 {
         char text[sizeof e->text];
@@ -24,8 +26,11 @@ static int refuse(const struct request *r, PGconn *conn, bool wrong, struct err 
         snprintf(text, sizeof text, "%.*s", (int)strcspn(said, "\n"), said);
         redact_message(r->conninfo, text);
         bool tls = r->sslmode && strstr(text, "SSL");
-        return err_set(e, wrong ? ERR_FATAL : ERR_RETRY, "08001", "database%s: %s%s", wrong ? ".conninfo" : "", text,
-                       tls ? "; a password needs TLS: switch it on in the server, or write sslmode=disable to send the password without" : "");
+        return err_set(
+                e, wrong ? ERR_FATAL : ERR_RETRY, "08001", "database%s: %s%s",
+                wrong ? ".conninfo" : "", text,
+                tls ? "; a password needs TLS: switch it on in the server, or write sslmode=disable to send the password without"
+                    : "");
 }
 
 static int connect_wait(struct db *d, const struct request *r, struct err *e)
@@ -33,11 +38,13 @@ static int connect_wait(struct db *d, const struct request *r, struct err *e)
         int64_t until = monotonic_ms() + r->timeout_ms;
         for (PostgresPollingStatusType s = PGRES_POLLING_WRITING;;) {
                 int64_t left = until - monotonic_ms();
-                int n = db_wait_socket(d, s == PGRES_POLLING_READING ? POLLIN : POLLOUT, left < 0 ? 0 : (int)left, e);
+                int n = db_wait_socket(d, s == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+                                       left < 0 ? 0 : (int)left, e);
                 if (n < 0)
                         return -1;
                 if (n == 0)
-                        return err_set(e, ERR_RETRY, "08001", "database: no connection within %d ms", r->timeout_ms);
+                        return err_set(e, ERR_RETRY, "08001",
+                                       "database: no connection within %d ms", r->timeout_ms);
                 s = PQconnectPoll(d->conn);
                 if (s == PGRES_POLLING_OK)
                         return 0;
@@ -63,22 +70,28 @@ static bool in_environment(const char *name)
         return value && *value;
 }
 
-/* What sslmode has to be when nobody has chosen one; NULL: no password will be sent. libpq ignores it on a Unix socket. */
+/* What sslmode has to be when nobody has chosen one; NULL: no password will be sent. libpq ignores
+ * it on a Unix socket. */
 static const char *tls_for(const struct request *r, PGconn *conn)
 {
-        const char *password = PQpass(conn); /* wherever it comes from: conninfo, PGPASSWORD, a passfile */
+        /* wherever it comes from: conninfo, PGPASSWORD, a passfile */
+        const char *password = PQpass(conn);
         if (!password || !*password || says(r->conninfo, "sslmode") || in_environment("PGSSLMODE"))
                 return NULL;
-        return says(r->conninfo, "sslrootcert") || in_environment("PGSSLROOTCERT") ? "verify-full" : "require";
+        return says(r->conninfo, "sslrootcert") || in_environment("PGSSLROOTCERT") ? "verify-full"
+                                                                                   : "require";
 }
 
 static int start(struct db *d, struct request *r, struct err *e)
 {
-        /* A server that vanished without a word is noticed within half a minute, not after the kernel's hours; the conninfo may say otherwise.
-         * Nothing that a pooler would refuse: the session's settings follow by SQL. */
-        const char *keys[] = { "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout", "application_name", "sslmode", "dbname",
-                               "client_encoding", NULL };
-        const char *values[] = { "10", "5", "3", "25000", r->application, r->sslmode, r->conninfo, "UTF8", NULL };
+        /* A server that vanished without a word is noticed within half a minute, not after the
+         * kernel's hours; the conninfo may say otherwise. Nothing that a pooler would refuse: the
+         * session's settings follow by SQL. */
+        const char *keys[] = { "keepalives_idle",  "keepalives_interval", "keepalives_count",
+                               "tcp_user_timeout", "application_name",    "sslmode",
+                               "dbname",           "client_encoding",     NULL };
+        const char *values[] = { "10",       "5",         "3",    "25000", r->application,
+                                 r->sslmode, r->conninfo, "UTF8", NULL };
         d->conn = PQconnectStartParams(keys, values, 1);
         if (!d->conn)
                 return err_oom(e);
@@ -89,14 +102,15 @@ static int start(struct db *d, struct request *r, struct err *e)
         }
         if (PQstatus(d->conn) != CONNECTION_BAD)
                 return connect_wait(d, r, e);
-        /* A Unix socket refuses at once, when the server is away; only what libpq would not even try is wrong for good. */
+        /* A Unix socket refuses at once, when the server is away; only what libpq would not even
+         * try is wrong for good. */
         return refuse(r, d->conn, PQpingParams(keys, values, 1) == PQPING_NO_ATTEMPT, e);
 }
 
-/* ---- the session ------------------------------------------------------------------------------------------------------------------ */
+/* ---- the session ---- */
 
-/* jit: to compile a plan takes longer than any statement of ours gains by it, and costs that only stand for
- * a plan that is not wanted ask for it. */
+/* jit: to compile a plan takes longer than any statement of ours gains by it, and costs that only
+ * stand for a plan that is not wanted ask for it. */
 static const struct {
         const char *name, *value;
 } session[] = {
@@ -107,14 +121,16 @@ static const struct {
         { "jit", "off" },
 };
 
-/* By SQL: a pooler refuses or ignores them among the startup parameters. `ret_pid`: the process that serves us. */
+/* By SQL: a pooler refuses or ignores them among the startup parameters. `ret_pid`: the process
+ * that serves us. */
 static int set_session(struct db *d, int *ret_pid, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         BUF_CLEANUP struct buf sql = { .max = 1024 };
         buf_adds(&sql, "select pg_backend_pid()");
         for (size_t i = 0; i < ARRAY_LEN(session); i++)
-                buf_addf(&sql, ", set_config('%s', '%s', false)", session[i].name, session[i].value);
+                buf_addf(&sql, ", set_config('%s', '%s', false)", session[i].name,
+                         session[i].value);
         if (sql.failed)
                 return err_oom(e);
         if (db_query(d, buf_str(&sql), NULL, &r, e) < 0)
@@ -122,18 +138,21 @@ static int set_session(struct db *d, int *ret_pid, struct err *e)
         *ret_pid = (int)db_int(r, 0, 0);
         for (size_t i = 0; i < ARRAY_LEN(session); i++)
                 if (strcmp(db_str(r, 0, (int)i + 1), session[i].value) != 0)
-                        return err_set(e, ERR_FATAL, "", "database: the session's %s is %s although it was set to %s", session[i].name,
-                                       db_str(r, 0, (int)i + 1), session[i].value);
+                        return err_set(e, ERR_FATAL, "",
+                                       "database: the session's %s is %s although it was set to %s",
+                                       session[i].name, db_str(r, 0, (int)i + 1), session[i].value);
         return 0;
 }
 
-/* ---- poolers ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- poolers ---- */
 
 static int process_of(struct db *d)
 {
         struct err ignored = ERR_INIT;
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        return db_query(d, "select pg_backend_pid()", NULL, &r, &ignored) < 0 ? 0 : (int)db_int(r, 0, 0);
+        return db_query(d, "select pg_backend_pid()", NULL, &r, &ignored) < 0
+                       ? 0
+                       : (int)db_int(r, 0, 0);
 }
 
 /* A call that a full pool keeps waiting says nothing: 0 after PROBE_MS. */
@@ -153,14 +172,16 @@ static int process_in_transaction(struct db *d)
                         PQclear(r);
                 }
                 int64_t left = until - monotonic_ms();
-                if (left <= 0 || db_wait_socket(d, POLLIN, (int)left, &ignored) <= 0 || !PQconsumeInput(d->conn))
+                if (left <= 0 || db_wait_socket(d, POLLIN, (int)left, &ignored) <= 0 ||
+                    !PQconsumeInput(d->conn))
                         return 0;
         }
 }
 
 /*
- * Between us and the server stands a pooler. Does it keep one server process for us, as long as we are connected? If not, a second connection
- * that holds a transaction meets our process, or has driven us to another.
+ * Between us and the server stands a pooler. Does it keep one server process for us, as long as we
+ * are connected? If not, a second connection that holds a transaction meets our process, or has
+ * driven us to another.
  */
 static bool shares_processes(struct db *d, struct request *r, int pid)
 {
@@ -177,12 +198,15 @@ static int check_pooler(struct db *d, struct request *r, int pid, struct err *e)
 {
         if (PQbackendPID(d->conn) == pid || !shares_processes(d, r, pid))
                 return 0;
-        return err_set(e, ERR_FATAL, "", "database: a connection pool stands in front of it that gives each transaction another connection "
-                       "(PgBouncer's pool_mode transaction or statement): prepared statements, LISTEN and settings are lost there; use pool_mode = session, or connect to "
-                       "PostgreSQL directly");
+        return err_set(
+                e, ERR_FATAL, "",
+                "database: a connection pool stands in front of it that gives each transaction another connection "
+                "(PgBouncer's pool_mode transaction or statement): prepared statements, LISTEN and settings are lost there; use pool_mode = session, or connect to "
+                "PostgreSQL directly");
 }
 
-int db_open(const char *conninfo, const char *application, int timeout_ms, struct db **ret, struct err *e)
+int db_open(const char *conninfo, const char *application, int timeout_ms, struct db **ret,
+            struct err *e)
 {
         struct request r = { conninfo, application, timeout_ms, NULL };
         CLEANUP(db_cleanup) struct db *d = calloc(1, sizeof *d);

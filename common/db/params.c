@@ -6,14 +6,22 @@
 
 /* Type oids of PostgreSQL's catalog (pg_type.dat); they never change. */
 enum {
-        OID_BOOL = 16, OID_BYTEA = 17, OID_INT8 = 20, OID_INT2 = 21, OID_INT4 = 23, OID_TEXT = 25, OID_TIMESTAMPTZ = 1184, OID_UUID = 2950,
+        OID_BOOL = 16,
+        OID_BYTEA = 17,
+        OID_INT8 = 20,
+        OID_INT2 = 21,
+        OID_INT4 = 23,
+        OID_TEXT = 25,
+        OID_TIMESTAMPTZ = 1184,
+        OID_UUID = 2950,
 };
 
 static const struct {
         Oid element, array;
 } oids[] = {
-        [DB_INT2] = { OID_INT2, 1005 },   [DB_INT4] = { OID_INT4, 1007 }, [DB_INT8] = { OID_INT8, 1016 },
-        [DB_BOOL] = { OID_BOOL, 1000 },   [DB_TEXT] = { OID_TEXT, 1009 }, [DB_UUID] = { OID_UUID, 2951 },
+        [DB_INT2] = { OID_INT2, 1005 },   [DB_INT4] = { OID_INT4, 1007 },
+        [DB_INT8] = { OID_INT8, 1016 },   [DB_BOOL] = { OID_BOOL, 1000 },
+        [DB_TEXT] = { OID_TEXT, 1009 },   [DB_UUID] = { OID_UUID, 2951 },
         [DB_BYTEA] = { OID_BYTEA, 1001 }, [DB_TIMESTAMPTZ] = { OID_TIMESTAMPTZ, 1185 },
 };
 
@@ -157,7 +165,8 @@ static void add_be64(struct buf *b, uint64_t v)
         buf_add(b, &be, sizeof be);
 }
 
-/* PostgreSQL's binary array: dimensions, "has nulls", element oid, then per dimension length and lower bound, then length + bytes. */
+/* PostgreSQL's binary array: dimensions, "has nulls", element oid, then per dimension length and
+ * lower bound, then length + bytes. */
 void db_array_begin(struct db_params *p, enum db_type type, size_t count)
 {
         if (!add(p, oids[type].array, 1))
@@ -249,7 +258,8 @@ void db_array_end(struct db_params *p)
 int params_bind(struct db_params *p, struct err *e)
 {
         if (p->failed || p->data.failed)
-                return err_set(e, ERR_FATAL, "", "the statement's parameters are larger than %zu bytes", p->data.max);
+                return err_set(e, ERR_FATAL, "",
+                               "the statement's parameters are larger than %zu bytes", p->data.max);
         p->values = reallocarray(p->values, p->cap + 1, sizeof *p->values);
         p->lengths = reallocarray(p->lengths, p->cap + 1, sizeof *p->lengths);
         p->formats = reallocarray(p->formats, p->cap + 1, sizeof *p->formats);

@@ -100,11 +100,13 @@ instant db_instant(const struct db_result *r, int row, int col)
         const char *s = PQgetvalue(pg(r), row, col);
         char text[INSTANT_TEXT_MAX];
         int len = (int)strlen(s);
-        /* ISO style prints an offset of whole hours as "+00"; it is not always UTC's where a pack's function sets a zone. */
+        /* ISO style prints an offset of whole hours as "+00"; it is not always UTC's where a pack's
+         * function sets a zone. */
         bool hours = len > 3 && (s[len - 3] == '+' || s[len - 3] == '-');
         int n = snprintf(text, sizeof text, "%s%s", s, hours ? ":00" : "");
         instant t;
-        return n > 0 && n < (int)sizeof text && instant_parse(text, (size_t)n, &t) ? t : INSTANT_NONE;
+        return n > 0 && n < (int)sizeof text && instant_parse(text, (size_t)n, &t) ? t
+                                                                                   : INSTANT_NONE;
 }
 
 struct uuid db_uuid(const struct db_result *r, int row, int col)
@@ -116,14 +118,16 @@ struct uuid db_uuid(const struct db_result *r, int row, int col)
         return u;
 }
 
-/* PostgreSQL's array_send: dimensions, flags, element type; of each dimension its size and lower bound; of each element its length, or -1, and its bytes. */
+/* PostgreSQL's array_send: dimensions, flags, element type; of each dimension its size and lower
+ * bound; of each element its length, or -1, and its bytes. */
 struct db_texts db_texts(const struct db_result *r, int row, int col)
 {
         enum { HEAD = 12, DIMENSION = 8 };
         struct span s = db_span(r, row, col);
         if (s.len < HEAD + DIMENSION || be32_at(s.ptr) != 1)
                 return (struct db_texts){ 0 };
-        return (struct db_texts){ s.ptr + HEAD + DIMENSION, s.len - HEAD - DIMENSION, be32_at(s.ptr + HEAD) };
+        return (struct db_texts){ s.ptr + HEAD + DIMENSION, s.len - HEAD - DIMENSION,
+                                  be32_at(s.ptr + HEAD) };
 }
 
 bool db_texts_next(struct db_texts *t, struct span *ret)
@@ -150,11 +154,13 @@ const char *db_column_type(const struct db_result *r, int col)
                 Oid oid;
                 const char *name;
         } names[] = {
-                { 16, "bool" },       { 17, "bytea" },        { 20, "int8" },       { 21, "int2" },        { 23, "int4" },
-                { 25, "text" },       { 114, "json" },        { 700, "float4" },    { 701, "float8" },     { 705, "unknown" },
-                { 1009, "text[]" },   { 1015, "varchar[]" },  { 1042, "bpchar" },   { 1043, "varchar" },   { 1082, "date" },
-                { 1114, "timestamp" }, { 1184, "timestamptz" }, { 1186, "interval" }, { 1700, "numeric" }, { 2950, "uuid" },
-                { 3802, "jsonb" },
+                { 16, "bool" },        { 17, "bytea" },         { 20, "int8" },
+                { 21, "int2" },        { 23, "int4" },          { 25, "text" },
+                { 114, "json" },       { 700, "float4" },       { 701, "float8" },
+                { 705, "unknown" },    { 1009, "text[]" },      { 1015, "varchar[]" },
+                { 1042, "bpchar" },    { 1043, "varchar" },     { 1082, "date" },
+                { 1114, "timestamp" }, { 1184, "timestamptz" }, { 1186, "interval" },
+                { 1700, "numeric" },   { 2950, "uuid" },        { 3802, "jsonb" },
         };
         Oid oid = PQftype(pg(r), col);
         for (size_t i = 0; i < ARRAY_LEN(names); i++)

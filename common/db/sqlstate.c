@@ -1,4 +1,5 @@
-/* What an SQLSTATE says: whether the same call may succeed later, and whether it is the server's own state. */
+/* What an SQLSTATE says: whether the same call may succeed later, and whether it is the server's
+ * own state. */
 #include "db/internal.h"
 
 #include <string.h>
@@ -10,19 +11,20 @@ static const struct {
         bool server; /* says nothing about what was asked for: see db_server_state */
 } classes[] = {
         { "57014", ERR_RETRY, false }, /* query_canceled: a time limit */
-        { "57P", ERR_RETRY, true }, /* the server shuts down, or has just started */
-        { "25006", ERR_RETRY, true }, /* read_only_sql_transaction: a standby, until the failover is over */
+        { "57P", ERR_RETRY, true },    /* the server shuts down, or has just started */
+        /* read_only_sql_transaction: a standby, until the failover is over */
+        { "25006", ERR_RETRY, true },
         { DB_RESULT_TOO_LARGE, ERR_RETRY, false }, /* with fewer tasks */
-        { "08", ERR_RETRY, true }, /* connection exception */
-        { "40", ERR_RETRY, true }, /* serialization failure, deadlock */
-        { "53", ERR_RETRY, true }, /* out of disk, memory, connections */
-        { "55P03", ERR_RETRY, false }, /* lock_not_available */
-        { "58", ERR_RETRY, false }, /* system error, outside PostgreSQL */
-        { "21", ERR_POISON, false }, /* cardinality violation */
-        { "22", ERR_POISON, false }, /* data exception */
-        { "23", ERR_POISON, false }, /* integrity constraint violation */
-        { "27", ERR_POISON, false }, /* triggered data change violation */
-        { "44", ERR_POISON, false }, /* WITH CHECK OPTION violation */
+        { "08", ERR_RETRY, true },                 /* connection exception */
+        { "40", ERR_RETRY, true },                 /* serialization failure, deadlock */
+        { "53", ERR_RETRY, true },                 /* out of disk, memory, connections */
+        { "55P03", ERR_RETRY, false },             /* lock_not_available */
+        { "58", ERR_RETRY, false },                /* system error, outside PostgreSQL */
+        { "21", ERR_POISON, false },               /* cardinality violation */
+        { "22", ERR_POISON, false },               /* data exception */
+        { "23", ERR_POISON, false },               /* integrity constraint violation */
+        { "27", ERR_POISON, false },               /* triggered data change violation */
+        { "44", ERR_POISON, false },               /* WITH CHECK OPTION violation */
         { "54", ERR_POISON, false }, /* program limit exceeded: a value too long for an index */
         { "RC", ERR_POISON, false }, /* ours: ledger/compose.h */
         { "P0", ERR_POISON, false }, /* raised by PL/pgSQL */
@@ -63,14 +65,17 @@ int db_error(PGconn *conn, const PGresult *r, struct err *e)
         const char *state = r ? PQresultErrorField(r, PG_DIAG_SQLSTATE) : NULL;
         const char *primary = r ? PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY) : NULL;
         if (r && PQresultStatus(r) == PGRES_PIPELINE_ABORTED)
-                return err_set(e, ERR_RETRY, "pipeline", "an earlier statement of the same pipeline failed");
+                return err_set(e, ERR_RETRY, "pipeline",
+                               "an earlier statement of the same pipeline failed");
         if (!state || PQstatus(conn) == CONNECTION_BAD || ends_connection(r)) {
                 const char *text = primary ? primary : PQerrorMessage(conn);
                 size_t len = strcspn(text, "\n");
-                return err_set(e, ERR_RETRY, "08006", "database connection lost: %.*s", (int)len, text);
+                return err_set(e, ERR_RETRY, "08006", "database connection lost: %.*s", (int)len,
+                               text);
         }
         const char *position = PQresultErrorField(r, PG_DIAG_STATEMENT_POSITION);
         const char *hint = PQresultErrorField(r, PG_DIAG_MESSAGE_HINT);
-        return err_set(e, class_of(state), state, "%s%s%s%s%s (SQLSTATE %s)", primary ? primary : "error", position ? ", at character " : "",
+        return err_set(e, class_of(state), state, "%s%s%s%s%s (SQLSTATE %s)",
+                       primary ? primary : "error", position ? ", at character " : "",
                        position ? position : "", hint ? "; hint: " : "", hint ? hint : "", state);
 }

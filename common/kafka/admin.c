@@ -14,13 +14,19 @@ DEFINE_CLEANUP(event_cleanup, rd_kafka_event_t, rd_kafka_event_destroy)
 static int topic_result(rd_kafka_event_t *event, const char *topic, struct err *e)
 {
         if (!event)
-                return err_set(e, ERR_RETRY, "_TIMED_OUT", "topic %s: the brokers did not answer in %d s", topic, ADMIN_TIMEOUT_MS / 1000);
+                return err_set(e, ERR_RETRY, "_TIMED_OUT",
+                               "topic %s: the brokers did not answer in %d s", topic,
+                               ADMIN_TIMEOUT_MS / 1000);
         if (rd_kafka_event_error(event))
-                return client_err(e, rd_kafka_event_error(event), "topic %s: %s", topic, rd_kafka_event_error_string(event));
+                return client_err(e, rd_kafka_event_error(event), "topic %s: %s", topic,
+                                  rd_kafka_event_error_string(event));
         size_t n = 0;
-        const rd_kafka_topic_result_t **results = rd_kafka_event_type(event) == RD_KAFKA_EVENT_CREATETOPICS_RESULT
-                                                          ? rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &n)
-                                                          : rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event), &n);
+        const rd_kafka_topic_result_t **results =
+                rd_kafka_event_type(event) == RD_KAFKA_EVENT_CREATETOPICS_RESULT
+                        ? rd_kafka_CreateTopics_result_topics(
+                                  rd_kafka_event_CreateTopics_result(event), &n)
+                        : rd_kafka_CreatePartitions_result_topics(
+                                  rd_kafka_event_CreatePartitions_result(event), &n);
         if (n != 1)
                 return err_set(e, ERR_RETRY, "", "topic %s: %zu answers to one request", topic, n);
         rd_kafka_resp_err_t code = rd_kafka_topic_result_error(results[0]);
@@ -28,7 +34,8 @@ static int topic_result(rd_kafka_event_t *event, const char *topic, struct err *
                 return 0;
         const char *why = rd_kafka_topic_result_error_string(results[0]);
         if (code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-                return err_set(e, ERR_RETRY, rd_kafka_err2name(code), "topic %s was created by somebody else just now", topic);
+                return err_set(e, ERR_RETRY, rd_kafka_err2name(code),
+                               "topic %s was created by somebody else just now", topic);
         return client_err(e, code, "topic %s: %s", topic, why ? why : "");
 }
 
@@ -46,36 +53,45 @@ static rd_kafka_AdminOptions_t *options_new(struct kafka_producer *p, rd_kafka_a
 static int create(struct kafka_producer *p, const struct kafka_topic_spec *t, struct err *e)
 {
         char why[512];
-        CLEANUP(new_topic_cleanup) rd_kafka_NewTopic_t *topic =
-                rd_kafka_NewTopic_new(t->name, t->partitions, t->replication > 0 ? t->replication : -1, why, sizeof why);
+        CLEANUP(new_topic_cleanup)
+        rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(
+                t->name, t->partitions, t->replication > 0 ? t->replication : -1, why, sizeof why);
         if (!topic)
                 return err_set(e, ERR_FATAL, "_INVALID_ARG", "topic %s: %s", t->name, why);
         for (size_t i = 0; i < t->n_config; i++) {
-                rd_kafka_resp_err_t code = rd_kafka_NewTopic_set_config(topic, t->config[i].name, t->config[i].value);
+                rd_kafka_resp_err_t code = rd_kafka_NewTopic_set_config(topic, t->config[i].name,
+                                                                        t->config[i].value);
                 if (code)
                         return client_err(e, code, "topic %s: %s", t->name, t->config[i].name);
         }
-        CLEANUP(options_cleanup) rd_kafka_AdminOptions_t *options = options_new(p, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+        CLEANUP(options_cleanup)
+        rd_kafka_AdminOptions_t *options = options_new(p, RD_KAFKA_ADMIN_OP_CREATETOPICS);
         CLEANUP(queue_cleanup) rd_kafka_queue_t *queue = rd_kafka_queue_new(p->rk);
         rd_kafka_CreateTopics(p->rk, &topic, 1, options, queue);
-        CLEANUP(event_cleanup) rd_kafka_event_t *event = rd_kafka_queue_poll(queue, ADMIN_TIMEOUT_MS + 1000);
+        CLEANUP(event_cleanup)
+        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, ADMIN_TIMEOUT_MS + 1000);
         return topic_result(event, t->name, e);
 }
 
 static int grow(struct kafka_producer *p, const struct kafka_topic_spec *t, struct err *e)
 {
         char why[512];
-        CLEANUP(new_partitions_cleanup) rd_kafka_NewPartitions_t *more = rd_kafka_NewPartitions_new(t->name, (size_t)t->partitions, why, sizeof why);
+        CLEANUP(new_partitions_cleanup)
+        rd_kafka_NewPartitions_t *more = rd_kafka_NewPartitions_new(t->name, (size_t)t->partitions,
+                                                                    why, sizeof why);
         if (!more)
                 return err_set(e, ERR_FATAL, "_INVALID_ARG", "topic %s: %s", t->name, why);
-        CLEANUP(options_cleanup) rd_kafka_AdminOptions_t *options = options_new(p, RD_KAFKA_ADMIN_OP_CREATEPARTITIONS);
+        CLEANUP(options_cleanup)
+        rd_kafka_AdminOptions_t *options = options_new(p, RD_KAFKA_ADMIN_OP_CREATEPARTITIONS);
         CLEANUP(queue_cleanup) rd_kafka_queue_t *queue = rd_kafka_queue_new(p->rk);
         rd_kafka_CreatePartitions(p->rk, &more, 1, options, queue);
-        CLEANUP(event_cleanup) rd_kafka_event_t *event = rd_kafka_queue_poll(queue, ADMIN_TIMEOUT_MS + 1000);
+        CLEANUP(event_cleanup)
+        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, ADMIN_TIMEOUT_MS + 1000);
         return topic_result(event, t->name, e);
 }
 
-/* The answer comes from the controller; the other requests of this client go by metadata, which follows a moment later. */
+/* The answer comes from the controller; the other requests of this client go by metadata, which
+ * follows a moment later. */
 static int await(struct kafka_producer *p, const struct kafka_topic_spec *t, struct err *e)
 {
         int64_t until = monotonic_ms() + ADMIN_TIMEOUT_MS;
@@ -85,23 +101,33 @@ static int await(struct kafka_producer *p, const struct kafka_topic_spec *t, str
                         return n < 0 ? -1 : 0;
                 rd_kafka_poll(p->rk, 50);
         }
-        return err_set(e, ERR_RETRY, "_TIMED_OUT", "topic %s was made, but its %d partitions are not seen after %d s", t->name, t->partitions,
-                       ADMIN_TIMEOUT_MS / 1000);
+        return err_set(e, ERR_RETRY, "_TIMED_OUT",
+                       "topic %s was made, but its %d partitions are not seen after %d s", t->name,
+                       t->partitions, ADMIN_TIMEOUT_MS / 1000);
 }
 
-int kafka_topic_apply(struct kafka_producer *p, const struct kafka_topic_spec *t, bool dry_run, enum topic_change *ret, struct err *e)
+int kafka_topic_apply(struct kafka_producer *p, const struct kafka_topic_spec *t, bool dry_run,
+                      enum topic_change *ret, struct err *e)
 {
         if (t->partitions < 1)
-                return err_set(e, ERR_FATAL, "_INVALID_ARG", "topic %s: %d partitions", t->name, t->partitions);
+                return err_set(e, ERR_FATAL, "_INVALID_ARG", "topic %s: %d partitions", t->name,
+                               t->partitions);
         int now = producer_partitions(p, t->name, true, ADMIN_TIMEOUT_MS, e);
         if (now < 0)
                 return -1;
-        enum topic_change change = now == 0 ? TOPIC_CREATED : now < t->partitions ? TOPIC_GROWN : now > t->partitions ? TOPIC_LARGER : TOPIC_SAME;
-        if (!dry_run && change == TOPIC_CREATED && (p->embedded ? embedded_topic(&p->address, t->name, t->partitions, e) : create(p, t, e)) < 0)
+        enum topic_change change = now == 0              ? TOPIC_CREATED
+                                   : now < t->partitions ? TOPIC_GROWN
+                                   : now > t->partitions ? TOPIC_LARGER
+                                                         : TOPIC_SAME;
+        if (!dry_run && change == TOPIC_CREATED &&
+            (p->embedded ? embedded_topic(&p->address, t->name, t->partitions, e)
+                         : create(p, t, e)) < 0)
                 return -1;
         if (change == TOPIC_GROWN && p->embedded)
-                return err_set(e, ERR_FATAL, "INVALID_PARTITIONS", "topic %s: the embedded broker cannot add partitions (%d, wanted %d): restart it", t->name,
-                               now, t->partitions);
+                return err_set(
+                        e, ERR_FATAL, "INVALID_PARTITIONS",
+                        "topic %s: the embedded broker cannot add partitions (%d, wanted %d): restart it",
+                        t->name, now, t->partitions);
         if (!dry_run && change == TOPIC_GROWN && grow(p, t, e) < 0)
                 return -1;
         if (!dry_run && (change == TOPIC_CREATED || change == TOPIC_GROWN) && await(p, t, e) < 0)

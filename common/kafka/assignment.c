@@ -15,7 +15,8 @@ struct slot *assignment_find(struct kafka_consumer *c, const char *topic, int32_
 
 struct slot *assignment_of(struct kafka_consumer *c, const rd_kafka_message_t *m)
 {
-        if (m->rkt == c->latest_rkt && c->latest < c->n_slots && c->slots[c->latest].partition == m->partition)
+        if (m->rkt == c->latest_rkt && c->latest < c->n_slots &&
+            c->slots[c->latest].partition == m->partition)
                 return &c->slots[c->latest];
         struct slot *s = assignment_find(c, rd_kafka_topic_name(m->rkt), m->partition);
         if (s) {
@@ -39,43 +40,55 @@ static void forget_slots(struct kafka_consumer *c)
         c->latest_rkt = NULL;
 }
 
-/* librdkafka keeps a partition's pause beyond its assignment: should it come back, it would stand still. */
+/* librdkafka keeps a partition's pause beyond its assignment: should it come back, it would stand
+ * still. */
 static void unpause(struct kafka_consumer *c)
 {
-        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)c->n_slots);
+        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(
+                (int)c->n_slots);
         for (size_t i = 0; i < c->n_slots; i++)
                 if (c->slots[i].paused)
-                        rd_kafka_topic_partition_list_add(list, c->slots[i].topic, c->slots[i].partition);
+                        rd_kafka_topic_partition_list_add(list, c->slots[i].topic,
+                                                          c->slots[i].partition);
         if (list->cnt)
                 rd_kafka_resume_partitions(c->rk, list);
 }
 
-/* Tells the owner, who may still want to finish work, before the group may give the partitions to somebody else. */
+/* Tells the owner, who may still want to finish work, before the group may give the partitions to
+ * somebody else. */
 static void revoke(struct kafka_consumer *c)
 {
         if (c->n_slots && c->events.revoked) {
-                CLEANUP(cleanup_free) struct kafka_partition *list = calloc(c->n_slots, sizeof *list);
+                CLEANUP(cleanup_free)
+                struct kafka_partition *list = calloc(c->n_slots, sizeof *list);
                 for (size_t i = 0; list && i < c->n_slots; i++)
-                        list[i] = (struct kafka_partition){ c->slots[i].topic, c->slots[i].partition, c->slots[i].next };
-                c->events.revoked(c->events.ctx, list, list ? c->n_slots : 0, rd_kafka_assignment_lost(c->rk));
+                        list[i] = (struct kafka_partition){ c->slots[i].topic,
+                                                            c->slots[i].partition,
+                                                            c->slots[i].next };
+                c->events.revoked(c->events.ctx, list, list ? c->n_slots : 0,
+                                  rd_kafka_assignment_lost(c->rk));
         }
         if (!c->closing) {
                 unpause(c);
                 /* The only sign of a broker that is away, when nothing else was asked of it. */
                 if (rd_kafka_assignment_lost(c->rk))
-                        err_set(&c->pending, ERR_RETRY, "_ASSIGNMENT_LOST", "the group's coordinator and this member have not heard of each other in time");
+                        err_set(&c->pending, ERR_RETRY, "_ASSIGNMENT_LOST",
+                                "the group's coordinator and this member have not heard of each other in time");
         }
         forget_slots(c);
 }
 
-/* An empty assignment, which is not the same as none (NULL): it answers an offer, and keeps the membership. */
+/* An empty assignment, which is not the same as none (NULL): it answers an offer, and keeps the
+ * membership. */
 static void assign_nothing(struct kafka_consumer *c)
 {
-        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *nothing = rd_kafka_topic_partition_list_new(0);
+        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *nothing = rd_kafka_topic_partition_list_new(
+                0);
         rd_kafka_assign(c->rk, nothing);
 }
 
-void assignment_callback(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque)
+void assignment_callback(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+                         rd_kafka_topic_partition_list_t *list, void *opaque)
 {
         struct kafka_consumer *c = opaque;
         forget_offer(c);
@@ -86,7 +99,8 @@ void assignment_callback(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topi
                 return;
         }
         revoke(c);
-        if (code != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
+        if (code != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS &&
+            code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
                 client_err(&c->pending, code, "rebalance");
         rd_kafka_assign(rk, NULL);
 }
@@ -100,19 +114,23 @@ static const char *topic_name(struct kafka_consumer *c, const char *name)
 }
 
 /* Asks the owner for the offsets. */
-static int start_offsets(struct kafka_consumer *c, struct kafka_partition *list, size_t n, struct err *e)
+static int start_offsets(struct kafka_consumer *c, struct kafka_partition *list, size_t n,
+                         struct err *e)
 {
         for (size_t i = 0; i < n; i++) {
                 const rd_kafka_topic_partition_t *p = &c->offered->elems[i];
                 list[i] = (struct kafka_partition){ topic_name(c, p->topic), p->partition, -1 };
                 if (!list[i].topic)
-                        return err_set(e, ERR_FATAL, "", "the group assigned topic %s, which was not subscribed", p->topic);
+                        return err_set(e, ERR_FATAL, "",
+                                       "the group assigned topic %s, which was not subscribed",
+                                       p->topic);
         }
         if (n && c->events.assigned(c->events.ctx, list, n, e) < 0)
                 return -1;
         for (size_t i = 0; i < n; i++)
                 if (list[i].offset < 0)
-                        return err_set(e, ERR_FATAL, "", "%s [%d]: %lld is no offset to start at", list[i].topic, (int)list[i].partition,
+                        return err_set(e, ERR_FATAL, "", "%s [%d]: %lld is no offset to start at",
+                                       list[i].topic, (int)list[i].partition,
                                        (long long)list[i].offset);
         return 0;
 }
@@ -128,7 +146,12 @@ static int start(struct kafka_consumer *c, struct err *e)
                 return -1;
         for (size_t i = 0; i < n; i++) {
                 c->offered->elems[i].offset = list[i].offset;
-                slots[i] = (struct slot){ .topic = list[i].topic, .partition = list[i].partition, .next = list[i].offset, .newest = -1, .landmark.ms = -1, .unreadable.probe = -1 };
+                slots[i] = (struct slot){ .topic = list[i].topic,
+                                          .partition = list[i].partition,
+                                          .next = list[i].offset,
+                                          .newest = -1,
+                                          .landmark.ms = -1,
+                                          .unreadable.probe = -1 };
         }
         rd_kafka_resp_err_t code = rd_kafka_assign(c->rk, c->offered);
         if (code) {
@@ -163,11 +186,13 @@ static void serve_leaving(struct kafka_consumer *c, rd_kafka_queue_t *queue)
 {
         rd_kafka_event_t *event = rd_kafka_queue_poll(queue, LEAVE_POLL_MS);
         if (event && rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE)
-                assignment_callback(c->rk, rd_kafka_event_error(event), rd_kafka_event_topic_partition_list(event), c);
+                assignment_callback(c->rk, rd_kafka_event_error(event),
+                                    rd_kafka_event_topic_partition_list(event), c);
         rd_kafka_event_destroy(event);
 }
 
-/* Leaves the group; false when that did not end in time. rd_kafka_consumer_close would wait for ever for a broker that does not come back. */
+/* Leaves the group; false when that did not end in time. rd_kafka_consumer_close would wait for
+ * ever for a broker that does not come back. */
 static bool leave(struct kafka_consumer *c)
 {
         int64_t until = monotonic_ms() + LEAVE_MS;
@@ -196,7 +221,8 @@ bool assignment_close(struct kafka_consumer *c)
 
 static int apply_pause(struct kafka_consumer *c, bool pause, struct err *e)
 {
-        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)c->n_slots);
+        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(
+                (int)c->n_slots);
         for (size_t i = 0; i < c->n_slots; i++) {
                 struct slot *s = &c->slots[i];
                 if ((c->paused || c->idle || s->held) != pause || s->paused == pause)
@@ -206,7 +232,8 @@ static int apply_pause(struct kafka_consumer *c, bool pause, struct err *e)
         }
         if (!list->cnt)
                 return 0;
-        rd_kafka_resp_err_t code = pause ? rd_kafka_pause_partitions(c->rk, list) : rd_kafka_resume_partitions(c->rk, list);
+        rd_kafka_resp_err_t code = pause ? rd_kafka_pause_partitions(c->rk, list)
+                                         : rd_kafka_resume_partitions(c->rk, list);
         return code ? client_err(e, code, pause ? "pause" : "resume") : 0;
 }
 

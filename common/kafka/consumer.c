@@ -7,26 +7,33 @@
 
 enum {
         LOOK_MS = 1000, /* between looks at the embedded broker's file while nothing comes */
-        IDLE_GRACE_MS = 200, /* a caller that takes nothing for longer has its partitions paused, so that rebalances can be served */
+        /* a caller that takes nothing for longer has its partitions paused, so that rebalances can
+           be served */
+        IDLE_GRACE_MS = 200,
         SEEK_TIMEOUT_MS = 5000,
         NUDGE_TIMEOUT_MS = 200,
         PREFETCH_MIN_BYTES = 1024 * 1024,
         FETCH_MIN_BYTES = 1024 * 1024, /* not less than message.max.bytes */
-        MESSAGE_OVERHEAD = 512, /* librdkafka's own memory for a prefetched message: bounds the count, for small ones */
+        /* librdkafka's own memory for a prefetched message: bounds the count, for small ones */
+        MESSAGE_OVERHEAD = 512,
         SESSION_MS = 10000,
-        POLL_MAX_MS = 30000, /* librdkafka's five minutes are how long it would wait for a lost answer to a join, and a rebalance for a member that is stuck */
-        /* The mock cluster's rebalance takes a second less than that. Before 2.6 its first one takes 3 s and forgets, without an answer, members
-         * with a shorter session. */
+        /* librdkafka's five minutes are how long it would wait for a lost answer to a join, and a
+           rebalance for a member that is stuck */
+        POLL_MAX_MS = 30000,
+        /* The mock cluster's rebalance takes a second less than that. Before 2.6 its first one
+         * takes 3 s and forgets, without an answer, members with a shorter session. */
         EMBEDDED_SESSION_MS = RD_KAFKA_VERSION >= 0x020600ff ? 2000 : 3500,
 };
 
-/* ---- life ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
-/* The embedded broker's end is final for its clients: another one has another port, and none of the messages. */
+/* The embedded broker's end is final for its clients: another one has another port, and none of the
+ * messages. */
 bool kafka_consumer_replaced(const struct kafka_consumer *c)
 {
         struct embedded_address now;
-        return c->embedded && embedded_read(c->embedded, &now, NULL) == 0 && strcmp(now.cluster, c->address.cluster) != 0;
+        return c->embedded && embedded_read(c->embedded, &now, NULL) == 0 &&
+               strcmp(now.cluster, c->address.cluster) != 0;
 }
 
 static void on_error(rd_kafka_t *rk, int number, const char *reason, void *opaque)
@@ -37,7 +44,8 @@ static void on_error(rd_kafka_t *rk, int number, const char *reason, void *opaqu
         switch (code) {
         case RD_KAFKA_RESP_ERR__FATAL:
                 code = rd_kafka_fatal_error(rk, fatal, sizeof fatal);
-                err_set(&c->pending, ERR_FATAL, rd_kafka_err2name(code), "kafka consumer: %s", fatal);
+                err_set(&c->pending, ERR_FATAL, rd_kafka_err2name(code), "kafka consumer: %s",
+                        fatal);
                 break;
         case RD_KAFKA_RESP_ERR__TRANSPORT:
         case RD_KAFKA_RESP_ERR__RESOLVE:
@@ -46,18 +54,22 @@ static void on_error(rd_kafka_t *rk, int number, const char *reason, void *opaqu
                 break;
         case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
                 if (kafka_consumer_replaced(c))
-                        err_set(&c->pending, ERR_FATAL, rd_kafka_err2name(code), "the embedded broker was replaced by another one: start again");
+                        err_set(&c->pending, ERR_FATAL, rd_kafka_err2name(code),
+                                "the embedded broker was replaced by another one: start again");
                 else
-                        err_set(&c->pending, ERR_RETRY, rd_kafka_err2name(code), "%s: %s", reason, c->detail);
+                        err_set(&c->pending, ERR_RETRY, rd_kafka_err2name(code), "%s: %s", reason,
+                                c->detail);
                 break;
         default:
                 client_err(&c->pending, code, "kafka consumer: %s", reason);
         }
 }
 
-static int subscribe(struct kafka_consumer *c, const struct kafka_consumer_options *o, struct err *e)
+static int subscribe(struct kafka_consumer *c, const struct kafka_consumer_options *o,
+                     struct err *e)
 {
-        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)o->n_topics);
+        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(
+                (int)o->n_topics);
         c->topics = calloc(o->n_topics + 1, sizeof *c->topics);
         if (!c->topics)
                 return err_oom(e);
@@ -74,22 +86,28 @@ static int subscribe(struct kafka_consumer *c, const struct kafka_consumer_optio
         return code ? client_err(e, code, "joining the group %s", o->group) : 0;
 }
 
-static int connect_client(struct kafka_consumer *c, const struct kafka_options *o, const struct kafka_consumer_options *co, struct err *e)
+static int connect_client(struct kafka_consumer *c, const struct kafka_options *o,
+                          const struct kafka_consumer_options *co, struct err *e)
 {
-        size_t prefetch = co->prefetch_max_bytes < PREFETCH_MIN_BYTES ? PREFETCH_MIN_BYTES : co->prefetch_max_bytes;
+        size_t prefetch = co->prefetch_max_bytes < PREFETCH_MIN_BYTES ? PREFETCH_MIN_BYTES
+                                                                      : co->prefetch_max_bytes;
         int session = co->session_timeout_ms > 0 ? co->session_timeout_ms : SESSION_MS;
         if (o->embedded)
                 session = EMBEDDED_SESSION_MS;
         int64_t poll = co->poll_max_ms > POLL_MAX_MS ? co->poll_max_ms : POLL_MAX_MS;
-        char kbytes[24], count[24], fetch[24], receive[24], session_ms[24], heartbeat_ms[24], poll_ms[24];
+        char kbytes[24], count[24], fetch[24], receive[24], session_ms[24], heartbeat_ms[24],
+                poll_ms[24];
         c->prefetch_bytes = prefetch;
         c->prefetch_count = prefetch / MESSAGE_OVERHEAD;
         snprintf(kbytes, sizeof kbytes, "%zu", prefetch / 1024);
         snprintf(count, sizeof count, "%zu", c->prefetch_count);
-        snprintf(fetch, sizeof fetch, "%zu", prefetch / 2 < FETCH_MIN_BYTES ? FETCH_MIN_BYTES : prefetch / 2); /* on top of what is queued */
+        /* on top of what is queued */
+        snprintf(fetch, sizeof fetch, "%zu",
+                 prefetch / 2 < FETCH_MIN_BYTES ? FETCH_MIN_BYTES : prefetch / 2);
         snprintf(receive, sizeof receive, "%zu", opened_max());
         snprintf(session_ms, sizeof session_ms, "%d", session);
-        snprintf(heartbeat_ms, sizeof heartbeat_ms, "%d", session / 10 > 3000 ? 3000 : session / 10 + 1);
+        snprintf(heartbeat_ms, sizeof heartbeat_ms, "%d",
+                 session / 10 > 3000 ? 3000 : session / 10 + 1);
         snprintf(poll_ms, sizeof poll_ms, "%lld", (long long)(poll > session ? poll : session));
         const struct client_setting settings[] = {
                 { "group.id", co->group, false },
@@ -105,10 +123,13 @@ static int connect_client(struct kafka_consumer *c, const struct kafka_options *
                 { "queued.min.messages", count, false },
                 { "fetch.max.bytes", fetch, false },
                 { "receive.message.max.bytes", receive, false }, /* also what zstd may open to */
-                { "fetch.message.max.bytes", "262144", false }, /* small: compressed messages grow when they arrive */
-                { "fetch.wait.max.ms", o->embedded ? "10" : "500", false }, /* the mock cluster wakes a waiting fetch only at its deadline */
+                /* small: compressed messages grow when they arrive */
+                { "fetch.message.max.bytes", "262144", false },
+                /* the mock cluster wakes a waiting fetch only at its deadline */
+                { "fetch.wait.max.ms", o->embedded ? "10" : "500", false },
                 { "fetch.error.backoff.ms", "100", false },
-                { "fetch.queue.backoff.ms", "5", true }, /* else a full queue stops the fetching for a second; see nudge */
+                /* else a full queue stops the fetching for a second; see nudge */
+                { "fetch.queue.backoff.ms", "5", true },
         };
         rd_kafka_conf_t *conf = client_conf(o, settings, ARRAY_LEN(settings), &c->address, e);
         if (!conf)
@@ -124,7 +145,8 @@ static int connect_client(struct kafka_consumer *c, const struct kafka_options *
         return 0;
 }
 
-int kafka_consumer_new(const struct kafka_options *o, const struct kafka_consumer_options *co, struct kafka_consumer **ret, struct err *e)
+int kafka_consumer_new(const struct kafka_options *o, const struct kafka_consumer_options *co,
+                       struct kafka_consumer **ret, struct err *e)
 {
         struct kafka_consumer *c = calloc(1, sizeof *c);
         if (!c)
@@ -156,16 +178,18 @@ void kafka_consumer_free(struct kafka_consumer *c)
         free(c);
 }
 
-/* ---- offsets -------------------------------------------------------------------------------------------------------------------- */
+/* ---- offsets ---- */
 
-int kafka_watermarks(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t *low, int64_t *high, int timeout_ms, struct err *e)
+int kafka_watermarks(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t *low,
+                     int64_t *high, int timeout_ms, struct err *e)
 {
-        if (client_offsets(c->rk, topic, partition, 1, RD_KAFKA_OFFSET_BEGINNING, low, timeout_ms, e) < 0)
+        if (client_offsets(c->rk, topic, partition, 1, RD_KAFKA_OFFSET_BEGINNING, low, timeout_ms,
+                           e) < 0)
                 return -1;
         return client_offsets(c->rk, topic, partition, 1, RD_KAFKA_OFFSET_END, high, timeout_ms, e);
 }
 
-/* ---- polling -------------------------------------------------------------------------------------------------------------------- */
+/* ---- polling ---- */
 
 static int give_pending(struct kafka_consumer *c, struct err *e)
 {
@@ -183,7 +207,8 @@ static void note_error(struct kafka_consumer *c, const rd_kafka_message_t *m)
                 return;
         const char *topic = m->rkt ? rd_kafka_topic_name(m->rkt) : "";
         if (m->err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
-                client_err(&c->pending, m->err, "kafka consumer%s%s: %s", *topic ? ": " : "", topic, rd_kafka_message_errstr(m));
+                client_err(&c->pending, m->err, "kafka consumer%s%s: %s", *topic ? ": " : "", topic,
+                           rd_kafka_message_errstr(m));
                 return;
         }
         const struct slot *s = assignment_of(c, m);
@@ -191,7 +216,8 @@ static void note_error(struct kafka_consumer *c, const rd_kafka_message_t *m)
         (void)!kafka_watermarks(c, topic, m->partition, &low, &high, 2000, NULL);
         err_set(&c->pending, ERR_FATAL, "OFFSET_OUT_OF_RANGE",
                 "%s [%d]: offset %lld is not on the broker, which has %lld up to %lld (exclusive): older messages were deleted, or the topic was made anew",
-                topic, (int)m->partition, (long long)(s ? s->next : m->offset), (long long)low, (long long)high);
+                topic, (int)m->partition, (long long)(s ? s->next : m->offset), (long long)low,
+                (long long)high);
 }
 
 /* Moves what is wanted from c->batch to `list`, and destroys the rest. */
@@ -218,7 +244,8 @@ static size_t keep_wanted(struct kafka_consumer *c, size_t n, struct kafka_messa
                         .topic = s->topic,
                         .partition = m->partition,
                         .offset = m->offset,
-                        .timestamp = type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? INSTANT_NONE : ms * INSTANT_MS,
+                        .timestamp = type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? INSTANT_NONE
+                                                                              : ms * INSTANT_MS,
                         .key = { m->key, m->key_len },
                         .value = { m->payload, m->len },
                         .handle = m,
@@ -244,19 +271,23 @@ static size_t gather(struct kafka_consumer *c, int timeout_ms, size_t max)
 }
 
 /*
- * Before 2.2 a broker's thread that found the queue full looks again only when something else wakes it, or after a second: a consumer that takes
- * the messages more slowly than they come would wait out most of each second. A small request to the leaders wakes their threads.
+ * Before 2.2 a broker's thread that found the queue full looks again only when something else wakes
+ * it, or after a second: a consumer that takes the messages more slowly than they come would wait
+ * out most of each second. A small request to the leaders wakes their threads.
  */
 static void nudge(struct kafka_consumer *c)
 {
-        if (RD_KAFKA_VERSION >= 0x020200ff || (c->taken < c->prefetch_count / 2 && c->taken_bytes < c->prefetch_bytes / 2))
+        if (RD_KAFKA_VERSION >= 0x020200ff ||
+            (c->taken < c->prefetch_count / 2 && c->taken_bytes < c->prefetch_bytes / 2))
                 return;
         if (rd_kafka_queue_length(c->queue) > c->prefetch_count / 2 && c->taken < c->prefetch_count)
                 return;
         c->taken = c->taken_bytes = 0;
-        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)c->n_slots);
+        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(
+                (int)c->n_slots);
         for (size_t i = 0; i < c->n_slots; i++)
-                rd_kafka_topic_partition_list_add(list, c->slots[i].topic, c->slots[i].partition)->offset = RD_KAFKA_OFFSET_END;
+                rd_kafka_topic_partition_list_add(list, c->slots[i].topic, c->slots[i].partition)
+                        ->offset = RD_KAFKA_OFFSET_END;
         if (list->cnt)
                 rd_kafka_offsets_for_times(c->rk, list, NUDGE_TIMEOUT_MS);
 }
@@ -273,7 +304,8 @@ static int reserve(struct kafka_consumer *c, size_t max, struct err *e)
         return 0;
 }
 
-/* The caller takes nothing: only events are served, which in the queue stand behind messages; a pause drops those, to be fetched again. */
+/* The caller takes nothing: only events are served, which in the queue stand behind messages; a
+ * pause drops those, to be fetched again. */
 static int serve_idle(struct kafka_consumer *c, int timeout_ms, struct err *e)
 {
         int64_t now = monotonic_ms();
@@ -307,20 +339,24 @@ static int wake(struct kafka_consumer *c, struct err *e)
         return assignment_apply_pause(c, e);
 }
 
-/* Newer librdkafkas say only once that all brokers are down, which may be before another one has taken the place. */
+/* Newer librdkafkas say only once that all brokers are down, which may be before another one has
+ * taken the place. */
 static void look_for_replacement(struct kafka_consumer *c)
 {
         if (!c->embedded || monotonic_ms() < c->look_at)
                 return;
         c->look_at = monotonic_ms() + LOOK_MS;
         if (kafka_consumer_replaced(c))
-                err_set(&c->pending, ERR_FATAL, "", "the embedded broker was replaced by another one: start again");
+                err_set(&c->pending, ERR_FATAL, "",
+                        "the embedded broker was replaced by another one: start again");
 }
 
-int kafka_poll(struct kafka_consumer *c, int timeout_ms, struct kafka_message *list, size_t max, struct err *e)
+int kafka_poll(struct kafka_consumer *c, int timeout_ms, struct kafka_message *list, size_t max,
+               struct err *e)
 {
         size_t kept = 0;
-        /* An offer that is refused again and again must not keep one who only serves the group from doing so. */
+        /* An offer that is refused again and again must not keep one who only serves the group from
+         * doing so. */
         if (give_pending(c, e) < 0 || (max && assignment_take_up(c, e) < 0))
                 return -1;
         if (c->offered && timeout_ms > c->offer_at - monotonic_ms())
@@ -352,7 +388,8 @@ struct span kafka_message_header(const struct kafka_message *m, const char *name
         rd_kafka_headers_t *headers = NULL;
         const void *value = NULL;
         size_t len = 0;
-        if (rd_kafka_message_headers(m->handle, &headers) || rd_kafka_header_get_last(headers, name, &value, &len))
+        if (rd_kafka_message_headers(m->handle, &headers) ||
+            rd_kafka_header_get_last(headers, name, &value, &len))
                 return (struct span){ 0 };
         return (struct span){ value ? value : "", len };
 }
@@ -388,12 +425,13 @@ int64_t kafka_message_mark(const struct kafka_message *m)
         return h ? (int64_t)h : 1;
 }
 
-/* ---- the rest ------------------------------------------------------------------------------------------------------------------- */
+/* ---- the rest ---- */
 
 int consumer_seek(struct kafka_consumer *c, struct slot *s, int64_t offset, struct err *e)
 {
         TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-        rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(list, s->topic, s->partition);
+        rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(list, s->topic,
+                                                                          s->partition);
         int64_t until = monotonic_ms() + SEEK_TIMEOUT_MS;
         for (;;) {
                 p->offset = offset;
@@ -403,19 +441,24 @@ int consumer_seek(struct kafka_consumer *c, struct slot *s, int64_t offset, stru
                         rd_kafka_error_destroy(error);
                 if (!code)
                         return 0;
-                /* Just after an assignment the fetching has not begun yet, or the one before has not ended. */
-                bool starting = code == RD_KAFKA_RESP_ERR__STATE || code == RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS;
+                /* Just after an assignment the fetching has not begun yet, or the one before has
+                 * not ended. */
+                bool starting = code == RD_KAFKA_RESP_ERR__STATE ||
+                                code == RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS;
                 if (!starting || monotonic_ms() >= until)
-                        return client_err(e, code, "%s [%d]: seek to %lld", s->topic, (int)s->partition, (long long)offset);
+                        return client_err(e, code, "%s [%d]: seek to %lld", s->topic,
+                                          (int)s->partition, (long long)offset);
                 nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000000 }, NULL);
         }
 }
 
-int kafka_seek(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t offset, struct err *e)
+int kafka_seek(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t offset,
+               struct err *e)
 {
         struct slot *s = assignment_find(c, topic, partition);
         if (!s)
-                return err_set(e, ERR_RETRY, "_STATE", "%s [%d] is not ours", topic, (int)partition);
+                return err_set(e, ERR_RETRY, "_STATE", "%s [%d] is not ours", topic,
+                               (int)partition);
         if (consumer_seek(c, s, offset, e) < 0)
                 return -1;
         s->next = offset;
@@ -429,7 +472,8 @@ int kafka_pause(struct kafka_consumer *c, bool pause, struct err *e)
         return assignment_apply_pause(c, e);
 }
 
-int kafka_pause_partition(struct kafka_consumer *c, const char *topic, int32_t partition, bool pause, struct err *e)
+int kafka_pause_partition(struct kafka_consumer *c, const char *topic, int32_t partition,
+                          bool pause, struct err *e)
 {
         struct slot *s = assignment_find(c, topic, partition);
         if (!s)
@@ -442,13 +486,16 @@ void kafka_commit_async(struct kafka_consumer *c, const struct kafka_partition *
 {
         if (!n)
                 return;
-        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new((int)n);
+        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(
+                (int)n);
         for (size_t i = 0; i < n; i++)
-                rd_kafka_topic_partition_list_add(offsets, list[i].topic, list[i].partition)->offset = list[i].offset;
+                rd_kafka_topic_partition_list_add(offsets, list[i].topic, list[i].partition)
+                        ->offset = list[i].offset;
         rd_kafka_commit(c->rk, offsets, 1);
 }
 
-int kafka_topic_partitions(struct kafka_consumer *c, const char *topic, int timeout_ms, struct err *e)
+int kafka_topic_partitions(struct kafka_consumer *c, const char *topic, int timeout_ms,
+                           struct err *e)
 {
         return client_partitions(c->rk, NULL, topic, timeout_ms, e);
 }

@@ -1,10 +1,12 @@
 #pragma once
 /*
- * The consumer's own state, shared by consumer.c (polling) and assignment.c (whose partitions are ours). Inside the kafka room only.
+ * The consumer's own state, shared by consumer.c (polling) and assignment.c (whose partitions are
+ * ours). Inside the kafka room only.
  *
- * The group protocol is the eager one: a rebalance takes everything away, then offers a new set. The offer is only noted in librdkafka's
- * callback and taken up after it, when no message of the old assignment can be left in the batch; so a message whose partition is in `slots`
- * belongs to the present assignment.
+ * The group protocol is the eager one: a rebalance takes everything away, then offers a new set.
+ * The offer is only noted in librdkafka's callback and taken up after it, when no message of the
+ * old assignment can be left in the batch; so a message whose partition is in `slots` belongs to
+ * the present assignment.
  */
 #include "kafka/client.h"
 
@@ -12,24 +14,29 @@ struct slot {
         const char *topic;
         int32_t partition;
         int64_t next; /* offset; lower ones are not wanted */
-        int64_t newest; /* ms: the latest time of the messages given out; -1: none yet, or they have none */
-        struct landmark { /* what the log says of a time, for as long as it is the same one */
-                int64_t ms; /* that time; -1: no landmark */
+        /* ms: the latest time of the messages given out; -1: none yet, or they have none */
+        int64_t newest;
+        struct landmark {       /* what the log says of a time, for as long as it is the same one */
+                int64_t ms;     /* that time; -1: no landmark */
                 int64_t offset; /* its first message of that time or later; -1: it had none, */
-                int64_t after; /* and when one comes, it comes after this one */
+                int64_t after;  /* and when one comes, it comes after this one */
         } landmark;
         bool held; /* by kafka_pause_partition */
         struct unreadable {
-                int times; /* that it failed at `first`, where the batch begins */
+                int times;           /* that it failed at `first`, where the batch begins */
                 int64_t first, from; /* from: `first`, or where reading began inside the batch */
                 int64_t inside, outside; /* offsets known to be on either side of its end */
-                int64_t probe; /* what comes from here tells more, until until_ms; -1: not asked for */
+                /* what comes from here tells more, until until_ms; -1: not asked for */
+                int64_t probe;
                 int64_t until_ms;
-                uint64_t polled; /* the poll that it was asked for in: what else that one brought is older */
+                /* the poll that it was asked for in: what else that one brought is older */
+                uint64_t polled;
                 bool found; /* its end: `inside` is the last offset; to be given out */
                 char why[200];
         } unreadable;
-        bool paused; /* as librdkafka knows it: 2.0.2 drops messages when a partition is resumed that was not paused */
+        /* as librdkafka knows it: 2.0.2 drops messages when a partition is resumed that was not
+         * paused */
+        bool paused;
 };
 
 struct kafka_consumer {
@@ -38,35 +45,38 @@ struct kafka_consumer {
         struct kafka_consumer_events events;
         char **topics;
         size_t n_topics;
-        struct slot *slots; /* partitions of ours */
+        struct slot *slots;     /* partitions of ours */
         size_t n_slots, latest; /* `latest`: of the message before, tried first */
         const rd_kafka_topic_t *latest_rkt;
         rd_kafka_topic_partition_list_t *offered; /* by the group, not taken up yet; NULL: none */
-        bool acknowledged; /* the group has been answered with an empty assignment meanwhile */
-        int64_t offer_at; /* ms, monotonic: when to try `offered` */
+        bool acknowledged;     /* the group has been answered with an empty assignment meanwhile */
+        int64_t offer_at;      /* ms, monotonic: when to try `offered` */
         size_t prefetch_count; /* librdkafka stops fetching when so many messages are queued */
         size_t prefetch_bytes;
-        uint64_t polled; /* how often */
+        uint64_t polled;           /* how often */
         size_t taken, taken_bytes; /* since the last nudge */
         rd_kafka_message_t **batch;
         size_t batch_cap;
         struct err pending; /* met between messages; the next poll without messages returns it */
         char detail[256]; /* librdkafka's last word on a broker connection, for _ALL_BROKERS_DOWN */
-        bool paused; /* by kafka_pause */
-        bool idle; /* paused by us, because the caller takes nothing */
+        bool paused;      /* by kafka_pause */
+        bool idle;        /* paused by us, because the caller takes nothing */
         int64_t idle_since; /* ms, monotonic; 0: the last poll took messages */
         bool closing;
-        char *embedded; /* path, or NULL */
+        char *embedded;  /* path, or NULL */
         int64_t look_at; /* ms, monotonic: when to see whether the embedded broker is another one */
         int64_t landmark_at; /* ms, monotonic: when to take newer landmarks */
-        int unanswered; /* how often in a row the landmarks were not found, while the brokers answered */
+        /* how often in a row the landmarks were not found, while the brokers answered */
+        int unanswered;
         struct embedded_address address;
         char cluster[KAFKA_CLUSTER_ID_MAX];
 };
 
-void assignment_callback(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque);
+void assignment_callback(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+                         rd_kafka_topic_partition_list_t *list, void *opaque);
 /* Starts fetching at `offset`, without what that means for slot.next. */
-int consumer_seek(struct kafka_consumer *c, struct slot *s, int64_t offset, struct err *e) MUST_CHECK;
+int consumer_seek(struct kafka_consumer *c, struct slot *s, int64_t offset, struct err *e)
+        MUST_CHECK;
 
 /* ---- opened.c: no batch opens to more bytes */
 size_t opened_max(void);
@@ -77,7 +87,8 @@ bool unreadable_error(struct kafka_consumer *c, const rd_kafka_message_t *m);
 /* Is the message only the answer to a probe? */
 bool unreadable_probed(struct kafka_consumer *c, const rd_kafka_message_t *m, struct slot *s);
 /* Adds unreadable batches whose end is known to list[n..max). The new n, or -1. */
-int unreadable_give(struct kafka_consumer *c, struct kafka_message *list, size_t n, size_t max, struct err *e) MUST_CHECK;
+int unreadable_give(struct kafka_consumer *c, struct kafka_message *list, size_t n, size_t max,
+                    struct err *e) MUST_CHECK;
 
 /* ---- assignment.c */
 /* Takes up what the group has offered, if it is time; -1 when `assigned` or librdkafka refused. */

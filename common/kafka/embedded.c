@@ -30,15 +30,17 @@ struct embedded {
         bool running;
 };
 
-/* ---- the file ------------------------------------------------------------------------------------------------------------------- */
+/* ---- the file ---- */
 
 int embedded_read(const char *path, struct embedded_address *ret, struct err *e)
 {
         FILE *f = fopen(path, "re");
         if (!f && errno == ENOENT)
-                return err_set(e, ERR_RETRY, "ENOENT", "embedded broker is not running (file %s)", path);
+                return err_set(e, ERR_RETRY, "ENOENT", "embedded broker is not running (file %s)",
+                               path);
         if (!f)
-                return err_set(e, ERR_RETRY, "", "embedded broker's file %s: %s", path, strerror(errno));
+                return err_set(e, ERR_RETRY, "", "embedded broker's file %s: %s", path,
+                               strerror(errno));
         struct embedded_address a = { .control = -1 };
         char line[256];
         while (fgets(line, sizeof line, f)) {
@@ -60,7 +62,8 @@ int embedded_read(const char *path, struct embedded_address *ret, struct err *e)
 static int write_file(const struct embedded *b, struct err *e)
 {
         char text[512], *temp = NULL;
-        int len = snprintf(text, sizeof text, "bootstrap=%s\ncontrol=%d\ncluster=%s\n", b->address.bootstrap, b->address.control, b->address.cluster);
+        int len = snprintf(text, sizeof text, "bootstrap=%s\ncontrol=%d\ncluster=%s\n",
+                           b->address.bootstrap, b->address.control, b->address.cluster);
         if (asprintf(&temp, "%s.%d", b->path, (int)getpid()) < 0)
                 return err_oom(e);
         CLEANUP(cleanup_free) char *owned = temp;
@@ -72,11 +75,14 @@ static int write_file(const struct embedded *b, struct err *e)
         return err_set(e, ERR_FATAL, "", "cannot write %s: %s", b->path, strerror(error));
 }
 
-/* ---- the control port: "TOPIC PARTITIONS\n" is answered by "created", "exists" or "error CODE TEXT" --------------------------------- */
+/* ---- the control port: "TOPIC PARTITIONS\n" is answered by "created", "exists" or "error CODE
+ * TEXT" ---- */
 
 static struct sockaddr_in loopback(int port)
 {
-        return (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        return (struct sockaddr_in){ .sin_family = AF_INET,
+                                     .sin_port = htons((uint16_t)port),
+                                     .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 }
 
 static void set_timeouts(int fd)
@@ -105,7 +111,8 @@ static bool read_line(int fd, char line[CONTROL_LINE_MAX])
         return false;
 }
 
-int embedded_topic(const struct embedded_address *a, const char *topic, int partitions, struct err *e)
+int embedded_topic(const struct embedded_address *a, const char *topic, int partitions,
+                   struct err *e)
 {
         CLEANUP(cleanup_close) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         struct sockaddr_in to = loopback(a->control);
@@ -115,8 +122,11 @@ int embedded_topic(const struct embedded_address *a, const char *topic, int part
                 return err_set(e, ERR_FATAL, "", "\"%s\" is no name for a topic", topic);
         if (fd >= 0)
                 set_timeouts(fd);
-        if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0 || send(fd, line, (size_t)len, MSG_NOSIGNAL) != len || !read_line(fd, line))
-                return err_set(e, ERR_RETRY, "_TRANSPORT", "embedded broker does not answer (port %d): it is not running", a->control);
+        if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0 ||
+            send(fd, line, (size_t)len, MSG_NOSIGNAL) != len || !read_line(fd, line))
+                return err_set(e, ERR_RETRY, "_TRANSPORT",
+                               "embedded broker does not answer (port %d): it is not running",
+                               a->control);
         if (strcmp(line, "created") == 0)
                 return 0;
         if (strcmp(line, "exists") == 0)
@@ -134,7 +144,8 @@ static void serve(struct embedded *b, int fd)
                 return;
         rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__INVALID_ARG;
         if (sscanf(line, "%249s %d", topic, &partitions) == 2 && partitions >= 0)
-                code = rd_kafka_mock_topic_create(b->cluster, topic, partitions ? partitions : b->default_partitions, 1);
+                code = rd_kafka_mock_topic_create(
+                        b->cluster, topic, partitions ? partitions : b->default_partitions, 1);
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
                 snprintf(answer, sizeof answer, "created\n");
         else if (code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
@@ -148,11 +159,13 @@ static void serve(struct embedded *b, int fd)
 static void *control_main(void *arg)
 {
         struct embedded *b = arg;
-        struct pollfd fds[] = { { .fd = b->listener, .events = POLLIN }, { .fd = b->stop, .events = POLLIN } };
+        struct pollfd fds[] = { { .fd = b->listener, .events = POLLIN },
+                                { .fd = b->stop, .events = POLLIN } };
         while (poll(fds, ARRAY_LEN(fds), -1) >= 0 || errno == EINTR) {
                 if (fds[1].revents)
                         break;
-                CLEANUP(cleanup_close) int fd = fds[0].revents ? accept4(b->listener, NULL, NULL, SOCK_CLOEXEC) : -1;
+                CLEANUP(cleanup_close)
+                int fd = fds[0].revents ? accept4(b->listener, NULL, NULL, SOCK_CLOEXEC) : -1;
                 if (fd >= 0)
                         serve(b, fd);
         }
@@ -165,9 +178,12 @@ static int start_control(struct embedded *b, struct err *e)
         socklen_t len = sizeof at;
         b->stop = eventfd(0, EFD_CLOEXEC);
         b->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (b->stop < 0 || b->listener < 0 || bind(b->listener, (struct sockaddr *)&at, sizeof at) < 0 || listen(b->listener, 64) < 0 ||
+        if (b->stop < 0 || b->listener < 0 ||
+            bind(b->listener, (struct sockaddr *)&at, sizeof at) < 0 ||
+            listen(b->listener, 64) < 0 ||
             getsockname(b->listener, (struct sockaddr *)&at, &len) < 0)
-                return err_set(e, ERR_FATAL, "", "embedded broker: control port: %s", strerror(errno));
+                return err_set(e, ERR_FATAL, "", "embedded broker: control port: %s",
+                               strerror(errno));
         b->address.control = ntohs(at.sin_port);
         int error = pthread_create(&b->control, NULL, control_main, b);
         if (error)
@@ -176,7 +192,7 @@ static int start_control(struct embedded *b, struct err *e)
         return 0;
 }
 
-/* ---- life ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 static int start_cluster(struct embedded *b, struct err *e)
 {
@@ -187,14 +203,16 @@ static int start_cluster(struct embedded *b, struct err *e)
                 return -1;
         b->cluster = rd_kafka_mock_cluster_new(b->rk, 1);
         if (!b->cluster)
-                return err_set(e, ERR_FATAL, "", "embedded broker: the mock cluster does not start");
+                return err_set(e, ERR_FATAL, "",
+                               "embedded broker: the mock cluster does not start");
 #if RD_KAFKA_VERSION >= 0x020600ff
         rd_kafka_mock_group_initial_rebalance_delay_ms(b->cluster, 300);
 #endif
         char id[UUID_TEXT_LEN + 1];
         uuid_to_text(uuid_random(), id);
         snprintf(b->address.cluster, sizeof b->address.cluster, "embedded-%s", id);
-        snprintf(b->address.bootstrap, sizeof b->address.bootstrap, "%s", rd_kafka_mock_cluster_bootstraps(b->cluster));
+        snprintf(b->address.bootstrap, sizeof b->address.bootstrap, "%s",
+                 rd_kafka_mock_cluster_bootstraps(b->cluster));
         return 0;
 }
 
@@ -221,7 +239,8 @@ void embedded_stop(struct embedded *b)
         if (!b)
                 return;
         struct embedded_address now;
-        if (b->path && embedded_read(b->path, &now, NULL) == 0 && strcmp(now.cluster, b->address.cluster) == 0)
+        if (b->path && embedded_read(b->path, &now, NULL) == 0 &&
+            strcmp(now.cluster, b->address.cluster) == 0)
                 unlink(b->path);
         if (b->running) {
                 uint64_t one = 1;

@@ -1,8 +1,10 @@
 /*
- * Bounds what a compressed batch may open to. librdkafka bounds zstd by receive.message.max.bytes; gzip and lz4 it opens to whatever they hold, into memory: a few
- * kilobytes could end the process. It calls libraries for both, so a program's own functions of these names are taken instead: they call the library's, and say
- * that the data is damaged once it has given more than OPENED_MAX. All codecs then fail alike, with _BAD_COMPRESSION; see unreadable.c. A librdkafka that has
- * zlib and lz4 built in does not pass here.
+ * Bounds what a compressed batch may open to. librdkafka bounds zstd by receive.message.max.bytes;
+ * gzip and lz4 it opens to whatever they hold, into memory: a few kilobytes could end the process.
+ * It calls libraries for both, so a program's own functions of these names are taken instead: they
+ * call the library's, and say that the data is damaged once it has given more than OPENED_MAX. All
+ * codecs then fail alike, with _BAD_COMPRESSION; see unreadable.c. A librdkafka that has zlib and
+ * lz4 built in does not pass here.
  */
 #include "kafka/consumer.h"
 
@@ -25,7 +27,7 @@ static void *behind(const char *name)
         return dlsym(RTLD_NEXT, name);
 }
 
-/* ---- gzip ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- gzip ---- */
 
 EXPORTED int ZEXPORT inflate(z_streamp stream, int flush)
 {
@@ -40,7 +42,7 @@ EXPORTED int ZEXPORT inflate(z_streamp stream, int flush)
         return real(stream, flush);
 }
 
-/* ---- lz4 frames: liblz4's interface, whose header need not be installed ---------------------------------------------------------- */
+/* ---- lz4 frames: liblz4's interface, whose header need not be installed ---- */
 
 struct lz4_frame_info { /* LZ4F_frameInfo_t */
         int block_size, block_mode, content_checksum, frame_type;
@@ -49,8 +51,10 @@ struct lz4_frame_info { /* LZ4F_frameInfo_t */
         int block_checksum;
 };
 
-size_t LZ4F_getFrameInfo(void *context, struct lz4_frame_info *info, const void *in, size_t *in_size);
-size_t LZ4F_decompress(void *context, void *out, size_t *out_size, const void *in, size_t *in_size, const void *options);
+size_t LZ4F_getFrameInfo(void *context, struct lz4_frame_info *info, const void *in,
+                         size_t *in_size);
+size_t LZ4F_decompress(void *context, void *out, size_t *out_size, const void *in, size_t *in_size,
+                       const void *options);
 
 enum { LZ4_FAILED = -1 }; /* LZ4F_ERROR_GENERIC */
 
@@ -60,7 +64,8 @@ static _Thread_local struct {
         size_t opened;
 } lz4;
 
-EXPORTED size_t LZ4F_getFrameInfo(void *context, struct lz4_frame_info *info, const void *in, size_t *in_size)
+EXPORTED size_t LZ4F_getFrameInfo(void *context, struct lz4_frame_info *info, const void *in,
+                                  size_t *in_size)
 {
         static _Atomic(void *) found;
         size_t (*real)(void *, struct lz4_frame_info *, const void *, size_t *);
@@ -76,7 +81,8 @@ EXPORTED size_t LZ4F_getFrameInfo(void *context, struct lz4_frame_info *info, co
         return info->content_size > OPENED_MAX ? (size_t)LZ4_FAILED : rc;
 }
 
-EXPORTED size_t LZ4F_decompress(void *context, void *out, size_t *out_size, const void *in, size_t *in_size, const void *options)
+EXPORTED size_t LZ4F_decompress(void *context, void *out, size_t *out_size, const void *in,
+                                size_t *in_size, const void *options)
 {
         static _Atomic(void *) found;
         size_t (*real)(void *, void *, size_t *, const void *, size_t *, const void *);

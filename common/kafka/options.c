@@ -8,9 +8,19 @@
 
 /* Correctness hangs on these; the adapter alone sets them. */
 static const char *const reserved[] = {
-        "acks",          "auto.offset.reset",  "bootstrap.servers",           "enable.auto.commit",   "enable.auto.offset.store",
-        "enable.idempotence", "enable.partition.eof", "group.id",             "group.protocol",       "metadata.broker.list",
-        "partition.assignment.strategy", "partitioner", "request.required.acks",
+        "acks",
+        "auto.offset.reset",
+        "bootstrap.servers",
+        "enable.auto.commit",
+        "enable.auto.offset.store",
+        "enable.idempotence",
+        "enable.partition.eof",
+        "group.id",
+        "group.protocol",
+        "metadata.broker.list",
+        "partition.assignment.strategy",
+        "partitioner",
+        "request.required.acks",
 };
 
 static const struct client_setting common_settings[] = {
@@ -64,21 +74,27 @@ int client_err(struct err *e, rd_kafka_resp_err_t code, const char *fmt, ...)
         va_start(ap, fmt);
         vsnprintf(what, sizeof what, fmt, ap);
         va_end(ap);
-        return err_set(e, class_of(code), rd_kafka_err2name(code), "%s: %s", what, rd_kafka_err2str(code));
+        return err_set(e, class_of(code), rd_kafka_err2name(code), "%s: %s", what,
+                       rd_kafka_err2str(code));
 }
 
 void client_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
-        /* What the client retries by itself reaches the caller as one error when it matters (all brokers down): not a line a second. */
-        static const char *const noise[] = { "FAIL", "ERROR", "GETPID", "CONFWARN", "TERMINATE", "COORDQUERY", "REQTMOUT" };
-        enum log_level to = level <= 4 ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG; /* syslog: 4 is a warning */
+        /* What the client retries by itself reaches the caller as one error when it matters (all
+         * brokers down): not a line a second. */
+        static const char *const noise[] = { "FAIL",      "ERROR",      "GETPID",  "CONFWARN",
+                                             "TERMINATE", "COORDQUERY", "REQTMOUT" };
+        /* syslog: 4 is a warning */
+        enum log_level to = level <= 4 ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG;
         for (size_t i = 0; i < ARRAY_LEN(noise); i++)
                 if (strcmp(facility, noise[i]) == 0)
                         to = LOG_LEVEL_DEBUG;
-        log_write(to, "kafka client", "client=%s facility=%s text=" LOG_Q, rk ? rd_kafka_name(rk) : "", facility, text);
+        log_write(to, "kafka client", "client=%s facility=%s text=" LOG_Q,
+                  rk ? rd_kafka_name(rk) : "", facility, text);
 }
 
-static int set(rd_kafka_conf_t *conf, const char *name, const char *value, bool optional, struct err *e)
+static int set(rd_kafka_conf_t *conf, const char *name, const char *value, bool optional,
+               struct err *e)
 {
         char why[512];
         rd_kafka_conf_res_t res = rd_kafka_conf_set(conf, name, value, why, sizeof why);
@@ -100,16 +116,19 @@ static int set_properties(rd_kafka_conf_t *conf, const struct kafka_options *o, 
         for (size_t i = 0; i < o->n_properties; i++) {
                 for (size_t r = 0; r < ARRAY_LEN(reserved); r++)
                         if (strcmp(o->properties[i].name, reserved[r]) == 0)
-                                return err_set(e, ERR_FATAL, "_INVALID_ARG", "kafka property %s is not free to choose: leave it out",
-                                               reserved[r]);
+                                return err_set(
+                                        e, ERR_FATAL, "_INVALID_ARG",
+                                        "kafka property %s is not free to choose: leave it out",
+                                        reserved[r]);
                 if (set(conf, o->properties[i].name, o->properties[i].value, false, e) < 0)
                         return -1;
         }
         return 0;
 }
 
-static int fill(rd_kafka_conf_t *conf, const struct kafka_options *o, const struct client_setting *settings, size_t n,
-                struct embedded_address *address, struct err *e)
+static int fill(rd_kafka_conf_t *conf, const struct kafka_options *o,
+                const struct client_setting *settings, size_t n, struct embedded_address *address,
+                struct err *e)
 {
         const char *brokers = o->brokers;
         if (o->embedded) {
@@ -119,7 +138,8 @@ static int fill(rd_kafka_conf_t *conf, const struct kafka_options *o, const stru
         }
         if (!brokers || !*brokers)
                 return err_set(e, ERR_FATAL, "_INVALID_ARG", "no kafka brokers are configured");
-        if (set(conf, "bootstrap.servers", brokers, false, e) < 0 || set(conf, "client.id", o->client_id ? o->client_id : "rollcall", false, e) < 0)
+        if (set(conf, "bootstrap.servers", brokers, false, e) < 0 ||
+            set(conf, "client.id", o->client_id ? o->client_id : "rollcall", false, e) < 0)
                 return -1;
         if (set_all(conf, common_settings, ARRAY_LEN(common_settings), e) < 0)
                 return -1;
@@ -130,7 +150,8 @@ static int fill(rd_kafka_conf_t *conf, const struct kafka_options *o, const stru
         return set_properties(conf, o, e);
 }
 
-rd_kafka_conf_t *client_conf(const struct kafka_options *o, const struct client_setting *settings, size_t n, struct embedded_address *address, struct err *e)
+rd_kafka_conf_t *client_conf(const struct kafka_options *o, const struct client_setting *settings,
+                             size_t n, struct embedded_address *address, struct err *e)
 {
         rd_kafka_conf_t *conf = rd_kafka_conf_new();
         rd_kafka_conf_set_log_cb(conf, client_log);
@@ -146,22 +167,26 @@ rd_kafka_t *client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct err *
         rd_kafka_t *rk = rd_kafka_new(type, conf, why, sizeof why);
         if (!rk) {
                 rd_kafka_conf_destroy(conf);
-                err_set(e, ERR_FATAL, rd_kafka_err2name(rd_kafka_last_error()), "kafka client: %s", why);
+                err_set(e, ERR_FATAL, rd_kafka_err2name(rd_kafka_last_error()), "kafka client: %s",
+                        why);
         }
         return rk;
 }
 
 /* Not rd_kafka_query_watermark_offsets: before 2.4 it waits for ever when the leader is away. */
-int client_offsets(rd_kafka_t *rk, const char *topic, int32_t first, int n, int64_t which, int64_t *ret, int timeout_ms, struct err *e)
+int client_offsets(rd_kafka_t *rk, const char *topic, int32_t first, int n, int64_t which,
+                   int64_t *ret, int timeout_ms, struct err *e)
 {
         TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n);
         for (int32_t i = 0; i < n; i++)
                 rd_kafka_topic_partition_list_add(list, topic, first + i)->offset = which;
-        rd_kafka_resp_err_t code = n ? rd_kafka_offsets_for_times(rk, list, timeout_ms) : RD_KAFKA_RESP_ERR_NO_ERROR;
+        rd_kafka_resp_err_t code = n ? rd_kafka_offsets_for_times(rk, list, timeout_ms)
+                                     : RD_KAFKA_RESP_ERR_NO_ERROR;
         for (int i = 0; i < n; i++) {
                 rd_kafka_topic_partition_t *p = &list->elems[i];
                 if (code || p->err)
-                        return client_err(e, code ? code : p->err, "%s [%d]: first and last offset", topic, (int)p->partition);
+                        return client_err(e, code ? code : p->err, "%s [%d]: first and last offset",
+                                          topic, (int)p->partition);
                 ret[p->partition - first] = p->offset;
         }
         return 0;
@@ -179,7 +204,8 @@ bool client_cluster(rd_kafka_t *rk, int timeout_ms, char id[KAFKA_CLUSTER_ID_MAX
         return true;
 }
 
-int client_partitions(rd_kafka_t *rk, rd_kafka_topic_t *rkt, const char *topic, int timeout_ms, struct err *e)
+int client_partitions(rd_kafka_t *rk, rd_kafka_topic_t *rkt, const char *topic, int timeout_ms,
+                      struct err *e)
 {
         const struct rd_kafka_metadata *md = NULL;
         rd_kafka_resp_err_t code = rd_kafka_metadata(rk, !rkt, rkt, &md, timeout_ms);
@@ -191,7 +217,8 @@ int client_partitions(rd_kafka_t *rk, rd_kafka_topic_t *rkt, const char *topic, 
                 if (strcmp(t->topic, topic) != 0)
                         continue;
                 n = t->partition_cnt;
-                if (t->err && t->err != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && t->err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
+                if (t->err && t->err != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART &&
+                    t->err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
                         n = client_err(e, t->err, "topic %s", topic);
         }
         rd_kafka_metadata_destroy(md);

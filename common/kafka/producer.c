@@ -7,8 +7,11 @@
 #include <string.h>
 
 enum {
-        QUEUE_MIN_BYTES = 2 * 1024 * 1024, /* room for the largest message that a broker takes by default */
-        MESSAGE_OVERHEAD = 1024, /* librdkafka's own memory for a queued message and its headers: bounds the count, for small ones */
+        /* room for the largest message that a broker takes by default */
+        QUEUE_MIN_BYTES = 2 * 1024 * 1024,
+        /* librdkafka's own memory for a queued message and its headers: bounds the count, for small
+           ones */
+        MESSAGE_OVERHEAD = 1024,
         HEADERS_MAX = 16,
 };
 
@@ -22,7 +25,8 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaqu
                 return;
         const char *topic = rd_kafka_topic_name(m->rkt);
         if (!m->err) {
-                p->delivered(p->ctx, (uint64_t)(uintptr_t)m->_private, topic, m->partition, m->offset, NULL);
+                p->delivered(p->ctx, (uint64_t)(uintptr_t)m->_private, topic, m->partition,
+                             m->offset, NULL);
                 return;
         }
         struct err e = ERR_INIT;
@@ -33,11 +37,16 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaqu
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
         (void)opaque;
-        enum log_level level = code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN;
-        log_write(level, "kafka producer", "client=%s code=%s text=" LOG_Q, rd_kafka_name(rk), rd_kafka_err2name((rd_kafka_resp_err_t)code), reason);
+        enum log_level level = code == RD_KAFKA_RESP_ERR__TRANSPORT ||
+                                               code == RD_KAFKA_RESP_ERR__RESOLVE
+                                       ? LOG_LEVEL_DEBUG
+                                       : LOG_LEVEL_WARN;
+        log_write(level, "kafka producer", "client=%s code=%s text=" LOG_Q, rd_kafka_name(rk),
+                  rd_kafka_err2name((rd_kafka_resp_err_t)code), reason);
 }
 
-int kafka_producer_new(const struct kafka_options *o, size_t max_bytes, kafka_delivered delivered, void *ctx, struct kafka_producer **ret, struct err *e)
+int kafka_producer_new(const struct kafka_options *o, size_t max_bytes, kafka_delivered delivered,
+                       void *ctx, struct kafka_producer **ret, struct err *e)
 {
         char kbytes[24], messages[24];
         if (max_bytes < QUEUE_MIN_BYTES)
@@ -47,7 +56,8 @@ int kafka_producer_new(const struct kafka_options *o, size_t max_bytes, kafka_de
         const struct client_setting settings[] = {
                 { "enable.idempotence", "true", false },
                 { "acks", "all", false },
-                { "compression.type", "lz4", false }, /* halves what a broker and its network have to do, for less than it costs here */
+                /* halves what a broker and its network have to do, for less than it costs here */
+                { "compression.type", "lz4", false },
                 { "linger.ms", o->at_once ? "0" : "5", false },
                 { "queue.buffering.max.kbytes", kbytes, false },
                 { "queue.buffering.max.messages", messages, false },
@@ -79,7 +89,8 @@ void kafka_producer_free(struct kafka_producer *p)
         if (!p)
                 return;
         p->delivered = NULL;
-        rd_kafka_purge(p->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
+        rd_kafka_purge(p->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+                                      RD_KAFKA_PURGE_F_NON_BLOCKING);
         rd_kafka_poll(p->rk, 0);
         for (size_t i = 0; i < p->n_topics; i++)
                 rd_kafka_topic_destroy(p->topics[i].rkt);
@@ -92,21 +103,23 @@ void kafka_producer_free(struct kafka_producer *p)
         free(p);
 }
 
-/* ---- which partition ------------------------------------------------------------------------------------------------------------- */
+/* ---- which partition ---- */
 
 int32_t kafka_partition_of(struct span key, int32_t partitions)
 {
         return rd_kafka_msg_partitioner_murmur2(NULL, key.ptr, key.len, partitions, NULL, NULL);
 }
 
-static int32_t choose(const rd_kafka_topic_t *rkt, const void *key, size_t len, int32_t count, void *opaque, void *message)
+static int32_t choose(const rd_kafka_topic_t *rkt, const void *key, size_t len, int32_t count,
+                      void *opaque, void *message)
 {
         struct spread *s = opaque;
         int used = 0, first = s->wanted > 0 && s->wanted < count ? s->wanted : count;
         s->found = count;
         if (atomic_compare_exchange_strong(&s->used, &used, first))
                 used = first;
-        return rd_kafka_msg_partitioner_murmur2_random(rkt, key, len, used < count ? used : count, NULL, message);
+        return rd_kafka_msg_partitioner_murmur2_random(rkt, key, len, used < count ? used : count,
+                                                       NULL, message);
 }
 
 static void say_spread(struct producer_topic *t)
@@ -116,14 +129,17 @@ static void say_spread(struct producer_topic *t)
         if (found == s->said)
                 return;
         if (found > used)
-                log_warn("topic has more partitions than are used", "topic=%s partitions=%d before=%d used=%d", t->name, found, s->said ? s->said : used, used);
+                log_warn("topic has more partitions than are used",
+                         "topic=%s partitions=%d before=%d used=%d", t->name, found,
+                         s->said ? s->said : used, used);
         else if (found < used)
-                log_error("topic has fewer partitions than before: the order of a key's records is not kept", "topic=%s partitions=%d before=%d", t->name, found,
-                          s->said);
+                log_error(
+                        "topic has fewer partitions than before: the order of a key's records is not kept",
+                        "topic=%s partitions=%d before=%d", t->name, found, s->said);
         s->said = found;
 }
 
-/* ---- producing -------------------------------------------------------------------------------------------------------------------- */
+/* ---- producing ---- */
 
 static rd_kafka_topic_t *open_topic(struct kafka_producer *p, const char *name, struct spread *s)
 {
@@ -147,7 +163,8 @@ static int add_topic(struct kafka_producer *p, const char *name, struct err *e)
                 t.rkt = open_topic(p, name, t.spread);
         }
         if (!t.rkt) {
-                int rc = t.name && t.spread ? client_err(e, rd_kafka_last_error(), "topic %s", name) : err_oom(e);
+                int rc = t.name && t.spread ? client_err(e, rd_kafka_last_error(), "topic %s", name)
+                                            : err_oom(e);
                 free(t.name);
                 free(t.spread);
                 return rc;
@@ -176,14 +193,18 @@ int kafka_produce(struct kafka_producer *p, const struct kafka_record *r, struct
         if (!rkt)
                 return -1;
         if (r->n_headers > HEADERS_MAX)
-                return err_set(e, ERR_POISON, "", "message for %s has %zu headers, more than %d", r->topic, r->n_headers, HEADERS_MAX);
+                return err_set(e, ERR_POISON, "", "message for %s has %zu headers, more than %d",
+                               r->topic, r->n_headers, HEADERS_MAX);
         rd_kafka_vu_t v[FIXED + HEADERS_MAX];
         v[0] = (rd_kafka_vu_t){ .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = rkt };
         v[1] = (rd_kafka_vu_t){ .vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = RD_KAFKA_PARTITION_UA };
         v[2] = (rd_kafka_vu_t){ .vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY };
-        v[3] = (rd_kafka_vu_t){ .vtype = RD_KAFKA_VTYPE_KEY, .u.mem = { (void *)(uintptr_t)r->key.ptr, r->key.len } };
-        v[4] = (rd_kafka_vu_t){ .vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = { (void *)(uintptr_t)r->value.ptr, r->value.len } };
-        v[5] = (rd_kafka_vu_t){ .vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)(uintptr_t)r->token };
+        v[3] = (rd_kafka_vu_t){ .vtype = RD_KAFKA_VTYPE_KEY,
+                                .u.mem = { (void *)(uintptr_t)r->key.ptr, r->key.len } };
+        v[4] = (rd_kafka_vu_t){ .vtype = RD_KAFKA_VTYPE_VALUE,
+                                .u.mem = { (void *)(uintptr_t)r->value.ptr, r->value.len } };
+        v[5] = (rd_kafka_vu_t){ .vtype = RD_KAFKA_VTYPE_OPAQUE,
+                                .u.ptr = (void *)(uintptr_t)r->token };
         for (size_t i = 0; i < r->n_headers; i++) {
                 rd_kafka_vu_t *h = &v[FIXED + i];
                 h->vtype = RD_KAFKA_VTYPE_HEADER;
@@ -231,13 +252,15 @@ const char *kafka_producer_cluster(struct kafka_producer *p, int timeout_ms)
         return client_cluster(p->rk, timeout_ms, p->cluster) ? p->cluster : NULL;
 }
 
-int producer_partitions(struct kafka_producer *p, const char *topic, bool all, int timeout_ms, struct err *e)
+int producer_partitions(struct kafka_producer *p, const char *topic, bool all, int timeout_ms,
+                        struct err *e)
 {
         rd_kafka_topic_t *rkt = all ? NULL : topic_of(p, topic, e);
         return !all && !rkt ? -1 : client_partitions(p->rk, rkt, topic, timeout_ms, e);
 }
 
-int kafka_partition_count(struct kafka_producer *p, const char *topic, int timeout_ms, struct err *e)
+int kafka_partition_count(struct kafka_producer *p, const char *topic, int timeout_ms,
+                          struct err *e)
 {
         int64_t until = monotonic_ms() + timeout_ms;
         for (;;) {
@@ -246,12 +269,15 @@ int kafka_partition_count(struct kafka_producer *p, const char *topic, int timeo
                 if (n)
                         return n;
                 if (monotonic_ms() >= until)
-                        return err_set(e, ERR_RETRY, "UNKNOWN_TOPIC_OR_PART", "there is no topic %s: create it (rollcall topics apply)", topic);
+                        return err_set(e, ERR_RETRY, "UNKNOWN_TOPIC_OR_PART",
+                                       "there is no topic %s: create it (rollcall topics apply)",
+                                       topic);
                 rd_kafka_poll(p->rk, 50); /* a topic just created takes a moment to be known */
         }
 }
 
-int kafka_topic_watermarks(struct kafka_producer *p, const char *topic, int n, int64_t *low, int64_t *high, int timeout_ms, struct err *e)
+int kafka_topic_watermarks(struct kafka_producer *p, const char *topic, int n, int64_t *low,
+                           int64_t *high, int timeout_ms, struct err *e)
 {
         if (client_offsets(p->rk, topic, 0, n, RD_KAFKA_OFFSET_BEGINNING, low, timeout_ms, e) < 0)
                 return -1;

@@ -1,7 +1,9 @@
 /*
- * Goes on past a batch that cannot be read: damaged, or opening to more than we let it. librdkafka reports where the batch begins, again and again, and not where
- * it ends; the broker gives the whole batch for any offset in it. So its end is searched for, by seeking: an offset that fails in the same way lies inside. The
- * batch is then given out as one message without content, which says why.
+ * Goes on past a batch that cannot be read: damaged, or opening to more than we let it. librdkafka
+ * reports where the batch begins, again and again, and not where it ends; the broker gives the
+ * whole batch for any offset in it. So its end is searched for, by seeking: an offset that fails in
+ * the same way lies inside. The batch is then given out as one message without content, which says
+ * why.
  */
 #include "kafka/consumer.h"
 
@@ -13,8 +15,10 @@ enum { TIMES = 3, PROBE_MS = 5000, WATERMARK_MS = 2000, WHY_MAX = 200 };
 
 static bool is_about_a_batch(rd_kafka_resp_err_t code)
 {
-        return code == RD_KAFKA_RESP_ERR__BAD_COMPRESSION || code == RD_KAFKA_RESP_ERR__BAD_MSG || code == RD_KAFKA_RESP_ERR__UNDERFLOW ||
-               code == RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED || code == RD_KAFKA_RESP_ERR_INVALID_MSG || code == RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE ||
+        return code == RD_KAFKA_RESP_ERR__BAD_COMPRESSION || code == RD_KAFKA_RESP_ERR__BAD_MSG ||
+               code == RD_KAFKA_RESP_ERR__UNDERFLOW || code == RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED ||
+               code == RD_KAFKA_RESP_ERR_INVALID_MSG ||
+               code == RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE ||
                code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
 }
 
@@ -47,8 +51,8 @@ static void begin(struct kafka_consumer *c, struct slot *s)
         probe(c, s);
 }
 
-/* What comes next lies behind a batch that failed and that has not been given out: librdkafka went on by
- * itself, and the batch must not be lost for that. */
+/* What comes next lies behind a batch that failed and that has not been given out: librdkafka went
+ * on by itself, and the batch must not be lost for that. */
 static bool was_passed_over(const struct slot *s, int64_t offset)
 {
         return s->unreadable.times && offset > s->unreadable.first && offset > s->next;
@@ -109,10 +113,15 @@ static int give(struct kafka_consumer *c, struct slot *s, struct kafka_message *
         struct unreadable *u = &s->unreadable;
         char text[WHY_MAX + 160];
         if (u->inside > u->from)
-                snprintf(text, sizeof text, "the batch of offsets %lld to %lld cannot be read: it is damaged, or opens to more than %zu MiB (%s)", (long long)u->from,
-                         (long long)u->inside, opened_max() >> 20, u->why);
+                snprintf(
+                        text, sizeof text,
+                        "the batch of offsets %lld to %lld cannot be read: it is damaged, or opens to more than %zu MiB (%s)",
+                        (long long)u->from, (long long)u->inside, opened_max() >> 20, u->why);
         else
-                snprintf(text, sizeof text, "the message cannot be read: it is damaged, or opens to more than %zu MiB (%s)", opened_max() >> 20, u->why);
+                snprintf(
+                        text, sizeof text,
+                        "the message cannot be read: it is damaged, or opens to more than %zu MiB (%s)",
+                        opened_max() >> 20, u->why);
         char *why = strdup(text);
         if (!why)
                 return err_oom(e);
@@ -121,12 +130,18 @@ static int give(struct kafka_consumer *c, struct slot *s, struct kafka_message *
                 return -1;
         }
         s->next = u->inside + 1;
-        *ret = (struct kafka_message){ .topic = s->topic, .partition = s->partition, .first = u->from, .offset = u->inside, .timestamp = INSTANT_NONE, .unreadable = why };
+        *ret = (struct kafka_message){ .topic = s->topic,
+                                       .partition = s->partition,
+                                       .first = u->from,
+                                       .offset = u->inside,
+                                       .timestamp = INSTANT_NONE,
+                                       .unreadable = why };
         *u = (struct unreadable){ .probe = -1 };
         return 0;
 }
 
-int unreadable_give(struct kafka_consumer *c, struct kafka_message *list, size_t n, size_t max, struct err *e)
+int unreadable_give(struct kafka_consumer *c, struct kafka_message *list, size_t n, size_t max,
+                    struct err *e)
 {
         for (size_t i = 0; i < c->n_slots && n < max; i++) {
                 struct unreadable *u = &c->slots[i].unreadable;

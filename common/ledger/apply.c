@@ -15,20 +15,23 @@ static const char *const versions[LEDGER_VERSION] = { sql_001_rollcall, sql_002_
 static int found_version(struct db *d, int *ret, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        if (db_query(d, "select to_regclass('rollcall.schema_version') is not null", NULL, &r, e) < 0)
+        if (db_query(d, "select to_regclass('rollcall.schema_version') is not null", NULL, &r, e) <
+            0)
                 return -1;
         if (!db_bool(r, 0, 0)) {
                 *ret = 0;
                 return 0;
         }
         struct db_result *v CLEANUP(db_result_cleanup) = NULL;
-        if (db_query(d, "select coalesce(max(version), 0) from rollcall.schema_version", NULL, &v, e) < 0)
+        if (db_query(d, "select coalesce(max(version), 0) from rollcall.schema_version", NULL, &v,
+                     e) < 0)
                 return -1;
         *ret = (int)db_int(v, 0, 0);
         return 0;
 }
 
-static int register_names(struct db *d, const char *sql, const char *a, const char *b, struct err *e)
+static int register_names(struct db *d, const char *sql, const char *a, const char *b,
+                          struct err *e)
 {
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
         if (!p)
@@ -55,10 +58,11 @@ static int describe_type(struct db *d, const struct task_type *t, struct err *e)
                 if (t->arguments[i].from_actor)
                         db_element_text(p, span_of(t->arguments[i].name));
         db_array_end(p);
-        return db_query(d,
-                        "update rollcall.task_type set requires_role = $2, actor_arguments = $3 where name = $1 "
-                        "and (requires_role is distinct from $2 or actor_arguments is distinct from $3)",
-                        p, NULL, e);
+        return db_query(
+                d,
+                "update rollcall.task_type set requires_role = $2, actor_arguments = $3 where name = $1 "
+                "and (requires_role is distinct from $2 or actor_arguments is distinct from $3)",
+                p, NULL, e);
 }
 
 /* A job needs the roles of all its types. */
@@ -92,12 +96,14 @@ static int apply_authority(struct db *d, const struct ledger_service *s, struct 
         for (size_t i = 0; i < s->n_act_for_others; i++)
                 db_element_text(p, span_of(s->act_for_others[i]));
         db_array_end(p);
-        if (db_query(d, "delete from rollcall.authority where role_name <> all($1)", p, NULL, e) < 0)
+        if (db_query(d, "delete from rollcall.authority where role_name <> all($1)", p, NULL, e) <
+            0)
                 return -1;
-        return db_query(d,
-                        "insert into rollcall.authority (right_name, role_name) "
-                        "select distinct 'act_for_others', r from unnest($1) r on conflict do nothing",
-                        p, NULL, e);
+        return db_query(
+                d,
+                "insert into rollcall.authority (right_name, role_name) "
+                "select distinct 'act_for_others', r from unnest($1) r on conflict do nothing",
+                p, NULL, e);
 }
 
 static int apply_pack(struct db *d, const struct pack *p, struct err *e)
@@ -109,19 +115,27 @@ static int apply_pack(struct db *d, const struct pack *p, struct err *e)
                         return -1;
         }
         for (size_t i = 0; i < p->n_types; i++)
-                if (register_names(d, "insert into rollcall.task_type (name) select $1 where not exists (select from rollcall.task_type where name = $1)",
-                                   p->types[i].full_name, NULL, e) < 0 ||
+                if (register_names(
+                            d,
+                            "insert into rollcall.task_type (name) select $1 where not exists (select from rollcall.task_type where name = $1)",
+                            p->types[i].full_name, NULL, e) < 0 ||
                     describe_type(d, &p->types[i], e) < 0)
                         return -1;
         for (size_t i = 0; i < p->n_jobs; i++)
-                if (register_names(d, "insert into rollcall.job (pack, job) values ($1, $2) on conflict do nothing", p->name, p->jobs[i].name, e) < 0 ||
+                if (register_names(
+                            d,
+                            "insert into rollcall.job (pack, job) values ($1, $2) on conflict do nothing",
+                            p->name, p->jobs[i].name, e) < 0 ||
                     describe_job(d, &p->jobs[i], e) < 0)
                         return -1;
-        if (register_names(d, "delete from rollcall.locked_setting where pack = $1", p->name, NULL, e) < 0)
+        if (register_names(d, "delete from rollcall.locked_setting where pack = $1", p->name, NULL,
+                           e) < 0)
                 return -1;
         for (size_t i = 0; i < p->n_settings; i++)
                 if (p->settings[i].locked &&
-                    register_names(d, "insert into rollcall.locked_setting (pack, name) values ($1, $2)", p->name, p->settings[i].name, e) < 0)
+                    register_names(
+                            d, "insert into rollcall.locked_setting (pack, name) values ($1, $2)",
+                            p->name, p->settings[i].name, e) < 0)
                         return -1;
         return 0;
 }
@@ -137,29 +151,37 @@ static int check_service(struct db *d, const char *prefix, struct err *e)
                 return -1;
         if (db_rows(r) == 0)
                 return 0;
-        return err_set(e, ERR_FATAL, "",
-                       "this database is used by the service with kafka.prefix \"%s\", and this configuration says \"%s\": one service a database; give this one a "
-                       "database of its own, or, if the prefix was changed on purpose, run: rollcall db apply --new-prefix",
-                       db_str(r, 0, 0), prefix);
+        return err_set(
+                e, ERR_FATAL, "",
+                "this database is used by the service with kafka.prefix \"%s\", and this configuration says \"%s\": one service a database; give this one a "
+                "database of its own, or, if the prefix was changed on purpose, run: rollcall db apply --new-prefix",
+                db_str(r, 0, 0), prefix);
 }
 
 static int apply_service(struct db *d, const struct ledger_service *s, struct err *e)
 {
-        if (register_names(d, s->renamed ? "insert into rollcall.service (prefix) select $1 on conflict (one) do update set prefix = excluded.prefix"
-                                         : "insert into rollcall.service (prefix) select $1 on conflict (one) do nothing",
-                           s->prefix, NULL, e) < 0)
+        if (register_names(
+                    d,
+                    s->renamed
+                            ? "insert into rollcall.service (prefix) select $1 on conflict (one) do update set prefix = excluded.prefix"
+                            : "insert into rollcall.service (prefix) select $1 on conflict (one) do nothing",
+                    s->prefix, NULL, e) < 0)
                 return -1;
         return check_service(d, s->prefix, e) < 0 ? -1 : apply_authority(d, s, e);
 }
 
-static int apply_all(struct db *d, const struct packs *p, const struct ledger_service *s, int *ret_from, struct err *e)
+static int apply_all(struct db *d, const struct packs *p, const struct ledger_service *s,
+                     int *ret_from, struct err *e)
 {
         /* one at a time, also when several operators run it */
-        if (db_exec(d, "select pg_advisory_xact_lock(hashtext('rollcall.schema'))", e) < 0 || found_version(d, ret_from, e) < 0)
+        if (db_exec(d, "select pg_advisory_xact_lock(hashtext('rollcall.schema'))", e) < 0 ||
+            found_version(d, ret_from, e) < 0)
                 return -1;
         if (*ret_from > LEDGER_VERSION)
-                return err_set(e, ERR_FATAL, "", "the database's schema rollcall has version %d, this program knows %d: use a newer program", *ret_from,
-                               LEDGER_VERSION);
+                return err_set(
+                        e, ERR_FATAL, "",
+                        "the database's schema rollcall has version %d, this program knows %d: use a newer program",
+                        *ret_from, LEDGER_VERSION);
         for (int v = *ret_from; v < LEDGER_VERSION; v++)
                 if (db_exec(d, versions[v], e) < 0)
                         return err_prefix(e, "schema version %d", v + 1);
@@ -171,7 +193,8 @@ static int apply_all(struct db *d, const struct packs *p, const struct ledger_se
         return 0;
 }
 
-int ledger_apply(struct db *d, const struct packs *p, const struct ledger_service *s, int *ret_from, struct err *e)
+int ledger_apply(struct db *d, const struct packs *p, const struct ledger_service *s, int *ret_from,
+                 struct err *e)
 {
         if (db_exec(d, "begin", e) < 0)
                 return -1;
@@ -201,11 +224,17 @@ int ledger_check(struct db *d, const char *prefix, struct err *e)
         if (found_version(d, &found, e) < 0)
                 return -1;
         if (found == 0)
-                return err_set(e, ERR_FATAL, "", "the database has no schema rollcall yet; run: rollcall db apply");
+                return err_set(e, ERR_FATAL, "",
+                               "the database has no schema rollcall yet; run: rollcall db apply");
         if (found < LEDGER_VERSION)
-                return err_set(e, ERR_FATAL, "", "the database's schema rollcall has version %d, %d is needed; run: rollcall db apply", found, LEDGER_VERSION);
+                return err_set(
+                        e, ERR_FATAL, "",
+                        "the database's schema rollcall has version %d, %d is needed; run: rollcall db apply",
+                        found, LEDGER_VERSION);
         if (found > LEDGER_VERSION)
-                return err_set(e, ERR_FATAL, "", "the database's schema rollcall has version %d, this program knows %d: use a newer program", found,
-                               LEDGER_VERSION);
+                return err_set(
+                        e, ERR_FATAL, "",
+                        "the database's schema rollcall has version %d, this program knows %d: use a newer program",
+                        found, LEDGER_VERSION);
         return check_service(d, prefix, e);
 }

@@ -1,4 +1,5 @@
-/* The statement of a task type, put together from the pack's text and the engine's, and prepared once per connection. */
+/* The statement of a task type, put together from the pack's text and the engine's, and prepared
+ * once per connection. */
 #include "ledger/compose.h"
 
 #include <stdio.h>
@@ -73,7 +74,7 @@ static struct slot *slot_of(struct composer *c, const struct task_type *type)
         return c->slots[c->n++] = s;
 }
 
-/* ---- batch -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- batch ---- */
 
 /* A text as SQL writes it. */
 static void add_literal(const char *text, struct buf *out)
@@ -90,44 +91,56 @@ static bool of_run(enum variant v)
 }
 
 /*
- * Leaves out the tasks that have an outcome, and tells the planner how large a batch is. It plans once for all batches (a plan for each would read a whole table for
- * a large one) and takes an array for ten elements: a condition like "not exists" leaves one of them, and then each row of a list is compared with each of another,
- * which takes a minute for 5,000. So it is told of twenty times as many, and of the condition it can think nothing. What has an outcome is looked up by index,
- * whatever the statistics say. VARIANT_FRESH does without.
+ * Leaves out the tasks that have an outcome, and tells the planner how large a batch is. It plans
+ * once for all batches (a plan for each would read a whole table for a large one) and takes an
+ * array for ten elements: a condition like "not exists" leaves one of them, and then each row of a
+ * list is compared with each of another, which takes a minute for 5,000. So it is told of twenty
+ * times as many, and of the condition it can think nothing. What has an outcome is looked up by
+ * index, whatever the statistics say. VARIANT_FRESH does without.
  */
 static void add_known(const struct composing *k, struct buf *out)
 {
         if (k->variant != VARIANT_FRESH)
                 buf_adds(out, " cross join rollcall.as_many()");
         if (k->variant == VARIANT_RUN)
-                buf_addf(out, " left join rollcall.known_of_run($8::date, $9::bigint, %d::smallint, $1::%s[]::text[], $2::text[]) as k(n) on k.n = u.n",
-                         k->type_no, value_sql_type(k->type->subject_type));
+                buf_addf(
+                        out,
+                        " left join rollcall.known_of_run($8::date, $9::bigint, %d::smallint, $1::%s[]::text[], $2::text[]) as k(n) on k.n = u.n",
+                        k->type_no, value_sql_type(k->type->subject_type));
         else if (k->variant == VARIANT_ADHOC)
                 buf_adds(out, " left join rollcall.known_by_id($6::uuid[]) as k(n) on k.n = u.n");
 }
 
-/* What only the ledger wants ($3 to $6) is taken by subscript where it is inserted, which costs less than to carry it through every step. */
+/* What only the ledger wants ($3 to $6) is taken by subscript where it is inserted, which costs
+ * less than to carry it through every step. */
 static void add_batch(const struct composing *k, const char *name, struct buf *out)
 {
         const struct task_type *t = k->type;
         enum variant v = k->variant;
-        buf_addf(out, "with %s as materialized (select u.n as _n, u.subject, coalesce(u.item, '') as item, %s as actor%s%s", name,
-                 of_run(v) ? "($7::text[])[1]" : "coalesce(u.actor, ($7::text[])[1])", v == VARIANT_ADHOC ? ", u.arguments::jsonb as _arguments" : "",
-                 v == VARIANT_RECORD ? ", now() as sent_at" : "");
+        buf_addf(
+                out,
+                "with %s as materialized (select u.n as _n, u.subject, coalesce(u.item, '') as item, %s as actor%s%s",
+                name, of_run(v) ? "($7::text[])[1]" : "coalesce(u.actor, ($7::text[])[1])",
+                v == VARIANT_ADHOC ? ", u.arguments::jsonb as _arguments" : "",
+                v == VARIANT_RECORD ? ", now() as sent_at" : "");
         for (size_t i = 0; i < t->n_arguments; i++)
-                buf_addf(out, ", u.argument%zu::%s as %s", i, value_sql_type(t->arguments[i].type), t->arguments[i].name);
-        buf_addf(out, " from unnest($1::%s[], $2::text[]%s%s", value_sql_type(t->subject_type), of_run(v) ? "" : ", $7::text[]",
-                 v == VARIANT_ADHOC ? ", $10::text[]" : "");
+                buf_addf(out, ", u.argument%zu::%s as %s", i, value_sql_type(t->arguments[i].type),
+                         t->arguments[i].name);
+        buf_addf(out, " from unnest($1::%s[], $2::text[]%s%s", value_sql_type(t->subject_type),
+                 of_run(v) ? "" : ", $7::text[]", v == VARIANT_ADHOC ? ", $10::text[]" : "");
         for (size_t i = 0; i < t->n_arguments; i++)
                 buf_addf(out, ", $%zu::text[]", COMPOSE_FIRST_ARGUMENT + i);
-        buf_addf(out, ") with ordinality as u(subject, item%s%s", of_run(v) ? "" : ", actor", v == VARIANT_ADHOC ? ", arguments" : "");
+        buf_addf(out, ") with ordinality as u(subject, item%s%s", of_run(v) ? "" : ", actor",
+                 v == VARIANT_ADHOC ? ", arguments" : "");
         for (size_t i = 0; i < t->n_arguments; i++)
                 buf_addf(out, ", argument%zu", i);
         buf_adds(out, ", n)");
         add_known(k, out);
         /* names each parameter, so that all variants have the same */
-        buf_adds(out, " where $3::int[] is not null and $4::bigint[] is not null and $5::bigint[] is not null and $6::uuid[] is not null "
-                      "and $7::text[] is not null and $8::date is not null and $9::bigint is not null and $10::text[] is not null");
+        buf_adds(
+                out,
+                " where $3::int[] is not null and $4::bigint[] is not null and $5::bigint[] is not null and $6::uuid[] is not null "
+                "and $7::text[] is not null and $8::date is not null and $9::bigint is not null and $10::text[] is not null");
         if (v == VARIANT_RUN || v == VARIANT_ADHOC)
                 buf_adds(out, " and case when k.n is null then true else false end");
         buf_adds(out, "),\n");
@@ -141,36 +154,47 @@ static size_t lines_of(const struct buf *b)
         return n;
 }
 
-static int bind(const struct composing *k, const struct sql_file *f, int first, struct bound_sql *ret, struct err *e)
+static int bind(const struct composing *k, const struct sql_file *f, int first,
+                struct bound_sql *ret, struct err *e)
 {
-        return of_run(k->variant) ? sql_bind(f, k->type->pack, NULL, 0, first, ret, e) : sql_bind_own_time(f, k->type->pack, NULL, 0, first, ret, e);
+        return of_run(k->variant) ? sql_bind(f, k->type->pack, NULL, 0, first, ret, e)
+                                  : sql_bind_own_time(f, k->type->pack, NULL, 0, first, ret, e);
 }
 
-/* Does what the type requires stand before its batch? What was sent is recorded whatever it says now. */
+/* Does what the type requires stand before its batch? What was sent is recorded whatever it says
+ * now. */
 static bool guarded(const struct composing *k)
 {
-        return k->type->requires.text && k->shape && k->variant != VARIANT_RECORD;
+        return k->type->
+                requires
+                .text && k->shape && k->variant != VARIANT_RECORD;
 }
 
-/* `batch` has nobody in it unless the condition is met, in the very snapshot in which the effect happens. */
-static int add_guard(const struct composing *k, int first, struct composed *ret, struct buf *out, struct err *e)
+/* `batch` has nobody in it unless the condition is met, in the very snapshot in which the effect
+ * happens. */
+static int add_guard(const struct composing *k, int first, struct composed *ret, struct buf *out,
+                     struct err *e)
 {
         if (bind(k, &k->type->requires, first, &ret->guard, e) < 0)
                 return -1;
         buf_adds(out, "_guard as materialized (\n");
         ret->guard_line = lines_of(out);
         buf_adds(out, ret->guard.text);
-        buf_adds(out, "\n), _gate as materialized (select count(*) = 1 and coalesce(bool_and(g.ok), false) as ok, 'refused: ' || case count(*) when 0 then "
-                      "'its condition gave no row' when 1 then coalesce(nullif(min(g.reason::text), ''), 'its condition is not met') "
-                      "else 'its condition gave more than one row' end as reason from _guard g), "
-                      "batch as materialized (select a.* from _asked a where (select g.ok from _gate g)),\n");
+        buf_adds(
+                out,
+                "\n), _gate as materialized (select count(*) = 1 and coalesce(bool_and(g.ok), false) as ok, 'refused: ' || case count(*) when 0 then "
+                "'its condition gave no row' when 1 then coalesce(nullif(min(g.reason::text), ''), 'its condition is not met') "
+                "else 'its condition gave more than one row' end as reason from _guard g), "
+                "batch as materialized (select a.* from _asked a where (select g.ok from _gate g)),\n");
         return 0;
 }
 
-/* ---- effect ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- effect ---- */
 
 /* Reports and files act on nobody's rows: their effect is to be done. */
-static const struct sql_file do_it = { (char *)"(built in)", (char *)"effect as (select subject, 'send' as outcome from batch)" };
+static const struct sql_file do_it = {
+        (char *)"(built in)", (char *)"effect as (select subject, 'send' as outcome from batch)"
+};
 
 static const struct sql_file *file_of(const struct task_type *t, enum variant v)
 {
@@ -178,7 +202,8 @@ static const struct sql_file *file_of(const struct task_type *t, enum variant v)
 }
 
 /* An expression that raises: the column's value is not what was expected. */
-static void add_refusal(const struct composing *k, const char *state, const char *column, const char *value, struct buf *out)
+static void add_refusal(const struct composing *k, const char *state, const char *column,
+                        const char *value, struct buf *out)
 {
         buf_addf(out, "rollcall.refuse_effect('%s', ", state);
         add_literal(k->file->path, out);
@@ -192,14 +217,19 @@ static void add_follow_ups(const struct composing *k, struct buf *out)
                 const char *comma = "";
                 buf_adds(out, "(select array_agg(distinct case when f.name = any (array[");
                 for (size_t i = 0; i < t->n_follow_ups; i++, comma = ", ")
-                        buf_addf(out, "%s'%s'", comma, t->follow_ups[i] + strlen(t->pack->name) + 1);
+                        buf_addf(out, "%s'%s'", comma,
+                                 t->follow_ups[i] + strlen(t->pack->name) + 1);
                 buf_addf(out, "]::text[]) then '%s.' || f.name else ", t->pack->name);
                 add_refusal(k, SQLSTATE_ANSWER, "follow_ups", "f.name", out);
-                buf_adds(out, "'names that follow_ups of the task type has')::text end) from unnest(e.follow_ups) as f(name))");
+                buf_adds(
+                        out,
+                        "'names that follow_ups of the task type has')::text end) from unnest(e.follow_ups) as f(name))");
         } else if (t->n_follow_ups) {
-                buf_addf(out, "case when e.outcome = '%s' then array[", t->action == ACTION_SQL ? "applied" : "send");
+                buf_addf(out, "case when e.outcome = '%s' then array[",
+                         t->action == ACTION_SQL ? "applied" : "send");
                 for (size_t i = 0; i < t->n_follow_ups; i++)
-                        buf_addf(out, "%s'%s'", i ? ", " : "", t->follow_ups[i]); /* names of [a-z0-9.-] only */
+                        /* names of [a-z0-9.-] only */
+                        buf_addf(out, "%s'%s'", i ? ", " : "", t->follow_ups[i]);
                 buf_adds(out, "]::text[] end");
         } else {
                 buf_adds(out, "null::text[]");
@@ -207,15 +237,19 @@ static void add_follow_ups(const struct composing *k, struct buf *out)
 }
 
 /*
- * What each subject of the batch comes to; who is not in `effect` was not eligible. The codes are enum outcome's, -1 an intent. Rows of `effect` that belong to no
- * task of the batch are in it too, thanks to the full join, and refused; a full join is also never done by comparing each row with each.
+ * What each subject of the batch comes to; who is not in `effect` was not eligible. The codes are
+ * enum outcome's, -1 an intent. Rows of `effect` that belong to no task of the batch are in it too,
+ * thanks to the full join, and refused; a full join is also never done by comparing each row with
+ * each.
  */
 static void add_outcomes(const struct composing *k, struct buf *out)
 {
         const struct shape *s = k->shape;
         bool sql = k->type->action == ACTION_SQL;
-        buf_addf(out, ",\n_outcomes as materialized (select b._n, b.subject as _key, b.item%s, case when b._n is null then ",
-                 k->variant == VARIANT_ADHOC ? ", b.actor, b._arguments" : "");
+        buf_addf(
+                out,
+                ",\n_outcomes as materialized (select b._n, b.subject as _key, b.item%s, case when b._n is null then ",
+                k->variant == VARIANT_ADHOC ? ", b.actor, b._arguments" : "");
         add_refusal(k, SQLSTATE_STATEMENT, "subject", "e.subject::text", out);
         buf_adds(out, "'a subject of batch') ");
         if (guarded(k)) {
@@ -229,42 +263,56 @@ static void add_outcomes(const struct composing *k, struct buf *out)
                 add_refusal(k, SQLSTATE_ANSWER, "item", "e.item::text", out);
                 buf_adds(out, "quote_literal(b.item) || ', the item of batch') ");
         }
-        buf_adds(out, sql ? "when e.outcome = 'applied' then 0 " : "when e.outcome = 'send' then -1 ");
+        buf_adds(out,
+                 sql ? "when e.outcome = 'applied' then 0 " : "when e.outcome = 'send' then -1 ");
         buf_adds(out, "when e.outcome = 'skipped' then 1 when e.outcome = 'failed' then 2 else ");
         add_refusal(k, SQLSTATE_ANSWER, "outcome", "e.outcome::text", out);
-        buf_addf(out, "'''%s'', ''skipped'' or ''failed''') end as outcome, ", sql ? "applied" : "send");
-        buf_addf(out, "case %swhen e.subject is null then 'not eligible' else %s end as reason, %s as before, %s as after, ", guarded(k) ? "when not g.ok then g.reason " : "",
-                 s->reason ? "coalesce(e.reason::text, '')" : "''", s->before ? "e.before::text" : "null::text", s->after ? "e.after::text" : "null::text");
+        buf_addf(out, "'''%s'', ''skipped'' or ''failed''') end as outcome, ",
+                 sql ? "applied" : "send");
+        buf_addf(
+                out,
+                "case %swhen e.subject is null then 'not eligible' else %s end as reason, %s as before, %s as after, ",
+                guarded(k) ? "when not g.ok then g.reason " : "",
+                s->reason ? "coalesce(e.reason::text, '')" : "''",
+                s->before ? "e.before::text" : "null::text",
+                s->after ? "e.after::text" : "null::text");
         add_follow_ups(k, out);
-        buf_addf(out, " as follow_ups from %s b full join effect e on e.subject = b.subject%s)", guarded(k) ? "_asked" : "batch", guarded(k) ? " cross join _gate g" : "");
+        buf_addf(out, " as follow_ups from %s b full join effect e on e.subject = b.subject%s)",
+                 guarded(k) ? "_asked" : "batch", guarded(k) ? " cross join _gate g" : "");
 }
 
 static void add_ledger(const struct composing *k, struct buf *out)
 {
         bool adhoc = k->variant == VARIANT_ADHOC;
-        buf_addf(out,
-                 ",\n_ledger as (insert into rollcall.outcome (day, run_no, type_no, source_no, src_offset, sequence, outcome, subject, item, reason, before, "
-                 "after, follow_ups%s) select $8::date, $9::bigint, %d, ($3::int[])[_n], ($4::bigint[])[_n], case when outcome >= 0 then ($5::bigint[])[_n] end, "
-                 "outcome, _key::text, item, reason, before, after, follow_ups%s from _outcomes)",
-                 adhoc ? ", task_id, actor, arguments" : "", k->type_no, adhoc ? ", ($6::uuid[])[_n], actor, _arguments" : "");
+        buf_addf(
+                out,
+                ",\n_ledger as (insert into rollcall.outcome (day, run_no, type_no, source_no, src_offset, sequence, outcome, subject, item, reason, before, "
+                "after, follow_ups%s) select $8::date, $9::bigint, %d, ($3::int[])[_n], ($4::bigint[])[_n], case when outcome >= 0 then ($5::bigint[])[_n] end, "
+                "outcome, _key::text, item, reason, before, after, follow_ups%s from _outcomes)",
+                adhoc ? ", task_id, actor, arguments" : "", k->type_no,
+                adhoc ? ", ($6::uuid[])[_n], actor, _arguments" : "");
 }
 
-/* A subject that stands in `effect` twice. VARIANT_FRESH leaves that to the ledger's key, and its repetition by another variant to this. */
+/* A subject that stands in `effect` twice. VARIANT_FRESH leaves that to the ledger's key, and its
+ * repetition by another variant to this. */
 static void add_twice(const struct composing *k, struct buf *out)
 {
         buf_adds(out, ",\n_twice as materialized (select ");
         add_refusal(k, SQLSTATE_ANSWER, "subject", "_key::text", out);
-        buf_adds(out, "'each subject of batch once: it is in two rows') as refused from _outcomes group by _n, _key having count(*) > 1)");
+        buf_adds(
+                out,
+                "'each subject of batch once: it is in two rows') as refused from _outcomes group by _n, _key having count(*) > 1)");
 }
 
 /*
- * The texts of a result lie in the worker's memory until their batch ends: the statement itself refuses to give more of them than there is room for. A type without
- * such texts cannot come near.
+ * The texts of a result lie in the worker's memory until their batch ends: the statement itself
+ * refuses to give more of them than there is room for. A type without such texts cannot come near.
  */
 static void add_limit(const struct composing *k, struct buf *out)
 {
         const struct shape *s = k->shape;
-        const char *const texts[] = { s->reason ? "reason" : NULL, s->before ? "before" : NULL, s->after ? "after" : NULL };
+        const char *const texts[] = { s->reason ? "reason" : NULL, s->before ? "before" : NULL,
+                                      s->after ? "after" : NULL };
         const char *plus = "";
         if (k->type->action == ACTION_SQL && !s->reason && !s->before && !s->after)
                 return;
@@ -284,18 +332,24 @@ static void add_result(const struct composing *k, struct buf *out)
 {
         bool sql = k->type->action == ACTION_SQL;
         if (k->variant == VARIANT_TRIAL)
-                buf_addf(out,
-                         "\nselect o._key as subject, o.item, case o.outcome when 1 then 'skipped' when 2 then 'failed' else '%s' end as outcome, o.reason, o.before, "
-                         "o.after%s from _outcomes o full join effect e on e.subject = o._key",
-                         sql ? "applied" : "send", k->shape->others);
+                buf_addf(
+                        out,
+                        "\nselect o._key as subject, o.item, case o.outcome when 1 then 'skipped' when 2 then 'failed' else '%s' end as outcome, o.reason, o.before, "
+                        "o.after%s from _outcomes o full join effect e on e.subject = o._key",
+                        sql ? "applied" : "send", k->shape->others);
         else
-                buf_addf(out, "\nselect o._n, o.outcome, o.reason, o.before, o.after, array_to_string(o.follow_ups, ',') as follow_ups%s",
-                         sql ? " from _outcomes o" : ", e.* from _outcomes o full join effect e on e.subject = o._key");
-        buf_adds(out, k->variant == VARIANT_FRESH ? " where true" : " where (select count(refused) from _twice) = 0");
+                buf_addf(
+                        out,
+                        "\nselect o._n, o.outcome, o.reason, o.before, o.after, array_to_string(o.follow_ups, ',') as follow_ups%s",
+                        sql ? " from _outcomes o"
+                            : ", e.* from _outcomes o full join effect e on e.subject = o._key");
+        buf_adds(out, k->variant == VARIANT_FRESH
+                              ? " where true"
+                              : " where (select count(refused) from _twice) = 0");
         add_limit(k, out);
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- the whole ---- */
 
 /* The tasks and the pack's list: all up to its own `effect`. */
 static int add_body(const struct composing *k, struct composed *ret, struct buf *sql, struct err *e)
@@ -344,7 +398,8 @@ static int compose_bare(const struct composing *k, struct composed *ret, struct 
         buf_init(&sql, SQL_MAX);
         if (add_body(k, ret, &sql, e) < 0)
                 return -1;
-        buf_adds(&sql, k->variant == VARIANT_RECORD ? "\nselect 1 as done" : "\nselect * from effect");
+        buf_adds(&sql,
+                 k->variant == VARIANT_RECORD ? "\nselect 1 as done" : "\nselect * from effect");
         snprintf(ret->name, sizeof ret->name, "bare%d_%d", k->type_no, (int)k->variant);
         return finish(&sql, ret, e);
 }
@@ -357,13 +412,15 @@ static int prepare(struct db *d, const struct composing *k, const struct compose
                 return 0;
         size_t line = sql_fault_line(c->sql, e);
         bool in_guard = line > c->guard_line && line <= c->body_line && guarded(k);
-        sql_where(in_guard ? &k->type->requires : k->file, c->sql, in_guard ? c->guard_line : c->body_line, e, where, sizeof where);
+        sql_where(in_guard ? &k->type->requires : k->file, c->sql,
+                  in_guard ? c->guard_line : c->body_line, e, where, sizeof where);
         return err_prefix(e, "%s", where);
 }
 
 static bool engine_column(const char *name)
 {
-        static const char *const names[] = { "subject", "item", "outcome", "reason", "before", "after", "follow_ups" };
+        static const char *const names[] = { "subject", "item",  "outcome",   "reason",
+                                             "before",  "after", "follow_ups" };
         for (size_t i = 0; i < ARRAY_LEN(names); i++)
                 if (strcmp(names[i], name) == 0)
                         return true;
@@ -387,12 +444,14 @@ static int read_others(const struct db_result *r, char **ret, struct err *e)
         return *ret ? 0 : err_oom(e);
 }
 
-int compose_describe(struct db *d, const struct task_type *type, int type_no, bool record, struct db_result **ret, struct err *e)
+int compose_describe(struct db *d, const struct task_type *type, int type_no, bool record,
+                     struct db_result **ret, struct err *e)
 {
         struct composed bare CLEANUP(composed_deinit) = { 0 };
         enum variant v = record ? VARIANT_RECORD : VARIANT_AGAIN;
         const struct composing k = { type, type_no, v, file_of(type, v), NULL };
-        if (pack_search_path(d, type->pack, false, e) < 0 || compose_bare(&k, &bare, e) < 0 || prepare(d, &k, &bare, e) < 0)
+        if (pack_search_path(d, type->pack, false, e) < 0 || compose_bare(&k, &bare, e) < 0 ||
+            prepare(d, &k, &bare, e) < 0)
                 return -1;
         return db_describe(d, bare.name, ret, e) < 0 ? err_prefix(e, "%s", k.file->path) : 0;
 }
@@ -407,12 +466,14 @@ static int explain(struct db *d, const struct composed *bare, struct db_result *
         buf_adds(&sql, ")");
         if (sql.failed)
                 return err_oom(e);
-        if (db_exec(d, "begin; set local plan_cache_mode = force_generic_plan", e) < 0 || db_query(d, buf_str(&sql), NULL, ret, e) < 0)
+        if (db_exec(d, "begin; set local plan_cache_mode = force_generic_plan", e) < 0 ||
+            db_query(d, buf_str(&sql), NULL, ret, e) < 0)
                 return -1;
         return 0;
 }
 
-int compose_reads_batch(struct db *d, const struct task_type *type, int type_no, bool record, bool *ret, struct err *e)
+int compose_reads_batch(struct db *d, const struct task_type *type, int type_no, bool record,
+                        bool *ret, struct err *e)
 {
         struct composed bare CLEANUP(composed_deinit) = { 0 };
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -431,18 +492,22 @@ int compose_reads_batch(struct db *d, const struct task_type *type, int type_no,
 }
 
 /* Asks PostgreSQL which columns the effect has. */
-static int find_shape(struct db *d, const struct task_type *t, int type_no, struct shape *ret, struct err *e)
+static int find_shape(struct db *d, const struct task_type *t, int type_no, struct shape *ret,
+                      struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         const char *path = file_of(t, VARIANT_AGAIN)->path;
         if (compose_describe(d, t, type_no, false, &r, e) < 0)
                 return -1;
-        const char *missing = db_column(r, "subject") < 0 ? "subject" : db_column(r, "outcome") < 0 ? "outcome" : NULL;
+        const char *missing = db_column(r, "subject") < 0   ? "subject"
+                              : db_column(r, "outcome") < 0 ? "outcome"
+                                                            : NULL;
         if (missing)
                 return err_set(e, ERR_FATAL, "", "%s: effect has no column \"%s\"", path, missing);
         const char *doubled = db_column_doubled(r);
         if (doubled)
-                return err_set(e, ERR_FATAL, "", "%s: effect has the column \"%s\" twice", path, doubled);
+                return err_set(e, ERR_FATAL, "", "%s: effect has the column \"%s\" twice", path,
+                               doubled);
         if (read_others(r, &ret->others, e) < 0)
                 return -1;
         ret->item = db_column(r, "item") >= 0;
@@ -454,7 +519,8 @@ static int find_shape(struct db *d, const struct task_type *t, int type_no, stru
         return 0;
 }
 
-int compose(struct composer *c, struct db *d, const struct task_type *type, int type_no, enum variant v, const struct composed **ret, struct err *e)
+int compose(struct composer *c, struct db *d, const struct task_type *type, int type_no,
+            enum variant v, const struct composed **ret, struct err *e)
 {
         *ret = NULL;
         if (v == VARIANT_RECORD && !type->record.text)
@@ -470,7 +536,8 @@ int compose(struct composer *c, struct db *d, const struct task_type *type, int 
         const struct composing k = { type, type_no, v, file_of(type, v), &s->shape };
         if (pack_search_path(d, type->pack, false, e) < 0)
                 return -1;
-        if (v != VARIANT_RECORD && !s->shape.known && find_shape(d, type, type_no, &s->shape, e) < 0)
+        if (v != VARIANT_RECORD && !s->shape.known &&
+            find_shape(d, type, type_no, &s->shape, e) < 0)
                 return -1;
         if (!q->sql) {
                 composed_deinit(q);
@@ -483,7 +550,8 @@ int compose(struct composer *c, struct db *d, const struct task_type *type, int 
         return 0;
 }
 
-int compose_all(struct composer *c, struct db *d, const struct task_type *type, int type_no, struct err *e)
+int compose_all(struct composer *c, struct db *d, const struct task_type *type, int type_no,
+                struct err *e)
 {
         const struct composed *ignored;
         for (int v = 0; v < VARIANT_WORKER; v++)
@@ -504,7 +572,10 @@ bool composed_all(const struct composer *c, const struct task_type *type)
         return false;
 }
 
-int compose_add_values(const struct composed *c, const struct run_values *values, struct db_params *p, struct err *e)
+int compose_add_values(const struct composed *c, const struct run_values *values,
+                       struct db_params *p, struct err *e)
 {
-        return sql_add_values(&c->guard, values, p, e) < 0 ? -1 : sql_add_values(&c->bound, values, p, e);
+        return sql_add_values(&c->guard, values, p, e) < 0
+                       ? -1
+                       : sql_add_values(&c->bound, values, p, e);
 }

@@ -14,23 +14,30 @@ void log_gap_text(const struct log_gap *g, char *text, size_t size)
         const long long next = g->next, low = g->low, high = g->high;
         switch (g->fit) {
         case LOG_SHORT:
-                snprintf(text, size, "%s/%d: the log ends at offset %lld, below the position %lld: the topic was made anew, or cut off", g->topic, (int)g->partition,
-                         high, next);
+                snprintf(
+                        text, size,
+                        "%s/%d: the log ends at offset %lld, below the position %lld: the topic was made anew, or cut off",
+                        g->topic, (int)g->partition, high, next);
                 return;
         case LOG_DELETED:
-                snprintf(text, size, "%s/%d: the log begins at offset %lld, above the position %lld: %lld messages were deleted before they were taken",
-                         g->topic, (int)g->partition, low, next, low - next);
+                snprintf(
+                        text, size,
+                        "%s/%d: the log begins at offset %lld, above the position %lld: %lld messages were deleted before they were taken",
+                        g->topic, (int)g->partition, low, next, low - next);
                 return;
         case LOG_OTHER:
-                snprintf(text, size, "%s/%d: the log has another message at offset %lld than the one that was taken there: the topic was made anew", g->topic,
-                         (int)g->partition, next - 1);
+                snprintf(
+                        text, size,
+                        "%s/%d: the log has another message at offset %lld than the one that was taken there: the topic was made anew",
+                        g->topic, (int)g->partition, next - 1);
                 return;
         default:
                 snprintf(text, size, "%s/%d: the log fits", g->topic, (int)g->partition);
         }
 }
 
-static int repair(struct db *d, const char *sql, const struct log_gap *g, const char *who, struct err *e)
+static int repair(struct db *d, const char *sql, const struct log_gap *g, const char *who,
+                  struct err *e)
 {
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -52,7 +59,9 @@ int log_gap_repair(struct db *d, const struct log_gap *g, const char *by, struct
         return repair(d, "select rollcall.repair_position($1, $2, $3, $4, $5, $6)", g, by, e);
 }
 
-int log_gap_request_repair(struct db *d, const struct log_gap *g, const char *on_behalf_of, struct err *e)
+int log_gap_request_repair(struct db *d, const struct log_gap *g, const char *on_behalf_of,
+                           struct err *e)
 {
-        return repair(d, "select rollcall.request_repair($1, $2, $3, $4, $5, $6)", g, on_behalf_of, e);
+        return repair(d, "select rollcall.request_repair($1, $2, $3, $4, $5, $6)", g, on_behalf_of,
+                      e);
 }

@@ -27,12 +27,13 @@ int presence_note(struct db *d, const struct presence *p, int64_t *at_ms, struct
         db_add_bool(q, p->leading);
         db_add_text(q, p->waits_for ? span_of(p->waits_for) : (struct span){ 0 });
         *at_ms = now;
-        return db_query(d,
-                        "insert into rollcall.process (name, program, host, pid, version, lane, partitions, leads, backend_pid, waits_for) "
-                        "values ($1, $2, $3, $4::int, $5, $6, $7::int[], $8, pg_backend_pid(), $9) "
-                        "on conflict (name) do update set version = excluded.version, partitions = excluded.partitions, leads = excluded.leads, waits_for = excluded.waits_for, "
-                        "backend_pid = excluded.backend_pid, seen_at = clock_timestamp()",
-                        q, NULL, e);
+        return db_query(
+                d,
+                "insert into rollcall.process (name, program, host, pid, version, lane, partitions, leads, backend_pid, waits_for) "
+                "values ($1, $2, $3, $4::int, $5, $6, $7::int[], $8, pg_backend_pid(), $9) "
+                "on conflict (name) do update set version = excluded.version, partitions = excluded.partitions, leads = excluded.leads, waits_for = excluded.waits_for, "
+                "backend_pid = excluded.backend_pid, seen_at = clock_timestamp()",
+                q, NULL, e);
 }
 
 void presence_leave(struct db *d, const char *name)

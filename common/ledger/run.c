@@ -68,24 +68,32 @@ static char *copy(struct arena *a, const struct db_result *r, const char *column
         return arena_strndup(a, s.ptr ? s.ptr : "", s.len);
 }
 
-/* Those that were kept when it was planned; before that the job's or, for a run of one, the pack's, with what this run was given. */
+/* Those that were kept when it was planned; before that the job's or, for a run of one, the pack's,
+ * with what this run was given. */
 static int read_settings(struct run *r, const struct db_result *res, struct err *e)
 {
-        struct span kept = db_span(res, 0, db_column(res, "kept_settings")), statements = db_span(res, 0, db_column(res, "statements"));
+        struct span kept = db_span(res, 0, db_column(res, "kept_settings")),
+                    statements = db_span(res, 0, db_column(res, "statements"));
         struct setting_value *list = NULL;
         size_t n = 0;
-        if (statements.ptr && settings_from_json(statements, r->memory, &r->statements, &r->n_statements, e) < 0)
+        if (statements.ptr &&
+            settings_from_json(statements, r->memory, &r->statements, &r->n_statements, e) < 0)
                 return -1;
         if (kept.ptr)
                 return settings_from_json_nulls(kept, r->memory, &list, &n, e) < 0 ? -1
-                       : r->pack                                                   ? settings_kept(r->pack, list, n, r->memory, &r->settings, &r->n_settings, e)
-                                                                                   : 0;
-        if (settings_from_json(db_span(res, 0, db_column(res, "settings")), r->memory, &list, &n, e) < 0)
+                       : r->pack ? settings_kept(r->pack, list, n, r->memory, &r->settings,
+                                                 &r->n_settings, e)
+                                 : 0;
+        if (settings_from_json(db_span(res, 0, db_column(res, "settings")), r->memory, &list, &n,
+                               e) < 0)
                 return -1;
-        return r->pack ? settings_resolve(r->pack, r->job, list, n, r->memory, &r->settings, &r->n_settings, e) : 0;
+        return r->pack ? settings_resolve(r->pack, r->job, list, n, r->memory, &r->settings,
+                                          &r->n_settings, e)
+                       : 0;
 }
 
-static int read_run(const struct db_result *res, const struct packs *p, struct run *r, struct err *e)
+static int read_run(const struct db_result *res, const struct packs *p, struct run *r,
+                    struct err *e)
 {
         r->run_no = db_int(res, 0, db_column(res, "run_no"));
         r->run_id = db_uuid(res, 0, db_column(res, "run_id"));
@@ -93,7 +101,9 @@ static int read_run(const struct db_result *res, const struct packs *p, struct r
         r->scheduled_at = db_instant(res, 0, db_column(res, "scheduled_at"));
         r->dry_run = db_bool(res, 0, db_column(res, "dry_run"));
         r->force = db_bool(res, 0, db_column(res, "force"));
-        r->planned_ms = db_null(res, 0, db_column(res, "planned_ms")) ? -1 : db_int(res, 0, db_column(res, "planned_ms"));
+        r->planned_ms = db_null(res, 0, db_column(res, "planned_ms"))
+                                ? -1
+                                : db_int(res, 0, db_column(res, "planned_ms"));
         r->kept = db_bool(res, 0, db_column(res, "kept"));
         r->pack_name = copy(r->memory, res, "pack");
         r->job_name = copy(r->memory, res, "job");
@@ -102,7 +112,8 @@ static int read_run(const struct db_result *res, const struct packs *p, struct r
         if (!r->pack_name || !r->job_name || !r->requested_by || !r->cause)
                 return err_oom(e);
         if (run_state_parse(db_str(res, 0, db_column(res, "state")), &r->state) < 0)
-                return err_set(e, ERR_FATAL, "", "run %s: unknown state \"%s\"", r->job_name, db_str(res, 0, db_column(res, "state")));
+                return err_set(e, ERR_FATAL, "", "run %s: unknown state \"%s\"", r->job_name,
+                               db_str(res, 0, db_column(res, "state")));
         for (size_t i = 0; i < p->n; i++)
                 if (strcmp(p->list[i]->name, r->pack_name) == 0)
                         r->pack = p->list[i];
@@ -112,17 +123,19 @@ static int read_run(const struct db_result *res, const struct packs *p, struct r
         return read_settings(r, res, e);
 }
 
-int run_load(struct db *d, const struct packs *p, struct uuid run_id, struct run **ret, struct err *e)
+int run_load(struct db *d, const struct packs *p, struct uuid run_id, struct run **ret,
+             struct err *e)
 {
         struct db_params *q CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
         struct db_result *res CLEANUP(db_result_cleanup) = NULL;
         if (!q)
                 return err_oom(e);
         db_add_uuid(q, run_id);
-        if (db_query(d,
-                     "select run_no, run_id, day - date '1970-01-01' as day, scheduled_at, state, dry_run, force, pack, job, requested_by, cause, "
-                     "settings, kept_settings, statements, (extract(epoch from clock_timestamp() - planned_at) * 1000)::bigint as planned_ms, to_regclass('rollcall.outcome_' || to_char(day, 'YYYYMMDD')) is not null as kept from rollcall.run where run_id = $1",
-                     q, &res, e) < 0)
+        if (db_query(
+                    d,
+                    "select run_no, run_id, day - date '1970-01-01' as day, scheduled_at, state, dry_run, force, pack, job, requested_by, cause, "
+                    "settings, kept_settings, statements, (extract(epoch from clock_timestamp() - planned_at) * 1000)::bigint as planned_ms, to_regclass('rollcall.outcome_' || to_char(day, 'YYYYMMDD')) is not null as kept from rollcall.run where run_id = $1",
+                    q, &res, e) < 0)
                 return -1;
         if (db_rows(res) == 0)
                 return 1;
@@ -162,11 +175,12 @@ int run_request_slot(struct db *d, const struct slot_request *q, struct err *e)
         db_add_str(p, q->catch_up ? "catch_up" : "schedule");
         db_add_bool(p, q->job->dry_run);
         db_add_instant(p, q->not_before);
-        if (db_query(d,
-                     "with new as (insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, not_before) "
-                     "values ($1, $2, $3, $4, ($4 at time zone 'UTC')::date, $5, 'scheduler', $6, $7) on conflict (run_id) do nothing returning 1) "
-                     "select count(*), case when count(*) > 0 then pg_notify('rollcall_run', '')::text end from new",
-                     p, &res, e) < 0)
+        if (db_query(
+                    d,
+                    "with new as (insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, not_before) "
+                    "values ($1, $2, $3, $4, ($4 at time zone 'UTC')::date, $5, 'scheduler', $6, $7) on conflict (run_id) do nothing returning 1) "
+                    "select count(*), case when count(*) > 0 then pg_notify('rollcall_run', '')::text end from new",
+                    p, &res, e) < 0)
                 return -1;
         return db_int(res, 0, 0) == 1 ? 0 : 1;
 }
@@ -188,7 +202,10 @@ int run_request(struct db *d, const struct run_request *q, struct uuid *ret_id, 
         db_add_bool(p, q->force);
         db_add_str(p, q->expect ? buf_str(&expect) : NULL);
         db_add_str(p, q->on_behalf_of);
-        if (db_query(d, "select rollcall.request_run($1, $2, $3, $4, $5::jsonb, $6, $7, $8::jsonb, $9)", p, &res, e) < 0)
+        if (db_query(
+                    d,
+                    "select rollcall.request_run($1, $2, $3, $4, $5::jsonb, $6, $7, $8::jsonb, $9)",
+                    p, &res, e) < 0)
                 return -1;
         *ret_id = id;
         return db_bool(res, 0, 0) ? 0 : 1;

@@ -20,7 +20,8 @@ void settings_to_json(const struct setting_value *list, size_t n, struct buf *ou
 {
         json_t *object = json_object();
         for (size_t i = 0; i < n; i++)
-                json_object_set_new(object, list[i].name, list[i].value ? json_string(list[i].value) : json_null());
+                json_object_set_new(object, list[i].name,
+                                    list[i].value ? json_string(list[i].value) : json_null());
         dump(object, out);
 }
 
@@ -28,11 +29,13 @@ void arguments_to_json(const struct argument *list, size_t n, struct buf *out)
 {
         json_t *object = json_object();
         for (size_t i = 0; i < n; i++)
-                json_object_setn_new(object, list[i].name.ptr, list[i].name.len, json_stringn(list[i].value.ptr, list[i].value.len));
+                json_object_setn_new(object, list[i].name.ptr, list[i].name.len,
+                                     json_stringn(list[i].value.ptr, list[i].value.len));
         dump(object, out);
 }
 
-static int read_members(json_t *object, bool nulls, struct arena *a, struct setting_value *list, struct err *e)
+static int read_members(json_t *object, bool nulls, struct arena *a, struct setting_value *list,
+                        struct err *e)
 {
         const char *name;
         json_t *value;
@@ -42,7 +45,9 @@ static int read_members(json_t *object, bool nulls, struct arena *a, struct sett
                 if (!null && !json_is_string(value))
                         return err_set(e, ERR_POISON, "", "settings: \"%s\" is not a text", name);
                 list->name = arena_strndup(a, name, strlen(name));
-                list->value = null ? NULL : arena_strndup(a, json_string_value(value), json_string_length(value));
+                list->value = null ? NULL
+                                   : arena_strndup(a, json_string_value(value),
+                                                   json_string_length(value));
                 if (!list->name || (!null && !list->value))
                         return err_oom(e);
                 list++;
@@ -50,7 +55,8 @@ static int read_members(json_t *object, bool nulls, struct arena *a, struct sett
         return 0;
 }
 
-static int from_json(struct span json, bool nulls, struct arena *a, struct setting_value **ret, size_t *ret_n, struct err *e)
+static int from_json(struct span json, bool nulls, struct arena *a, struct setting_value **ret,
+                     size_t *ret_n, struct err *e)
 {
         json_error_t je;
         json_t *object = json_loadb(json.ptr, json.len, 0, &je);
@@ -69,12 +75,14 @@ static int from_json(struct span json, bool nulls, struct arena *a, struct setti
         return rc;
 }
 
-int settings_from_json(struct span json, struct arena *a, struct setting_value **ret, size_t *ret_n, struct err *e)
+int settings_from_json(struct span json, struct arena *a, struct setting_value **ret, size_t *ret_n,
+                       struct err *e)
 {
         return from_json(json, false, a, ret, ret_n, e);
 }
 
-int settings_from_json_nulls(struct span json, struct arena *a, struct setting_value **ret, size_t *ret_n, struct err *e)
+int settings_from_json_nulls(struct span json, struct arena *a, struct setting_value **ret,
+                             size_t *ret_n, struct err *e)
 {
         return from_json(json, true, a, ret, ret_n, e);
 }

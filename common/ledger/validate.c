@@ -1,5 +1,5 @@
-/* What a task must be like before anything is done for it: one place for the tool, the intake and the
- * workers. */
+/* What a task must be like before anything is done for it: one place for the tool, the intake and
+ * the workers. */
 #include "ledger/ledger.h"
 
 #include "codec/codec.h"
@@ -21,9 +21,11 @@ int task_validate_form(const struct task *t, struct err *e)
         if (t->subject.len == 0)
                 return err_set(e, ERR_POISON, "", "the task has no subject");
         if (t->subject.len > LEDGER_NAME_MAX || t->item.len > LEDGER_NAME_MAX)
-                return err_set(e, ERR_POISON, "", "subject or item is longer than %d bytes", LEDGER_NAME_MAX);
+                return err_set(e, ERR_POISON, "", "subject or item is longer than %d bytes",
+                               LEDGER_NAME_MAX);
         if (has_nul(t->subject) || has_nul(t->item) || has_nul(t->actor))
-                return err_set(e, ERR_POISON, "", "subject, item or actor contains a NUL character");
+                return err_set(e, ERR_POISON, "",
+                               "subject, item or actor contains a NUL character");
         /* the ledger keeps them as JSON, where a byte may take six */
         for (size_t i = 0; i < t->n_arguments; i++)
                 bytes += t->arguments[i].name.len + t->arguments[i].value.len;
@@ -32,9 +34,10 @@ int task_validate_form(const struct task *t, struct err *e)
         return 0;
 }
 
-/* ---- the subject ----------------------------------------------------------------------------- */
+/* ---- the subject ---- */
 
-/* The ledger keeps subjects as PostgreSQL writes them: "07" would be done as 7, under another id. */
+/* The ledger keeps subjects as PostgreSQL writes them: "07" would be done as 7, under another id.
+ */
 static bool is_canonical(enum value_type type, struct span s, int64_t number)
 {
         char text[UUID_TEXT_LEN + 1];
@@ -48,12 +51,14 @@ static bool is_canonical(enum value_type type, struct span s, int64_t number)
         return span_is(s, text);
 }
 
-static int check_subject(const struct task_type *type, struct span s, int64_t *ret_number, struct err *e)
+static int check_subject(const struct task_type *type, struct span s, int64_t *ret_number,
+                         struct err *e)
 {
         *ret_number = 0;
         if (!value_valid(type->subject_type, s))
                 return err_set(e, ERR_POISON, "", "the subject \"%.*s\" is no %s, which %s takes",
-                               s.len < 100 ? (int)s.len : 100, s.ptr, value_sql_type(type->subject_type), type->full_name);
+                               s.len < 100 ? (int)s.len : 100, s.ptr,
+                               value_sql_type(type->subject_type), type->full_name);
         if (type->subject_type == VALUE_INTEGER) {
                 char text[32];
                 size_t len = s.len < sizeof text - 1 ? s.len : sizeof text - 1;
@@ -62,12 +67,13 @@ static int check_subject(const struct task_type *type, struct span s, int64_t *r
                 *ret_number = strtoll(text, NULL, 10);
         }
         if (!is_canonical(type->subject_type, s, *ret_number))
-                return err_set(e, ERR_POISON, "", "the subject \"%.*s\" is not written as PostgreSQL writes it",
+                return err_set(e, ERR_POISON, "",
+                               "the subject \"%.*s\" is not written as PostgreSQL writes it",
                                s.len < 100 ? (int)s.len : 100, s.ptr);
         return 0;
 }
 
-/* ---- the arguments --------------------------------------------------------------------------- */
+/* ---- the arguments ---- */
 
 static const struct argument *find_argument(const struct task *t, const char *name)
 {
@@ -83,7 +89,9 @@ static int check_declared(const struct task_type *type, const struct task *t, st
                 const struct declared *d = &type->arguments[i];
                 const struct argument *given = find_argument(t, d->name);
                 if (given && d->from_actor)
-                        return err_set(e, ERR_POISON, "", "argument %s is filled in with who asks: it cannot be given", d->name);
+                        return err_set(e, ERR_POISON, "",
+                                       "argument %s is filled in with who asks: it cannot be given",
+                                       d->name);
                 if (given && declared_check(d, given->value, e) < 0)
                         return -1;
                 if (!given && d->required)
@@ -96,15 +104,18 @@ static int check_known(const struct task_type *type, const struct task *t, struc
 {
         for (size_t i = 0; i < t->n_arguments; i++) {
                 size_t k = 0;
-                while (k < type->n_arguments && !span_is(t->arguments[i].name, type->arguments[k].name))
+                while (k < type->n_arguments &&
+                       !span_is(t->arguments[i].name, type->arguments[k].name))
                         k++;
                 if (k == type->n_arguments)
-                        return err_set(e, ERR_POISON, TASK_UNKNOWN, "%s has no argument \"%.*s\"", type->full_name, SPAN_FMT(t->arguments[i].name));
+                        return err_set(e, ERR_POISON, TASK_UNKNOWN, "%s has no argument \"%.*s\"",
+                                       type->full_name, SPAN_FMT(t->arguments[i].name));
         }
         return 0;
 }
 
-int task_validate(const struct task_type *type, const struct task *t, int64_t *ret_number, struct err *e)
+int task_validate(const struct task_type *type, const struct task *t, int64_t *ret_number,
+                  struct err *e)
 {
         if (check_subject(type, t->subject, ret_number, e) < 0 || check_declared(type, t, e) < 0)
                 return -1;

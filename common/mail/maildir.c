@@ -13,7 +13,9 @@
 
 enum {
         CHUNK = 512, /* messages that share one sync */
-        SINGLES = 4, /* up to so many, each file is synced on its own, which spares the file system's other dirty pages */
+        /* up to so many, each file is synced on its own, which spares the file system's other dirty
+           pages */
+        SINGLES = 4,
         NAME_LIMIT = 200, /* a longer id becomes a hash; file names have at most 255 bytes */
 };
 
@@ -21,7 +23,8 @@ struct maildir {
         struct transport base;
         char *folder;
         int tmp, new; /* folders */
-        char tag[UUID_TEXT_LEN + 1]; /* makes the names in tmp/ ours alone, in whatever container or thread we are */
+        /* makes the names in tmp/ ours alone, in whatever container or thread we are */
+        char tag[UUID_TEXT_LEN + 1];
         int (*tick)(void *ctx);
         void *ctx;
         int64_t ticked; /* monotonic, ms */
@@ -33,13 +36,15 @@ static struct maildir *self(struct transport *t)
         return (struct maildir *)t;
 }
 
-/* The id with everything that has a meaning in file or Maildir names as %XX, so that different ids keep different names. */
+/* The id with everything that has a meaning in file or Maildir names as %XX, so that different ids
+ * keep different names. */
 static void file_name(struct span id, char name[NAME_LIMIT + 1])
 {
         size_t n = 0;
         for (size_t i = 0; i < id.len && n + 3 <= NAME_LIMIT; i++) {
                 unsigned char c = (unsigned char)id.ptr[i];
-                bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c && strchr("@-_+=", c)) ||
+                bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                             (c >= '0' && c <= '9') || (c && strchr("@-_+=", c)) ||
                              (c == '.' && i > 0);
                 n += (size_t)snprintf(name + n, 4, plain ? "%c" : "%%%02X", c);
         }
@@ -56,7 +61,8 @@ static void tmp_name(const struct maildir *m, size_t i, char name[NAME_LIMIT + 1
 static void defer(struct outgoing *o, const char *what)
 {
         char text[100];
-        outgoing_set(o, SEND_DEFERRED, 0, "Maildir: %s: %s", what, strerror_r(errno, text, sizeof text));
+        outgoing_set(o, SEND_DEFERRED, 0, "Maildir: %s: %s", what,
+                     strerror_r(errno, text, sizeof text));
 }
 
 static bool write_all(int fd, struct span s)
@@ -117,7 +123,8 @@ static void move_to_new(struct maildir *m, size_t i, struct outgoing *o)
         unlinkat(m->tmp, from, 0);
 }
 
-/* Durable before reported: data, then names, then the folder; what was written but not synced is deferred. */
+/* Durable before reported: data, then names, then the folder; what was written but not synced is
+ * deferred. */
 static void send_chunk(struct maildir *m, struct outgoing *list, size_t n)
 {
         bool written[CHUNK] = { false }, singles = n <= SINGLES;
@@ -147,7 +154,8 @@ static void send_chunk(struct maildir *m, struct outgoing *list, size_t n)
         }
 }
 
-static void maildir_send(struct transport *t, struct outgoing *list, size_t n, int (*tick)(void *ctx), void *ctx)
+static void maildir_send(struct transport *t, struct outgoing *list, size_t n,
+                         int (*tick)(void *ctx), void *ctx)
 {
         struct maildir *m = self(t);
         m->tick = tick;
@@ -186,13 +194,17 @@ static int open_folder(const char *folder, const char *name, struct err *e)
                 path = NULL;
                 return err_oom(e);
         }
-        int fd = mkdir(path, 0700) < 0 && errno != EEXIST ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int fd = mkdir(path, 0700) < 0 && errno != EEXIST
+                         ? -1
+                         : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         return fd < 0 ? err_set(e, ERR_FATAL, NULL, "Maildir %s: %s", path, strerror(errno)) : fd;
 }
 
 int transport_maildir(const char *folder, struct transport **ret, struct err *e)
 {
-        static const struct transport_ops ops = { .free = maildir_free, .send = maildir_send, .probe = maildir_probe };
+        static const struct transport_ops ops = { .free = maildir_free,
+                                                  .send = maildir_send,
+                                                  .probe = maildir_probe };
         CLEANUP(transport_cleanup) struct transport *t = NULL;
         struct maildir *m = calloc(1, sizeof *m);
         if (!m)
@@ -205,7 +217,8 @@ int transport_maildir(const char *folder, struct transport **ret, struct err *e)
         if (mkdir(folder, 0700) < 0 && errno != EEXIST)
                 return err_set(e, ERR_FATAL, NULL, "Maildir %s: %s", folder, strerror(errno));
         CLEANUP(cleanup_close) int cur = open_folder(folder, "cur", e);
-        if (cur < 0 || (m->tmp = open_folder(folder, "tmp", e)) < 0 || (m->new = open_folder(folder, "new", e)) < 0)
+        if (cur < 0 || (m->tmp = open_folder(folder, "tmp", e)) < 0 ||
+            (m->new = open_folder(folder, "new", e)) < 0)
                 return -1;
         *ret = TAKE(t);
         return 0;

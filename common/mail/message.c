@@ -7,13 +7,14 @@
 #include <string.h>
 
 enum {
-        LINE_MAX_ENCODED = 76, /* RFC 2047: a line with an encoded word; RFC 2045: a quoted-printable line */
+        /* RFC 2047: a line with an encoded word; RFC 2045: a quoted-printable line */
+        LINE_MAX_ENCODED = 76,
         WORD_MAX_ENCODED = 75,
         ADDRESS_MAX = 254,
         LOCAL_MAX = 64,
         LABEL_MAX = 63,
         PLAIN_WORD_MAX = 60, /* longer runs without a blank cannot be folded well and are encoded */
-        VALUE_MAX = 900, /* of a header value that is not folded; a line has at most 998 */
+        VALUE_MAX = 900,     /* of a header value that is not folded; a line has at most 998 */
         DAY = 86400,
 };
 
@@ -35,7 +36,8 @@ static bool check_local(struct span s)
 {
         for (size_t i = 0; i < s.len; i++) {
                 bool dot = s.ptr[i] == '.';
-                if (dot ? i == 0 || i == s.len - 1 || s.ptr[i - 1] == '.' : !is_atext((unsigned char)s.ptr[i]))
+                if (dot ? i == 0 || i == s.len - 1 || s.ptr[i - 1] == '.'
+                        : !is_atext((unsigned char)s.ptr[i]))
                         return false;
         }
         return s.len > 0 && s.len <= LOCAL_MAX;
@@ -50,7 +52,9 @@ static bool check_domain(struct span s)
                         if (label == 0 || i + 1 == s.len)
                                 return false;
                         label = 0;
-                } else if (!(is_alnum((unsigned char)s.ptr[i]) || (s.ptr[i] == '-' && label > 0 && !last)) || ++label > LABEL_MAX) {
+                } else if (!(is_alnum((unsigned char)s.ptr[i]) ||
+                             (s.ptr[i] == '-' && label > 0 && !last)) ||
+                           ++label > LABEL_MAX) {
                         return false;
                 }
         }
@@ -62,11 +66,14 @@ int mail_check_address(struct span address, struct err *e)
         const char *at = address.len ? memrchr(address.ptr, '@', address.len) : NULL;
         if (at && address.len <= ADDRESS_MAX) {
                 size_t local = (size_t)(at - address.ptr);
-                if (check_local((struct span){ address.ptr, local }) && check_domain((struct span){ at + 1, address.len - local - 1 }))
+                if (check_local((struct span){ address.ptr, local }) &&
+                    check_domain((struct span){ at + 1, address.len - local - 1 }))
                         return 0;
         }
-        return err_set(e, ERR_POISON, NULL, "address is not local@domain of at most %d characters (letters, digits and the usual signs)",
-                       ADDRESS_MAX);
+        return err_set(
+                e, ERR_POISON, NULL,
+                "address is not local@domain of at most %d characters (letters, digits and the usual signs)",
+                ADDRESS_MAX);
 }
 
 /* UTF-8 without control characters, neither of ASCII nor U+0080–U+009F. */
@@ -76,21 +83,27 @@ static int check_text(const char *header, struct span s, struct err *e)
                 n = utf8_length(s.ptr + i, s.len - i);
                 unsigned char c = (unsigned char)s.ptr[i];
                 if (n == 0)
-                        return err_set(e, ERR_POISON, NULL, "%s is not UTF-8 (byte %zu)", header, i + 1);
+                        return err_set(e, ERR_POISON, NULL, "%s is not UTF-8 (byte %zu)", header,
+                                       i + 1);
                 if (c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)s.ptr[i + 1] < 0xa0))
-                        return err_set(e, ERR_POISON, NULL, "%s has a control character (byte %zu)", header, i + 1);
+                        return err_set(e, ERR_POISON, NULL, "%s has a control character (byte %zu)",
+                                       header, i + 1);
         }
         return 0;
 }
 
-/* A value that goes into the header as it is: printable ASCII; `strict`: no blank and no angle bracket either. */
+/* A value that goes into the header as it is: printable ASCII; `strict`: no blank and no angle
+ * bracket either. */
 static int check_token(const char *header, struct span s, bool strict, struct err *e)
 {
         for (size_t i = 0; i < s.len; i++)
                 if (s.ptr[i] < 0x20 || s.ptr[i] > 0x7e || (strict && strchr(" <>", s.ptr[i])))
-                        return err_set(e, ERR_POISON, NULL, "%s has a character that is not allowed there (byte %zu)", header, i + 1);
+                        return err_set(e, ERR_POISON, NULL,
+                                       "%s has a character that is not allowed there (byte %zu)",
+                                       header, i + 1);
         if (s.len > VALUE_MAX)
-                return err_set(e, ERR_POISON, NULL, "%s has more than %d characters", header, VALUE_MAX);
+                return err_set(e, ERR_POISON, NULL, "%s has more than %d characters", header,
+                               VALUE_MAX);
         return 0;
 }
 
@@ -102,11 +115,14 @@ static int check_mail(const struct mail *m, struct err *e)
                 return err_prefix(e, "To");
         if (m->reply_to.ptr && mail_check_address(m->reply_to, e) < 0)
                 return err_prefix(e, "Reply-To");
-        if (check_text("From", m->from_name, e) < 0 || check_text("To", m->to_name, e) < 0 || check_text("Subject", m->subject, e) < 0 ||
-            check_token("Message-ID", m->message_id, true, e) < 0 || check_token("List-Id", m->list_id, false, e) < 0 ||
+        if (check_text("From", m->from_name, e) < 0 || check_text("To", m->to_name, e) < 0 ||
+            check_text("Subject", m->subject, e) < 0 ||
+            check_token("Message-ID", m->message_id, true, e) < 0 ||
+            check_token("List-Id", m->list_id, false, e) < 0 ||
             check_token("List-Unsubscribe", m->list_unsubscribe, true, e) < 0)
                 return -1;
-        const char *at = m->message_id.len ? memchr(m->message_id.ptr, '@', m->message_id.len) : NULL;
+        const char *at = m->message_id.len ? memchr(m->message_id.ptr, '@', m->message_id.len)
+                                           : NULL;
         if (!at || at == m->message_id.ptr || at + 1 == m->message_id.ptr + m->message_id.len)
                 return err_set(e, ERR_POISON, NULL, "Message-ID is not left@right");
         return 0;
@@ -162,11 +178,13 @@ static void add_q(struct buf *out, struct span s)
 
 static void add_b(struct buf *out, struct span s)
 {
-        static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        static const char digits[] =
+                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         const unsigned char *u = (const unsigned char *)s.ptr;
         for (size_t i = 0; i < s.len; i += 3) {
                 size_t n = s.len - i;
-                unsigned v = (unsigned)u[i] << 16 | (n > 1 ? (unsigned)u[i + 1] << 8 : 0) | (n > 2 ? (unsigned)u[i + 2] : 0);
+                unsigned v = (unsigned)u[i] << 16 | (n > 1 ? (unsigned)u[i + 1] << 8 : 0) |
+                             (n > 2 ? (unsigned)u[i + 2] : 0);
                 buf_addc(out, digits[v >> 18]);
                 buf_addc(out, digits[v >> 12 & 63]);
                 buf_addc(out, n > 1 ? digits[v >> 6 & 63] : '=');
@@ -180,7 +198,9 @@ static void add_encoded(struct buf *out, struct span s)
         bool q = q_length(s) <= b_length(s);
         size_t frame = strlen(WORD_START_Q WORD_END);
         while (s.len && !out->failed) {
-                size_t used = column(out), line = LINE_MAX_ENCODED - (used < LINE_MAX_ENCODED ? used : LINE_MAX_ENCODED);
+                size_t used = column(out),
+                       line = LINE_MAX_ENCODED -
+                              (used < LINE_MAX_ENCODED ? used : LINE_MAX_ENCODED);
                 size_t room = line < WORD_MAX_ENCODED ? line : WORD_MAX_ENCODED, n = 0;
                 for (size_t c; n < s.len; n += c) {
                         c = utf8_length(s.ptr + n, s.len - n);
@@ -273,14 +293,16 @@ static void add_mailbox(struct buf *out, const char *header, struct span name, s
 
 static void add_date(struct buf *out, instant t)
 {
-        static const char *const weekdays[] = { "Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed" }; /* day 0 was a Thursday */
-        static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+        /* day 0 was a Thursday */
+        static const char *const weekdays[] = { "Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed" };
+        static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                              "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
         int64_t s = t / INSTANT_SECOND - (t % INSTANT_SECOND < 0);
         int64_t days = s / DAY - (s % DAY < 0), rest = s - days * DAY;
         int y, m, d;
         civil_from_days(days, &y, &m, &d);
-        buf_addf(out, "Date: %s, %d %s %04d %02d:%02d:%02d +0000\r\n", weekdays[(days % 7 + 7) % 7], d, months[m - 1], y, (int)(rest / 3600),
-                 (int)(rest / 60 % 60), (int)(rest % 60));
+        buf_addf(out, "Date: %s, %d %s %04d %02d:%02d:%02d +0000\r\n", weekdays[(days % 7 + 7) % 7],
+                 d, months[m - 1], y, (int)(rest / 3600), (int)(rest / 60 % 60), (int)(rest % 60));
 }
 
 static void add_headers(const struct mail *m, struct buf *out)
@@ -294,14 +316,17 @@ static void add_headers(const struct mail *m, struct buf *out)
         (is_plain(m->subject) ? add_folded : add_encoded)(out, m->subject);
         buf_addf(out, "\r\nMessage-ID: <%.*s>\r\n", SPAN_FMT(m->message_id));
         if (m->list_id.len)
-                buf_addf(out, memchr(m->list_id.ptr, '<', m->list_id.len) ? "List-Id: %.*s\r\n" : "List-Id: <%.*s>\r\n",
+                buf_addf(out,
+                         memchr(m->list_id.ptr, '<', m->list_id.len) ? "List-Id: %.*s\r\n"
+                                                                     : "List-Id: <%.*s>\r\n",
                          SPAN_FMT(m->list_id));
         if (m->list_unsubscribe.len)
                 buf_addf(out, "List-Unsubscribe: <%.*s>\r\n", SPAN_FMT(m->list_unsubscribe));
         buf_adds(out, "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n");
 }
 
-/* Line ends of any kind become CRLF; everything but printable ASCII is encoded, so no line can be too long or begin with anything odd. */
+/* Line ends of any kind become CRLF; everything but printable ASCII is encoded, so no line can be
+ * too long or begin with anything odd. */
 static void add_quoted_printable(struct buf *out, struct span s)
 {
         size_t line = 0;
@@ -318,7 +343,8 @@ static void add_quoted_printable(struct buf *out, struct span s)
                 bool blank = c == ' ' || c == '\t';
                 bool plain = blank ? !ends : c > ' ' && c < 0x7f && c != '=';
                 size_t width = plain ? 1 : 3;
-                if (line + width > LINE_MAX_ENCODED - (ends ? 0U : 1U)) { /* the last place is for '=' unless the line ends anyway */
+                /* the last place is for '=' unless the line ends anyway */
+                if (line + width > LINE_MAX_ENCODED - (ends ? 0U : 1U)) {
                         buf_adds(out, "=\r\n");
                         line = 0;
                 }
@@ -332,17 +358,24 @@ static void add_quoted_printable(struct buf *out, struct span s)
 
 static void add_part(struct buf *out, const char *subtype, struct span body)
 {
-        buf_addf(out, "Content-Type: text/%s; charset=UTF-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n", subtype);
+        buf_addf(
+                out,
+                "Content-Type: text/%s; charset=UTF-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n",
+                subtype);
         add_quoted_printable(out, body);
 }
 
-/* "=_" cannot occur in quoted-printable text, so neither body can contain the boundary; RFC 2045 suggests it. */
+/* "=_" cannot occur in quoted-printable text, so neither body can contain the boundary; RFC 2045
+ * suggests it. */
 static void add_alternatives(const struct mail *m, struct buf *out)
 {
-        static const struct uuid space = { { 0x3b, 0x0e, 0x1d, 0x52, 0x9a, 0x5c, 0x4f, 0x0b, 0x8e, 0x37, 0x6c, 0x21, 0xd4, 0x90, 0x75, 0xaf } };
+        static const struct uuid space = { { 0x3b, 0x0e, 0x1d, 0x52, 0x9a, 0x5c, 0x4f, 0x0b, 0x8e,
+                                             0x37, 0x6c, 0x21, 0xd4, 0x90, 0x75, 0xaf } };
         char id[UUID_TEXT_LEN + 1];
         uuid_to_text(uuid_v5(space, m->message_id.ptr, m->message_id.len), id);
-        buf_addf(out, "Content-Type: multipart/alternative;\r\n boundary=\"=_%s\"\r\n\r\n--=_%s\r\n", id, id);
+        buf_addf(out,
+                 "Content-Type: multipart/alternative;\r\n boundary=\"=_%s\"\r\n\r\n--=_%s\r\n", id,
+                 id);
         add_part(out, "plain", m->text);
         buf_addf(out, "\r\n--=_%s\r\n", id);
         add_part(out, "html", m->html);
@@ -367,5 +400,6 @@ int mail_render(const struct mail *m, struct buf *out, struct err *e)
         out->len = start;
         if (out->starved)
                 return err_oom(e);
-        return err_set(e, ERR_POISON, NULL, "message does not fit into %zu bytes", out->max - start);
+        return err_set(e, ERR_POISON, NULL, "message does not fit into %zu bytes",
+                       out->max - start);
 }

@@ -1,5 +1,6 @@
 #pragma once
-/* RFC 5322 messages with a plain-text part and, when given, an HTML alternative. Pure: renders into a buffer. */
+/* RFC 5322 messages with a plain-text part and, when given, an HTML alternative. Pure: renders into
+ * a buffer. */
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/instant.h"
@@ -7,17 +8,18 @@
 struct mail {
         struct span from_name, from_address;
         struct span to_name, to_address; /* exactly one recipient */
-        struct span reply_to; /* absent: none */
-        struct span subject; /* UTF-8, encoded as RFC 2047 when it is not ASCII */
-        struct span text, html; /* UTF-8; html absent: text only. Any line ends; sent with CRLF, quoted-printable */
-        struct span message_id; /* without <>: "task-id@domain" */
-        struct span list_id; /* absent: none */
+        struct span reply_to;            /* absent: none */
+        struct span subject;             /* UTF-8, encoded as RFC 2047 when it is not ASCII */
+        /* UTF-8; html absent: text only. Any line ends; sent with CRLF, quoted-printable */
+        struct span text, html;
+        struct span message_id;       /* without <>: "task-id@domain" */
+        struct span list_id;          /* absent: none */
         struct span list_unsubscribe; /* absent: none; a URL or mailto: */
         instant date;
 };
 
-/* Rejects (ERR_POISON) CR, LF, NUL, other control characters in any header value, and an address that is not local@domain with a dot-atom
- * local part and a domain of letters, digits, '-' and '.', at most 254 bytes. Adds Auto-Submitted: auto-generated and
- * Precedence: bulk is not added. */
+/* Rejects (ERR_POISON) CR, LF, NUL, other control characters in any header value, and an address
+ * that is not local@domain with a dot-atom local part and a domain of letters, digits, '-' and '.',
+ * at most 254 bytes. Adds Auto-Submitted: auto-generated and Precedence: bulk is not added. */
 int mail_check_address(struct span address, struct err *e) MUST_CHECK;
 int mail_render(const struct mail *m, struct buf *out, struct err *e) MUST_CHECK;

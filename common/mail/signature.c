@@ -14,19 +14,29 @@ int signing_key_read(const char *text, struct signing_key *ret, struct err *e)
 {
         static const char prefix[] = "whsec_";
         unsigned char decoded[ENCODED_MAX / 4 * 3];
-        const char *encoded = strncmp(text, prefix, sizeof prefix - 1) == 0 ? text + sizeof prefix - 1 : text;
+        const char *encoded = strncmp(text, prefix, sizeof prefix - 1) == 0
+                                      ? text + sizeof prefix - 1
+                                      : text;
         size_t len = strlen(encoded), padding = 0;
         while (padding < 2 && padding < len && encoded[len - 1 - padding] == '=')
                 padding++;
-        bool fits = len <= ENCODED_MAX && strspn(encoded, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") + padding == len;
-        int n = fits ? EVP_DecodeBlock(decoded, (const unsigned char *)encoded, (int)len) - (int)padding : -1;
+        bool fits = len <= ENCODED_MAX &&
+                    strspn(encoded,
+                           "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") +
+                                    padding ==
+                            len;
+        int n = fits ? EVP_DecodeBlock(decoded, (const unsigned char *)encoded, (int)len) -
+                                (int)padding
+                     : -1;
         if (n >= SIGNING_KEY_MIN && n <= SIGNING_KEY_MAX) {
                 memcpy(ret->bytes, decoded, (size_t)n);
                 ret->len = (size_t)n;
         }
         explicit_bzero(decoded, sizeof decoded);
         if (n < SIGNING_KEY_MIN || n > SIGNING_KEY_MAX)
-                return err_set(e, ERR_FATAL, NULL, "expected a signing key: whsec_ and %d to %d bytes in base64", SIGNING_KEY_MIN, SIGNING_KEY_MAX);
+                return err_set(e, ERR_FATAL, NULL,
+                               "expected a signing key: whsec_ and %d to %d bytes in base64",
+                               SIGNING_KEY_MIN, SIGNING_KEY_MAX);
         return 0;
 }
 
@@ -40,18 +50,24 @@ static void free_context(EVP_MAC_CTX **context)
         EVP_MAC_CTX_free(*context);
 }
 
-static bool digest_of(const struct signing_key *key, const char *head, struct span body, unsigned char ret[DIGEST])
+static bool digest_of(const struct signing_key *key, const char *head, struct span body,
+                      unsigned char ret[DIGEST])
 {
         char sha256[] = "SHA256";
-        const OSSL_PARAM options[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, sha256, 0), OSSL_PARAM_construct_end() };
+        const OSSL_PARAM options[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
+                                                                        sha256, 0),
+                                       OSSL_PARAM_construct_end() };
         CLEANUP(free_mac) EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
         CLEANUP(free_context) EVP_MAC_CTX *context = mac ? EVP_MAC_CTX_new(mac) : NULL;
         size_t len = 0;
-        return context && EVP_MAC_init(context, key->bytes, key->len, options) && EVP_MAC_update(context, (const unsigned char *)head, strlen(head)) &&
-               EVP_MAC_update(context, (const unsigned char *)body.ptr, body.len) && EVP_MAC_final(context, ret, &len, DIGEST) && len == DIGEST;
+        return context && EVP_MAC_init(context, key->bytes, key->len, options) &&
+               EVP_MAC_update(context, (const unsigned char *)head, strlen(head)) &&
+               EVP_MAC_update(context, (const unsigned char *)body.ptr, body.len) &&
+               EVP_MAC_final(context, ret, &len, DIGEST) && len == DIGEST;
 }
 
-int webhook_sign(const struct signing_key *key, const char *id, int64_t second, struct span body, char ret[SIGNATURE_TEXT], struct err *e)
+int webhook_sign(const struct signing_key *key, const char *id, int64_t second, struct span body,
+                 char ret[SIGNATURE_TEXT], struct err *e)
 {
         unsigned char digest[DIGEST], encoded[SIGNATURE_TEXT];
         char head[128];

@@ -28,7 +28,7 @@ struct smtp {
         atomic_size_t next; /* first message that no thread has taken */
         atomic_bool stop;
         atomic_size_t dead; /* connections in a row that came to nothing */
-        sem_t finished; /* posted by each thread at its end */
+        sem_t finished;     /* posted by each thread at its end */
 };
 
 static struct smtp *self(struct transport *t)
@@ -41,7 +41,8 @@ static void send_one(struct worker *w, struct outgoing *m)
         struct smtp *s = w->smtp;
         size_t limit = s->n_workers + 2;
         if (s->dead >= limit)
-                outgoing_set(m, SEND_DEFERRED, 0, "not tried: the relay took no connection %zu times in a row", limit);
+                outgoing_set(m, SEND_DEFERRED, 0,
+                             "not tried: the relay took no connection %zu times in a row", limit);
         else if (smtp_lane_send(w->lane, m))
                 s->dead = 0;
         else
@@ -67,7 +68,8 @@ static size_t start_threads(struct smtp *s)
         sigset_t all, old;
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &old);
-        while (started < want && pthread_create(&s->workers[started].thread, NULL, run_worker, &s->workers[started]) == 0)
+        while (started < want && pthread_create(&s->workers[started].thread, NULL, run_worker,
+                                                &s->workers[started]) == 0)
                 started++;
         pthread_sigmask(SIG_SETMASK, &old, NULL);
         return started;
@@ -76,11 +78,13 @@ static size_t start_threads(struct smtp *s)
 /* True: a thread has posted; false: it is `until`, monotonic ms. */
 static bool wait_finished(struct smtp *s, int64_t until)
 {
-        struct timespec ts = { .tv_sec = (time_t)(until / 1000), .tv_nsec = (long)(until % 1000) * 1000000 };
+        struct timespec ts = { .tv_sec = (time_t)(until / 1000),
+                               .tv_nsec = (long)(until % 1000) * 1000000 };
         return sem_clockwait(&s->finished, CLOCK_MONOTONIC, &ts) == 0;
 }
 
-static void smtp_send(struct transport *t, struct outgoing *list, size_t n, int (*tick)(void *ctx), void *ctx)
+static void smtp_send(struct transport *t, struct outgoing *list, size_t n, int (*tick)(void *ctx),
+                      void *ctx)
 {
         struct smtp *s = self(t);
         s->list = list;
@@ -125,7 +129,9 @@ static void smtp_free(struct transport *t)
 
 int transport_smtp(const struct smtp_options *o, struct transport **ret, struct err *e)
 {
-        static const struct transport_ops ops = { .free = smtp_free, .send = smtp_send, .probe = smtp_probe };
+        static const struct transport_ops ops = { .free = smtp_free,
+                                                  .send = smtp_send,
+                                                  .probe = smtp_probe };
         struct smtp *s = calloc(1, sizeof *s);
         if (!s)
                 return err_oom(e);
@@ -141,7 +147,8 @@ int transport_smtp(const struct smtp_options *o, struct transport **ret, struct 
                 struct worker *w = &s->workers[s->n_workers++];
                 *w = (struct worker){ .smtp = s, .lane = smtp_lane_new(&s->server) };
                 if (!w->lane)
-                        return err_set(e, ERR_FATAL, NULL, "smtp: libcurl does not take the options, or memory is out");
+                        return err_set(e, ERR_FATAL, NULL,
+                                       "smtp: libcurl does not take the options, or memory is out");
         }
         *ret = TAKE(t);
         return 0;

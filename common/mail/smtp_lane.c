@@ -19,12 +19,12 @@ struct smtp_lane {
         char error[CURL_ERROR_SIZE];
         /* the message under way */
         struct span message;
-        size_t given; /* bytes of it that libcurl has taken */
-        bool opened; /* a socket was opened for it */
+        size_t given;   /* bytes of it that libcurl has taken */
+        bool opened;    /* a socket was opened for it */
         bool mail_sent; /* MAIL FROM went out: replies are about this message from here on */
-        bool hung_up; /* QUIT went out: replies do not count any more */
+        bool hung_up;   /* QUIT went out: replies do not count any more */
         bool authenticated;
-        int reply; /* last complete reply to the message, 0: none */
+        int reply;                   /* last complete reply to the message, 0: none */
         char enhanced[ENHANCED_MAX]; /* the reply's status code of RFC 3463, or "" */
 };
 
@@ -62,20 +62,24 @@ static bool is_digit(char c)
         return c >= '0' && c <= '9';
 }
 
-/* "550 5.1.1 text", or "550-…" when more lines follow. The text is not kept: servers repeat addresses there. */
+/* "550 5.1.1 text", or "550-…" when more lines follow. The text is not kept: servers repeat
+ * addresses there. */
 static void take_reply(struct smtp_lane *l, const char *line, size_t len)
 {
-        if (len < 3 || !is_digit(line[0]) || !is_digit(line[1]) || !is_digit(line[2]) || (len > 3 && line[3] == '-'))
+        if (len < 3 || !is_digit(line[0]) || !is_digit(line[1]) || !is_digit(line[2]) ||
+            (len > 3 && line[3] == '-'))
                 return;
         l->reply = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
         l->authenticated = l->authenticated || l->reply == 235;
         size_t n = 0, dots = 0;
-        for (const char *p = line + 4; n + 4 < len && n < ENHANCED_MAX - 1 && (is_digit(p[n]) || p[n] == '.'); n++)
+        for (const char *p = line + 4;
+             n + 4 < len && n < ENHANCED_MAX - 1 && (is_digit(p[n]) || p[n] == '.'); n++)
                 dots += p[n] == '.';
         snprintf(l->enhanced, sizeof l->enhanced, "%.*s", dots == 2 ? (int)n : 0, line + 4);
 }
 
-/* What crosses the connection tells at which point of the dialogue a failure came; result codes of libcurl do not. */
+/* What crosses the connection tells at which point of the dialogue a failure came; result codes of
+ * libcurl do not. */
 static int on_debug(CURL *easy, curl_infotype type, char *data, size_t size, void *ctx)
 {
         struct smtp_lane *l = ctx;
@@ -97,16 +101,21 @@ static bool set_server(CURL *easy, const struct smtp_server *s)
 {
         return curl_easy_setopt(easy, CURLOPT_URL, s->url) == CURLE_OK &&
                curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps") == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK && /* not what the environment says for the web */
+               /* not what the environment says for the web */
+               curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
                curl_easy_setopt(easy, CURLOPT_USE_SSL, s->use_ssl) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) ==
+                       CURLE_OK &&
                (!s->ca_file || curl_easy_setopt(easy, CURLOPT_CAINFO, s->ca_file) == CURLE_OK) &&
                (!s->user || (curl_easy_setopt(easy, CURLOPT_USERNAME, s->user) == CURLE_OK &&
                              curl_easy_setopt(easy, CURLOPT_PASSWORD, s->password) == CURLE_OK)) &&
-               curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, s->connect_timeout_ms) == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, s->connect_timeout_ms) ==
+                       CURLE_OK &&
                curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, s->message_timeout_ms) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_SERVER_RESPONSE_TIMEOUT, s->message_timeout_ms / 1000 + 1) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK && curl_easy_setopt(easy, CURLOPT_MAXCONNECTS, 1L) == CURLE_OK;
+               curl_easy_setopt(easy, CURLOPT_SERVER_RESPONSE_TIMEOUT,
+                                s->message_timeout_ms / 1000 + 1) == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_MAXCONNECTS, 1L) == CURLE_OK;
 }
 
 static bool set_callbacks(CURL *easy, struct smtp_lane *l)
@@ -118,7 +127,8 @@ static bool set_callbacks(CURL *easy, struct smtp_lane *l)
                curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, l) == CURLE_OK &&
                curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_debug) == CURLE_OK &&
                curl_easy_setopt(easy, CURLOPT_DEBUGDATA, l) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L) == CURLE_OK && /* or the debug function is not called */
+               /* or the debug function is not called */
+               curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L) == CURLE_OK &&
                curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, l->error) == CURLE_OK;
 }
 
@@ -126,7 +136,8 @@ static bool set_callbacks(CURL *easy, struct smtp_lane *l)
 static void shut(struct smtp_lane *l, int how)
 {
         curl_socket_t fd = CURL_SOCKET_BAD;
-        if (curl_easy_getinfo(l->easy, CURLINFO_ACTIVESOCKET, &fd) == CURLE_OK && fd != CURL_SOCKET_BAD)
+        if (curl_easy_getinfo(l->easy, CURLINFO_ACTIVESOCKET, &fd) == CURLE_OK &&
+            fd != CURL_SOCKET_BAD)
                 shutdown(fd, how);
 }
 
@@ -162,7 +173,8 @@ static CURLcode perform(struct smtp_lane *l, bool fresh)
         return curl_easy_perform(l->easy);
 }
 
-/* The relay is wrong with us, not with the message: TLS or authentication required, mechanism or password refused. */
+/* The relay is wrong with us, not with the message: TLS or authentication required, mechanism or
+ * password refused. */
 static bool is_about_relay(int reply)
 {
         return reply == 530 || reply == 534 || reply == 535 || reply == 538;
@@ -171,19 +183,24 @@ static bool is_about_relay(int reply)
 static void judge(struct smtp_lane *l, CURLcode result, struct outgoing *m)
 {
         bool all_given = l->given == l->message.len, good = l->reply >= 200 && l->reply < 300;
-        const char *stage = l->given ? "the message" : l->mail_sent ? "the envelope" : "the connection";
+        const char *stage = l->given       ? "the message"
+                            : l->mail_sent ? "the envelope"
+                                           : "the connection";
         m->early = !l->mail_sent;
         if (result == CURLE_OK || (all_given && good)) {
                 outgoing_set(m, SEND_DONE, l->reply, "%s", "");
         } else if (l->reply >= 400) {
                 bool refused = l->reply >= 500 && l->mail_sent && !is_about_relay(l->reply);
-                outgoing_set(m, refused ? SEND_REFUSED : SEND_DEFERRED, l->reply, "the relay answered %d%s%s to %s", l->reply,
-                             *l->enhanced ? " " : "", l->enhanced, stage);
+                outgoing_set(m, refused ? SEND_REFUSED : SEND_DEFERRED, l->reply,
+                             "the relay answered %d%s%s to %s", l->reply, *l->enhanced ? " " : "",
+                             l->enhanced, stage);
         } else if (all_given) {
-                outgoing_set(m, SEND_UNKNOWN, 0, "the relay's answer to the message was lost: %s", curl_easy_strerror(result));
+                outgoing_set(m, SEND_UNKNOWN, 0, "the relay's answer to the message was lost: %s",
+                             curl_easy_strerror(result));
         } else {
                 bool connected = l->mail_sent || !*l->error;
-                outgoing_set(m, SEND_DEFERRED, 0, "%s failed: %s", stage, connected ? curl_easy_strerror(result) : l->error);
+                outgoing_set(m, SEND_DEFERRED, 0, "%s failed: %s", stage,
+                             connected ? curl_easy_strerror(result) : l->error);
         }
 }
 
@@ -201,7 +218,8 @@ static bool set_message(struct smtp_lane *l, const struct outgoing *m)
         bool ok = curl_easy_setopt(l->easy, CURLOPT_UPLOAD, 1L) == CURLE_OK &&
                   curl_easy_setopt(l->easy, CURLOPT_MAIL_FROM, m->from) == CURLE_OK &&
                   curl_easy_setopt(l->easy, CURLOPT_MAIL_RCPT, recipient) == CURLE_OK &&
-                  curl_easy_setopt(l->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)m->message.len) == CURLE_OK;
+                  curl_easy_setopt(l->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)m->message.len) ==
+                          CURLE_OK;
         curl_slist_free_all(l->recipient);
         l->recipient = recipient;
         l->message = m->message;
@@ -222,15 +240,18 @@ bool smtp_lane_send(struct smtp_lane *l, struct outgoing *m)
         l->kept = result == CURLE_OK;
         judge(l, result, m);
         if (!l->kept)
-                shut(l, SHUT_RDWR); /* libcurl would reuse it after a time-out, and a late reply be taken for the next message's */
+                /* libcurl would reuse it after a time-out, and a late reply be taken for the next
+                 * message's */
+                shut(l, SHUT_RDWR);
         return l->mail_sent;
 }
 
 /* Errors that waiting does not cure. */
 static bool is_configuration(CURLcode result)
 {
-        return result == CURLE_LOGIN_DENIED || result == CURLE_USE_SSL_FAILED || result == CURLE_PEER_FAILED_VERIFICATION ||
-               result == CURLE_SSL_CACERT_BADFILE || result == CURLE_URL_MALFORMAT;
+        return result == CURLE_LOGIN_DENIED || result == CURLE_USE_SSL_FAILED ||
+               result == CURLE_PEER_FAILED_VERIFICATION || result == CURLE_SSL_CACERT_BADFILE ||
+               result == CURLE_URL_MALFORMAT;
 }
 
 int smtp_lane_probe(struct smtp_lane *l, struct err *e)
@@ -244,11 +265,14 @@ int smtp_lane_probe(struct smtp_lane *l, struct err *e)
                 char code[16] = "";
                 if (l->reply >= 400)
                         snprintf(code, sizeof code, "%d", l->reply);
-                return err_set(e, is_configuration(result) ? ERR_FATAL : ERR_RETRY, code, "%s: %s", url,
-                               *l->error ? l->error : curl_easy_strerror(result));
+                return err_set(e, is_configuration(result) ? ERR_FATAL : ERR_RETRY, code, "%s: %s",
+                               url, *l->error ? l->error : curl_easy_strerror(result));
         }
         if (l->server->user && !l->authenticated)
-                return err_set(e, ERR_FATAL, NULL, "%s: a user is configured, but the relay offers no authentication that we know", url);
+                return err_set(
+                        e, ERR_FATAL, NULL,
+                        "%s: a user is configured, but the relay offers no authentication that we know",
+                        url);
         return 0;
 }
 
@@ -257,7 +281,9 @@ static int parse_tls(const char *tls, long *ret)
         static const struct {
                 const char *name;
                 long value;
-        } rows[] = { { "none", CURLUSESSL_NONE }, { "opportunistic", CURLUSESSL_TRY }, { "required", CURLUSESSL_ALL } };
+        } rows[] = { { "none", CURLUSESSL_NONE },
+                     { "opportunistic", CURLUSESSL_TRY },
+                     { "required", CURLUSESSL_ALL } };
         for (size_t i = 0; tls && i < ARRAY_LEN(rows); i++)
                 if (strcmp(tls, rows[i].name) == 0) {
                         *ret = rows[i].value;
@@ -269,15 +295,26 @@ static int parse_tls(const char *tls, long *ret)
 static int check_options(const struct smtp_options *o, struct smtp_server *s, struct err *e)
 {
         if (!o->url || (strncmp(o->url, "smtp://", 7) != 0 && strncmp(o->url, "smtps://", 8) != 0))
-                return err_set(e, ERR_FATAL, NULL, "smtp: the url has another form, expected smtp://host:port or smtps://host:port");
+                return err_set(
+                        e, ERR_FATAL, NULL,
+                        "smtp: the url has another form, expected smtp://host:port or smtps://host:port");
         if (parse_tls(o->tls, &s->use_ssl) < 0)
-                return err_set(e, ERR_FATAL, NULL, "smtp: tls \"%s\": expected none, opportunistic or required", o->tls ? o->tls : "");
+                return err_set(e, ERR_FATAL, NULL,
+                               "smtp: tls \"%s\": expected none, opportunistic or required",
+                               o->tls ? o->tls : "");
         if (o->connections < 1 || o->connections > CONNECTIONS_MAX)
-                return err_set(e, ERR_FATAL, NULL, "smtp: connections %ld: expected 1-%d", o->connections, CONNECTIONS_MAX);
+                return err_set(e, ERR_FATAL, NULL, "smtp: connections %ld: expected 1-%d",
+                               o->connections, CONNECTIONS_MAX);
         if (o->connect_timeout_ms <= 0 || o->message_timeout_ms <= 0)
                 return err_set(e, ERR_FATAL, NULL, "smtp: time limits must be above 0 ms");
-        if (o->helo && (!*o->helo || strspn(o->helo, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-[]:") != strlen(o->helo)))
-                return err_set(e, ERR_FATAL, NULL, "smtp: helo \"%s\": expected a host's name or an address in []", o->helo);
+        if (o->helo &&
+            (!*o->helo ||
+             strspn(o->helo,
+                    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-[]:") !=
+                     strlen(o->helo)))
+                return err_set(e, ERR_FATAL, NULL,
+                               "smtp: helo \"%s\": expected a host's name or an address in []",
+                               o->helo);
         return 0;
 }
 
@@ -292,7 +329,8 @@ static int set_url(struct smtp_server *s, const struct smtp_options *o, struct e
         CURLU *u = curl_url();
         char *url = NULL;
         bool ok = u && curl_url_set(u, CURLUPART_URL, o->url, 0) == CURLUE_OK &&
-                  (!o->helo || curl_url_set(u, CURLUPART_PATH, o->helo, CURLU_URLENCODE) == CURLUE_OK) &&
+                  (!o->helo ||
+                   curl_url_set(u, CURLUPART_PATH, o->helo, CURLU_URLENCODE) == CURLUE_OK) &&
                   curl_url_get(u, CURLUPART_URL, &url, 0) == CURLUE_OK;
         if (ok)
                 s->url = strdup(url);
@@ -313,14 +351,16 @@ static int copy(const char *text, char **ret)
 
 int smtp_server_init(struct smtp_server *s, const struct smtp_options *o, struct err *e)
 {
-        *s = (struct smtp_server){ .connect_timeout_ms = o->connect_timeout_ms, .message_timeout_ms = o->message_timeout_ms };
+        *s = (struct smtp_server){ .connect_timeout_ms = o->connect_timeout_ms,
+                                   .message_timeout_ms = o->message_timeout_ms };
         if (check_options(o, s, e) < 0)
                 return -1;
         s->curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
         if (!s->curl_ready)
                 return err_set(e, ERR_FATAL, NULL, "smtp: libcurl cannot be initialised");
         const char *password = o->user && !o->password ? "" : o->password;
-        if (copy(o->user, &s->user) < 0 || copy(password, &s->password) < 0 || copy(o->ca_file, &s->ca_file) < 0)
+        if (copy(o->user, &s->user) < 0 || copy(password, &s->password) < 0 ||
+            copy(o->ca_file, &s->ca_file) < 0)
                 return err_oom(e);
         return set_url(s, o, e);
 }

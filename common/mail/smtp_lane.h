@@ -7,12 +7,13 @@ struct smtp_server {
         bool curl_ready;
         char *url, *user, *password, *ca_file;
         char *shown_url; /* without its password */
-        long use_ssl; /* CURLUSESSL_… */
+        long use_ssl;    /* CURLUSESSL_… */
         long connect_timeout_ms, message_timeout_ms;
 };
 
 int smtp_server_init(struct smtp_server *s, const struct smtp_options *o, struct err *e) MUST_CHECK;
-void smtp_server_deinit(struct smtp_server *s); /* fine after a failed init, and on a zeroed struct */
+/* fine after a failed init, and on a zeroed struct */
+void smtp_server_deinit(struct smtp_server *s);
 
 struct smtp_lane;
 
@@ -21,7 +22,8 @@ struct smtp_lane *smtp_lane_new(const struct smtp_server *server);
 void smtp_lane_free(struct smtp_lane *l); /* hangs up */
 DEFINE_CLEANUP(smtp_lane_cleanup, struct smtp_lane, smtp_lane_free)
 
-/* Gives the message its state; the connection is kept. False: the relay did not get as far as a sender's address. */
+/* Gives the message its state; the connection is kept. False: the relay did not get as far as a
+ * sender's address. */
 bool smtp_lane_send(struct smtp_lane *l, struct outgoing *m);
 
 /* Connects, greets, authenticates. The lane is of no use for messages afterwards. */

@@ -16,20 +16,24 @@ void outgoing_set(struct outgoing *m, enum send_state state, int code, const cha
         va_end(ap);
 }
 
-/* A lone LF or CR lets some servers see the end of a message where others do not ("SMTP smuggling"). */
+/* A lone LF or CR lets some servers see the end of a message where others do not ("SMTP
+ * smuggling"). */
 static bool has_crlf_only(struct span s)
 {
         size_t lines = 0;
-        for (const char *p = s.ptr, *end = s.ptr + s.len; (p = memchr(p, '\n', (size_t)(end - p))); p++, lines++)
+        for (const char *p = s.ptr, *end = s.ptr + s.len; (p = memchr(p, '\n', (size_t)(end - p)));
+             p++, lines++)
                 if (p == s.ptr || p[-1] != '\r')
                         return false;
-        for (const char *p = s.ptr, *end = s.ptr + s.len; (p = memchr(p, '\r', (size_t)(end - p))); p++)
+        for (const char *p = s.ptr, *end = s.ptr + s.len; (p = memchr(p, '\r', (size_t)(end - p)));
+             p++)
                 if (lines-- == 0)
                         return false;
         return true;
 }
 
-/* The last gate before the wire, whoever rendered: an envelope address could otherwise bring commands of its own. */
+/* The last gate before the wire, whoever rendered: an envelope address could otherwise bring
+ * commands of its own. */
 static void admit(struct outgoing *m)
 {
         outgoing_set(m, SEND_PENDING, 0, "%s", "");
@@ -40,10 +44,12 @@ static void admit(struct outgoing *m)
         else if (m->message.len == 0 || m->id.len == 0)
                 outgoing_set(m, SEND_REFUSED, 0, "the message or its id is empty");
         else if (!has_crlf_only(m->message) || memchr(m->message.ptr, '\0', m->message.len))
-                outgoing_set(m, SEND_REFUSED, 0, "the message has a NUL, or a CR or LF that stands alone");
+                outgoing_set(m, SEND_REFUSED, 0,
+                             "the message has a NUL, or a CR or LF that stands alone");
 }
 
-void transport_send(struct transport *t, struct outgoing *list, size_t n, int (*tick)(void *ctx), void *ctx)
+void transport_send(struct transport *t, struct outgoing *list, size_t n, int (*tick)(void *ctx),
+                    void *ctx)
 {
         for (size_t i = 0; i < n; i++)
                 admit(&list[i]);

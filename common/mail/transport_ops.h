@@ -1,11 +1,14 @@
 #pragma once
-/* What a kind of transport implements; transport.c dispatches. Each kind embeds `struct transport` as its first member. */
+/* What a kind of transport implements; transport.c dispatches. Each kind embeds `struct transport`
+ * as its first member. */
 #include "mail/transport.h"
 
 struct transport_ops {
         void (*free)(struct transport *t);
-        /* Sees valid messages and such that are refused already: those with another state than SEND_PENDING are passed over. */
-        void (*send)(struct transport *t, struct outgoing *list, size_t n, int (*tick)(void *ctx), void *ctx);
+        /* Sees valid messages and such that are refused already: those with another state than
+         * SEND_PENDING are passed over. */
+        void (*send)(struct transport *t, struct outgoing *list, size_t n, int (*tick)(void *ctx),
+                     void *ctx);
         int (*probe)(struct transport *t, struct err *e);
 };
 
@@ -16,4 +19,5 @@ struct transport {
 enum { TICK_MS = 100 }; /* well below the 200 ms that are promised */
 
 /* Sets state, code and reason of a message. */
-void outgoing_set(struct outgoing *m, enum send_state state, int code, const char *fmt, ...) PRINTF_LIKE(4, 5);
+void outgoing_set(struct outgoing *m, enum send_state state, int code, const char *fmt, ...)
+        PRINTF_LIKE(4, 5);

@@ -22,7 +22,8 @@ static void free_list(struct curl_slist **list)
         curl_slist_free_all(*list);
 }
 
-static bool set_up(CURL *easy, const struct webhook_options *o, struct span json, struct curl_slist *headers)
+static bool set_up(CURL *easy, const struct webhook_options *o, struct span json,
+                   struct curl_slist *headers)
 {
         return o->timeout_ms > 0 && curl_easy_setopt(easy, CURLOPT_URL, o->url) == CURLE_OK &&
                curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
@@ -31,7 +32,8 @@ static bool set_up(CURL *easy, const struct webhook_options *o, struct span json
                curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
                curl_easy_setopt(easy, CURLOPT_USERAGENT, "rollcall") == CURLE_OK &&
                curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)json.len) == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)json.len) ==
+                       CURLE_OK &&
                curl_easy_setopt(easy, CURLOPT_POSTFIELDS, json.ptr) == CURLE_OK &&
                curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, discard) == CURLE_OK;
 }
@@ -48,9 +50,11 @@ static void judge(CURL *easy, CURLcode result, struct outgoing *m)
         if (status >= 200 && status < 300)
                 outgoing_set(m, SEND_DONE, (int)status, "%s", "");
         else if (status >= 300)
-                outgoing_set(m, later ? SEND_DEFERRED : SEND_REFUSED, (int)status, "the webhook answered %ld", status);
+                outgoing_set(m, later ? SEND_DEFERRED : SEND_REFUSED, (int)status,
+                             "the webhook answered %ld", status);
         else
-                outgoing_set(m, sent > 0 ? SEND_UNKNOWN : SEND_DEFERRED, 0, "webhook: %s", curl_easy_strerror(result));
+                outgoing_set(m, sent > 0 ? SEND_UNKNOWN : SEND_DEFERRED, 0, "webhook: %s",
+                             curl_easy_strerror(result));
 }
 
 /* Headers as the Standard Webhooks have them, and what else is told; NULL: out of memory. */
@@ -61,8 +65,12 @@ static struct curl_slist *headers_of(const struct webhook_options *o, const char
         const struct {
                 const char *name, *value;
         } given[] = {
-                { "Content-Type", "application/json" }, { "webhook-id", o->id },     { "webhook-timestamp", o->id ? second : NULL },
-                { "webhook-signature", signature },     { "rollcall-type", o->type }, { "traceparent", o->trace },
+                { "Content-Type", "application/json" },
+                { "webhook-id", o->id },
+                { "webhook-timestamp", o->id ? second : NULL },
+                { "webhook-signature", signature },
+                { "rollcall-type", o->type },
+                { "traceparent", o->trace },
         };
         struct curl_slist *list = NULL;
         for (size_t i = 0; i < ARRAY_LEN(given); i++) {
@@ -90,7 +98,8 @@ int webhook_post(const struct webhook_options *o, struct span json, struct outgo
         if (failed)
                 outgoing_set(ret_state, SEND_DEFERRED, 0, "webhook: %s", why.text);
         else if (!easy || !headers || !set_up(easy, o, json, headers))
-                outgoing_set(ret_state, SEND_DEFERRED, 0, "webhook: out of memory, or an option that libcurl does not take");
+                outgoing_set(ret_state, SEND_DEFERRED, 0,
+                             "webhook: out of memory, or an option that libcurl does not take");
         else
                 judge(easy, curl_easy_perform(easy), ret_state);
         return ret_state->state == SEND_DONE ? 0 : -1;

@@ -1,18 +1,27 @@
 #include "pack/load.h"
 
-static int load_command(struct loader *l, const struct cfg_node *n, const char *const *taken, struct command *c, struct err *e)
+static int load_command(struct loader *l, const struct cfg_node *n, const char *const *taken,
+                        struct command *c, struct err *e)
 {
-        static const char *const known[] = { "name", "help", "task_type", "subject", "lookup", "confirm", "requires_role", NULL };
+        static const char *const known[] = { "name",   "help",    "task_type",     "subject",
+                                             "lookup", "confirm", "requires_role", NULL };
         const char *type;
         c->pack = l->pack;
-        if (cfg_only(n, known, e) < 0 || load_name(n, taken, &c->name, e) < 0 || cfg_str(n, "help", NULL, &c->help, e) < 0 ||
-            cfg_str_required(n, "task_type", &type, e) < 0 || load_type_of(l, cfg_get(n, "task_type"), type, &c->type, e) < 0)
+        if (cfg_only(n, known, e) < 0 || load_name(n, taken, &c->name, e) < 0 ||
+            cfg_str(n, "help", NULL, &c->help, e) < 0 ||
+            cfg_str_required(n, "task_type", &type, e) < 0 ||
+            load_type_of(l, cfg_get(n, "task_type"), type, &c->type, e) < 0)
                 return -1;
         if (c->type->scope != SCOPE_SUBJECT)
-                return cfg_error(cfg_get(n, "task_type"), e, "found \"%s\" of scope \"run\", expected one of scope \"subject\"", type);
-        if (cfg_str(n, "subject", "SUBJECT", &c->subject_label, e) < 0 || load_file(l, n, "lookup", true, &c->lookup, e) < 0)
+                return cfg_error(cfg_get(n, "task_type"), e,
+                                 "found \"%s\" of scope \"run\", expected one of scope \"subject\"",
+                                 type);
+        if (cfg_str(n, "subject", "SUBJECT", &c->subject_label, e) < 0 ||
+            load_file(l, n, "lookup", true, &c->lookup, e) < 0)
                 return -1;
-        return load_role(n, &c->requires_role, e) < 0 ? -1 : cfg_bool(n, "confirm", true, &c->confirm, e);
+        return load_role(n, &c->requires_role, e) < 0
+                       ? -1
+                       : cfg_bool(n, "confirm", true, &c->confirm, e);
 }
 
 int load_commands(struct loader *l, struct err *e)
@@ -36,15 +45,20 @@ int load_commands(struct loader *l, struct err *e)
 
 static int load_report(struct loader *l, const struct cfg_node *n, struct report *r, struct err *e)
 {
-        static const char *const known[] = { "name", "title", "help", "statement", "kind", "parameters", NULL };
+        static const char *const known[] = { "name", "title",      "help", "statement",
+                                             "kind", "parameters", NULL };
         static const char *const kinds[] = { "document", "rows", NULL };
         int kind;
         r->pack = l->pack;
-        if (cfg_only(n, known, e) < 0 || load_name(n, l->report_names, &r->name, e) < 0 || cfg_str(n, "title", r->name, &r->title, e) < 0 ||
-            cfg_str(n, "help", NULL, &r->help, e) < 0 || load_file(l, n, "statement", true, &r->statement, e) < 0 || cfg_choice(n, "kind", kinds, 0, &kind, e) < 0)
+        if (cfg_only(n, known, e) < 0 || load_name(n, l->report_names, &r->name, e) < 0 ||
+            cfg_str(n, "title", r->name, &r->title, e) < 0 ||
+            cfg_str(n, "help", NULL, &r->help, e) < 0 ||
+            load_file(l, n, "statement", true, &r->statement, e) < 0 ||
+            cfg_choice(n, "kind", kinds, 0, &kind, e) < 0)
                 return -1;
         r->rows = kind == 1;
-        return load_declared(l, n, "parameters", DECLARED_PARAMETER, &r->parameters, &r->n_parameters, e);
+        return load_declared(l, n, "parameters", DECLARED_PARAMETER, &r->parameters,
+                             &r->n_parameters, e);
 }
 
 int load_reports(struct loader *l, struct err *e)

@@ -3,7 +3,8 @@
 #include <string.h>
 
 /* Names that mean something else where the value would be used. */
-static const char *const engine_names[] = { "now", "today", "time_zone", "actor", "run_id", "dry_run", "subject", NULL };
+static const char *const engine_names[] = { "now",    "today",   "time_zone", "actor",
+                                            "run_id", "dry_run", "subject",   NULL };
 static const char *const batch_columns[] = { "subject", "item", "actor", NULL };
 
 static bool is_one_of(const char *word, const char *const *list)
@@ -51,7 +52,8 @@ static int node_text(struct loader *l, const struct cfg_node *n, const char **re
         return *ret ? 0 : err_oom(e);
 }
 
-int load_value(struct loader *l, const struct cfg_node *n, const struct declared *d, const char **ret, struct err *e)
+int load_value(struct loader *l, const struct cfg_node *n, const struct declared *d,
+               const char **ret, struct err *e)
 {
         struct err bad = ERR_INIT;
         if (node_text(l, n, ret, e) < 0)
@@ -59,7 +61,8 @@ int load_value(struct loader *l, const struct cfg_node *n, const struct declared
         return declared_check(d, span_of(*ret), &bad) < 0 ? cfg_error(n, e, "%s", bad.text) : 0;
 }
 
-int load_setting(struct loader *l, const struct cfg_node *n, const struct declared **ret, const char **value, struct err *e)
+int load_setting(struct loader *l, const struct cfg_node *n, const struct declared **ret,
+                 const char **value, struct err *e)
 {
         const struct pack *p = l->pack;
         const struct declared *d = pack_setting(p, span_of(cfg_key(n)));
@@ -75,7 +78,8 @@ int load_setting(struct loader *l, const struct cfg_node *n, const struct declar
         return load_unknown(n, "setting", cfg_key(n), known, e);
 }
 
-static int read_values(struct loader *l, const struct cfg_node *list, struct declared *d, struct err *e)
+static int read_values(struct loader *l, const struct cfg_node *list, struct declared *d,
+                       struct err *e)
 {
         struct declared element = *d;
         if (d->type == VALUE_INTEGER_ARRAY)
@@ -101,7 +105,10 @@ static int read_range(const struct cfg_node *n, struct declared *d, struct err *
 {
         const struct cfg_node *min = cfg_get(n, "min"), *limit = min ? min : cfg_get(n, "max");
         if (limit && d->type != VALUE_INTEGER && d->type != VALUE_INTEGER_ARRAY)
-                return cfg_error(limit, e, "found with type \"%s\", expected only with \"integer\" or \"integer[]\"", value_type_names[d->type]);
+                return cfg_error(
+                        limit, e,
+                        "found with type \"%s\", expected only with \"integer\" or \"integer[]\"",
+                        value_type_names[d->type]);
         if (cfg_int(n, "min", INT64_MIN, INT64_MIN, INT64_MAX, &d->min, e) < 0)
                 return -1;
         return cfg_int(n, "max", INT64_MAX, d->min, INT64_MAX, &d->max, e);
@@ -117,9 +124,15 @@ static int read_blank(const struct cfg_node *n, struct declared *d, struct err *
 {
         const struct cfg_node *blank = cfg_get(n, "allow_blank"), *items = cfg_get(n, "min_items");
         if (blank && (d->type != VALUE_TEXT || !d->required))
-                return cfg_error(blank, e, "found with type \"%s\", expected only with \"text\" and required = true", value_type_names[d->type]);
+                return cfg_error(
+                        blank, e,
+                        "found with type \"%s\", expected only with \"text\" and required = true",
+                        value_type_names[d->type]);
         if (items && !is_array(d))
-                return cfg_error(items, e, "found with type \"%s\", expected only with \"integer[]\" or \"text[]\"", value_type_names[d->type]);
+                return cfg_error(
+                        items, e,
+                        "found with type \"%s\", expected only with \"integer[]\" or \"text[]\"",
+                        value_type_names[d->type]);
         if (cfg_bool(n, "allow_blank", false, &d->allow_blank, e) < 0)
                 return -1;
         return cfg_int(n, "min_items", 0, 0, INT64_MAX, &d->min_items, e);
@@ -128,7 +141,9 @@ static int read_blank(const struct cfg_node *n, struct declared *d, struct err *
 /* An argument that the engine fills in. */
 static int read_from(const struct cfg_node *n, struct declared *d, struct err *e)
 {
-        static const char *const sources[] = { "actor", NULL }, *const others[] = { "required", "default", "values" };
+        static const char *const sources[] = { "actor", NULL }, *const others[] = { "required",
+                                                                                    "default",
+                                                                                    "values" };
         const struct cfg_node *from = cfg_get(n, "from");
         int choice;
         if (!from)
@@ -136,50 +151,76 @@ static int read_from(const struct cfg_node *n, struct declared *d, struct err *e
         if (cfg_choice(n, "from", sources, 0, &choice, e) < 0)
                 return -1;
         if (d->type != VALUE_TEXT)
-                return cfg_error(from, e, "found with type \"%s\", expected only with \"text\"", value_type_names[d->type]);
+                return cfg_error(from, e, "found with type \"%s\", expected only with \"text\"",
+                                 value_type_names[d->type]);
         for (size_t i = 0; i < ARRAY_LEN(others); i++)
                 if (cfg_get(n, others[i]))
-                        return cfg_error(cfg_get(n, others[i]), e, "found together with from, expected only one of them: nobody gives this argument");
+                        return cfg_error(
+                                cfg_get(n, others[i]), e,
+                                "found together with from, expected only one of them: nobody gives this argument");
         d->from_actor = true;
         return 0;
 }
 
-static int read_one(struct loader *l, const struct cfg_node *n, enum declared_kind kind, struct declared *d, struct err *e)
+static int read_one(struct loader *l, const struct cfg_node *n, enum declared_kind kind,
+                    struct declared *d, struct err *e)
 {
-        static const char *const setting_keys[] = { "name", "type", "default", "values", "min", "max", "min_items", "help", "locked", NULL };
-        static const char *const keys[] = { "name", "type", "required", "allow_blank", "default", "values", "min", "max", "min_items", "help", NULL };
-        static const char *const argument_keys[] = { "name", "type", "required", "allow_blank", "default", "values", "min", "max", "min_items", "help", "from", NULL };
+        static const char *const setting_keys[] = {
+                "name", "type",      "default", "values", "min",
+                "max",  "min_items", "help",    "locked", NULL
+        };
+        static const char *const keys[] = { "name",      "type",   "required", "allow_blank",
+                                            "default",   "values", "min",      "max",
+                                            "min_items", "help",   NULL };
+        static const char *const argument_keys[] = { "name",        "type",    "required",
+                                                     "allow_blank", "default", "values",
+                                                     "min",         "max",     "min_items",
+                                                     "help",        "from",    NULL };
         const struct cfg_node *fallback = cfg_get(n, "default"), *type = cfg_get(n, "type");
         int choice;
-        if (cfg_only(n, kind == DECLARED_SETTING ? setting_keys : kind == DECLARED_ARGUMENT ? argument_keys : keys, e) < 0 || cfg_str_required(n, "name", &d->name, e) < 0)
+        if (cfg_only(n,
+                     kind == DECLARED_SETTING    ? setting_keys
+                     : kind == DECLARED_ARGUMENT ? argument_keys
+                                                 : keys,
+                     e) < 0 ||
+            cfg_str_required(n, "name", &d->name, e) < 0)
                 return -1;
         if (!name_valid(d->name))
-                return cfg_unexpected(cfg_get(n, "name"), e, "1 to 63 lower-case letters, digits or '_', beginning with a letter");
+                return cfg_unexpected(
+                        cfg_get(n, "name"), e,
+                        "1 to 63 lower-case letters, digits or '_', beginning with a letter");
         if (is_one_of(d->name, kind == DECLARED_ARGUMENT ? batch_columns : engine_names))
-                return cfg_unexpected(cfg_get(n, "name"), e, "another name: the engine gives this one a meaning");
+                return cfg_unexpected(cfg_get(n, "name"), e,
+                                      "another name: the engine gives this one a meaning");
         if (!type)
-                return cfg_error(n, e, "type is missing, expected \"text\", \"integer\", \"boolean\", \"date\", \"timestamp\", \"uuid\", "
-                                       "\"integer[]\" or \"text[]\"");
+                return cfg_error(
+                        n, e,
+                        "type is missing, expected \"text\", \"integer\", \"boolean\", \"date\", \"timestamp\", \"uuid\", "
+                        "\"integer[]\" or \"text[]\"");
         if (cfg_choice(n, "type", value_type_names, 0, &choice, e) < 0)
                 return -1;
         d->type = (enum value_type)choice;
-        if (read_range(n, d, e) < 0 || read_values(l, cfg_get(n, "values"), d, e) < 0 || cfg_str(n, "help", NULL, &d->help, e) < 0 ||
-            cfg_bool(n, "required", false, &d->required, e) < 0 || cfg_bool(n, "locked", false, &d->locked, e) < 0 || read_blank(n, d, e) < 0)
+        if (read_range(n, d, e) < 0 || read_values(l, cfg_get(n, "values"), d, e) < 0 ||
+            cfg_str(n, "help", NULL, &d->help, e) < 0 ||
+            cfg_bool(n, "required", false, &d->required, e) < 0 ||
+            cfg_bool(n, "locked", false, &d->locked, e) < 0 || read_blank(n, d, e) < 0)
                 return -1;
         if (read_from(n, d, e) < 0)
                 return -1;
         if (fallback && d->required)
-                return cfg_error(fallback, e, "found together with required = true, expected only one of them");
+                return cfg_error(fallback, e,
+                                 "found together with required = true, expected only one of them");
         return fallback ? load_value(l, fallback, d, &d->fallback, e) : 0;
 }
 
-int load_declared(struct loader *l, const struct cfg_node *parent, const char *key, enum declared_kind kind, struct declared **ret,
-                  size_t *ret_n, struct err *e)
+int load_declared(struct loader *l, const struct cfg_node *parent, const char *key,
+                  enum declared_kind kind, struct declared **ret, size_t *ret_n, struct err *e)
 {
         const struct cfg_node *list = cfg_get(parent, key);
         int count = cfg_count(list);
         if (list && !cfg_is_list(list))
-                return cfg_unexpected(list, e, "a list of groups ( { name = \"…\"; type = \"…\"; } )");
+                return cfg_unexpected(list, e,
+                                      "a list of groups ( { name = \"…\"; type = \"…\"; } )");
         struct declared *d = load_array(l, count, sizeof *d);
         if (!d)
                 return err_oom(e);
@@ -188,7 +229,8 @@ int load_declared(struct loader *l, const struct cfg_node *parent, const char *k
                         return -1;
                 for (int j = 0; j < i; j++)
                         if (strcmp(d[j].name, d[i].name) == 0)
-                                return cfg_unexpected(cfg_get(cfg_at(list, i), "name"), e, "a name that is not taken above");
+                                return cfg_unexpected(cfg_get(cfg_at(list, i), "name"), e,
+                                                      "a name that is not taken above");
         }
         *ret = d;
         *ret_n = (size_t)count;

@@ -7,9 +7,31 @@ enum { FOLLOW_UPS_DEEP = 8 };
 
 static const char *const policies[] = { "forbid", "allow", "replace", NULL };
 static const char *const catch_ups[] = { "latest", "none", "all", NULL };
-static const char *const job_keys[] = { "name", "help", "schedule", "time_zone", "tasks", "settings", "suspend", "dry_run", "concurrency_policy",
-                                        "catch_up", "starting_deadline", "time_limit", "min_interval", "jitter", "requires", "on_success",
-                                        "on_failure", "on_finish", "destructive", "max_subjects", "max_percent", "population", "alert_on", "min_planned", NULL };
+static const char *const job_keys[] = { "name",
+                                        "help",
+                                        "schedule",
+                                        "time_zone",
+                                        "tasks",
+                                        "settings",
+                                        "suspend",
+                                        "dry_run",
+                                        "concurrency_policy",
+                                        "catch_up",
+                                        "starting_deadline",
+                                        "time_limit",
+                                        "min_interval",
+                                        "jitter",
+                                        "requires",
+                                        "on_success",
+                                        "on_failure",
+                                        "on_finish",
+                                        "destructive",
+                                        "max_subjects",
+                                        "max_percent",
+                                        "population",
+                                        "alert_on",
+                                        "min_planned",
+                                        NULL };
 
 static int read_task(struct loader *l, const struct cfg_node *n, struct job_task *t, struct err *e)
 {
@@ -18,16 +40,23 @@ static int read_task(struct loader *l, const struct cfg_node *n, struct job_task
         BUF_CLEANUP struct buf name = { .max = 4096 };
         if (cfg_is_group(n)) {
                 const char *type;
-                if (cfg_only(n, known, e) < 0 || cfg_str_required(n, "type", &type, e) < 0 || cfg_bool(n, "dry_run", false, &t->dry_run, e) < 0)
+                if (cfg_only(n, known, e) < 0 || cfg_str_required(n, "type", &type, e) < 0 ||
+                    cfg_bool(n, "dry_run", false, &t->dry_run, e) < 0)
                         return -1;
         } else if (!cfg_is_text(n)) {
-                return cfg_unexpected(n, e, "the name of a task type, or a group { type = \"…\"; dry_run = true; }");
+                return cfg_unexpected(
+                        n, e,
+                        "the name of a task type, or a group { type = \"…\"; dry_run = true; }");
         }
-        if (cfg_scalar_text(at, &name, e) < 0 || load_type_of(l, at, buf_str(&name), &t->type, e) < 0 || check_no_arguments(at, t->type, e) < 0)
+        if (cfg_scalar_text(at, &name, e) < 0 ||
+            load_type_of(l, at, buf_str(&name), &t->type, e) < 0 ||
+            check_no_arguments(at, t->type, e) < 0)
                 return -1;
         if (t->type->scope == SCOPE_SUBJECT && !t->type->due.text)
-                return cfg_error(at, e, "found \"%s\" without a due statement, expected a type that can say who is due, or one of scope \"run\"",
-                                 t->type->name);
+                return cfg_error(
+                        at, e,
+                        "found \"%s\" without a due statement, expected a type that can say who is due, or one of scope \"run\"",
+                        t->type->name);
         return 0;
 }
 
@@ -48,14 +77,17 @@ static int read_tasks(struct loader *l, const struct cfg_node *n, struct job *j,
                         return -1;
                 for (int k = 0; k < i; k++)
                         if (j->tasks[k].type == j->tasks[i].type)
-                                return cfg_error(cfg_at(list, i), e, "found \"%s\" a second time, expected each task type once",
-                                                 j->tasks[i].type->name);
+                                return cfg_error(
+                                        cfg_at(list, i), e,
+                                        "found \"%s\" a second time, expected each task type once",
+                                        j->tasks[i].type->name);
         }
         return 0;
 }
 
 /* Run-scope task types that follow the run. */
-static int read_after(struct loader *l, const struct cfg_node *n, const char *key, const struct task_type ***ret, size_t *ret_n, struct err *e)
+static int read_after(struct loader *l, const struct cfg_node *n, const char *key,
+                      const struct task_type ***ret, size_t *ret_n, struct err *e)
 {
         CLEANUP(cleanup_free) const char **names = NULL;
         const struct cfg_node *list = cfg_get(n, key);
@@ -69,10 +101,14 @@ static int read_after(struct loader *l, const struct cfg_node *n, const char *ke
                 return err_oom(e);
         for (size_t i = 0; i < count; i++) {
                 const struct cfg_node *at = cfg_at(list, (int)i);
-                if (load_type_of(l, at, names[i], &types[i], e) < 0 || check_no_arguments(at, types[i], e) < 0)
+                if (load_type_of(l, at, names[i], &types[i], e) < 0 ||
+                    check_no_arguments(at, types[i], e) < 0)
                         return -1;
                 if (types[i]->scope != SCOPE_RUN)
-                        return cfg_error(at, e, "found \"%s\" of scope \"subject\", expected one of scope \"run\"", names[i]);
+                        return cfg_error(
+                                at, e,
+                                "found \"%s\" of scope \"subject\", expected one of scope \"run\"",
+                                names[i]);
         }
         *ret = types;
         *ret_n = count;
@@ -87,7 +123,8 @@ static int read_settings(struct loader *l, const struct cfg_node *n, struct job 
                 return 0;
         if (!cfg_is_group(group))
                 return cfg_unexpected(group, e, "a group { name = value; }");
-        struct setting_value *list = load_array(l, (int)j->n_settings + cfg_count(group), sizeof *list);
+        struct setting_value *list = load_array(l, (int)j->n_settings + cfg_count(group),
+                                                sizeof *list);
         if (!list)
                 return err_oom(e);
         if (j->n_settings > 0)
@@ -111,7 +148,8 @@ static int read_schedule(struct loader *l, const struct cfg_node *n, struct job 
 {
         const struct cfg_node *zone = cfg_get(n, "time_zone"), *schedule = cfg_get(n, "schedule");
         struct err bad = ERR_INIT;
-        if (cfg_str(n, "schedule", j->schedule, &j->schedule, e) < 0 || cfg_str(n, "time_zone", j->time_zone, &j->time_zone, e) < 0)
+        if (cfg_str(n, "schedule", j->schedule, &j->schedule, e) < 0 ||
+            cfg_str(n, "time_zone", j->time_zone, &j->time_zone, e) < 0)
                 return -1;
         if (schedule && cron_parse(j->schedule, &j->cron, &bad) < 0)
                 return cfg_error(schedule, e, "%s", bad.text);
@@ -132,7 +170,9 @@ static int read_requires(struct loader *l, const struct cfg_node *n, struct job 
                 return 0;
         if (load_file(l, n, "requires", true, &j->requires_file, e) < 0)
                 return -1;
-        j->requires = j->requires_file.text;
+        j->
+                requires
+        = j->requires_file.text;
         return 0;
 }
 
@@ -160,7 +200,9 @@ static int read_alert_on(const struct cfg_node *n, struct job *j, struct err *e)
         static const struct {
                 const char *name;
                 enum alert_on value;
-        } known[] = { { "errors", ALERT_ERRORS }, { "never", ALERT_NEVER }, { "failed", ALERT_FAILED } };
+        } known[] = { { "errors", ALERT_ERRORS },
+                      { "never", ALERT_NEVER },
+                      { "failed", ALERT_FAILED } };
         const struct cfg_node *at = cfg_get(n, "alert_on");
         const char *text = NULL;
         char *end = NULL;
@@ -175,7 +217,9 @@ static int read_alert_on(const struct cfg_node *n, struct job *j, struct err *e)
                 }
         double percent = text[0] >= '0' && text[0] <= '9' ? strtod(text, &end) : -1;
         if (!end || strcmp(end, "%") != 0 || !(percent > 0 && percent <= 100))
-                return cfg_unexpected(at, e, "\"errors\", \"failed\", \"never\", or per cent of the tasks such as \"5%\"");
+                return cfg_unexpected(
+                        at, e,
+                        "\"errors\", \"failed\", \"never\", or per cent of the tasks such as \"5%\"");
         j->alert_on = ALERT_PERCENT;
         j->alert_percent = percent;
         return 0;
@@ -184,30 +228,39 @@ static int read_alert_on(const struct cfg_node *n, struct job *j, struct err *e)
 static int read_limits(struct loader *l, const struct cfg_node *n, struct job *j, struct err *e)
 {
         if (cfg_bool(n, "destructive", j->destructive, &j->destructive, e) < 0 ||
-            cfg_int(n, "max_subjects", j->max_subjects, LIMIT_NONE, INT64_MAX, &j->max_subjects, e) < 0 ||
-            cfg_int(n, "min_planned", j->min_planned, 0, INT64_MAX, &j->min_planned, e) < 0 || read_alert_on(n, j, e) < 0 || read_percent(n, &j->max_percent, e) < 0)
+            cfg_int(n, "max_subjects", j->max_subjects, LIMIT_NONE, INT64_MAX, &j->max_subjects,
+                    e) < 0 ||
+            cfg_int(n, "min_planned", j->min_planned, 0, INT64_MAX, &j->min_planned, e) < 0 ||
+            read_alert_on(n, j, e) < 0 || read_percent(n, &j->max_percent, e) < 0)
                 return -1;
         if (cfg_get(n, "population") && load_file(l, n, "population", true, &j->population, e) < 0)
                 return -1;
         if (j->max_percent >= 0 && !j->population.text)
-                return cfg_error(cfg_get(n, "max_percent") ? cfg_get(n, "max_percent") : n, e,
-                                 "max_percent needs a population, expected population = \"sql/….sql\", which says how many there are");
+                return cfg_error(
+                        cfg_get(n, "max_percent") ? cfg_get(n, "max_percent") : n, e,
+                        "max_percent needs a population, expected population = \"sql/….sql\", which says how many there are");
         return 0;
 }
 
-/* Takes the keys of `n` over into `j`; what is absent stays. Read once from the pack and once from the service's override. */
+/* Takes the keys of `n` over into `j`; what is absent stays. Read once from the pack and once from
+ * the service's override. */
 static int read_job(struct loader *l, const struct cfg_node *n, struct job *j, struct err *e)
 {
         int policy, catch_up;
-        if (cfg_only(n, job_keys, e) < 0 || cfg_str(n, "help", j->help, &j->help, e) < 0 || read_schedule(l, n, j, e) < 0 ||
-            read_tasks(l, n, j, e) < 0 || read_settings(l, n, j, e) < 0 || cfg_bool(n, "suspend", j->suspend, &j->suspend, e) < 0 ||
+        if (cfg_only(n, job_keys, e) < 0 || cfg_str(n, "help", j->help, &j->help, e) < 0 ||
+            read_schedule(l, n, j, e) < 0 || read_tasks(l, n, j, e) < 0 ||
+            read_settings(l, n, j, e) < 0 ||
+            cfg_bool(n, "suspend", j->suspend, &j->suspend, e) < 0 ||
             cfg_bool(n, "dry_run", j->dry_run, &j->dry_run, e) < 0 ||
-            cfg_choice(n, "concurrency_policy", policies, (int)j->concurrency_policy, &policy, e) < 0 ||
+            cfg_choice(n, "concurrency_policy", policies, (int)j->concurrency_policy, &policy, e) <
+                    0 ||
             cfg_choice(n, "catch_up", catch_ups, (int)j->catch_up, &catch_up, e) < 0 ||
-            cfg_duration(n, "starting_deadline", j->starting_deadline_ms, &j->starting_deadline_ms, e) < 0 ||
+            cfg_duration(n, "starting_deadline", j->starting_deadline_ms, &j->starting_deadline_ms,
+                         e) < 0 ||
             cfg_duration(n, "time_limit", j->time_limit_ms, &j->time_limit_ms, e) < 0 ||
             cfg_duration(n, "min_interval", j->min_interval_ms, &j->min_interval_ms, e) < 0 ||
-            cfg_duration(n, "jitter", j->jitter_ms, &j->jitter_ms, e) < 0 || read_requires(l, n, j, e) < 0 || read_limits(l, n, j, e) < 0 ||
+            cfg_duration(n, "jitter", j->jitter_ms, &j->jitter_ms, e) < 0 ||
+            read_requires(l, n, j, e) < 0 || read_limits(l, n, j, e) < 0 ||
             read_after(l, n, "on_success", &j->on_success, &j->n_on_success, e) < 0 ||
             read_after(l, n, "on_failure", &j->on_failure, &j->n_on_failure, e) < 0 ||
             read_after(l, n, "on_finish", &j->on_finish, &j->n_on_finish, e) < 0)
@@ -234,7 +287,10 @@ static int load_job(struct loader *l, const struct cfg_node *n, struct job *j, s
                 return err_oom(e);
         if (read_job(l, n, j, e) < 0)
                 return -1;
-        return j->tasks ? 0 : cfg_error(n, e, "tasks is missing, expected a list with the names of task types");
+        return j->tasks ? 0
+                        : cfg_error(
+                                  n, e,
+                                  "tasks is missing, expected a list with the names of task types");
 }
 
 static int override_jobs(struct loader *l, struct err *e)
@@ -248,7 +304,8 @@ static int override_jobs(struct loader *l, struct err *e)
                 while (k < l->pack->n_jobs && strcmp(l->pack->jobs[k].name, name) != 0)
                         k++;
                 if (k == l->pack->n_jobs)
-                        return load_unknown(cfg_get(cfg_at(list, i), "name"), "job", name, l->job_names, e);
+                        return load_unknown(cfg_get(cfg_at(list, i), "name"), "job", name,
+                                            l->job_names, e);
                 if (read_job(l, cfg_at(list, i), &l->pack->jobs[k], e) < 0)
                         return -1;
         }
@@ -348,7 +405,8 @@ static bool leads_to_destruction(const struct task_type *t, size_t depth)
         for (size_t i = 0; i < t->n_follow_ups; i++)
                 for (size_t k = 0; k < t->pack->n_types; k++) {
                         const struct task_type *next = &t->pack->types[k];
-                        if (strcmp(next->full_name, t->follow_ups[i]) == 0 && leads_to_destruction(next, depth - 1))
+                        if (strcmp(next->full_name, t->follow_ups[i]) == 0 &&
+                            leads_to_destruction(next, depth - 1))
                                 return true;
                 }
         return false;

@@ -45,9 +45,10 @@ const struct task_type *packs_type(const struct packs *p, struct span full_name)
         return NULL;
 }
 
-/* ---- by name: "pack.name", or "name" when only one pack has it ------------------------------------------------------------------- */
+/* ---- by name: "pack.name", or "name" when only one pack has it ---- */
 
-/* Where the name without the pack begins when `name` may mean something of this pack; NULL when it names another pack. */
+/* Where the name without the pack begins when `name` may mean something of this pack; NULL when it
+ * names another pack. */
 static const char *within(const struct pack *p, const char *name)
 {
         const char *dot = strchr(name, '.');
@@ -57,21 +58,21 @@ static const char *within(const struct pack *p, const char *name)
 }
 
 /* FIND(job, jobs): the one of all packs' `list` that `name` means, or NULL. */
-#define FIND(kind, list_) \
-        do { \
-                const struct kind *found = NULL; \
-                for (size_t i = 0; i < p->n; i++) { \
-                        const struct pack *pack = p->list[i]; \
-                        const char *short_name = within(pack, name); \
+#define FIND(kind, list_)                                                            \
+        do {                                                                         \
+                const struct kind *found = NULL;                                     \
+                for (size_t i = 0; i < p->n; i++) {                                  \
+                        const struct pack *pack = p->list[i];                        \
+                        const char *short_name = within(pack, name);                 \
                         for (size_t k = 0; short_name && k < pack->n_##list_; k++) { \
-                                if (strcmp(pack->list_[k].name, short_name) != 0) \
-                                        continue; \
-                                if (found) \
-                                        return NULL; \
-                                found = &pack->list_[k]; \
-                        } \
-                } \
-                return found; \
+                                if (strcmp(pack->list_[k].name, short_name) != 0)    \
+                                        continue;                                    \
+                                if (found)                                           \
+                                        return NULL;                                 \
+                                found = &pack->list_[k];                             \
+                        }                                                            \
+                }                                                                    \
+                return found;                                                        \
         } while (0)
 
 bool packs_use_lane(const struct packs *p, enum lane l)
@@ -98,7 +99,7 @@ const struct report *packs_report(const struct packs *p, const char *name)
         FIND(report, reports);
 }
 
-/* ---- loading all ---------------------------------------------------------------------------------------------------------------- */
+/* ---- loading all ---- */
 
 /* What services may ask for exists. */
 static int check_intakes(const struct service *s, const struct packs *p, struct err *e)
@@ -106,9 +107,10 @@ static int check_intakes(const struct service *s, const struct packs *p, struct 
         for (size_t i = 0; i < s->n_intakes; i++)
                 for (size_t j = 0; j < s->intakes[i].n_types; j++)
                         if (!packs_type(p, span_of(s->intakes[i].types[j])))
-                                return cfg_error(cfg_at(cfg_get(s->intakes[i].node, "types"), (int)j), e,
-                                                 "found \"%s\", expected the full name of a task type of the packs, such as \"equipemed.extend\"",
-                                                 s->intakes[i].types[j]);
+                                return cfg_error(
+                                        cfg_at(cfg_get(s->intakes[i].node, "types"), (int)j), e,
+                                        "found \"%s\", expected the full name of a task type of the packs, such as \"equipemed.extend\"",
+                                        s->intakes[i].types[j]);
         return 0;
 }
 
@@ -129,8 +131,10 @@ int packs_load(const struct service *s, struct packs **ret, struct err *e)
                         return -1;
                 for (size_t k = 0; k < i; k++)
                         if (strcmp(p->list[k]->name, pack->name) == 0)
-                                return cfg_error(s->packs[i].node, e, "%s has the name \"%s\", as %s has: expected another", pack->folder,
-                                                 pack->name, p->list[k]->folder);
+                                return cfg_error(
+                                        s->packs[i].node, e,
+                                        "%s has the name \"%s\", as %s has: expected another",
+                                        pack->folder, pack->name, p->list[k]->folder);
         }
         if (check_intakes(s, p, e) < 0)
                 return -1;

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * A pack: one organisation's lifecycle as data. docs/packs.md is the reference of pack.cfg and of the statements. Loaded once, then
- * read-only and shared between threads; freed as a whole.
+ * A pack: one organisation's lifecycle as data. docs/packs.md is the reference of pack.cfg and of
+ * the statements. Loaded once, then read-only and shared between threads; freed as a whole.
  */
 #include "base/uuid.h"
 #include "config/service.h"
@@ -10,31 +10,45 @@
 
 enum action { ACTION_SQL, ACTION_EMAIL, ACTION_WEBHOOK, ACTION_REPORT, ACTION_FILES };
 enum scope { SCOPE_SUBJECT, SCOPE_RUN };
-enum value_type { VALUE_TEXT, VALUE_INTEGER, VALUE_BOOLEAN, VALUE_DATE, VALUE_TIMESTAMP, VALUE_UUID, VALUE_INTEGER_ARRAY, VALUE_TEXT_ARRAY };
+enum value_type {
+        VALUE_TEXT,
+        VALUE_INTEGER,
+        VALUE_BOOLEAN,
+        VALUE_DATE,
+        VALUE_TIMESTAMP,
+        VALUE_UUID,
+        VALUE_INTEGER_ARRAY,
+        VALUE_TEXT_ARRAY
+};
 enum concurrency_policy { CONCURRENCY_FORBID, CONCURRENCY_ALLOW, CONCURRENCY_REPLACE };
 enum catch_up { CATCH_UP_LATEST, CATCH_UP_NONE, CATCH_UP_ALL };
 enum report_format { REPORT_TABLE, REPORT_JSON, REPORT_CSV };
 
-const char *value_sql_type(enum value_type t); /* "text", "bigint", "boolean", "date", "timestamptz", "uuid", "bigint[]", "text[]" */
-/* Does the text read as that type? Checked before PostgreSQL sees it, so that one bad value spoils no batch. */
+/* "text", "bigint", "boolean", "date", "timestamptz", "uuid", "bigint[]", "text[]" */
+const char *value_sql_type(enum value_type t);
+/* Does the text read as that type? Checked before PostgreSQL sees it, so that one bad value spoils
+ * no batch. */
 bool value_valid(enum value_type t, struct span text);
 
-/* A declared value: a setting (constant within a run, `:name` in SQL) or an argument (per task, a column of `batch`). */
+/* A declared value: a setting (constant within a run, `:name` in SQL) or an argument (per task, a
+ * column of `batch`). */
 struct declared {
         const char *name; /* [a-z][a-z0-9_]* */
         enum value_type type;
         const char *fallback; /* default as text; NULL: none */
-        bool required; /* arguments only: must be given */
-        bool allow_blank; /* arguments only: a required text may be empty */
-        bool from_actor; /* arguments only: it is who asks, as the engine recorded it; nobody can give it */
-        bool locked; /* settings only: `rollcall jobs run --set` cannot change it */
+        bool required;        /* arguments only: must be given */
+        bool allow_blank;     /* arguments only: a required text may be empty */
+        /* arguments only: it is who asks, as the engine recorded it; nobody can give it */
+        bool from_actor;
+        bool locked;         /* settings only: `rollcall jobs run --set` cannot change it */
         const char **values; /* allowed texts; NULL: any */
         size_t n_values;
-        int64_t min, max; /* integers, and the elements of integer[]; INT64_MIN/MAX: no limit */
+        int64_t min, max;  /* integers, and the elements of integer[]; INT64_MIN/MAX: no limit */
         int64_t min_items; /* arrays */
         const char *help;
 };
-int declared_check(const struct declared *d, struct span text, struct err *e) MUST_CHECK; /* ERR_POISON with a sentence for a person */
+/* ERR_POISON with a sentence for a person */
+int declared_check(const struct declared *d, struct span text, struct err *e) MUST_CHECK;
 
 struct sql_file {
         char *path; /* as messages show it */
@@ -44,21 +58,30 @@ struct sql_file {
 struct task_type {
         const struct pack *pack;
         const char *name; /* within the pack */
-        char *full_name; /* "pack.name": Task.type on the wire */
+        char *full_name;  /* "pack.name": Task.type on the wire */
         const char *help;
-        const char *requires_role; /* database role that an operator needs to ask for it, or for a job with it; NULL: none */
+        /* database role that an operator needs to ask for it, or for a job with it; NULL: none */
+        const char *requires_role;
         enum action action;
         enum scope scope;
         enum lane lane;
-        struct uuid version; /* of what a worker executes: the texts of its statements and templates */
-        bool destructive; /* what it does cannot be taken back: asking for it by hand is asked about */
+        /* of what a worker executes: the texts of its statements and templates */
+        struct uuid version;
+        /* what it does cannot be taken back: asking for it by hand is asked about */
+        bool destructive;
         bool by_actor; /* its SQL asks for :actor: one statement acts for one actor */
         enum value_type subject_type; /* of batch.subject: text, integer or uuid */
-        struct sql_file requires; /* SELECT (ok boolean, reason text), evaluated with each effect: without it nothing is done; text NULL: none */
-        struct sql_file due; /* SELECT of the due subjects; text NULL: only ad-hoc, follow-up, or run scope */
+        /* SELECT (ok boolean, reason text), evaluated with each effect: without it nothing is done;
+         * text NULL: none */
+        struct sql_file
+                requires;
+        /* SELECT of the due subjects; text NULL: only ad-hoc, follow-up, or run scope */
+        struct sql_file due;
         struct sql_file statement; /* WITH list ending in `effect` (sql, email, webhook) */
-        struct sql_file record; /* email: WITH list run with the result of the sending */
-        const char **follow_ups; /* full names of task types published for each applied outcome, unless effect.follow_ups says which */
+        struct sql_file record;    /* email: WITH list run with the result of the sending */
+        /* full names of task types published for each applied outcome, unless effect.follow_ups
+         * says which */
+        const char **follow_ups;
         size_t n_follow_ups;
         struct declared *arguments;
         size_t n_arguments;
@@ -69,13 +92,15 @@ struct task_type {
         struct {
                 const char *url;
                 const char *url_file; /* a secret: the URL stands in this file */
-                const char *secret_file; /* the key of webhook-signature stands there; NULL: calls are not signed */
+                /* the key of webhook-signature stands there; NULL: calls are not signed */
+                const char *secret_file;
                 int64_t timeout_ms;
         } webhook;
         struct {
                 const char *report;
                 enum report_format format;
-                const char *file; /* strftime pattern in the pack's zone, within the report folder */
+                /* strftime pattern in the pack's zone, within the report folder */
+                const char *file;
         } report;
         struct {
                 const char *folder, *pattern; /* fnmatch pattern on names */
@@ -86,7 +111,8 @@ struct task_type {
 
 enum { LIMIT_NONE = -1 };
 
-/* Which ends publish on_failure: none; a run that failed itself, was refused by schedule, or ran out of time; these and one with errors, any or so many. */
+/* Which ends publish on_failure: none; a run that failed itself, was refused by schedule, or ran
+ * out of time; these and one with errors, any or so many. */
 enum alert_on { ALERT_ERRORS, ALERT_NEVER, ALERT_PERCENT, ALERT_FAILED };
 
 struct job_task { /* one entry of a job's `tasks` */
@@ -109,9 +135,13 @@ struct job {
         struct zone *zone;
         struct job_task *tasks;
         size_t n_tasks;
-        const struct task_type **takes; /* the types of `tasks`, their follow-ups, the follow-ups' own, and so on: all that a run of it can consist of */
+        /* the types of `tasks`, their follow-ups, the follow-ups' own, and so on: all that a run of
+         * it can consist of */
+        const struct task_type **takes;
         size_t n_takes;
-        const struct task_type **shared; /* of those, follow-ups that a run can come to by two ways: of two types, or of one and by the plan */
+        /* of those, follow-ups that a run can come to by two ways: of two types, or of one and by
+         * the plan */
+        const struct task_type **shared;
         size_t n_shared;
         struct setting_value *settings; /* the job's own overrides */
         size_t n_settings;
@@ -119,19 +149,22 @@ struct job {
         enum concurrency_policy concurrency_policy;
         enum catch_up catch_up;
         int64_t starting_deadline_ms; /* 0: none */
-        int64_t time_limit_ms; /* 0: none */
-        int64_t min_interval_ms; /* 0: none */
+        int64_t time_limit_ms;        /* 0: none */
+        int64_t min_interval_ms;      /* 0: none */
         int64_t jitter_ms;
         bool destructive; /* see job_destructive */
         enum alert_on alert_on;
-        double alert_percent; /* ALERT_PERCENT: so many of its tasks, at least */
-        int64_t min_planned; /* fewer tasks than that: the run failed */
-        int64_t max_subjects; /* more than that: held for review; LIMIT_NONE: no limit */
-        double max_percent; /* of the population; LIMIT_NONE: no limit */
+        double alert_percent;       /* ALERT_PERCENT: so many of its tasks, at least */
+        int64_t min_planned;        /* fewer tasks than that: the run failed */
+        int64_t max_subjects;       /* more than that: held for review; LIMIT_NONE: no limit */
+        double max_percent;         /* of the population; LIMIT_NONE: no limit */
         struct sql_file population; /* SELECT of one number: how many subjects there are */
-        const char *requires; /* precondition statement's text: returns (ok boolean, reason text); NULL: none */
+        /* precondition statement's text: returns (ok boolean, reason text); NULL: none */
+        const char *
+                requires;
         struct sql_file requires_file;
-        const struct task_type **on_success, **on_failure, **on_finish; /* run-scope task types published when the run has closed */
+        /* run-scope task types published when the run has closed */
+        const struct task_type **on_success, **on_failure, **on_finish;
         size_t n_on_success, n_on_failure, n_on_finish;
 };
 
@@ -140,15 +173,18 @@ struct command {
         const char *name, *help;
         const struct task_type *type;
         const char *subject_label; /* "USER" */
-        const char *requires_role; /* database role that the tool's user needs for it, beside its type's; NULL: none */
-        struct sql_file lookup; /* :subject -> row: subject, then columns to show; none: no such user */
+        /* database role that the tool's user needs for it, beside its type's; NULL: none */
+        const char *requires_role;
+        /* :subject -> row: subject, then columns to show; none: no such user */
+        struct sql_file lookup;
         bool confirm;
 };
 
 struct report {
         const struct pack *pack;
         const char *name, *title, *help;
-        struct sql_file statement; /* returns one row, one json column: the document; or, when `rows`, any rows and columns */
+        /* returns one row, one json column: the document; or, when `rows`, any rows and columns */
+        struct sql_file statement;
         bool rows;
         struct declared *parameters;
         size_t n_parameters;
@@ -159,7 +195,8 @@ struct pack {
         const char *name, *title, *time_zone, *search_path;
         struct zone *zone; /* of time_zone */
         enum value_type subject_type;
-        struct sql_file schema; /* the pack's own objects, applied by `rollcall db apply`, repeatable */
+        /* the pack's own objects, applied by `rollcall db apply`, repeatable */
+        struct sql_file schema;
         struct {
                 const char *from_address, *from_name, *reply_to, *list_id, *list_unsubscribe;
         } mail;
@@ -182,22 +219,25 @@ struct packs {
         size_t n;
 };
 
-/* Loads every pack of the service's configuration with its files and templates. Cross-references are resolved and checked; the service's
- * overrides are applied, so `s` must outlive the packs.
- * ERR_FATAL "FILE:LINE: PATH: what was found, what was expected", at the override's line when that is at fault. */
+/* Loads every pack of the service's configuration with its files and templates. Cross-references
+ * are resolved and checked; the service's overrides are applied, so `s` must outlive the packs.
+ * ERR_FATAL "FILE:LINE: PATH: what was found, what was expected", at the override's line when that
+ * is at fault. */
 int packs_load(const struct service *s, struct packs **ret, struct err *e) MUST_CHECK;
 void packs_free(struct packs *p);
 DEFINE_CLEANUP(packs_cleanup, struct packs, packs_free)
 
-/* Can what it does not be taken back? By its own word, or by that of a task type or of a follow-up of one; what it only tries dry does not count. */
+/* Can what it does not be taken back? By its own word, or by that of a task type or of a follow-up
+ * of one; what it only tries dry does not count. */
 bool job_destructive(const struct job *j);
 bool type_destructive(const struct task_type *t); /* by its own word, or by that of a follow-up */
 
 const struct task_type *packs_type(const struct packs *p, struct span full_name);
 bool job_takes(const struct job *j, const struct task_type *t);
 bool job_shares(const struct job *j, struct span full_name); /* see struct job */
-bool packs_use_lane(const struct packs *p, enum lane l); /* a task type goes there */
-const struct job *packs_job(const struct packs *p, const char *name); /* "pack.job", or "job" when only one pack has it */
+bool packs_use_lane(const struct packs *p, enum lane l);     /* a task type goes there */
+/* "pack.job", or "job" when only one pack has it */
+const struct job *packs_job(const struct packs *p, const char *name);
 const struct command *packs_command(const struct packs *p, const char *name);
 const struct report *packs_report(const struct packs *p, const char *name);
 const struct declared *pack_setting(const struct pack *p, struct span name);

@@ -13,7 +13,7 @@
 
 enum { ARENA_MAX = 64 * 1024 * 1024 };
 
-/* ---- what the loading files share ------------------------------------------------------------------------------------------------ */
+/* ---- what the loading files share ---- */
 
 void *load_array(struct loader *l, int count, size_t size)
 {
@@ -42,7 +42,9 @@ int load_name(const struct cfg_node *n, const char *const *taken, const char **r
                 return -1;
         const struct cfg_node *at = cfg_get(n, "name");
         if (!name_valid(*ret))
-                return cfg_unexpected(at, e, "1 to 63 lower-case letters, digits or '-', beginning with a letter");
+                return cfg_unexpected(
+                        at, e,
+                        "1 to 63 lower-case letters, digits or '-', beginning with a letter");
         for (; taken && *taken; taken++)
                 if (strcmp(*taken, *ret) == 0)
                         return cfg_unexpected(at, e, "a name that is not taken above");
@@ -58,13 +60,15 @@ char *load_full_name(struct loader *l, const char *name)
         return full;
 }
 
-int load_unknown(const struct cfg_node *n, const char *what, const char *name, const char *const *known, struct err *e)
+int load_unknown(const struct cfg_node *n, const char *what, const char *name,
+                 const char *const *known, struct err *e)
 {
         BUF_CLEANUP struct buf list = { .max = 600 };
         const char *nearest = word_nearest(name, known);
         words_join(known, NULL, &list);
-        return cfg_error(n, e, "pack has no %s \"%s\", %s%s%s %s", what, name, nearest ? "did you mean \"" : "expected one of:",
-                         nearest ? nearest : "", nearest ? "\"? It has:" : "", buf_str(&list));
+        return cfg_error(n, e, "pack has no %s \"%s\", %s%s%s %s", what, name,
+                         nearest ? "did you mean \"" : "expected one of:", nearest ? nearest : "",
+                         nearest ? "\"? It has:" : "", buf_str(&list));
 }
 
 char *load_path(const struct loader *l, const char *path)
@@ -99,7 +103,8 @@ static const char *read_file(const char *path, struct buf *out)
         return NULL;
 }
 
-int load_file(struct loader *l, const struct cfg_node *n, const char *key, bool required, struct sql_file *ret, struct err *e)
+int load_file(struct loader *l, const struct cfg_node *n, const char *key, bool required,
+              struct sql_file *ret, struct err *e)
 {
         const char *path = NULL;
         *ret = (struct sql_file){ 0 };
@@ -134,37 +139,49 @@ int load_zone(const struct cfg_node *at, const char *name, struct zone **ret, st
         return 0;
 }
 
-/* ---- a pack's own keys ----------------------------------------------------------------------------------------------------------- */
+/* ---- a pack's own keys ---- */
 
 static int load_mail(struct loader *l, struct err *e)
 {
-        static const char *const known[] = { "from_address", "from_name", "reply_to", "list_id", "list_unsubscribe", NULL };
+        static const char *const known[] = { "from_address", "from_name",        "reply_to",
+                                             "list_id",      "list_unsubscribe", NULL };
         const struct cfg_node *n = cfg_get(l->root, "mail");
         struct pack *p = l->pack;
         if (!n)
                 return 0;
-        if (cfg_only(n, known, e) < 0 || cfg_str_required(n, "from_address", &p->mail.from_address, e) < 0 ||
-            cfg_str(n, "from_name", NULL, &p->mail.from_name, e) < 0 || cfg_str(n, "reply_to", NULL, &p->mail.reply_to, e) < 0 ||
-            cfg_str(n, "list_id", NULL, &p->mail.list_id, e) < 0 || cfg_str(n, "list_unsubscribe", NULL, &p->mail.list_unsubscribe, e) < 0)
+        if (cfg_only(n, known, e) < 0 ||
+            cfg_str_required(n, "from_address", &p->mail.from_address, e) < 0 ||
+            cfg_str(n, "from_name", NULL, &p->mail.from_name, e) < 0 ||
+            cfg_str(n, "reply_to", NULL, &p->mail.reply_to, e) < 0 ||
+            cfg_str(n, "list_id", NULL, &p->mail.list_id, e) < 0 ||
+            cfg_str(n, "list_unsubscribe", NULL, &p->mail.list_unsubscribe, e) < 0)
                 return -1;
         const char *at = strchr(p->mail.from_address, '@');
-        if (!at || at == p->mail.from_address || !at[1] || strpbrk(p->mail.from_address, " <>\t\r\n"))
-                return cfg_unexpected(cfg_get(n, "from_address"), e, "an address such as \"noreply@example.org\"");
+        if (!at || at == p->mail.from_address || !at[1] ||
+            strpbrk(p->mail.from_address, " <>\t\r\n"))
+                return cfg_unexpected(cfg_get(n, "from_address"), e,
+                                      "an address such as \"noreply@example.org\"");
         return 0;
 }
 
 static int load_top(struct loader *l, struct err *e)
 {
-        static const char *const known[] = { "name", "title", "time_zone", "search_path", "subject_type", "schema", "mail", "settings",
-                                             "task_types", "jobs", "commands", "reports", NULL };
+        static const char *const known[] = { "name",        "title",        "time_zone",
+                                             "search_path", "subject_type", "schema",
+                                             "mail",        "settings",     "task_types",
+                                             "jobs",        "commands",     "reports",
+                                             NULL };
         static const char *const subject_types[] = { "text", "integer", "uuid", NULL };
         static const enum value_type types[] = { VALUE_TEXT, VALUE_INTEGER, VALUE_UUID };
         struct pack *p = l->pack;
         const struct cfg_node *n = l->root, *zone = cfg_get(n, "time_zone");
         int choice;
-        if (cfg_only(n, known, e) < 0 || load_name(n, NULL, &p->name, e) < 0 || cfg_str(n, "title", p->name, &p->title, e) < 0 ||
-            cfg_str(n, "time_zone", "UTC", &p->time_zone, e) < 0 || cfg_str(n, "search_path", "public", &p->search_path, e) < 0 ||
-            cfg_choice(n, "subject_type", subject_types, 0, &choice, e) < 0 || load_file(l, n, "schema", false, &p->schema, e) < 0)
+        if (cfg_only(n, known, e) < 0 || load_name(n, NULL, &p->name, e) < 0 ||
+            cfg_str(n, "title", p->name, &p->title, e) < 0 ||
+            cfg_str(n, "time_zone", "UTC", &p->time_zone, e) < 0 ||
+            cfg_str(n, "search_path", "public", &p->search_path, e) < 0 ||
+            cfg_choice(n, "subject_type", subject_types, 0, &choice, e) < 0 ||
+            load_file(l, n, "schema", false, &p->schema, e) < 0)
                 return -1;
         p->subject_type = types[choice];
         return load_zone(zone ? zone : n, p->time_zone, &p->zone, e) < 0 ? -1 : load_mail(l, e);
@@ -197,7 +214,8 @@ int load_pack(struct loader *l, struct err *e)
                 return err_oom(e);
         struct stat st;
         if (stat(p->folder, &st) < 0 || !S_ISDIR(st.st_mode))
-                return cfg_error(cfg_get(l->service->node, "path"), e, "%s: found no such folder, expected a pack's", p->folder);
+                return cfg_error(cfg_get(l->service->node, "path"), e,
+                                 "%s: found no such folder, expected a pack's", p->folder);
         file = load_path(l, "pack.cfg");
         if (!file)
                 return err_oom(e);
@@ -206,7 +224,9 @@ int load_pack(struct loader *l, struct err *e)
         if (cfg_load(file, &p->cfg, e) < 0 || (l->service->guarded && cfg_trusted(p->cfg, e) < 0))
                 return -1;
         l->root = cfg_root(p->cfg);
-        if (load_top(l, e) < 0 || load_declared(l, l->root, "settings", DECLARED_SETTING, &p->settings, &p->n_settings, e) < 0 ||
+        if (load_top(l, e) < 0 ||
+            load_declared(l, l->root, "settings", DECLARED_SETTING, &p->settings, &p->n_settings,
+                          e) < 0 ||
             override_settings(l, e) < 0)
                 return -1;
         if (load_types(l, e) < 0 || load_reports(l, e) < 0 || check_types(l, e) < 0)

@@ -17,7 +17,8 @@ static const struct {
 };
 
 /* The SQL type behind a name and the name's lasting copy; NULL: unknown. */
-static const char *type_of(struct span name, const struct pack *p, const struct declared *extra, size_t n_extra, const char **ret_name)
+static const char *type_of(struct span name, const struct pack *p, const struct declared *extra,
+                           size_t n_extra, const char **ret_name)
 {
         for (size_t i = 0; i < ARRAY_LEN(engine_names); i++)
                 if (span_is(name, engine_names[i].name)) {
@@ -36,7 +37,7 @@ static const char *type_of(struct span name, const struct pack *p, const struct 
         return value_sql_type(d->type);
 }
 
-/* ---- the lexer: how far a piece reaches in which nothing is replaced ------------------------------------------------------------------ */
+/* ---- the lexer: how far a piece reaches in which nothing is replaced ---- */
 
 static const char *skip_quoted(const char *p, char quote, bool backslash)
 {
@@ -70,7 +71,8 @@ static const char *skip_comment(const char *p)
 
 static bool word(char c)
 {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '_';
 }
 
 static const char *skip_dollar(const char *p)
@@ -91,7 +93,9 @@ const char *sql_skip(const char *start, const char *p)
 {
         switch (*p) {
         case '\'':
-                return skip_quoted(p, '\'', p > start && (p[-1] == 'E' || p[-1] == 'e') && (p - 1 == start || !word(p[-2])));
+                return skip_quoted(p, '\'',
+                                   p > start && (p[-1] == 'E' || p[-1] == 'e') &&
+                                           (p - 1 == start || !word(p[-2])));
         case '"':
                 return skip_quoted(p, '"', false);
         case '-':
@@ -148,18 +152,20 @@ bool sql_names(const struct sql_file *f, const char *name)
         return false;
 }
 
-static void add_parameter(const struct pack *p, bool own_time, const char *name, const char *type, int number, struct buf *out)
+static void add_parameter(const struct pack *p, bool own_time, const char *name, const char *type,
+                          int number, struct buf *out)
 {
         if (own_time && strcmp(name, "now") == 0)
                 buf_addf(out, "(coalesce($%d::timestamptz, now()))", number);
         else if (own_time && strcmp(name, "today") == 0) /* zone names have no quotes */
-                buf_addf(out, "(coalesce($%d::date, (now() at time zone '%s')::date))", number, p->time_zone);
+                buf_addf(out, "(coalesce($%d::date, (now() at time zone '%s')::date))", number,
+                         p->time_zone);
         else
                 buf_addf(out, "($%d::%s)", number, type);
 }
 
-static int bind(const struct sql_file *f, const struct pack *p, const struct declared *extra, size_t n_extra, int first, bool own_time,
-                struct bound_sql *ret, struct err *e)
+static int bind(const struct sql_file *f, const struct pack *p, const struct declared *extra,
+                size_t n_extra, int first, bool own_time, struct bound_sql *ret, struct err *e)
 {
         BUF_CLEANUP struct buf out;
         buf_init(&out, SQL_MAX);
@@ -178,8 +184,10 @@ static int bind(const struct sql_file *f, const struct pack *p, const struct dec
                 int number = type ? number_of(&b, lasting) : 0;
                 if (!type || number < 0) {
                         bound_sql_deinit(&b);
-                        return err_set(e, ERR_FATAL, "", "%s:%d: :%.*s is neither a setting of pack %s nor one of :now :today :time_zone :actor :run_id :dry_run",
-                                       f->path, sql_line(f->text, at), SPAN_FMT(name), p->name);
+                        return err_set(
+                                e, ERR_FATAL, "",
+                                "%s:%d: :%.*s is neither a setting of pack %s nor one of :now :today :time_zone :actor :run_id :dry_run",
+                                f->path, sql_line(f->text, at), SPAN_FMT(name), p->name);
                 }
                 add_parameter(p, own_time, lasting, type, number, &out);
                 at = name.ptr + name.len;
@@ -187,20 +195,23 @@ static int bind(const struct sql_file *f, const struct pack *p, const struct dec
         b.text = out.failed ? NULL : strdup(buf_str(&out));
         if (!b.text) {
                 bound_sql_deinit(&b);
-                return out.failed && !out.starved ? err_set(e, ERR_FATAL, "", "%s: longer than %d bytes", f->path, SQL_MAX) : err_oom(e);
+                return out.failed && !out.starved
+                               ? err_set(e, ERR_FATAL, "", "%s: longer than %d bytes", f->path,
+                                         SQL_MAX)
+                               : err_oom(e);
         }
         *ret = b;
         return 0;
 }
 
-int sql_bind(const struct sql_file *f, const struct pack *p, const struct declared *extra, size_t n_extra, int first, struct bound_sql *ret,
-             struct err *e)
+int sql_bind(const struct sql_file *f, const struct pack *p, const struct declared *extra,
+             size_t n_extra, int first, struct bound_sql *ret, struct err *e)
 {
         return bind(f, p, extra, n_extra, first, false, ret, e);
 }
 
-int sql_bind_own_time(const struct sql_file *f, const struct pack *p, const struct declared *extra, size_t n_extra, int first, struct bound_sql *ret,
-                      struct err *e)
+int sql_bind_own_time(const struct sql_file *f, const struct pack *p, const struct declared *extra,
+                      size_t n_extra, int first, struct bound_sql *ret, struct err *e)
 {
         return bind(f, p, extra, n_extra, first, true, ret, e);
 }
@@ -212,7 +223,7 @@ void bound_sql_deinit(struct bound_sql *b)
         *b = (struct bound_sql){ 0 };
 }
 
-/* ---- values -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- values ---- */
 
 static void add_today(const struct run_values *v, struct db_params *p)
 {
@@ -260,7 +271,8 @@ static const char *find(const struct setting_value *list, size_t n, const char *
         return NULL;
 }
 
-int sql_add_values(const struct bound_sql *b, const struct run_values *v, struct db_params *p, struct err *e)
+int sql_add_values(const struct bound_sql *b, const struct run_values *v, struct db_params *p,
+                   struct err *e)
 {
         for (size_t i = 0; i < b->n_names; i++) {
                 const char *name = b->names[i];
@@ -281,11 +293,13 @@ int sql_add_values(const struct bound_sql *b, const struct run_values *v, struct
         return 0;
 }
 
-static int set_value(const struct pack *p, struct setting_value *list, struct setting_value given, struct arena *a, struct err *e)
+static int set_value(const struct pack *p, struct setting_value *list, struct setting_value given,
+                     struct arena *a, struct err *e)
 {
         const struct declared *d = pack_setting(p, span_of(given.name));
         if (!d)
-                return err_set(e, ERR_POISON, "", "pack %s has no setting \"%s\"", p->name, given.name);
+                return err_set(e, ERR_POISON, "", "pack %s has no setting \"%s\"", p->name,
+                               given.name);
         if (declared_check(d, span_of(given.value), e) < 0)
                 return -1;
         char *copy = arena_strndup(a, given.value, strlen(given.value));
@@ -295,8 +309,9 @@ static int set_value(const struct pack *p, struct setting_value *list, struct se
         return 0;
 }
 
-int settings_resolve(const struct pack *p, const struct job *j, const struct setting_value *given, size_t n_given, struct arena *a,
-                     struct setting_value **ret, size_t *ret_n, struct err *e)
+int settings_resolve(const struct pack *p, const struct job *j, const struct setting_value *given,
+                     size_t n_given, struct arena *a, struct setting_value **ret, size_t *ret_n,
+                     struct err *e)
 {
         struct setting_value *list = arena_alloc(a, (p->n_settings + 1) * sizeof *list);
         if (!list)
@@ -309,7 +324,10 @@ int settings_resolve(const struct pack *p, const struct job *j, const struct set
         for (size_t i = 0; i < n_given; i++) {
                 const struct declared *d = pack_setting(p, span_of(given[i].name));
                 if (d && d->locked)
-                        return err_set(e, ERR_POISON, "", "the setting \"%s\" is locked: a run cannot change it, only the service's configuration can", d->name);
+                        return err_set(
+                                e, ERR_POISON, "",
+                                "the setting \"%s\" is locked: a run cannot change it, only the service's configuration can",
+                                d->name);
                 if (set_value(p, list, given[i], a, e) < 0)
                         return -1;
         }
@@ -332,7 +350,8 @@ size_t sql_fault_line(const char *statement, const struct err *e)
         return at ? line : 0;
 }
 
-void sql_where(const struct sql_file *f, const char *statement, size_t before, const struct err *e, char *ret, size_t size)
+void sql_where(const struct sql_file *f, const char *statement, size_t before, const struct err *e,
+               char *ret, size_t size)
 {
         size_t line = sql_fault_line(statement, e);
         if (line > before)
@@ -341,7 +360,8 @@ void sql_where(const struct sql_file *f, const char *statement, size_t before, c
                 snprintf(ret, size, "%s", f->path);
 }
 
-int settings_kept(const struct pack *p, const struct setting_value *kept, size_t n, struct arena *a, struct setting_value **ret, size_t *ret_n, struct err *e)
+int settings_kept(const struct pack *p, const struct setting_value *kept, size_t n, struct arena *a,
+                  struct setting_value **ret, size_t *ret_n, struct err *e)
 {
         struct setting_value *list = arena_alloc(a, (p->n_settings + 1) * sizeof *list);
         if (!list)
@@ -349,7 +369,8 @@ int settings_kept(const struct pack *p, const struct setting_value *kept, size_t
         for (size_t i = 0; i < p->n_settings; i++) {
                 bool found = false;
                 const char *value = find(kept, n, p->settings[i].name, &found);
-                list[i] = (struct setting_value){ p->settings[i].name, found ? value : p->settings[i].fallback };
+                list[i] = (struct setting_value){ p->settings[i].name,
+                                                  found ? value : p->settings[i].fallback };
         }
         *ret = list;
         *ret_n = p->n_settings;

@@ -23,10 +23,11 @@ static void add_to_version(struct task_type *t, const char *text)
                 t->version = uuid_v5(t->version, text, strlen(text));
 }
 
-/* ---- email ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- email ---- */
 
-static int load_template(struct loader *l, const struct cfg_node *n, const char *key, bool required, enum template_escape escape,
-                         struct task_type *t, struct template **ret, struct err *e)
+static int load_template(struct loader *l, const struct cfg_node *n, const char *key, bool required,
+                         enum template_escape escape, struct task_type *t, struct template **ret,
+                         struct err *e)
 {
         struct sql_file file;
         struct err bad = ERR_INIT;
@@ -38,7 +39,8 @@ static int load_template(struct loader *l, const struct cfg_node *n, const char 
         return 0;
 }
 
-static int load_email(struct loader *l, const struct cfg_node *n, struct task_type *t, struct err *e)
+static int load_email(struct loader *l, const struct cfg_node *n, struct task_type *t,
+                      struct err *e)
 {
         static const char *const known[] = { "subject", "text", "html", "lost_answer", NULL };
         static const char *const answers[] = { "resend", "hold", NULL };
@@ -49,30 +51,38 @@ static int load_email(struct loader *l, const struct cfg_node *n, struct task_ty
                 return -1;
         if (strpbrk(subject, "\r\n"))
                 return cfg_error(cfg_get(n, "subject"), e, "found a line break, expected one line");
-        if (template_parse("template", span_of(subject), TEMPLATE_PLAIN, &t->email.subject, &bad) < 0)
+        if (template_parse("template", span_of(subject), TEMPLATE_PLAIN, &t->email.subject, &bad) <
+            0)
                 return cfg_error(cfg_get(n, "subject"), e, "%s", bad.text);
         if (load_template(l, n, "text", true, TEMPLATE_PLAIN, t, &t->email.text, e) < 0 ||
-            load_template(l, n, "html", false, TEMPLATE_HTML, t, &t->email.html, e) < 0 || cfg_choice(n, "lost_answer", answers, 0, &answer, e) < 0)
+            load_template(l, n, "html", false, TEMPLATE_HTML, t, &t->email.html, e) < 0 ||
+            cfg_choice(n, "lost_answer", answers, 0, &answer, e) < 0)
                 return -1;
         add_to_version(t, subject);
         t->email.hold_unknown = answer == 1;
         if (!l->pack->mail.from_address)
-                return cfg_error(n, e, "mail is sent, expected a group mail = { from_address = \"…\"; } at the top of the pack");
+                return cfg_error(
+                        n, e,
+                        "mail is sent, expected a group mail = { from_address = \"…\"; } at the top of the pack");
         return 0;
 }
 
-/* ---- webhook, report, files ------------------------------------------------------------------------------------------------------ */
+/* ---- webhook, report, files ---- */
 
-static int load_webhook(struct loader *l, const struct cfg_node *n, struct task_type *t, struct err *e)
+static int load_webhook(struct loader *l, const struct cfg_node *n, struct task_type *t,
+                        struct err *e)
 {
         static const char *const known[] = { "url", "url_file", "secret_file", "timeout", NULL };
         const char *file, *key_file;
-        if (cfg_only(n, known, e) < 0 || cfg_str(n, "url", NULL, &t->webhook.url, e) < 0 || cfg_str(n, "url_file", NULL, &file, e) < 0 ||
-            cfg_str(n, "secret_file", NULL, &key_file, e) < 0 || cfg_duration(n, "timeout", 10000, &t->webhook.timeout_ms, e) < 0)
+        if (cfg_only(n, known, e) < 0 || cfg_str(n, "url", NULL, &t->webhook.url, e) < 0 ||
+            cfg_str(n, "url_file", NULL, &file, e) < 0 ||
+            cfg_str(n, "secret_file", NULL, &key_file, e) < 0 ||
+            cfg_duration(n, "timeout", 10000, &t->webhook.timeout_ms, e) < 0)
                 return -1;
         if (!t->webhook.url == !file)
                 return cfg_error(n, e, "expected either url or url_file");
-        if (t->webhook.url && strncmp(t->webhook.url, "http://", 7) != 0 && strncmp(t->webhook.url, "https://", 8) != 0)
+        if (t->webhook.url && strncmp(t->webhook.url, "http://", 7) != 0 &&
+            strncmp(t->webhook.url, "https://", 8) != 0)
                 return cfg_unexpected(cfg_get(n, "url"), e, "\"https://…\" or \"http://…\"");
         if (t->webhook.timeout_ms < 1 || t->webhook.timeout_ms > 600000)
                 return cfg_unexpected(cfg_get(n, "timeout"), e, "a time span from 1ms to 10m");
@@ -96,22 +106,27 @@ static bool stays_inside(const char *path)
         }
 }
 
-static int load_report_file(struct loader *l, const struct cfg_node *n, struct task_type *t, struct err *e)
+static int load_report_file(struct loader *l, const struct cfg_node *n, struct task_type *t,
+                            struct err *e)
 {
         static const char *const known[] = { "report", "format", "file", NULL };
         int format;
         (void)l;
         if (cfg_only(n, known, e) < 0 || cfg_str_required(n, "report", &t->report.report, e) < 0 ||
-            cfg_choice(n, "format", formats, REPORT_TABLE, &format, e) < 0 || cfg_str_required(n, "file", &t->report.file, e) < 0)
+            cfg_choice(n, "format", formats, REPORT_TABLE, &format, e) < 0 ||
+            cfg_str_required(n, "file", &t->report.file, e) < 0)
                 return -1;
         t->report.format = (enum report_format)format;
         const char *file = t->report.file;
         if (*file == '/' || file[strlen(file) - 1] == '/' || !stays_inside(file))
-                return cfg_unexpected(cfg_get(n, "file"), e, "a file within the folder of reports, such as \"lifecycle_%Y%m%d.csv\"");
+                return cfg_unexpected(
+                        cfg_get(n, "file"), e,
+                        "a file within the folder of reports, such as \"lifecycle_%Y%m%d.csv\"");
         return 0;
 }
 
-static int load_files(struct loader *l, const struct cfg_node *n, struct task_type *t, struct err *e)
+static int load_files(struct loader *l, const struct cfg_node *n, struct task_type *t,
+                      struct err *e)
 {
         static const char *const known[] = { "folder", "pattern", "older_than", "do", NULL };
         static const char *const deeds[] = { "compress", "delete", NULL };
@@ -119,15 +134,18 @@ static int load_files(struct loader *l, const struct cfg_node *n, struct task_ty
         int deed;
         (void)l;
         if (cfg_only(n, known, e) < 0 || cfg_str_required(n, "folder", &t->files.folder, e) < 0 ||
-            cfg_str(n, "pattern", "*", &t->files.pattern, e) < 0 || cfg_duration(n, "older_than", -1, &age, e) < 0 ||
+            cfg_str(n, "pattern", "*", &t->files.pattern, e) < 0 ||
+            cfg_duration(n, "older_than", -1, &age, e) < 0 ||
             cfg_choice(n, "do", deeds, -1, &deed, e) < 0)
                 return -1;
         if (!stays_inside(t->files.folder))
                 return cfg_unexpected(cfg_get(n, "folder"), e, "a folder without \"..\"");
         if (!*t->files.pattern || strchr(t->files.pattern, '/'))
-                return cfg_unexpected(cfg_get(n, "pattern"), e, "a pattern of file names such as \"*.log\"");
+                return cfg_unexpected(cfg_get(n, "pattern"), e,
+                                      "a pattern of file names such as \"*.log\"");
         if (age < 0)
-                return cfg_error(n, e, "older_than is missing, expected whole days such as \"90d\"");
+                return cfg_error(n, e,
+                                 "older_than is missing, expected whole days such as \"90d\"");
         if (age < DAY_MS || age % DAY_MS)
                 return cfg_unexpected(cfg_get(n, "older_than"), e, "whole days such as \"90d\"");
         if (deed < 0)
@@ -137,19 +155,26 @@ static int load_files(struct loader *l, const struct cfg_node *n, struct task_ty
         return 0;
 }
 
-/* ---- one type -------------------------------------------------------------------------------------------------------------------- */
+/* ---- one type ---- */
 
 /* The group of keys that belongs to the action has the action's name. */
-static int load_action(struct loader *l, const struct cfg_node *n, struct task_type *t, struct err *e)
+static int load_action(struct loader *l, const struct cfg_node *n, struct task_type *t,
+                       struct err *e)
 {
-        static int (*const load[])(struct loader *, const struct cfg_node *, struct task_type *, struct err *) = {
-                [ACTION_EMAIL] = load_email, [ACTION_WEBHOOK] = load_webhook, [ACTION_REPORT] = load_report_file, [ACTION_FILES] = load_files,
+        static int (*const load[])(struct loader *, const struct cfg_node *, struct task_type *,
+                                   struct err *) = {
+                [ACTION_EMAIL] = load_email,
+                [ACTION_WEBHOOK] = load_webhook,
+                [ACTION_REPORT] = load_report_file,
+                [ACTION_FILES] = load_files,
         };
         const struct cfg_node *group = cfg_get(n, actions[t->action]);
         if (t->action == ACTION_SQL)
                 return 0;
         if (!group)
-                return cfg_error(n, e, "%s is missing, expected a group { … } because action is \"%s\"", actions[t->action], actions[t->action]);
+                return cfg_error(n, e,
+                                 "%s is missing, expected a group { … } because action is \"%s\"",
+                                 actions[t->action], actions[t->action]);
         return load[t->action](l, group, t, e);
 }
 
@@ -159,13 +184,15 @@ int load_role(const struct cfg_node *n, const char **ret, struct err *e)
         if (cfg_str(n, "requires_role", NULL, ret, e) < 0)
                 return -1;
         if (*ret && (!**ret || strlen(*ret) > 63))
-                return cfg_unexpected(cfg_get(n, "requires_role"), e, "the name of a database role");
+                return cfg_unexpected(cfg_get(n, "requires_role"), e,
+                                      "the name of a database role");
         return 0;
 }
 
 static int check_keys(const struct cfg_node *n, const struct task_type *t, struct err *e)
 {
-        const char *known[16] = { "name", "help", "action", "scope", "lane", "destructive", "requires", "requires_role" };
+        const char *known[16] = { "name", "help",        "action",   "scope",
+                                  "lane", "destructive", "requires", "requires_role" };
         size_t count = 8;
         if (t->scope == SCOPE_SUBJECT)
                 known[count++] = "due";
@@ -178,12 +205,17 @@ static int check_keys(const struct cfg_node *n, const struct task_type *t, struc
                 known[count++] = "record";
         if (t->action != ACTION_SQL)
                 known[count++] = actions[t->action];
-        for (int i = 0; i < cfg_count(n); i++) { /* a known key in the wrong place gets a better sentence than an unknown one */
+        /* a known key in the wrong place gets a better sentence than an unknown one */
+        for (int i = 0; i < cfg_count(n); i++) {
                 const char *key = cfg_key(cfg_at(n, i));
                 if (strcmp(key, "due") == 0 && t->scope == SCOPE_RUN)
-                        return cfg_error(cfg_at(n, i), e, "found with scope \"run\", expected only with scope \"subject\"");
+                        return cfg_error(
+                                cfg_at(n, i), e,
+                                "found with scope \"run\", expected only with scope \"subject\"");
                 if (strcmp(key, "record") == 0 && t->action != ACTION_EMAIL)
-                        return cfg_error(cfg_at(n, i), e, "found with action \"%s\", expected only with \"email\"", actions[t->action]);
+                        return cfg_error(cfg_at(n, i), e,
+                                         "found with action \"%s\", expected only with \"email\"",
+                                         actions[t->action]);
         }
         return cfg_only(n, known, e);
 }
@@ -193,33 +225,44 @@ static int load_type(struct loader *l, const struct cfg_node *n, struct task_typ
         int action, scope, lane;
         if (!cfg_is_group(n))
                 return cfg_unexpected(n, e, "a group { name = \"…\"; action = \"…\"; … }");
-        if (load_name(n, l->type_names, &t->name, e) < 0 || cfg_choice(n, "action", actions, -1, &action, e) < 0)
+        if (load_name(n, l->type_names, &t->name, e) < 0 ||
+            cfg_choice(n, "action", actions, -1, &action, e) < 0)
                 return -1;
         if (action < 0)
-                return cfg_error(n, e, "action is missing, expected \"sql\", \"email\", \"webhook\", \"report\" or \"files\"");
+                return cfg_error(
+                        n, e,
+                        "action is missing, expected \"sql\", \"email\", \"webhook\", \"report\" or \"files\"");
         t->action = (enum action)action;
         t->pack = l->pack;
-        if (cfg_choice(n, "scope", scopes, acts_by_statement(t) ? SCOPE_SUBJECT : SCOPE_RUN, &scope, e) < 0 ||
-            cfg_choice(n, "lane", lanes, (int)default_lanes[action], &lane, e) < 0 || cfg_str(n, "help", NULL, &t->help, e) < 0 ||
-            load_role(n, &t->requires_role, e) < 0)
+        if (cfg_choice(n, "scope", scopes, acts_by_statement(t) ? SCOPE_SUBJECT : SCOPE_RUN, &scope,
+                       e) < 0 ||
+            cfg_choice(n, "lane", lanes, (int)default_lanes[action], &lane, e) < 0 ||
+            cfg_str(n, "help", NULL, &t->help, e) < 0 || load_role(n, &t->requires_role, e) < 0)
                 return -1;
         t->scope = (enum scope)scope;
         t->lane = (enum lane)lane;
         t->subject_type = t->scope == SCOPE_RUN ? VALUE_TEXT : l->pack->subject_type;
         if (t->scope == SCOPE_SUBJECT && !acts_by_statement(t))
-                return cfg_unexpected(cfg_get(n, "scope"), e, "\"run\": reports and files belong to no subject");
+                return cfg_unexpected(cfg_get(n, "scope"), e,
+                                      "\"run\": reports and files belong to no subject");
         t->full_name = load_full_name(l, t->name);
         if (!t->full_name)
                 return err_oom(e);
-        if (check_keys(n, t, e) < 0 || load_file(l, n, "due", false, &t->due, e) < 0 || load_file(l, n, "requires", false, &t->requires, e) < 0 ||
-            load_file(l, n, "statement", acts_by_statement(t), &t->statement, e) < 0 || load_file(l, n, "record", false, &t->record, e) < 0 ||
-            load_declared(l, n, "arguments", DECLARED_ARGUMENT, &t->arguments, &t->n_arguments, e) < 0 || load_action(l, n, t, e) < 0)
+        if (check_keys(n, t, e) < 0 || load_file(l, n, "due", false, &t->due, e) < 0 ||
+            load_file(l, n, "requires", false, &t->requires, e) < 0 ||
+            load_file(l, n, "statement", acts_by_statement(t), &t->statement, e) < 0 ||
+            load_file(l, n, "record", false, &t->record, e) < 0 ||
+            load_declared(l, n, "arguments", DECLARED_ARGUMENT, &t->arguments, &t->n_arguments, e) <
+                    0 ||
+            load_action(l, n, t, e) < 0)
                 return -1;
         add_to_version(t, t->statement.text);
         add_to_version(t, t->record.text);
         add_to_version(t, t->requires.text);
-        t->by_actor = sql_names(&t->statement, "actor") || sql_names(&t->requires, "actor") || sql_names(&t->record, "actor");
-        return cfg_bool(n, "destructive", t->action == ACTION_FILES && t->files.delete, &t->destructive, e);
+        t->by_actor = sql_names(&t->statement, "actor") || sql_names(&t->requires, "actor") ||
+                      sql_names(&t->record, "actor");
+        return cfg_bool(n, "destructive", t->action == ACTION_FILES && t->files.delete,
+                        &t->destructive, e);
 }
 
 int load_types(struct loader *l, struct err *e)
@@ -250,9 +293,10 @@ void free_types(struct pack *p)
         }
 }
 
-/* ---- what refers to other parts of the pack --------------------------------------------------------------------------------------- */
+/* ---- what refers to other parts of the pack ---- */
 
-int load_type_of(const struct loader *l, const struct cfg_node *n, const char *name, const struct task_type **ret, struct err *e)
+int load_type_of(const struct loader *l, const struct cfg_node *n, const char *name,
+                 const struct task_type **ret, struct err *e)
 {
         for (size_t i = 0; i < l->pack->n_types; i++)
                 if (strcmp(l->pack->types[i].name, name) == 0) {
@@ -266,12 +310,15 @@ int check_no_arguments(const struct cfg_node *n, const struct task_type *t, stru
 {
         for (size_t i = 0; i < t->n_arguments; i++)
                 if (t->arguments[i].required)
-                        return cfg_error(n, e, "found \"%s\", expected a task type without required arguments: nobody gives it \"%s\" here",
-                                         t->name, t->arguments[i].name);
+                        return cfg_error(
+                                n, e,
+                                "found \"%s\", expected a task type without required arguments: nobody gives it \"%s\" here",
+                                t->name, t->arguments[i].name);
         return 0;
 }
 
-static int check_follow_ups(struct loader *l, const struct cfg_node *n, struct task_type *t, struct err *e)
+static int check_follow_ups(struct loader *l, const struct cfg_node *n, struct task_type *t,
+                            struct err *e)
 {
         CLEANUP(cleanup_free) const char **names = NULL;
         const struct cfg_node *list = cfg_get(n, "follow_ups");
@@ -284,14 +331,20 @@ static int check_follow_ups(struct loader *l, const struct cfg_node *n, struct t
         for (size_t i = 0; i < count; i++) {
                 const struct task_type *next = NULL;
                 const struct cfg_node *at = cfg_at(list, (int)i);
-                if (load_type_of(l, at, names[i], &next, e) < 0 || check_no_arguments(at, next, e) < 0)
+                if (load_type_of(l, at, names[i], &next, e) < 0 ||
+                    check_no_arguments(at, next, e) < 0)
                         return -1;
                 if (next->scope != t->scope)
-                        return cfg_error(at, e, "found \"%s\" of scope \"%s\", expected one of scope \"%s\" as this type has", next->name,
-                                         scopes[next->scope], scopes[t->scope]);
+                        return cfg_error(
+                                at, e,
+                                "found \"%s\" of scope \"%s\", expected one of scope \"%s\" as this type has",
+                                next->name, scopes[next->scope], scopes[t->scope]);
                 for (size_t k = 0; k < i; k++)
                         if (strcmp(t->follow_ups[k], next->full_name) == 0)
-                                return cfg_error(at, e, "found \"%s\" a second time, expected each follow-up once", next->name);
+                                return cfg_error(
+                                        at, e,
+                                        "found \"%s\" a second time, expected each follow-up once",
+                                        next->name);
                 t->follow_ups[i] = next->full_name;
         }
         t->n_follow_ups = count;
@@ -306,7 +359,8 @@ static size_t type_index(const struct pack *p, const char *full_name)
         return i;
 }
 
-/* Does the type lead to itself, over any number of follow-ups? `reached`, `list`: room for one of each type. */
+/* Does the type lead to itself, over any number of follow-ups? `reached`, `list`: room for one of
+ * each type. */
 static bool leads_to_itself(const struct pack *p, size_t type, bool *reached, size_t *list)
 {
         size_t n = 0;
@@ -333,8 +387,12 @@ static int check_circles(struct loader *l, struct err *e)
                 return err_oom(e);
         for (size_t i = 0; i < p->n_types; i++)
                 if (leads_to_itself(p, i, reached, list))
-                        return cfg_error(cfg_get(cfg_at(cfg_get(l->root, "task_types"), (int)i), "follow_ups"), e,
-                                         "found a circle: \"%s\" leads to itself, expected follow-ups that come to an end", p->types[i].name);
+                        return cfg_error(
+                                cfg_get(cfg_at(cfg_get(l->root, "task_types"), (int)i),
+                                        "follow_ups"),
+                                e,
+                                "found a circle: \"%s\" leads to itself, expected follow-ups that come to an end",
+                                p->types[i].name);
         return 0;
 }
 
@@ -350,7 +408,8 @@ int check_types(struct loader *l, struct err *e)
                 while (t->action == ACTION_REPORT && *name && strcmp(*name, t->report.report) != 0)
                         name++;
                 if (t->action == ACTION_REPORT && !*name)
-                        return load_unknown(cfg_get(n, "report.report"), "report", t->report.report, l->report_names, e);
+                        return load_unknown(cfg_get(n, "report.report"), "report", t->report.report,
+                                            l->report_names, e);
         }
         return check_circles(l, e);
 }

@@ -9,26 +9,35 @@
 #include <string.h>
 #include <strings.h>
 
-const char *const value_type_names[] = { "text", "integer", "boolean", "date", "timestamp", "uuid", "integer[]", "text[]", NULL };
+const char *const value_type_names[] = { "text", "integer",   "boolean", "date", "timestamp",
+                                         "uuid", "integer[]", "text[]",  NULL };
 
 const char *value_sql_type(enum value_type t)
 {
-        static const char *const names[] = { "text", "bigint", "boolean", "date", "timestamptz", "uuid", "bigint[]", "text[]" };
+        static const char *const names[] = { "text",        "bigint", "boolean",  "date",
+                                             "timestamptz", "uuid",   "bigint[]", "text[]" };
         return names[t];
 }
 
-/* ---- UTF-8 ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- UTF-8 ---- */
 
-/* Bytes of the character that begins at `p`, or 0: overlong forms, surrogates and what is past U+10FFFF are none. */
+/* Bytes of the character that begins at `p`, or 0: overlong forms, surrogates and what is past
+ * U+10FFFF are none. */
 static size_t character(const unsigned char *p, size_t len)
 {
-        size_t n = p[0] < 0x80 ? 1 : p[0] < 0xC2 ? 0 : p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : p[0] < 0xF5 ? 4 : 0;
+        size_t n = p[0] < 0x80   ? 1
+                   : p[0] < 0xC2 ? 0
+                   : p[0] < 0xE0 ? 2
+                   : p[0] < 0xF0 ? 3
+                   : p[0] < 0xF5 ? 4
+                                 : 0;
         if (n > len)
                 return 0;
         for (size_t i = 1; i < n; i++)
                 if ((p[i] & 0xC0) != 0x80)
                         return 0;
-        if ((p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F) || (p[0] == 0xF0 && p[1] < 0x90) || (p[0] == 0xF4 && p[1] > 0x8F))
+        if ((p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F) ||
+            (p[0] == 0xF0 && p[1] < 0x90) || (p[0] == 0xF4 && p[1] > 0x8F))
                 return 0;
         return n;
 }
@@ -43,7 +52,7 @@ bool text_valid(struct span s)
         return true;
 }
 
-/* ---- scalars -------------------------------------------------------------------------------------------------------------------- */
+/* ---- scalars ---- */
 
 static bool integer_of(struct span s, int64_t *ret)
 {
@@ -53,7 +62,8 @@ static bool integer_of(struct span s, int64_t *ret)
         if (i == s.len)
                 return false;
         for (; i < s.len; i++) {
-                if (s.ptr[i] < '0' || s.ptr[i] > '9' || __builtin_mul_overflow(n, 10, &n) || __builtin_sub_overflow(n, s.ptr[i] - '0', &n))
+                if (s.ptr[i] < '0' || s.ptr[i] > '9' || __builtin_mul_overflow(n, 10, &n) ||
+                    __builtin_sub_overflow(n, s.ptr[i] - '0', &n))
                         return false;
         }
         if (!negative && n == INT64_MIN)
@@ -64,7 +74,8 @@ static bool integer_of(struct span s, int64_t *ret)
 
 static bool boolean_valid(struct span s)
 {
-        static const char *const words[] = { "true", "false", "t", "f", "yes", "no", "y", "n", "on", "off", "1", "0" };
+        static const char *const words[] = { "true", "false", "t",  "f",   "yes", "no",
+                                             "y",    "n",     "on", "off", "1",   "0" };
         for (size_t i = 0; i < ARRAY_LEN(words); i++)
                 if (s.len == strlen(words[i]) && strncasecmp(s.ptr, words[i], s.len) == 0)
                         return true;
@@ -100,13 +111,15 @@ static bool one_of(struct span *s, const char *set)
 static bool take_date(struct span *s)
 {
         int y, m, d, ry, rm, rd;
-        if (!digits(s, 4, 1, 9999, &y) || !one_of(s, "-") || !digits(s, 2, 1, 12, &m) || !one_of(s, "-") || !digits(s, 2, 1, 31, &d))
+        if (!digits(s, 4, 1, 9999, &y) || !one_of(s, "-") || !digits(s, 2, 1, 12, &m) ||
+            !one_of(s, "-") || !digits(s, 2, 1, 31, &d))
                 return false;
         civil_from_days(days_from_civil(y, m, d), &ry, &rm, &rd);
         return rd == d && rm == m;
 }
 
-/* "YYYY-MM-DD", then perhaps " HH:MM" or "THH:MM", perhaps ":SS" and a fraction, perhaps Z or an offset. */
+/* "YYYY-MM-DD", then perhaps " HH:MM" or "THH:MM", perhaps ":SS" and a fraction, perhaps Z or an
+ * offset. */
 static bool timestamp_valid(struct span s)
 {
         int v;
@@ -114,7 +127,8 @@ static bool timestamp_valid(struct span s)
                 return false;
         if (s.len == 0)
                 return true;
-        if (!one_of(&s, "Tt ") || !digits(&s, 2, 0, 23, &v) || !one_of(&s, ":") || !digits(&s, 2, 0, 59, &v))
+        if (!one_of(&s, "Tt ") || !digits(&s, 2, 0, 23, &v) || !one_of(&s, ":") ||
+            !digits(&s, 2, 0, 59, &v))
                 return false;
         if (one_of(&s, ":")) {
                 if (!digits(&s, 2, 0, 60, &v))
@@ -128,12 +142,13 @@ static bool timestamp_valid(struct span s)
                 }
         }
         if (one_of(&s, "+-"))
-                return digits(&s, 2, 0, 15, &v) && one_of(&s, ":") && digits(&s, 2, 0, 59, &v) && s.len == 0;
+                return digits(&s, 2, 0, 15, &v) && one_of(&s, ":") && digits(&s, 2, 0, 59, &v) &&
+                       s.len == 0;
         one_of(&s, "Zz");
         return s.len == 0;
 }
 
-/* ---- arrays: '{1,2}' as PostgreSQL reads it, one dimension, no NULL -------------------------------------------------------------- */
+/* ---- arrays: '{1,2}' as PostgreSQL reads it, one dimension, no NULL ---- */
 
 static void skip_blank(struct span *s)
 {
@@ -146,7 +161,8 @@ static bool take_element(struct span *s, struct buf *out)
 {
         bool quoted = one_of(s, "\"");
         buf_reset(out);
-        while (s->len > 0 && *s->ptr && !(quoted ? *s->ptr == '"' : strchr("{},\"\\", *s->ptr) != NULL)) {
+        while (s->len > 0 && *s->ptr &&
+               !(quoted ? *s->ptr == '"' : strchr("{},\"\\", *s->ptr) != NULL)) {
                 if (*s->ptr == '\\') {
                         s->ptr++;
                         if (--s->len == 0)
@@ -175,7 +191,8 @@ static bool each_element(struct span s, element_check check, void *ctx)
         bool empty = one_of(&s, "}");
         while (!empty) {
                 skip_blank(&s);
-                if (!take_element(&s, &element) || !check(ctx, (struct span){ buf_str(&element), element.len }))
+                if (!take_element(&s, &element) ||
+                    !check(ctx, (struct span){ buf_str(&element), element.len }))
                         return false;
                 skip_blank(&s);
                 if (one_of(&s, "}"))
@@ -217,7 +234,7 @@ bool value_valid(enum value_type t, struct span text)
         return false;
 }
 
-/* ---- declared values ------------------------------------------------------------------------------------------------------------ */
+/* ---- declared values ---- */
 
 static const char *const expected[] = {
         "a text in UTF-8",
@@ -249,25 +266,42 @@ static bool within(void *ctx, struct span v)
         if (d->n_values > 0 && i == d->n_values) {
                 BUF_CLEANUP struct buf list = { .max = 700 };
                 words_join(d->values, "\"", &list);
-                err_set(c->err, ERR_POISON, NULL, "%s: \"%.*s\" is not one of %s", d->name, SHOWN(v), buf_str(&list));
+                err_set(c->err, ERR_POISON, NULL, "%s: \"%.*s\" is not one of %s", d->name,
+                        SHOWN(v), buf_str(&list));
                 return false;
         }
-        if ((d->type != VALUE_INTEGER && d->type != VALUE_INTEGER_ARRAY) || !integer_of(v, &n) || (n >= d->min && n <= d->max))
+        if ((d->type != VALUE_INTEGER && d->type != VALUE_INTEGER_ARRAY) || !integer_of(v, &n) ||
+            (n >= d->min && n <= d->max))
                 return true;
-        err_set(c->err, ERR_POISON, NULL, "%s: %" PRId64 " is %s %" PRId64, d->name, n, n < d->min ? "less than" : "more than",
-                n < d->min ? d->min : d->max);
+        err_set(c->err, ERR_POISON, NULL, "%s: %" PRId64 " is %s %" PRId64, d->name, n,
+                n < d->min ? "less than" : "more than", n < d->min ? d->min : d->max);
         return false;
 }
 
 /* Bytes of the white space that the text begins with, in UTF-8. */
 static size_t space(struct span s)
 {
-        static const char *const spaces[] = { " ", "\t", "\r", "\n", "\v", "\f", "\xC2\x85", "\xC2\xA0", "\xE1\x9A\x80", "\xE2\x80\xA8",
-                                              "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F", "\xE2\x81\xA0", "\xE3\x80\x80", "\xEF\xBB\xBF" };
+        static const char *const spaces[] = { " ",
+                                              "\t",
+                                              "\r",
+                                              "\n",
+                                              "\v",
+                                              "\f",
+                                              "\xC2\x85",
+                                              "\xC2\xA0",
+                                              "\xE1\x9A\x80",
+                                              "\xE2\x80\xA8",
+                                              "\xE2\x80\xA9",
+                                              "\xE2\x80\xAF",
+                                              "\xE2\x81\x9F",
+                                              "\xE2\x81\xA0",
+                                              "\xE3\x80\x80",
+                                              "\xEF\xBB\xBF" };
         for (size_t i = 0; i < ARRAY_LEN(spaces); i++)
                 if (s.len >= strlen(spaces[i]) && memcmp(s.ptr, spaces[i], strlen(spaces[i])) == 0)
                         return strlen(spaces[i]);
-        bool en_quad_to_zero_width = s.len >= 3 && memcmp(s.ptr, "\xE2\x80", 2) == 0 && (unsigned char)s.ptr[2] <= 0x8D;
+        bool en_quad_to_zero_width = s.len >= 3 && memcmp(s.ptr, "\xE2\x80", 2) == 0 &&
+                                     (unsigned char)s.ptr[2] <= 0x8D;
         return en_quad_to_zero_width ? 3 : 0;
 }
 
@@ -292,7 +326,9 @@ static int check_blank(const struct declared *d, struct span text, bool array, s
         if (d->type == VALUE_TEXT && d->required && !d->allow_blank && blank(text))
                 return err_set(e, ERR_POISON, NULL, "%s: must not be empty", d->name);
         if (array && each_element(text, count_element, &n) && n < d->min_items)
-                return err_set(e, ERR_POISON, NULL, "%s: has %" PRId64 " elements, at least %" PRId64 " are needed", d->name, n, d->min_items);
+                return err_set(e, ERR_POISON, NULL,
+                               "%s: has %" PRId64 " elements, at least %" PRId64 " are needed",
+                               d->name, n, d->min_items);
         return 0;
 }
 
@@ -300,7 +336,8 @@ int declared_check(const struct declared *d, struct span text, struct err *e)
 {
         struct check c = { d, e };
         if (!value_valid(d->type, text))
-                return err_set(e, ERR_POISON, NULL, "%s: \"%.*s\" is not %s", d->name, SHOWN(text), expected[d->type]);
+                return err_set(e, ERR_POISON, NULL, "%s: \"%.*s\" is not %s", d->name, SHOWN(text),
+                               expected[d->type]);
         bool array = d->type == VALUE_INTEGER_ARRAY || d->type == VALUE_TEXT_ARRAY;
         if (check_blank(d, text, array, e) < 0)
                 return -1;

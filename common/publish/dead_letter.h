@@ -4,8 +4,10 @@
 #include "base/uuid.h"
 
 enum {
-        LETTER_KEPT_MAX = 1024 * 1024, /* bytes of an original, key and value, that rollcall.dead_letter keeps */
-        LETTER_PUBLISHED_MAX = 900000, /* of those that go to the topic: a broker takes 1 MiB, and we add to it */
+        /* bytes of an original, key and value, that rollcall.dead_letter keeps */
+        LETTER_KEPT_MAX = 1024 * 1024,
+        /* of those that go to the topic: a broker takes 1 MiB, and we add to it */
+        LETTER_PUBLISHED_MAX = 900000,
 };
 
 struct letter_origin {
@@ -16,7 +18,8 @@ struct letter_origin {
         int attempts;
 };
 
-/* The same for the same message and attempt, whoever publishes it; another one for another message at the same place of another log. docs/messages.md. */
+/* The same for the same message and attempt, whoever publishes it; another one for another message
+ * at the same place of another log. docs/messages.md. */
 struct uuid dead_letter_id(const struct letter_origin *o);
 
 /* A reason as it is kept: one line of plain text, of 300 bytes at most, with `more` behind it. */

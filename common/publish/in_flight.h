@@ -1,6 +1,7 @@
 #pragma once
 /*
- * How much of a topic nobody has consumed yet: an estimate that errs on the large side. Pure; the publisher feeds it.
+ * How much of a topic nobody has consumed yet: an estimate that errs on the large side. Pure; the
+ * publisher feeds it.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,13 +10,15 @@
 struct in_flight {
         const char *topic;
         uint64_t bytes, count; /* of all messages handed over: their mean size */
-        uint64_t unacked; /* messages not yet acknowledged: nobody knows their partition */
+        uint64_t unacked;      /* messages not yet acknowledged: nobody knows their partition */
         struct in_flight_partition {
-                int64_t end; /* one past the last offset that is known to be there */
+                int64_t end;  /* one past the last offset that is known to be there */
                 int64_t next; /* what the consumer takes next */
-        } *partitions; /* malloc'ed */
+        } *partitions;        /* malloc'ed */
         size_t n;
-        uint64_t fullest; /* messages that wait in the fullest partition; messages come by the million, so it is not looked for each time */
+        /* messages that wait in the fullest partition; messages come by the million, so it is not
+         * looked for each time */
+        uint64_t fullest;
         bool consumed; /* since that was looked for */
 };
 

@@ -4,16 +4,19 @@
 
 #include <string.h>
 
-int kafka_options_of(const struct service *s, const char *client_id, struct kafka_property *storage, size_t max, struct kafka_options *ret,
-                     struct err *e)
+int kafka_options_of(const struct service *s, const char *client_id, struct kafka_property *storage,
+                     size_t max, struct kafka_options *ret, struct err *e)
 {
         size_t plain = s->kafka.n_properties, n = plain + s->kafka.n_secret_files;
         if (s->kafka.secrets_fault)
                 return err_set(e, ERR_FATAL, NULL, "%s", s->kafka.secrets_fault);
         if (n > max)
-                return err_set(e, ERR_FATAL, NULL, "%s: found %zu properties of Kafka's, expected at most %zu", s->file, n, max);
+                return err_set(e, ERR_FATAL, NULL,
+                               "%s: found %zu properties of Kafka's, expected at most %zu", s->file,
+                               n, max);
         for (size_t i = 0; i < n; i++) {
-                const char *value = i < plain ? strchr(s->kafka.properties[i], '=') + 1 : s->kafka.secrets[i - plain];
+                const char *value = i < plain ? strchr(s->kafka.properties[i], '=') + 1
+                                              : s->kafka.secrets[i - plain];
                 storage[i] = (struct kafka_property){ s->kafka.property_names[i], value };
         }
         *ret = (struct kafka_options){

@@ -8,16 +8,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MESSAGE_MAX = 2 * 1024 * 1024, PROPERTIES_MAX = 64, TOPICS = LANE_COUNT + 1, RESULTS = LANE_COUNT, REFRESH_MS = 20, HEADER_BYTES = 320 };
+enum {
+        MESSAGE_MAX = 2 * 1024 * 1024,
+        PROPERTIES_MAX = 64,
+        TOPICS = LANE_COUNT + 1,
+        RESULTS = LANE_COUNT,
+        REFRESH_MS = 20,
+        HEADER_BYTES = 320
+};
 
 struct publisher {
         const struct service *service;
         struct publisher_options o;
         char *source;
         struct kafka_producer *producer;
-        struct buf message; /* reused for each encoding */
+        struct buf message;              /* reused for each encoding */
         struct in_flight topics[TOPICS]; /* the lanes and results: what somebody of ours consumes */
-        uint64_t limit; /* 0: none */
+        uint64_t limit;                  /* 0: none */
         int64_t refreshed_ms;
         bool held; /* the limit has been met since the last refresh */
         char cluster[KAFKA_CLUSTER_ID_MAX];
@@ -31,7 +38,8 @@ static struct in_flight *topic_of(struct publisher *p, const char *topic)
         return NULL;
 }
 
-static void delivered(void *ctx, uint64_t token, const char *topic, int32_t partition, int64_t offset, const struct err *e)
+static void delivered(void *ctx, uint64_t token, const char *topic, int32_t partition,
+                      int64_t offset, const struct err *e)
 {
         struct publisher *p = ctx;
         struct in_flight *f = p->limit ? topic_of(p, topic) : NULL;
@@ -81,7 +89,7 @@ void publisher_free(struct publisher *p)
         free(p);
 }
 
-/* ---- sending ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- sending ---- */
 
 struct envelope {
         const char *topic;
@@ -94,7 +102,8 @@ struct envelope {
 
 static bool held_back(struct publisher *p, struct in_flight *f)
 {
-        if (!p->limit || in_flight_bytes(f) < p->limit || (p->o.own_topic && strcmp(p->o.own_topic, f->topic) == 0))
+        if (!p->limit || in_flight_bytes(f) < p->limit ||
+            (p->o.own_topic && strcmp(p->o.own_topic, f->topic) == 0))
                 return false;
         p->held = true;
         return true;
@@ -109,37 +118,53 @@ static int send(struct publisher *p, const struct envelope *v, struct err *e)
         if (p->message.starved)
                 return err_oom(e);
         if (p->message.failed)
-                return err_set(e, ERR_POISON, "", "%s: the message is larger than %d bytes", message_name(v->kind), MESSAGE_MAX);
+                return err_set(e, ERR_POISON, "", "%s: the message is larger than %d bytes",
+                               message_name(v->kind), MESSAGE_MAX);
         event_headers(v->kind, v->id, v->trace, p->source, v->at, v->subject, &h);
         for (size_t i = 0; i < h.count; i++)
                 headers[i] = (struct kafka_header){ h.list[i].name, h.list[i].value };
-        struct kafka_record r = { .topic = v->topic, .key = v->key, .value = { buf_str(&p->message), p->message.len }, .headers = headers,
-                                  .n_headers = h.count, .token = v->token };
+        struct kafka_record r = { .topic = v->topic,
+                                  .key = v->key,
+                                  .value = { buf_str(&p->message), p->message.len },
+                                  .headers = headers,
+                                  .n_headers = h.count,
+                                  .token = v->token };
         int rc = kafka_produce(p->producer, &r, e);
         if (rc == 0 && f)
                 in_flight_sent(f, p->message.len + v->key.len + HEADER_BYTES);
         return rc;
 }
 
-int publish_task(struct publisher *p, const struct task *m, enum lane lane, uint64_t token, struct err *e)
+int publish_task(struct publisher *p, const struct task *m, enum lane lane, uint64_t token,
+                 struct err *e)
 {
         const char *topic = p->service->topics[lane];
         if (held_back(p, &p->topics[lane]))
                 return 1;
         buf_reset(&p->message);
         task_encode(m, &p->message);
-        struct envelope v = { topic, m->subject, m->subject, MESSAGE_TASK, m->task_id, uuid_is_nil(m->run_id) ? m->task_id : m->run_id, m->scheduled_at, token };
+        struct envelope v = { topic,           m->subject,
+                              m->subject,      MESSAGE_TASK,
+                              m->task_id,      uuid_is_nil(m->run_id) ? m->task_id : m->run_id,
+                              m->scheduled_at, token };
         return send(p, &v, e);
 }
 
-int publish_outcome(struct publisher *p, const struct outcome_event *m, uint64_t token, struct err *e)
+int publish_outcome(struct publisher *p, const struct outcome_event *m, uint64_t token,
+                    struct err *e)
 {
         if (held_back(p, &p->topics[RESULTS]))
                 return 1;
         buf_reset(&p->message);
         outcome_encode(m, &p->message);
-        struct envelope v = { p->service->topic_results, m->subject, m->subject, MESSAGE_OUTCOME, m->event_id,
-                              uuid_is_nil(m->run_id) ? m->task_id : m->run_id, m->at, token };
+        struct envelope v = { p->service->topic_results,
+                              m->subject,
+                              m->subject,
+                              MESSAGE_OUTCOME,
+                              m->event_id,
+                              uuid_is_nil(m->run_id) ? m->task_id : m->run_id,
+                              m->at,
+                              token };
         return send(p, &v, e);
 }
 
@@ -150,24 +175,40 @@ int publish_run(struct publisher *p, const struct run_event *m, uint64_t token, 
         struct span name = { key, n < (int)sizeof key ? (size_t)n : sizeof key - 1 };
         buf_reset(&p->message);
         run_encode(m, &p->message);
-        struct envelope v = { p->service->topics[LANE_JOBS], name, name, MESSAGE_RUN, m->event_id, m->run_id, m->at, token };
+        struct envelope v = { p->service->topics[LANE_JOBS],
+                              name,
+                              name,
+                              MESSAGE_RUN,
+                              m->event_id,
+                              m->run_id,
+                              m->at,
+                              token };
         return send(p, &v, e);
 }
 
-int publish_dead_letter(struct publisher *p, const struct dead_letter *m, uint64_t token, struct err *e)
+int publish_dead_letter(struct publisher *p, const struct dead_letter *m, uint64_t token,
+                        struct err *e)
 {
         char key[512];
         int n = snprintf(key, sizeof key, "%.*s/%d", SPAN_FMT(m->topic), (int)m->partition);
         struct span name = { key, n < (int)sizeof key ? (size_t)n : sizeof key - 1 };
         buf_reset(&p->message);
         dead_letter_encode(m, &p->message);
-        struct envelope v = { p->service->topic_dead_letters, name, name, MESSAGE_DEAD_LETTER, m->event_id, m->event_id, m->at, token };
+        struct envelope v = { p->service->topic_dead_letters,
+                              name,
+                              name,
+                              MESSAGE_DEAD_LETTER,
+                              m->event_id,
+                              m->event_id,
+                              m->at,
+                              token };
         return send(p, &v, e);
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- waiting ---- */
 
-/* Reads how far our topics have been consumed. A database that is away changes nothing: publishing goes on waiting. */
+/* Reads how far our topics have been consumed. A database that is away changes nothing: publishing
+ * goes on waiting. */
 static void refresh(struct publisher *p)
 {
         struct err ignored = ERR_INIT;
@@ -178,7 +219,8 @@ static void refresh(struct publisher *p)
         if (!d || !q || publisher_cluster(p, 0, &cluster, &ignored) < 0)
                 return;
         db_add_str(q, cluster);
-        if (db_query(d, "select topic, partition, next from rollcall.position where cluster = $1", q, &r, &ignored) < 0)
+        if (db_query(d, "select topic, partition, next from rollcall.position where cluster = $1",
+                     q, &r, &ignored) < 0)
                 return;
         for (int row = 0; row < db_rows(r); row++) {
                 struct in_flight *f = topic_of(p, db_str(r, row, 0));
@@ -222,7 +264,9 @@ int publisher_cluster(struct publisher *p, int timeout_ms, const char **ret, str
         if (!p->cluster[0]) {
                 const char *id = kafka_producer_cluster(p->producer, timeout_ms);
                 if (!id)
-                        return err_set(e, ERR_RETRY, "", "no Kafka broker answers (%s)", p->service->kafka.embedded ? p->service->kafka.embedded : p->service->kafka.brokers);
+                        return err_set(e, ERR_RETRY, "", "no Kafka broker answers (%s)",
+                                       p->service->kafka.embedded ? p->service->kafka.embedded
+                                                                  : p->service->kafka.brokers);
                 snprintf(p->cluster, sizeof p->cluster, "%s", id);
         }
         *ret = p->cluster;

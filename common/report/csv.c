@@ -1,4 +1,5 @@
-/* CSV as RFC 4180 has it: CRLF, quotes doubled. A text that a spreadsheet would evaluate is shown as text by a leading '. */
+/* CSV as RFC 4180 has it: CRLF, quotes doubled. A text that a spreadsheet would evaluate is shown
+ * as text by a leading '. */
 #include "report/internal.h"
 
 #include <string.h>
@@ -20,7 +21,8 @@ static bool plain_number(struct span s)
 
 static bool formula(struct span s)
 {
-        static const char *const starts[] = { "=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠" };
+        static const char *const starts[] = { "=",  "+",  "-",  "@",  "\t", "\r",
+                                              "\n", "＝", "＋", "－", "＠" };
         for (size_t i = 0; i < ARRAY_LEN(starts); i++) {
                 size_t n = strlen(starts[i]);
                 if (s.len >= n && memcmp(s.ptr, starts[i], n) == 0)

@@ -3,11 +3,12 @@
 #include "report/json.h"
 #include "report/report.h"
 
-/* A rendering under way. Functions that add to it say nothing of failures: `broken` is looked at between rows, and at the end. */
+/* A rendering under way. Functions that add to it say nothing of failures: `broken` is looked at
+ * between rows, and at the end. */
 struct rendering {
         struct json_text *text;
         struct buf *out;
-        int fd; /* where `out` is written when it has grown; -1: it is kept */
+        int fd;      /* where `out` is written when it has grown; -1: it is kept */
         bool broken; /* `err` says why */
         struct err *err;
 };
@@ -15,10 +16,12 @@ struct rendering {
 /* Between rows: writes what has gathered. False: give up. */
 bool rendering_go_on(struct rendering *r);
 
-/* An array that is laid out as rows and columns: it has an element that is an object, or no element at all. */
+/* An array that is laid out as rows and columns: it has an element that is an object, or no element
+ * at all. */
 bool report_is_table(const struct json_node *v);
 
-/* The columns of such an array: every key of its objects, in order of first appearance; an element that is no object stands under "value". */
+/* The columns of such an array: every key of its objects, in order of first appearance; an element
+ * that is no object stands under "value". */
 struct columns {
         struct arena *arena; /* the names' */
         const char **names;
@@ -26,9 +29,11 @@ struct columns {
 };
 bool columns_of(struct rendering *r, const struct json_node *array, struct columns *ret);
 void columns_deinit(struct columns *c);
-const struct json_node *cell_of(const struct json_node *element, const char *column); /* NULL: this element has no such key */
+/* NULL: this element has no such key */
+const struct json_node *cell_of(const struct json_node *element, const char *column);
 
-/* Goes through an array with a memory that holds one element at a time: for (…; rows_next(&w); ) w.row */
+/* Goes through an array with a memory that holds one element at a time: for (…; rows_next(&w); )
+ * w.row */
 struct rows {
         struct rendering *rendering;
         struct json_walk walk;
@@ -44,12 +49,15 @@ void rows_deinit(struct rows *w);
 struct words {
         const char *null, *yes, *no, *between;
 };
-void value_text(struct rendering *r, const struct json_node *v, const struct words *w, struct buf *out);
+void value_text(struct rendering *r, const struct json_node *v, const struct words *w,
+                struct buf *out);
 
 void table_render(struct rendering *r, const char *title, const struct json_node *document);
 void csv_render(struct rendering *r, const struct json_node *document);
 
-/* Columns of a terminal that a text takes: wide characters two, combining ones none. Bytes that are no UTF-8 count one each. */
+/* Columns of a terminal that a text takes: wide characters two, combining ones none. Bytes that are
+ * no UTF-8 count one each. */
 size_t display_width(const char *s, size_t len);
-/* Appends `s` with everything that would move a terminal's cursor or turn its writing direction replaced by a space. */
+/* Appends `s` with everything that would move a terminal's cursor or turn its writing direction
+ * replaced by a space. */
 void add_printable(const char *s, size_t len, struct buf *out);

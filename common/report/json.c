@@ -55,7 +55,7 @@ static int peek(struct json_text *t, int64_t at)
         return load(t, at) ? (unsigned char)t->window[at - t->window_at] : -1;
 }
 
-/* ---- the parser ------------------------------------------------------------------------------------------------------------------- */
+/* ---- the parser ---- */
 
 struct parser {
         struct json_text *text;
@@ -69,14 +69,17 @@ static int wrong(struct parser *p, const char *expected)
 {
         if (p->text->failed)
                 return err_set(p->err, ERR_RETRY, "", "the report's document cannot be read again");
-        return err_set(p->err, ERR_POISON, "", "the report is no JSON object or array: %s at byte %lld", expected, (long long)p->at);
+        return err_set(p->err, ERR_POISON, "",
+                       "the report is no JSON object or array: %s at byte %lld", expected,
+                       (long long)p->at);
 }
 
 static int no_memory(struct parser *p)
 {
         if (p->scratch.starved || (p->arena && arena_starved(p->arena)))
                 return err_oom(p->err);
-        return err_set(p->err, ERR_POISON, "", "the report has a row, or values outside its lists, that are too large");
+        return err_set(p->err, ERR_POISON, "",
+                       "the report has a row, or values outside its lists, that are too large");
 }
 
 static int skip_space(struct parser *p)
@@ -92,7 +95,10 @@ static int hex4(struct parser *p, uint32_t *ret)
         *ret = 0;
         for (int i = 0; i < 4; i++, p->at++) {
                 int c = peek(p->text, p->at);
-                int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+                int digit = c >= '0' && c <= '9'   ? c - '0'
+                            : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                            : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                                   : -1;
                 if (digit < 0)
                         return wrong(p, "a bad \\u escape");
                 *ret = *ret << 4 | (uint32_t)digit;
@@ -142,9 +148,10 @@ static int escape(struct parser *p)
 static int decode(struct parser *p)
 {
         buf_reset(&p->scratch);
-        for (int c; (c = peek(p->text, p->at)) != '"'; ) {
+        for (int c; (c = peek(p->text, p->at)) != '"';) {
                 if (c < ' ')
-                        return wrong(p, c < 0 ? "a text without an end" : "a control character in a text");
+                        return wrong(p, c < 0 ? "a text without an end"
+                                              : "a control character in a text");
                 if (c == '\\') {
                         p->at++;
                         if (escape(p) < 0)
@@ -226,8 +233,10 @@ static int literal(struct parser *p, const char *word, enum json_kind kind, stru
 
 static int value(struct parser *p, int depth, struct json_node *ret);
 
-/* Where the member of that key is, or where the next one goes. A key that stands twice has its last value, in its first place. */
-static struct json_node **slot(struct json_node *object, const char *key, size_t n, struct json_node **last)
+/* Where the member of that key is, or where the next one goes. A key that stands twice has its last
+ * value, in its first place. */
+static struct json_node **slot(struct json_node *object, const char *key, size_t n,
+                               struct json_node **last)
 {
         if (n < MEMBERS_CHECKED)
                 for (struct json_node **m = &object->first; *m; m = &(*m)->next)
@@ -236,7 +245,8 @@ static struct json_node **slot(struct json_node *object, const char *key, size_t
         return *last ? &(*last)->next : &object->first;
 }
 
-static int member(struct parser *p, int depth, struct json_node *ret, size_t n, struct json_node **last)
+static int member(struct parser *p, int depth, struct json_node *ret, size_t n,
+                  struct json_node **last)
 {
         struct span key;
         struct json_node passed = { 0 }, *m = &passed;
@@ -356,7 +366,9 @@ struct json_walk json_walk(struct json_text *t, const struct json_node *list)
 
 int json_next(struct json_walk *w, struct arena *a, struct json_node *ret, struct err *e)
 {
-        struct parser p = { .text = w->text, .at = w->at, .arena = a, .err = e, .scratch = { .max = TEXT_MAX } };
+        struct parser p = {
+                .text = w->text, .at = w->at, .arena = a, .err = e, .scratch = { .max = TEXT_MAX }
+        };
         *ret = (struct json_node){ 0 };
         if (w->left == 0)
                 return 0;

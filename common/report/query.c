@@ -16,22 +16,26 @@ static const struct declared *parameter(const struct report *r, const char *name
 }
 
 /* Every declared parameter with its value: as given, or the default. */
-static int complete(const struct report *r, const struct run_values *v, struct setting_value *list, struct err *e)
+static int complete(const struct report *r, const struct run_values *v, struct setting_value *list,
+                    struct err *e)
 {
         for (size_t i = 0; i < r->n_parameters; i++)
-                list[i] = (struct setting_value){ r->parameters[i].name, r->parameters[i].fallback };
+                list[i] = (struct setting_value){ r->parameters[i].name,
+                                                  r->parameters[i].fallback };
         for (size_t i = 0; i < v->n_parameters; i++) {
                 const struct declared *d = parameter(r, v->parameters[i].name);
                 if (!d)
-                        return err_set(e, ERR_POISON, "", "report %s has no parameter \"%s\"", r->name, v->parameters[i].name);
-                if (v->parameters[i].value && declared_check(d, span_of(v->parameters[i].value), e) < 0)
+                        return err_set(e, ERR_POISON, "", "report %s has no parameter \"%s\"",
+                                       r->name, v->parameters[i].name);
+                if (v->parameters[i].value &&
+                    declared_check(d, span_of(v->parameters[i].value), e) < 0)
                         return -1;
                 list[d - r->parameters].value = v->parameters[i].value;
         }
         return 0;
 }
 
-/* ---- the document, in pieces --------------------------------------------------------------------------------------------------------- */
+/* ---- the document, in pieces ---- */
 
 struct spool {
         const struct report *report;
@@ -46,7 +50,9 @@ static int write_all(struct spool *s, const char *data, size_t len, struct err *
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n <= 0)
-                        return err_set(e, ERR_RETRY, "", "report %s: its document cannot be kept: %s", s->report->name, strerror(errno));
+                        return err_set(e, ERR_RETRY, "",
+                                       "report %s: its document cannot be kept: %s",
+                                       s->report->name, strerror(errno));
                 data += n;
                 len -= (size_t)n;
         }
@@ -55,7 +61,10 @@ static int write_all(struct spool *s, const char *data, size_t len, struct err *
 
 static int bad_document(const struct report *r, const char *found, struct err *e)
 {
-        return err_set(e, ERR_POISON, "", "%s: a report's statement returns one row with one json value, this one returned %s", r->statement.path, found);
+        return err_set(
+                e, ERR_POISON, "",
+                "%s: a report's statement returns one row with one json value, this one returned %s",
+                r->statement.path, found);
 }
 
 /* (is it of the first row, a piece of the document) */
@@ -74,10 +83,12 @@ static int take_row(void *ctx, const struct db_result *r, struct err *e)
 {
         struct spool *s = ctx;
         struct span row = db_span(r, 0, 0);
-        return write_all(s, s->rows++ ? "," : "[", 1, e) < 0 ? -1 : write_all(s, row.ptr, row.len, e);
+        return write_all(s, s->rows++ ? "," : "[", 1, e) < 0 ? -1
+                                                             : write_all(s, row.ptr, row.len, e);
 }
 
-/* Up to the last word: without semicolons and comments behind it, as the statement becomes a part of ours. */
+/* Up to the last word: without semicolons and comments behind it, as the statement becomes a part
+ * of ours. */
 static size_t statement_length(const char *sql)
 {
         const char *end = sql;
@@ -90,18 +101,25 @@ static size_t statement_length(const char *sql)
         return (size_t)(end - sql);
 }
 
-/* The document crosses the connection in pieces of 64 KiB, rows one at a time: neither has to fit into our memory. */
-static int spool(struct db *d, const struct report *r, const char *sql, const struct db_params *p, int fd, struct err *e)
+/* The document crosses the connection in pieces of 64 KiB, rows one at a time: neither has to fit
+ * into our memory. */
+static int spool(struct db *d, const struct report *r, const char *sql, const struct db_params *p,
+                 int fd, struct err *e)
 {
         BUF_CLEANUP struct buf query = { .max = 2 * 1024 * 1024 };
         struct spool s = { r, fd, 0 };
         int len = (int)statement_length(sql);
         if (r->rows)
-                buf_addf(&query, "select row_to_json(rollcall_row)::text from (%.*s\n) as rollcall_row", len, sql);
+                buf_addf(&query,
+                         "select row_to_json(rollcall_row)::text from (%.*s\n) as rollcall_row",
+                         len, sql);
         else
-                buf_addf(&query, "select nth = 1, substring(document from place for 65536) from (select row_number() over () as nth, "
-                                 "convert_to(value::text, 'UTF8') as document from (%.*s\n) as rollcall_document(value) offset 0) as whole, "
-                                 "generate_series(1, length(document), 65536) as place", len, sql);
+                buf_addf(
+                        &query,
+                        "select nth = 1, substring(document from place for 65536) from (select row_number() over () as nth, "
+                        "convert_to(value::text, 'UTF8') as document from (%.*s\n) as rollcall_document(value) offset 0) as whole, "
+                        "generate_series(1, length(document), 65536) as place",
+                        len, sql);
         if (query.failed)
                 return err_oom(e);
         if (db_each(d, buf_str(&query), p, r->rows ? take_row : take_piece, &s, e) < 0)
@@ -111,7 +129,8 @@ static int spool(struct db *d, const struct report *r, const char *sql, const st
         return s.rows ? 0 : bad_document(r, "no row, or NULL", e);
 }
 
-static int run(struct db *d, const struct report *r, const char *sql, const struct db_params *p, int fd, struct err *e)
+static int run(struct db *d, const struct report *r, const char *sql, const struct db_params *p,
+               int fd, struct err *e)
 {
         if (db_exec(d, "begin transaction isolation level repeatable read read only", e) < 0)
                 return -1;
@@ -120,20 +139,24 @@ static int run(struct db *d, const struct report *r, const char *sql, const stru
                 rc = spool(d, r, sql, p, fd, e);
         if (rc < 0)
                 err_prefix(e, "%s", r->statement.path);
-        struct err ignored = ERR_INIT; /* nothing was written; a connection that broke shows in db_alive */
+        /* nothing was written; a connection that broke shows in db_alive */
+        struct err ignored = ERR_INIT;
         if (db_exec(d, "rollback", rc < 0 ? &ignored : e) < 0)
                 rc = -1;
         return rc;
 }
 
-int report_query(struct db *d, const struct report *r, const struct run_values *v, int fd, struct err *e)
+int report_query(struct db *d, const struct report *r, const struct run_values *v, int fd,
+                 struct err *e)
 {
         struct bound_sql sql CLEANUP(bound_sql_deinit) = { 0 };
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
-        struct setting_value *list CLEANUP(cleanup_free) = calloc(r->n_parameters + 1, sizeof *list);
+        struct setting_value *list CLEANUP(cleanup_free) = calloc(r->n_parameters + 1,
+                                                                  sizeof *list);
         if (!p || !list)
                 return err_oom(e);
-        if (complete(r, v, list, e) < 0 || sql_bind(&r->statement, r->pack, r->parameters, r->n_parameters, 1, &sql, e) < 0)
+        if (complete(r, v, list, e) < 0 ||
+            sql_bind(&r->statement, r->pack, r->parameters, r->n_parameters, 1, &sql, e) < 0)
                 return -1;
         struct run_values all = *v;
         all.pack = r->pack;

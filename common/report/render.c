@@ -7,9 +7,16 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { ROW_MAX = 16 * 1024 * 1024, OUT_FULL = 256 * 1024, OUT_MAX = 32 * 1024 * 1024, COLUMNS_MAX = 4 * 1024 * 1024 };
+enum {
+        ROW_MAX = 16 * 1024 * 1024,
+        OUT_FULL = 256 * 1024,
+        OUT_MAX = 32 * 1024 * 1024,
+        COLUMNS_MAX = 4 * 1024 * 1024
+};
 
-static const char *const format_names[] = { [REPORT_TABLE] = "table", [REPORT_JSON] = "json", [REPORT_CSV] = "csv" };
+static const char *const format_names[] = {
+        [REPORT_TABLE] = "table", [REPORT_JSON] = "json", [REPORT_CSV] = "csv"
+};
 
 const char *report_format_name(enum report_format f)
 {
@@ -26,7 +33,7 @@ int report_format_parse(const char *name, enum report_format *ret)
         return -1;
 }
 
-/* ---- one rendering ------------------------------------------------------------------------------------------------------------------ */
+/* ---- one rendering ---- */
 
 static void give_up(struct rendering *r, int rc)
 {
@@ -46,7 +53,8 @@ static void flush(struct rendering *r)
                 if (n > 0)
                         at += (size_t)n;
                 else if (n == 0 || errno != EINTR)
-                        give_up(r, err_set(r->err, ERR_RETRY, "", "the report cannot be written: %s", strerror(errno)));
+                        give_up(r, err_set(r->err, ERR_RETRY, "",
+                                           "the report cannot be written: %s", strerror(errno)));
         }
         buf_reset(r->out);
 }
@@ -63,11 +71,13 @@ bool report_is_table(const struct json_node *v)
         return v->kind == JSON_LIST && (v->has_map || v->count == 0);
 }
 
-/* ---- rows and columns --------------------------------------------------------------------------------------------------------------- */
+/* ---- rows and columns ---- */
 
 struct rows rows_of(struct rendering *r, const struct json_node *array)
 {
-        struct rows w = { .rendering = r, .walk = json_walk(r->text, array), .arena = arena_new(ROW_MAX) };
+        struct rows w = { .rendering = r,
+                          .walk = json_walk(r->text, array),
+                          .arena = arena_new(ROW_MAX) };
         if (!w.arena)
                 out_of_memory(r);
         return w;
@@ -89,7 +99,8 @@ void rows_deinit(struct rows *w)
         arena_free(w->arena);
 }
 
-/* Most rows have the keys of the first, in its order: the search starts where the last one was found. */
+/* Most rows have the keys of the first, in its order: the search starts where the last one was
+ * found. */
 static bool add_column(struct columns *c, size_t *cap, size_t *at, const char *name)
 {
         for (size_t i = 0; i < c->n; i++) {
@@ -124,7 +135,8 @@ bool columns_of(struct rendering *r, const struct json_node *array, struct colum
                 size_t at = 0;
                 if (w.row.kind != JSON_MAP)
                         good = add_column(&c, &cap, &at, "value");
-                for (const struct json_node *m = w.row.kind == JSON_MAP ? w.row.first : NULL; m && good; m = m->next)
+                for (const struct json_node *m = w.row.kind == JSON_MAP ? w.row.first : NULL;
+                     m && good; m = m->next)
                         good = add_column(&c, &cap, &at, m->key);
         }
         if (!good)
@@ -147,7 +159,7 @@ const struct json_node *cell_of(const struct json_node *element, const char *col
         return strcmp(column, "value") == 0 ? element : NULL;
 }
 
-/* ---- JSON --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- JSON ---- */
 
 static void add_quoted(struct span s, struct buf *out)
 {
@@ -211,7 +223,9 @@ static void add_map(struct rendering *r, const struct json_node *v, int depth, s
 
 static void add_json(struct rendering *r, const struct json_node *v, int depth, struct buf *out)
 {
-        static const char *const words[] = { [JSON_NULL_VALUE] = "null", [JSON_YES] = "true", [JSON_NO] = "false" };
+        static const char *const words[] = {
+                [JSON_NULL_VALUE] = "null", [JSON_YES] = "true", [JSON_NO] = "false"
+        };
         switch (v->kind) {
         case JSON_NULL_VALUE:
         case JSON_YES:
@@ -233,7 +247,8 @@ static void add_json(struct rendering *r, const struct json_node *v, int depth, 
         }
 }
 
-void value_text(struct rendering *r, const struct json_node *v, const struct words *w, struct buf *out)
+void value_text(struct rendering *r, const struct json_node *v, const struct words *w,
+                struct buf *out)
 {
         if (!v || v->kind == JSON_NULL_VALUE) {
                 buf_adds(out, w->null);
@@ -252,7 +267,7 @@ void value_text(struct rendering *r, const struct json_node *v, const struct wor
         }
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- the whole ---- */
 
 static int render(struct rendering *r, const char *title, enum report_format f)
 {
@@ -273,15 +288,18 @@ static int render(struct rendering *r, const char *title, enum report_format f)
         if (r->broken)
                 return -1;
         if (r->out->failed)
-                return r->out->starved ? err_oom(r->err)
-                                       : err_set(r->err, ERR_POISON, "", "%s than %zu bytes as %s", r->fd < 0 ? "the report is larger" : "a row is larger", r->out->max,
-                                                 report_format_name(f));
+                return r->out->starved
+                               ? err_oom(r->err)
+                               : err_set(r->err, ERR_POISON, "", "%s than %zu bytes as %s",
+                                         r->fd < 0 ? "the report is larger" : "a row is larger",
+                                         r->out->max, report_format_name(f));
         if (r->fd >= 0)
                 flush(r);
         return r->broken ? -1 : 0;
 }
 
-int report_render(const char *title, struct span json, enum report_format f, struct buf *out, struct err *e)
+int report_render(const char *title, struct span json, enum report_format f, struct buf *out,
+                  struct err *e)
 {
         struct json_text text;
         json_text_memory(&text, json);

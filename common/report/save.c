@@ -13,20 +13,23 @@ enum { FILE_MODE = 0640, FOLDER_MODE = 0750, TRIES = 100 };
 /* What may be better later is told from what will never work at this path. */
 static int failed(const char *folder, const char *path, const char *doing, struct err *e)
 {
-        static const int passing[] = { ENOSPC, EDQUOT, EIO, EINTR, EMFILE, ENFILE, ENOMEM, EAGAIN, ESTALE, EROFS };
+        static const int passing[] = { ENOSPC, EDQUOT, EIO,    EINTR,  EMFILE,
+                                       ENFILE, ENOMEM, EAGAIN, ESTALE, EROFS };
         int code = errno;
         enum err_class class = ERR_POISON;
         for (size_t i = 0; i < ARRAY_LEN(passing); i++)
                 if (code == passing[i])
                         class = ERR_RETRY;
-        return err_set(e, class, "", "report file %s in %s: %s: %s", path, folder, doing, strerror(code));
+        return err_set(e, class, "", "report file %s in %s: %s: %s", path, folder, doing,
+                       strerror(code));
 }
 
 static bool path_ok(const char *path)
 {
         for (const char *p = path;; p++) {
                 size_t n = strcspn(p, "/");
-                if (n == 0 || n > 200 || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
+                if (n == 0 || n > 200 || (n == 1 && p[0] == '.') ||
+                    (n == 2 && p[0] == '.' && p[1] == '.'))
                         return false;
                 p += n;
                 if (!*p)
@@ -50,7 +53,8 @@ static int make_folder(const char *folder)
         return mkdir(folder, FOLDER_MODE) < 0 && errno != EEXIST ? -1 : 0;
 }
 
-/* Opens the parent of `path`'s last component, made as needed, never through a symbolic link. Takes `*at` over. */
+/* Opens the parent of `path`'s last component, made as needed, never through a symbolic link. Takes
+ * `*at` over. */
 static int descend(int *at, const char *path, const char **ret_name)
 {
         for (const char *slash; (slash = strchr(path, '/')); path = slash + 1) {
@@ -76,7 +80,8 @@ static int open_temporary(int dir, const char *name, char temporary[256])
 {
         for (int i = 0; i < TRIES; i++) {
                 snprintf(temporary, 256, ".%s.%ld-%d.tmp", name, (long)getpid(), i);
-                int fd = openat(dir, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+                int fd = openat(dir, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                                FILE_MODE);
                 if (fd >= 0 || errno != EEXIST)
                         return fd;
         }
@@ -109,7 +114,10 @@ void report_file_free(struct report_file *f)
 int report_create(const char *folder, const char *path, struct report_file **ret, struct err *e)
 {
         if (!path_ok(path))
-                return err_set(e, ERR_POISON, "", "report file \"%s\": a path within the report folder is expected, without \"..\"", path);
+                return err_set(
+                        e, ERR_POISON, "",
+                        "report file \"%s\": a path within the report folder is expected, without \"..\"",
+                        path);
         CLEANUP(report_file_cleanup) struct report_file *f = calloc(1, sizeof *f);
         if (!f)
                 return err_oom(e);
@@ -137,12 +145,15 @@ int report_fd(const struct report_file *f)
         return f->fd;
 }
 
-/* A file carries its run in its time: the run's instant, and below the microsecond three digits of its id. */
+/* A file carries its run in its time: the run's instant, and below the microsecond three digits of
+ * its id. */
 static struct timespec stamp(const struct report_owner *of)
 {
         long low = (of->run.b[14] << 8 | of->run.b[15]) % 1000;
         instant second = of->at / INSTANT_SECOND - (of->at % INSTANT_SECOND < 0);
-        return (struct timespec){ .tv_sec = (time_t)second, .tv_nsec = (long)(of->at - second * INSTANT_SECOND) * 1000 + low };
+        return (struct timespec){ .tv_sec = (time_t)second,
+                                  .tv_nsec = (long)(of->at - second * INSTANT_SECOND) * 1000 +
+                                             low };
 }
 
 static bool taken(int dir, const char *name, struct timespec ours)
@@ -158,7 +169,8 @@ static int rename_apart(struct report_file *f, const struct report_owner *of, st
 {
         char id[UUID_TEXT_LEN + 1], *path = NULL;
         uuid_to_text(of->run, id);
-        const char *name = strrchr(f->path, '/') ? strrchr(f->path, '/') + 1 : f->path, *dot = strrchr(name, '.');
+        const char *name = strrchr(f->path, '/') ? strrchr(f->path, '/') + 1 : f->path,
+                   *dot = strrchr(name, '.');
         size_t stem = dot && dot != name ? (size_t)(dot - f->path) : strlen(f->path);
         if (asprintf(&path, "%.*s-%.8s%s", (int)stem, f->path, id, f->path + stem) < 0)
                 return err_oom(e);
@@ -168,7 +180,8 @@ static int rename_apart(struct report_file *f, const struct report_owner *of, st
         return 0;
 }
 
-int report_commit(struct report_file *f, const struct report_owner *of, char **ret_path, struct err *e)
+int report_commit(struct report_file *f, const struct report_owner *of, char **ret_path,
+                  struct err *e)
 {
         if (of) {
                 struct timespec times[2] = { stamp(of), stamp(of) };
@@ -183,14 +196,16 @@ int report_commit(struct report_file *f, const struct report_owner *of, char **r
         if (fsync(f->dir) < 0)
                 return failed(f->folder, f->path, "writing", e);
         size_t n = strlen(f->folder);
-        if (ret_path && asprintf(ret_path, "%s%s%s", f->folder, n && f->folder[n - 1] == '/' ? "" : "/", f->path) < 0) {
+        if (ret_path && asprintf(ret_path, "%s%s%s", f->folder,
+                                 n && f->folder[n - 1] == '/' ? "" : "/", f->path) < 0) {
                 *ret_path = NULL;
                 return err_oom(e);
         }
         return 0;
 }
 
-int report_save(const char *folder, const char *path, struct span content, char **ret_path, struct err *e)
+int report_save(const char *folder, const char *path, struct span content, char **ret_path,
+                struct err *e)
 {
         CLEANUP(report_file_cleanup) struct report_file *f = NULL;
         if (report_create(folder, path, &f, e) < 0)

@@ -1,4 +1,5 @@
-/* The layout for people: headed sections of "label: value" lines, and tables with aligned columns. */
+/* The layout for people: headed sections of "label: value" lines, and tables with aligned columns.
+ */
 #include "report/internal.h"
 
 #include <stdlib.h>
@@ -45,7 +46,7 @@ static void indent(int by, struct buf *out)
                 buf_adds(out, "  ");
 }
 
-/* ---- tables -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- tables ---- */
 
 struct column {
         size_t width;
@@ -58,7 +59,8 @@ static void widen(struct column *c, const struct buf *text)
         c->width = w > c->width ? w : c->width;
 }
 
-static void measure(struct rendering *r, const struct json_node *array, const struct columns *c, struct column *list)
+static void measure(struct rendering *r, const struct json_node *array, const struct columns *c,
+                    struct column *list)
 {
         BUF_CLEANUP struct buf text;
         buf_init(&text, r->out->max);
@@ -95,7 +97,8 @@ static void add_cell(const struct buf *text, const struct column *c, bool last, 
         buf_adds(out, last ? "\n" : "  ");
 }
 
-static void add_lines(struct rendering *r, const struct json_node *array, const struct columns *c, const struct column *list, int depth)
+static void add_lines(struct rendering *r, const struct json_node *array, const struct columns *c,
+                      const struct column *list, int depth)
 {
         struct buf *out = r->out;
         BUF_CLEANUP struct buf text;
@@ -142,7 +145,7 @@ static void add_table(struct rendering *r, const struct json_node *array, int de
         add_lines(r, array, &c, list, depth);
 }
 
-/* ---- sections ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- sections ---- */
 
 static bool nested(const struct json_node *v)
 {
@@ -223,5 +226,6 @@ void table_render(struct rendering *r, const char *title, const struct json_node
         }
         add_table(r, document, 0);
         if (document->count)
-                buf_addf(r->out, "\n%zu %s\n", document->count, document->count == 1 ? "row" : "rows");
+                buf_addf(r->out, "\n%zu %s\n", document->count,
+                         document->count == 1 ? "row" : "rows");
 }

@@ -12,7 +12,8 @@ struct node {
         int line;
 };
 
-struct template {
+struct template
+{
         enum template_escape escape;
         char *text;
         struct node *nodes;
@@ -31,7 +32,7 @@ struct parser {
 
 struct tag {
         const char *start, *end; /* from the first brace to behind the last */
-        char sigil; /* '\0' for a value */
+        char sigil;              /* '\0' for a value */
         struct span name;
         int line;
 };
@@ -76,7 +77,8 @@ static bool is_name(struct span s)
 {
         for (size_t i = 0; i < s.len; i++) {
                 char c = s.ptr[i];
-                if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-'))
+                if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                      c == '_' || c == '.' || c == '-'))
                         return false;
         }
         return s.len > 0;
@@ -103,17 +105,21 @@ static int read_tag(struct parser *ps, const char *start, struct tag *ret)
         const char *close = sigil == '{' ? "}}}" : "}}";
         const char *end = memmem(inner, (size_t)(ps->end - inner), close, strlen(close));
         if (!end)
-                return err_set(ps->e, ERR_FATAL, NULL, "%s:%d: tag is not closed: %s expected", ps->file, ps->line, close);
+                return err_set(ps->e, ERR_FATAL, NULL, "%s:%d: tag is not closed: %s expected",
+                               ps->file, ps->line, close);
         *ret = (struct tag){ start, end + strlen(close), sigil, trim(inner, end), ps->line };
         if (sigil != '!' && !is_name(ret->name)) {
                 int shown = ret->name.len > 60 ? 60 : (int)ret->name.len;
-                return err_set(ps->e, ERR_FATAL, NULL, "%s:%d: \"%.*s\" is not a name: letters, digits, '_', '.' and '-' expected", ps->file,
-                               ps->line, shown, ret->name.ptr);
+                return err_set(
+                        ps->e, ERR_FATAL, NULL,
+                        "%s:%d: \"%.*s\" is not a name: letters, digits, '_', '.' and '-' expected",
+                        ps->file, ps->line, shown, ret->name.ptr);
         }
         return 0;
 }
 
-/* Where the line after the tag begins when nothing but blanks shares the tag's lines with it; else NULL. */
+/* Where the line after the tag begins when nothing but blanks shares the tag's lines with it; else
+ * NULL. */
 static const char *standalone(const struct parser *ps, const struct tag *tag)
 {
         for (const char *p = ps->line_start; p < tag->start; p++)
@@ -142,12 +148,15 @@ static void advance(struct parser *ps, const char *to)
 static int close_section(struct parser *ps, const struct tag *tag)
 {
         if (ps->open == NONE)
-                return err_set(ps->e, ERR_FATAL, NULL, "%s:%d: {{/%.*s}} closes a section that is not open", ps->file, tag->line,
-                               SPAN_FMT(tag->name));
+                return err_set(ps->e, ERR_FATAL, NULL,
+                               "%s:%d: {{/%.*s}} closes a section that is not open", ps->file,
+                               tag->line, SPAN_FMT(tag->name));
         struct node *section = &ps->t->nodes[ps->open];
         if (!span_eq(section->span, tag->name))
-                return err_set(ps->e, ERR_FATAL, NULL, "%s:%d: {{/%.*s}} where {{/%.*s}} was expected, open since line %d", ps->file,
-                               tag->line, SPAN_FMT(tag->name), SPAN_FMT(section->span), section->line);
+                return err_set(ps->e, ERR_FATAL, NULL,
+                               "%s:%d: {{/%.*s}} where {{/%.*s}} was expected, open since line %d",
+                               ps->file, tag->line, SPAN_FMT(tag->name), SPAN_FMT(section->span),
+                               section->line);
         ps->open = section->other;
         section->other = ps->t->n;
         return add(ps, NODE_END, tag->name, tag->line);
@@ -162,7 +171,8 @@ static int add_tag(struct parser *ps, const struct tag *tag)
                 return close_section(ps, tag);
         case '#':
         case '^':
-                if (add(ps, tag->sigil == '#' ? NODE_SECTION : NODE_INVERTED, tag->name, tag->line) < 0)
+                if (add(ps, tag->sigil == '#' ? NODE_SECTION : NODE_INVERTED, tag->name,
+                        tag->line) < 0)
                         return -1;
                 ps->t->nodes[ps->t->n - 1].other = ps->open;
                 ps->open = ps->t->n - 1;
@@ -189,7 +199,9 @@ static int parse(struct parser *ps)
                                 alone = standalone(ps, &tag);
                 }
                 const char *text_end = alone ? ps->line_start : tag.start;
-                if (text_end > text && add(ps, NODE_TEXT, (struct span){ text, (size_t)(text_end - text) }, ps->line) < 0)
+                if (text_end > text &&
+                    add(ps, NODE_TEXT, (struct span){ text, (size_t)(text_end - text) }, ps->line) <
+                            0)
                         return -1;
                 if (!start)
                         break;
@@ -200,10 +212,12 @@ static int parse(struct parser *ps)
         if (ps->open == NONE)
                 return 0;
         const struct node *section = &ps->t->nodes[ps->open];
-        return err_set(ps->e, ERR_FATAL, NULL, "%s:%d: section \"%.*s\" is not closed", ps->file, section->line, SPAN_FMT(section->span));
+        return err_set(ps->e, ERR_FATAL, NULL, "%s:%d: section \"%.*s\" is not closed", ps->file,
+                       section->line, SPAN_FMT(section->span));
 }
 
-int template_parse(const char *file, struct span text, enum template_escape escape, struct template **ret, struct err *e)
+int template_parse(const char *file, struct span text, enum template_escape escape,
+                   struct template **ret, struct err *e)
 {
         CLEANUP(template_cleanup) struct template *t = calloc(1, sizeof *t);
         if (!t || !(t->text = malloc(text.len + 1)))
@@ -213,7 +227,14 @@ int template_parse(const char *file, struct span text, enum template_escape esca
         t->text[text.len] = '\0';
         t->escape = escape;
         struct parser ps = {
-                .t = t, .file = file, .p = t->text, .end = t->text + text.len, .line_start = t->text, .line = 1, .open = NONE, .e = e,
+                .t = t,
+                .file = file,
+                .p = t->text,
+                .end = t->text + text.len,
+                .line_start = t->text,
+                .line = 1,
+                .open = NONE,
+                .e = e,
         };
         if (parse(&ps) < 0)
                 return -1;
@@ -297,7 +318,8 @@ static bool is_used_before(const struct template *t, size_t at)
         return false;
 }
 
-int template_names(const struct template *t, int (*fn)(void *ctx, struct span name, int line), void *ctx)
+int template_names(const struct template *t, int (*fn)(void *ctx, struct span name, int line),
+                   void *ctx)
 {
         for (size_t i = 0; i < t->n; i++) {
                 const struct node *node = &t->nodes[i];

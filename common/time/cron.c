@@ -18,8 +18,11 @@ struct field {
         const char *expected;
 };
 
-static const char *const month_words[] = { "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", NULL };
-static const char *const weekday_words[] = { "sun", "mon", "tue", "wed", "thu", "fri", "sat", NULL };
+static const char *const month_words[] = { "jan", "feb", "mar", "apr", "may", "jun", "jul",
+                                           "aug", "sep", "oct", "nov", "dec", NULL };
+static const char *const weekday_words[] = {
+        "sun", "mon", "tue", "wed", "thu", "fri", "sat", NULL
+};
 
 static const struct field fields[FIELDS] = {
         { "minute", 0, 59, NULL, "0-59" },
@@ -32,8 +35,9 @@ static const struct field fields[FIELDS] = {
 static const struct {
         const char *name, *text;
 } nicknames[] = {
-        { "@hourly", "0 * * * *" }, { "@daily", "0 0 * * *" }, { "@midnight", "0 0 * * *" }, { "@weekly", "0 0 * * 0" },
-        { "@monthly", "0 0 1 * *" }, { "@yearly", "0 0 1 1 *" }, { "@annually", "0 0 1 1 *" },
+        { "@hourly", "0 * * * *" },   { "@daily", "0 0 * * *" },   { "@midnight", "0 0 * * *" },
+        { "@weekly", "0 0 * * 0" },   { "@monthly", "0 0 1 * *" }, { "@yearly", "0 0 1 1 *" },
+        { "@annually", "0 0 1 1 *" },
 };
 
 /* A number of at most three digits, or a name. -1: neither. */
@@ -86,11 +90,13 @@ static bool parse_element(const struct field *f, const char **p, uint64_t *bits)
         return true;
 }
 
-static int parse_field(const struct field *f, const char *text, size_t len, uint64_t *bits, struct err *e)
+static int parse_field(const struct field *f, const char *text, size_t len, uint64_t *bits,
+                       struct err *e)
 {
         char copy[128];
         if (len >= sizeof copy)
-                return err_set(e, ERR_FATAL, NULL, "cron: %s field has more than %zu characters", f->name, sizeof copy - 1);
+                return err_set(e, ERR_FATAL, NULL, "cron: %s field has more than %zu characters",
+                               f->name, sizeof copy - 1);
         memcpy(copy, text, len);
         copy[len] = '\0';
         const char *p = copy;
@@ -101,8 +107,10 @@ static int parse_field(const struct field *f, const char *text, size_t len, uint
                 if (*p++ != ',')
                         break;
         }
-        return err_set(e, ERR_FATAL, NULL, "cron: %s field \"%s\": expected *, %s, a range a-b, */step, a-b/step, or a list of these", f->name,
-                       copy, f->expected);
+        return err_set(
+                e, ERR_FATAL, NULL,
+                "cron: %s field \"%s\": expected *, %s, a range a-b, */step, a-b/step, or a list of these",
+                f->name, copy, f->expected);
 }
 
 static int month_days(int month) /* in a leap year */
@@ -128,7 +136,8 @@ static const char *expand(const char *text)
         size_t len = strcspn(text, " \t");
         if (text[len + strspn(text + len, " \t")] == '\0')
                 for (size_t i = 0; i < ARRAY_LEN(nicknames); i++)
-                        if (strlen(nicknames[i].name) == len && strncasecmp(text, nicknames[i].name, len) == 0)
+                        if (strlen(nicknames[i].name) == len &&
+                            strncasecmp(text, nicknames[i].name, len) == 0)
                                 return nicknames[i].text;
         return text;
 }
@@ -139,8 +148,10 @@ int cron_parse(const char *text, struct cron *ret, struct err *e)
         size_t n = 0;
         const char *p = expand(text);
         if (*p == '@')
-                return err_set(e, ERR_FATAL, NULL,
-                               "cron \"%s\": expected @hourly, @daily, @midnight, @weekly, @monthly, @yearly or @annually", text);
+                return err_set(
+                        e, ERR_FATAL, NULL,
+                        "cron \"%s\": expected @hourly, @daily, @midnight, @weekly, @monthly, @yearly or @annually",
+                        text);
         for (; *p; p += strspn(p, " \t")) {
                 size_t len = strcspn(p, " \t");
                 if (n < FIELDS)
@@ -149,8 +160,10 @@ int cron_parse(const char *text, struct cron *ret, struct err *e)
                 p += len;
         }
         if (n != FIELDS)
-                return err_set(e, ERR_FATAL, NULL,
-                               "cron \"%s\": %zu fields, expected 5: minute hour day-of-month month day-of-week", text, n);
+                return err_set(
+                        e, ERR_FATAL, NULL,
+                        "cron \"%s\": %zu fields, expected 5: minute hour day-of-month month day-of-week",
+                        text, n);
         uint64_t bits[FIELDS];
         for (size_t i = 0; i < FIELDS; i++)
                 if (parse_field(&fields[i], part[i].ptr, part[i].len, &bits[i], e) < 0)
@@ -165,7 +178,10 @@ int cron_parse(const char *text, struct cron *ret, struct err *e)
                 .any_weekday = *part[4].ptr == '*',
         };
         if (!can_match(&c))
-                return err_set(e, ERR_FATAL, NULL, "cron \"%s\": can never match: no month of its month field has such a day-of-month", text);
+                return err_set(
+                        e, ERR_FATAL, NULL,
+                        "cron \"%s\": can never match: no month of its month field has such a day-of-month",
+                        text);
         *ret = c;
         return 0;
 }
@@ -196,7 +212,8 @@ static int minute_from(const struct cron *c, int minute)
 /* The last matching minute of a day at or before `minute` of it; -1: none. */
 static int minute_until(const struct cron *c, int minute)
 {
-        for (int hour = minute / MINUTES, until = minute % MINUTES; hour >= 0; hour--, until = MINUTES - 1) {
+        for (int hour = minute / MINUTES, until = minute % MINUTES; hour >= 0;
+             hour--, until = MINUTES - 1) {
                 uint64_t left = c->minute << (63 - until);
                 if (c->hour & (1U << hour) && left)
                         return hour * MINUTES + until - __builtin_clzll(left);
@@ -213,7 +230,8 @@ static bool local_next(const struct cron *c, int64_t from, int64_t until, int64_
                 int y, m, d, found;
                 civil_from_days(days, &y, &m, &d);
                 if (!(c->month & (1U << m))) {
-                        days = m == 12 ? days_from_civil(y + 1, 1, 1) : days_from_civil(y, m + 1, 1);
+                        days = m == 12 ? days_from_civil(y + 1, 1, 1)
+                                       : days_from_civil(y, m + 1, 1);
                 } else if (day_matches(c, days, d) && (found = minute_from(c, minute)) >= 0) {
                         *ret = days * DAY + found * MINUTE;
                         return *ret <= until;
@@ -251,7 +269,8 @@ static int64_t local_of(const struct zone *z, instant t)
 instant cron_next(const struct cron *c, const struct zone *z, instant after)
 {
         int64_t local = local_of(z, after), until = local_of(z, after + SEARCH);
-        /* Local times that lie at or before `after` are the rest of a repeated hour whose first pass is over, or were skipped by a gap. */
+        /* Local times that lie at or before `after` are the rest of a repeated hour whose first
+         * pass is over, or were skipped by a gap. */
         for (; local_next(c, local, until, &local); local += MINUTE) {
                 instant t;
                 zone_to_instant(z, local, &t);
@@ -267,7 +286,8 @@ instant cron_previous(const struct cron *c, const struct zone *z, instant at, in
                 floor = at - SEARCH;
         int64_t local = local_of(z, at), until = local_of(z, floor);
         instant t;
-        /* In the second pass of a repeated hour all of the first pass is over, also what the clock on the wall has still before it. */
+        /* In the second pass of a repeated hour all of the first pass is over, also what the clock
+         * on the wall has still before it. */
         if (zone_to_instant(z, local, &t) == 2 && t < at)
                 local += zone_offset(z, t) - zone_offset(z, at);
         for (; local_previous(c, local, until, &local); local -= MINUTE) {

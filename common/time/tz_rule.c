@@ -42,7 +42,8 @@ static bool clock_time(const char **p, int *ret)
         bool negative = skip(p, '-');
         if (!negative)
                 (void)skip(p, '+');
-        if (!number(p, HOURS_MAX, &h) || (skip(p, ':') && (!number(p, 59, &m) || (skip(p, ':') && !number(p, 59, &s)))))
+        if (!number(p, HOURS_MAX, &h) ||
+            (skip(p, ':') && (!number(p, 59, &m) || (skip(p, ':') && !number(p, 59, &s)))))
                 return false;
         *ret = (negative ? -1 : 1) * (h * HOUR + m * 60 + s);
         return true;
@@ -53,8 +54,8 @@ static bool day(const char **p, struct tz_day *ret)
         *ret = (struct tz_day){ .time = 2 * HOUR };
         if (skip(p, 'M')) {
                 ret->kind = 'M';
-                if (!number(p, 12, &ret->month) || !skip(p, '.') || !number(p, 5, &ret->week) || !skip(p, '.') || !number(p, 6, &ret->day) ||
-                    ret->month < 1 || ret->week < 1)
+                if (!number(p, 12, &ret->month) || !skip(p, '.') || !number(p, 5, &ret->week) ||
+                    !skip(p, '.') || !number(p, 6, &ret->day) || ret->month < 1 || ret->week < 1)
                         return false;
         } else {
                 ret->kind = skip(p, 'J') ? 'J' : 'D';
@@ -81,7 +82,8 @@ bool tz_rule_parse(const char *text, struct tz_rule *ret)
                                 return false;
                         r.summer = -r.summer;
                 }
-                if (!skip(&p, ',') || !day(&p, &r.begins) || !skip(&p, ',') || !day(&p, &r.ends) || *p)
+                if (!skip(&p, ',') || !day(&p, &r.begins) || !skip(&p, ',') || !day(&p, &r.ends) ||
+                    *p)
                         return false;
         }
         *ret = r;
@@ -102,7 +104,8 @@ static int64_t day_of(const struct tz_day *d, int year)
         if (d->kind == 'J')
                 return january + d->day - 1 + (d->day >= 60 && is_leap(year));
         int64_t first = days_from_civil(year, d->month, 1);
-        int64_t next = d->month == 12 ? days_from_civil(year + 1, 1, 1) : days_from_civil(year, d->month + 1, 1);
+        int64_t next = d->month == 12 ? days_from_civil(year + 1, 1, 1)
+                                      : days_from_civil(year, d->month + 1, 1);
         int64_t weekday = ((first + 4) % 7 + 7) % 7; /* 1970-01-01 was a Thursday */
         int64_t found = first + (d->day - weekday + 7) % 7 + 7 * (d->week - 1);
         return found < next ? found : found - 7; /* week 5 is the last one */

@@ -1,5 +1,6 @@
 #pragma once
-/* The last line of a file of the IANA database: POSIX's TZ text, which says what holds after the file's last change. */
+/* The last line of a file of the IANA database: POSIX's TZ text, which says what holds after the
+ * file's last change. */
 #include <stdbool.h>
 #include <stdint.h>
 

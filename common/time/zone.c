@@ -1,4 +1,5 @@
-/* A zone's changes of its offset, read from the IANA database's file itself: the C library answers for one zone at a time, and for one process. */
+/* A zone's changes of its offset, read from the IANA database's file itself: the C library answers
+ * for one zone at a time, and for one process. */
 #include "time/zone.h"
 
 #include "base/buf.h"
@@ -11,7 +12,8 @@
 #include <sys/stat.h>
 
 enum {
-        OFFSET_MAX = 26 * 3600, /* seconds: no offset is farther from UTC, at either end of the date line */
+        /* seconds: no offset is farther from UTC, at either end of the date line */
+        OFFSET_MAX = 26 * 3600,
         CYCLE_YEARS = 400, /* the calendar repeats itself, weekdays included */
         RULE_MAX = 256,
         FILE_MAX = 1024 * 1024,
@@ -21,7 +23,7 @@ enum {
 
 struct zone {
         char *name;
-        int first; /* offset before at[0] */
+        int first;    /* offset before at[0] */
         bool repeats; /* after the table's end its last 400 years come again */
         size_t n, cap;
         instant *at;
@@ -81,7 +83,7 @@ struct zone *zone_make(const char *name, int first, const instant *at, const int
         return TAKE(z);
 }
 
-/* ---- the IANA database's files (RFC 8536) ------------------------------------------------------------------------------------------ */
+/* ---- the IANA database's files (RFC 8536) ---- */
 
 /* What is left of a file that is read from its beginning. */
 struct reader {
@@ -109,7 +111,8 @@ static bool take_header(struct reader *r, struct header *ret)
                 return false;
         ret->version = (char)r->p[4];
         r->p += 20;
-        size_t *const counts[] = { &ret->utc_flags, &ret->standard_flags, &ret->leaps, &ret->times, &ret->types, &ret->letters };
+        size_t *const counts[] = { &ret->utc_flags, &ret->standard_flags, &ret->leaps,
+                                   &ret->times,     &ret->types,          &ret->letters };
         for (size_t i = 0; i < ARRAY_LEN(counts); i++)
                 *counts[i] = (size_t)(uint32_t)take(r, 4);
         return ret->types <= TYPES_MAX;
@@ -118,12 +121,14 @@ static bool take_header(struct reader *r, struct header *ret)
 /* Bytes of the data block behind a header whose times have `size` bytes. */
 static size_t block(const struct header *h, size_t size)
 {
-        return h->times * (size + 1) + h->types * TYPE + h->letters + h->leaps * (size + 4) + h->standard_flags + h->utc_flags;
+        return h->times * (size + 1) + h->types * TYPE + h->letters + h->leaps * (size + 4) +
+               h->standard_flags + h->utc_flags;
 }
 
 static int take_block(struct zone *z, struct reader *r, const struct header *h, size_t size)
 {
-        struct reader index = { r->p + h->times * size, r->end }, types = { index.p + h->times, r->end };
+        struct reader index = { r->p + h->times * size, r->end },
+                      types = { index.p + h->times, r->end };
         int offsets[TYPES_MAX] = { 0 };
         for (size_t i = 0; i < h->types; i++) {
                 offsets[i] = (int)take(&types, 4);
@@ -137,13 +142,15 @@ static int take_block(struct zone *z, struct reader *r, const struct header *h, 
                 int offset = offsets[*index.p++];
                 if (at < INT64_MIN / INSTANT_SECOND) /* "since ever" */
                         z->first = offset;
-                else if (at > INT64_MAX / INSTANT_SECOND || zone_add(z, at * INSTANT_SECOND, offset) < 0)
+                else if (at > INT64_MAX / INSTANT_SECOND ||
+                         zone_add(z, at * INSTANT_SECOND, offset) < 0)
                         return -1;
         }
         return 0;
 }
 
-/* What the rule says from the table's end on, for so long as the calendar needs to repeat itself. */
+/* What the rule says from the table's end on, for so long as the calendar needs to repeat itself.
+ */
 static int add_rule(struct zone *z, const struct tz_rule *r)
 {
         if (!r->has_summer)
@@ -153,7 +160,8 @@ static int add_rule(struct zone *z, const struct tz_rule *r)
         if (z->n)
                 civil_from_days(floor_div(last, 86400 * INSTANT_SECOND), &year, &month, &day);
         for (int end = year + CYCLE_YEARS + 2; year < end; year++) {
-                instant begins = tz_rule_change(r, year, true) * INSTANT_SECOND, ends = tz_rule_change(r, year, false) * INSTANT_SECOND;
+                instant begins = tz_rule_change(r, year, true) * INSTANT_SECOND,
+                        ends = tz_rule_change(r, year, false) * INSTANT_SECOND;
                 bool north = begins < ends;
                 instant at[] = { north ? begins : ends, north ? ends : begins };
                 int offset[] = { north ? r->summer : r->standard, north ? r->standard : r->summer };
@@ -189,7 +197,8 @@ static int parse(struct zone *z, struct reader r)
         if (take_block(z, &r, &h, size) < 0)
                 return -1;
         char text[RULE_MAX];
-        size_t len = footer.end - footer.p > 1 ? (size_t)(footer.end - footer.p) - 1 : 0; /* "\nRULE\n" */
+        /* "\nRULE\n" */
+        size_t len = footer.end - footer.p > 1 ? (size_t)(footer.end - footer.p) - 1 : 0;
         if (size == 4 || len <= 1 || len > sizeof text)
                 return 0; /* no rule: the last offset holds */
         memcpy(text, footer.p + 1, len - 1);
@@ -204,7 +213,8 @@ static bool read_file(const char *name, struct buf *out)
                 return false;
         const char *folder = getenv("TZDIR");
         char path[PATH_MAX], part[4096];
-        int len = snprintf(path, sizeof path, "%s/%s", folder && *folder ? folder : "/usr/share/zoneinfo", name);
+        int len = snprintf(path, sizeof path, "%s/%s",
+                           folder && *folder ? folder : "/usr/share/zoneinfo", name);
         struct stat st;
         if (len < 0 || (size_t)len >= sizeof path || stat(path, &st) < 0 || !S_ISREG(st.st_mode))
                 return false;
@@ -226,10 +236,15 @@ int zone_load(const char *name, struct zone **ret, struct err *e)
                 return err_oom(e);
         const unsigned char *data = (const unsigned char *)buf_str(&file);
         if (!found || memcmp(data, "TZif", 4) != 0)
-                return err_set(e, ERR_FATAL, NULL,
-                               "time zone \"%s\" is not in the system's IANA database: use a name such as America/Sao_Paulo or UTC", name);
+                return err_set(
+                        e, ERR_FATAL, NULL,
+                        "time zone \"%s\" is not in the system's IANA database: use a name such as America/Sao_Paulo or UTC",
+                        name);
         if (parse(z, (struct reader){ data, data + file.len }) < 0)
-                return err_set(e, ERR_FATAL, NULL, "time zone \"%s\": its file in the system's IANA database cannot be read", name);
+                return err_set(
+                        e, ERR_FATAL, NULL,
+                        "time zone \"%s\": its file in the system's IANA database cannot be read",
+                        name);
         *ret = TAKE(z);
         return 0;
 }
@@ -272,7 +287,8 @@ int zone_offset(const struct zone *z, instant t)
 
 int zone_to_instant(const struct zone *z, int64_t local_seconds, instant *ret)
 {
-        instant back = beyond(z, local_seconds * INSTANT_SECOND), as_utc = local_seconds * INSTANT_SECOND - back;
+        instant back = beyond(z, local_seconds * INSTANT_SECOND),
+                as_utc = local_seconds * INSTANT_SECOND - back;
         size_t last = passed(z, as_utc + OFFSET_MAX * INSTANT_SECOND);
         instant gap_end = as_utc;
         int found = 0;
@@ -283,7 +299,8 @@ int zone_to_instant(const struct zone *z, int64_t local_seconds, instant *ret)
                 bool over = i < z->n && t >= z->at[i];
                 if (begun && !over && found++ == 0)
                         *ret = t + back;
-                if (!begun && !in_gap && as_utc - offset_after(z, i - 1) * INSTANT_SECOND >= z->at[i - 1]) {
+                if (!begun && !in_gap &&
+                    as_utc - offset_after(z, i - 1) * INSTANT_SECOND >= z->at[i - 1]) {
                         in_gap = true;
                         gap_end = z->at[i - 1];
                 }
@@ -296,11 +313,13 @@ int zone_to_instant(const struct zone *z, int64_t local_seconds, instant *ret)
 
 void zone_format(const struct zone *z, instant t, char text[INSTANT_TEXT_MAX])
 {
-        /* Whole minutes, as RFC 3339 wants them: the text names the same instant even for a local mean time of the 19th century. */
+        /* Whole minutes, as RFC 3339 wants them: the text names the same instant even for a local
+         * mean time of the 19th century. */
         int minutes = zone_offset(z, t) / 60;
         char utc[INSTANT_TEXT_MAX];
         instant_format((floor_div(t, INSTANT_SECOND) + minutes * 60) * INSTANT_SECOND, utc);
         int size = minutes < 0 ? -minutes : minutes;
         int len = (int)strlen(utc) - 1; /* without the Z */
-        snprintf(text, INSTANT_TEXT_MAX, "%.*s%c%02d:%02d", len, utc, minutes < 0 ? '-' : '+', size / 60, size % 60);
+        snprintf(text, INSTANT_TEXT_MAX, "%.*s%c%02d:%02d", len, utc, minutes < 0 ? '-' : '+',
+                 size / 60, size % 60);
 }

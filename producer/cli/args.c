@@ -41,8 +41,10 @@ static const struct flag *by_letter(const struct flag *list, char letter)
         return NULL;
 }
 
-/* The flag that `word` ("--name", "--name=value", "-n") names in one of three lists; its inline value goes to `ret_value`. */
-static const struct flag *find(const struct flag *const lists[3], const char *word, const char **ret_value)
+/* The flag that `word` ("--name", "--name=value", "-n") names in one of three lists; its inline
+ * value goes to `ret_value`. */
+static const struct flag *find(const struct flag *const lists[3], const char *word,
+                               const char **ret_value)
 {
         *ret_value = NULL;
         bool is_long = word[1] == '-';
@@ -52,7 +54,8 @@ static const struct flag *find(const struct flag *const lists[3], const char *wo
         if (!is_long && word[2])
                 return NULL; /* letters are not bundled */
         for (size_t i = 0; i < 3; i++) {
-                const struct flag *f = is_long ? by_name(lists[i], word + 2, len) : by_letter(lists[i], word[1]);
+                const struct flag *f = is_long ? by_name(lists[i], word + 2, len)
+                                               : by_letter(lists[i], word[1]);
                 if (f)
                         return f;
         }
@@ -61,7 +64,8 @@ static const struct flag *find(const struct flag *const lists[3], const char *wo
 
 static int usage(const struct verb *v, const char *what, const char *word)
 {
-        return cli_error(CODE_USAGE, "%s: %s %s; see: rollcall %s --help", v->name, what, word, v->name);
+        return cli_error(CODE_USAGE, "%s: %s %s; see: rollcall %s --help", v->name, what, word,
+                         v->name);
 }
 
 static void take(struct cli *c, struct args *a, const struct flag *f, const char *value)
@@ -79,7 +83,8 @@ static void take(struct cli *c, struct args *a, const struct flag *f, const char
                 a->help = true;
 }
 
-static int parse_flag(struct cli *c, struct args *a, const struct flag *const lists[3], int argc, char **argv, int *i)
+static int parse_flag(struct cli *c, struct args *a, const struct flag *const lists[3], int argc,
+                      char **argv, int *i)
 {
         const char *value, *word = argv[*i];
         const struct flag *f = find(lists, word, &value);
@@ -103,7 +108,8 @@ static int check_given(const struct args *a, const struct flag *list)
         for (; list && list->name; list++)
                 if (list->required && !args_on(a, list->name)) {
                         char word[100];
-                        snprintf(word, sizeof word, "--%s %s", list->name, list->value ? list->value : "");
+                        snprintf(word, sizeof word, "--%s %s", list->name,
+                                 list->value ? list->value : "");
                         return usage(a->verb, "missing:", word);
                 }
         return 0;
@@ -115,14 +121,16 @@ static int check(const struct args *a, const struct flag *more)
         if (a->help)
                 return 0;
         if ((int)a->n_operands < v->min)
-                return cli_error(CODE_USAGE, "%s: %s is missing; see: rollcall %s --help", v->name, v->operands, v->name);
+                return cli_error(CODE_USAGE, "%s: %s is missing; see: rollcall %s --help", v->name,
+                                 v->operands, v->name);
         if ((int)a->n_operands > v->max)
                 return usage(v, "one word too many:", a->operands[v->max]);
         int rc = check_given(a, v->flags);
         return rc ? rc : check_given(a, more);
 }
 
-int args_parse(struct cli *c, const struct verb *v, const struct flag *more, int argc, char **argv, struct args **ret)
+int args_parse(struct cli *c, const struct verb *v, const struct flag *more, int argc, char **argv,
+               struct args **ret)
 {
         const struct flag *const lists[3] = { v->flags, more, global_flags };
         struct args *a CLEANUP(args_cleanup) = calloc(1, sizeof *a);
@@ -215,7 +223,8 @@ const char *args_value(const struct args *a, const char *flag, size_t at)
         return NULL;
 }
 
-int args_number(const struct args *a, const char *flag, int64_t fallback, int64_t min, int64_t max, int64_t *ret)
+int args_number(const struct args *a, const char *flag, int64_t fallback, int64_t min, int64_t max,
+                int64_t *ret)
 {
         const char *text = args_get(a, flag);
         *ret = fallback;
@@ -225,8 +234,9 @@ int args_number(const struct args *a, const char *flag, int64_t fallback, int64_
         errno = 0;
         long long n = strtoll(text, &end, 10);
         if (errno || end == text || *end || n < min || n > max)
-                return cli_error(CODE_USAGE, "%s: --%s \"%s\": a whole number from %lld to %lld was expected", a->verb->name, flag, text, (long long)min,
-                                 (long long)max);
+                return cli_error(CODE_USAGE,
+                                 "%s: --%s \"%s\": a whole number from %lld to %lld was expected",
+                                 a->verb->name, flag, text, (long long)min, (long long)max);
         *ret = n;
         return 0;
 }
@@ -236,7 +246,8 @@ int args_duration(const struct args *a, const char *flag, int64_t fallback_ms, i
         static const struct {
                 const char *unit;
                 int64_t ms;
-        } units[] = { { "", 1000 }, { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
+        } units[] = { { "", 1000 },   { "ms", 1 },      { "s", 1000 },
+                      { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
         const char *text = args_get(a, flag);
         *ret_ms = fallback_ms;
         if (!text)
@@ -245,18 +256,23 @@ int args_duration(const struct args *a, const char *flag, int64_t fallback_ms, i
         errno = 0;
         long long n = strtoll(text, &end, 10);
         for (size_t i = 0; !errno && end != text && i < ARRAY_LEN(units); i++)
-                if (strcmp(end, units[i].unit) == 0 && n >= 0 && n <= INT64_C(31536000000) / units[i].ms) {
+                if (strcmp(end, units[i].unit) == 0 && n >= 0 &&
+                    n <= INT64_C(31536000000) / units[i].ms) {
                         *ret_ms = n * units[i].ms;
                         return 0;
                 }
-        return cli_error(CODE_USAGE, "%s: --%s \"%s\": a time such as 500ms, 30s, 5m or 2h was expected", a->verb->name, flag, text);
+        return cli_error(CODE_USAGE,
+                         "%s: --%s \"%s\": a time such as 500ms, 30s, 5m or 2h was expected",
+                         a->verb->name, flag, text);
 }
 
-int args_pair(const struct args *a, const char *flag, size_t i, char **ret_name, const char **ret_value)
+int args_pair(const struct args *a, const char *flag, size_t i, char **ret_name,
+              const char **ret_value)
 {
         const char *text = args_value(a, flag, i), *equals = strchr(text, '=');
         if (!equals || equals == text)
-                return cli_error(CODE_USAGE, "%s: --%s \"%s\": name=value was expected", a->verb->name, flag, text);
+                return cli_error(CODE_USAGE, "%s: --%s \"%s\": name=value was expected",
+                                 a->verb->name, flag, text);
         *ret_name = strndup(text, (size_t)(equals - text));
         *ret_value = equals + 1;
         return *ret_name ? 0 : cli_oom();

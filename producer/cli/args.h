@@ -1,15 +1,18 @@
 #pragma once
 /*
- * Commands as data: the table in verbs.c drives parsing, usage errors, help and completion. Options may stand before, between and after
- * operands; "--" ends them; "--name=value" and "--name value" are the same.
+ * Commands as data: the table in verbs.c drives parsing, usage errors, help and completion. Options
+ * may stand before, between and after operands; "--" ends them; "--name=value" and "--name value"
+ * are the same.
  */
 #include "cli.h"
 
 struct flag {
-        const char *name; /* without dashes */
+        const char *name;  /* without dashes */
         const char *value; /* label of its value; NULL: a switch */
         const char *help;
-        const char *words; /* its possible values, separated by blanks, for completion; "@file": file names; NULL: any */
+        /* its possible values, separated by blanks, for completion; "@file": file names; NULL: any
+         */
+        const char *words;
         char letter; /* 0: none */
         bool required;
         bool repeat;
@@ -20,22 +23,25 @@ enum { ARGS_MAX = 100000 }; /* operands, where any number may stand */
 struct args;
 
 struct verb {
-        const char *name; /* "jobs run" */
-        const char *operands; /* as the usage line shows them: "JOB" */
-        int min, max; /* operands */
-        const char *help; /* one line */
-        const char *detail; /* further lines for its own help; NULL: none */
+        const char *name;         /* "jobs run" */
+        const char *operands;     /* as the usage line shows them: "JOB" */
+        int min, max;             /* operands */
+        const char *help;         /* one line */
+        const char *detail;       /* further lines for its own help; NULL: none */
         const struct flag *flags; /* ends in a NULL name; NULL: none */
-        /* Options that are not in the table but depend on the operand (a report's parameters). 0, or an exit code. `ret` NULL-name terminated. */
+        /* Options that are not in the table but depend on the operand (a report's parameters). 0,
+         * or an exit code. `ret` NULL-name terminated. */
         int (*declare)(struct cli *c, const char *operand, struct flag **ret);
         int (*run)(struct cli *c, const struct args *a);
 };
 
 extern const struct flag global_flags[];
 
-/* Parses `argv` (without program and command words) for `v`; `more` are flags beyond the verb's (may be NULL). 0 or CODE_USAGE after saying
- * why. Global flags go to `c`. The texts of `argv` must outlive `ret`. */
-int args_parse(struct cli *c, const struct verb *v, const struct flag *more, int argc, char **argv, struct args **ret) MUST_CHECK;
+/* Parses `argv` (without program and command words) for `v`; `more` are flags beyond the verb's
+ * (may be NULL). 0 or CODE_USAGE after saying why. Global flags go to `c`. The texts of `argv` must
+ * outlive `ret`. */
+int args_parse(struct cli *c, const struct verb *v, const struct flag *more, int argc, char **argv,
+               struct args **ret) MUST_CHECK;
 void args_free(struct args *a);
 DEFINE_CLEANUP(args_cleanup, struct args, args_free)
 
@@ -43,22 +49,26 @@ bool args_help(const struct args *a); /* --help was given */
 size_t args_count(const struct args *a);
 const char *args_operand(const struct args *a, size_t i); /* NULL past the last */
 bool args_on(const struct args *a, const char *flag);
-const char *args_get(const struct args *a, const char *flag); /* the last one given; NULL: not given */
+/* the last one given; NULL: not given */
+const char *args_get(const struct args *a, const char *flag);
 size_t args_values(const struct args *a, const char *flag); /* how often it was given */
 const char *args_value(const struct args *a, const char *flag, size_t i);
 
 /* A whole number min..max from a flag. 0, or CODE_USAGE after saying why. */
-int args_number(const struct args *a, const char *flag, int64_t fallback, int64_t min, int64_t max, int64_t *ret) MUST_CHECK;
+int args_number(const struct args *a, const char *flag, int64_t fallback, int64_t min, int64_t max,
+                int64_t *ret) MUST_CHECK;
 /* "30s", "5m", "2h" or plain seconds, as milliseconds. */
-int args_duration(const struct args *a, const char *flag, int64_t fallback_ms, int64_t *ret_ms) MUST_CHECK;
+int args_duration(const struct args *a, const char *flag, int64_t fallback_ms, int64_t *ret_ms)
+        MUST_CHECK;
 /* "name=value" of a repeatable flag. `name` is allocated, to be freed. */
-int args_pair(const struct args *a, const char *flag, size_t i, char **ret_name, const char **ret_value) MUST_CHECK;
+int args_pair(const struct args *a, const char *flag, size_t i, char **ret_name,
+              const char **ret_value) MUST_CHECK;
 
 /* The first word that is neither an option nor an option's value, or NULL; `ret_at` its index. */
 const char *args_first_operand(const struct flag *flags, int argc, char **argv, int *ret_at);
 
-/* The flags that declared values stand for: underscores become dashes, booleans are switches. The array (not the names' owner) is the caller's to
- * free with flags_free. NULL: out of memory. */
+/* The flags that declared values stand for: underscores become dashes, booleans are switches. The
+ * array (not the names' owner) is the caller's to free with flags_free. NULL: out of memory. */
 struct flag *flags_of(const struct declared *list, size_t n, const struct flag *fixed);
 void flags_free(struct flag *f);
 DEFINE_CLEANUP(flags_cleanup, struct flag, flags_free)

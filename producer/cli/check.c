@@ -7,15 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void finding(struct check *k, const char *status, const char *what, const char *where, const char *fmt, va_list ap)
+static void finding(struct check *k, const char *status, const char *what, const char *where,
+                    const char *fmt, va_list ap)
 {
         char text[1200];
         vsnprintf(text, sizeof text, fmt, ap);
         if (k->findings) {
-                json_array_append_new(k->findings, json_pack("{s:s, s:s, s:s, s:s}", "status", status, "what", what, "where", where, "text", text));
+                json_array_append_new(k->findings,
+                                      json_pack("{s:s, s:s, s:s, s:s}", "status", status, "what",
+                                                what, "where", where, "text", text));
                 return;
         }
-        printf("%s%s%s: %s%s", paint(k->cli, status), strlen(status) < 4 ? "   " : " ", what, where, *where ? ": " : "");
+        printf("%s%s%s: %s%s", paint(k->cli, status), strlen(status) < 4 ? "   " : " ", what, where,
+               *where ? ": " : "");
         print_clean(stdout, text);
         putchar('\n');
         fflush(stdout);
@@ -66,7 +70,8 @@ static struct loaded *load_each(struct check *k)
                         continue;
                 }
                 const struct pack *p = list[i].packs->list[0];
-                check_ok(k, "pack", p->name, "%zu task types, %zu jobs, %zu commands, %zu reports", p->n_types, p->n_jobs, p->n_commands, p->n_reports);
+                check_ok(k, "pack", p->name, "%zu task types, %zu jobs, %zu commands, %zu reports",
+                         p->n_types, p->n_jobs, p->n_commands, p->n_reports);
         }
         return list;
 }
@@ -84,7 +89,8 @@ static struct db *connect(struct check *k)
         struct err e = ERR_INIT;
         char *conninfo CLEANUP(cleanup_free) = NULL;
         struct db *d = NULL;
-        if (service_conninfo(s, &conninfo, &e) < 0 || db_open(conninfo, "rollcall check", (int)s->database.connect_timeout_ms, &d, &e) < 0) {
+        if (service_conninfo(s, &conninfo, &e) < 0 ||
+            db_open(conninfo, "rollcall check", (int)s->database.connect_timeout_ms, &d, &e) < 0) {
                 check_fail(k, "database", "", "%s", e.text);
                 return NULL;
         }
@@ -96,7 +102,8 @@ static void check_packs_in_database(struct check *k, const struct loaded *list, 
         for (size_t i = 0; i < n; i++) {
                 if (!list[i].packs)
                         continue;
-                struct db *d CLEANUP(db_cleanup) = connect(k); /* prepared statements of one pack live and die with its connection */
+                /* prepared statements of one pack live and die with its connection */
+                struct db *d CLEANUP(db_cleanup) = connect(k);
                 if (!d)
                         return;
                 check_statements(k, d, list[i].packs->list[0]);
@@ -137,7 +144,9 @@ static void check_all(struct check *k)
 
 int verb_check(struct cli *c, const struct args *a)
 {
-        struct check k = { .cli = c, .offline = args_on(a, "offline"), .findings = c->json ? json_array() : NULL };
+        struct check k = { .cli = c,
+                           .offline = args_on(a, "offline"),
+                           .findings = c->json ? json_array() : NULL };
         struct err e = ERR_INIT;
         if (service_open(c->config_given, &c->service, &e) < 0) {
                 check_fail(&k, "configuration", "", "%s", e.text);
@@ -146,7 +155,8 @@ int verb_check(struct cli *c, const struct args *a)
                 check_all(&k);
         }
         if (k.findings)
-                print_json(json_pack("{s:b, s:I, s:I, s:o}", "ok", k.failed == 0, "passed", (json_int_t)k.passed, "failed", (json_int_t)k.failed,
+                print_json(json_pack("{s:b, s:I, s:I, s:o}", "ok", k.failed == 0, "passed",
+                                     (json_int_t)k.passed, "failed", (json_int_t)k.failed,
                                      "findings", k.findings));
         else
                 printf("%zu ok, %zu failed\n", k.passed, k.failed);

@@ -1,6 +1,7 @@
 /*
- * The outcomes that stand in a statement as constants, found by reading its text: 'word' as outcome, and the branches of case … end as outcome. What is
- * computed is for the composed statement to refuse when it runs.
+ * The outcomes that stand in a statement as constants, found by reading its text: 'word' as
+ * outcome, and the branches of case … end as outcome. What is computed is for the composed
+ * statement to refuse when it runs.
  */
 #include "check.h"
 #include "pack/statement.h"
@@ -24,12 +25,14 @@ struct tokens {
 
 static bool word_char(char c)
 {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || (unsigned char)c >= 0x80;
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '_' || (unsigned char)c >= 0x80;
 }
 
 static bool blank(const char *p)
 {
-        return strchr(" \t\r\n\f", *p) || (p[0] == '-' && p[1] == '-') || (p[0] == '/' && p[1] == '*');
+        return strchr(" \t\r\n\f", *p) || (p[0] == '-' && p[1] == '-') ||
+               (p[0] == '/' && p[1] == '*');
 }
 
 /* Words, texts and signs, without blanks and comments. False: out of memory. */
@@ -108,11 +111,13 @@ static void check_constant(struct words *w, size_t end)
         if (*k->at != '\'' && !null)
                 return;
         for (size_t i = 0; i < ARRAY_LEN(known); i++)
-                if (k->len == strlen(known[i]) + 2 && *k->at == '\'' && strncmp(k->at + 1, known[i], k->len - 2) == 0)
+                if (k->len == strlen(known[i]) + 2 && *k->at == '\'' &&
+                    strncmp(k->at + 1, known[i], k->len - 2) == 0)
                         return;
         char where[400];
         snprintf(where, sizeof where, "%s:%d", w->type->statement.path, sql_line(t->text, k->at));
-        check_fail(w->k, "statement", where, "outcome %.*s, expected '%s', 'skipped' or 'failed'", (int)k->len, k->at, done);
+        check_fail(w->k, "statement", where, "outcome %.*s, expected '%s', 'skipped' or 'failed'",
+                   (int)k->len, k->at, done);
         w->good = false;
 }
 
@@ -133,7 +138,8 @@ static void check_case(struct words *w, size_t last)
                 depth += is(t, i, ")") - is(t, i, "(");
                 if (nested == 0)
                         return;
-                bool boundary = depth == 0 && nested == 1 && (is(t, i, "when") || is(t, i, "else") || i == last);
+                bool boundary = depth == 0 && nested == 1 &&
+                                (is(t, i, "when") || is(t, i, "else") || i == last);
                 if (boundary && stands_alone(t, i, "then", "else"))
                         check_constant(w, i);
         }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct statement { /* one to be prepared */
+struct statement {        /* one to be prepared */
         const char *what; /* "due", "statement" … */
         const struct pack *pack;
         const struct sql_file *file;
@@ -14,7 +14,8 @@ struct statement { /* one to be prepared */
 
 static bool is_text(const char *type)
 {
-        return strcmp(type, "text") == 0 || strcmp(type, "varchar") == 0 || strcmp(type, "bpchar") == 0 || strcmp(type, "unknown") == 0;
+        return strcmp(type, "text") == 0 || strcmp(type, "varchar") == 0 ||
+               strcmp(type, "bpchar") == 0 || strcmp(type, "unknown") == 0;
 }
 
 static bool is_texts(const char *type)
@@ -52,7 +53,8 @@ static bool is_subject(const char *type, enum value_type wanted)
 {
         switch (wanted) {
         case VALUE_INTEGER:
-                return strcmp(type, "int8") == 0 || strcmp(type, "int4") == 0 || strcmp(type, "int2") == 0;
+                return strcmp(type, "int8") == 0 || strcmp(type, "int4") == 0 ||
+                       strcmp(type, "int2") == 0;
         case VALUE_UUID:
                 return strcmp(type, "uuid") == 0;
         default:
@@ -68,7 +70,8 @@ static struct db_result *describe(struct check *k, struct db *d, const struct st
         char name[32], where[400];
         snprintf(name, sizeof name, "check_%zu_%zu", k->passed, k->failed);
         int rc = db_exec(d, "begin", &e);
-        if (rc == 0 && (rc = pack_search_path(d, s->pack, true, &e)) == 0 && (rc = db_prepare(d, name, s->text, &e)) == 0)
+        if (rc == 0 && (rc = pack_search_path(d, s->pack, true, &e)) == 0 &&
+            (rc = db_prepare(d, name, s->text, &e)) == 0)
                 rc = db_describe(d, name, &r, &e);
         if (rc < 0) {
                 sql_where(s->file, s->text, 0, &e, where, sizeof where);
@@ -87,15 +90,18 @@ struct wanted {
 };
 
 /* false after a finding. */
-static bool check_columns(struct check *k, const struct statement *s, const struct db_result *r, const struct wanted *list, size_t n)
+static bool check_columns(struct check *k, const struct statement *s, const struct db_result *r,
+                          const struct wanted *list, size_t n)
 {
         bool good = true;
         for (size_t i = 0; i < n; i++) {
                 int col = db_column(r, list[i].name);
                 if (col < 0 && list[i].required)
-                        check_fail(k, s->what, s->file->path, "column \"%s\" (%s) is missing", list[i].name, list[i].expected);
+                        check_fail(k, s->what, s->file->path, "column \"%s\" (%s) is missing",
+                                   list[i].name, list[i].expected);
                 else if (col >= 0 && !list[i].fits(db_column_type(r, col)))
-                        check_fail(k, s->what, s->file->path, "column \"%s\" is %s, expected is %s", list[i].name, db_column_type(r, col), list[i].expected);
+                        check_fail(k, s->what, s->file->path, "column \"%s\" is %s, expected is %s",
+                                   list[i].name, db_column_type(r, col), list[i].expected);
                 else
                         continue;
                 good = false;
@@ -103,15 +109,19 @@ static bool check_columns(struct check *k, const struct statement *s, const stru
         return good;
 }
 
-static bool check_subject(struct check *k, const struct statement *s, const struct db_result *r, enum value_type type)
+static bool check_subject(struct check *k, const struct statement *s, const struct db_result *r,
+                          enum value_type type)
 {
         int col = db_column(r, "subject");
         if (col >= 0 && is_subject(db_column_type(r, col), type))
                 return true;
         if (col < 0)
-                check_fail(k, s->what, s->file->path, "column \"subject\" (%s) is missing", value_sql_type(type));
+                check_fail(k, s->what, s->file->path, "column \"subject\" (%s) is missing",
+                           value_sql_type(type));
         else
-                check_fail(k, s->what, s->file->path, "column \"subject\" is %s, the pack's subject_type is %s", db_column_type(r, col), value_sql_type(type));
+                check_fail(k, s->what, s->file->path,
+                           "column \"subject\" is %s, the pack's subject_type is %s",
+                           db_column_type(r, col), value_sql_type(type));
         return false;
 }
 
@@ -124,8 +134,10 @@ static bool check_doubled(struct check *k, const struct statement *s, const stru
 }
 
 /* A plain statement of the pack: bound from $1. Its result, or NULL after a finding. */
-static struct db_result *describe_plain(struct check *k, struct db *d, const char *what, const struct pack *p, const struct sql_file *f,
-                                        const struct declared *extra, size_t n_extra, struct statement *ret)
+static struct db_result *describe_plain(struct check *k, struct db *d, const char *what,
+                                        const struct pack *p, const struct sql_file *f,
+                                        const struct declared *extra, size_t n_extra,
+                                        struct statement *ret)
 {
         struct err e = ERR_INIT;
         CLEANUP(bound_sql_deinit) struct bound_sql b = { 0 };
@@ -145,7 +157,8 @@ static bool check_due(struct check *k, struct db *d, const struct task_type *t)
 {
         static const struct wanted wanted[] = { { "item", is_any, "text", false } };
         struct statement s;
-        struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(k, d, "due", t->pack, &t->due, NULL, 0, &s);
+        struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(k, d, "due", t->pack,
+                                                                        &t->due, NULL, 0, &s);
         if (!r)
                 return false;
         bool good = check_subject(k, &s, r, t->subject_type); /* all are to be said */
@@ -169,17 +182,21 @@ static int check_name(void *ctx, struct span name, int line)
         snprintf(copy, sizeof copy, "%.*s", SPAN_FMT(name));
         if (db_column(c->columns, copy) >= 0)
                 return 0;
-        check_fail(c->k, "template", c->type, "%s template, line %d: {{%s}} is no column of effect", c->part, line, copy);
+        check_fail(c->k, "template", c->type, "%s template, line %d: {{%s}} is no column of effect",
+                   c->part, line, copy);
         c->good = false;
         return 0;
 }
 
-static void check_templates(struct check *k, const struct task_type *t, const struct db_result *columns)
+static void check_templates(struct check *k, const struct task_type *t,
+                            const struct db_result *columns)
 {
         const struct {
                 const char *part;
                 const struct template *template;
-        } parts[] = { { "subject", t->email.subject }, { "text", t->email.text }, { "html", t->email.html } };
+        } parts[] = { { "subject", t->email.subject },
+                      { "text", t->email.text },
+                      { "html", t->email.html } };
         struct template_check c = { k, columns, t->full_name, NULL, true };
         for (size_t i = 0; i < ARRAY_LEN(parts); i++)
                 if (parts[i].template) {
@@ -194,26 +211,33 @@ static void check_templates(struct check *k, const struct task_type *t, const st
 static void fail_at(struct check *k, const char *what, const char *path, const struct err *e)
 {
         char where[400];
-        const char *text = strncmp(e->text, path, strlen(path)) == 0 ? strstr(e->text + strlen(path), ": ") : NULL;
-        snprintf(where, sizeof where, "%.*s", text ? (int)(text - e->text) : (int)strlen(path), text ? e->text : path);
+        const char *text = strncmp(e->text, path, strlen(path)) == 0
+                                   ? strstr(e->text + strlen(path), ": ")
+                                   : NULL;
+        snprintf(where, sizeof where, "%.*s", text ? (int)(text - e->text) : (int)strlen(path),
+                 text ? e->text : path);
         check_fail(k, what, where, "%s", text ? text + 2 : e->text);
 }
 
 /* A statement that acts without its batch acts on everybody. */
-static bool check_reads_batch(struct check *k, struct db *d, const struct task_type *t, int type_no, bool record)
+static bool check_reads_batch(struct check *k, struct db *d, const struct task_type *t, int type_no,
+                              bool record)
 {
-        const char *what = record ? "record" : "statement", *path = record ? t->record.path : t->statement.path;
+        const char *what = record ? "record" : "statement",
+                   *path = record ? t->record.path : t->statement.path;
         struct err e = ERR_INIT;
         bool reads = false;
         if (compose_reads_batch(d, t, type_no, record, &reads, &e) < 0)
                 fail_at(k, what, path, &e);
         else if (!reads)
-                check_fail(k, what, path, "it never reads \"batch\": it would act without regard to its tasks");
+                check_fail(k, what, path,
+                           "it never reads \"batch\": it would act without regard to its tasks");
         return reads;
 }
 
 /* The very statements that the workers and the commands will run. */
-static bool check_variants(struct check *k, struct db *d, const struct task_type *t, int type_no, bool record)
+static bool check_variants(struct check *k, struct db *d, const struct task_type *t, int type_no,
+                           bool record)
 {
         struct composer *c CLEANUP(composer_cleanup) = composer_new();
         const struct composed *composed = NULL;
@@ -221,9 +245,11 @@ static bool check_variants(struct check *k, struct db *d, const struct task_type
         for (int v = 0; v < VARIANT_COUNT; v++) {
                 if ((v == VARIANT_RECORD) != record)
                         continue;
-                if (c ? compose(c, d, t, type_no, (enum variant)v, &composed, &e) == 0 : err_oom(&e) == 0)
+                if (c ? compose(c, d, t, type_no, (enum variant)v, &composed, &e) == 0
+                      : err_oom(&e) == 0)
                         continue;
-                fail_at(k, record ? "record" : "statement", record ? t->record.path : t->statement.path, &e);
+                fail_at(k, record ? "record" : "statement",
+                        record ? t->record.path : t->statement.path, &e);
                 return false;
         }
         return check_reads_batch(k, d, t, type_no, record);
@@ -235,7 +261,8 @@ static void check_record(struct check *k, struct db *d, const struct task_type *
                 check_ok(k, "record", t->record.path, "prepared, for %s", t->name);
 }
 
-static void check_effect(struct check *k, struct db *d, const struct task_type *t, int type_no, bool items)
+static void check_effect(struct check *k, struct db *d, const struct task_type *t, int type_no,
+                         bool items)
 {
         const struct wanted wanted[] = {
                 { "outcome", is_text, "text", true },
@@ -245,7 +272,8 @@ static void check_effect(struct check *k, struct db *d, const struct task_type *
                 { "after", is_any, "text", false },
                 { "follow_ups", is_texts, "text[]", false },
                 { "to_address", is_text, "text", t->action == ACTION_EMAIL },
-                { "body", t->action == ACTION_WEBHOOK ? is_body : is_any, "json", t->action == ACTION_WEBHOOK },
+                { "body", t->action == ACTION_WEBHOOK ? is_body : is_any, "json",
+                  t->action == ACTION_WEBHOOK },
         };
         struct err e = ERR_INIT;
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -259,7 +287,8 @@ static void check_effect(struct check *k, struct db *d, const struct task_type *
         good = check_doubled(k, &s, r) && good;
         good = check_outcome_words(k, t) && good;
         if (good && check_variants(k, d, t, type_no, false))
-                check_ok(k, "statement", t->statement.path, "prepared, effect has its columns, for %s", t->name);
+                check_ok(k, "statement", t->statement.path,
+                         "prepared, effect has its columns, for %s", t->name);
         if (t->action == ACTION_EMAIL)
                 check_templates(k, t, r);
 }
@@ -271,17 +300,22 @@ static void check_settings(struct check *k, const struct pack *p, const struct j
         size_t n;
         struct arena *a CLEANUP(arena_cleanup) = arena_new(1024 * 1024);
         if (!a || settings_resolve(p, j, NULL, 0, a, &list, &n, &e) < 0)
-                check_fail(k, "settings", j ? j->full_name : p->name, "%s", a ? e.text : "out of memory");
+                check_fail(k, "settings", j ? j->full_name : p->name, "%s",
+                           a ? e.text : "out of memory");
         else if (j)
-                check_ok(k, "job", j->full_name, "%s, settings resolved", j->schedule ? j->schedule : "by hand");
+                check_ok(k, "job", j->full_name, "%s, settings resolved",
+                         j->schedule ? j->schedule : "by hand");
 }
 
 /* The precondition of a job or of a task type. */
-static void check_requires(struct check *k, struct db *d, const struct pack *p, const struct sql_file *f, const char *what, const char *name)
+static void check_requires(struct check *k, struct db *d, const struct pack *p,
+                           const struct sql_file *f, const char *what, const char *name)
 {
-        static const struct wanted wanted[] = { { "ok", is_bool, "boolean", true }, { "reason", is_text, "text", true } };
+        static const struct wanted wanted[] = { { "ok", is_bool, "boolean", true },
+                                                { "reason", is_text, "text", true } };
         struct statement s;
-        struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(k, d, "requires", p, f, NULL, 0, &s);
+        struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(k, d, "requires", p, f,
+                                                                        NULL, 0, &s);
         if (r && check_columns(k, &s, r, wanted, ARRAY_LEN(wanted)))
                 check_ok(k, "requires", f->path, "prepared, for the %s %s", what, name);
 }
@@ -289,12 +323,15 @@ static void check_requires(struct check *k, struct db *d, const struct pack *p, 
 static void check_population(struct check *k, struct db *d, const struct job *j)
 {
         struct statement s;
-        struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(k, d, "population", j->pack, &j->population, NULL, 0, &s);
+        struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(
+                k, d, "population", j->pack, &j->population, NULL, 0, &s);
         if (!r)
                 return;
         if (db_columns(r) != 1 || !is_number(db_column_type(r, 0)))
-                check_fail(k, "population", j->population.path, "one column with a whole number was expected, it returns %d columns%s%s", db_columns(r),
-                           db_columns(r) == 1 ? ", of type " : "", db_columns(r) == 1 ? db_column_type(r, 0) : "");
+                check_fail(k, "population", j->population.path,
+                           "one column with a whole number was expected, it returns %d columns%s%s",
+                           db_columns(r), db_columns(r) == 1 ? ", of type " : "",
+                           db_columns(r) == 1 ? db_column_type(r, 0) : "");
         else
                 check_ok(k, "population", j->population.path, "prepared, for the job %s", j->name);
 }
@@ -303,11 +340,14 @@ static void check_lookup(struct check *k, struct db *d, const struct command *c)
 {
         const struct declared subject = { .name = "subject", .type = VALUE_TEXT };
         struct statement s;
-        struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(k, d, "lookup", c->pack, &c->lookup, &subject, 1, &s);
+        struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(
+                k, d, "lookup", c->pack, &c->lookup, &subject, 1, &s);
         if (!r)
                 return;
         if (db_columns(r) < 1 || strcmp(db_column_name(r, 0), "subject") != 0)
-                check_fail(k, "lookup", c->lookup.path, "its first column must be \"subject\", it is \"%s\"", db_columns(r) ? db_column_name(r, 0) : "");
+                check_fail(k, "lookup", c->lookup.path,
+                           "its first column must be \"subject\", it is \"%s\"",
+                           db_columns(r) ? db_column_name(r, 0) : "");
         else if (check_subject(k, &s, r, c->type->subject_type))
                 check_ok(k, "lookup", c->lookup.path, "prepared, for the command %s", c->name);
 }
@@ -315,16 +355,20 @@ static void check_lookup(struct check *k, struct db *d, const struct command *c)
 static void check_report(struct check *k, struct db *d, const struct report *p)
 {
         struct statement s;
-        struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(k, d, "report", p->pack, &p->statement, p->parameters, p->n_parameters, &s);
+        struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(
+                k, d, "report", p->pack, &p->statement, p->parameters, p->n_parameters, &s);
         if (!r)
                 return;
         if (p->rows && db_columns(r) > 0)
-                check_ok(k, "report", p->statement.path, "prepared, returns rows of %d columns", db_columns(r));
+                check_ok(k, "report", p->statement.path, "prepared, returns rows of %d columns",
+                         db_columns(r));
         else if (p->rows)
                 check_fail(k, "report", p->statement.path, "its rows have no columns");
         else if (db_columns(r) != 1 || !is_json(db_column_type(r, 0)))
-                check_fail(k, "report", p->statement.path, "one json column was expected, it returns %d columns%s%s", db_columns(r),
-                           db_columns(r) == 1 ? ", of type " : "", db_columns(r) == 1 ? db_column_type(r, 0) : "");
+                check_fail(k, "report", p->statement.path,
+                           "one json column was expected, it returns %d columns%s%s", db_columns(r),
+                           db_columns(r) == 1 ? ", of type " : "",
+                           db_columns(r) == 1 ? db_column_type(r, 0) : "");
         else
                 check_ok(k, "report", p->statement.path, "prepared, returns one json column");
 }
@@ -334,7 +378,8 @@ void check_statements(struct check *k, struct db *d, const struct pack *p)
         for (size_t i = 0; i < p->n_types && db_alive(d); i++) {
                 const struct task_type *t = &p->types[i];
                 bool items = t->due.text && check_due(k, d, t);
-                int type_no = (int)i + 1; /* of this connection's prepared statements; the database may know none yet */
+                /* of this connection's prepared statements; the database may know none yet */
+                int type_no = (int)i + 1;
                 if (t->requires.text)
                         check_requires(k, d, p, &t->requires, "task type", t->name);
                 if (t->statement.text)

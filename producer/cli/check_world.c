@@ -10,7 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { KAFKA_TIMEOUT_MS = 5000, QUEUE_BYTES = 2 * 1024 * 1024, PROPERTIES_MAX = 64, SERVER_MIN = 150000 };
+enum {
+        KAFKA_TIMEOUT_MS = 5000,
+        QUEUE_BYTES = 2 * 1024 * 1024,
+        PROPERTIES_MAX = 64,
+        SERVER_MIN = 150000
+};
 
 static void check_registered(struct check *k, struct db *d, const struct packs *all)
 {
@@ -23,7 +28,8 @@ static void check_registered(struct check *k, struct db *d, const struct packs *
         type_numbers_free(numbers);
 }
 
-static void check_role(struct check *k, struct db *d, const struct pack *p, const char *what, const char *name, const char *role)
+static void check_role(struct check *k, struct db *d, const struct pack *p, const char *what,
+                       const char *name, const char *role)
 {
         struct err e = ERR_INIT;
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -40,8 +46,10 @@ static void check_role(struct check *k, struct db *d, const struct pack *p, cons
         if (db_query(d, "select from pg_catalog.pg_roles where rolname = $1", q, &r, &e) < 0)
                 check_fail(k, what, where, "%s", e.text);
         else if (db_rows(r) == 0)
-                check_fail(k, what, where, "requires_role is \"%s\", and the database has no such role: nobody can ask for it; create the role and grant it to those who may",
-                           role);
+                check_fail(
+                        k, what, where,
+                        "requires_role is \"%s\", and the database has no such role: nobody can ask for it; create the role and grant it to those who may",
+                        role);
         else
                 check_ok(k, what, where, "is for members of the role \"%s\"", role);
 }
@@ -51,9 +59,11 @@ static void check_roles(struct check *k, struct db *d, const struct packs *all)
         for (size_t i = 0; i < all->n; i++) {
                 const struct pack *p = all->list[i];
                 for (size_t j = 0; j < p->n_types; j++)
-                        check_role(k, d, p, "task type", p->types[j].name, p->types[j].requires_role);
+                        check_role(k, d, p, "task type", p->types[j].name,
+                                   p->types[j].requires_role);
                 for (size_t j = 0; j < p->n_commands; j++)
-                        check_role(k, d, p, "command", p->commands[j].name, p->commands[j].requires_role);
+                        check_role(k, d, p, "command", p->commands[j].name,
+                                   p->commands[j].requires_role);
         }
 }
 
@@ -62,17 +72,22 @@ bool check_database(struct check *k, struct db *d, const char *prefix, const str
         struct err e = ERR_INIT;
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         int version = db_server_version(d);
-        if (db_query(d, "select current_database()::text, pg_encoding_to_char(encoding)::text from pg_database where datname = current_database()", NULL, &r,
-                     &e) < 0) {
+        if (db_query(
+                    d,
+                    "select current_database()::text, pg_encoding_to_char(encoding)::text from pg_database where datname = current_database()",
+                    NULL, &r, &e) < 0) {
                 check_fail(k, "database", "", "%s", e.text);
                 return false;
         }
         if (version < SERVER_MIN)
-                check_fail(k, "database", db_str(r, 0, 0), "PostgreSQL %d is too old, 15 or newer is needed", version / 10000);
+                check_fail(k, "database", db_str(r, 0, 0),
+                           "PostgreSQL %d is too old, 15 or newer is needed", version / 10000);
         else if (strcmp(db_str(r, 0, 1), "UTF8") != 0)
-                check_fail(k, "database", db_str(r, 0, 0), "its encoding is %s, UTF8 is needed", db_str(r, 0, 1));
+                check_fail(k, "database", db_str(r, 0, 0), "its encoding is %s, UTF8 is needed",
+                           db_str(r, 0, 1));
         else
-                check_ok(k, "database", db_str(r, 0, 0), "PostgreSQL %d.%d, UTF8", version / 10000, version % 10000);
+                check_ok(k, "database", db_str(r, 0, 0), "PostgreSQL %d.%d, UTF8", version / 10000,
+                         version % 10000);
         check_durability(k, d);
         if (ledger_check(d, prefix, &e) < 0) {
                 check_fail(k, "ledger", "schema rollcall", "%s", e.text);
@@ -96,9 +111,15 @@ static void check_topic(struct check *k, struct kafka_producer *p, const struct 
         else if (change == TOPIC_CREATED)
                 check_fail(k, "topic", t->name, "it does not exist; run: rollcall topics apply");
         else if (change == TOPIC_GROWN)
-                check_fail(k, "topic", t->name, "it has fewer partitions than the %d configured; run: rollcall topics apply", t->partitions);
+                check_fail(
+                        k, "topic", t->name,
+                        "it has fewer partitions than the %d configured; run: rollcall topics apply",
+                        t->partitions);
         else
-                check_ok(k, "topic", t->name, change == TOPIC_LARGER ? "more partitions than the %d configured, which does no harm" : "%d partitions",
+                check_ok(k, "topic", t->name,
+                         change == TOPIC_LARGER
+                                 ? "more partitions than the %d configured, which does no harm"
+                                 : "%d partitions",
                          t->partitions);
 }
 
@@ -108,7 +129,8 @@ void check_topics(struct check *k)
         struct kafka_options o;
         struct err e = ERR_INIT;
         struct kafka_producer *p CLEANUP(kafka_producer_cleanup) = NULL;
-        if (kafka_options_of(k->cli->service, "rollcall-check", storage, PROPERTIES_MAX, &o, &e) < 0) {
+        if (kafka_options_of(k->cli->service, "rollcall-check", storage, PROPERTIES_MAX, &o, &e) <
+            0) {
                 check_fail(k, "kafka", "", "%s", e.text);
                 return;
         }
@@ -119,7 +141,8 @@ void check_topics(struct check *k)
         }
         const char *cluster = kafka_producer_cluster(p, KAFKA_TIMEOUT_MS);
         if (!cluster) {
-                check_fail(k, "kafka", address, "no broker answered within %d s", KAFKA_TIMEOUT_MS / 1000);
+                check_fail(k, "kafka", address, "no broker answered within %d s",
+                           KAFKA_TIMEOUT_MS / 1000);
                 return;
         }
         check_ok(k, "kafka", address, "cluster %s", cluster);
@@ -138,7 +161,8 @@ static bool any_email(const struct packs *all)
         return false;
 }
 
-static int open_transport(const struct service *s, char **password, struct transport **ret, struct err *e)
+static int open_transport(const struct service *s, char **password, struct transport **ret,
+                          struct err *e)
 {
         if (strcmp(s->mail.transport, "maildir") == 0)
                 return transport_maildir(s->mail.maildir, ret, e);
@@ -166,7 +190,8 @@ void check_mail(struct check *k, const struct packs *all)
         const char *where = maildir ? s->mail.maildir : s->mail.url;
         if (!where) { /* the configuration allows it as long as nobody sends mail */
                 if (any_email(all))
-                        check_fail(k, "mail", "", "packs send mail, but %s is not configured", maildir ? "mail.maildir" : "mail.url");
+                        check_fail(k, "mail", "", "packs send mail, but %s is not configured",
+                                   maildir ? "mail.maildir" : "mail.url");
                 return;
         }
         char *password CLEANUP(cleanup_free) = NULL;
@@ -174,7 +199,8 @@ void check_mail(struct check *k, const struct packs *all)
         if (open_transport(s, &password, &t, &e) < 0 || transport_probe(t, &e) < 0)
                 check_fail(k, "mail", maildir ? where : "relay", "%s", e.text);
         else
-                check_ok(k, "mail", maildir ? where : "relay", maildir ? "the Maildir can be written" : "it answers");
+                check_ok(k, "mail", maildir ? where : "relay",
+                         maildir ? "the Maildir can be written" : "it answers");
 }
 
 static void check_secret(struct check *k, const struct task_type *t, const char *path, bool is_key)
@@ -184,11 +210,15 @@ static void check_secret(struct check *k, const struct task_type *t, const char 
         char *secret CLEANUP(cleanup_free) = NULL;
         const char *what = is_key ? "signing key" : "URL";
         if (secret_read(path, &secret, &e) < 0)
-                check_note(k, "webhook", t->full_name, "its %s cannot be read by this user; the workers need it once the webhook is switched on: %s", what, e.text);
+                check_note(
+                        k, "webhook", t->full_name,
+                        "its %s cannot be read by this user; the workers need it once the webhook is switched on: %s",
+                        what, e.text);
         else if (is_key && signing_key_read(secret, &key, &e) < 0)
                 check_fail(k, "webhook", t->full_name, "%s: %s", path, e.text);
         else
-                check_ok(k, "webhook", t->full_name, is_key ? "its signing key can be read" : "its URL can be read");
+                check_ok(k, "webhook", t->full_name,
+                         is_key ? "its signing key can be read" : "its URL can be read");
         explicit_bzero(&key, sizeof key);
 }
 
@@ -199,7 +229,8 @@ void check_folders(struct check *k, const struct packs *all)
         for (size_t i = 0; all && i < all->n; i++)
                 for (size_t j = 0; j < all->list[i]->n_types; j++) {
                         const struct task_type *t = &all->list[i]->types[j];
-                        reports = reports || t->action == ACTION_REPORT || t->action == ACTION_FILES;
+                        reports = reports || t->action == ACTION_REPORT ||
+                                  t->action == ACTION_FILES;
                         if (t->action == ACTION_WEBHOOK && t->webhook.url_file)
                                 check_secret(k, t, t->webhook.url_file, false);
                         if (t->action == ACTION_WEBHOOK && t->webhook.secret_file)
@@ -208,5 +239,7 @@ void check_folders(struct check *k, const struct packs *all)
         if (reports && access(folder, W_OK | X_OK) == 0)
                 check_ok(k, "reports.folder", folder, "can be written");
         else if (reports)
-                check_fail(k, "reports.folder", folder, "the folder is missing or this user may not write into it: create it for the service's user");
+                check_fail(
+                        k, "reports.folder", folder,
+                        "the folder is missing or this user may not write into it: create it for the service's user");
 }

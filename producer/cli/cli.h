@@ -1,7 +1,8 @@
 #pragma once
 /*
- * The operator's tool: what its commands share. A command returns the process's exit code; whoever meets a failure prints the one sentence
- * about it on standard error and returns the code, everybody above hands the code on.
+ * The operator's tool: what its commands share. A command returns the process's exit code; whoever
+ * meets a failure prints the one sentence about it on standard error and returns the code,
+ * everybody above hands the code on.
  */
 #include "base/err.h"
 #include "codec/messages.h"
@@ -16,7 +17,7 @@ enum exit_code {
         CODE_OK = 0,
         CODE_FAILED = 1, /* what was asked for was done and failed: checks, a run, a task */
         CODE_USAGE = 2,
-        CODE_CONFIG = 3, /* configuration or packs cannot be read */
+        CODE_CONFIG = 3,      /* configuration or packs cannot be read */
         CODE_UNREACHABLE = 4, /* database or Kafka away */
         CODE_NOT_FOUND = 5,
         CODE_TIMEOUT = 6, /* gave up waiting: the work itself goes on */
@@ -25,10 +26,10 @@ enum exit_code {
 
 struct cli {
         const char *config_given; /* --config; NULL: looked for */
-        const char *actor_given; /* --actor: for whom, by who may act for others */
+        const char *actor_given;  /* --actor: for whom, by who may act for others */
         bool json;
-        bool color; /* standard output is a terminal that may be coloured */
-        char actor[128]; /* the database session's user: who asks */
+        bool color;              /* standard output is a terminal that may be coloured */
+        char actor[128];         /* the database session's user: who asks */
         struct service *service; /* these are opened on first use by the functions below */
         struct packs *packs;
         struct db *db;
@@ -37,19 +38,24 @@ struct cli {
 void cli_init(struct cli *c);
 void cli_deinit(struct cli *c);
 
-/* 0, or an exit code after saying why. Each needs what stands before it, and gets it. Packs must be loaded before Kafka is used (threads). */
+/* 0, or an exit code after saying why. Each needs what stands before it, and gets it. Packs must be
+ * loaded before Kafka is used (threads). */
 int cli_service(struct cli *c) MUST_CHECK;
 int cli_packs(struct cli *c) MUST_CHECK;
-int cli_db(struct cli *c) MUST_CHECK; /* also checks that our tables are there in the version we know */
+/* also checks that our tables are there in the version we know */
+int cli_db(struct cli *c) MUST_CHECK;
 int cli_db_any(struct cli *c) MUST_CHECK; /* without that check */
-int cli_actor(struct cli *c) MUST_CHECK; /* fills c->actor */
+int cli_actor(struct cli *c) MUST_CHECK;  /* fills c->actor */
 
-/* A Kafka client; brokers that do not answer within seconds are CODE_UNREACHABLE. The caller frees. */
+/* A Kafka client; brokers that do not answer within seconds are CODE_UNREACHABLE. The caller frees.
+ */
 int cli_kafka(struct cli *c, struct kafka_producer **ret) MUST_CHECK;
-/* A consumer of `topics` in a group of its own that never commits. `events`: see kafka.h; may be NULL. */
+/* A consumer of `topics` in a group of its own that never commits. `events`: see kafka.h; may be
+ * NULL. */
 struct kafka_consumer_events;
-int cli_consumer(struct cli *c, const char *const *topics, size_t n, const struct kafka_consumer_events *events,
-                 struct kafka_consumer **ret) MUST_CHECK;
+int cli_consumer(struct cli *c, const char *const *topics, size_t n,
+                 const struct kafka_consumer_events *events, struct kafka_consumer **ret)
+        MUST_CHECK;
 
 /* "rollcall: sentence" on standard error; give back `code`. */
 int cli_error(int code, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -59,8 +65,11 @@ int cli_oom(void);
 /* A remark on standard error that changes no exit code. */
 void cli_note(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
-/* One query with text parameters (NULL: none); fails with a sentence. `params` may be NULL when n is 0. */
-int cli_query(struct cli *c, const char *sql, const char *const *params, size_t n, struct db_result **ret) MUST_CHECK;
+/* One query with text parameters (NULL: none); fails with a sentence. `params` may be NULL when n
+ * is 0. */
+int cli_query(struct cli *c, const char *sql, const char *const *params, size_t n,
+              struct db_result **ret) MUST_CHECK;
 
-/* Asks "question [y/N]" on the terminal. 0: yes. Else an exit code, after saying that nothing was done; without a terminal it refuses. */
+/* Asks "question [y/N]" on the terminal. 0: yes. Else an exit code, after saying that nothing was
+ * done; without a terminal it refuses. */
 int cli_confirm(const char *question) MUST_CHECK;

@@ -1,9 +1,11 @@
-/* A static completion script: made from the table alone, it needs neither configuration nor the program at completion time. */
+/* A static completion script: made from the table alone, it needs neither configuration nor the
+ * program at completion time. */
 #include "verbs.h"
 
 #include <string.h>
 
-/* What "$first $second" is for a verb, as a pattern of bash's case: a command of one word may be followed by anything. */
+/* What "$first $second" is for a verb, as a pattern of bash's case: a command of one word may be
+ * followed by anything. */
 static const char *rest(const struct verb *v)
 {
         return strchr(v->name, ' ') ? "" : " \"*\"";
@@ -55,9 +57,11 @@ static void print_options(void)
 static void print_value(const char *verb, const char *more, const struct flag *f)
 {
         if (f->words && strcmp(f->words, "@file") == 0)
-                printf("        \"%s%s:--%s\") COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n", verb, more, f->name);
+                printf("        \"%s%s:--%s\") COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n",
+                       verb, more, f->name);
         else
-                printf("        \"%s%s:--%s\") COMPREPLY=($(compgen -W \"%s\" -- \"$cur\")); return ;;\n", verb, more, f->name, f->words ? f->words : "");
+                printf("        \"%s%s:--%s\") COMPREPLY=($(compgen -W \"%s\" -- \"$cur\")); return ;;\n",
+                       verb, more, f->name, f->words ? f->words : "");
 }
 
 static void print_values(void)
@@ -75,7 +79,8 @@ int verb_completion(struct cli *c, const struct args *a)
 {
         (void)c;
         if (strcmp(args_operand(a, 0), "bash") != 0)
-                return cli_error(CODE_USAGE, "completion: only bash is known, not \"%s\"", args_operand(a, 0));
+                return cli_error(CODE_USAGE, "completion: only bash is known, not \"%s\"",
+                                 args_operand(a, 0));
         puts("# bash completion for rollcall, made by: rollcall completion bash\n"
              "_rollcall()\n"
              "{\n"

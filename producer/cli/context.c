@@ -23,7 +23,8 @@ void cli_init(struct cli *c)
 {
         *c = (struct cli){ 0 };
         const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-        c->color = isatty(STDOUT_FILENO) && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
+        c->color = isatty(STDOUT_FILENO) && !(no_color && *no_color) &&
+                   !(term && strcmp(term, "dumb") == 0);
 }
 
 void cli_deinit(struct cli *c)
@@ -65,7 +66,8 @@ int cli_fail(int code, const struct err *e)
 
 int cli_db_fail(const struct err *e)
 {
-        static const char *const refusals[] = { "42501", "23505", "23514", "55000" }; /* by the functions that operators' wishes go through */
+        /* by the functions that operators' wishes go through */
+        static const char *const refusals[] = { "42501", "23505", "23514", "55000" };
         for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
                 if (strcmp(e->code, refusals[i]) == 0)
                         return cli_fail(CODE_REFUSED, e);
@@ -103,7 +105,8 @@ int cli_db_any(struct cli *c)
         char *conninfo CLEANUP(cleanup_free) = NULL;
         if (service_conninfo(c->service, &conninfo, &e) < 0)
                 return cli_fail(CODE_CONFIG, &e);
-        if (db_open(conninfo, "rollcall", (int)c->service->database.connect_timeout_ms, &c->db, &e) < 0)
+        if (db_open(conninfo, "rollcall", (int)c->service->database.connect_timeout_ms, &c->db,
+                    &e) < 0)
                 return cli_fail(e.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_CONFIG, &e);
         return 0;
 }
@@ -144,12 +147,14 @@ int cli_kafka(struct cli *c, struct kafka_producer **ret)
         if (kafka_producer_new(&o, QUEUE_MAX_BYTES, NULL, NULL, &p, &e) < 0)
                 return cli_fail(e.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_CONFIG, &e);
         if (!kafka_producer_cluster(p, KAFKA_TIMEOUT_MS))
-                return cli_error(CODE_UNREACHABLE, "Kafka: no broker of %s answered within %d s", o.embedded ? o.embedded : o.brokers, KAFKA_TIMEOUT_MS / 1000);
+                return cli_error(CODE_UNREACHABLE, "Kafka: no broker of %s answered within %d s",
+                                 o.embedded ? o.embedded : o.brokers, KAFKA_TIMEOUT_MS / 1000);
         *ret = TAKE(p);
         return 0;
 }
 
-int cli_consumer(struct cli *c, const char *const *topics, size_t n, const struct kafka_consumer_events *events, struct kafka_consumer **ret)
+int cli_consumer(struct cli *c, const char *const *topics, size_t n,
+                 const struct kafka_consumer_events *events, struct kafka_consumer **ret)
 {
         struct err e = ERR_INIT;
         struct kafka_property storage[PROPERTIES_MAX];
@@ -161,7 +166,8 @@ int cli_consumer(struct cli *c, const char *const *topics, size_t n, const struc
         if (kafka_options_of(c->service, "rollcall-cli", storage, PROPERTIES_MAX, &o, &e) < 0)
                 return cli_fail(CODE_CONFIG, &e);
         uuid_to_text(uuid_random(), id);
-        snprintf(group, sizeof group, "rollcall-cli-%s", id); /* nobody else's: all partitions are ours, and nothing is committed */
+        /* nobody else's: all partitions are ours, and nothing is committed */
+        snprintf(group, sizeof group, "rollcall-cli-%s", id);
         struct kafka_consumer_options co = {
                 .group = group,
                 .topics = topics,
@@ -175,12 +181,14 @@ int cli_consumer(struct cli *c, const char *const *topics, size_t n, const struc
         if (kafka_consumer_new(&o, &co, &k, &e) < 0)
                 return cli_fail(e.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_CONFIG, &e);
         if (!kafka_consumer_cluster(k, KAFKA_TIMEOUT_MS))
-                return cli_error(CODE_UNREACHABLE, "Kafka: no broker of %s answered within %d s", o.embedded ? o.embedded : o.brokers, KAFKA_TIMEOUT_MS / 1000);
+                return cli_error(CODE_UNREACHABLE, "Kafka: no broker of %s answered within %d s",
+                                 o.embedded ? o.embedded : o.brokers, KAFKA_TIMEOUT_MS / 1000);
         *ret = TAKE(k);
         return 0;
 }
 
-int cli_query(struct cli *c, const char *sql, const char *const *params, size_t n, struct db_result **ret)
+int cli_query(struct cli *c, const char *sql, const char *const *params, size_t n,
+              struct db_result **ret)
 {
         struct err e = ERR_INIT;
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
@@ -194,7 +202,10 @@ int cli_query(struct cli *c, const char *sql, const char *const *params, size_t 
 int cli_confirm(const char *question)
 {
         if (!isatty(STDIN_FILENO))
-                return cli_error(CODE_REFUSED, "nothing was done: the question \"%s\" needs a terminal; give --yes to answer it beforehand", question);
+                return cli_error(
+                        CODE_REFUSED,
+                        "nothing was done: the question \"%s\" needs a terminal; give --yes to answer it beforehand",
+                        question);
         fflush(stdout);
         fprintf(stderr, "%s [y/N] ", question);
         char *line CLEANUP(cleanup_free) = NULL;

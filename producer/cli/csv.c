@@ -9,11 +9,12 @@
 struct csv {
         FILE *file;
         struct buf text; /* the fields of the record, each with its NUL */
-        size_t starts[CSV_FIELDS_MAX], lines[CSV_FIELDS_MAX], columns[CSV_FIELDS_MAX]; /* where each begins: in the text, in the file */
+        /* where each begins: in the text, in the file */
+        size_t starts[CSV_FIELDS_MAX], lines[CSV_FIELDS_MAX], columns[CSV_FIELDS_MAX];
         const char *fields[CSV_FIELDS_MAX];
         size_t n;
         size_t line, next_line, column; /* column: bytes of the present line that are taken */
-        int ahead[3]; /* read, but not yet taken; the last one first */
+        int ahead[3];                   /* read, but not yet taken; the last one first */
         size_t n_ahead;
         bool begun;
 };
@@ -63,7 +64,8 @@ static int get(struct csv *c)
         return ch;
 }
 
-/* Tabs and line ends are text, in a quoted field; what else controls a terminal, or ends a text early as NUL does, is not. */
+/* Tabs and line ends are text, in a quoted field; what else controls a terminal, or ends a text
+ * early as NUL does, is not. */
 static bool is_control(int ch)
 {
         return (ch >= 0 && ch < 0x20 && ch != '\t' && ch != '\n' && ch != '\r') || ch == 0x7f;
@@ -75,7 +77,8 @@ static void skip_line(struct csv *c, int ch)
                 ch = get(c);
 }
 
-/* The content of a quoted field, whose opening quote is taken. What follows the closing one is returned, -2 when there is none. */
+/* The content of a quoted field, whose opening quote is taken. What follows the closing one is
+ * returned, -2 when there is none. */
 static int quoted(struct csv *c, bool *ret_control)
 {
         for (;;) {
@@ -95,7 +98,8 @@ static int control(struct csv *c, int ch, struct err *e)
 {
         size_t line = c->next_line, column = c->column;
         skip_line(c, ch);
-        return err_set(e, ERR_POISON, "", "%s (0x%02x) at line %zu, column %zu", ch ? "a control character" : "a NUL character", (unsigned)ch, line, column);
+        return err_set(e, ERR_POISON, "", "%s (0x%02x) at line %zu, column %zu",
+                       ch ? "a control character" : "a NUL character", (unsigned)ch, line, column);
 }
 
 static int bad(struct csv *c, int ch, struct err *e, const char *why)
@@ -118,7 +122,8 @@ static int field(struct csv *c, int ch, int *ret_end, struct err *e)
                 if (is_bad)
                         return control(c, ch, e);
                 if (ch == -2)
-                        return err_set(e, ERR_POISON, "", "a quote is not closed before the file ends");
+                        return err_set(e, ERR_POISON, "",
+                                       "a quote is not closed before the file ends");
                 if (ch != ',' && ch != '\n' && ch != EOF)
                         return bad(c, ch, e, "something stands behind a closing quote");
         } else {
@@ -126,7 +131,8 @@ static int field(struct csv *c, int ch, int *ret_end, struct err *e)
                         if (is_control(ch))
                                 return control(c, ch, e);
                         if (ch == '"')
-                                return bad(c, ch, e, "a quote stands within a field that is not quoted");
+                                return bad(c, ch, e,
+                                           "a quote stands within a field that is not quoted");
                         buf_addc(&c->text, (char)ch);
                 }
         }
@@ -161,7 +167,9 @@ static int check_utf8(const struct csv *c, size_t field, struct err *e)
         for (const char *s = c->fields[field]; *s;) {
                 size_t n = (unsigned char)*s < 0x80 ? 1 : utf8_length(s, strlen(s));
                 if (n == 0)
-                        return err_set(e, ERR_POISON, "", "a byte (0x%02x) that is not UTF-8 at line %zu, column %zu", (unsigned char)*s, line, column);
+                        return err_set(e, ERR_POISON, "",
+                                       "a byte (0x%02x) that is not UTF-8 at line %zu, column %zu",
+                                       (unsigned char)*s, line, column);
                 column = *s == '\n' ? 1 : column + n;
                 line += *s == '\n';
                 s += n;
@@ -189,7 +197,8 @@ int csv_next(struct csv *c, const char *const **ret_fields, size_t *ret_n, struc
         if (c->text.starved)
                 return err_oom(e);
         if (c->text.failed)
-                return err_set(e, ERR_POISON, "", "the record is longer than %d bytes", CSV_RECORD_MAX);
+                return err_set(e, ERR_POISON, "", "the record is longer than %d bytes",
+                               CSV_RECORD_MAX);
         for (size_t i = 0; i < c->n; i++) {
                 c->fields[i] = c->text.data + c->starts[i];
                 if (check_utf8(c, i, e) < 0)

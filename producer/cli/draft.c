@@ -12,11 +12,13 @@
 
 enum { WAIT_MS = 10, WAIT_MAX_MS = 500, QUIET_MS = 3000 };
 
-/* Characters that no text of a task needs; `lines`: tabs and line ends are fine. Gives the byte, or -1. */
+/* Characters that no text of a task needs; `lines`: tabs and line ends are fine. Gives the byte, or
+ * -1. */
 static long bad_character(const char *text, bool lines)
 {
         for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-                if ((*p < 0x20 && !(lines && (*p == '\t' || *p == '\n' || *p == '\r'))) || *p == 0x7f)
+                if ((*p < 0x20 && !(lines && (*p == '\t' || *p == '\n' || *p == '\r'))) ||
+                    *p == 0x7f)
                         return (long)((const char *)p - text);
         return -1;
 }
@@ -25,11 +27,13 @@ static int check_text(const char *what, const char *text, bool lines, struct err
 {
         long at = bad_character(text, lines);
         if (at >= 0)
-                return err_set(e, ERR_POISON, "", "%s has a control character (0x%02x) at byte %ld", what, (unsigned char)text[at], at + 1);
+                return err_set(e, ERR_POISON, "", "%s has a control character (0x%02x) at byte %ld",
+                               what, (unsigned char)text[at], at + 1);
         size_t len = strlen(text);
         for (size_t i = 0, n; i < len; i += n)
                 if ((n = utf8_length(text + i, len - i)) == 0)
-                        return err_set(e, ERR_POISON, "", "%s is not UTF-8 at byte %zu", what, i + 1);
+                        return err_set(e, ERR_POISON, "", "%s is not UTF-8 at byte %zu", what,
+                                       i + 1);
         return 0;
 }
 
@@ -37,9 +41,13 @@ int draft_check(const struct draft *d, struct err *e)
 {
         struct argument list[CODEC_ARGUMENTS_MAX];
         const struct task_type *t = d->type;
-        struct task task = { .type = span_of(t->full_name), .subject = span_of(d->subject), .item = span_of(d->item), .arguments = list };
+        struct task task = { .type = span_of(t->full_name),
+                             .subject = span_of(d->subject),
+                             .item = span_of(d->item),
+                             .arguments = list };
         int64_t ignored;
-        if (check_text("the subject", d->subject, false, e) < 0 || check_text("the item", d->item, false, e) < 0)
+        if (check_text("the subject", d->subject, false, e) < 0 ||
+            check_text("the item", d->item, false, e) < 0)
                 return -1;
         for (size_t i = 0; i < t->n_arguments; i++) {
                 char what[100];
@@ -47,10 +55,12 @@ int draft_check(const struct draft *d, struct err *e)
                 if (!d->values[i])
                         continue;
                 if (task.n_arguments == CODEC_ARGUMENTS_MAX)
-                        return err_set(e, ERR_POISON, "", "more than %d arguments", CODEC_ARGUMENTS_MAX);
+                        return err_set(e, ERR_POISON, "", "more than %d arguments",
+                                       CODEC_ARGUMENTS_MAX);
                 if (check_text(what, d->values[i], true, e) < 0)
                         return -1;
-                list[task.n_arguments++] = (struct argument){ span_of(t->arguments[i].name), span_of(d->values[i]) };
+                list[task.n_arguments++] = (struct argument){ span_of(t->arguments[i].name),
+                                                              span_of(d->values[i]) };
         }
         return task_validate_form(&task, e) < 0 ? -1 : task_validate(t, &task, &ignored, e);
 }
@@ -67,7 +77,8 @@ int draft_file(struct cli *c, const struct draft *d, instant *ret_earlier)
         if (rc)
                 return rc;
         *ret_earlier = INSTANT_NONE;
-        struct filing *f CLEANUP(filing_cleanup) = filing_new(c, d->type, d->dry_run, filed, ret_earlier);
+        struct filing *f CLEANUP(filing_cleanup) = filing_new(c, d->type, d->dry_run, filed,
+                                                              ret_earlier);
         if (!f)
                 return cli_oom();
         rc = filing_add(f, d);
@@ -77,9 +88,13 @@ int draft_file(struct cli *c, const struct draft *d, instant *ret_earlier)
 int note_no_scheduler(struct cli *c)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        int rc = cli_query(c, "select exists (select from rollcall.lease where expires_at > clock_timestamp())", NULL, 0, &r);
+        int rc = cli_query(
+                c,
+                "select exists (select from rollcall.lease where expires_at > clock_timestamp())",
+                NULL, 0, &r);
         if (rc == 0 && !db_bool(r, 0, 0))
-                cli_note("no scheduler is running: what was asked for waits in the database until one starts");
+                cli_note(
+                        "no scheduler is running: what was asked for waits in the database until one starts");
         return rc;
 }
 
@@ -101,7 +116,8 @@ int type_find(struct cli *c, const char *name, const struct task_type **ret)
         if (found == 1)
                 return 0;
         if (found > 1)
-                return cli_error(CODE_USAGE, "several packs have a task type \"%s\": write PACK.%s", name, name);
+                return cli_error(CODE_USAGE, "several packs have a task type \"%s\": write PACK.%s",
+                                 name, name);
         return cli_error(CODE_NOT_FOUND, "no pack has a task type \"%s\"", name);
 }
 
@@ -128,7 +144,8 @@ void outcome_print_row(const struct cli *c, const struct db_result *r, int row)
                 fputs(": ", stdout);
                 print_clean(stdout, reason);
         }
-        if ((before || after) && outcome && outcome_code(outcome) == CODE_OK) { /* a change is shown when there is one */
+        /* a change is shown when there is one */
+        if ((before || after) && outcome && outcome_code(outcome) == CODE_OK) {
                 fputs(" (", stdout);
                 print_clean(stdout, before ? before : "nothing");
                 fputs(" → ", stdout);
@@ -147,8 +164,10 @@ void outcome_print(const struct cli *c, const char *label, const struct db_resul
 
 bool outcome_fits(const struct db_result *r, int row, const struct draft *d)
 {
-        return strcmp(db_str(r, row, db_column(r, "type")), d->type->full_name) == 0 && strcmp(db_str(r, row, db_column(r, "subject")), d->subject) == 0 &&
-               strcmp(db_str(r, row, db_column(r, "item")), d->item) == 0 && db_bool(r, row, db_column(r, "dry_run")) == d->dry_run;
+        return strcmp(db_str(r, row, db_column(r, "type")), d->type->full_name) == 0 &&
+               strcmp(db_str(r, row, db_column(r, "subject")), d->subject) == 0 &&
+               strcmp(db_str(r, row, db_column(r, "item")), d->item) == 0 &&
+               db_bool(r, row, db_column(r, "dry_run")) == d->dry_run;
 }
 
 int outcome_wait(struct cli *c, const struct draft *d, int64_t timeout_ms, struct db_result **ret)
@@ -160,22 +179,28 @@ int outcome_wait(struct cli *c, const struct draft *d, int64_t timeout_ms, struc
         uuid_to_text(d->id, id);
         for (unsigned wait = WAIT_MS;;) {
                 struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-                int rc = cli_query(c,
-                                   "select a.task_id, t.name as type, a.subject, a.item, (array['pending', 'applied', 'skipped', 'failed', 'quarantined', "
-                                   "'unknown'])[a.outcome + 2] as outcome, a.reason, a.before, a.after, a.at, a.dry_run, a.actor, a.attempt "
-                                   "from rollcall.outcome_adhoc a join rollcall.task_type t using (type_no) where a.task_id = $1::uuid and a.outcome >= 0",
-                                   &param, 1, &r);
+                int rc = cli_query(
+                        c,
+                        "select a.task_id, t.name as type, a.subject, a.item, (array['pending', 'applied', 'skipped', 'failed', 'quarantined', "
+                        "'unknown'])[a.outcome + 2] as outcome, a.reason, a.before, a.after, a.at, a.dry_run, a.actor, a.attempt "
+                        "from rollcall.outcome_adhoc a join rollcall.task_type t using (type_no) where a.task_id = $1::uuid and a.outcome >= 0",
+                        &param, 1, &r);
                 if (rc)
                         return rc;
                 if (db_rows(r) && !outcome_fits(r, 0, d))
-                        return cli_error(CODE_FAILED, "the task id %s was used before, for another task: nothing was done; give another id", id);
+                        return cli_error(
+                                CODE_FAILED,
+                                "the task id %s was used before, for another task: nothing was done; give another id",
+                                id);
                 if (db_rows(r)) {
                         *ret = TAKE(r);
                         return 0;
                 }
                 if (monotonic_ms() >= until)
-                        return cli_error(CODE_TIMEOUT, "no outcome of task %s after %lld s; it stays on the lane \"%s\" (is a worker serving it?)", id,
-                                         (long long)(timeout_ms / 1000), lane_name(d->type->lane));
+                        return cli_error(
+                                CODE_TIMEOUT,
+                                "no outcome of task %s after %lld s; it stays on the lane \"%s\" (is a worker serving it?)",
+                                id, (long long)(timeout_ms / 1000), lane_name(d->type->lane));
                 if (!noted && monotonic_ms() >= quiet_until) {
                         noted = true;
                         if ((rc = note_no_scheduler(c)))

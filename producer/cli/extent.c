@@ -7,7 +7,8 @@
 enum { SQL_MAX = 2 * 1024 * 1024, PARAMS_MAX = 1024 * 1024, COUNT_TEXT_MAX = 24 };
 
 /* The file's statement between two texts, with the values of its names. */
-static int ask(struct cli *c, const struct sql_file *f, const char *before, const char *after, const struct run_values *v, struct db_result **ret)
+static int ask(struct cli *c, const struct sql_file *f, const char *before, const char *after,
+               const struct run_values *v, struct db_result **ret)
 {
         CLEANUP(bound_sql_deinit) struct bound_sql b = { 0 };
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
@@ -34,21 +35,26 @@ static int ask(struct cli *c, const struct sql_file *f, const char *before, cons
 }
 
 /* Somebody who is named twice is one task, as the plan has it. */
-static int count_due(struct cli *c, const struct task_type *t, const struct run_values *v, int64_t *ret)
+static int count_due(struct cli *c, const struct task_type *t, const struct run_values *v,
+                     int64_t *ret)
 {
-        struct db_result *columns CLEANUP(db_result_cleanup) = NULL, *r CLEANUP(db_result_cleanup) = NULL;
+        struct db_result *columns CLEANUP(db_result_cleanup) = NULL,
+                                  *r CLEANUP(db_result_cleanup) = NULL;
         int rc = ask(c, &t->due, "select * from (", "\n) due limit 0", v, &columns);
         if (rc)
                 return rc;
         bool items = db_column(columns, "item") >= 0;
-        rc = ask(c, &t->due, items ? "select count(*) from (select distinct subject, item from (" : "select count(*) from (select distinct subject from (",
+        rc = ask(c, &t->due,
+                 items ? "select count(*) from (select distinct subject, item from ("
+                       : "select count(*) from (select distinct subject from (",
                  "\n) due) counted", v, &r);
         if (rc == 0)
                 *ret = db_int(r, 0, 0);
         return rc;
 }
 
-static int count_population(struct cli *c, const struct job *j, const struct run_values *v, int64_t *ret)
+static int count_population(struct cli *c, const struct job *j, const struct run_values *v,
+                            int64_t *ret)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         *ret = -1;
@@ -58,12 +64,14 @@ static int count_population(struct cli *c, const struct job *j, const struct run
         if (rc)
                 return rc;
         if (db_rows(r) != 1 || db_columns(r) != 1 || db_null(r, 0, 0))
-                return cli_error(CODE_CONFIG, "%s: one row with one number was expected", j->population.path);
+                return cli_error(CODE_CONFIG, "%s: one row with one number was expected",
+                                 j->population.path);
         *ret = strtoll(db_str(r, 0, 0), NULL, 10);
         return 0;
 }
 
-static int count_all(struct cli *c, const struct job *j, const struct run_values *v, struct arena *memory, struct extent *x)
+static int count_all(struct cli *c, const struct job *j, const struct run_values *v,
+                     struct arena *memory, struct extent *x)
 {
         for (size_t i = 0; i < j->n_tasks; i++) {
                 const struct task_type *t = j->tasks[i].type;
@@ -84,7 +92,8 @@ static int count_all(struct cli *c, const struct job *j, const struct run_values
         return count_population(c, j, v, &x->population);
 }
 
-int extent_count(struct cli *c, const struct job *j, const struct run_values *v, struct arena *memory, struct extent *ret)
+int extent_count(struct cli *c, const struct job *j, const struct run_values *v,
+                 struct arena *memory, struct extent *ret)
 {
         struct err e = ERR_INIT;
         *ret = (struct extent){
@@ -93,7 +102,8 @@ int extent_count(struct cli *c, const struct job *j, const struct run_values *v,
         };
         if (!ret->kinds || !ret->expect)
                 return cli_oom();
-        if (db_exec(c->db, "begin isolation level repeatable read read only", &e) < 0 || pack_search_path(c->db, j->pack, true, &e) < 0)
+        if (db_exec(c->db, "begin isolation level repeatable read read only", &e) < 0 ||
+            pack_search_path(c->db, j->pack, true, &e) < 0)
                 return cli_db_fail(&e);
         int rc = count_all(c, j, v, memory, ret);
         if (db_exec(c->db, "rollback", &e) < 0 && rc == 0)
@@ -122,11 +132,15 @@ void extent_print(const struct extent *x)
                 number_format(k->count, count);
                 number_format(x->population, population);
                 if (k->once)
-                        fprintf(stderr, "  %s: once; how many rows it touches is not known beforehand\n", k->type->full_name);
+                        fprintf(stderr,
+                                "  %s: once; how many rows it touches is not known beforehand\n",
+                                k->type->full_name);
                 else if (x->population < 0)
                         fprintf(stderr, "  %s: %s\n", k->type->full_name, count);
                 else
-                        fprintf(stderr, "  %s: %s of %s (%.1f %%)\n", k->type->full_name, count, population,
-                                x->population ? (double)k->count * 100 / (double)x->population : 0.0);
+                        fprintf(stderr, "  %s: %s of %s (%.1f %%)\n", k->type->full_name, count,
+                                population,
+                                x->population ? (double)k->count * 100 / (double)x->population
+                                              : 0.0);
         }
 }

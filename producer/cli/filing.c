@@ -39,12 +39,15 @@ struct filing {
         struct argument *list; /* scratch: the arguments that a task has */
 };
 
-struct filing *filing_new(struct cli *c, const struct task_type *type, bool dry_run, filing_told told, void *ctx)
+struct filing *filing_new(struct cli *c, const struct task_type *type, bool dry_run,
+                          filing_told told, void *ctx)
 {
         struct filing *f CLEANUP(filing_cleanup) = calloc(1, sizeof *f);
         if (!f)
                 return NULL;
-        *f = (struct filing){ .cli = c, .type = type, .dry_run = dry_run, .told = told, .ctx = ctx };
+        *f = (struct filing){
+                .cli = c, .type = type, .dry_run = dry_run, .told = told, .ctx = ctx
+        };
         buf_init(&f->texts, BYTES_MAX + ARGUMENTS_MAX);
         buf_init(&f->json, ARGUMENTS_MAX);
         f->ids = calloc(TASKS_MAX, sizeof *f->ids);
@@ -73,7 +76,7 @@ void filing_free(struct filing *f)
         free(f);
 }
 
-/* ---- the database's answers ------------------------------------------------------------------ */
+/* ---- the database's answers ---- */
 
 static int take_answer(struct filing *f)
 {
@@ -102,13 +105,14 @@ static int take_all(struct filing *f)
         return rc;
 }
 
-/* ---- a request ------------------------------------------------------------------------------- */
+/* ---- a request ---- */
 
 static void add_texts(struct filing *f, const struct piece *list, size_t n)
 {
         db_array_begin(f->params, DB_TEXT, n);
         for (size_t i = 0; i < n; i++)
-                db_element_text(f->params, (struct span){ f->texts.data + list[i].at, list[i].len });
+                db_element_text(f->params,
+                                (struct span){ f->texts.data + list[i].at, list[i].len });
         db_array_end(f->params);
 }
 
@@ -169,7 +173,8 @@ static int add_arguments(struct filing *f, const struct draft *d)
         size_t n = 0;
         for (size_t i = 0; i < f->type->n_arguments; i++)
                 if (d->values[i])
-                        f->list[n++] = (struct argument){ span_of(f->type->arguments[i].name), span_of(d->values[i]) };
+                        f->list[n++] = (struct argument){ span_of(f->type->arguments[i].name),
+                                                          span_of(d->values[i]) };
         buf_reset(&f->json);
         arguments_to_json(f->list, n, &f->json);
         f->any_argument |= n > 0;
@@ -180,7 +185,8 @@ int filing_add(struct filing *f, const struct draft *d)
 {
         int rc = add_arguments(f, d);
         size_t bytes = strlen(d->subject) + strlen(d->item) + f->json.len + sizeof d->id;
-        if (rc == 0 && (f->n == TASKS_MAX || f->texts.len + f->n * sizeof d->id + bytes > BYTES_MAX))
+        if (rc == 0 &&
+            (f->n == TASKS_MAX || f->texts.len + f->n * sizeof d->id + bytes > BYTES_MAX))
                 rc = file_request(f);
         if (rc)
                 return rc;

@@ -11,8 +11,9 @@ static const char exit_codes[] =
 static void print_flag(const struct flag *f, FILE *to)
 {
         char left[80];
-        snprintf(left, sizeof left, "%s%c%s--%s%s%s", f->letter ? "-" : "  ", f->letter ? f->letter : ' ', f->letter ? ", " : " ", f->name,
-                 f->value ? " " : "", f->value ? f->value : "");
+        snprintf(left, sizeof left, "%s%c%s--%s%s%s", f->letter ? "-" : "  ",
+                 f->letter ? f->letter : ' ', f->letter ? ", " : " ", f->name, f->value ? " " : "",
+                 f->value ? f->value : "");
         fprintf(to, "  %-26s  %s%s\n", left, f->help, f->required ? " (required)" : "");
 }
 
@@ -34,7 +35,8 @@ static void print_verb(const struct verb *v, FILE *to)
 
 void help_all(FILE *to)
 {
-        fputs("Usage: rollcall COMMAND [OPTIONS]\n\nRollcall calls the roll of an organisation's users. This is the operator's tool.\n\nCommands:\n", to);
+        fputs("Usage: rollcall COMMAND [OPTIONS]\n\nRollcall calls the roll of an organisation's users. This is the operator's tool.\n\nCommands:\n",
+              to);
         for (const struct verb *v = verbs; v->name; v++)
                 print_verb(v, to);
         fputs("\nPacks have commands of their own: rollcall commands lists them.\n", to);
@@ -53,8 +55,8 @@ void help_group(const char *group, FILE *to)
 
 void help_verb(const struct verb *v, const struct flag *more, FILE *to)
 {
-        fprintf(to, "Usage: rollcall %s%s%s [OPTIONS]\n\n%c%s.\n", v->name, *v->operands ? " " : "", v->operands, toupper((unsigned char)*v->help),
-                *v->help ? v->help + 1 : "");
+        fprintf(to, "Usage: rollcall %s%s%s [OPTIONS]\n\n%c%s.\n", v->name, *v->operands ? " " : "",
+                v->operands, toupper((unsigned char)*v->help), *v->help ? v->help + 1 : "");
         if (v->detail)
                 fprintf(to, "%s\n", v->detail);
         print_flags("Options", v->flags, to);

@@ -9,7 +9,9 @@ enum { NEXT_MAX = 20 };
 const struct zone *job_zone(const struct cli *c, const char *pack, const char *job)
 {
         for (size_t i = 0; c->packs && i < c->packs->n; i++)
-                for (size_t j = 0; strcmp(c->packs->list[i]->name, pack) == 0 && j < c->packs->list[i]->n_jobs; j++)
+                for (size_t j = 0;
+                     strcmp(c->packs->list[i]->name, pack) == 0 && j < c->packs->list[i]->n_jobs;
+                     j++)
                         if (strcmp(c->packs->list[i]->jobs[j].name, job) == 0)
                                 return c->packs->list[i]->jobs[j].zone;
         return NULL;
@@ -28,7 +30,8 @@ int job_find(struct cli *c, const char *name, const struct job **ret)
                 for (size_t j = 0; j < c->packs->list[i]->n_jobs; j++)
                         n += strcmp(c->packs->list[i]->jobs[j].name, name) == 0;
         if (n > 1)
-                return cli_error(CODE_USAGE, "several packs have a job \"%s\": write PACK.%s", name, name);
+                return cli_error(CODE_USAGE, "several packs have a job \"%s\": write PACK.%s", name,
+                                 name);
         return cli_error(CODE_NOT_FOUND, "there is no job \"%s\"; see: rollcall jobs list", name);
 }
 
@@ -40,14 +43,17 @@ struct job_line { /* one job as the list shows it */
         size_t n_next;
 };
 
-static void read_job(const struct job *j, const struct db_result *r, instant after, size_t n, struct job_line *ret)
+static void read_job(const struct job *j, const struct db_result *r, instant after, size_t n,
+                     struct job_line *ret)
 {
         *ret = (struct job_line){ .job = j, .row = -1 };
         for (int i = 0; i < db_rows(r); i++)
-                if (strcmp(db_str(r, i, 0), j->pack->name) == 0 && strcmp(db_str(r, i, 1), j->name) == 0)
+                if (strcmp(db_str(r, i, 0), j->pack->name) == 0 &&
+                    strcmp(db_str(r, i, 1), j->name) == 0)
                         ret->row = i;
         suspension_read(j, r, ret->row, &ret->suspension);
-        for (instant t = after; j->schedule && ret->n_next < n && (t = cron_next(&j->cron, j->zone, t)) != INSTANT_NONE;)
+        for (instant t = after; j->schedule && ret->n_next < n &&
+                                (t = cron_next(&j->cron, j->zone, t)) != INSTANT_NONE;)
                 ret->next[ret->n_next++] = t;
 }
 
@@ -60,14 +66,20 @@ static json_t *job_json(const struct job_line *l, const struct db_result *r)
                 json_array_append_new(next, json_string(text));
         }
         if (l->row >= 0 && !db_null(r, l->row, 3))
-                last = json_pack("{s:s, s:o, s:s}", "run_id", db_str(r, l->row, 3), "scheduled_at", json_instant(db_instant(r, l->row, 4)), "state",
+                last = json_pack("{s:s, s:o, s:s}", "run_id", db_str(r, l->row, 3), "scheduled_at",
+                                 json_instant(db_instant(r, l->row, 4)), "state",
                                  db_str(r, l->row, 5));
-        json_t *o = json_pack("{s:s, s:s, s:s?, s:s, s:o, s:b, s:o}", "job", l->job->full_name, "help", l->job->help ? l->job->help : "", "schedule", l->job->schedule,
-                              "time_zone", l->job->time_zone, "next", next, "registered", l->row >= 0, "last_run", last);
+        json_t *o = json_pack("{s:s, s:s, s:s?, s:s, s:o, s:b, s:o}", "job", l->job->full_name,
+                              "help", l->job->help ? l->job->help : "", "schedule",
+                              l->job->schedule, "time_zone", l->job->time_zone, "next", next,
+                              "registered", l->row >= 0, "last_run", last);
         suspension_json(&l->suspension, o);
         json_object_set_new(o, "destructive", json_boolean(job_destructive(l->job)));
-        json_object_set_new(o, "max_subjects", l->job->max_subjects < 0 ? json_null() : json_integer(l->job->max_subjects));
-        json_object_set_new(o, "max_percent", l->job->max_percent < 0 ? json_null() : json_real(l->job->max_percent));
+        json_object_set_new(o, "max_subjects",
+                            l->job->max_subjects < 0 ? json_null()
+                                                     : json_integer(l->job->max_subjects));
+        json_object_set_new(o, "max_percent",
+                            l->job->max_percent < 0 ? json_null() : json_real(l->job->max_percent));
         return o;
 }
 
@@ -102,12 +114,16 @@ static int read_after(const struct args *a, instant *ret)
         *ret = instant_now();
         if (!text || instant_parse(text, strlen(text), ret))
                 return 0;
-        return cli_error(CODE_USAGE, "jobs list: --after \"%s\": an instant such as 2026-11-21T06:00:00-03:00 was expected", text);
+        return cli_error(
+                CODE_USAGE,
+                "jobs list: --after \"%s\": an instant such as 2026-11-21T06:00:00-03:00 was expected",
+                text);
 }
 
 int verb_jobs_list(struct cli *c, const struct args *a)
 {
-        static const char *const heads[] = { "JOB", "SCHEDULE", "TIME ZONE", "NEXT DUE", "STATE", "LAST RUN", "RESULT", NULL };
+        static const char *const heads[] = { "JOB",   "SCHEDULE", "TIME ZONE", "NEXT DUE",
+                                             "STATE", "LAST RUN", "RESULT",    NULL };
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         int64_t n;
         instant after;
@@ -119,11 +135,13 @@ int verb_jobs_list(struct cli *c, const struct args *a)
         if (rc == 0)
                 rc = cli_db(c);
         if (rc == 0)
-                rc = cli_query(c,
-                               "select j.pack, j.job, j.suspended, r.run_id, r.scheduled_at, r.state, " SUSPENSION_COLUMNS " "
-                               "from rollcall.job j left join lateral (select * from rollcall.run r where r.pack = j.pack and r.job = j.job "
-                               "and not r.dry_run and r.scheduled_at <= clock_timestamp() order by r.scheduled_at desc limit 1) r on true",
-                               NULL, 0, &r);
+                rc = cli_query(
+                        c,
+                        "select j.pack, j.job, j.suspended, r.run_id, r.scheduled_at, r.state, " SUSPENSION_COLUMNS
+                        " "
+                        "from rollcall.job j left join lateral (select * from rollcall.run r where r.pack = j.pack and r.job = j.job "
+                        "and not r.dry_run and r.scheduled_at <= clock_timestamp() order by r.scheduled_at desc limit 1) r on true",
+                        NULL, 0, &r);
         if (rc)
                 return rc;
         TABLE_CLEANUP struct table t;

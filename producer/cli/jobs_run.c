@@ -72,14 +72,16 @@ static int read_instant(struct wish *w)
                          at, text);
 }
 
-/* How many people the run is about to take up, shown and sent along: a plan that finds more is held for review. */
+/* How many people the run is about to take up, shown and sent along: a plan that finds more is held
+ * for review. */
 static int show_extent(struct wish *w)
 {
         struct run_request *q = &w->request;
         struct extent x;
         struct run_values v = {
                 .now = q->scheduled_at,
-                .run_id = run_id_of(span_of(w->job->pack->name), span_of(w->job->name), q->scheduled_at),
+                .run_id = run_id_of(span_of(w->job->pack->name), span_of(w->job->name),
+                                    q->scheduled_at),
                 .actor = w->cli->actor,
                 .pack = w->job->pack,
                 .settings = w->settings,
@@ -105,12 +107,15 @@ static int confirm(struct wish *w)
                 return 0;
         format_instant(w->job->zone, q->scheduled_at, at);
         if (distant)
-                fprintf(stderr, "The run's instant is %s, %" PRId64 " days before now: its statements decide as of then.\n", at,
-                        (w->now - q->scheduled_at) / FAR);
+                fprintf(stderr,
+                        "The run's instant is %s, %" PRId64
+                        " days before now: its statements decide as of then.\n",
+                        at, (w->now - q->scheduled_at) / FAR);
         int rc = destructive ? show_extent(w) : 0;
         if (rc)
                 return rc;
-        snprintf(question, sizeof question, "Run %s%s%s?", w->job->full_name, distant ? " as of " : "", distant ? at : "");
+        snprintf(question, sizeof question, "Run %s%s%s?", w->job->full_name,
+                 distant ? " as of " : "", distant ? at : "");
         return args_on(w->args, "yes") ? 0 : cli_confirm(question);
 }
 
@@ -136,28 +141,35 @@ static int request(struct wish *w, struct run_ref *ret, bool *ret_new)
 static int print_request(struct cli *c, const struct job *j, const struct run_ref *r, bool is_new)
 {
         if (c->json)
-                return print_json(json_pack("{s:s, s:s, s:b}", "run_id", r->id, "job", j->full_name, "new", is_new));
-        printf("%s %s (follow it: rollcall runs watch %.8s)\n", is_new ? "requested run" : "that run exists already:", r->id, r->id);
+                return print_json(json_pack("{s:s, s:s, s:b}", "run_id", r->id, "job", j->full_name,
+                                            "new", is_new));
+        printf("%s %s (follow it: rollcall runs watch %.8s)\n",
+               is_new ? "requested run" : "that run exists already:", r->id, r->id);
         return CODE_OK;
 }
 
-/* A run of that job and instant exists. `ret`: it is not what was asked for, a dry run or one with other settings, which is said. */
+/* A run of that job and instant exists. `ret`: it is not what was asked for, a dry run or one with
+ * other settings, which is said. */
 static int differs(const struct wish *w, const struct run_ref *r, bool *ret)
 {
         struct db_result *res CLEANUP(db_result_cleanup) = NULL;
         BUF_CLEANUP struct buf settings = { .max = MEMORY_MAX };
         settings_to_json(w->request.settings, w->request.n_settings, &settings);
         const char *params[] = { r->id, w->request.dry_run ? "true" : "false", buf_str(&settings) };
-        int rc = cli_query(w->cli, "select dry_run, dry_run <> $2::boolean, settings <> $3::jsonb from rollcall.run where run_id = $1::uuid", params,
-                           ARRAY_LEN(params), &res);
+        int rc = cli_query(
+                w->cli,
+                "select dry_run, dry_run <> $2::boolean, settings <> $3::jsonb from rollcall.run where run_id = $1::uuid",
+                params, ARRAY_LEN(params), &res);
         if (rc || db_rows(res) == 0)
                 return rc;
         *ret = db_bool(res, 0, 1) || db_bool(res, 0, 2);
         if (*ret)
-                cli_note("the run of %s at that instant, %s, is %s: give another --at to ask for this one", w->job->full_name, r->id,
-                         !db_bool(res, 0, 1)  ? "one with other settings"
-                         : db_bool(res, 0, 0) ? "a dry run, which changes nothing"
-                                              : "no dry run");
+                cli_note(
+                        "the run of %s at that instant, %s, is %s: give another --at to ask for this one",
+                        w->job->full_name, r->id,
+                        !db_bool(res, 0, 1)  ? "one with other settings"
+                        : db_bool(res, 0, 0) ? "a dry run, which changes nothing"
+                                             : "no dry run");
         return 0;
 }
 
@@ -193,7 +205,8 @@ int verb_jobs_run(struct cli *c, const struct args *a)
         if (other)
                 return CODE_REFUSED;
         if (!is_new)
-                cli_note("a run of %s at that instant exists already: following it", w.job->full_name);
+                cli_note("a run of %s at that instant exists already: following it",
+                         w.job->full_name);
         rc = run_find(c, r.id, &r);
         if (rc)
                 return rc;

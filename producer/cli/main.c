@@ -11,10 +11,12 @@ static int run_verb(struct cli *c, const struct verb *v, int argc, char **argv)
         const char *operand = args_first_operand(v->flags, argc, argv, &at);
         struct flag *more CLEANUP(flags_cleanup) = NULL;
         struct args *a CLEANUP(args_cleanup) = NULL;
-        for (int i = 0; v->declare && operand && i < argc; i++) /* the configuration decides which options there are, so it is read before them */
+        /* the configuration decides which options there are, so it is read before them */
+        for (int i = 0; v->declare && operand && i < argc; i++)
                 if (strncmp(argv[i], "--config=", 9) == 0)
                         c->config_given = argv[i] + 9;
-                else if ((strcmp(argv[i], "-c") == 0 || strcmp(argv[i], "--config") == 0) && i + 1 < argc)
+                else if ((strcmp(argv[i], "-c") == 0 || strcmp(argv[i], "--config") == 0) &&
+                         i + 1 < argc)
                         c->config_given = argv[i + 1];
         if (v->declare && operand && (rc = v->declare(c, operand, &more)))
                 return rc;
@@ -97,7 +99,8 @@ static int run(struct cli *c, int argc, char **argv)
                 return CODE_OK;
         }
         if (group)
-                return cli_error(CODE_USAGE, "%s: %s%s%s; see: rollcall %s --help", first, second ? "there is no command \"" : "a command is missing",
+                return cli_error(CODE_USAGE, "%s: %s%s%s; see: rollcall %s --help", first,
+                                 second ? "there is no command \"" : "a command is missing",
                                  second ? second : "", second ? "\"" : "", first);
         return run_other(c, argc, argv, first);
 }
@@ -106,7 +109,8 @@ int main(int argc, char **argv)
 {
         struct cli c;
         log_init("rollcall", LOG_LEVEL_ERROR);
-        signal(SIGPIPE, SIG_IGN); /* a reader that went away is seen when standard output is flushed; sockets never kill us */
+        /* a reader that went away is seen when standard output is flushed; sockets never kill us */
+        signal(SIGPIPE, SIG_IGN);
         cli_init(&c);
         int rc = run(&c, argc - 1, argv + 1);
         cli_deinit(&c);

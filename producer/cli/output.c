@@ -84,11 +84,27 @@ static const char *color_of(const char *word)
         static const struct {
                 const char *word, *color;
         } colors[] = {
-                { "ok", "32" },        { "succeeded", "32" },   { "applied", "32" }, { "FAIL", "1;31" },      { "failed", "31" },
-                { "unknown", "31" },   { "quarantined", "31" }, { "refused", "33" }, { "cancelled", "33" },   { "skipped", "33" },
-                { "suspended", "33" }, { "missing", "31" },     { "no", "31" },      { "not reachable", "31" },
-                { "alive", "32" },      { "leading", "32" },      { "gone", "31" },      { "partly gone", "31" },
-                { "completed with errors", "31" }, { "held for review", "33" }, { "MORE ROWS THAN TASKS", "1;31" },
+                { "ok", "32" },
+                { "succeeded", "32" },
+                { "applied", "32" },
+                { "FAIL", "1;31" },
+                { "failed", "31" },
+                { "unknown", "31" },
+                { "quarantined", "31" },
+                { "refused", "33" },
+                { "cancelled", "33" },
+                { "skipped", "33" },
+                { "suspended", "33" },
+                { "missing", "31" },
+                { "no", "31" },
+                { "not reachable", "31" },
+                { "alive", "32" },
+                { "leading", "32" },
+                { "gone", "31" },
+                { "partly gone", "31" },
+                { "completed with errors", "31" },
+                { "held for review", "33" },
+                { "MORE ROWS THAN TASKS", "1;31" },
         };
         for (size_t i = 0; i < ARRAY_LEN(colors); i++)
                 if (strcmp(word, colors[i].word) == 0)
@@ -96,7 +112,8 @@ static const char *color_of(const char *word)
         return NULL;
 }
 
-static void print_cell(const struct cli *c, const char *text, size_t wide, bool right, bool last, const char *color)
+static void print_cell(const struct cli *c, const char *text, size_t wide, bool right, bool last,
+                       const char *color)
 {
         size_t pad = wide - width(text);
         if (right)
@@ -125,7 +142,8 @@ void table_print(const struct cli *c, const struct table *t)
         putchar('\n');
         for (size_t i = 0; i < t->n; i++) {
                 size_t k = i % t->columns;
-                print_cell(c, t->cells[i], wide[k], right[k], k + 1 == t->columns, color_of(t->cells[i]));
+                print_cell(c, t->cells[i], wide[k], right[k], k + 1 == t->columns,
+                           color_of(t->cells[i]));
                 if (k + 1 == t->columns)
                         putchar('\n');
         }
@@ -171,7 +189,8 @@ json_t *json_instant(instant t)
 
 static json_t *json_cell(const struct db_result *r, int row, int col)
 {
-        static const char *const as_is[] = { "int2", "int4", "int8", "json", "jsonb", "float4", "float8" };
+        static const char *const as_is[] = { "int2",  "int4",   "int8",  "json",
+                                             "jsonb", "float4", "float8" };
         const char *type = db_column_type(r, col);
         struct span s = db_span(r, row, col);
         if (!s.ptr)
@@ -218,7 +237,8 @@ static void add_cell(struct table *t, const struct db_result *r, int row, int co
         }
 }
 
-void rows_print(const struct cli *c, const char *const *heads, const int *columns, const struct db_result *r)
+void rows_print(const struct cli *c, const char *const *heads, const int *columns,
+                const struct db_result *r)
 {
         TABLE_CLEANUP struct table t;
         table_init(&t, heads);

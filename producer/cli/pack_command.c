@@ -1,6 +1,6 @@
 /*
- * A pack's own command: looks the subject up, shows what the task would do (a dry run of it), asks, submits the task and waits for
- * its outcome. All it knows comes from the pack.
+ * A pack's own command: looks the subject up, shows what the task would do (a dry run of it), asks,
+ * submits the task and waits for its outcome. All it knows comes from the pack.
  */
 #include "tasks.h"
 #include "verbs.h"
@@ -16,7 +16,8 @@ enum { PARAMS_MAX = 1024 * 1024, SETTINGS_MAX = 1024 * 1024 };
 static const struct flag command_flags[] = {
         { "yes", NULL, "do not ask", NULL, 'y', false, false },
         { "dry-run", NULL, "show what would be done and stop", NULL, 'n', false, false },
-        { "timeout", "TIME", "how long to wait for the outcome (default 60s)", NULL, 0, false, false },
+        { "timeout", "TIME", "how long to wait for the outcome (default 60s)", NULL, 0, false,
+          false },
         { .name = NULL },
 };
 
@@ -29,25 +30,31 @@ static const struct command *of_pack(const struct pack *p, const char *name)
 }
 
 /* "NAME", "PACK NAME" or "PACK:NAME". */
-int pack_command_find(struct cli *c, const char *first, const char *second, const struct command **ret, int *ret_words)
+int pack_command_find(struct cli *c, const char *first, const char *second,
+                      const struct command **ret, int *ret_words)
 {
         size_t found = 0;
         const char *colon = strchr(first, ':');
         bool unnamed;
         const char *config = service_path(c->config_given, &unnamed);
         if (access(config, F_OK) < 0)
-                return cli_error(CODE_USAGE, "there is no command \"%s\", and no configuration %s that could name packs with further ones; see: rollcall --help", first,
-                                 config);
+                return cli_error(
+                        CODE_USAGE,
+                        "there is no command \"%s\", and no configuration %s that could name packs with further ones; see: rollcall --help",
+                        first, config);
         int rc = cli_packs(c);
         if (rc) {
-                cli_note("\"%s\" is no command of rollcall itself, and without the configuration the packs' commands are not known; see: rollcall --help", first);
+                cli_note(
+                        "\"%s\" is no command of rollcall itself, and without the configuration the packs' commands are not known; see: rollcall --help",
+                        first);
                 return rc;
         }
         *ret_words = 1;
         *ret = NULL;
         for (size_t i = 0; i < c->packs->n; i++) {
                 const struct pack *p = c->packs->list[i];
-                bool this_pack = colon && strlen(p->name) == (size_t)(colon - first) && strncmp(p->name, first, (size_t)(colon - first)) == 0;
+                bool this_pack = colon && strlen(p->name) == (size_t)(colon - first) &&
+                                 strncmp(p->name, first, (size_t)(colon - first)) == 0;
                 if (second && strcmp(p->name, first) == 0 && (*ret = of_pack(p, second))) {
                         *ret_words = 2;
                         return 0;
@@ -59,8 +66,14 @@ int pack_command_find(struct cli *c, const char *first, const char *second, cons
                 }
         }
         if (found > 1)
-                return cli_error(CODE_USAGE, "several packs have a command \"%s\": write rollcall PACK %s", first, first);
-        return found ? 0 : cli_error(CODE_USAGE, "there is no command \"%s\"; see: rollcall --help, rollcall commands", first);
+                return cli_error(CODE_USAGE,
+                                 "several packs have a command \"%s\": write rollcall PACK %s",
+                                 first, first);
+        return found ? 0
+                     : cli_error(
+                               CODE_USAGE,
+                               "there is no command \"%s\"; see: rollcall --help, rollcall commands",
+                               first);
 }
 
 int pack_commands_list(struct cli *c, const struct args *a)
@@ -77,8 +90,11 @@ int pack_commands_list(struct cli *c, const struct args *a)
                 for (size_t k = 0; k < c->packs->list[i]->n_commands; k++) {
                         const struct command *m = &c->packs->list[i]->commands[k];
                         if (list)
-                                json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s?, s:s}", "pack", m->pack->name, "name", m->name, "subject",
-                                                                      m->subject_label, "help", m->help, "task_type", m->type->full_name));
+                                json_array_append_new(
+                                        list, json_pack("{s:s, s:s, s:s, s:s?, s:s}", "pack",
+                                                        m->pack->name, "name", m->name, "subject",
+                                                        m->subject_label, "help", m->help,
+                                                        "task_type", m->type->full_name));
                         table_addf(&t, "%s %s", m->name, m->subject_label);
                         table_add(&t, m->pack->name);
                         table_add(&t, m->help);
@@ -115,16 +131,24 @@ static int prepare(struct request *q)
         struct err e = ERR_INIT;
         struct setting_value *settings;
         q->memory = arena_new(SETTINGS_MAX);
-        q->given = q->memory ? arena_alloc(q->memory, (t->n_arguments + 1) * sizeof *q->given) : NULL;
+        q->given = q->memory ? arena_alloc(q->memory, (t->n_arguments + 1) * sizeof *q->given)
+                             : NULL;
         if (!q->given)
                 return cli_oom();
         for (size_t i = 0; i < t->n_arguments; i++)
                 q->given[i] = args_declared(q->args, &t->arguments[i]);
-        q->values = (struct run_values){ .now = INSTANT_NONE, .actor = q->cli->actor, .dry_run = true, .pack = t->pack };
-        if (settings_resolve(t->pack, NULL, NULL, 0, q->memory, &settings, &q->values.n_settings, &e) < 0)
+        q->values = (struct run_values){
+                .now = INSTANT_NONE, .actor = q->cli->actor, .dry_run = true, .pack = t->pack
+        };
+        if (settings_resolve(t->pack, NULL, NULL, 0, q->memory, &settings, &q->values.n_settings,
+                             &e) < 0)
                 return cli_fail(CODE_CONFIG, &e);
         q->values.settings = settings;
-        q->draft = (struct draft){ .type = t, .id = uuid_random(), .subject = args_operand(q->args, 0), .item = "", .values = q->given };
+        q->draft = (struct draft){ .type = t,
+                                   .id = uuid_random(),
+                                   .subject = args_operand(q->args, 0),
+                                   .item = "",
+                                   .values = q->given };
         return 0;
 }
 
@@ -136,9 +160,12 @@ static int refuse_ambiguous(const struct request *q, const struct command *k)
 {
         BUF_CLEANUP struct buf list = { .max = 4096 };
         for (int i = 0; i < db_rows(q->current) && i < CHOICES_MAX; i++)
-                buf_addf(&list, "%s#%s %s", i ? ", " : "", db_str(q->current, i, 0), db_columns(q->current) > 1 ? db_str(q->current, i, 1) : "");
-        return cli_error(CODE_USAGE, "%s: several people match %s \"%s\": %s%s; give one as #NUMBER", k->name, k->subject_label, args_operand(q->args, 0),
-                         buf_str(&list), db_rows(q->current) > CHOICES_MAX ? ", …" : "");
+                buf_addf(&list, "%s#%s %s", i ? ", " : "", db_str(q->current, i, 0),
+                         db_columns(q->current) > 1 ? db_str(q->current, i, 1) : "");
+        return cli_error(CODE_USAGE,
+                         "%s: several people match %s \"%s\": %s%s; give one as #NUMBER", k->name,
+                         k->subject_label, args_operand(q->args, 0), buf_str(&list),
+                         db_rows(q->current) > CHOICES_MAX ? ", …" : "");
 }
 
 static int look_up(struct request *q)
@@ -153,17 +180,19 @@ static int look_up(struct request *q)
         if (!p)
                 return cli_oom();
         q->values.subject = args_operand(q->args, 0);
-        if (sql_bind_own_time(&k->lookup, k->pack, &subject, 1, 1, &b, &e) < 0 || sql_add_values(&b, &q->values, p, &e) < 0)
+        if (sql_bind_own_time(&k->lookup, k->pack, &subject, 1, 1, &b, &e) < 0 ||
+            sql_add_values(&b, &q->values, p, &e) < 0)
                 return cli_fail(CODE_CONFIG, &e);
         struct db *d = q->cli->db;
-        if (db_exec(d, "begin read only", &e) < 0 || pack_search_path(d, k->pack, true, &e) < 0 || db_query(d, b.text, p, &q->current, &e) < 0 ||
-            db_exec(d, "rollback", &e) < 0) {
+        if (db_exec(d, "begin read only", &e) < 0 || pack_search_path(d, k->pack, true, &e) < 0 ||
+            db_query(d, b.text, p, &q->current, &e) < 0 || db_exec(d, "rollback", &e) < 0) {
                 err_prefix(&e, "%s", k->lookup.path);
                 return cli_db_fail(&e);
         }
         q->values.subject = NULL;
         if (db_rows(q->current) == 0)
-                return cli_error(CODE_NOT_FOUND, "%s: there is no %s \"%s\"", k->name, k->subject_label, args_operand(q->args, 0));
+                return cli_error(CODE_NOT_FOUND, "%s: there is no %s \"%s\"", k->name,
+                                 k->subject_label, args_operand(q->args, 0));
         if (db_rows(q->current) > 1)
                 return refuse_ambiguous(q, k);
         q->draft.subject = db_str(q->current, 0, 0);
@@ -176,9 +205,11 @@ static void print_current(const struct request *q)
                 return;
         print_title(q->cli, "Current state");
         for (int col = 1; col < db_columns(q->current); col++) {
-                bool yes_no = strcmp(db_column_type(q->current, col), "bool") == 0 && !db_null(q->current, 0, col);
+                bool yes_no = strcmp(db_column_type(q->current, col), "bool") == 0 &&
+                              !db_null(q->current, 0, col);
                 printf("  %-22s ", db_column_name(q->current, col));
-                print_clean(stdout, yes_no ? db_bool(q->current, 0, col) ? "yes" : "no" : db_str(q->current, 0, col));
+                print_clean(stdout, yes_no ? db_bool(q->current, 0, col) ? "yes" : "no"
+                                           : db_str(q->current, 0, col));
                 putchar('\n');
         }
 }
@@ -209,13 +240,16 @@ static json_t *current_json(const struct request *q)
 
 static json_t *proposal_json(const struct request *q)
 {
-        return q->proposal ? json_row(q->proposal, 0) : json_pack("{s:s, s:s}", "outcome", q->verdict, "reason", "");
+        return q->proposal ? json_row(q->proposal, 0)
+                           : json_pack("{s:s, s:s}", "outcome", q->verdict, "reason", "");
 }
 
 static int print_document(const struct request *q, const struct db_result *result)
 {
-        return print_json(json_pack("{s:s, s:s, s:o, s:o, s:o}", "command", q->command->name, "subject", q->draft.subject, "current", current_json(q), "proposal",
-                                    proposal_json(q), "result", result ? json_row(result, 0) : json_null()));
+        return print_json(json_pack("{s:s, s:s, s:o, s:o, s:o}", "command", q->command->name,
+                                    "subject", q->draft.subject, "current", current_json(q),
+                                    "proposal", proposal_json(q), "result",
+                                    result ? json_row(result, 0) : json_null()));
 }
 
 static int submit(struct request *q)
@@ -240,7 +274,8 @@ static int check_role(const struct request *q)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         const char *params[] = { q->command->requires_role, q->command->name };
-        return params[0] ? cli_query(q->cli, "select rollcall.check_role($1, $2)", params, 2, &r) : 0;
+        return params[0] ? cli_query(q->cli, "select rollcall.check_role($1, $2)", params, 2, &r)
+                         : 0;
 }
 
 static int run(struct request *q)
@@ -287,7 +322,8 @@ int pack_command_run(struct cli *c, const struct command *command, int argc, cha
                 .help = command->help ? command->help : "a command of the pack",
                 .flags = command_flags,
         };
-        struct flag *more CLEANUP(flags_cleanup) = flags_of(command->type->arguments, command->type->n_arguments, command_flags);
+        struct flag *more CLEANUP(flags_cleanup) = flags_of(
+                command->type->arguments, command->type->n_arguments, command_flags);
         struct args *a CLEANUP(args_cleanup) = NULL;
         if (!more)
                 return cli_oom();

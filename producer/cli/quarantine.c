@@ -1,4 +1,5 @@
-/* Tasks set aside: rollcall.held. The workers do what is asked for here; the tool files the request. */
+/* Tasks set aside: rollcall.held. The workers do what is asked for here; the tool files the
+ * request. */
 #include "output.h"
 #include "verbs.h"
 
@@ -11,17 +12,18 @@
 enum { FILTERS = 6, ID_PREFIX_MIN = 4 };
 
 /* $1 ids, joined by commas; $2 job, $3 type, $4 subject, $5 reason, $6 since: NULL is any. */
-#define FILTER                                                                                                                                       \
-        "($1::text is null or exists (select from unnest(string_to_array($1, ',')) i where h.task_id::text like i || '%')) "                         \
-        "and ($2::text is null or $2 in (h.job, h.pack || '.' || h.job)) "                                                                           \
-        "and ($3::text is null or h.type = $3 or h.type like '%.' || $3) "                                                                           \
-        "and ($4::text is null or h.subject = $4) and ($5::text is null or position(lower($5) in lower(h.reason)) > 0) "                             \
+#define FILTER                                                                                                               \
+        "($1::text is null or exists (select from unnest(string_to_array($1, ',')) i where h.task_id::text like i || '%')) " \
+        "and ($2::text is null or $2 in (h.job, h.pack || '.' || h.job)) "                                                   \
+        "and ($3::text is null or h.type = $3 or h.type like '%.' || $3) "                                                   \
+        "and ($4::text is null or h.subject = $4) and ($5::text is null or position(lower($5) in lower(h.reason)) > 0) "     \
         "and ($6::text is null or h.since >= $6::timestamptz) "
 
 static bool is_id(const char *text)
 {
         size_t len = strlen(text);
-        return len >= ID_PREFIX_MIN && len <= UUID_TEXT_LEN && text[strspn(text, "0123456789abcdef-")] == '\0';
+        return len >= ID_PREFIX_MIN && len <= UUID_TEXT_LEN &&
+               text[strspn(text, "0123456789abcdef-")] == '\0';
 }
 
 /* The operands as one text; the caller frees. */
@@ -31,8 +33,10 @@ static int read_ids(const struct args *a, char **ret)
         buf_init(&out, 16 * 1024 * 1024);
         for (size_t i = 0; i < args_count(a); i++) {
                 if (!is_id(args_operand(a, i)))
-                        return cli_error(CODE_USAGE, "\"%s\" is no task id, nor the beginning of one (%d characters or more); see: rollcall quarantine list",
-                                         args_operand(a, i), ID_PREFIX_MIN);
+                        return cli_error(
+                                CODE_USAGE,
+                                "\"%s\" is no task id, nor the beginning of one (%d characters or more); see: rollcall quarantine list",
+                                args_operand(a, i), ID_PREFIX_MIN);
                 buf_addf(&out, "%s%s", i ? "," : "", args_operand(a, i));
         }
         *ret = args_count(a) ? strdup(buf_str(&out)) : NULL;
@@ -41,20 +45,25 @@ static int read_ids(const struct args *a, char **ret)
 
 static int read_filters(const struct args *a, const char *params[FILTERS])
 {
-        static const char *const flags[FILTERS] = { NULL, "job", "type", "subject", "reason", "since" };
+        static const char *const flags[FILTERS] = { NULL,      "job",    "type",
+                                                    "subject", "reason", "since" };
         instant since;
         for (int i = 1; i < FILTERS; i++)
                 params[i] = args_get(a, flags[i]);
         if (params[5] && !instant_parse(params[5], strlen(params[5]), &since))
-                return cli_error(CODE_USAGE, "--since \"%s\": an instant such as 2026-11-21T06:00:00-03:00 was expected", params[5]);
+                return cli_error(
+                        CODE_USAGE,
+                        "--since \"%s\": an instant such as 2026-11-21T06:00:00-03:00 was expected",
+                        params[5]);
         return 0;
 }
 
-/* ---- list and show --------------------------------------------------------------------------------------------------------------------- */
+/* ---- list and show ---- */
 
 int verb_quarantine_list(struct cli *c, const struct args *a)
 {
-        static const char *const heads[] = { "TASK", "STATE", "TYPE", "SUBJECT", "ITEM", "ATTEMPTS", "SINCE", "NEXT", "REASON", NULL };
+        static const char *const heads[] = { "TASK",     "STATE", "TYPE", "SUBJECT", "ITEM",
+                                             "ATTEMPTS", "SINCE", "NEXT", "REASON",  NULL };
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         const char *params[FILTERS + 2] = { NULL }, *state = args_get(a, "state");
         char limit[24];
@@ -67,12 +76,16 @@ int verb_quarantine_list(struct cli *c, const struct args *a)
         if (rc)
                 return rc;
         snprintf(limit, sizeof limit, "%" PRId64, n);
-        params[FILTERS] = !state ? "quarantined,behind,replay,drop,record" : strcmp(state, "all") == 0 ? NULL : state;
+        params[FILTERS] = !state                      ? "quarantined,behind,replay,drop,record"
+                          : strcmp(state, "all") == 0 ? NULL
+                                                      : state;
         params[FILTERS + 1] = limit;
-        rc = cli_query(c,
-                       "select h.task_id, h.state, h.type, h.subject, h.item, h.attempts, h.since, h.due_at, h.reason, h.run_id, h.job, h.topic, h.partition, h.src_offset "
-                       "from rollcall.held_named h where " FILTER "and ($7::text is null or h.state = any(string_to_array($7, ','))) order by h.held_no limit $8::bigint",
-                       params, ARRAY_LEN(params), &r);
+        rc = cli_query(
+                c,
+                "select h.task_id, h.state, h.type, h.subject, h.item, h.attempts, h.since, h.due_at, h.reason, h.run_id, h.job, h.topic, h.partition, h.src_offset "
+                "from rollcall.held_named h where " FILTER
+                "and ($7::text is null or h.state = any(string_to_array($7, ','))) order by h.held_no limit $8::bigint",
+                params, ARRAY_LEN(params), &r);
         if (rc)
                 return rc;
         if (c->json)
@@ -84,24 +97,36 @@ int verb_quarantine_list(struct cli *c, const struct args *a)
 
 int verb_quarantine_show(struct cli *c, const struct args *a)
 {
-        struct db_result *r CLEANUP(db_result_cleanup) = NULL, *errors CLEANUP(db_result_cleanup) = NULL;
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL,
+                            *errors CLEANUP(db_result_cleanup) = NULL;
         const char *id = args_operand(a, 0);
         if (!is_id(id))
-                return cli_error(CODE_USAGE, "quarantine show: \"%s\" is no task id, nor the beginning of one", id);
+                return cli_error(CODE_USAGE,
+                                 "quarantine show: \"%s\" is no task id, nor the beginning of one",
+                                 id);
         int rc = cli_db(c);
         if (rc == 0)
-                rc = cli_query(c,
-                               "select task_id, state, type, subject, item, run_id, job, attempts, tries, since, updated_at, due_at, requested_by, topic, partition, "
-                               "src_offset, reason from rollcall.held_named where task_id::text like $1 || '%' order by held_no limit 2",
-                               &id, 1, &r);
+                rc = cli_query(
+                        c,
+                        "select task_id, state, type, subject, item, run_id, job, attempts, tries, since, updated_at, due_at, requested_by, topic, partition, "
+                        "src_offset, reason from rollcall.held_named where task_id::text like $1 || '%' order by held_no limit 2",
+                        &id, 1, &r);
         if (rc == 0)
-                rc = cli_query(c, "select unnest(errors) from rollcall.held_named where task_id::text like $1 || '%'", &id, 1, &errors);
+                rc = cli_query(
+                        c,
+                        "select unnest(errors) from rollcall.held_named where task_id::text like $1 || '%'",
+                        &id, 1, &errors);
         if (rc)
                 return rc;
         if (db_rows(r) == 0)
-                return cli_error(CODE_NOT_FOUND, "no task \"%s\" is set aside; see: rollcall quarantine list --state all", id);
+                return cli_error(
+                        CODE_NOT_FOUND,
+                        "no task \"%s\" is set aside; see: rollcall quarantine list --state all",
+                        id);
         if (db_rows(r) > 1)
-                return cli_error(CODE_USAGE, "\"%s\" is the beginning of several task ids: give more of it", id);
+                return cli_error(CODE_USAGE,
+                                 "\"%s\" is the beginning of several task ids: give more of it",
+                                 id);
         if (c->json) {
                 json_t *j = json_row(r, 0), *list = json_array();
                 for (int i = 0; i < db_rows(errors); i++)
@@ -123,14 +148,17 @@ int verb_quarantine_show(struct cli *c, const struct args *a)
         return CODE_OK;
 }
 
-/* ---- replay and drop ------------------------------------------------------------------------------------------------------------------- */
+/* ---- replay and drop ---- */
 
-static const char ACT[] = "select rollcall.quarantine($8, string_to_array($1, ','), $2, $3, $4, $5, $6::timestamptz, $7, $9)";
-static const char COUNT[] = "select count(*) filter (where h.state = 'quarantined'), count(*) filter (where h.state = 'behind'), count(*) filter (where h.state = $7) "
-                            "from rollcall.held_named h where " FILTER;
+static const char ACT[] =
+        "select rollcall.quarantine($8, string_to_array($1, ','), $2, $3, $4, $5, $6::timestamptz, $7, $9)";
+static const char COUNT[] =
+        "select count(*) filter (where h.state = 'quarantined'), count(*) filter (where h.state = 'behind'), count(*) filter (where h.state = $7) "
+        "from rollcall.held_named h where " FILTER;
 
 /* params[FILTERS]: the state that is asked for; NULL: quarantined and behind. */
-static int confirm(struct cli *c, const struct args *a, const char *what, const char *const params[FILTERS + 1])
+static int confirm(struct cli *c, const struct args *a, const char *what,
+                   const char *const params[FILTERS + 1])
 {
         const char *state = params[FILTERS];
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -138,17 +166,27 @@ static int confirm(struct cli *c, const struct args *a, const char *what, const 
         int rc = cli_query(c, COUNT, params, FILTERS + 1, &r);
         if (rc)
                 return rc;
-        int64_t quarantined = db_int(r, 0, 0), behind = db_int(r, 0, 1), chosen = state ? db_int(r, 0, 2) : quarantined + behind;
+        int64_t quarantined = db_int(r, 0, 0), behind = db_int(r, 0, 1),
+                chosen = state ? db_int(r, 0, 2) : quarantined + behind;
         if (chosen == 0 && state)
-                return cli_error(CODE_NOT_FOUND, "quarantine %s: no task in state %s is like that; see: rollcall quarantine list --state all", what, state);
+                return cli_error(
+                        CODE_NOT_FOUND,
+                        "quarantine %s: no task in state %s is like that; see: rollcall quarantine list --state all",
+                        what, state);
         if (chosen == 0)
-                return cli_error(CODE_NOT_FOUND, "quarantine %s: no quarantined task is like that; see: rollcall quarantine list", what);
+                return cli_error(
+                        CODE_NOT_FOUND,
+                        "quarantine %s: no quarantined task is like that; see: rollcall quarantine list",
+                        what);
         if (args_on(a, "yes"))
                 return 0;
         if (state)
-                snprintf(question, sizeof question, "Give up %" PRId64 " tasks in state %s?", chosen, state);
+                snprintf(question, sizeof question, "Give up %" PRId64 " tasks in state %s?",
+                         chosen, state);
         else
-                snprintf(question, sizeof question, "%s %" PRId64 " quarantined tasks, and %" PRId64 " that stand behind others?",
+                snprintf(question, sizeof question,
+                         "%s %" PRId64 " quarantined tasks, and %" PRId64
+                         " that stand behind others?",
                          strcmp(what, "drop") == 0 ? "Give up" : "Try again", quarantined, behind);
         return cli_confirm(question);
 }
@@ -169,7 +207,9 @@ static int act(struct cli *c, const struct args *a, const char *what, const char
         for (int i = 0; i < FILTERS; i++)
                 any = any || params[i];
         if (any == args_on(a, "all"))
-                return cli_error(CODE_USAGE, "quarantine %s: give task ids, options that choose tasks, or --all", what);
+                return cli_error(
+                        CODE_USAGE,
+                        "quarantine %s: give task ids, options that choose tasks, or --all", what);
         rc = cli_db(c);
         if (rc == 0)
                 rc = confirm(c, a, what, params);
@@ -182,7 +222,8 @@ static int act(struct cli *c, const struct args *a, const char *what, const char
                 return rc;
         int64_t n = db_int(r, 0, 0);
         if (c->json)
-                return print_json(json_pack("{s:s, s:I}", "asked_for", what, "tasks", (json_int_t)n));
+                return print_json(
+                        json_pack("{s:s, s:I}", "asked_for", what, "tasks", (json_int_t)n));
         printf("%s requested for %" PRId64 " task%s\n", what, n, n == 1 ? "" : "s");
         return CODE_OK;
 }

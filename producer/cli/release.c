@@ -16,7 +16,8 @@ static void print_kinds(const struct db_result *kinds, const struct db_result *r
         char count[32], population[32];
         for (int i = 0; i < db_rows(kinds); i++) {
                 number_format(db_int(kinds, i, 1), count);
-                fprintf(stderr, "  %s: %s tasks%s\n", db_str(kinds, i, 0), count, db_bool(kinds, i, 2) ? " (dry run)" : "");
+                fprintf(stderr, "  %s: %s tasks%s\n", db_str(kinds, i, 0), count,
+                        db_bool(kinds, i, 2) ? " (dry run)" : "");
         }
         if (!db_null(run, 0, 4)) {
                 number_format(db_int(run, 0, 4), population);
@@ -26,19 +27,26 @@ static void print_kinds(const struct db_result *kinds, const struct db_result *r
 
 static int show(struct cli *c, const struct run_ref *run)
 {
-        struct db_result *r CLEANUP(db_result_cleanup) = NULL, *kinds CLEANUP(db_result_cleanup) = NULL;
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL,
+                            *kinds CLEANUP(db_result_cleanup) = NULL;
         char run_no[24], at[INSTANT_TEXT_MAX];
         const char *param = run_no;
         snprintf(run_no, sizeof run_no, "%" PRId64, run->run_no);
-        int rc = cli_query(c, "select state, reason, pack || '.' || job, held_at, population from rollcall.run where run_no = $1::bigint", &param, 1, &r);
+        int rc = cli_query(
+                c,
+                "select state, reason, pack || '.' || job, held_at, population from rollcall.run where run_no = $1::bigint",
+                &param, 1, &r);
         if (rc == 0)
                 rc = cli_query(c, KINDS, &param, 1, &kinds);
         if (rc)
                 return rc;
         if (db_rows(r) != 1 || strcmp(db_str(r, 0, 0), run_state_name(RUN_HELD)) != 0)
-                return cli_error(CODE_REFUSED, "run %s is %s: only a run that is held for review is released", run->id, db_rows(r) ? db_str(r, 0, 0) : "gone");
+                return cli_error(CODE_REFUSED,
+                                 "run %s is %s: only a run that is held for review is released",
+                                 run->id, db_rows(r) ? db_str(r, 0, 0) : "gone");
         format_instant(NULL, db_instant(r, 0, 3), at);
-        fprintf(stderr, "Run %s of %s has been held for review since %s: %s.\n", run->id, db_str(r, 0, 2), at, db_str(r, 0, 1));
+        fprintf(stderr, "Run %s of %s has been held for review since %s: %s.\n", run->id,
+                db_str(r, 0, 2), at, db_str(r, 0, 1));
         print_kinds(kinds, r);
         return 0;
 }
@@ -57,13 +65,15 @@ int verb_runs_release(struct cli *c, const struct args *a)
         if (rc)
                 return rc;
         const char *params[] = { run.id, c->actor_given };
-        rc = cli_query(c, "select rollcall.release_run($1::uuid, $2)", params, ARRAY_LEN(params), &r);
+        rc = cli_query(c, "select rollcall.release_run($1::uuid, $2)", params, ARRAY_LEN(params),
+                       &r);
         if (rc)
                 return rc;
         if (!db_bool(r, 0, 0))
                 return cli_error(CODE_REFUSED, "run %s is not held for review any more", run.id);
         if (c->json)
                 return print_json(json_pack("{s:s, s:b}", "run_id", run.id, "released", true));
-        printf("run %s: released, the scheduler publishes it (follow it: rollcall runs watch %.8s)\n", run.id, run.id);
+        printf("run %s: released, the scheduler publishes it (follow it: rollcall runs watch %.8s)\n",
+               run.id, run.id);
         return CODE_OK;
 }

@@ -9,7 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ASK_TIMEOUT_MS = 5000, COMPARE_TIMEOUT_MS = 15000, POLL_MS = 200, POLL_MAX = 100, NAMES_MAX = 256 * 1024 };
+enum {
+        ASK_TIMEOUT_MS = 5000,
+        COMPARE_TIMEOUT_MS = 15000,
+        POLL_MS = 200,
+        POLL_MAX = 100,
+        NAMES_MAX = 256 * 1024
+};
 
 struct place {
         struct log_gap g;
@@ -34,7 +40,10 @@ static void repair_deinit(struct repair *r)
 
 static const char *fit_name(enum log_fit fit)
 {
-        static const char *const names[] = { [LOG_FITS] = "ok", [LOG_DELETED] = "deleted", [LOG_SHORT] = "too short", [LOG_OTHER] = "made anew" };
+        static const char *const names[] = { [LOG_FITS] = "ok",
+                                             [LOG_DELETED] = "deleted",
+                                             [LOG_SHORT] = "too short",
+                                             [LOG_OTHER] = "made anew" };
         return names[fit];
 }
 
@@ -42,12 +51,14 @@ static int read_positions(struct repair *r, const char *cluster)
 {
         BUF_CLEANUP struct buf topics = { .max = NAMES_MAX };
         for (size_t i = 0; i < r->n_topics; i++)
-                buf_addf(&topics, "%s%s", i ? "," : "", r->topics[i]); /* names of letters, digits, '.', '_' and '-' */
+                /* names of letters, digits, '.', '_' and '-' */
+                buf_addf(&topics, "%s%s", i ? "," : "", r->topics[i]);
         const char *params[] = { cluster, buf_str(&topics) };
-        int rc = cli_query(r->c,
-                           "select source_no, topic, partition, epoch, next, mark from rollcall.position where cluster = $1 "
-                           "and topic = any(string_to_array($2, ',')) order by 2, 3",
-                           params, ARRAY_LEN(params), &r->rows);
+        int rc = cli_query(
+                r->c,
+                "select source_no, topic, partition, epoch, next, mark from rollcall.position where cluster = $1 "
+                "and topic = any(string_to_array($2, ',')) order by 2, 3",
+                params, ARRAY_LEN(params), &r->rows);
         if (rc)
                 return rc;
         r->n = (size_t)db_rows(r->rows);
@@ -75,7 +86,9 @@ static int compare_offsets(struct repair *r, struct kafka_producer *p, struct ka
                 struct log_gap *g = &r->list[i].g;
                 if (i == 0 || strcmp(g->topic, r->list[i - 1].g.topic) != 0)
                         count = kafka_partition_count(p, g->topic, ASK_TIMEOUT_MS, &e);
-                if (count < 0 || (g->partition < count && kafka_watermarks(k, g->topic, g->partition, &g->low, &g->high, ASK_TIMEOUT_MS, &e) < 0))
+                if (count < 0 ||
+                    (g->partition < count && kafka_watermarks(k, g->topic, g->partition, &g->low,
+                                                              &g->high, ASK_TIMEOUT_MS, &e) < 0))
                         return cli_fail(CODE_UNREACHABLE, &e);
                 g->fit = log_compare(g->next, g->low, g->high);
                 r->list[i].compare = g->fit == LOG_FITS && r->list[i].mark && g->next > g->low;
@@ -131,13 +144,16 @@ static int compare_messages(struct repair *r, struct kafka_consumer *k)
                         if (!x || !x->compare)
                                 continue;
                         x->compare = false;
-                        if (list[i].offset == x->g.next - 1 && kafka_message_mark(&list[i]) != x->mark)
+                        if (list[i].offset == x->g.next - 1 &&
+                            kafka_message_mark(&list[i]) != x->mark)
                                 x->g.fit = LOG_OTHER;
                 }
                 kafka_release(list, n > 0 ? (size_t)n : 0);
                 if (left(r) && monotonic_ms() > until)
-                        return cli_error(CODE_UNREACHABLE, "Kafka: the last messages taken of %zu partitions did not come within %d s", left(r),
-                                         COMPARE_TIMEOUT_MS / 1000);
+                        return cli_error(
+                                CODE_UNREACHABLE,
+                                "Kafka: the last messages taken of %zu partitions did not come within %d s",
+                                left(r), COMPARE_TIMEOUT_MS / 1000);
         }
         return 0;
 }
@@ -160,7 +176,7 @@ static int find(struct repair *r)
         return rc ? rc : compare_messages(r, k);
 }
 
-/* ---- what is said ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- what is said ---- */
 
 static size_t misfits(const struct repair *r)
 {
@@ -186,14 +202,18 @@ static void print_misfits(const struct repair *r, const struct db_result *open)
                 }
                 lanes = true;
                 if (g->fit == LOG_DELETED)
-                        printf("  offsets %" PRId64 " to %" PRId64 " (%" PRId64 " messages) cannot be read any more\n", g->next, g->low - 1,
-                               g->low - g->next);
+                        printf("  offsets %" PRId64 " to %" PRId64 " (%" PRId64
+                               " messages) cannot be read any more\n",
+                               g->next, g->low - 1, g->low - g->next);
                 else
-                        printf("  the log is read from its beginning; what waited in the old one from offset %" PRId64 " on cannot be read any more\n", g->next);
+                        printf("  the log is read from its beginning; what waited in the old one from offset %" PRId64
+                               " on cannot be read any more\n",
+                               g->next);
         }
         if (lanes)
                 printf("Of %s open runs %s tasks have no outcome: these are published again. Ad-hoc tasks that nobody had taken cannot be found:\n"
-                       "who submitted them sees no outcome, and submits them again with the same id.\n", db_str(open, 0, 0), db_str(open, 0, 1));
+                       "who submitted them sees no outcome, and submits them again with the same id.\n",
+                       db_str(open, 0, 0), db_str(open, 0, 1));
 }
 
 static json_t *document(const struct repair *r, const struct db_result *open, bool repaired)
@@ -201,14 +221,18 @@ static json_t *document(const struct repair *r, const struct db_result *open, bo
         json_t *list = json_array();
         for (size_t i = 0; i < r->n; i++) {
                 const struct log_gap *g = &r->list[i].g;
-                json_array_append_new(list, json_pack("{s:s, s:i, s:I, s:I, s:I, s:s}", "topic", g->topic, "partition", (int)g->partition, "position",
-                                                      (json_int_t)g->next, "begins", (json_int_t)g->low, "ends", (json_int_t)g->high, "state", fit_name(g->fit)));
+                json_array_append_new(
+                        list, json_pack("{s:s, s:i, s:I, s:I, s:I, s:s}", "topic", g->topic,
+                                        "partition", (int)g->partition, "position",
+                                        (json_int_t)g->next, "begins", (json_int_t)g->low, "ends",
+                                        (json_int_t)g->high, "state", fit_name(g->fit)));
         }
-        return json_pack("{s:o, s:I, s:I, s:b}", "positions", list, "open_runs", (json_int_t)db_int(open, 0, 0), "without_outcome",
+        return json_pack("{s:o, s:I, s:I, s:b}", "positions", list, "open_runs",
+                         (json_int_t)db_int(open, 0, 0), "without_outcome",
                          (json_int_t)db_int(open, 0, 1), "repaired", repaired);
 }
 
-/* ---- what is done ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- what is done ---- */
 
 static int apply(struct repair *r)
 {
@@ -222,7 +246,10 @@ static int apply(struct repair *r)
                 if (rc < 0)
                         return cli_db_fail(&e);
                 if (rc > 0)
-                        return cli_error(CODE_FAILED, "%s/%d was taken over just now: nothing was done; try again", r->list[i].g.topic, (int)r->list[i].g.partition);
+                        return cli_error(
+                                CODE_FAILED,
+                                "%s/%d was taken over just now: nothing was done; try again",
+                                r->list[i].g.topic, (int)r->list[i].g.partition);
         }
         return db_exec(r->c->db, "commit", &e) < 0 ? cli_db_fail(&e) : 0;
 }
@@ -236,10 +263,11 @@ int verb_topics_repair(struct cli *c, const struct args *a)
         if (rc == 0)
                 rc = find(&r);
         if (rc == 0)
-                rc = cli_query(c,
-                               "select count(distinct r.run_no), count(*) from rollcall.run r cross join lateral rollcall.missing(r.run_no) "
-                               "where r.state in ('planned', 'published')",
-                               NULL, 0, &open);
+                rc = cli_query(
+                        c,
+                        "select count(distinct r.run_no), count(*) from rollcall.run r cross join lateral rollcall.missing(r.run_no) "
+                        "where r.state in ('planned', 'published')",
+                        NULL, 0, &open);
         if (rc)
                 return rc;
         size_t n = misfits(&r);

@@ -22,7 +22,8 @@ static int find(struct cli *c, const char *name, const struct report **ret)
                 for (size_t k = 0; k < c->packs->list[i]->n_reports; k++)
                         n += strcmp(c->packs->list[i]->reports[k].name, name) == 0;
         if (n > 1)
-                return cli_error(CODE_USAGE, "several packs have a report \"%s\": write PACK.%s", name, name);
+                return cli_error(CODE_USAGE, "several packs have a report \"%s\": write PACK.%s",
+                                 name, name);
         return cli_error(CODE_NOT_FOUND, "there is no report \"%s\"; see: rollcall report", name);
 }
 
@@ -54,7 +55,9 @@ static int list_reports(struct cli *c)
                 for (size_t k = 0; k < c->packs->list[i]->n_reports; k++) {
                         const struct report *r = &c->packs->list[i]->reports[k];
                         if (list)
-                                json_array_append_new(list, json_pack("{s:s, s:s, s:s?, s:s?}", "pack", r->pack->name, "name", r->name, "title", r->title,
+                                json_array_append_new(list, json_pack("{s:s, s:s, s:s?, s:s?}",
+                                                                      "pack", r->pack->name, "name",
+                                                                      r->name, "title", r->title,
                                                                       "help", r->help));
                         table_addf(&t, "%s.%s", r->pack->name, r->name);
                         table_add(&t, r->title);
@@ -66,15 +69,18 @@ static int list_reports(struct cli *c)
         return CODE_OK;
 }
 
-static int save(struct cli *c, const char *file, const char *title, int document, enum report_format format)
+static int save(struct cli *c, const char *file, const char *title, int document,
+                enum report_format format)
 {
         struct err e = ERR_INIT;
         const char *slash = strrchr(file, '/');
-        char *folder CLEANUP(cleanup_free) = slash ? strndup(file, slash == file ? 1 : (size_t)(slash - file)) : strdup(".");
+        char *folder CLEANUP(cleanup_free) =
+                slash ? strndup(file, slash == file ? 1 : (size_t)(slash - file)) : strdup(".");
         CLEANUP(report_file_cleanup) struct report_file *f = NULL;
         if (!folder)
                 return cli_oom();
-        if (report_create(folder, slash ? slash + 1 : file, &f, &e) < 0 || report_render_file(title, document, format, report_fd(f), &e) < 0 ||
+        if (report_create(folder, slash ? slash + 1 : file, &f, &e) < 0 ||
+            report_render_file(title, document, format, report_fd(f), &e) < 0 ||
             report_commit(f, NULL, NULL, &e) < 0)
                 return cli_fail(CODE_FAILED, &e);
         if (!c->json)
@@ -82,30 +88,42 @@ static int save(struct cli *c, const char *file, const char *title, int document
         return CODE_OK;
 }
 
-/* A report about a run has a parameter "run" of type uuid: one that is not there would give an empty report. */
-static int check_run(struct cli *c, const struct report *r, const struct setting_value *given, size_t n_given)
+/* A report about a run has a parameter "run" of type uuid: one that is not there would give an
+ * empty report. */
+static int check_run(struct cli *c, const struct report *r, const struct setting_value *given,
+                     size_t n_given)
 {
         for (size_t i = 0; i < n_given; i++)
                 for (size_t k = 0; k < r->n_parameters; k++) {
                         struct db_result *found CLEANUP(db_result_cleanup) = NULL;
-                        if (strcmp(given[i].name, "run") != 0 || strcmp(r->parameters[k].name, "run") != 0 || r->parameters[k].type != VALUE_UUID ||
-                            !given[i].value)
+                        if (strcmp(given[i].name, "run") != 0 ||
+                            strcmp(r->parameters[k].name, "run") != 0 ||
+                            r->parameters[k].type != VALUE_UUID || !given[i].value)
                                 continue;
-                        int rc = cli_query(c, "select from rollcall.run where run_id = $1::uuid", &given[i].value, 1, &found);
+                        int rc = cli_query(c, "select from rollcall.run where run_id = $1::uuid",
+                                           &given[i].value, 1, &found);
                         if (rc)
                                 return rc;
                         if (db_rows(found) == 0)
-                                return cli_error(CODE_NOT_FOUND, "report %s: there is no run %s; see: rollcall runs list", r->name, given[i].value);
+                                return cli_error(
+                                        CODE_NOT_FOUND,
+                                        "report %s: there is no run %s; see: rollcall runs list",
+                                        r->name, given[i].value);
                 }
         return 0;
 }
 
-int report_document(struct cli *c, const struct report *r, const struct setting_value *given, size_t n_given, int *ret_fd)
+int report_document(struct cli *c, const struct report *r, const struct setting_value *given,
+                    size_t n_given, int *ret_fd)
 {
         struct err e = ERR_INIT;
         struct arena *memory CLEANUP(arena_cleanup) = arena_new(1024 * 1024);
         struct setting_value *settings;
-        struct run_values v = { .now = instant_now(), .actor = c->actor, .pack = r->pack, .parameters = given, .n_parameters = n_given };
+        struct run_values v = { .now = instant_now(),
+                                .actor = c->actor,
+                                .pack = r->pack,
+                                .parameters = given,
+                                .n_parameters = n_given };
         if (!memory)
                 return cli_oom();
         if (settings_resolve(r->pack, NULL, NULL, 0, memory, &settings, &v.n_settings, &e) < 0)
@@ -116,14 +134,17 @@ int report_document(struct cli *c, const struct report *r, const struct setting_
                 return rc;
         if (report_spool(NULL, ret_fd, &e) < 0)
                 return cli_fail(CODE_FAILED, &e);
-        return report_query(c->db, r, &v, *ret_fd, &e) < 0 ? cli_fail(db_alive(c->db) ? CODE_FAILED : CODE_UNREACHABLE, &e) : 0;
+        return report_query(c->db, r, &v, *ret_fd, &e) < 0
+                       ? cli_fail(db_alive(c->db) ? CODE_FAILED : CODE_UNREACHABLE, &e)
+                       : 0;
 }
 
 static int query(struct cli *c, const struct args *a, const struct report *r, int *ret_fd)
 {
         struct err e = ERR_INIT;
         size_t n = 0;
-        struct setting_value *given CLEANUP(cleanup_free) = calloc(r->n_parameters + 1, sizeof *given);
+        struct setting_value *given CLEANUP(cleanup_free) = calloc(r->n_parameters + 1,
+                                                                   sizeof *given);
         if (!given)
                 return cli_oom();
         for (size_t i = 0; i < r->n_parameters; i++) {
@@ -145,7 +166,9 @@ int verb_report(struct cli *c, const struct args *a)
         if (!args_operand(a, 0))
                 return list_reports(c);
         if (format_name && report_format_parse(format_name, &format) < 0)
-                return cli_error(CODE_USAGE, "report: --format \"%s\": table, json or csv was expected", format_name);
+                return cli_error(CODE_USAGE,
+                                 "report: --format \"%s\": table, json or csv was expected",
+                                 format_name);
         int document CLEANUP(cleanup_close) = -1;
         int rc = find(c, args_operand(a, 0), &r);
         if (rc == 0)
@@ -159,7 +182,8 @@ int verb_report(struct cli *c, const struct args *a)
         if (file)
                 return save(c, file, r->title ? r->title : r->name, document, format);
         fflush(stdout);
-        if (report_render_file(r->title ? r->title : r->name, document, format, STDOUT_FILENO, &e) < 0)
+        if (report_render_file(r->title ? r->title : r->name, document, format, STDOUT_FILENO, &e) <
+            0)
                 return cli_fail(CODE_FAILED, &e);
         return CODE_OK;
 }

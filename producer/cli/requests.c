@@ -4,8 +4,9 @@
 
 int verb_requests_list(struct cli *c, const struct args *a)
 {
-        static const char *const heads[] = { "REQUEST", "AT",    "ACTOR", "ON BEHALF OF", "ORIGIN", "WHAT",
-                                             "ABOUT",   "TASKS", "DRY RUN", "PUBLISHED",  NULL };
+        static const char *const heads[] = { "REQUEST", "AT",        "ACTOR", "ON BEHALF OF",
+                                             "ORIGIN",  "WHAT",      "ABOUT", "TASKS",
+                                             "DRY RUN", "PUBLISHED", NULL };
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         const char *limit = args_get(a, "limit") ? args_get(a, "limit") : "20";
         int64_t n;
@@ -13,10 +14,11 @@ int verb_requests_list(struct cli *c, const struct args *a)
         if (rc == 0)
                 rc = cli_db(c);
         if (rc == 0)
-                rc = cli_query(c,
-                               "select request_no, requested_at, actor, on_behalf_of, origin, kind, about, n_tasks, dry_run, "
-                               "published_at, detail from rollcall.request order by request_no desc limit $1::bigint",
-                               &limit, 1, &r);
+                rc = cli_query(
+                        c,
+                        "select request_no, requested_at, actor, on_behalf_of, origin, kind, about, n_tasks, dry_run, "
+                        "published_at, detail from rollcall.request order by request_no desc limit $1::bigint",
+                        &limit, 1, &r);
         if (rc)
                 return rc;
         if (c->json)

@@ -1,4 +1,5 @@
-/* Audit events as they stand on the results topic. Reads in a group of its own and commits nothing. */
+/* Audit events as they stand on the results topic. Reads in a group of its own and commits nothing.
+ */
 #include "runs.h"
 #include "verbs.h"
 
@@ -8,7 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 500, ARENA_MAX = 16 * 1024 * 1024, POLL_MS = 200, PARTITIONS_MAX = 10000, WATERMARK_TIMEOUT_MS = 5000, JOIN_TIMEOUT_MS = 30000 };
+enum {
+        BATCH = 500,
+        ARENA_MAX = 16 * 1024 * 1024,
+        POLL_MS = 200,
+        PARTITIONS_MAX = 10000,
+        WATERMARK_TIMEOUT_MS = 5000,
+        JOIN_TIMEOUT_MS = 30000
+};
 
 struct tail {
         struct cli *cli;
@@ -37,13 +45,15 @@ static int assigned(void *ctx, struct kafka_partition *list, size_t n, struct er
                 return err_oom(e);
         for (size_t i = 0; i < n; i++) {
                 int64_t low, high;
-                if (kafka_watermarks(t->consumer, list[i].topic, list[i].partition, &low, &high, WATERMARK_TIMEOUT_MS, e) < 0) {
+                if (kafka_watermarks(t->consumer, list[i].topic, list[i].partition, &low, &high,
+                                     WATERMARK_TIMEOUT_MS, e) < 0) {
                         free(parts);
                         return -1;
                 }
                 list[i].offset = t->from_end ? high : low;
                 for (size_t k = 0; k < t->n_parts; k++)
-                        if (t->parts[k].partition == list[i].partition) /* ours before: go on where we were */
+                        /* ours before: go on where we were */
+                        if (t->parts[k].partition == list[i].partition)
                                 list[i].offset = t->parts[k].next;
                 parts[i] = (struct part){ list[i].partition, list[i].offset, high };
         }
@@ -109,20 +119,24 @@ static int take(struct tail *t, const struct kafka_message *m)
                         t->parts[i].next = m->offset + 1;
         arena_reset(t->arena);
         if (m->unreadable) {
-                cli_note("%s [%d] offset %lld: %s", m->topic, (int)m->partition, (long long)m->first, m->unreadable);
+                cli_note("%s [%d] offset %lld: %s", m->topic, (int)m->partition,
+                         (long long)m->first, m->unreadable);
                 return 0;
         }
         if (outcome_decode(t->codec, m->value, t->arena, &o, &e) < 0) {
-                cli_note("%s [%d] offset %lld: %s", m->topic, (int)m->partition, (long long)m->offset, e.text);
+                cli_note("%s [%d] offset %lld: %s", m->topic, (int)m->partition,
+                         (long long)m->offset, e.text);
                 return 0;
         }
-        if ((t->since != INSTANT_NONE && o.at < t->since) || (t->one_run && !uuid_eq(o.run_id, t->run)))
+        if ((t->since != INSTANT_NONE && o.at < t->since) ||
+            (t->one_run && !uuid_eq(o.run_id, t->run)))
                 return 0;
         t->left--;
         return print_json_line(event_json(&o));
 }
 
-/* Every message before `end` may be gone (retention, or gaps that transactions leave): an idle poll at the end is the end, too. */
+/* Every message before `end` may be gone (retention, or gaps that transactions leave): an idle poll
+ * at the end is the end, too. */
 static int loop(struct tail *t)
 {
         struct kafka_message *list CLEANUP(cleanup_free) = calloc(BATCH, sizeof *list);
@@ -136,8 +150,10 @@ static int loop(struct tail *t)
                 if (n < 0 && (e.class != ERR_RETRY || !t->follow))
                         return cli_fail(e.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_FAILED, &e);
                 if (!t->assigned && monotonic_ms() - started > JOIN_TIMEOUT_MS)
-                        return cli_error(CODE_UNREACHABLE, "Kafka gave no partitions of %s within %d s: does the topic exist? (rollcall topics list)",
-                                         t->cli->service->topic_results, JOIN_TIMEOUT_MS / 1000);
+                        return cli_error(
+                                CODE_UNREACHABLE,
+                                "Kafka gave no partitions of %s within %d s: does the topic exist? (rollcall topics list)",
+                                t->cli->service->topic_results, JOIN_TIMEOUT_MS / 1000);
                 idle = n == 0 && t->assigned ? idle + 1 : 0;
                 for (int i = 0; i < n && rc == 0 && t->left > 0; i++)
                         rc = take(t, &list[i]);
@@ -153,9 +169,13 @@ static int read_from(const struct args *a, struct tail *t)
         t->since = INSTANT_NONE;
         t->follow = args_on(a, "follow");
         t->from_end = from ? strcmp(from, "end") == 0 : t->follow;
-        if (!from || t->from_end || strcmp(from, "beginning") == 0 || instant_parse(from, strlen(from), &t->since))
+        if (!from || t->from_end || strcmp(from, "beginning") == 0 ||
+            instant_parse(from, strlen(from), &t->since))
                 return 0;
-        return cli_error(CODE_USAGE, "results tail: --from \"%s\": beginning, end or an instant such as 2026-11-21T06:00:00Z was expected", from);
+        return cli_error(
+                CODE_USAGE,
+                "results tail: --from \"%s\": beginning, end or an instant such as 2026-11-21T06:00:00Z was expected",
+                from);
 }
 
 static int read_run(struct cli *c, const struct args *a, struct tail *t)
@@ -204,7 +224,8 @@ int verb_results_tail(struct cli *c, const struct args *a)
 
 int verb_dead_letters_list(struct cli *c, const struct args *a)
 {
-        static const char *const heads[] = { "AT", "TOPIC", "PARTITION", "OFFSET", "BYTES", "REASON", NULL };
+        static const char *const heads[] = { "AT",    "TOPIC",  "PARTITION", "OFFSET",
+                                             "BYTES", "REASON", NULL };
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         const char *limit = args_get(a, "limit") ? args_get(a, "limit") : "20";
         int64_t n;
@@ -212,14 +233,15 @@ int verb_dead_letters_list(struct cli *c, const struct args *a)
         if (rc == 0)
                 rc = cli_db(c);
         if (rc == 0)
-                rc = cli_query(c,
-                               c->json ? "select d.at, p.cluster, p.topic, p.partition, d.src_offset as offset, d.reason, encode(d.key, 'base64') as key, "
-                                         "encode(d.value, 'base64') as value from rollcall.dead_letter d join rollcall.position p using (source_no) "
-                                         "order by d.at desc, d.src_offset desc limit $1::bigint"
-                                       : "select d.at, p.topic, p.partition, d.src_offset, coalesce(length(d.value), 0), d.reason "
-                                         "from rollcall.dead_letter d join rollcall.position p using (source_no) "
-                                         "order by d.at desc, d.src_offset desc limit $1::bigint",
-                               &limit, 1, &r);
+                rc = cli_query(
+                        c,
+                        c->json ? "select d.at, p.cluster, p.topic, p.partition, d.src_offset as offset, d.reason, encode(d.key, 'base64') as key, "
+                                  "encode(d.value, 'base64') as value from rollcall.dead_letter d join rollcall.position p using (source_no) "
+                                  "order by d.at desc, d.src_offset desc limit $1::bigint"
+                                : "select d.at, p.topic, p.partition, d.src_offset, coalesce(length(d.value), 0), d.reason "
+                                  "from rollcall.dead_letter d join rollcall.position p using (source_no) "
+                                  "order by d.at desc, d.src_offset desc limit $1::bigint",
+                        &limit, 1, &r);
         if (rc)
                 return rc;
         if (c->json)

@@ -21,21 +21,24 @@ static void parts_deinit(struct parts *p)
 }
 
 /* What the list of subjects is for: problems unless an outcome was named. */
-static int ask_subjects(struct cli *c, const char *run_no, const char *limit, const struct run_show *show, struct db_result **ret)
+static int ask_subjects(struct cli *c, const char *run_no, const char *limit,
+                        const struct run_show *show, struct db_result **ret)
 {
         const char *params[] = { run_no, limit, show->outcome };
-        return cli_query(c,
-                         "select o.type, o.subject, o.item, o.outcome, o.reason, o.before, o.after, o.at, o.attempt from rollcall.outcome_named o "
-                         "join rollcall.run r using (run_no) where o.run_no = $1::bigint and o.day = r.day "
-                         "and case when $3::text is null then o.outcome in ('failed', 'quarantined', 'unknown') else o.outcome = $3 end "
-                         "order by o.type, o.subject, o.item limit $2::bigint",
-                         params, ARRAY_LEN(params), ret);
+        return cli_query(
+                c,
+                "select o.type, o.subject, o.item, o.outcome, o.reason, o.before, o.after, o.at, o.attempt from rollcall.outcome_named o "
+                "join rollcall.run r using (run_no) where o.run_no = $1::bigint and o.day = r.day "
+                "and case when $3::text is null then o.outcome in ('failed', 'quarantined', 'unknown') else o.outcome = $3 end "
+                "order by o.type, o.subject, o.item limit $2::bigint",
+                params, ARRAY_LEN(params), ret);
 }
 
 /* An open run's types, planned or as follow-ups, of which no task is done now. */
-static const char PAUSED[] = "select z.type, z.since, z.reason from rollcall.paused_type_named z join rollcall.run_progress r on rollcall.run_is_open(r.state) "
-                             "where r.run_no = $1::bigint and (exists (select from rollcall.plan p where p.run_no = r.run_no and p.type_no = z.type_no) "
-                             "or (r.spawned > 0 and z.type like r.pack || '.%')) order by z.type";
+static const char PAUSED[] =
+        "select z.type, z.since, z.reason from rollcall.paused_type_named z join rollcall.run_progress r on rollcall.run_is_open(r.state) "
+        "where r.run_no = $1::bigint and (exists (select from rollcall.plan p where p.run_no = r.run_no and p.type_no = z.type_no) "
+        "or (r.spawned > 0 and z.type like r.pack || '.%')) order by z.type";
 
 /* Millions of rows are counted before anything in them gets a name. */
 static const char REASONS[] =
@@ -62,20 +65,22 @@ static bool problems(const struct parts *p)
         return number(p, "failed") + number(p, "quarantined") + number(p, "unknown") > 0;
 }
 
-static int ask(struct cli *c, const struct run_ref *run, const struct run_show *show, struct parts *ret)
+static int ask(struct cli *c, const struct run_ref *run, const struct run_show *show,
+               struct parts *ret)
 {
         char run_no[24], limit[24];
         snprintf(run_no, sizeof run_no, "%" PRId64, run->run_no);
         snprintf(limit, sizeof limit, "%" PRId64, show->limit);
         const char *params[] = { run_no, limit };
-        int rc = cli_query(c,
-                           "select run_id, pack, job, scheduled_at, cause, requested_by, settings, dry_run, state, reason, requested_at, planned_at, "
-                           "published_at, closed_at, planned, applied, skipped, failed, quarantined, unknown, spawned, done, digest_matches, "
-                           "requested_for, kept_settings, statements, expect, population, held_at, released_at, released_by from rollcall.run_progress p "
-                           "join (select run_no, requested_for, kept_settings, statements, expect, population, held_at, released_at, released_by "
-                           "from rollcall.run) more using (run_no) "
-                           "where run_no = $1::bigint",
-                           params, 1, &ret->head);
+        int rc = cli_query(
+                c,
+                "select run_id, pack, job, scheduled_at, cause, requested_by, settings, dry_run, state, reason, requested_at, planned_at, "
+                "published_at, closed_at, planned, applied, skipped, failed, quarantined, unknown, spawned, done, digest_matches, "
+                "requested_for, kept_settings, statements, expect, population, held_at, released_at, released_by from rollcall.run_progress p "
+                "join (select run_no, requested_for, kept_settings, statements, expect, population, held_at, released_at, released_by "
+                "from rollcall.run) more using (run_no) "
+                "where run_no = $1::bigint",
+                params, 1, &ret->head);
         if (rc == 0 && db_rows(ret->head) == 0)
                 return cli_error(CODE_NOT_FOUND, "run %s is gone from the database", run->id);
         if (rc == 0)
@@ -85,14 +90,18 @@ static int ask(struct cli *c, const struct run_ref *run, const struct run_show *
         if (rc == 0)
                 rc = cli_query(c, TOUCHED, params, 1, &ret->touched);
         if (rc == 0 && db_bool(ret->head, 0, db_column(ret->head, "dry_run")))
-                rc = cli_query(c,
-                               "select o.type, o.subject, o.item, o.before, o.after, o.reason from rollcall.outcome_named o join rollcall.run r using (run_no) "
-                               "where o.run_no = $1::bigint and o.day = r.day and o.outcome = 'applied' order by o.type, o.subject, o.item limit $2::bigint",
-                               params, 2, &ret->changes);
+                rc = cli_query(
+                        c,
+                        "select o.type, o.subject, o.item, o.before, o.after, o.reason from rollcall.outcome_named o join rollcall.run r using (run_no) "
+                        "where o.run_no = $1::bigint and o.day = r.day and o.outcome = 'applied' order by o.type, o.subject, o.item limit $2::bigint",
+                        params, 2, &ret->changes);
         if (rc == 0 && (show->outcome || problems(ret)))
                 rc = ask_subjects(c, run_no, limit, show, &ret->subjects);
         if (rc == 0 && show->missing)
-                rc = cli_query(c, "select type, subject, item from rollcall.missing($1::bigint) order by 1, 2, 3 limit $2::bigint", params, 2, &ret->missing);
+                rc = cli_query(
+                        c,
+                        "select type, subject, item from rollcall.missing($1::bigint) order by 1, 2, 3 limit $2::bigint",
+                        params, 2, &ret->missing);
         return rc;
 }
 
@@ -112,10 +121,12 @@ static int print_as_json(const struct parts *p)
         return print_json(o);
 }
 
-static void print_time(const struct cli *c, const struct parts *p, const char *label, const char *column)
+static void print_time(const struct cli *c, const struct parts *p, const char *label,
+                       const char *column)
 {
         char text[INSTANT_TEXT_MAX];
-        const struct zone *z = job_zone(c, db_str(p->head, 0, db_column(p->head, "pack")), db_str(p->head, 0, db_column(p->head, "job")));
+        const struct zone *z = job_zone(c, db_str(p->head, 0, db_column(p->head, "pack")),
+                                        db_str(p->head, 0, db_column(p->head, "job")));
         format_instant(z, db_instant(p->head, 0, db_column(p->head, column)), text);
         if (*text)
                 printf("%-13s %s\n", label, text);
@@ -126,24 +137,34 @@ static void print_proof(const struct cli *c, const struct parts *p)
         int64_t planned = number(p, "planned"), done = number(p, "done");
         bool digest = db_bool(p->head, 0, db_column(p->head, "digest_matches"));
         if (db_null(p->head, 0, db_column(p->head, "planned_at"))) {
-                printf("%-13s nothing was planned%s\n", "proof", db_null(p->head, 0, db_column(p->head, "closed_at")) ? " yet" : "");
+                printf("%-13s nothing was planned%s\n", "proof",
+                       db_null(p->head, 0, db_column(p->head, "closed_at")) ? " yet" : "");
                 return;
         }
-        printf("%-13s %" PRId64 " (%" PRId64 " of them follow-ups)\n", "planned", planned, number(p, "spawned"));
-        printf("%-13s %" PRId64 " = %" PRId64 " applied + %" PRId64 " skipped + %" PRId64 " failed + %" PRId64 " quarantined + %" PRId64 " unknown\n", "done",
-               done, number(p, "applied"), number(p, "skipped"), number(p, "failed"), number(p, "quarantined"), number(p, "unknown"));
+        printf("%-13s %" PRId64 " (%" PRId64 " of them follow-ups)\n", "planned", planned,
+               number(p, "spawned"));
+        printf("%-13s %" PRId64 " = %" PRId64 " applied + %" PRId64 " skipped + %" PRId64
+               " failed + %" PRId64 " quarantined + %" PRId64 " unknown\n",
+               "done", done, number(p, "applied"), number(p, "skipped"), number(p, "failed"),
+               number(p, "quarantined"), number(p, "unknown"));
         if (planned == done && digest)
-                printf("%-13s %s: every planned task has its outcome, and the digests of the ids agree\n", "proof", paint(c, "ok"));
+                printf("%-13s %s: every planned task has its outcome, and the digests of the ids agree\n",
+                       "proof", paint(c, "ok"));
         else if (planned == done)
-                printf("%-13s %s: the counts agree, the digests of the ids do not\n", "proof", paint(c, "no"));
+                printf("%-13s %s: the counts agree, the digests of the ids do not\n", "proof",
+                       paint(c, "no"));
         else if (!db_null(p->head, 0, db_column(p->head, "closed_at")))
-                printf("%-13s %s: %" PRId64 " tasks have no outcome: what is not published is not done (--missing lists them)\n", "proof", paint(c, "no"),
-                       planned - done);
+                printf("%-13s %s: %" PRId64
+                       " tasks have no outcome: what is not published is not done (--missing lists them)\n",
+                       "proof", paint(c, "no"), planned - done);
         else
-                printf("%-13s %s: %" PRId64 " tasks without an outcome so far (--missing lists them)\n", "proof", paint(c, "no"), planned - done);
+                printf("%-13s %s: %" PRId64
+                       " tasks without an outcome so far (--missing lists them)\n",
+                       "proof", paint(c, "no"), planned - done);
 }
 
-/* Loudly where a table had more rows changed than there are tasks: children that go with their parent, or people that nobody asked about. */
+/* Loudly where a table had more rows changed than there are tasks: children that go with their
+ * parent, or people that nobody asked about. */
 static void print_touched(const struct cli *c, const struct db_result *r)
 {
         static const char *const verbs[] = { "inserted", "updated", "deleted" };
@@ -155,7 +176,8 @@ static void print_touched(const struct cli *c, const struct db_result *r)
                                 printf("%s%" PRId64 " %s", comma, db_int(r, i, 2 + k), verbs[k]);
                                 comma = ", ";
                         }
-                printf(", for %" PRId64 " tasks of %s%s%s\n", db_int(r, i, 5), db_str(r, i, 0), db_bool(r, i, 6) ? "  " : "",
+                printf(", for %" PRId64 " tasks of %s%s%s\n", db_int(r, i, 5), db_str(r, i, 0),
+                       db_bool(r, i, 6) ? "  " : "",
                        db_bool(r, i, 6) ? paint(c, "MORE ROWS THAN TASKS") : "");
         }
 }
@@ -163,11 +185,14 @@ static void print_touched(const struct cli *c, const struct db_result *r)
 static void print_head(const struct cli *c, const struct parts *p)
 {
         const struct db_result *h = p->head;
-        const char *reason = db_str(h, 0, db_column(h, "reason")), *settings = db_str(h, 0, db_column(h, "settings"));
+        const char *reason = db_str(h, 0, db_column(h, "reason")),
+                   *settings = db_str(h, 0, db_column(h, "settings"));
         printf("%-13s %s\n", "run", db_str(h, 0, db_column(h, "run_id")));
-        printf("%-13s %s.%s%s\n", "job", db_str(h, 0, db_column(h, "pack")), db_str(h, 0, db_column(h, "job")),
+        printf("%-13s %s.%s%s\n", "job", db_str(h, 0, db_column(h, "pack")),
+               db_str(h, 0, db_column(h, "job")),
                db_bool(h, 0, db_column(h, "dry_run")) ? " (dry run: nothing was changed)" : "");
-        printf("%-13s %s%s", "state", paint(c, db_str(h, 0, db_column(h, "state"))), *reason ? ": " : "");
+        printf("%-13s %s%s", "state", paint(c, db_str(h, 0, db_column(h, "state"))),
+               *reason ? ": " : "");
         print_clean(stdout, reason);
         putchar('\n');
         printf("%-13s %s, by ", "cause", db_str(h, 0, db_column(h, "cause")));
@@ -183,7 +208,8 @@ static void print_head(const struct cli *c, const struct parts *p)
         print_time(c, p, "requested at", "requested_at");
         print_time(c, p, "published at", "published_at");
         if (strcmp(db_str(h, 0, db_column(h, "state")), run_state_name(RUN_HELD)) == 0)
-                printf("%-13s rollcall runs release %.8s\n", "to go on", db_str(h, 0, db_column(h, "run_id")));
+                printf("%-13s rollcall runs release %.8s\n", "to go on",
+                       db_str(h, 0, db_column(h, "run_id")));
         if (!db_null(h, 0, db_column(h, "released_by"))) {
                 print_time(c, p, "released at", "released_at");
                 printf("%-13s ", "released by");
@@ -202,8 +228,10 @@ static void print_head(const struct cli *c, const struct parts *p)
         }
 }
 
-/* A result as a table under a title; nothing when it is empty. `heads` names its columns in order. */
-static void print_list(const struct cli *c, const char *title, const struct db_result *r, const char *const *heads, int64_t limit)
+/* A result as a table under a title; nothing when it is empty. `heads` names its columns in order.
+ */
+static void print_list(const struct cli *c, const char *title, const struct db_result *r,
+                       const char *const *heads, int64_t limit)
 {
         if (!r || db_rows(r) == 0)
                 return;
@@ -222,8 +250,10 @@ static void print_list(const struct cli *c, const char *title, const struct db_r
 int run_print(struct cli *c, const struct run_ref *run, const struct run_show *show)
 {
         static const char *const reasons[] = { "TYPE", "OUTCOME", "REASON", "COUNT", NULL };
-        static const char *const changes[] = { "TYPE", "SUBJECT", "ITEM", "BEFORE", "AFTER", "REASON", NULL };
-        static const char *const subjects[] = { "TYPE", "SUBJECT", "ITEM", "OUTCOME", "REASON", "BEFORE", "AFTER", NULL };
+        static const char *const changes[] = { "TYPE",  "SUBJECT", "ITEM", "BEFORE",
+                                               "AFTER", "REASON",  NULL };
+        static const char *const subjects[] = { "TYPE",   "SUBJECT", "ITEM",  "OUTCOME",
+                                                "REASON", "BEFORE",  "AFTER", NULL };
         static const char *const missing[] = { "TYPE", "SUBJECT", "ITEM", NULL };
         CLEANUP(parts_deinit) struct parts p = { 0 };
         int rc = ask(c, run, show, &p);
@@ -234,7 +264,8 @@ int run_print(struct cli *c, const struct run_ref *run, const struct run_show *s
         print_head(c, &p);
         print_list(c, "Outcomes by reason", p.reasons, reasons, show->limit);
         print_list(c, "What would change", p.changes, changes, show->limit);
-        print_list(c, show->outcome ? "Subjects with that outcome" : "What failed", p.subjects, subjects, show->limit);
+        print_list(c, show->outcome ? "Subjects with that outcome" : "What failed", p.subjects,
+                   subjects, show->limit);
         print_list(c, "Without an outcome", p.missing, missing, show->limit);
         if (show->missing && db_rows(p.missing) == 0)
                 printf("\nNothing is missing.\n");

@@ -10,36 +10,48 @@
 static bool id_prefix(const char *text)
 {
         size_t len = strlen(text);
-        return len >= 4 && len <= UUID_TEXT_LEN && text[strspn(text, "0123456789abcdefABCDEF-")] == '\0';
+        return len >= 4 && len <= UUID_TEXT_LEN &&
+               text[strspn(text, "0123456789abcdefABCDEF-")] == '\0';
 }
 
 static int ambiguous(const char *text, const struct db_result *r)
 {
-        return cli_error(CODE_USAGE, "\"%s\" is the beginning of several run ids (%s, %s …): give more of it", text, db_str(r, 0, 1), db_str(r, 1, 1));
+        return cli_error(CODE_USAGE,
+                         "\"%s\" is the beginning of several run ids (%s, %s …): give more of it",
+                         text, db_str(r, 0, 1), db_str(r, 1, 1));
 }
 
 int run_find(struct cli *c, const char *text, struct run_ref *ret)
 {
-        struct db_result *by_id CLEANUP(db_result_cleanup) = NULL, *by_job CLEANUP(db_result_cleanup) = NULL;
+        struct db_result *by_id CLEANUP(db_result_cleanup) = NULL,
+                                *by_job CLEANUP(db_result_cleanup) = NULL;
         const struct db_result *r = NULL;
         int rc = 0;
         if (id_prefix(text)) {
-                rc = cli_query(c, "select run_no, run_id from rollcall.run where run_id::text like lower($1) || '%' order by run_no desc limit 2", &text, 1, &by_id);
+                rc = cli_query(
+                        c,
+                        "select run_no, run_id from rollcall.run where run_id::text like lower($1) || '%' order by run_no desc limit 2",
+                        &text, 1, &by_id);
                 if (rc == 0 && db_rows(by_id) > 1)
                         return ambiguous(text, by_id);
                 if (rc == 0 && db_rows(by_id) == 1)
                         r = by_id;
         }
         if (rc == 0 && !r) {
-                rc = cli_query(c, "select run_no, run_id, pack from rollcall.run where $1 in (job, pack || '.' || job) order by run_no desc limit 1", &text, 1,
-                               &by_job);
+                rc = cli_query(
+                        c,
+                        "select run_no, run_id, pack from rollcall.run where $1 in (job, pack || '.' || job) order by run_no desc limit 1",
+                        &text, 1, &by_job);
                 if (rc == 0 && db_rows(by_job) == 1)
                         r = by_job;
         }
         if (rc)
                 return rc;
         if (!r)
-                return cli_error(CODE_NOT_FOUND, "no run has the id (or its beginning, 4 characters or more) or the job name \"%s\"; see: rollcall runs list", text);
+                return cli_error(
+                        CODE_NOT_FOUND,
+                        "no run has the id (or its beginning, 4 characters or more) or the job name \"%s\"; see: rollcall runs list",
+                        text);
         ret->run_no = db_int(r, 0, 0);
         snprintf(ret->id, sizeof ret->id, "%s", db_str(r, 0, 1));
         return 0;
@@ -54,11 +66,15 @@ static int open_runs(struct cli *c)
 static void list_row(const struct cli *c, const struct db_result *r, int i, struct table *t)
 {
         char at[INSTANT_TEXT_MAX];
-        format_instant(job_zone(c, db_str(r, i, db_column(r, "pack")), db_str(r, i, db_column(r, "job"))), db_instant(r, i, db_column(r, "scheduled_at")), at);
+        format_instant(
+                job_zone(c, db_str(r, i, db_column(r, "pack")), db_str(r, i, db_column(r, "job"))),
+                db_instant(r, i, db_column(r, "scheduled_at")), at);
         table_addf(t, "%.8s", db_str(r, i, db_column(r, "run_id")));
-        table_addf(t, "%s.%s", db_str(r, i, db_column(r, "pack")), db_str(r, i, db_column(r, "job")));
+        table_addf(t, "%s.%s", db_str(r, i, db_column(r, "pack")),
+                   db_str(r, i, db_column(r, "job")));
         table_add(t, at);
-        table_addf(t, "%s%s", db_str(r, i, db_column(r, "cause")), db_bool(r, i, db_column(r, "dry_run")) ? ", dry run" : "");
+        table_addf(t, "%s%s", db_str(r, i, db_column(r, "cause")),
+                   db_bool(r, i, db_column(r, "dry_run")) ? ", dry run" : "");
         table_add(t, db_str(r, i, db_column(r, "state")));
         static const char *const counts[] = { "planned", "applied", "skipped", "errors" };
         for (size_t k = 0; k < ARRAY_LEN(counts); k++)
@@ -68,26 +84,34 @@ static void list_row(const struct cli *c, const struct db_result *r, int i, stru
 
 int verb_runs_list(struct cli *c, const struct args *a)
 {
-        static const char *const heads[] = { "RUN", "JOB", "SCHEDULED AT", "CAUSE", "STATE", "PLANNED", "APPLIED", "SKIPPED", "ERRORS", "REASON", NULL };
+        static const char *const heads[] = { "RUN",     "JOB",     "SCHEDULED AT",
+                                             "CAUSE",   "STATE",   "PLANNED",
+                                             "APPLIED", "SKIPPED", "ERRORS",
+                                             "REASON",  NULL };
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         char limit[24];
         enum run_state state = RUN_REQUESTED;
         int64_t n;
         if (args_get(a, "state") && run_state_parse(args_get(a, "state"), &state) < 0)
-                return cli_error(CODE_USAGE, "runs list: --state \"%s\" is no state of a run; see: rollcall runs list --help", args_get(a, "state"));
+                return cli_error(
+                        CODE_USAGE,
+                        "runs list: --state \"%s\" is no state of a run; see: rollcall runs list --help",
+                        args_get(a, "state"));
         int rc = args_number(a, "limit", 20, 1, 100000, &n);
         if (rc == 0)
                 rc = open_runs(c);
         if (rc)
                 return rc;
         snprintf(limit, sizeof limit, "%" PRId64, n);
-        const char *params[] = { args_get(a, "job"), args_get(a, "state") ? run_state_name(state) : NULL, limit };
-        rc = cli_query(c,
-                       "select p.run_id, p.pack, p.job, p.scheduled_at, p.cause, p.requested_by, p.dry_run, p.state, p.reason, p.planned, p.applied, p.skipped, "
-                       "p.failed, p.quarantined, p.unknown, p.failed + p.quarantined + p.unknown as errors, p.done, p.requested_at, p.closed_at "
-                       "from rollcall.run_progress p join (select run_no from rollcall.run where ($1::text is null or $1 in (job, pack || '.' || job)) "
-                       "and ($2::text is null or state = $2) order by run_no desc limit $3::bigint) newest using (run_no) order by p.run_no desc",
-                       params, ARRAY_LEN(params), &r);
+        const char *params[] = { args_get(a, "job"),
+                                 args_get(a, "state") ? run_state_name(state) : NULL, limit };
+        rc = cli_query(
+                c,
+                "select p.run_id, p.pack, p.job, p.scheduled_at, p.cause, p.requested_by, p.dry_run, p.state, p.reason, p.planned, p.applied, p.skipped, "
+                "p.failed, p.quarantined, p.unknown, p.failed + p.quarantined + p.unknown as errors, p.done, p.requested_at, p.closed_at "
+                "from rollcall.run_progress p join (select run_no from rollcall.run where ($1::text is null or $1 in (job, pack || '.' || job)) "
+                "and ($2::text is null or state = $2) order by run_no desc limit $3::bigint) newest using (run_no) order by p.run_no desc",
+                params, ARRAY_LEN(params), &r);
         if (rc)
                 return rc;
         if (c->json)
@@ -103,10 +127,16 @@ int verb_runs_list(struct cli *c, const struct args *a)
 int verb_runs_show(struct cli *c, const struct args *a)
 {
         struct run_ref r;
-        struct run_show show = { .missing = args_on(a, "missing"), .outcome = args_get(a, "outcome") };
+        struct run_show show = { .missing = args_on(a, "missing"),
+                                 .outcome = args_get(a, "outcome") };
         enum outcome known;
-        if (show.outcome && strcmp(show.outcome, "pending") != 0 && strcmp(show.outcome, "waiting") != 0 && !outcome_from_name(span_of(show.outcome), &known))
-                return cli_error(CODE_USAGE, "runs show: --outcome \"%s\" is no outcome; see: rollcall runs show --help", show.outcome);
+        if (show.outcome && strcmp(show.outcome, "pending") != 0 &&
+            strcmp(show.outcome, "waiting") != 0 &&
+            !outcome_from_name(span_of(show.outcome), &known))
+                return cli_error(
+                        CODE_USAGE,
+                        "runs show: --outcome \"%s\" is no outcome; see: rollcall runs show --help",
+                        show.outcome);
         int rc = args_number(a, "limit", 50, 1, 10000000, &show.limit);
         if (rc == 0)
                 rc = open_runs(c);
@@ -132,7 +162,7 @@ int verb_runs_watch(struct cli *c, const struct args *a)
         return rc ? rc : end;
 }
 
-/* ---- cancel ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- cancel ---- */
 
 static int confirm_cancel(struct cli *c, const struct args *a, const struct run_ref *run)
 {
@@ -140,17 +170,21 @@ static int confirm_cancel(struct cli *c, const struct args *a, const struct run_
         const char *id = run->id;
         char question[400];
         enum run_state state;
-        int rc = cli_query(c, "select state, pack || '.' || job, done, planned from rollcall.run_progress where run_id = $1::uuid", &id, 1, &r);
+        int rc = cli_query(
+                c,
+                "select state, pack || '.' || job, done, planned from rollcall.run_progress where run_id = $1::uuid",
+                &id, 1, &r);
         if (rc)
                 return rc;
         if (db_rows(r) == 0 || run_state_parse(db_str(r, 0, 0), &state) < 0)
                 return cli_error(CODE_NOT_FOUND, "run %s is gone from the database", run->id);
         if (!run_state_open(state))
-                return cli_error(CODE_REFUSED, "run %s is closed already: %s", run->id, db_str(r, 0, 0));
+                return cli_error(CODE_REFUSED, "run %s is closed already: %s", run->id,
+                                 db_str(r, 0, 0));
         if (args_on(a, "yes"))
                 return 0;
-        snprintf(question, sizeof question, "Cancel run %.8s of %s (%s, %s of %s tasks done)?", run->id, db_str(r, 0, 1), db_str(r, 0, 0), db_str(r, 0, 2),
-                 db_str(r, 0, 3));
+        snprintf(question, sizeof question, "Cancel run %.8s of %s (%s, %s of %s tasks done)?",
+                 run->id, db_str(r, 0, 1), db_str(r, 0, 0), db_str(r, 0, 2), db_str(r, 0, 3));
         return cli_confirm(question);
 }
 
@@ -160,7 +194,9 @@ int verb_runs_cancel(struct cli *c, const struct args *a)
         struct run_ref run;
         const char *reason = args_get(a, "reason");
         if (reason && !reason[strspn(reason, " \t")])
-                return cli_error(CODE_USAGE, "runs cancel: --reason is empty: say why, or leave the option out");
+                return cli_error(
+                        CODE_USAGE,
+                        "runs cancel: --reason is empty: say why, or leave the option out");
         int rc = cli_db(c);
         if (rc == 0)
                 rc = run_find(c, args_operand(a, 0), &run);
@@ -169,22 +205,25 @@ int verb_runs_cancel(struct cli *c, const struct args *a)
         if (rc)
                 return rc;
         const char *params[] = { run.id, reason, c->actor_given };
-        rc = cli_query(c, "select rollcall.cancel_run($1::uuid, $2, $3)", params, ARRAY_LEN(params), &r);
+        rc = cli_query(c, "select rollcall.cancel_run($1::uuid, $2, $3)", params, ARRAY_LEN(params),
+                       &r);
         if (rc)
                 return rc;
         if (!db_bool(r, 0, 0))
-                return cli_error(CODE_REFUSED, "run %s was closed just now: nothing was cancelled", run.id);
+                return cli_error(CODE_REFUSED, "run %s was closed just now: nothing was cancelled",
+                                 run.id);
         const struct run_show show = { .limit = 50 };
         if (!c->json)
                 printf("cancelled run %s\n", run.id);
         return run_print(c, &run, &show);
 }
 
-/* ---- republish ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- republish ---- */
 
 int verb_runs_republish(struct cli *c, const struct args *a)
 {
-        struct db_result *r CLEANUP(db_result_cleanup) = NULL, *state CLEANUP(db_result_cleanup) = NULL;
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL,
+                            *state CLEANUP(db_result_cleanup) = NULL;
         struct run_ref run;
         int rc = cli_db(c);
         if (rc == 0)
@@ -196,14 +235,20 @@ int verb_runs_republish(struct cli *c, const struct args *a)
         rc = cli_query(c, "select state from rollcall.run where run_id = $1::uuid", &id, 1, &state);
         if (rc)
                 return rc;
-        if (db_rows(state) == 0 || (strcmp(db_str(state, 0, 0), "planned") != 0 && strcmp(db_str(state, 0, 0), "published") != 0))
-                return cli_error(CODE_REFUSED, "run %s is %s: only a run that is planned or published, and not closed, is published again", run.id,
-                                 db_rows(state) ? db_str(state, 0, 0) : "gone");
-        rc = cli_query(c, "select chunks from rollcall.republish_run($1::uuid, $2)", params, ARRAY_LEN(params), &r);
+        if (db_rows(state) == 0 || (strcmp(db_str(state, 0, 0), "planned") != 0 &&
+                                    strcmp(db_str(state, 0, 0), "published") != 0))
+                return cli_error(
+                        CODE_REFUSED,
+                        "run %s is %s: only a run that is planned or published, and not closed, is published again",
+                        run.id, db_rows(state) ? db_str(state, 0, 0) : "gone");
+        rc = cli_query(c, "select chunks from rollcall.republish_run($1::uuid, $2)", params,
+                       ARRAY_LEN(params), &r);
         if (rc)
                 return rc;
         if (c->json)
-                return print_json(json_pack("{s:s, s:I}", "run_id", run.id, "chunks", (json_int_t)db_int(r, 0, 0)));
-        printf("run %s: the scheduler will publish its %s chunks again, with the same ids\n", run.id, db_str(r, 0, 0));
+                return print_json(json_pack("{s:s, s:I}", "run_id", run.id, "chunks",
+                                            (json_int_t)db_int(r, 0, 0)));
+        printf("run %s: the scheduler will publish its %s chunks again, with the same ids\n",
+               run.id, db_str(r, 0, 0));
         return CODE_OK;
 }

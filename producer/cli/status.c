@@ -1,4 +1,5 @@
-/* One page: what ran last, what is due next, what is under way, what went wrong, what was written, who leads and how far the workers are. */
+/* One page: what ran last, what is due next, what is under way, what went wrong, what was written,
+ * who leads and how far the workers are. */
 #include "reports.h"
 #include "runs.h"
 #include "status_files.h"
@@ -16,16 +17,18 @@
 
 enum { WATERMARK_TIMEOUT_MS = 3000 };
 
-/* ---- jobs, runs, errors -------------------------------------------------------------------------------------------------------------- */
+/* ---- jobs, runs, errors ---- */
 
 static int ask_jobs(struct cli *c, struct db_result **ret)
 {
-        return cli_query(c,
-                         "select j.pack, j.job, j.suspended, r.run_id, r.scheduled_at, r.state, r.reason, r.closed_at, p.applied, p.skipped, "
-                         "p.failed + p.quarantined + p.unknown as errors, " SUSPENSION_COLUMNS " from rollcall.job j left join lateral (select * from rollcall.run r "
-                         "where r.pack = j.pack and r.job = j.job and not r.dry_run and r.scheduled_at <= clock_timestamp() order by r.scheduled_at desc limit 1) r on true "
-                         "left join rollcall.run_progress p on p.run_no = r.run_no order by 1, 2",
-                         NULL, 0, ret);
+        return cli_query(
+                c,
+                "select j.pack, j.job, j.suspended, r.run_id, r.scheduled_at, r.state, r.reason, r.closed_at, p.applied, p.skipped, "
+                "p.failed + p.quarantined + p.unknown as errors, " SUSPENSION_COLUMNS
+                " from rollcall.job j left join lateral (select * from rollcall.run r "
+                "where r.pack = j.pack and r.job = j.job and not r.dry_run and r.scheduled_at <= clock_timestamp() order by r.scheduled_at desc limit 1) r on true "
+                "left join rollcall.run_progress p on p.run_no = r.run_no order by 1, 2",
+                NULL, 0, ret);
 }
 
 static const struct job *known_job(const struct cli *c, const char *pack, const char *name)
@@ -44,7 +47,8 @@ static void next_due(const struct job *j, char text[INSTANT_TEXT_MAX])
 
 static void print_jobs(struct cli *c, const struct db_result *r)
 {
-        static const char *const heads[] = { "JOB", "LAST RUN", "RESULT", "APPLIED", "SKIPPED", "ERRORS", "NEXT DUE", NULL };
+        static const char *const heads[] = { "JOB",     "LAST RUN", "RESULT",   "APPLIED",
+                                             "SKIPPED", "ERRORS",   "NEXT DUE", NULL };
         TABLE_CLEANUP struct table t;
         table_init(&t, heads);
         for (int i = 0; i < db_rows(r); i++) {
@@ -55,7 +59,8 @@ static void print_jobs(struct cli *c, const struct db_result *r)
                 next_due(j, next);
                 table_addf(&t, "%s.%s", db_str(r, i, 0), db_str(r, i, 1));
                 table_add(&t, *last ? last : "never");
-                table_addf(&t, "%s%s%s", db_str(r, i, 5), *db_str(r, i, 6) ? ": " : "", db_str(r, i, 6));
+                table_addf(&t, "%s%s%s", db_str(r, i, 5), *db_str(r, i, 6) ? ": " : "",
+                           db_str(r, i, 6));
                 for (int k = 8; k <= 10; k++)
                         table_add(&t, db_str(r, i, k));
                 suspension_read(j, r, i, &suspension);
@@ -86,7 +91,8 @@ static json_t *jobs_json(const struct cli *c, const struct db_result *r)
 }
 
 /* A result as a table with its own column names, or a sentence when it is empty. */
-static void print_rows(const struct cli *c, const char *title, const struct db_result *r, const char *const *heads, const char *none)
+static void print_rows(const struct cli *c, const char *title, const struct db_result *r,
+                       const char *const *heads, const char *none)
 {
         TABLE_CLEANUP struct table t;
         table_init(&t, heads);
@@ -106,21 +112,26 @@ static void print_rows(const struct cli *c, const char *title, const struct db_r
                 puts(none);
 }
 
-/* ---- lanes --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- lanes ---- */
 
 struct lane_state {
-        int64_t taken, waiting, since_seconds; /* taken: offsets passed; since: age of the last movement, -1 never */
+        /* taken: offsets passed; since: age of the last movement, -1 never */
+        int64_t taken, waiting, since_seconds;
         bool known;
 };
 
-/* How far the workers are in one topic, against the ends of the log. A consumer would join a group, and leaving it takes seconds: not for this. */
-static int read_lane(struct cli *c, struct kafka_producer *p, const char *cluster, const char *topic, struct lane_state *lane)
+/* How far the workers are in one topic, against the ends of the log. A consumer would join a group,
+ * and leaving it takes seconds: not for this. */
+static int read_lane(struct cli *c, struct kafka_producer *p, const char *cluster,
+                     const char *topic, struct lane_state *lane)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         struct err e = ERR_INIT;
         const char *params[] = { cluster, topic };
-        int rc = cli_query(c, "select partition, next, extract(epoch from now() - updated_at)::bigint from rollcall.position where cluster = $1 and topic = $2",
-                           params, 2, &r);
+        int rc = cli_query(
+                c,
+                "select partition, next, extract(epoch from now() - updated_at)::bigint from rollcall.position where cluster = $1 and topic = $2",
+                params, 2, &r);
         if (rc)
                 return rc;
         int n = kafka_partition_count(p, topic, 1000, &e);
@@ -140,7 +151,8 @@ static int read_lane(struct cli *c, struct kafka_producer *p, const char *cluste
                 for (int row = 0; row < db_rows(r); row++)
                         if (db_int(r, row, 0) == part) {
                                 next = db_int(r, row, 1);
-                                if (lane->since_seconds < 0 || db_int(r, row, 2) < lane->since_seconds)
+                                if (lane->since_seconds < 0 ||
+                                    db_int(r, row, 2) < lane->since_seconds)
                                         lane->since_seconds = db_int(r, row, 2);
                         }
                 lane->taken += next > 0 ? next : 0;
@@ -156,7 +168,9 @@ static int read_lanes(struct cli *c, struct lane_state lanes[LANE_COUNT + 1])
         int rc = cli_kafka(c, &p);
         const char *cluster = rc ? NULL : kafka_producer_cluster(p, WATERMARK_TIMEOUT_MS);
         for (size_t i = 0; rc == 0 && i <= LANE_COUNT; i++)
-                rc = read_lane(c, p, cluster, i < LANE_COUNT ? c->service->topics[i] : c->service->topic_results, &lanes[i]);
+                rc = read_lane(c, p, cluster,
+                               i < LANE_COUNT ? c->service->topics[i] : c->service->topic_results,
+                               &lanes[i]);
         return rc;
 }
 
@@ -167,7 +181,9 @@ static const char *lane_label(size_t i)
 
 static void print_lanes(const struct cli *c, const struct lane_state *lanes)
 {
-        static const char *const heads[] = { "LANE", "TOPIC", "TAKEN", "WAITING", "LAST MOVED", NULL };
+        static const char *const heads[] = {
+                "LANE", "TOPIC", "TAKEN", "WAITING", "LAST MOVED", NULL
+        };
         TABLE_CLEANUP struct table t;
         table_init(&t, heads);
         for (size_t i = 0; i <= LANE_COUNT; i++) {
@@ -191,21 +207,27 @@ static json_t *lanes_json(const struct cli *c, const struct lane_state *lanes)
 {
         json_t *list = json_array();
         for (size_t i = 0; i <= LANE_COUNT; i++)
-                json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:I, s:I, s:o}", "lane", lane_label(i), "topic",
-                                                      i < LANE_COUNT ? c->service->topics[i] : c->service->topic_results, "exists", lanes[i].known, "taken",
-                                                      (json_int_t)lanes[i].taken, "waiting", (json_int_t)lanes[i].waiting, "moved_seconds_ago",
-                                                      lanes[i].since_seconds < 0 ? json_null() : json_integer(lanes[i].since_seconds)));
+                json_array_append_new(
+                        list,
+                        json_pack(
+                                "{s:s, s:s, s:b, s:I, s:I, s:o}", "lane", lane_label(i), "topic",
+                                i < LANE_COUNT ? c->service->topics[i] : c->service->topic_results,
+                                "exists", lanes[i].known, "taken", (json_int_t)lanes[i].taken,
+                                "waiting", (json_int_t)lanes[i].waiting, "moved_seconds_ago",
+                                lanes[i].since_seconds < 0 ? json_null()
+                                                           : json_integer(lanes[i].since_seconds)));
         return list;
 }
 
-/* ---- the packs' own page --------------------------------------------------------------------------------------------------------------- */
+/* ---- the packs' own page ---- */
 
 static json_t *read_document(int fd)
 {
         return lseek(fd, 0, SEEK_SET) < 0 ? NULL : json_loadfd(fd, JSON_DECODE_ANY, NULL);
 }
 
-/* Each pack's report "status", rendered to standard output or, with `ret`, added to that object under the pack's name. */
+/* Each pack's report "status", rendered to standard output or, with `ret`, added to that object
+ * under the pack's name. */
 static int pack_pages(struct cli *c, json_t *ret)
 {
         for (size_t i = 0; i < c->packs->n; i++)
@@ -224,13 +246,14 @@ static int pack_pages(struct cli *c, json_t *ret)
                         }
                         putchar('\n');
                         fflush(stdout);
-                        if (report_render_file(r->title, document, REPORT_TABLE, STDOUT_FILENO, &e) < 0)
+                        if (report_render_file(r->title, document, REPORT_TABLE, STDOUT_FILENO,
+                                               &e) < 0)
                                 return cli_fail(CODE_FAILED, &e);
                 }
         return 0;
 }
 
-/* ---- the page ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- the page ---- */
 
 struct page {
         struct db_result *jobs, *open, *held, *errors, *leader, *paused, *troubles, *unserved;
@@ -252,7 +275,7 @@ static void page_deinit(struct page *p)
         newest_deinit(&p->files);
 }
 
-/* ---- troubles: the same that alert.to is told of -------------------------------------------------------------------------------------- */
+/* ---- troubles: the same that alert.to is told of ---- */
 
 static int ask_troubles(struct cli *c, struct page *p)
 {
@@ -260,16 +283,26 @@ static int ask_troubles(struct cli *c, struct page *p)
         snprintf(stuck_after, sizeof stuck_after, "%" PRId64, c->service->scheduler.stuck_after_ms);
         const char *ms = stuck_after, *list = lanes;
         for (int i = 0; i < LANE_COUNT; i++)
-                snprintf(lanes + strlen(lanes), sizeof lanes - strlen(lanes), "%s%s", i ? "," : "", lane_name((enum lane)i));
+                snprintf(lanes + strlen(lanes), sizeof lanes - strlen(lanes), "%s%s", i ? "," : "",
+                         lane_name((enum lane)i));
         strcat(lanes, "}");
-        int rc = cli_query(c, "select what, detail from rollcall.troubles($1::bigint * interval '1 ms') order by 1", &ms, 1, &p->troubles);
-        return rc ? rc : cli_query(c, "select l from unnest($1::text[]) l where not rollcall.lane_is_served(l)", &list, 1, &p->unserved);
+        int rc = cli_query(
+                c,
+                "select what, detail from rollcall.troubles($1::bigint * interval '1 ms') order by 1",
+                &ms, 1, &p->troubles);
+        return rc ? rc
+                  : cli_query(
+                            c,
+                            "select l from unnest($1::text[]) l where not rollcall.lane_is_served(l)",
+                            &list, 1, &p->unserved);
 }
 
 /* Messages that wait in a lane without a worker; 0: none do, or the lane is served. */
 static int64_t left_lying(const struct cli *c, const struct page *p, size_t lane)
 {
-        for (int i = 0; p->lanes_rc == 0 && packs_use_lane(c->packs, (enum lane)lane) && i < db_rows(p->unserved); i++)
+        for (int i = 0; p->lanes_rc == 0 && packs_use_lane(c->packs, (enum lane)lane) &&
+                        i < db_rows(p->unserved);
+             i++)
                 if (strcmp(db_str(p->unserved, i, 0), lane_name((enum lane)lane)) == 0)
                         return p->lanes[lane].waiting;
         return 0;
@@ -294,8 +327,9 @@ static void print_troubles(const struct cli *c, const struct page *p)
         }
         for (size_t i = 0; i < LANE_COUNT; i++)
                 if (left_lying(c, p, i) > 0)
-                        printf("no worker serves the lane \"%s\", and %" PRId64 " messages wait in %s; start rollcall-worker\n", lane_name((enum lane)i),
-                               left_lying(c, p, i), c->service->topics[i]);
+                        printf("no worker serves the lane \"%s\", and %" PRId64
+                               " messages wait in %s; start rollcall-worker\n",
+                               lane_name((enum lane)i), left_lying(c, p, i), c->service->topics[i]);
         putchar('\n');
 }
 
@@ -306,7 +340,8 @@ static json_t *troubles_json(const struct cli *c, const struct page *p)
                 if (left_lying(c, p, i) > 0) {
                         char what[80];
                         snprintf(what, sizeof what, "no worker: %s", lane_name((enum lane)i));
-                        json_array_append_new(list, json_pack("{s:s, s:I}", "what", what, "waiting", (json_int_t)left_lying(c, p, i)));
+                        json_array_append_new(list, json_pack("{s:s, s:I}", "what", what, "waiting",
+                                                              (json_int_t)left_lying(c, p, i)));
                 }
         return list;
 }
@@ -315,20 +350,28 @@ static int read_page(struct cli *c, struct page *p)
 {
         int rc = ask_jobs(c, &p->jobs);
         if (rc == 0)
-                rc = cli_query(c,
-                               "select left(run_id::text, 8) as run, pack || '.' || job as job, state, done, planned, "
-                               "case when planned > 0 then done * 100 / planned else 0 end as percent from rollcall.run_progress "
-                               "where rollcall.run_is_open(state) order by run_no",
-                               NULL, 0, &p->open);
+                rc = cli_query(
+                        c,
+                        "select left(run_id::text, 8) as run, pack || '.' || job as job, state, done, planned, "
+                        "case when planned > 0 then done * 100 / planned else 0 end as percent from rollcall.run_progress "
+                        "where rollcall.run_is_open(state) order by run_no",
+                        NULL, 0, &p->open);
         if (rc == 0)
-                rc = cli_query(c,
-                               "select left(run_id::text, 8) as run, pack || '.' || job as job, held_at, planned, reason, run_id from rollcall.run "
-                               "where state = 'held for review' order by run_no",
-                               NULL, 0, &p->held);
+                rc = cli_query(
+                        c,
+                        "select left(run_id::text, 8) as run, pack || '.' || job as job, held_at, planned, reason, run_id from rollcall.run "
+                        "where state = 'held for review' order by run_no",
+                        NULL, 0, &p->held);
         if (rc == 0)
-                rc = cli_query(c, "select at, type, subject, reason from rollcall.recent_error order by at desc limit 5", NULL, 0, &p->errors);
+                rc = cli_query(
+                        c,
+                        "select at, type, subject, reason from rollcall.recent_error order by at desc limit 5",
+                        NULL, 0, &p->errors);
         if (rc == 0)
-                rc = cli_query(c, "select name, holder, expires_at > now() as alive, expires_at from rollcall.lease order by name", NULL, 0, &p->leader);
+                rc = cli_query(
+                        c,
+                        "select name, holder, expires_at > now() as alive, expires_at from rollcall.lease order by name",
+                        NULL, 0, &p->leader);
         if (rc == 0)
                 rc = types_paused(c, &p->paused);
         if (rc == 0)
@@ -348,10 +391,14 @@ static int print_page_json(struct cli *c, const struct page *p)
                 json_decref(packs);
                 return rc;
         }
-        return print_json(json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "generated_at", json_instant(instant_now()), "troubles", troubles_json(c, p), "jobs", jobs_json(c, p->jobs),
-                                    "open_runs", json_rows(p->open), "held_for_review", json_rows(p->held), "paused_types", json_rows(p->paused),
-                                    "errors", json_rows(p->errors), "reports", newest_json(&p->files), "leader", json_rows(p->leader),
-                                    "lanes", p->lanes_rc ? json_null() : lanes_json(c, p->lanes), "packs", packs));
+        return print_json(
+                json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "generated_at",
+                          json_instant(instant_now()), "troubles", troubles_json(c, p), "jobs",
+                          jobs_json(c, p->jobs), "open_runs", json_rows(p->open), "held_for_review",
+                          json_rows(p->held), "paused_types", json_rows(p->paused), "errors",
+                          json_rows(p->errors), "reports", newest_json(&p->files), "leader",
+                          json_rows(p->leader), "lanes",
+                          p->lanes_rc ? json_null() : lanes_json(c, p->lanes), "packs", packs));
 }
 
 static void print_leader(const struct cli *c, const struct db_result *r)
@@ -376,7 +423,8 @@ static int verdict(const struct cli *c, const struct page *p)
 
 int verb_status(struct cli *c, const struct args *a)
 {
-        static const char *const open_heads[] = { "RUN", "JOB", "STATE", "DONE", "PLANNED", "PER CENT", NULL };
+        static const char *const open_heads[] = { "RUN",     "JOB",      "STATE", "DONE",
+                                                  "PLANNED", "PER CENT", NULL };
         static const char *const held_heads[] = { "RUN", "JOB", "SINCE", "PLANNED", "WHY", NULL };
         static const char *const error_heads[] = { "AT", "TYPE", "SUBJECT", "REASON", NULL };
         CLEANUP(page_deinit) struct page p = { 0 };

@@ -65,7 +65,9 @@ json_t *newest_json(const struct newest *w)
 {
         json_t *list = json_array();
         for (size_t i = 0; i < w->n; i++)
-                json_array_append_new(list, json_pack("{s:s, s:o, s:I}", "path", w->list[i].path, "written_at",
-                                                      json_instant((instant)w->list[i].at * INSTANT_SECOND), "bytes", (json_int_t)w->list[i].size));
+                json_array_append_new(
+                        list, json_pack("{s:s, s:o, s:I}", "path", w->list[i].path, "written_at",
+                                        json_instant((instant)w->list[i].at * INSTANT_SECOND),
+                                        "bytes", (json_int_t)w->list[i].size));
         return list;
 }

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-void suspension_read(const struct job *j, const struct db_result *r, int row, struct suspension *ret)
+void suspension_read(const struct job *j, const struct db_result *r, int row,
+                     struct suspension *ret)
 {
         *ret = (struct suspension){ .by = "", .reason = "", .at = INSTANT_NONE };
         if (row >= 0 && db_bool(r, row, db_column(r, "is_suspended"))) {
@@ -37,13 +38,13 @@ void suspension_cell(const struct suspension *s, struct table *t)
         table_addf(t, "suspended by %s%s%s", s->by, *s->reason ? ": " : "", s->reason);
 }
 
-/* ---- the commands ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- the commands ---- */
 
 struct change {
         struct cli *cli;
-        const char *name; /* of the one job; NULL: all */
+        const char *name;      /* of the one job; NULL: all */
         const struct job *job; /* NULL: all */
-        struct buf names; /* of the jobs concerned, as an array's text */
+        struct buf names;      /* of the jobs concerned, as an array's text */
 };
 
 static void change_deinit(struct change *x)
@@ -68,7 +69,8 @@ static int prepare(struct cli *c, const struct args *a, const char *verb, struct
         for (size_t i = 0; rc == 0 && i < c->packs->n; i++)
                 for (size_t k = 0; k < c->packs->list[i]->n_jobs; k++)
                         if (concerns(x, &c->packs->list[i]->jobs[k]))
-                                buf_addf(&x->names, "%s%s", x->names.len ? "," : "{", c->packs->list[i]->jobs[k].full_name);
+                                buf_addf(&x->names, "%s%s", x->names.len ? "," : "{",
+                                         c->packs->list[i]->jobs[k].full_name);
         buf_adds(&x->names, x->names.len ? "}" : "{}");
         return rc == 0 && x->names.failed ? cli_oom() : rc;
 }
@@ -77,7 +79,9 @@ static int prepare(struct cli *c, const struct args *a, const char *verb, struct
 static int ask_state(const struct change *x, struct db_result **ret)
 {
         const char *names = buf_str(&x->names);
-        return cli_query(x->cli, "select j.pack || '.' || j.job as job, " SUSPENSION_COLUMNS " from rollcall.job j where j.pack || '.' || j.job = any($1::text[])",
+        return cli_query(x->cli,
+                         "select j.pack || '.' || j.job as job, " SUSPENSION_COLUMNS
+                         " from rollcall.job j where j.pack || '.' || j.job = any($1::text[])",
                          &names, 1, ret);
 }
 
@@ -102,7 +106,8 @@ static void print_state(const struct job *j, const struct suspension *s, bool re
         putchar('\n');
 }
 
-/* The jobs as they stand after the change. `done`: those that were changed, by a resumption; NULL: it was a suspension. */
+/* The jobs as they stand after the change. `done`: those that were changed, by a resumption; NULL:
+ * it was a suspension. */
 static int print_states(const struct change *x, const struct db_result *done)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -137,7 +142,10 @@ static int check_registered(const struct change *x)
                 for (size_t k = 0; k < x->cli->packs->list[i]->n_jobs; k++) {
                         const struct job *j = &x->cli->packs->list[i]->jobs[k];
                         if (concerns(x, j) && row_of(r, j) < 0)
-                                return cli_error(CODE_CONFIG, "job %s is not registered in the database; run: rollcall db apply", j->full_name);
+                                return cli_error(
+                                        CODE_CONFIG,
+                                        "job %s is not registered in the database; run: rollcall db apply",
+                                        j->full_name);
                 }
         return rc;
 }
@@ -156,8 +164,10 @@ int verb_jobs_suspend(struct cli *c, const struct args *a)
                 rc = check_registered(&x);
         if (rc)
                 return rc;
-        const char *params[] = { buf_str(&x.names), x.job ? "false" : "true", reason, c->actor_given };
-        rc = cli_query(c, "select * from rollcall.suspend_jobs($1::text[], $2::boolean, $3, $4)", params, ARRAY_LEN(params), &r);
+        const char *params[] = { buf_str(&x.names), x.job ? "false" : "true", reason,
+                                 c->actor_given };
+        rc = cli_query(c, "select * from rollcall.suspend_jobs($1::text[], $2::boolean, $3, $4)",
+                       params, ARRAY_LEN(params), &r);
         return rc ? rc : print_states(&x, NULL);
 }
 
@@ -171,10 +181,14 @@ int verb_jobs_resume(struct cli *c, const struct args *a)
         if (rc)
                 return rc;
         const char *params[] = { buf_str(&x.names), x.job ? "false" : "true", c->actor_given };
-        rc = cli_query(c, "select * from rollcall.resume_jobs($1::text[], $2::boolean, $3)", params, ARRAY_LEN(params), &r);
+        rc = cli_query(c, "select * from rollcall.resume_jobs($1::text[], $2::boolean, $3)", params,
+                       ARRAY_LEN(params), &r);
         if (rc == 0)
                 rc = print_states(&x, r);
         if (rc == 0 && x.job && x.job->suspend)
-                return cli_error(CODE_REFUSED, "job %s stays suspended by the configuration: take suspend = true out of it", x.job->full_name);
+                return cli_error(
+                        CODE_REFUSED,
+                        "job %s stays suspended by the configuration: take suspend = true out of it",
+                        x.job->full_name);
         return rc;
 }

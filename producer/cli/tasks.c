@@ -15,17 +15,21 @@ static int read_values(const struct args *a, const struct task_type *t, const ch
                 int rc = args_pair(a, "set", i, &name, &value);
                 if (rc)
                         return rc;
-                while (k < t->n_arguments && !flag_is(name, t->arguments[k].name) && strcmp(name, t->arguments[k].name) != 0)
+                while (k < t->n_arguments && !flag_is(name, t->arguments[k].name) &&
+                       strcmp(name, t->arguments[k].name) != 0)
                         k++;
                 if (k == t->n_arguments)
-                        return cli_error(CODE_USAGE, "tasks submit: --set: %s has no argument \"%s\"", t->full_name, name);
+                        return cli_error(CODE_USAGE,
+                                         "tasks submit: --set: %s has no argument \"%s\"",
+                                         t->full_name, name);
                 values[k] = value;
         }
         return 0;
 }
 
 /* A task of scope "run" is about itself when no subject is given. */
-static int read_draft(const struct args *a, const struct task_type *t, const char **values, char own[UUID_TEXT_LEN + 1], struct draft *ret)
+static int read_draft(const struct args *a, const struct task_type *t, const char **values,
+                      char own[UUID_TEXT_LEN + 1], struct draft *ret)
 {
         const char *id = args_get(a, "id");
         *ret = (struct draft){
@@ -39,7 +43,9 @@ static int read_draft(const struct args *a, const struct task_type *t, const cha
         if (id && (!uuid_from_text(id, strlen(id), &ret->id) || uuid_is_nil(ret->id)))
                 return cli_error(CODE_USAGE, "tasks submit: --id \"%s\": a UUID was expected", id);
         if (!ret->subject && t->scope != SCOPE_RUN)
-                return cli_error(CODE_USAGE, "tasks submit: --subject or --csv is missing; see: rollcall tasks submit --help");
+                return cli_error(
+                        CODE_USAGE,
+                        "tasks submit: --subject or --csv is missing; see: rollcall tasks submit --help");
         if (id && ret->dry_run) /* the id itself stays free for the task that is meant */
                 ret->id = uuid_v5(ret->id, "dry run", strlen("dry run"));
         uuid_to_text(ret->id, own);
@@ -63,16 +69,20 @@ static void note_earlier(instant at)
 {
         char text[INSTANT_TEXT_MAX];
         format_instant(NULL, at, text);
-        cli_note("the same task was asked for on %s already: it is not done again (another --id asks anew)", text);
+        cli_note(
+                "the same task was asked for on %s already: it is not done again (another --id asks anew)",
+                text);
 }
 
-int submit_confirm(const struct args *a, const struct task_type *type, bool dry_run, const char *question)
+int submit_confirm(const struct args *a, const struct task_type *type, bool dry_run,
+                   const char *question)
 {
         bool destructive = type_destructive(type);
         if (dry_run || args_on(a, "yes") || (!destructive && !isatty(STDIN_FILENO)))
                 return 0;
         if (destructive)
-                fprintf(stderr, "%s is destructive: what it does cannot be taken back.\n", type->full_name);
+                fprintf(stderr, "%s is destructive: what it does cannot be taken back.\n",
+                        type->full_name);
         return cli_confirm(question);
 }
 
@@ -99,7 +109,9 @@ static int submit_one(struct cli *c, const struct args *a, const struct draft *d
                 return rc;
         uuid_to_text(d->id, id);
         if (c->json)
-                return print_json(json_pack("{s:s, s:s, s:s, s:b}", "task_id", id, "type", d->type->full_name, "subject", d->subject, "dry_run", d->dry_run));
+                return print_json(json_pack("{s:s, s:s, s:s, s:b}", "task_id", id, "type",
+                                            d->type->full_name, "subject", d->subject, "dry_run",
+                                            d->dry_run));
         printf("submitted task %s: %s for ", id, d->type->full_name);
         print_clean(stdout, d->subject);
         putchar('\n');
@@ -123,7 +135,9 @@ int verb_tasks_submit(struct cli *c, const struct args *a)
         rc = read_values(a, t, values);
         if (rc == 0 && args_get(a, "csv")) {
                 if (args_get(a, "subject") || args_get(a, "item") || args_get(a, "id"))
-                        return cli_error(CODE_USAGE, "tasks submit: --csv brings subjects, items and ids itself: leave --subject, --item and --id out");
+                        return cli_error(
+                                CODE_USAGE,
+                                "tasks submit: --csv brings subjects, items and ids itself: leave --subject, --item and --id out");
                 return submit_csv(c, a, t, values, timeout);
         }
         if (rc == 0)

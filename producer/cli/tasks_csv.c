@@ -1,6 +1,7 @@
 /*
- * A CSV file as ad-hoc tasks, in memory that does not grow with the file: it is read once for its hash, once to submit, and with --wait once more
- * to ask for outcomes by the ids that follow from hash and row.
+ * A CSV file as ad-hoc tasks, in memory that does not grow with the file: it is read once for its
+ * hash, once to submit, and with --wait once more to ask for outcomes by the ids that follow from
+ * hash and row.
  */
 #include "csv.h"
 #include "filing.h"
@@ -12,7 +13,13 @@
 #include <unistd.h>
 
 /* Asking takes a tenth of the time at most: the workers need the database. */
-enum { WINDOW = 5000, POLL_MS = 200, POLL_MAX_MS = 1000, ASKING_SHARE = 10, PARAMS_MAX = 1024 * 1024 };
+enum {
+        WINDOW = 5000,
+        POLL_MS = 200,
+        POLL_MAX_MS = 1000,
+        ASKING_SHARE = 10,
+        PARAMS_MAX = 1024 * 1024
+};
 
 struct file {
         struct cli *cli;
@@ -21,29 +28,34 @@ struct file {
         FILE *stream;
         struct uuid space; /* of the task ids */
         int subject, item; /* columns; item -1: none */
-        int *columns; /* of the arguments, -1: none */
+        int *columns;      /* of the arguments, -1: none */
         size_t n_columns;
         const char **values;
         bool dry_run;
         const char *again; /* the same file asked for anew, under this label; NULL: not */
-        size_t row, good, already, bad; /* good: asked for now; already: earlier, at first at `earlier` */
+        /* good: asked for now; already: earlier, at first at `earlier` */
+        size_t row, good, already, bad;
         instant earlier;
         instant begun; /* by the database's clock: outcomes before it were there already */
-        int code; /* the worst that a row came to */
+        int code;      /* the worst that a row came to */
 };
 
-/* The hash is a chain of UUIDv5 over the blocks, the type, what --set gave and whether it is a dry run: another request has other ids. */
+/* The hash is a chain of UUIDv5 over the blocks, the type, what --set gave and whether it is a dry
+ * run: another request has other ids. */
 static int hash(struct file *f)
 {
-        static const struct uuid root = { { 0x5f, 0x1b, 0x8d, 0x0e, 0x0c, 0x35, 0x47, 0x52, 0x9a, 0x6e, 0x3c, 0x27, 0xd4, 0x61, 0xb0, 0x93 } };
+        static const struct uuid root = { { 0x5f, 0x1b, 0x8d, 0x0e, 0x0c, 0x35, 0x47, 0x52, 0x9a,
+                                            0x6e, 0x3c, 0x27, 0xd4, 0x61, 0xb0, 0x93 } };
         char block[65536];
         f->space = uuid_v5(root, f->type->full_name, strlen(f->type->full_name));
         for (size_t n; (n = fread(block, 1, sizeof block, f->stream)) > 0;)
                 f->space = uuid_v5(f->space, block, n);
         if (ferror(f->stream))
-                return cli_error(CODE_FAILED, "tasks submit: --csv: reading failed: %s", strerror(errno));
+                return cli_error(CODE_FAILED, "tasks submit: --csv: reading failed: %s",
+                                 strerror(errno));
         for (size_t i = 0; i < f->type->n_arguments; i++)
-                f->space = uuid_v5(f->space, f->fixed[i] ? f->fixed[i] : "", f->fixed[i] ? strlen(f->fixed[i]) + 1 : 0);
+                f->space = uuid_v5(f->space, f->fixed[i] ? f->fixed[i] : "",
+                                   f->fixed[i] ? strlen(f->fixed[i]) + 1 : 0);
         f->space = uuid_v5(f->space, &f->dry_run, 1);
         if (f->again)
                 f->space = uuid_v5(f->space, f->again, strlen(f->again));
@@ -55,7 +67,9 @@ static int open_stream(const char *path, FILE **ret)
 {
         if (strcmp(path, "-") != 0) {
                 *ret = fopen(path, "re");
-                return *ret ? 0 : cli_error(CODE_NOT_FOUND, "tasks submit: --csv %s: %s", path, strerror(errno));
+                return *ret ? 0
+                            : cli_error(CODE_NOT_FOUND, "tasks submit: --csv %s: %s", path,
+                                        strerror(errno));
         }
         char block[65536];
         FILE *copy = tmpfile();
@@ -65,7 +79,9 @@ static int open_stream(const char *path, FILE **ret)
         if (!copy || ferror(copy) || ferror(stdin) || fflush(copy) != 0) {
                 if (copy)
                         fclose(copy);
-                return cli_error(CODE_FAILED, "tasks submit: --csv -: keeping standard input failed: %s", strerror(errno));
+                return cli_error(CODE_FAILED,
+                                 "tasks submit: --csv -: keeping standard input failed: %s",
+                                 strerror(errno));
         }
         rewind(copy);
         *ret = copy;
@@ -80,20 +96,31 @@ static int read_header(struct file *f, const char *const *fields, size_t n)
                 f->columns[i] = -1;
         for (size_t i = 0; i < n; i++) {
                 size_t k = 0;
-                while (k < f->type->n_arguments && strcmp(fields[i], f->type->arguments[k].name) != 0 && !flag_is(fields[i], f->type->arguments[k].name))
+                while (k < f->type->n_arguments &&
+                       strcmp(fields[i], f->type->arguments[k].name) != 0 &&
+                       !flag_is(fields[i], f->type->arguments[k].name))
                         k++;
-                int *at = k < f->type->n_arguments          ? &f->columns[k]
+                int *at = k < f->type->n_arguments            ? &f->columns[k]
                           : strcmp(fields[i], "subject") == 0 ? &f->subject
                           : strcmp(fields[i], "item") == 0    ? &f->item
                                                               : NULL;
                 if (!at)
-                        return cli_error(CODE_USAGE, "tasks submit: --csv: column \"%.100s\" is neither subject, item nor an argument of %s", fields[i],
-                                         f->type->full_name);
+                        return cli_error(
+                                CODE_USAGE,
+                                "tasks submit: --csv: column \"%.100s\" is neither subject, item nor an argument of %s",
+                                fields[i], f->type->full_name);
                 if (*at >= 0)
-                        return cli_error(CODE_USAGE, "tasks submit: --csv: column \"%.100s\" stands twice in the first line", fields[i]);
+                        return cli_error(
+                                CODE_USAGE,
+                                "tasks submit: --csv: column \"%.100s\" stands twice in the first line",
+                                fields[i]);
                 *at = (int)i;
         }
-        return f->subject < 0 ? cli_error(CODE_USAGE, "tasks submit: --csv: the first line must name the columns, with \"subject\" among them") : 0;
+        return f->subject < 0
+                       ? cli_error(
+                                 CODE_USAGE,
+                                 "tasks submit: --csv: the first line must name the columns, with \"subject\" among them")
+                       : 0;
 }
 
 static int begin(struct file *f, struct csv **ret)
@@ -108,14 +135,17 @@ static int begin(struct file *f, struct csv **ret)
                 return cli_oom();
         int rc = csv_next(c, &fields, &n, &e);
         if (rc <= 0)
-                return cli_error(CODE_USAGE, "tasks submit: --csv: the first line must name the columns: %s", rc < 0 ? e.text : "the file is empty");
+                return cli_error(CODE_USAGE,
+                                 "tasks submit: --csv: the first line must name the columns: %s",
+                                 rc < 0 ? e.text : "the file is empty");
         rc = read_header(f, fields, n);
         if (rc == 0)
                 *ret = TAKE(c);
         return rc;
 }
 
-/* The next row as a draft: 1, 0 at the end, -1 when the row is bad. Its id follows from the row's number. */
+/* The next row as a draft: 1, 0 at the end, -1 when the row is bad. Its id follows from the row's
+ * number. */
 static int next(struct file *f, struct csv *c, struct draft *ret, struct err *e)
 {
         const char *const *fields;
@@ -128,9 +158,12 @@ static int next(struct file *f, struct csv *c, struct draft *ret, struct err *e)
         if (rc < 0)
                 return -1;
         if (n != f->n_columns)
-                return err_set(e, ERR_POISON, "", "it has %zu fields, the first line has %zu", n, f->n_columns);
+                return err_set(e, ERR_POISON, "", "it has %zu fields, the first line has %zu", n,
+                               f->n_columns);
         for (size_t i = 0; i < f->type->n_arguments; i++) {
-                const char *cell = f->columns[i] >= 0 && *fields[f->columns[i]] ? fields[f->columns[i]] : NULL;
+                const char *cell = f->columns[i] >= 0 && *fields[f->columns[i]]
+                                           ? fields[f->columns[i]]
+                                           : NULL;
                 f->values[i] = cell ? cell : f->fixed[i];
         }
         *ret = (struct draft){
@@ -149,7 +182,8 @@ static void reject(struct file *f, const struct csv *c, const struct err *e)
         f->bad++;
         f->code = CODE_FAILED;
         if (f->cli->json)
-                print_json_line(json_pack("{s:I, s:s, s:s}", "line", (json_int_t)csv_line(c), "outcome", "rejected", "reason", e->text));
+                print_json_line(json_pack("{s:I, s:s, s:s}", "line", (json_int_t)csv_line(c),
+                                          "outcome", "rejected", "reason", e->text));
         else
                 cli_note("line %zu: %s", csv_line(c), e->text);
 }
@@ -168,7 +202,8 @@ static int submit_all(struct file *f)
         bool terminal = isatty(STDERR_FILENO);
         size_t rows = 0;
         struct draft d;
-        struct filing *filing CLEANUP(filing_cleanup) = filing_new(f->cli, f->type, f->dry_run, filed, f);
+        struct filing *filing CLEANUP(filing_cleanup) = filing_new(f->cli, f->type, f->dry_run,
+                                                                   filed, f);
         int rc = filing ? begin(f, &c) : cli_oom();
         for (int got = 1; rc == 0 && got != 0;) {
                 struct err e = ERR_INIT;
@@ -187,7 +222,7 @@ static int submit_all(struct file *f)
         return rc ? rc : rest;
 }
 
-/* ---- outcomes ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- outcomes ---- */
 
 struct waiting { /* a window of rows whose outcomes are asked for together */
         struct uuid ids[WINDOW];
@@ -203,7 +238,8 @@ static void note_code(struct file *f, int code)
                 f->code = code;
 }
 
-static int print_json_row(const struct waiting *w, size_t i, const struct db_result *r, int row, bool already)
+static int print_json_row(const struct waiting *w, size_t i, const struct db_result *r, int row,
+                          bool already)
 {
         json_t *o = json_row(r, row);
         json_object_del(o, "n");
@@ -212,14 +248,20 @@ static int print_json_row(const struct waiting *w, size_t i, const struct db_res
         return print_json_line(o);
 }
 
-static int print_row(struct file *f, const struct waiting *w, size_t i, const struct db_result *r, int row)
+static int print_row(struct file *f, const struct waiting *w, size_t i, const struct db_result *r,
+                     int row)
 {
-        const struct draft asked = { .type = f->type, .subject = w->subjects[i], .item = w->items[i], .dry_run = f->dry_run };
+        const struct draft asked = { .type = f->type,
+                                     .subject = w->subjects[i],
+                                     .item = w->items[i],
+                                     .dry_run = f->dry_run };
         instant at = db_instant(r, row, db_column(r, "at"));
         bool already = at < f->begun;
         if (!outcome_fits(r, row, &asked)) {
                 note_code(f, CODE_FAILED);
-                cli_note("line %zu: its task id was used before, for another task: nothing was done", w->lines[i]);
+                cli_note(
+                        "line %zu: its task id was used before, for another task: nothing was done",
+                        w->lines[i]);
                 return 0;
         }
         note_code(f, outcome_code(db_str(r, row, db_column(r, "outcome"))));
@@ -299,8 +341,11 @@ static int drain(struct file *f, struct waiting *w, int64_t timeout_ms)
                 if (w->left < before)
                         news = monotonic_ms();
                 else if (rc == 0 && monotonic_ms() - news >= timeout_ms)
-                        rc = cli_error(CODE_TIMEOUT, "no outcome of line %zu and others after %lld s without news; the tasks stay on the lane \"%s\"", w->lines[0],
-                                       (long long)(timeout_ms / 1000), lane_name(f->type->lane));
+                        rc = cli_error(
+                                CODE_TIMEOUT,
+                                "no outcome of line %zu and others after %lld s without news; the tasks stay on the lane \"%s\"",
+                                w->lines[0], (long long)(timeout_ms / 1000),
+                                lane_name(f->type->lane));
                 if (rc == 0 && w->left)
                         usleep(pause_after(took) * 1000);
         }
@@ -342,10 +387,13 @@ static int finish(struct file *f)
         if (f->already)
                 format_instant(NULL, f->earlier, earlier);
         if (f->cli->json)
-                print_json_line(json_pack("{s:I, s:I, s:I, s:s?}", "submitted", (json_int_t)f->good, "already", (json_int_t)f->already, "rejected",
-                                          (json_int_t)f->bad, "asked_for_at", f->already ? earlier : NULL));
+                print_json_line(json_pack("{s:I, s:I, s:I, s:s?}", "submitted", (json_int_t)f->good,
+                                          "already", (json_int_t)f->already, "rejected",
+                                          (json_int_t)f->bad, "asked_for_at",
+                                          f->already ? earlier : NULL));
         else if (f->already)
-                printf("%zu submitted, %zu asked for already on %s and not done again, %zu rejected\n", f->good, f->already, earlier, f->bad);
+                printf("%zu submitted, %zu asked for already on %s and not done again, %zu rejected\n",
+                       f->good, f->already, earlier, f->bad);
         else
                 printf("%zu submitted, %zu rejected\n", f->good, f->bad);
         return f->code;
@@ -375,7 +423,8 @@ static int confirm(struct file *f, const struct args *a)
         int rc = count_rows(f, &rows);
         if (rc)
                 return rc;
-        snprintf(question, sizeof question, "Submit %s for each of the %zu rows of %s?", f->type->full_name, rows, args_get(a, "csv"));
+        snprintf(question, sizeof question, "Submit %s for each of the %zu rows of %s?",
+                 f->type->full_name, rows, args_get(a, "csv"));
         return submit_confirm(a, f->type, f->dry_run, question);
 }
 
@@ -406,9 +455,15 @@ static int run(struct file *f, const struct args *a, int64_t timeout_ms)
         return rc ? rc : finish(f);
 }
 
-int submit_csv(struct cli *c, const struct args *a, const struct task_type *type, const char *const *fixed, int64_t timeout_ms)
+int submit_csv(struct cli *c, const struct args *a, const struct task_type *type,
+               const char *const *fixed, int64_t timeout_ms)
 {
-        struct file f = { .cli = c, .type = type, .fixed = fixed, .dry_run = args_on(a, "dry-run"), .again = args_get(a, "again"), .earlier = INSTANT_NONE };
+        struct file f = { .cli = c,
+                          .type = type,
+                          .fixed = fixed,
+                          .dry_run = args_on(a, "dry-run"),
+                          .again = args_get(a, "again"),
+                          .earlier = INSTANT_NONE };
         int *columns CLEANUP(cleanup_free) = calloc(type->n_arguments + 1, sizeof *columns);
         const char **values CLEANUP(cleanup_free) = calloc(type->n_arguments + 1, sizeof *values);
         if (!columns || !values)

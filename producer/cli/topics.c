@@ -5,7 +5,8 @@
 
 #include <inttypes.h>
 
-static void add_topic(const struct service *s, const char *name, const char *lane, const struct kafka_property *config, struct topics *ret)
+static void add_topic(const struct service *s, const char *name, const char *lane,
+                      const struct kafka_property *config, struct topics *ret)
 {
         ret->lane[ret->n] = lane;
         ret->list[ret->n++] = (struct kafka_topic_spec){
@@ -19,17 +20,23 @@ static void add_topic(const struct service *s, const char *name, const char *lan
 
 void topics_of(const struct service *s, struct topics *ret)
 {
-        const int64_t retention[TOPIC_KINDS] = { s->kafka.retention_ms, s->kafka.retention_ms, s->kafka.results_retention_ms };
+        const int64_t retention[TOPIC_KINDS] = { s->kafka.retention_ms, s->kafka.retention_ms,
+                                                 s->kafka.results_retention_ms };
         for (size_t i = 0; i < TOPIC_KINDS; i++) {
                 snprintf(ret->retention[i], sizeof ret->retention[i], "%" PRId64, retention[i]);
                 ret->config[i][0] = (struct kafka_property){ "retention.ms", ret->retention[i] };
-                ret->config[i][1] = (struct kafka_property){ "max.message.bytes", "1048588" }; /* whatever the brokers' default: programs have room for so much */
-                /* strangers write there: a batch that opens to more is refused by the broker, which opens it */
-                ret->config[i][2] = (struct kafka_property){ "compression.type", i == TOPIC_INTAKE ? "uncompressed" : "producer" };
+                /* whatever the brokers' default: programs have room for so much */
+                ret->config[i][1] = (struct kafka_property){ "max.message.bytes", "1048588" };
+                /* strangers write there: a batch that opens to more is refused by the broker, which
+                 * opens it */
+                ret->config[i][2] = (struct kafka_property){ "compression.type",
+                                                             i == TOPIC_INTAKE ? "uncompressed"
+                                                                               : "producer" };
         }
         ret->n = 0;
         for (size_t i = 0; i < s->n_sources; i++)
-                add_topic(s, s->sources[i], lane_name(i < LANE_COUNT ? (enum lane)i : LANE_INTAKE), ret->config[i < LANE_COUNT ? TOPIC_LANE : TOPIC_INTAKE], ret);
+                add_topic(s, s->sources[i], lane_name(i < LANE_COUNT ? (enum lane)i : LANE_INTAKE),
+                          ret->config[i < LANE_COUNT ? TOPIC_LANE : TOPIC_INTAKE], ret);
         add_topic(s, s->topic_results, "results", ret->config[TOPIC_RESULTS], ret);
         add_topic(s, s->topic_dead_letters, "dead-letters", ret->config[TOPIC_RESULTS], ret);
 }
@@ -67,11 +74,15 @@ int verb_topics_apply(struct cli *c, const struct args *a)
                         continue;
                 }
                 if (list)
-                        json_array_append_new(list, json_pack("{s:s, s:i, s:s, s:b}", "topic", topics.list[i].name, "partitions", topics.list[i].partitions,
-                                                              "result", change_text(change, dry_run), "changed",
-                                                              change == TOPIC_CREATED || change == TOPIC_GROWN));
+                        json_array_append_new(
+                                list,
+                                json_pack("{s:s, s:i, s:s, s:b}", "topic", topics.list[i].name,
+                                          "partitions", topics.list[i].partitions, "result",
+                                          change_text(change, dry_run), "changed",
+                                          change == TOPIC_CREATED || change == TOPIC_GROWN));
                 else
-                        printf("%s: %s (%d partitions configured)\n", topics.list[i].name, change_text(change, dry_run), topics.list[i].partitions);
+                        printf("%s: %s (%d partitions configured)\n", topics.list[i].name,
+                               change_text(change, dry_run), topics.list[i].partitions);
         }
         if (list)
                 print_json(list);
@@ -94,7 +105,8 @@ static const char *state_text(enum topic_change change)
 
 int verb_topics_list(struct cli *c, const struct args *a)
 {
-        static const char *const heads[] = { "TOPIC", "LANE", "PARTITIONS", "CONFIGURED", "STATE", NULL };
+        static const char *const heads[] = { "TOPIC",      "LANE",  "PARTITIONS",
+                                             "CONFIGURED", "STATE", NULL };
         struct kafka_producer *p CLEANUP(kafka_producer_cleanup) = NULL;
         (void)a;
         int rc = cli_kafka(c, &p);
@@ -112,12 +124,15 @@ int verb_topics_list(struct cli *c, const struct args *a)
                 int n = 0;
                 if (kafka_topic_apply(p, spec, true, &change, &e) < 0)
                         rc = cli_fail(e.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_FAILED, &e);
-                else if (change != TOPIC_CREATED && (n = kafka_partition_count(p, spec->name, 5000, &e)) < 0)
+                else if (change != TOPIC_CREATED &&
+                         (n = kafka_partition_count(p, spec->name, 5000, &e)) < 0)
                         rc = cli_fail(CODE_UNREACHABLE, &e);
                 if (rc)
                         break;
-                json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:i, s:s}", "topic", spec->name, "lane", topics.lane[i], "partitions", n, "configured",
-                                                      spec->partitions, "state", state_text(change)));
+                json_array_append_new(
+                        list, json_pack("{s:s, s:s, s:i, s:i, s:s}", "topic", spec->name, "lane",
+                                        topics.lane[i], "partitions", n, "configured",
+                                        spec->partitions, "state", state_text(change)));
                 table_add(&t, spec->name);
                 table_add(&t, topics.lane[i]);
                 table_addf(&t, "%d", n);

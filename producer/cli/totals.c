@@ -16,15 +16,19 @@ static const char BY_RUN[] =
 
 int verb_results_totals(struct cli *c, const struct args *a)
 {
-        static const char *const day_heads[] = { "DAY", "TYPE", "DRY RUN", "OUTCOME", "COUNT", "REASON", NULL };
-        static const char *const run_heads[] = { "RUN", "JOB", "DRY RUN", "APPLIED", "SKIPPED", "FAILED", "QUARANTINED", "UNKNOWN", NULL };
+        static const char *const day_heads[] = { "DAY",   "TYPE",   "DRY RUN", "OUTCOME",
+                                                 "COUNT", "REASON", NULL };
+        static const char *const run_heads[] = { "RUN",         "JOB",     "DRY RUN",
+                                                 "APPLIED",     "SKIPPED", "FAILED",
+                                                 "QUARANTINED", "UNKNOWN", NULL };
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         const char *days = args_get(a, "days") ? args_get(a, "days") : "7", *by = args_get(a, "by");
         bool runs = by && strcmp(by, "run") == 0;
         int64_t n;
         int rc = args_number(a, "days", 7, 1, 100000, &n);
         if (rc == 0 && by && !runs && strcmp(by, "day") != 0)
-                rc = cli_error(CODE_USAGE, "results totals: --by \"%s\": day or run was expected", by);
+                rc = cli_error(CODE_USAGE, "results totals: --by \"%s\": day or run was expected",
+                               by);
         if (rc == 0)
                 rc = cli_db(c);
         if (rc == 0)

@@ -10,27 +10,34 @@
 
 int types_paused(struct cli *c, struct db_result **ret)
 {
-        return cli_query(c, "select type, since, sqlstate, tries, next_try_at, reason from rollcall.paused_type_named order by type", NULL, 0, ret);
+        return cli_query(
+                c,
+                "select type, since, sqlstate, tries, next_try_at, reason from rollcall.paused_type_named order by type",
+                NULL, 0, ret);
 }
 
 void types_print(const struct cli *c, const struct db_result *r)
 {
-        static const char *const heads[] = { "TYPE", "PAUSED SINCE", "SQLSTATE", "TRIED", "NEXT TRY", "REASON", NULL };
+        static const char *const heads[] = { "TYPE",     "PAUSED SINCE", "SQLSTATE", "TRIED",
+                                             "NEXT TRY", "REASON",       NULL };
         static const int columns[] = { 0, 1, 2, 3, 4, 5 };
         rows_print(c, heads, columns, r);
 }
 
 int verb_types_list(struct cli *c, const struct args *a)
 {
-        static const char *const heads[] = { "TYPE", "STATE", "PAUSED SINCE", "SQLSTATE", "NEXT TRY", "REASON", NULL };
+        static const char *const heads[] = { "TYPE",     "STATE",    "PAUSED SINCE",
+                                             "SQLSTATE", "NEXT TRY", "REASON",
+                                             NULL };
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         (void)a;
         int rc = cli_db(c);
         if (rc == 0)
-                rc = cli_query(c,
-                               "select t.name as type, case when z.since is null then 'active' else 'paused' end as state, z.since, z.sqlstate, z.next_try_at, "
-                               "z.tries, z.reason, z.by_whom from rollcall.task_type t left join rollcall.paused_type_named z using (type_no) order by t.name",
-                               NULL, 0, &r);
+                rc = cli_query(
+                        c,
+                        "select t.name as type, case when z.since is null then 'active' else 'paused' end as state, z.since, z.sqlstate, z.next_try_at, "
+                        "z.tries, z.reason, z.by_whom from rollcall.task_type t left join rollcall.paused_type_named z using (type_no) order by t.name",
+                        NULL, 0, &r);
         if (rc)
                 return rc;
         if (c->json)
@@ -43,20 +50,27 @@ int verb_types_list(struct cli *c, const struct args *a)
 /* A name that only one registered type has may be given without its pack. */
 static int full_name(struct cli *c, const char *name, struct db_result **ret)
 {
-        int rc = cli_query(c, "select name from rollcall.task_type where name = $1 or substr(name, position('.' in name) + 1) = $1 order by name = $1 desc, name",
-                           &name, 1, ret);
+        int rc = cli_query(
+                c,
+                "select name from rollcall.task_type where name = $1 or substr(name, position('.' in name) + 1) = $1 order by name = $1 desc, name",
+                &name, 1, ret);
         if (rc)
                 return rc;
         if (db_rows(*ret) == 0)
-                return cli_error(CODE_NOT_FOUND, "no task type \"%s\"; see: rollcall types list", name);
+                return cli_error(CODE_NOT_FOUND, "no task type \"%s\"; see: rollcall types list",
+                                 name);
         if (db_rows(*ret) > 1 && strcmp(db_str(*ret, 0, 0), name) != 0)
-                return cli_error(CODE_USAGE, "several packs have a task type \"%s\": give its full name, such as %s", name, db_str(*ret, 0, 0));
+                return cli_error(
+                        CODE_USAGE,
+                        "several packs have a task type \"%s\": give its full name, such as %s",
+                        name, db_str(*ret, 0, 0));
         return 0;
 }
 
 int verb_types_resume(struct cli *c, const struct args *a)
 {
-        struct db_result *found CLEANUP(db_result_cleanup) = NULL, *r CLEANUP(db_result_cleanup) = NULL;
+        struct db_result *found CLEANUP(db_result_cleanup) = NULL,
+                                *r CLEANUP(db_result_cleanup) = NULL;
         int rc = cli_db(c);
         if (rc == 0)
                 rc = full_name(c, args_operand(a, 0), &found);
@@ -70,7 +84,8 @@ int verb_types_resume(struct cli *c, const struct args *a)
         if (c->json)
                 return print_json(json_pack("{s:s, s:b}", "type", params[0], "resumed", resumed));
         if (resumed)
-                printf("%s is resumed; the scheduler publishes again what open runs and requests owe of it\n", params[0]);
+                printf("%s is resumed; the scheduler publishes again what open runs and requests owe of it\n",
+                       params[0]);
         else
                 printf("%s is not paused: nothing to do\n", params[0]);
         return CODE_OK;

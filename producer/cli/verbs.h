@@ -6,9 +6,10 @@
 
 extern const struct verb verbs[]; /* ends in a NULL name; commands of one group stand together */
 
-/* The command that the words name: sets `ret_words` to how many belong to it (1 or 2). NULL: none. `*ret_group` is true when the first word
- * begins commands of two words ("jobs"). */
-const struct verb *verb_find(const char *first, const char *second, int *ret_words, bool *ret_group);
+/* The command that the words name: sets `ret_words` to how many belong to it (1 or 2). NULL: none.
+ * `*ret_group` is true when the first word begins commands of two words ("jobs"). */
+const struct verb *verb_find(const char *first, const char *second, int *ret_words,
+                             bool *ret_group);
 
 void help_all(FILE *to);
 void help_group(const char *group, FILE *to);
@@ -19,7 +20,8 @@ int verb_version(struct cli *c, const struct args *a);
 
 /* Commands of packs. */
 struct command;
-int pack_command_find(struct cli *c, const char *first, const char *second, const struct command **ret, int *ret_words);
+int pack_command_find(struct cli *c, const char *first, const char *second,
+                      const struct command **ret, int *ret_words);
 int pack_command_run(struct cli *c, const struct command *command, int argc, char **argv);
 int pack_commands_list(struct cli *c, const struct args *a);
 

@@ -8,12 +8,15 @@ static const char PROGRAMS[] =
         "case when not bool_or(alive) then 'gone' when bool_or(leads) then 'leading' when not bool_and(alive) then 'partly gone' else 'alive' end as state "
         "from rollcall.process_now group by program, host, pid, version order by program, host, pid";
 
-static const char THREADS[] = "select program, host, pid, name, lane, partitions, leads, seen_at, alive from rollcall.process_now order by name";
+static const char THREADS[] =
+        "select program, host, pid, name, lane, partitions, leads, seen_at, alive from rollcall.process_now order by name";
 
 int verb_workers(struct cli *c, const struct args *a)
 {
-        static const char *const heads[] = { "PROGRAM", "HOST", "PID", "VERSION", "LANES", "PARTITIONS", "LAST SEEN", "STATE", NULL };
-        struct db_result *r CLEANUP(db_result_cleanup) = NULL, *threads CLEANUP(db_result_cleanup) = NULL;
+        static const char *const heads[] = { "PROGRAM",    "HOST",      "PID",   "VERSION", "LANES",
+                                             "PARTITIONS", "LAST SEEN", "STATE", NULL };
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL,
+                            *threads CLEANUP(db_result_cleanup) = NULL;
         (void)a;
         int rc = cli_db(c);
         if (rc == 0)
@@ -23,7 +26,8 @@ int verb_workers(struct cli *c, const struct args *a)
         if (rc)
                 return rc;
         if (c->json)
-                return print_json(json_pack("{s:o, s:o}", "programs", json_rows(r), "threads", json_rows(threads)));
+                return print_json(json_pack("{s:o, s:o}", "programs", json_rows(r), "threads",
+                                            json_rows(threads)));
         if (db_rows(r) == 0) {
                 puts("No program of this service is running, nor was within a day.");
                 return CODE_OK;

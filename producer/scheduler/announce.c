@@ -1,5 +1,5 @@
-/* A run's end, and that it is held for review, is told on the jobs topic, and what a job wants done then is asked for; noted when Kafka has acknowledged it,
- * else repeated with the same ids. */
+/* A run's end, and that it is held for review, is told on the jobs topic, and what a job wants done
+ * then is asked for; noted when Kafka has acknowledged it, else repeated with the same ids. */
 #include "scheduler.h"
 
 #include "base/failpoint.h"
@@ -10,7 +10,7 @@
 
 enum { AGAIN_MS = 1000 };
 
-/* ---- messages --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- messages ---- */
 
 static struct run_event event_of(const struct run *run, enum run_state state, instant at)
 {
@@ -31,7 +31,8 @@ static struct run_event event_of(const struct run *run, enum run_state state, in
         return ev;
 }
 
-void announce_state(struct scheduler *s, const struct run *run, enum run_state state, int64_t planned)
+void announce_state(struct scheduler *s, const struct run *run, enum run_state state,
+                    int64_t planned)
 {
         struct err ignored = ERR_INIT;
         struct run_event ev = event_of(run, state, instant_now());
@@ -57,7 +58,8 @@ int announce_changed(struct scheduler *s, struct uuid run_id, struct err *e)
                 return 0; /* settings of no job here */
         db_params_reset(s->params);
         db_add_int8(s->params, run->run_no);
-        if (db_query(s->db, "select * from rollcall.run_progress where run_no = $1", s->params, &r, e) < 0)
+        if (db_query(s->db, "select * from rollcall.run_progress where run_no = $1", s->params, &r,
+                     e) < 0)
                 return -1;
         if (db_rows(r) == 0)
                 return 0;
@@ -69,7 +71,8 @@ int announce_changed(struct scheduler *s, struct uuid run_id, struct err *e)
         return 0;
 }
 
-static int publish_end(struct scheduler *s, struct announced *a, const struct run *run, const struct db_result *r, int row, struct err *e)
+static int publish_end(struct scheduler *s, struct announced *a, const struct run *run,
+                       const struct db_result *r, int row, struct err *e)
 {
         struct run_event ev = event_of(run, run->state, db_instant(r, row, db_column(r, "at")));
         set_counts(&ev, r, row);
@@ -78,7 +81,7 @@ static int publish_end(struct scheduler *s, struct announced *a, const struct ru
         return rc;
 }
 
-/* ---- what is on its way ----------------------------------------------------------------------------------------------------------------- */
+/* ---- what is on its way ---- */
 
 void announce_acked(struct scheduler *s, uint64_t token)
 {
@@ -102,15 +105,18 @@ static int note(struct scheduler *s, const struct announced *a, struct err *e)
                 return -1;
         db_params_reset(s->params);
         db_add_int8(s->params, a->run_no);
-        if (db_query(s->db,
-                     a->held ? "update rollcall.run set held_notified_at = clock_timestamp() where run_no = $1 returning run_id, pack, job, 'held for review', reason"
-                             : "update rollcall.run set notified_at = clock_timestamp() where run_no = $1 returning run_id, pack, job, state, reason",
-                     s->params, &r, e) < 0)
+        if (db_query(
+                    s->db,
+                    a->held ? "update rollcall.run set held_notified_at = clock_timestamp() where run_no = $1 returning run_id, pack, job, 'held for review', reason"
+                            : "update rollcall.run set notified_at = clock_timestamp() where run_no = $1 returning run_id, pack, job, state, reason",
+                    s->params, &r, e) < 0)
                 return -1;
         int rc = scheduler_commit(s, e);
         if (rc == 0 && db_rows(r) == 1)
-                log_info(a->held ? "held run announced" : "run's end announced", RUN_Q " state=" LOG_Q " reason=" LOG_Q,
-                         RUN_VALUES(a->run_no, db_str(r, 0, 0), db_str(r, 0, 1), db_str(r, 0, 2)), db_str(r, 0, 3), db_str(r, 0, 4));
+                log_info(a->held ? "held run announced" : "run's end announced",
+                         RUN_Q " state=" LOG_Q " reason=" LOG_Q,
+                         RUN_VALUES(a->run_no, db_str(r, 0, 0), db_str(r, 0, 1), db_str(r, 0, 2)),
+                         db_str(r, 0, 3), db_str(r, 0, 4));
         return rc;
 }
 
@@ -139,11 +145,14 @@ static int announce(struct scheduler *s, const struct db_result *r, int row, str
         struct run *run CLEANUP(run_cleanup) = NULL;
         struct err bad = ERR_INIT;
         struct announced *a = &s->announced[s->n_announced];
-        *a = (struct announced){ .run_no = db_int(r, row, db_column(r, "run_no")), .held = db_bool(r, row, db_column(r, "held")), .at_ms = monotonic_ms(),
+        *a = (struct announced){ .run_no = db_int(r, row, db_column(r, "run_no")),
+                                 .held = db_bool(r, row, db_column(r, "held")),
+                                 .at_ms = monotonic_ms(),
                                  .id = ++s->next_id };
         int rc = run_load(s->db, s->packs, db_uuid(r, row, db_column(r, "run_id")), &run, &bad);
         if (rc == 0)
-                rc = a->held && run->state != RUN_HELD ? 0 : publish_end(s, a, run, r, row, &bad); /* released meanwhile */
+                /* released meanwhile */
+                rc = a->held && run->state != RUN_HELD ? 0 : publish_end(s, a, run, r, row, &bad);
         else if (rc < 0 && bad.class == ERR_POISON)
                 rc = 0; /* settings of no job here: nobody to tell */
         if (rc < 0 && bad.class != ERR_POISON) {
@@ -151,7 +160,8 @@ static int announce(struct scheduler *s, const struct db_result *r, int row, str
                 return -1;
         }
         if (rc < 0)
-                log_error("a run's end cannot be told", "run_no=%lld run_id=%s error=" LOG_Q, (long long)a->run_no, db_str(r, row, db_column(r, "run_id")), bad.text);
+                log_error("a run's end cannot be told", "run_no=%lld run_id=%s error=" LOG_Q,
+                          (long long)a->run_no, db_str(r, row, db_column(r, "run_id")), bad.text);
         a->whole = rc <= 0;
         s->n_announced++;
         return 0;
@@ -163,15 +173,17 @@ int announce_ends(struct scheduler *s, struct err *e)
         int rc = land(s, e);
         if (rc != 0)
                 return rc;
-        if (db_query(s->db,
-                     "select p.*, r.alert, r.closed_at is null as held, coalesce(r.closed_at, r.held_at) as at from rollcall.run r "
-                     "join rollcall.run_progress p using (run_no) where (r.closed_at is not null and r.notified_at is null) "
-                     "or (r.state = 'held for review' and r.held_notified_at is null) "
-                     "order by run_no limit 32",
-                     NULL, &r, e) < 0)
+        if (db_query(
+                    s->db,
+                    "select p.*, r.alert, r.closed_at is null as held, coalesce(r.closed_at, r.held_at) as at from rollcall.run r "
+                    "join rollcall.run_progress p using (run_no) where (r.closed_at is not null and r.notified_at is null) "
+                    "or (r.state = 'held for review' and r.held_notified_at is null) "
+                    "order by run_no limit 32",
+                    NULL, &r, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(r) && s->n_announced < ANNOUNCED_MAX; i++)
-                if (!on_its_way(s, db_int(r, i, db_column(r, "run_no"))) && announce(s, r, i, e) < 0)
+                if (!on_its_way(s, db_int(r, i, db_column(r, "run_no"))) &&
+                    announce(s, r, i, e) < 0)
                         return -1;
         return 0;
 }

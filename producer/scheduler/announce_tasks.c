@@ -14,7 +14,8 @@ static int file_task(struct scheduler *s, const struct run *run, const struct ta
 {
         char subject[UUID_TEXT_LEN + 1], name[300];
         uuid_to_text(run->run_id, subject);
-        snprintf(name, sizeof name, "%s/%s", when, type->full_name); /* a run that was held may fail later, too */
+        /* a run that was held may fail later, too */
+        snprintf(name, sizeof name, "%s/%s", when, type->full_name);
         db_params_reset(s->params);
         db_add_str(s->params, run->requested_by);
         db_add_str(s->params, subject);
@@ -42,7 +43,9 @@ static int file_all(struct scheduler *s, const struct run *run, bool held, bool 
         if (!j)
                 return 0;
         if (held)
-                return run->state != RUN_HELD ? 0 : file_list(s, run, j->on_failure, j->n_on_failure, "held", at, e);
+                return run->state != RUN_HELD
+                               ? 0
+                               : file_list(s, run, j->on_failure, j->n_on_failure, "held", at, e);
         if (alert && j->alert_on != ALERT_NEVER && !(run->dry_run && manual) &&
             file_list(s, run, j->on_failure, j->n_on_failure, "on", at, e) < 0)
                 return -1;
@@ -61,14 +64,16 @@ int announce_tasks(struct scheduler *s, const struct announced *a, struct err *e
         struct err bad = ERR_INIT;
         db_params_reset(s->params);
         db_add_int8(s->params, a->run_no);
-        if (db_query(s->db,
-                     "select run_id, alert, coalesce(closed_at, held_at) from rollcall.run where run_no = $1",
-                     s->params, &r, e) < 0)
+        if (db_query(
+                    s->db,
+                    "select run_id, alert, coalesce(closed_at, held_at) from rollcall.run where run_no = $1",
+                    s->params, &r, e) < 0)
                 return -1;
         if (db_rows(r) == 0)
                 return 0;
         int rc = run_load(s->db, s->packs, db_uuid(r, 0, 0), &run, &bad);
-        if (rc < 0 && bad.class != ERR_POISON) { /* else the job is not known here: announce has said so */
+        /* else the job is not known here: announce has said so */
+        if (rc < 0 && bad.class != ERR_POISON) {
                 *e = bad;
                 return -1;
         }

@@ -9,7 +9,8 @@
 
 enum { REASON_MAX = 300, PROGRESS_MS = 5000 };
 
-int run_close(struct scheduler *s, int64_t run_no, enum run_state state, const char *reason, bool alert, struct err *e)
+int run_close(struct scheduler *s, int64_t run_no, enum run_state state, const char *reason,
+              bool alert, struct err *e)
 {
         db_params_reset(s->params);
         db_add_int8(s->params, run_no);
@@ -18,10 +19,11 @@ int run_close(struct scheduler *s, int64_t run_no, enum run_state state, const c
         db_add_bool(s->params, alert);
         if (db_exec(s->db, "begin", e) < 0)
                 return -1;
-        if (db_query(s->db,
-                     "update rollcall.run set state = $2, reason = $3, alert = $4, closed_at = clock_timestamp() "
-                     "where run_no = $1 and rollcall.run_is_open(state)",
-                     s->params, NULL, e) < 0)
+        if (db_query(
+                    s->db,
+                    "update rollcall.run set state = $2, reason = $3, alert = $4, closed_at = clock_timestamp() "
+                    "where run_no = $1 and rollcall.run_is_open(state)",
+                    s->params, NULL, e) < 0)
                 return -1;
         FAILPOINT("close.uncommitted");
         return scheduler_commit(s, e);
@@ -31,41 +33,67 @@ void log_closed(const struct run_name *n, enum run_state state, const char *reas
 {
         char id[UUID_TEXT_LEN + 1];
         uuid_to_text(n->run_id, id);
-        log_write(run_state_well(state) ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "run closed", RUN_Q " state=" LOG_Q " reason=" LOG_Q,
+        log_write(run_state_well(state) ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "run closed",
+                  RUN_Q " state=" LOG_Q " reason=" LOG_Q,
                   RUN_VALUES(n->run_no, id, n->pack, n->job), run_state_name(state), reason);
 }
 
-/* ---- complete runs ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- complete runs ---- */
 
 /* Columns of a published run's progress. */
-enum { RUN_NO, RUN_ID, PACK, JOB, DRY_RUN, PLANNED, APPLIED, SKIPPED, FAILED, QUARANTINED, UNKNOWN, SPAWNED, DONE, MATCHES, SECONDS };
+enum {
+        RUN_NO,
+        RUN_ID,
+        PACK,
+        JOB,
+        DRY_RUN,
+        PLANNED,
+        APPLIED,
+        SKIPPED,
+        FAILED,
+        QUARANTINED,
+        UNKNOWN,
+        SPAWNED,
+        DONE,
+        MATCHES,
+        SECONDS
+};
 
 static void log_counts(const struct db_result *r, int row, enum run_state state, const char *why)
 {
-        log_write(run_state_well(state) ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "run closed",
-                  RUN_Q " state=" LOG_Q " dry_run=%s planned=%lld applied=%lld skipped=%lld failed=%lld quarantined=%lld unknown=%lld follow_ups=%lld "
-                  "seconds=%s reason=" LOG_Q,
-                  RUN_VALUES(db_int(r, row, RUN_NO), db_str(r, row, RUN_ID), db_str(r, row, PACK), db_str(r, row, JOB)), run_state_name(state), db_bool(r, row, DRY_RUN) ? "true" : "false",
-                  (long long)db_int(r, row, PLANNED), (long long)db_int(r, row, APPLIED), (long long)db_int(r, row, SKIPPED), (long long)db_int(r, row, FAILED),
-                  (long long)db_int(r, row, QUARANTINED), (long long)db_int(r, row, UNKNOWN), (long long)db_int(r, row, SPAWNED), db_str(r, row, SECONDS), why);
+        log_write(
+                run_state_well(state) ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "run closed",
+                RUN_Q
+                " state=" LOG_Q
+                " dry_run=%s planned=%lld applied=%lld skipped=%lld failed=%lld quarantined=%lld unknown=%lld follow_ups=%lld "
+                "seconds=%s reason=" LOG_Q,
+                RUN_VALUES(db_int(r, row, RUN_NO), db_str(r, row, RUN_ID), db_str(r, row, PACK),
+                           db_str(r, row, JOB)),
+                run_state_name(state), db_bool(r, row, DRY_RUN) ? "true" : "false",
+                (long long)db_int(r, row, PLANNED), (long long)db_int(r, row, APPLIED),
+                (long long)db_int(r, row, SKIPPED), (long long)db_int(r, row, FAILED),
+                (long long)db_int(r, row, QUARANTINED), (long long)db_int(r, row, UNKNOWN),
+                (long long)db_int(r, row, SPAWNED), db_str(r, row, SECONDS), why);
 }
 
-/* Is each failure of the run, by type, subject and reason, one that the job's run before had, too? Who has to know knows. */
+/* Is each failure of the run, by type, subject and reason, one that the job's run before had, too?
+ * Who has to know knows. */
 static int failures_known(struct scheduler *s, int64_t run_no, bool *ret, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         db_params_reset(s->params);
         db_add_int8(s->params, run_no);
-        if (db_query(s->db,
-                     "with this as (select * from rollcall.run where run_no = $1), "
-                     "before as (select b.run_no, b.day from rollcall.run b, this where b.pack = this.pack and b.job = this.job and b.run_no <> this.run_no "
-                     "and b.dry_run = this.dry_run and b.closed_at is not null and b.published_at is not null order by b.closed_at desc limit 1) "
-                     "select exists (select from before) and not exists ("
-                     "select from rollcall.outcome o, this where o.day = this.day and o.run_no = this.run_no and o.outcome in (2, 3, 4) and not exists ("
-                     "select from rollcall.outcome p, before where p.day = before.day and p.run_no = before.run_no and p.outcome in (2, 3, 4) "
-                     "and p.type_no = o.type_no and octet_length(p.subject) = octet_length(o.subject) and p.subject = o.subject and p.item = o.item "
-                     "and p.reason = o.reason))",
-                     s->params, &r, e) < 0)
+        if (db_query(
+                    s->db,
+                    "with this as (select * from rollcall.run where run_no = $1), "
+                    "before as (select b.run_no, b.day from rollcall.run b, this where b.pack = this.pack and b.job = this.job and b.run_no <> this.run_no "
+                    "and b.dry_run = this.dry_run and b.closed_at is not null and b.published_at is not null order by b.closed_at desc limit 1) "
+                    "select exists (select from before) and not exists ("
+                    "select from rollcall.outcome o, this where o.day = this.day and o.run_no = this.run_no and o.outcome in (2, 3, 4) and not exists ("
+                    "select from rollcall.outcome p, before where p.day = before.day and p.run_no = before.run_no and p.outcome in (2, 3, 4) "
+                    "and p.type_no = o.type_no and octet_length(p.subject) = octet_length(o.subject) and p.subject = o.subject and p.item = o.item "
+                    "and p.reason = o.reason))",
+                    s->params, &r, e) < 0)
                 return -1;
         *ret = db_bool(r, 0, 0);
         return 0;
@@ -94,7 +122,8 @@ static int close_run(struct scheduler *s, const struct db_result *r, int row, st
                 return 0;
         const struct job *j = job_of(s, db_str(r, row, PACK), db_str(r, row, JOB));
         bool known = false, alert = decide_alert(j, state, &c);
-        if (alert && state == RUN_COMPLETED_WITH_ERRORS && failures_known(s, db_int(r, row, RUN_NO), &known, e) < 0)
+        if (alert && state == RUN_COMPLETED_WITH_ERRORS &&
+            failures_known(s, db_int(r, row, RUN_NO), &known, e) < 0)
                 return -1;
         if (known) {
                 size_t len = strlen(why);
@@ -106,20 +135,25 @@ static int close_run(struct scheduler *s, const struct db_result *r, int row, st
         return rc;
 }
 
-/* ---- runs out of time ------------------------------------------------------------------------------------------------------------------- */
+/* ---- runs out of time ---- */
 
 static int cancel_late(struct scheduler *s, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        if (db_query(s->db, "select run_no, run_id, pack, job from rollcall.run where state in ('planned', 'published') and deadline_at < clock_timestamp()", NULL, &r, e) < 0)
+        if (db_query(
+                    s->db,
+                    "select run_no, run_id, pack, job from rollcall.run where state in ('planned', 'published') and deadline_at < clock_timestamp()",
+                    NULL, &r, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(r); i++) {
                 char why[100], name[300];
-                struct run_name n = { db_int(r, i, 0), db_uuid(r, i, 1), db_str(r, i, 2), db_str(r, i, 3) };
+                struct run_name n = { db_int(r, i, 0), db_uuid(r, i, 1), db_str(r, i, 2),
+                                      db_str(r, i, 3) };
                 snprintf(name, sizeof name, "%s.%s", n.pack, n.job);
                 const struct job *j = packs_job(s->packs, name);
                 if (j)
-                        snprintf(why, sizeof why, "time limit of %lld s", (long long)(j->time_limit_ms / 1000));
+                        snprintf(why, sizeof why, "time limit of %lld s",
+                                 (long long)(j->time_limit_ms / 1000));
                 else
                         snprintf(why, sizeof why, "time limit");
                 int rc = run_close(s, n.run_no, RUN_CANCELLED, why, true, e);
@@ -135,19 +169,21 @@ int close_note_progress(struct scheduler *s, struct err *e)
         if (monotonic_ms() < s->progress_ms)
                 return 0;
         s->progress_ms = monotonic_ms() + PROGRESS_MS;
-        return db_query(s->db,
-                        "update rollcall.run r set progress_mark = p.done + r.chunks_published, progress_at = clock_timestamp() from rollcall.run_progress p "
-                        "where p.run_no = r.run_no and rollcall.run_is_open(r.state) and r.progress_mark is distinct from p.done + r.chunks_published",
-                        NULL, NULL, e);
+        return db_query(
+                s->db,
+                "update rollcall.run r set progress_mark = p.done + r.chunks_published, progress_at = clock_timestamp() from rollcall.run_progress p "
+                "where p.run_no = r.run_no and rollcall.run_is_open(r.state) and r.progress_mark is distinct from p.done + r.chunks_published",
+                NULL, NULL, e);
 }
 
 int close_complete(struct scheduler *s, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        if (db_query(s->db,
-                     "select run_no, run_id, pack, job, dry_run, planned, applied, skipped, failed, quarantined, unknown, spawned, done, digest_matches, "
-                     "round(extract(epoch from clock_timestamp() - planned_at), 3) from rollcall.run_progress where state = 'published'",
-                     NULL, &r, e) < 0)
+        if (db_query(
+                    s->db,
+                    "select run_no, run_id, pack, job, dry_run, planned, applied, skipped, failed, quarantined, unknown, spawned, done, digest_matches, "
+                    "round(extract(epoch from clock_timestamp() - planned_at), 3) from rollcall.run_progress where state = 'published'",
+                    NULL, &r, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(r); i++) {
                 int rc = close_run(s, r, i, e);

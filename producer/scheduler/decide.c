@@ -9,13 +9,17 @@ static const char MISSED_DEADLINE[] = "missed the job's starting deadline";
 static const char MISSED_NEWER[] = "missed, and a newer slot is due (catch_up = \"latest\")";
 static const char MISSED_NONE[] = "missed (catch_up = \"none\")";
 static const char STILL_OPEN[] = "the run before is still open (concurrency_policy = \"forbid\")";
-static const char HELD[] = "a run of the job is held for review; see: rollcall runs list --state held-for-review";
+static const char HELD[] =
+        "a run of the job is held for review; see: rollcall runs list --state held-for-review";
 static const char SUSPENDED[] = "the job is suspended";
 
-static struct decision *add(struct decisions *d, enum decision_kind kind, instant slot, const char *reason)
+static struct decision *add(struct decisions *d, enum decision_kind kind, instant slot,
+                            const char *reason)
 {
         struct decision *x = &d->list[d->n++];
-        *x = (struct decision){ .kind = kind, .slot = slot, .not_before = INSTANT_NONE, .count = 1, .reason = reason };
+        *x = (struct decision){
+                .kind = kind, .slot = slot, .not_before = INSTANT_NONE, .count = 1, .reason = reason
+        };
         return x;
 }
 
@@ -32,7 +36,8 @@ static int count_slots(const struct job *j, instant from, instant to)
 }
 
 /* Every slot in (from, to] is skipped. */
-static void skip(const struct job *j, instant from, instant to, const char *reason, struct decisions *d)
+static void skip(const struct job *j, instant from, instant to, const char *reason,
+                 struct decisions *d)
 {
         instant last = cron_previous(&j->cron, j->zone, to, from);
         if (last == INSTANT_NONE)
@@ -49,7 +54,8 @@ static void run(const struct job *j, instant slot, bool late, struct decisions *
         d->considered_at = slot;
 }
 
-/* Why a slot has to wait, or NULL. While a run is held for review the next would plan the same people again: unless it replaces the held one, it waits. */
+/* Why a slot has to wait, or NULL. While a run is held for review the next would plan the same
+ * people again: unless it replaces the held one, it waits. */
 static const char *blocked(const struct job *j, const struct job_state *s)
 {
         if (j->dry_run || j->concurrency_policy == CONCURRENCY_REPLACE)
@@ -60,7 +66,8 @@ static const char *blocked(const struct job *j, const struct job_state *s)
 }
 
 /* With forbid one slot at a time is requested: the next waits for its end. */
-static void run_all(const struct job *j, const struct job_state *s, instant from, instant now, instant on_time, struct decisions *d)
+static void run_all(const struct job *j, const struct job_state *s, instant from, instant now,
+                    instant on_time, struct decisions *d)
 {
         bool one = j->concurrency_policy == CONCURRENCY_FORBID && !j->dry_run;
         for (instant t = from; (t = cron_next(&j->cron, j->zone, t)) != INSTANT_NONE && t <= now;) {
@@ -80,7 +87,8 @@ static void run_all(const struct job *j, const struct job_state *s, instant from
         }
 }
 
-void decide_slots(const struct job *j, const struct job_state *s, instant now, int64_t grace_ms, struct decisions *ret)
+void decide_slots(const struct job *j, const struct job_state *s, instant now, int64_t grace_ms,
+                  struct decisions *ret)
 {
         *ret = (struct decisions){ .considered_at = INSTANT_NONE };
         if (s->considered_at == INSTANT_NONE) { /* nothing from before its time */
@@ -136,7 +144,7 @@ instant decide_not_before(const struct job *j, instant slot)
         return slot + (instant)(hash % (uint64_t)(j->jitter_ms + 1)) * INSTANT_MS;
 }
 
-/* ---- guards ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- guards ---- */
 
 instant run_start(bool manual, instant scheduled_at, instant requested_at)
 {
@@ -149,7 +157,9 @@ static enum guard refuse_interval(const struct job *j, instant last, char *reaso
         BUF_CLEANUP struct buf interval = { .max = 100 };
         duration_format(j->min_interval_ms, &interval);
         zone_format(j->zone, last, text);
-        snprintf(reason, max, "the last run was at %s, less than %s before; --force runs it all the same", text, buf_str(&interval));
+        snprintf(reason, max,
+                 "the last run was at %s, less than %s before; --force runs it all the same", text,
+                 buf_str(&interval));
         return GUARD_REFUSE;
 }
 
@@ -157,17 +167,20 @@ static enum guard refuse_future(const struct job *j, instant at, char *reason, s
 {
         char text[INSTANT_TEXT_MAX];
         zone_format(j->zone, at, text);
-        snprintf(reason, max, "its instant %s is in the future; only a dry run may look ahead", text);
+        snprintf(reason, max, "its instant %s is in the future; only a dry run may look ahead",
+                 text);
         return GUARD_REFUSE;
 }
 
 static bool too_soon(const struct job *j, const struct run_asked *r, const struct job_world *w)
 {
         return j->min_interval_ms && !r->force && w->last_start != INSTANT_NONE &&
-               run_start(r->manual, r->scheduled_at, r->requested_at) - w->last_start < j->min_interval_ms * INSTANT_MS;
+               run_start(r->manual, r->scheduled_at, r->requested_at) - w->last_start <
+                       j->min_interval_ms * INSTANT_MS;
 }
 
-enum guard guard_run(const struct job *j, const struct run_asked *r, const struct job_world *w, instant now, char *reason, size_t max)
+enum guard guard_run(const struct job *j, const struct run_asked *r, const struct job_world *w,
+                     instant now, char *reason, size_t max)
 {
         if (!j) {
                 snprintf(reason, max, "the scheduler's configuration has no such job");
@@ -181,37 +194,45 @@ enum guard guard_run(const struct job *j, const struct run_asked *r, const struc
                 return GUARD_WAIT;
         if (r->dry_run)
                 return GUARD_GO;
-        if (r->scheduled_at > now) /* a slot was due by the clock of another server, or before the clock went back */
+        /* a slot was due by the clock of another server, or before the clock went back */
+        if (r->scheduled_at > now)
                 return r->manual ? refuse_future(j, r->scheduled_at, reason, max) : GUARD_WAIT;
         if (w->started && j->concurrency_policy == CONCURRENCY_FORBID && !r->force) {
-                bool expired = j->starting_deadline_ms && now - r->scheduled_at > j->starting_deadline_ms * INSTANT_MS;
+                bool expired = j->starting_deadline_ms &&
+                               now - r->scheduled_at > j->starting_deadline_ms * INSTANT_MS;
                 if (!r->manual && j->catch_up != CATCH_UP_NONE && !expired)
                         return GUARD_WAIT;
-                snprintf(reason, max, "%s%s", STILL_OPEN, r->manual ? "; --force runs it all the same" : "");
+                snprintf(reason, max, "%s%s", STILL_OPEN,
+                         r->manual ? "; --force runs it all the same" : "");
                 return GUARD_REFUSE;
         }
         if (too_soon(j, r, w))
                 return refuse_interval(j, w->last_start, reason, max);
-        return w->started && j->concurrency_policy == CONCURRENCY_REPLACE ? GUARD_REPLACE : GUARD_GO;
+        return w->started && j->concurrency_policy == CONCURRENCY_REPLACE ? GUARD_REPLACE
+                                                                          : GUARD_GO;
 }
 
-/* ---- limits ----------------------------------------------------------------------------------------------------------------------------- */
+/* ---- limits ---- */
 
 bool exceeds_limits(const struct job *j, const struct extent *x, char *why, size_t max)
 {
         *why = '\0';
         if (j->max_subjects >= 0 && x->subjects > j->max_subjects) {
-                snprintf(why, max, "%lld subjects are due, more than max_subjects = %lld", (long long)x->subjects, (long long)j->max_subjects);
+                snprintf(why, max, "%lld subjects are due, more than max_subjects = %lld",
+                         (long long)x->subjects, (long long)j->max_subjects);
                 return true;
         }
-        if (j->max_percent < 0 || x->population < 0 || (double)x->subjects * 100 <= j->max_percent * (double)x->population)
+        if (j->max_percent < 0 || x->population < 0 ||
+            (double)x->subjects * 100 <= j->max_percent * (double)x->population)
                 return false;
-        snprintf(why, max, "%lld of %lld subjects (%.1f %%) are due, more than max_percent = %g", (long long)x->subjects, (long long)x->population,
-                 x->population ? (double)x->subjects * 100 / (double)x->population : 100.0, j->max_percent);
+        snprintf(why, max, "%lld of %lld subjects (%.1f %%) are due, more than max_percent = %g",
+                 (long long)x->subjects, (long long)x->population,
+                 x->population ? (double)x->subjects * 100 / (double)x->population : 100.0,
+                 j->max_percent);
         return true;
 }
 
-/* ---- closing ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- closing ---- */
 
 enum run_state decide_closing(const struct run_counts *c, char *why, size_t max)
 {
@@ -219,13 +240,17 @@ enum run_state decide_closing(const struct run_counts *c, char *why, size_t max)
         if (c->done < c->planned)
                 return RUN_PUBLISHED;
         if (c->done > c->planned || !c->digest_matches) {
-                snprintf(why, max, "the proof of completeness fails: %lld outcomes for %lld planned tasks, digest %s", (long long)c->done, (long long)c->planned,
-                         c->digest_matches ? "equal" : "different");
+                snprintf(
+                        why, max,
+                        "the proof of completeness fails: %lld outcomes for %lld planned tasks, digest %s",
+                        (long long)c->done, (long long)c->planned,
+                        c->digest_matches ? "equal" : "different");
                 return RUN_FAILED;
         }
         if (c->failed + c->quarantined + c->unknown == 0)
                 return RUN_SUCCEEDED;
-        snprintf(why, max, "%lld failed, %lld quarantined and %lld unknown of %lld tasks", (long long)c->failed, (long long)c->quarantined, (long long)c->unknown,
+        snprintf(why, max, "%lld failed, %lld quarantined and %lld unknown of %lld tasks",
+                 (long long)c->failed, (long long)c->quarantined, (long long)c->unknown,
                  (long long)c->planned);
         return RUN_COMPLETED_WITH_ERRORS;
 }

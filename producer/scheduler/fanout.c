@@ -1,4 +1,5 @@
-/* Planned runs are published, a part of each in turn, so that a run of millions delays no small one. */
+/* Planned runs are published, a part of each in turn, so that a run of millions delays no small
+ * one. */
 #include "scheduler.h"
 
 #include "base/failpoint.h"
@@ -44,10 +45,11 @@ bool fanout_acked(struct scheduler *s, uint64_t token)
         return false;
 }
 
-/* ---- what there is to publish ------------------------------------------------------------------------------------------------------------ */
+/* ---- what there is to publish ---- */
 
-/* Of runs whose tasks may be lost ($1 the present cluster; $2: a log lost some): their follow-ups without an outcome, as chunks of their own, so that they are
- * published like the rest. They are counted as spawned already. $3 subjects per chunk. */
+/* Of runs whose tasks may be lost ($1 the present cluster; $2: a log lost some): their follow-ups
+ * without an outcome, as chunks of their own, so that they are published like the rest. They are
+ * counted as spawned already. $3 subjects per chunk. */
 #define MAY_BE_LOST "r.state in ('planned', 'published') and (r.cluster <> $1 or $2) "
 
 static const char PLAN_FOLLOW_UPS[] =
@@ -68,10 +70,12 @@ static const char PLAN_FOLLOW_UPS[] =
 static const char PUBLISH_AGAIN[] =
         "with again as (update rollcall.run r set cluster = $1, again = true, chunks_published = 0, state = 'planned', published_at = null "
         "where " MAY_BE_LOST "returning r.run_no, r.run_id, r.pack, r.job) "
-        "select a.*, r.cluster from again a join rollcall.run r using (run_no)"; /* the cluster it was on: the statement sees what was before it */
+        /* the cluster it was on: the statement sees what was before it */
+        "select a.*, r.cluster from again a join rollcall.run r using (run_no)";
 
-static const char GAPS_DONE[] = "update rollcall.log_gap g set repaired_at = now() from rollcall.position p "
-                                "where g.repaired_at is null and p.source_no = g.source_no and p.topic = any($1::text[])";
+static const char GAPS_DONE[] =
+        "update rollcall.log_gap g set repaired_at = now() from rollcall.position p "
+        "where g.repaired_at is null and p.source_no = g.source_no and p.topic = any($1::text[])";
 
 static void add_lanes(struct scheduler *s)
 {
@@ -87,10 +91,11 @@ static int find_lost(struct scheduler *s, bool *ret_elsewhere, bool *ret_gaps, s
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         add_lanes(s);
         db_add_str(s->params, s->cluster);
-        if (db_query(s->db,
-                     "select exists (select from rollcall.run where state in ('planned', 'published') and cluster is distinct from $2), "
-                     "exists (select from rollcall.log_gap g join rollcall.position p using (source_no) where g.repaired_at is null and p.topic = any($1::text[]))",
-                     s->params, &r, e) < 0)
+        if (db_query(
+                    s->db,
+                    "select exists (select from rollcall.run where state in ('planned', 'published') and cluster is distinct from $2), "
+                    "exists (select from rollcall.log_gap g join rollcall.position p using (source_no) where g.repaired_at is null and p.topic = any($1::text[]))",
+                    s->params, &r, e) < 0)
                 return -1;
         *ret_elsewhere = db_bool(r, 0, 0);
         *ret_gaps = db_bool(r, 0, 1);
@@ -119,11 +124,13 @@ static void log_again(const struct scheduler *s, const struct db_result *r, bool
 {
         for (int i = 0; i < db_rows(r); i++)
                 log_warn("run is published again", RUN_Q " was_on=%s now_on=%s log_lost=%s",
-                         RUN_VALUES(db_int(r, i, 0), db_str(r, i, 1), db_str(r, i, 2), db_str(r, i, 3)), db_str(r, i, 4), s->cluster, gaps ? "true" : "false");
+                         RUN_VALUES(db_int(r, i, 0), db_str(r, i, 1), db_str(r, i, 2),
+                                    db_str(r, i, 3)),
+                         db_str(r, i, 4), s->cluster, gaps ? "true" : "false");
 }
 
-/* Tasks that went to another cluster are not on this one, and a log that was repaired may have lost some: those without an outcome are published again, with
- * the same ids. */
+/* Tasks that went to another cluster are not on this one, and a log that was repaired may have lost
+ * some: those without an outcome are published again, with the same ids. */
 static int find_again(struct scheduler *s, struct err *e)
 {
         struct db_result *again CLEANUP(db_result_cleanup) = NULL;
@@ -135,15 +142,20 @@ static int find_again(struct scheduler *s, struct err *e)
         if (db_exec(s->db, "begin", e) < 0)
                 return -1;
         add_lanes(s);
-        if (gaps && db_query(s->db, GAPS_DONE, s->params, NULL, e) < 0) /* first: one that is found meanwhile is the next look's */
+        /* first: one that is found meanwhile is the next look's */
+        if (gaps && db_query(s->db, GAPS_DONE, s->params, NULL, e) < 0)
                 return -1;
-        if (gaps && db_query(s->db, "select rollcall.republish_requests(null, null)", NULL, NULL, e) < 0)
+        if (gaps &&
+            db_query(s->db, "select rollcall.republish_requests(null, null)", NULL, NULL, e) < 0)
                 return -1;
         if (plan_follow_ups(s, gaps, e) < 0 || publish_again(s, gaps, &again, e) < 0)
                 return -1;
         db_params_reset(s->params);
         db_add_str(s->params, s->cluster);
-        if (db_query(s->db, "update rollcall.run set cluster = $1 where state in ('planned', 'published') and cluster is null", s->params, NULL, e) < 0)
+        if (db_query(
+                    s->db,
+                    "update rollcall.run set cluster = $1 where state in ('planned', 'published') and cluster is null",
+                    s->params, NULL, e) < 0)
                 return -1;
         int rc = scheduler_commit(s, e);
         if (rc == 0)
@@ -183,7 +195,8 @@ static bool known(struct scheduler *s, const struct db_result *r, int row)
         for (size_t i = 0; i < s->n_fanouts; i++) {
                 if (s->fanouts[i]->run->run_no != db_int(r, row, RUN_NO))
                         continue;
-                s->fanouts[i]->seen = db_int(r, row, PUBLISHED) == s->fanouts[i]->noted && db_bool(r, row, AGAIN) == s->fanouts[i]->again;
+                s->fanouts[i]->seen = db_int(r, row, PUBLISHED) == s->fanouts[i]->noted &&
+                                      db_bool(r, row, AGAIN) == s->fanouts[i]->again;
                 if (s->fanouts[i]->seen)
                         return true;
                 drop(s, i);
@@ -198,16 +211,20 @@ int fanout_look(struct scheduler *s, struct err *e)
         int rc = find_again(s, e);
         if (rc != 0)
                 return rc;
-        if (db_query(s->db, "select run_no, run_id, chunks, chunks_published, planned, again from rollcall.run where state = 'planned' order by run_no limit 64",
-                     NULL, &r, e) < 0)
+        if (db_query(
+                    s->db,
+                    "select run_no, run_id, chunks, chunks_published, planned, again from rollcall.run where state = 'planned' order by run_no limit 64",
+                    NULL, &r, e) < 0)
                 return -1;
         for (size_t i = 0; i < s->n_fanouts; i++)
                 s->fanouts[i]->seen = false;
         s->planned_soon = false;
         for (int i = 0; i < db_rows(r); i++) {
-                bool planning = take_planning(s, db_int(r, i, RUN_NO)); /* else "published" may be told before "planned" */
+                /* else "published" may be told before "planned" */
+                bool planning = take_planning(s, db_int(r, i, RUN_NO));
                 s->planned_soon |= planning;
-                if (!planning && !known(s, r, i) && s->n_fanouts < FANOUTS_MAX && add_fanout(s, r, i, e) < 0)
+                if (!planning && !known(s, r, i) && s->n_fanouts < FANOUTS_MAX &&
+                    add_fanout(s, r, i, e) < 0)
                         return -1;
         }
         for (size_t i = 0; i < s->n_fanouts;)
@@ -218,9 +235,10 @@ int fanout_look(struct scheduler *s, struct err *e)
         return 0;
 }
 
-/* ---- publishing ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- publishing ---- */
 
-static const char CHUNK[] = "select subjects, items from rollcall.plan where run_no = $1 and chunk = $2";
+static const char CHUNK[] =
+        "select subjects, items from rollcall.plan where run_no = $1 and chunk = $2";
 
 /* What has a row in the ledger has been taken: also what is still on its way from there. */
 static const char CHUNK_AGAIN[] =
@@ -235,14 +253,17 @@ static int load_chunk(struct scheduler *s, struct fanout *f, struct err *e)
         db_params_reset(s->params);
         db_add_int8(s->params, f->run->run_no);
         db_add_int4(s->params, f->next_chunk);
-        if (db_query(s->db, "select type_no, dry_run from rollcall.plan where run_no = $1 and chunk = $2", s->params, &head, e) < 0)
+        if (db_query(s->db,
+                     "select type_no, dry_run from rollcall.plan where run_no = $1 and chunk = $2",
+                     s->params, &head, e) < 0)
                 return -1;
         if (db_rows(head) != 1)
                 return err_set(e, ERR_FATAL, "", "chunk %d of its plan is missing", f->next_chunk);
         f->type = type_by_number(s->types, (int)db_int(head, 0, 0));
         f->dry_run = db_bool(head, 0, 1);
         if (!f->type)
-                return err_set(e, ERR_FATAL, "", "a task type of its plan is not of this configuration");
+                return err_set(e, ERR_FATAL, "",
+                               "a task type of its plan is not of this configuration");
         if (db_query_binary(s->db, f->again ? CHUNK_AGAIN : CHUNK, s->params, &f->chunk, e) < 0)
                 return -1;
         f->subjects = db_texts(f->chunk, 0, 0);
@@ -262,7 +283,8 @@ static bool next_subject(struct fanout *f)
         return f->ready = true;
 }
 
-/* Publishes a part of the chunk in hand. 0 it is through, 1 held back at once, 2 there is more of it, -1 error. */
+/* Publishes a part of the chunk in hand. 0 it is through, 1 held back at once, 2 there is more of
+ * it, -1 error. */
 static int publish_part(struct scheduler *s, struct fanout *f, struct err *e)
 {
         struct task t = {
@@ -326,10 +348,11 @@ static int note(struct scheduler *s, struct fanout *f, struct err *e)
         db_add_int4(s->params, f->noted);
         if (db_exec(s->db, "begin", e) < 0)
                 return -1;
-        if (db_query(s->db,
-                     "update rollcall.run set chunks_published = $2, state = case when chunks = $2 then 'published' else state end, "
-                     "published_at = case when chunks = $2 then clock_timestamp() end where run_no = $1 and state = 'planned' and chunks_published = $3",
-                     s->params, NULL, e) < 0)
+        if (db_query(
+                    s->db,
+                    "update rollcall.run set chunks_published = $2, state = case when chunks = $2 then 'published' else state end, "
+                    "published_at = case when chunks = $2 then clock_timestamp() end where run_no = $1 and state = 'planned' and chunks_published = $3",
+                    s->params, NULL, e) < 0)
                 return -1;
         FAILPOINT("fanout.unnoted");
         f->noted = f->published;
@@ -346,7 +369,9 @@ static int give_up(struct scheduler *s, size_t i, struct err *e)
                 return -1;
         int rc = run_close(s, run->run_no, RUN_FAILED, why.text, true, e);
         if (rc == 0)
-                log_closed(&(struct run_name){ run->run_no, run->run_id, run->pack_name, run->job_name }, RUN_FAILED, why.text);
+                log_closed(&(struct run_name){ run->run_no, run->run_id, run->pack_name,
+                                               run->job_name },
+                           RUN_FAILED, why.text);
         drop(s, i);
         return rc;
 }
@@ -356,7 +381,9 @@ static void finish(struct scheduler *s, size_t i)
         const struct fanout *f = s->fanouts[i];
         char id[UUID_TEXT_LEN + 1];
         uuid_to_text(f->run->run_id, id);
-        log_info("run published", RUN_Q " tasks=%lld", RUN_VALUES(f->run->run_no, id, f->run->pack_name, f->run->job_name), (long long)f->planned);
+        log_info("run published", RUN_Q " tasks=%lld",
+                 RUN_VALUES(f->run->run_no, id, f->run->pack_name, f->run->job_name),
+                 (long long)f->planned);
         announce_state(s, f->run, RUN_PUBLISHED, f->planned);
         drop(s, i);
 }

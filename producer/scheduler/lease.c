@@ -22,13 +22,14 @@ int lease_keep(struct lease *l, struct db *d, struct err *e)
                 return err_oom(e);
         db_add_int8(p, l->length_ms);
         int64_t asked_ms = monotonic_ms();
-        if (db_query(d,
-                     "insert into rollcall.lease as l (name, holder, epoch, expires_at) "
-                     "values ('scheduler', $1, $2::bigint + 1, clock_timestamp() + $3::bigint * interval '1 ms') "
-                     "on conflict (name) do update set holder = $1, epoch = case when l.holder = $1 and l.epoch = $2::bigint then l.epoch else l.epoch + 1 end, "
-                     "expires_at = clock_timestamp() + $3::bigint * interval '1 ms' "
-                     "where (l.holder = $1 and l.epoch = $2::bigint) or l.expires_at < clock_timestamp() returning l.epoch",
-                     p, &r, e) < 0)
+        if (db_query(
+                    d,
+                    "insert into rollcall.lease as l (name, holder, epoch, expires_at) "
+                    "values ('scheduler', $1, $2::bigint + 1, clock_timestamp() + $3::bigint * interval '1 ms') "
+                    "on conflict (name) do update set holder = $1, epoch = case when l.holder = $1 and l.epoch = $2::bigint then l.epoch else l.epoch + 1 end, "
+                    "expires_at = clock_timestamp() + $3::bigint * interval '1 ms' "
+                    "where (l.holder = $1 and l.epoch = $2::bigint) or l.expires_at < clock_timestamp() returning l.epoch",
+                    p, &r, e) < 0)
                 return -1;
         l->epoch = db_rows(r) ? db_int(r, 0, 0) : 0;
         l->renewed_ms = asked_ms;
@@ -41,7 +42,10 @@ int lease_check(struct lease *l, struct db *d, struct err *e)
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         if (!p)
                 return err_oom(e);
-        if (db_query(d, "select from rollcall.lease where name = 'scheduler' and holder = $1 and epoch = $2::bigint for share", p, &r, e) < 0)
+        if (db_query(
+                    d,
+                    "select from rollcall.lease where name = 'scheduler' and holder = $1 and epoch = $2::bigint for share",
+                    p, &r, e) < 0)
                 return -1;
         if (db_rows(r) == 1)
                 return 0;
@@ -53,7 +57,9 @@ void lease_release(struct lease *l, struct db *d)
 {
         struct db_params *p CLEANUP(db_params_cleanup) = params_of(l);
         if (p && l->epoch)
-                (void)!db_query(d, "update rollcall.lease set expires_at = clock_timestamp() where name = 'scheduler' and holder = $1 and epoch = $2::bigint", p, NULL,
-                                NULL); /* it would run out by itself */
+                (void)!db_query(
+                        d,
+                        "update rollcall.lease set expires_at = clock_timestamp() where name = 'scheduler' and holder = $1 and epoch = $2::bigint",
+                        p, NULL, NULL); /* it would run out by itself */
         l->epoch = 0;
 }

@@ -6,29 +6,35 @@
 
 enum { KEPT_MAX = 1024 * 1024 };
 
-/* Makes the ledger's partition of the run's day: in a transaction of its own, because it locks out other new days. */
+/* Makes the ledger's partition of the run's day: in a transaction of its own, because it locks out
+ * other new days. */
 static int ensure_day(struct planning *p, struct err *e)
 {
         db_params_reset(p->params);
         db_add_int4(p->params, (int32_t)p->run->day);
-        return db_query(p->db, "select rollcall.ensure_day(date '1970-01-01' + $1)", p->params, NULL, e);
+        return db_query(p->db, "select rollcall.ensure_day(date '1970-01-01' + $1)", p->params,
+                        NULL, e);
 }
 
-/* Two planners of one run (one of a scheduler that has lost the lead) come one after the other. 1: planned or closed already. The run's row stays free:
- * whoever cancels it does not wait for the plan. */
+/* Two planners of one run (one of a scheduler that has lost the lead) come one after the other. 1:
+ * planned or closed already. The run's row stays free: whoever cancels it does not wait for the
+ * plan. */
 static int lock_run(struct planning *p, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         db_params_reset(p->params);
         db_add_int8(p->params, p->run->run_no);
-        if (db_query(p->db, "select pg_advisory_xact_lock(hashtextextended('rollcall.plan', $1))", p->params, NULL, e) < 0 ||
-            db_query(p->db, "select 1 from rollcall.run where run_no = $1 and state = 'requested'", p->params, &r, e) < 0)
+        if (db_query(p->db, "select pg_advisory_xact_lock(hashtextextended('rollcall.plan', $1))",
+                     p->params, NULL, e) < 0 ||
+            db_query(p->db, "select 1 from rollcall.run where run_no = $1 and state = 'requested'",
+                     p->params, &r, e) < 0)
                 return -1;
         return db_rows(r) == 1 ? 0 : 1;
 }
 
 /* The precondition statement's row: ok, reason. 0 met, 1 not (`why` says so), -1 error. */
-static int check_requires(struct planning *p, const struct run_values *v, char *why, size_t max, struct err *e)
+static int check_requires(struct planning *p, const struct run_values *v, char *why, size_t max,
+                          struct err *e)
 {
         struct bound_sql b CLEANUP(bound_sql_deinit) = { 0 };
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -36,13 +42,15 @@ static int check_requires(struct planning *p, const struct run_values *v, char *
         if (!f->text)
                 return 0;
         db_params_reset(p->params);
-        if (sql_bind(f, p->run->pack, NULL, 0, 1, &b, e) < 0 || sql_add_values(&b, v, p->params, e) < 0)
+        if (sql_bind(f, p->run->pack, NULL, 0, 1, &b, e) < 0 ||
+            sql_add_values(&b, v, p->params, e) < 0)
                 return -1;
         if (db_query(p->db, b.text, p->params, &r, e) < 0)
                 return err_prefix(e, "%s", f->path);
         int ok = db_column(r, "ok"), reason = db_column(r, "reason");
         if (ok < 0 || db_rows(r) != 1)
-                return err_set(e, ERR_POISON, "", "%s: one row with a column \"ok\" was expected", f->path);
+                return err_set(e, ERR_POISON, "", "%s: one row with a column \"ok\" was expected",
+                               f->path);
         if (db_bool(r, 0, ok))
                 return 0;
         const char *text = reason < 0 ? "" : db_str(r, 0, reason);
@@ -50,7 +58,8 @@ static int check_requires(struct planning *p, const struct run_values *v, char *
         return 1;
 }
 
-/* A type that the job lists twice is planned once: its tasks would be the same ones. Dry only when each mention is. */
+/* A type that the job lists twice is planned once: its tasks would be the same ones. Dry only when
+ * each mention is. */
 static bool merged(const struct job *j, size_t i, bool *ret_dry)
 {
         *ret_dry = true;
@@ -72,11 +81,12 @@ static int note_shared(struct planning *p, const struct job_task *t, struct err 
         db_params_reset(p->params);
         db_add_int8(p->params, p->run->run_no);
         db_add_str(p->params, t->type->full_name);
-        return db_query(p->db,
-                        "insert into rollcall.shared_follow_up (run_no, type_no, subject, item) select p.run_no, p.type_no, s.subject, coalesce(s.item, '') "
-                        "from rollcall.plan p cross join lateral unnest(p.subjects, p.items) as s(subject, item) "
-                        "where p.run_no = $1 and p.type_no = (select type_no from rollcall.task_type where name = $2) on conflict do nothing",
-                        p->params, NULL, e);
+        return db_query(
+                p->db,
+                "insert into rollcall.shared_follow_up (run_no, type_no, subject, item) select p.run_no, p.type_no, s.subject, coalesce(s.item, '') "
+                "from rollcall.plan p cross join lateral unnest(p.subjects, p.items) as s(subject, item) "
+                "where p.run_no = $1 and p.type_no = (select type_no from rollcall.task_type where name = $2) on conflict do nothing",
+                p->params, NULL, e);
 }
 
 static int plan_tasks(struct planning *p, const struct run_values *v, struct err *e)
@@ -87,7 +97,8 @@ static int plan_tasks(struct planning *p, const struct run_values *v, struct err
                 if (!merged(j, i, &t.dry_run))
                         continue;
                 t.dry_run = t.dry_run || p->run->dry_run;
-                if (t.type->scope == SCOPE_RUN ? plan_run_scope(p, &t, e) < 0 : plan_due(p, &t, v, e) < 0)
+                if (t.type->scope == SCOPE_RUN ? plan_run_scope(p, &t, e) < 0
+                                               : plan_due(p, &t, v, e) < 0)
                         return -1;
                 if (note_shared(p, &t, e) < 0)
                         return -1;
@@ -116,11 +127,12 @@ static int set_planned(struct planning *p, const char *held_for, struct err *e)
                 db_add_int8(q, p->population);
         db_add_str(q, buf_str(&settings));
         db_add_str(q, buf_str(&statements));
-        if (db_query(p->db,
-                     "update rollcall.run set state = case $6 when '' then 'planned' else 'held for review' end, reason = $6, planned_at = clock_timestamp(), "
-                     "held_at = case when $6 <> '' then clock_timestamp() end, chunks = $2, planned = $3, planned_digest_a = $4, planned_digest_b = $5, "
-                     "population = $7, kept_settings = $8::jsonb, statements = $9::jsonb where run_no = $1 and state = 'requested' returning pg_notify('rollcall_run', '')",
-                     q, &r, e) < 0)
+        if (db_query(
+                    p->db,
+                    "update rollcall.run set state = case $6 when '' then 'planned' else 'held for review' end, reason = $6, planned_at = clock_timestamp(), "
+                    "held_at = case when $6 <> '' then clock_timestamp() end, chunks = $2, planned = $3, planned_digest_a = $4, planned_digest_b = $5, "
+                    "population = $7, kept_settings = $8::jsonb, statements = $9::jsonb where run_no = $1 and state = 'requested' returning pg_notify('rollcall_run', '')",
+                    q, &r, e) < 0)
                 return -1;
         return db_rows(r) == 1 ? 0 : 1;
 }
@@ -139,7 +151,8 @@ int plan_run(struct planning *p, char *why, size_t max, struct err *e)
                 .n_settings = run->n_settings,
         };
         *why = '\0';
-        /* read committed: the lease's row, which is checked at the end, has been renewed meanwhile */
+        /* read committed: the lease's row, which is checked at the end, has been renewed meanwhile
+         */
         if (ensure_day(p, e) < 0 || db_exec(p->db, "begin isolation level read committed", e) < 0)
                 return -1;
         int rc = lock_run(p, e);
@@ -152,7 +165,9 @@ int plan_run(struct planning *p, char *why, size_t max, struct err *e)
         if (plan_tasks(p, &v, e) < 0)
                 return -1;
         if (p->planned < run->job->min_planned)
-                return err_set(e, ERR_POISON, "", "%lld tasks were planned, and min_planned of the job is %lld", (long long)p->planned, (long long)run->job->min_planned);
+                return err_set(e, ERR_POISON, "",
+                               "%lld tasks were planned, and min_planned of the job is %lld",
+                               (long long)p->planned, (long long)run->job->min_planned);
         if (plan_review(p, &v, why, max, e) < 0)
                 return -1;
         rc = set_planned(p, why, e);

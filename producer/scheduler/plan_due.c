@@ -1,7 +1,9 @@
 /*
- * The rows of rollcall.plan of one task type: a cursor over the due statement, a chunk at a time. The server selects the next chunk while this one
- * is hashed and written. A due statement that names somebody twice would leave the run without an end, since one task has one outcome: rows that come in
- * ascending order cannot repeat; if they do not, the plan is looked through, and made again from distinct rows when it has to be.
+ * The rows of rollcall.plan of one task type: a cursor over the due statement, a chunk at a time.
+ * The server selects the next chunk while this one is hashed and written. A due statement that
+ * names somebody twice would leave the run without an end, since one task has one outcome: rows
+ * that come in ascending order cannot repeat; if they do not, the plan is looked through, and made
+ * again from distinct rows when it has to be.
  */
 #include "planner.h"
 
@@ -17,15 +19,17 @@ struct due {
         const struct job_task *task;
         int type_no;
         int subject, item; /* columns; item -1: none */
-        bool ordered; /* so far */
-        struct buf last; /* subject of the row before, if it was in another chunk */
+        bool ordered;      /* so far */
+        struct buf last;   /* subject of the row before, if it was in another chunk */
         struct buf last_item;
         char fetch[64];
 };
 
-static const char INSERT[] = "insert into rollcall.plan (run_no, chunk, type_no, dry_run, subjects, items) values ($1, $2, $3::int, $4, $5, $6)";
+static const char INSERT[] =
+        "insert into rollcall.plan (run_no, chunk, type_no, dry_run, subjects, items) values ($1, $2, $3::int, $4, $5, $6)";
 
-static void add_digest(struct planning *p, const struct task_type *type, struct span subject, struct span item)
+static void add_digest(struct planning *p, const struct task_type *type, struct span subject,
+                       struct span item)
 {
         struct uuid id = task_id_of(p->run->run_id, span_of(type->full_name), subject, item);
         uint64_t half[2];
@@ -51,7 +55,8 @@ static int compare(const struct due *d, struct span a, struct span b)
         return c ? c : (a.len > b.len) - (a.len < b.len);
 }
 
-static bool ascends(const struct due *d, struct span s0, struct span i0, struct span s1, struct span i1)
+static bool ascends(const struct due *d, struct span s0, struct span i0, struct span s1,
+                    struct span i1)
 {
         int c = compare(d, s0, s1);
         if (c != 0)
@@ -67,7 +72,8 @@ static int check_row(struct due *d, struct span subject, struct span item, struc
         if (subject.len == 0)
                 return err_set(e, ERR_POISON, "", "%s: a row has no subject", file);
         if (subject.len > LEDGER_NAME_MAX || item.len > LEDGER_NAME_MAX)
-                return err_set(e, ERR_POISON, "", "%s: a row's %s is longer than %d bytes", file, subject.len > LEDGER_NAME_MAX ? "subject" : "item", LEDGER_NAME_MAX);
+                return err_set(e, ERR_POISON, "", "%s: a row's %s is longer than %d bytes", file,
+                               subject.len > LEDGER_NAME_MAX ? "subject" : "item", LEDGER_NAME_MAX);
         return 0;
 }
 
@@ -75,7 +81,8 @@ static int check_row(struct due *d, struct span subject, struct span item, struc
 static int add_subjects(struct due *d, const struct db_result *r, bool *ret_items, struct err *e)
 {
         int rows = db_rows(r);
-        struct span s0 = { d->last.data, d->last.len }, i0 = { buf_str(&d->last_item), d->last_item.len };
+        struct span s0 = { d->last.data, d->last.len },
+                    i0 = { buf_str(&d->last_item), d->last_item.len };
         *ret_items = false;
         db_array_begin(d->p->params, DB_TEXT, (size_t)rows);
         for (int i = 0; i < rows; i++) {
@@ -119,12 +126,18 @@ static int insert_chunk(struct due *d, const struct db_result *r, struct err *e)
         } else {
                 db_add_null(p->params);
         }
-        return db_pipeline_run(p->db, "plan_insert", p->params, e) < 0 || db_pipeline_sync(p->db, e) < 0 ? -1 : 0;
+        return db_pipeline_run(p->db, "plan_insert", p->params, e) < 0 ||
+                               db_pipeline_sync(p->db, e) < 0
+                       ? -1
+                       : 0;
 }
 
 static int send_fetch(struct due *d, struct err *e)
 {
-        return db_pipeline_query(d->p->db, d->fetch, NULL, e) < 0 || db_pipeline_sync(d->p->db, e) < 0 ? -1 : 0;
+        return db_pipeline_query(d->p->db, d->fetch, NULL, e) < 0 ||
+                               db_pipeline_sync(d->p->db, e) < 0
+                       ? -1
+                       : 0;
 }
 
 static int take(struct due *d, struct db_result **ret, struct err *e)
@@ -138,10 +151,13 @@ static int find_columns(struct due *d, const struct db_result *r, struct err *e)
 {
         d->subject = db_column(r, "subject");
         d->item = db_column(r, "item");
-        return d->subject >= 0 ? 0 : err_set(e, ERR_POISON, "", "%s: no column \"subject\"", d->task->type->due.path);
+        return d->subject >= 0 ? 0
+                               : err_set(e, ERR_POISON, "", "%s: no column \"subject\"",
+                                         d->task->type->due.path);
 }
 
-/* The next chunk is asked for before this one is written, so that both sides work. An error leaves the pipeline as it is: the connection is given up. */
+/* The next chunk is asked for before this one is written, so that both sides work. An error leaves
+ * the pipeline as it is: the connection is given up. */
 static int run_cursor(struct due *d, struct err *e)
 {
         struct db *db = d->p->db;
@@ -189,7 +205,8 @@ static int declare(struct due *d, const struct run_values *v, bool distinct, str
         db_params_reset(d->p->params);
         if (sql.failed)
                 return err_oom(e);
-        if (sql_add_values(&b, v, d->p->params, e) < 0 || db_query(d->p->db, buf_str(&sql), d->p->params, NULL, e) < 0)
+        if (sql_add_values(&b, v, d->p->params, e) < 0 ||
+            db_query(d->p->db, buf_str(&sql), d->p->params, NULL, e) < 0)
                 return err_prefix(e, "%s", f->path);
         return 0;
 }
@@ -201,10 +218,11 @@ static int repeats(struct due *d, struct err *e)
         db_params_reset(d->p->params);
         db_add_int8(d->p->params, d->p->run->run_no);
         db_add_int4(d->p->params, d->type_no);
-        if (db_query(d->p->db,
-                     "select count(*) > count(distinct (subject, item)) from rollcall.plan p, unnest(p.subjects, p.items) as u(subject, item) "
-                     "where p.run_no = $1 and p.type_no = $2",
-                     d->p->params, &r, e) < 0)
+        if (db_query(
+                    d->p->db,
+                    "select count(*) > count(distinct (subject, item)) from rollcall.plan p, unnest(p.subjects, p.items) as u(subject, item) "
+                    "where p.run_no = $1 and p.type_no = $2",
+                    d->p->params, &r, e) < 0)
                 return -1;
         return db_bool(r, 0, 0);
 }
@@ -214,13 +232,15 @@ static int remove_rows(struct due *d, struct err *e)
         db_params_reset(d->p->params);
         db_add_int8(d->p->params, d->p->run->run_no);
         db_add_int4(d->p->params, d->type_no);
-        return db_query(d->p->db, "delete from rollcall.plan where run_no = $1 and type_no = $2", d->p->params, NULL, e);
+        return db_query(d->p->db, "delete from rollcall.plan where run_no = $1 and type_no = $2",
+                        d->p->params, NULL, e);
 }
 
 static int plan_rows(struct due *d, const struct run_values *v, struct err *e)
 {
         const struct planning before = *d->p;
-        if (db_prepare(d->p->db, "plan_insert", INSERT, e) < 0 || declare(d, v, false, e) < 0 || run_cursor(d, e) < 0)
+        if (db_prepare(d->p->db, "plan_insert", INSERT, e) < 0 || declare(d, v, false, e) < 0 ||
+            run_cursor(d, e) < 0)
                 return -1;
         int again = d->ordered ? 0 : repeats(d, e);
         if (again <= 0)
@@ -231,12 +251,17 @@ static int plan_rows(struct due *d, const struct run_values *v, struct err *e)
         return declare(d, v, true, e) < 0 || run_cursor(d, e) < 0 ? -1 : 0;
 }
 
-int plan_due(struct planning *p, const struct job_task *t, const struct run_values *v, struct err *e)
+int plan_due(struct planning *p, const struct job_task *t, const struct run_values *v,
+             struct err *e)
 {
-        struct due d = { .p = p, .task = t, .type_no = type_number(p->o->types, t->type), .ordered = true };
+        struct due d = {
+                .p = p, .task = t, .type_no = type_number(p->o->types, t->type), .ordered = true
+        };
         buf_init(&d.last, LEDGER_NAME_MAX + 1);
         buf_init(&d.last_item, LEDGER_NAME_MAX + 1);
-        int rc = t->type->due.text ? plan_rows(&d, v, e) : err_set(e, ERR_POISON, "", "task type %s has no due statement", t->type->full_name);
+        int rc = t->type->due.text ? plan_rows(&d, v, e)
+                                   : err_set(e, ERR_POISON, "", "task type %s has no due statement",
+                                             t->type->full_name);
         buf_deinit(&d.last);
         buf_deinit(&d.last_item);
         return rc;

@@ -1,4 +1,5 @@
-/* Whether a plan goes farther than the job's limits, or than what the operator confirmed: then nothing of it is published without a review. */
+/* Whether a plan goes farther than the job's limits, or than what the operator confirmed: then
+ * nothing of it is published without a review. */
 #include "planner.h"
 
 #include "decide.h"
@@ -7,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- what was confirmed ----------------------------------------------------------------------------------------------------------------- */
+/* ---- what was confirmed ---- */
 
 /* 1: nobody confirmed a destructive run, or it found more of a type than was confirmed. */
 static int beyond_confirmed(struct planning *p, char *why, size_t max, struct err *e)
@@ -15,26 +16,29 @@ static int beyond_confirmed(struct planning *p, char *why, size_t max, struct er
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         db_params_reset(p->params);
         db_add_int8(p->params, p->run->run_no);
-        if (db_query(p->db,
-                     "select r.expect is null, t.name, sum(cardinality(p.subjects)), coalesce((r.expect->>t.name)::bigint, 0) "
-                     "from rollcall.run r left join (rollcall.plan p join rollcall.task_type t using (type_no)) on p.run_no = r.run_no and not p.dry_run "
-                     "where r.run_no = $1 group by 1, 2, 4 "
-                     "having r.expect is null or sum(cardinality(p.subjects)) > coalesce((r.expect->>t.name)::bigint, 0) order by 2 limit 1",
-                     p->params, &r, e) < 0)
+        if (db_query(
+                    p->db,
+                    "select r.expect is null, t.name, sum(cardinality(p.subjects)), coalesce((r.expect->>t.name)::bigint, 0) "
+                    "from rollcall.run r left join (rollcall.plan p join rollcall.task_type t using (type_no)) on p.run_no = r.run_no and not p.dry_run "
+                    "where r.run_no = $1 group by 1, 2, 4 "
+                    "having r.expect is null or sum(cardinality(p.subjects)) > coalesce((r.expect->>t.name)::bigint, 0) order by 2 limit 1",
+                    p->params, &r, e) < 0)
                 return -1;
         if (db_rows(r) == 0)
                 return 0;
         if (!db_bool(r, 0, 0)) {
-                snprintf(why, max, "%s tasks of %s are due, %s were confirmed", db_str(r, 0, 2), db_str(r, 0, 1), db_str(r, 0, 3));
+                snprintf(why, max, "%s tasks of %s are due, %s were confirmed", db_str(r, 0, 2),
+                         db_str(r, 0, 1), db_str(r, 0, 3));
                 return 1;
         }
         if (!p->o->manual || !job_destructive(p->run->job))
                 return 0;
-        snprintf(why, max, "the job is destructive, and nobody confirmed how many subjects are due");
+        snprintf(why, max,
+                 "the job is destructive, and nobody confirmed how many subjects are due");
         return 1;
 }
 
-/* ---- the job's limits ------------------------------------------------------------------------------------------------------------------- */
+/* ---- the job's limits ---- */
 
 static int count_population(struct planning *p, const struct run_values *v, struct err *e)
 {
@@ -42,17 +46,20 @@ static int count_population(struct planning *p, const struct run_values *v, stru
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         const struct sql_file *f = &p->run->job->population;
         db_params_reset(p->params);
-        if (sql_bind(f, p->run->pack, NULL, 0, 1, &b, e) < 0 || sql_add_values(&b, v, p->params, e) < 0)
+        if (sql_bind(f, p->run->pack, NULL, 0, 1, &b, e) < 0 ||
+            sql_add_values(&b, v, p->params, e) < 0)
                 return -1;
         if (db_query(p->db, b.text, p->params, &r, e) < 0)
                 return err_prefix(e, "%s", f->path);
         if (db_rows(r) != 1 || db_columns(r) != 1 || db_null(r, 0, 0))
-                return err_set(e, ERR_POISON, "", "%s: one row with one number was expected", f->path);
+                return err_set(e, ERR_POISON, "", "%s: one row with one number was expected",
+                               f->path);
         p->population = strtoll(db_str(r, 0, 0), NULL, 10);
         return 0;
 }
 
-/* Subjects that the plan's tasks change. Somebody with several tasks is one of them, which takes time to find out: `distinct`. */
+/* Subjects that the plan's tasks change. Somebody with several tasks is one of them, which takes
+ * time to find out: `distinct`. */
 static int count_subjects(struct planning *p, bool distinct, int64_t *ret, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -61,16 +68,19 @@ static int count_subjects(struct planning *p, bool distinct, int64_t *ret, struc
         db_params_reset(p->params);
         db_add_int8(p->params, p->run->run_no);
         db_add_str(p->params, run_id);
-        if (db_query(p->db,
-                     distinct ? "select count(distinct s) from rollcall.plan p, unnest(p.subjects) s where p.run_no = $1 and not p.dry_run and s <> $2"
-                              : "select coalesce(sum(cardinality(subjects)), 0) from rollcall.plan where run_no = $1 and not dry_run and subjects <> array[$2]",
-                     p->params, &r, e) < 0)
+        if (db_query(
+                    p->db,
+                    distinct
+                            ? "select count(distinct s) from rollcall.plan p, unnest(p.subjects) s where p.run_no = $1 and not p.dry_run and s <> $2"
+                            : "select coalesce(sum(cardinality(subjects)), 0) from rollcall.plan where run_no = $1 and not dry_run and subjects <> array[$2]",
+                    p->params, &r, e) < 0)
                 return -1;
         *ret = db_int(r, 0, 0);
         return 0;
 }
 
-static int beyond_limits(struct planning *p, const struct run_values *v, char *why, size_t max, struct err *e)
+static int beyond_limits(struct planning *p, const struct run_values *v, char *why, size_t max,
+                         struct err *e)
 {
         const struct job *j = p->run->job;
         struct extent x = { 0 };
@@ -88,7 +98,8 @@ static int beyond_limits(struct planning *p, const struct run_values *v, char *w
         return 1;
 }
 
-int plan_review(struct planning *p, const struct run_values *v, char *why, size_t max, struct err *e)
+int plan_review(struct planning *p, const struct run_values *v, char *why, size_t max,
+                struct err *e)
 {
         *why = '\0';
         if (p->run->dry_run)

@@ -34,19 +34,25 @@ static void tick(void *ctx)
                 db_cancel(p->db);
 }
 
-/* Who waits for a lock in vain gives up; who was paused in the middle loses his: the lease's row must not stay locked. */
+/* Who waits for a lock in vain gives up; who was paused in the middle loses his: the lease's row
+ * must not stay locked. */
 static int open_session(struct planner *p, struct err *e)
 {
         char sql[200];
         char *conninfo CLEANUP(cleanup_free) = NULL;
-        if (service_conninfo(p->o.service, &conninfo, e) < 0 || db_open(conninfo, p->o.lease.holder, (int)p->o.service->database.connect_timeout_ms, &p->db, e) < 0)
+        if (service_conninfo(p->o.service, &conninfo, e) < 0 ||
+            db_open(conninfo, p->o.lease.holder, (int)p->o.service->database.connect_timeout_ms,
+                    &p->db, e) < 0)
                 return -1;
         db_set_tick(p->db, tick, p);
-        snprintf(sql, sizeof sql, "set idle_in_transaction_session_timeout = %lld; set lock_timeout = %lld; set cursor_tuple_fraction = 1",
-                 (long long)p->o.lease.length_ms, (long long)p->o.lease.length_ms);
+        snprintf(
+                sql, sizeof sql,
+                "set idle_in_transaction_session_timeout = %lld; set lock_timeout = %lld; set cursor_tuple_fraction = 1",
+                (long long)p->o.lease.length_ms, (long long)p->o.lease.length_ms);
         if (db_exec(p->db, sql, e) < 0)
                 return -1;
-        /* a planner that was killed lets go of its run before its statement ends, where the server's system can tell */
+        /* a planner that was killed lets go of its run before its statement ends, where the
+         * server's system can tell */
         (void)!db_exec(p->db, "set client_connection_check_interval = '1s'", NULL);
         return 0;
 }
@@ -60,7 +66,9 @@ static enum plan_end plan(struct planner *p, struct err *e)
         }
         if (open_session(p, e) < 0)
                 return PLAN_AGAIN;
-        struct planning w = { .db = p->db, .params = params, .run = p->run, .o = &p->o, .population = -1 };
+        struct planning w = {
+                .db = p->db, .params = params, .run = p->run, .o = &p->o, .population = -1
+        };
         int rc = plan_run(&w, p->why, sizeof p->why, e);
         p->planned = w.planned;
         FAILPOINT("plan.committed");
@@ -70,7 +78,8 @@ static enum plan_end plan(struct planner *p, struct err *e)
                 return p->why[0] ? PLAN_REFUSED : PLAN_AGAIN;
         if (atomic_load(&p->stop))
                 return PLAN_STOPPED;
-        bool passes = e->class == ERR_RETRY && strcmp(e->code, "57014") != 0; /* a statement that takes longer than it may will do so again */
+        /* a statement that takes longer than it may will do so again */
+        bool passes = e->class == ERR_RETRY && strcmp(e->code, "57014") != 0;
         return passes || err_is_oom(e) || !db_alive(p->db) ? PLAN_AGAIN : PLAN_FAILED;
 }
 
@@ -86,7 +95,8 @@ static void *work(void *arg)
         return NULL;
 }
 
-int planner_start(const struct plan_options *o, struct run *run, struct planner **ret, struct err *e)
+int planner_start(const struct plan_options *o, struct run *run, struct planner **ret,
+                  struct err *e)
 {
         struct planner *p CLEANUP(planner_cleanup) = calloc(1, sizeof *p);
         pthread_attr_t attr;

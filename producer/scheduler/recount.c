@@ -1,4 +1,5 @@
-/* The state of a closed run follows what becomes of its tasks afterwards: replays, drops, and the follow-ups of these. */
+/* The state of a closed run follows what becomes of its tasks afterwards: replays, drops, and the
+ * follow-ups of these. */
 #include "scheduler.h"
 
 #include "base/log.h"
@@ -11,19 +12,23 @@ enum { REASON_MAX = 300 };
 /* Columns of a run that is looked at again. */
 enum { RUN_NO, RUN_ID, PACK, JOB, STATE, PLANNED, DONE, FAILED, QUARANTINED, UNKNOWN, MATCHES };
 
-static const char LOOK[] = "select run_no, run_id, pack, job, state, planned, done, failed, quarantined, unknown, digest_matches "
-                           "from rollcall.run_progress join rollcall.recount using (run_no) order by run_no limit 32";
+static const char LOOK[] =
+        "select run_no, run_id, pack, job, state, planned, done, failed, quarantined, unknown, digest_matches "
+        "from rollcall.run_progress join rollcall.recount using (run_no) order by run_no limit 32";
 
-static const char SET[] = "update rollcall.run set state = $2, reason = $3 where run_no = $1 and state in ('succeeded', 'completed with errors')";
+static const char SET[] =
+        "update rollcall.run set state = $2, reason = $3 where run_no = $1 and state in ('succeeded', 'completed with errors')";
 
 static int forget(struct scheduler *s, int64_t run_no, struct err *e)
 {
         db_params_reset(s->params);
         db_add_int8(s->params, run_no);
-        return db_query(s->db, "delete from rollcall.recount where run_no = $1", s->params, NULL, e);
+        return db_query(s->db, "delete from rollcall.recount where run_no = $1", s->params, NULL,
+                        e);
 }
 
-static int set_state(struct scheduler *s, int64_t run_no, enum run_state state, const char *why, struct err *e)
+static int set_state(struct scheduler *s, int64_t run_no, enum run_state state, const char *why,
+                     struct err *e)
 {
         db_params_reset(s->params);
         db_add_int8(s->params, run_no);
@@ -46,7 +51,8 @@ static int recount(struct scheduler *s, const struct db_result *r, int row, stru
                 .digest_matches = db_bool(r, row, MATCHES),
         };
         if (run_state_parse(db_str(r, row, STATE), &before) < 0)
-                return err_set(e, ERR_FATAL, "", "run %s: unknown state \"%s\"", db_str(r, row, RUN_ID), db_str(r, row, STATE));
+                return err_set(e, ERR_FATAL, "", "run %s: unknown state \"%s\"",
+                               db_str(r, row, RUN_ID), db_str(r, row, STATE));
         bool counts = before == RUN_SUCCEEDED || before == RUN_COMPLETED_WITH_ERRORS;
         enum run_state now = counts ? decide_closing(&c, why, sizeof why) : before;
         if (counts && run_state_open(now))
@@ -59,8 +65,11 @@ static int recount(struct scheduler *s, const struct db_result *r, int row, stru
         int rc = scheduler_commit(s, e);
         if (rc != 0 || now == before)
                 return rc;
-        log_info("run's state follows its tasks", RUN_Q " before=" LOG_Q " state=" LOG_Q " reason=" LOG_Q,
-                 RUN_VALUES(run_no, db_str(r, row, RUN_ID), db_str(r, row, PACK), db_str(r, row, JOB)), run_state_name(before), run_state_name(now), why);
+        log_info("run's state follows its tasks",
+                 RUN_Q " before=" LOG_Q " state=" LOG_Q " reason=" LOG_Q,
+                 RUN_VALUES(run_no, db_str(r, row, RUN_ID), db_str(r, row, PACK),
+                            db_str(r, row, JOB)),
+                 run_state_name(before), run_state_name(now), why);
         return announce_changed(s, db_uuid(r, row, RUN_ID), e);
 }
 

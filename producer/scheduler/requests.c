@@ -1,7 +1,8 @@
 /*
- * Requested tasks (rollcall.request, kind 'tasks') are published at once: small requests before large ones, each lane by itself, so that neither a large
- * request nor a lane that takes no more delays the others. A row is published when all its tasks are acknowledged; what a crash leaves in between is
- * published again, with the same ids.
+ * Requested tasks (rollcall.request, kind 'tasks') are published at once: small requests before
+ * large ones, each lane by itself, so that neither a large request nor a lane that takes no more
+ * delays the others. A row is published when all its tasks are acknowledged; what a crash leaves in
+ * between is published again, with the same ids.
  */
 #include "requests.h"
 
@@ -88,7 +89,7 @@ bool requests_waiting(const struct requests *q)
         return q->n_tracked > 0;
 }
 
-/* ---- publishing ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- publishing ---- */
 
 static int read_arguments(struct hand *h, struct span json, struct err *e)
 {
@@ -103,7 +104,8 @@ static int read_arguments(struct hand *h, struct span json, struct err *e)
                 return 0;
         if (settings_from_json(json, h->memory, &list, &h->task.n_arguments, e) < 0)
                 return -1;
-        struct argument *arguments = arena_alloc(h->memory, (h->task.n_arguments + 1) * sizeof *arguments);
+        struct argument *arguments = arena_alloc(h->memory,
+                                                 (h->task.n_arguments + 1) * sizeof *arguments);
         if (!arguments)
                 return err_oom(e);
         for (size_t i = 0; i < h->task.n_arguments; i++)
@@ -163,7 +165,9 @@ static int publish_part(struct scheduler *s, struct publisher *p, struct hand *h
                         begin_row(h);
                 int rc = h->ready ? 1 : next_task(h, e);
                 if (rc < 0 && e->class == ERR_POISON) {
-                        log_error("a requested task cannot be published", "request_no=%lld error=" LOG_Q, (long long)a->request_no, e->text);
+                        log_error("a requested task cannot be published",
+                                  "request_no=%lld error=" LOG_Q, (long long)a->request_no,
+                                  e->text);
                         continue;
                 }
                 if (rc < 0)
@@ -207,8 +211,10 @@ static int note(struct scheduler *s, struct err *e)
         db_add_str(q->params, s->cluster);
         FAILPOINT("requests.unnoted");
         if (db_exec(s->db, "begin", e) < 0 ||
-            db_query(s->db, "update rollcall.request set published_at = clock_timestamp(), cluster = $2, again = false where request_no = any($1)", q->params,
-                     NULL, e) < 0)
+            db_query(
+                    s->db,
+                    "update rollcall.request set published_at = clock_timestamp(), cluster = $2, again = false where request_no = any($1)",
+                    q->params, NULL, e) < 0)
                 return -1;
         int rc = scheduler_commit(s, e);
         if (rc != 0)
@@ -243,7 +249,8 @@ int requests_work(struct scheduler *s, struct err *e)
         }
         if (rc == 0 && publisher_poll(s->prompt, 0, e) < 0)
                 return -1;
-        if (rc == 0 && q->n_published && (monotonic_ms() - q->noted_ms >= NOTE_MS || q->n_published >= TRACKED_MAX / 2))
+        if (rc == 0 && q->n_published &&
+            (monotonic_ms() - q->noted_ms >= NOTE_MS || q->n_published >= TRACKED_MAX / 2))
                 rc = note(s, e);
         return rc ? (rc < 0 ? -1 : 2) : more || q->look;
 }

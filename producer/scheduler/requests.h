@@ -1,5 +1,6 @@
 #pragma once
-/* What the two files of requests share: requests_look.c takes rows in hand, requests.c publishes them. */
+/* What the two files of requests share: requests_look.c takes rows in hand, requests.c publishes
+ * them. */
 #include "scheduler.h"
 
 enum {
@@ -18,22 +19,23 @@ struct asked { /* a row of the table */
 };
 
 struct hand { /* the rows of one lane that are being published, in their order */
-        struct db_result *arrays; /* task_ids, subjects, items, arguments of each row; NULL: the hand is empty */
+        /* task_ids, subjects, items, arguments of each row; NULL: the hand is empty */
+        struct db_result *arrays;
         struct asked *rows;
         size_t n, row;
         struct db_texts ids, subjects, items, arguments; /* of the row, that are left */
-        bool begun; /* they are those of `row` */
-        struct task task; /* the next one, when `ready` */
+        bool begun;                                      /* they are those of `row` */
+        struct task task;                                /* the next one, when `ready` */
         bool ready;
-        struct span parsed; /* the text that task.arguments was made of: tasks often share it */
+        struct span parsed;   /* the text that task.arguments was made of: tasks often share it */
         struct arena *memory; /* of task.arguments */
 };
 
 struct tracked { /* a row from when it is in hand until it is noted as published */
         int64_t request_no;
-        uint32_t id; /* upper half of the tokens; 0: the slot is free */
+        uint32_t id;    /* upper half of the tokens; 0: the slot is free */
         size_t waiting; /* tasks without acknowledgement */
-        bool whole; /* all of it is handed over */
+        bool whole;     /* all of it is handed over */
 };
 
 struct requests {
@@ -41,7 +43,7 @@ struct requests {
         size_t n_tracked, n_published; /* in use; of them those to be noted */
         struct hand small[LANE_COUNT], large[LANE_COUNT];
         struct db_params *params;
-        bool look; /* there may be rows to take in hand */
+        bool look;     /* there may be rows to take in hand */
         bool compared; /* what went to another cluster is published again */
         int64_t looked_ms, noted_ms, settle_ms, settle_pause_ms, settle_took_ms;
         int64_t settled_to; /* request_no up to which has been looked whether it is settled */

@@ -1,4 +1,5 @@
-/* Which requested tasks there are to publish, and which requests are settled: every task of theirs has an outcome. */
+/* Which requested tasks there are to publish, and which requests are settled: every task of theirs
+ * has an outcome. */
 #include "requests.h"
 
 #include "base/log.h"
@@ -24,8 +25,9 @@ static const char LOOK[] =
         "where r.published_at is null and r.kind = 'tasks' and r.request_no <> all($1) and r.type_no <> all($2) and r.large = $3 "
         "order by r.request_no limit $4";
 
-/* A task is looked up by a sub-select with a limit, which the planner cannot turn into a join that reads the whole ledger.
- * Of rows that are published again only what the ledger does not have: what is on its way there is taken, too. */
+/* A task is looked up by a sub-select with a limit, which the planner cannot turn into a join that
+ * reads the whole ledger. Of rows that are published again only what the ledger does not have: what
+ * is on its way there is taken, too. */
 static const char ARRAYS[] =
         "select x.ids, x.subjects, x.items, x.arguments from rollcall.request r cross join lateral ("
         "select r.task_ids, r.subjects, r.items, r.arguments where not r.again union all "
@@ -64,7 +66,8 @@ static void add_busy_types(struct scheduler *s, const struct hand *hands, bool l
                                 if (!hands[lane_for(t, large)].arrays)
                                         continue;
                                 if (pass)
-                                        db_element_int(s->requests->params, type_number(s->types, t));
+                                        db_element_int(s->requests->params,
+                                                       type_number(s->types, t));
                                 else
                                         n++;
                         }
@@ -80,7 +83,8 @@ static size_t free_slot(const struct requests *q)
         return i;
 }
 
-static int take_row(struct scheduler *s, struct hand *h, size_t most, const struct db_result *r, int row, enum lane lane, struct err *e)
+static int take_row(struct scheduler *s, struct hand *h, size_t most, const struct db_result *r,
+                    int row, enum lane lane, struct err *e)
 {
         struct requests *q = s->requests;
         if (!h->rows && !(h->rows = calloc(most, sizeof *h->rows)))
@@ -112,7 +116,8 @@ static int load_arrays(struct scheduler *s, struct hand *h, struct err *e)
         if (db_query_binary(s->db, ARRAYS, p, &h->arrays, e) < 0)
                 return -1;
         if ((size_t)db_rows(h->arrays) != h->n)
-                return err_set(e, ERR_RETRY, "", "a request is gone from rollcall.request while it is published");
+                return err_set(e, ERR_RETRY, "",
+                               "a request is gone from rollcall.request while it is published");
         return 0;
 }
 
@@ -159,10 +164,12 @@ static int compare_clusters(struct scheduler *s, struct err *e)
                 return 0;
         db_params_reset(q->params);
         db_add_str(q->params, s->cluster);
-        if (db_exec(s->db, "begin", e) < 0 || db_query(s->db, "select rollcall.republish_requests(null, $1)", q->params, &r, e) < 0)
+        if (db_exec(s->db, "begin", e) < 0 ||
+            db_query(s->db, "select rollcall.republish_requests(null, $1)", q->params, &r, e) < 0)
                 return -1;
         if (db_int(r, 0, 0))
-                log_warn("requests are published again", "requests=%lld now_on=%s", (long long)db_int(r, 0, 0), s->cluster);
+                log_warn("requests are published again", "requests=%lld now_on=%s",
+                         (long long)db_int(r, 0, 0), s->cluster);
         int rc = scheduler_commit(s, e);
         q->compared = rc == 0;
         return rc;
@@ -184,9 +191,10 @@ int requests_look(struct scheduler *s, struct err *e)
         return -1;
 }
 
-/* ---- settled ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- settled ---- */
 
-/* $1 request_no after which, $2 tasks to look at. A task that is missing ends the look at its row. */
+/* $1 request_no after which, $2 tasks to look at. A task that is missing ends the look at its row.
+ */
 static const char SETTLE[] =
         "with next as (select request_no, sum(n_tasks) over (order by request_no) - n_tasks as before from ("
         "select request_no, n_tasks from rollcall.request where kind = 'tasks' and settled_at is null and published_at is not null and request_no > $1 "
@@ -223,6 +231,7 @@ int requests_settle(struct scheduler *s, struct err *e)
                 q->settle_pause_ms = SETTLE_MAX_MS;
         q->settle_took_ms = 0;
         q->settle_ms = monotonic_ms() + q->settle_pause_ms;
-        q->settle_pause_ms = q->settle_pause_ms * 2 < SETTLE_MAX_MS ? q->settle_pause_ms * 2 : SETTLE_MAX_MS;
+        q->settle_pause_ms = q->settle_pause_ms * 2 < SETTLE_MAX_MS ? q->settle_pause_ms * 2
+                                                                    : SETTLE_MAX_MS;
         return 0;
 }

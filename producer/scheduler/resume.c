@@ -1,9 +1,11 @@
-/* Task types that were paused: the workers passed over their tasks. What open runs and requests still owe of them is published again. */
+/* Task types that were paused: the workers passed over their tasks. What open runs and requests
+ * still owe of them is published again. */
 #include "scheduler.h"
 
 #include "base/log.h"
 
-/* The follow-ups that nobody has taken become chunks of their own. They are counted as spawned already. $1 types, $2 subjects per chunk. */
+/* The follow-ups that nobody has taken become chunks of their own. They are counted as spawned
+ * already. $1 types, $2 subjects per chunk. */
 static const char PLAN_FOLLOW_UPS[] =
         "with lost as (select distinct r.run_no, r.chunks, t.type_no, o.subject::text as subject, o.item::text as item "
         "from rollcall.task_type t join rollcall.run r on r.state in ('planned', 'published') and t.name like r.pack || '.%' "
@@ -50,23 +52,31 @@ static int publish_again(struct scheduler *s, const struct db_result *types, str
         if (db_query(s->db, PLAN_FOLLOW_UPS, s->params, NULL, e) < 0)
                 return -1;
         add_types(s, types);
-        if (db_query(s->db, RUNS_AGAIN, s->params, &r, e) < 0 || db_query(s->db, REQUESTS_AGAIN, s->params, NULL, e) < 0)
+        if (db_query(s->db, RUNS_AGAIN, s->params, &r, e) < 0 ||
+            db_query(s->db, REQUESTS_AGAIN, s->params, NULL, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(types); i++)
-                log_info("task type resumed", "type=%s by=" LOG_Q, db_str(types, i, 1), db_str(types, i, 2));
+                log_info("task type resumed", "type=%s by=" LOG_Q, db_str(types, i, 1),
+                         db_str(types, i, 2));
         for (int i = 0; i < db_rows(r); i++)
-                log_info("run is published again", "run_no=%lld job=%s.%s", (long long)db_int(r, i, 0), db_str(r, i, 1), db_str(r, i, 2));
+                log_info("run is published again", "run_no=%lld job=%s.%s",
+                         (long long)db_int(r, i, 0), db_str(r, i, 1), db_str(r, i, 2));
         return 0;
 }
 
 int resume_look(struct scheduler *s, struct err *e)
 {
-        struct db_result *types CLEANUP(db_result_cleanup) = NULL, *any CLEANUP(db_result_cleanup) = NULL;
-        if (db_query(s->db, "select from rollcall.paused_type where resumed_at is not null and published_again_at is null limit 1", NULL, &any, e) < 0)
+        struct db_result *types CLEANUP(db_result_cleanup) = NULL,
+                                *any CLEANUP(db_result_cleanup) = NULL;
+        if (db_query(
+                    s->db,
+                    "select from rollcall.paused_type where resumed_at is not null and published_again_at is null limit 1",
+                    NULL, &any, e) < 0)
                 return -1;
         if (db_rows(any) == 0)
                 return 0;
-        if (db_exec(s->db, "begin", e) < 0 || db_query(s->db, RESUMED, NULL, &types, e) < 0 || publish_again(s, types, e) < 0)
+        if (db_exec(s->db, "begin", e) < 0 || db_query(s->db, RESUMED, NULL, &types, e) < 0 ||
+            publish_again(s, types, e) < 0)
                 return -1;
         int rc = scheduler_commit(s, e);
         if (rc == 0)

@@ -12,8 +12,18 @@
 #include <unistd.h>
 
 enum {
-        PARAMS_MAX = 64 * 1024, QUEUE_MAX = 16 * 1024 * 1024, PROMPT_MAX = 4 * 1024 * 1024, CLUSTER_TIMEOUT_MS = 1000, OPEN_LOOK_MS = 100, SLICE_MS = 20, POLL_MS = 10, WAIT_MS = 200,
-        BACKOFF_MS = 500, FLUSH_MS = 10000, STOP_MS = 10000, STALL_MS = 10000,
+        PARAMS_MAX = 64 * 1024,
+        QUEUE_MAX = 16 * 1024 * 1024,
+        PROMPT_MAX = 4 * 1024 * 1024,
+        CLUSTER_TIMEOUT_MS = 1000,
+        OPEN_LOOK_MS = 100,
+        SLICE_MS = 20,
+        POLL_MS = 10,
+        WAIT_MS = 200,
+        BACKOFF_MS = 500,
+        FLUSH_MS = 10000,
+        STOP_MS = 10000,
+        STALL_MS = 10000,
 };
 
 int scheduler_commit(struct scheduler *s, struct err *e)
@@ -24,9 +34,10 @@ int scheduler_commit(struct scheduler *s, struct err *e)
         return rc < 0 || db_exec(s->db, "rollback", e) < 0 ? -1 : 1;
 }
 
-/* ---- the database ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- the database ---- */
 
-/* Whoever is paused in the middle of a transaction must not keep the lease's row locked; and nobody waits for it for ever. */
+/* Whoever is paused in the middle of a transaction must not keep the lease's row locked; and nobody
+ * waits for it for ever. */
 static int connect(struct scheduler *s, const char *name, struct db **ret, struct err *e)
 {
         char sql[160];
@@ -34,10 +45,12 @@ static int connect(struct scheduler *s, const char *name, struct db **ret, struc
                 return 0;
         char *conninfo CLEANUP(cleanup_free) = NULL;
         db_free(TAKE(*ret));
-        if (service_conninfo(s->service, &conninfo, e) < 0 || db_open(conninfo, name, (int)s->service->database.connect_timeout_ms, ret, e) < 0)
+        if (service_conninfo(s->service, &conninfo, e) < 0 ||
+            db_open(conninfo, name, (int)s->service->database.connect_timeout_ms, ret, e) < 0)
                 return -1;
-        snprintf(sql, sizeof sql, "set idle_in_transaction_session_timeout = %lld; set lock_timeout = %lld", (long long)s->lease.length_ms,
-                 (long long)s->lease.length_ms);
+        snprintf(sql, sizeof sql,
+                 "set idle_in_transaction_session_timeout = %lld; set lock_timeout = %lld",
+                 (long long)s->lease.length_ms, (long long)s->lease.length_ms);
         return db_exec(*ret, sql, e);
 }
 
@@ -48,7 +61,8 @@ static struct db *flow_database(void *ctx)
         return connect(s, "rollcall-scheduler flow", &s->flow_db, &ignored) < 0 ? NULL : s->flow_db;
 }
 
-/* While a long statement runs, the lease is kept on its own connection. What fails here is met again by the loop. */
+/* While a long statement runs, the lease is kept on its own connection. What fails here is met
+ * again by the loop. */
 static void keep_lease(void *ctx)
 {
         struct scheduler *s = ctx;
@@ -65,7 +79,10 @@ static int register_jobs(struct scheduler *s, struct err *e)
                         db_params_reset(s->params);
                         db_add_str(s->params, s->packs->list[i]->name);
                         db_add_str(s->params, s->packs->list[i]->jobs[k].name);
-                        if (db_query(s->db, "insert into rollcall.job (pack, job) values ($1, $2) on conflict do nothing", s->params, NULL, e) < 0)
+                        if (db_query(
+                                    s->db,
+                                    "insert into rollcall.job (pack, job) values ($1, $2) on conflict do nothing",
+                                    s->params, NULL, e) < 0)
                                 return -1;
                 }
         return 0;
@@ -84,12 +101,15 @@ static int open_database(struct scheduler *s, struct err *e)
 {
         if (s->db && db_alive(s->db) && s->lease_db && db_alive(s->lease_db))
                 return 0;
-        if (connect(s, "rollcall-scheduler", &s->db, e) < 0 || connect(s, "rollcall-scheduler lease", &s->lease_db, e) < 0)
+        if (connect(s, "rollcall-scheduler", &s->db, e) < 0 ||
+            connect(s, "rollcall-scheduler lease", &s->lease_db, e) < 0)
                 return -1;
         db_set_tick(s->db, keep_lease, s);
         db_on_notify(s->lease_db, notified, s);
         requests_notified(s->requests);
-        if (ledger_check(s->db, s->service->kafka.prefix, e) < 0 || (!s->types && type_numbers_load(s->db, s->packs, &s->types, e) < 0) || register_jobs(s, e) < 0)
+        if (ledger_check(s->db, s->service->kafka.prefix, e) < 0 ||
+            (!s->types && type_numbers_load(s->db, s->packs, &s->types, e) < 0) ||
+            register_jobs(s, e) < 0)
                 return -1;
         return db_exec(s->lease_db, "listen rollcall_run; listen rollcall_request", e);
 }
@@ -104,7 +124,7 @@ static void close_database(struct scheduler *s)
         db_free(TAKE(s->flow_db));
 }
 
-/* ---- Kafka ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Kafka ---- */
 
 static void acked(void *ctx, uint64_t token, const struct err *e)
 {
@@ -129,7 +149,8 @@ static void close_kafka(struct scheduler *s)
         s->failed = s->stalled = false;
 }
 
-/* The embedded broker writes its file anew when it starts: then everything in it is lost, and its port another one. */
+/* The embedded broker writes its file anew when it starts: then everything in it is lost, and its
+ * port another one. */
 static int64_t embedded_mark(const struct service *s)
 {
         struct stat st;
@@ -142,20 +163,32 @@ static int open_kafka(struct scheduler *s, struct err *e)
 {
         int64_t mark = embedded_mark(s->service);
         if (s->publisher && (s->failed || mark != s->embedded_mark)) {
-                err_set(e, ERR_RETRY, "", "%s", s->failed ? s->failure : "the embedded broker was started anew");
+                err_set(e, ERR_RETRY, "", "%s",
+                        s->failed ? s->failure : "the embedded broker was started anew");
                 close_kafka(s);
                 return -1;
         }
         if (!s->publisher) {
-                struct publisher_options o = { .service = s->service, .source = "/rollcall/scheduler", .client_id = s->lease.holder, .queue_max_bytes = QUEUE_MAX,
-                                               .acked = acked, .ctx = s, .database = flow_database };
+                struct publisher_options o = { .service = s->service,
+                                               .source = "/rollcall/scheduler",
+                                               .client_id = s->lease.holder,
+                                               .queue_max_bytes = QUEUE_MAX,
+                                               .acked = acked,
+                                               .ctx = s,
+                                               .database = flow_database };
                 s->embedded_mark = mark;
                 if (publisher_new(&o, &s->publisher, e) < 0)
                         return -1;
         }
         if (!s->prompt) {
-                struct publisher_options o = { .service = s->service, .source = "/rollcall/scheduler", .client_id = s->lease.holder,
-                                               .queue_max_bytes = PROMPT_MAX, .acked = acked, .ctx = s, .database = flow_database, .at_once = true };
+                struct publisher_options o = { .service = s->service,
+                                               .source = "/rollcall/scheduler",
+                                               .client_id = s->lease.holder,
+                                               .queue_max_bytes = PROMPT_MAX,
+                                               .acked = acked,
+                                               .ctx = s,
+                                               .database = flow_database,
+                                               .at_once = true };
                 if (publisher_new(&o, &s->prompt, e) < 0)
                         return -1;
         }
@@ -169,13 +202,14 @@ static void watch_acks(struct scheduler *s)
                 s->acked_ms = now;
         bool stalled = now - s->acked_ms >= STALL_MS;
         if (stalled && !s->stalled)
-                log_warn("Kafka does not acknowledge", "messages=%zu", publisher_unacked(s->publisher));
+                log_warn("Kafka does not acknowledge", "messages=%zu",
+                         publisher_unacked(s->publisher));
         if (!stalled && s->stalled)
                 log_info("Kafka acknowledges again", "cluster=%s", s->cluster);
         s->stalled = stalled;
 }
 
-/* ---- the loop --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the loop ---- */
 
 static void say(struct scheduler *s, const struct err *e)
 {
@@ -195,10 +229,11 @@ static void say_well(struct scheduler *s)
 static int open_runs(struct scheduler *s, bool *ret, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        if (db_query(s->db,
-                     "select from rollcall.run where rollcall.run_is_open(state) and (state <> 'held for review' or held_notified_at is null) "
-                     "and (not_before is null or not_before <= clock_timestamp()) limit 1",
-                     NULL, &r, e) < 0)
+        if (db_query(
+                    s->db,
+                    "select from rollcall.run where rollcall.run_is_open(state) and (state <> 'held for review' or held_notified_at is null) "
+                    "and (not_before is null or not_before <= clock_timestamp()) limit 1",
+                    NULL, &r, e) < 0)
                 return -1;
         *ret = db_rows(r) > 0 || s->n_announced > 0 || take_any(s);
         return 0;
@@ -226,14 +261,16 @@ static int look(struct scheduler *s, struct err *e)
         return rc ? rc : announce_ends(s, e);
 }
 
-/* Until something happens: an acknowledgement, a notification, the time `until_ms`. 1: look at once. */
+/* Until something happens: an acknowledgement, a notification, the time `until_ms`. 1: look at
+ * once. */
 static int rest(struct scheduler *s, int64_t until_ms, struct err *e)
 {
         int64_t left = until_ms - monotonic_ms();
         int ms = left < 0 ? 0 : left < WAIT_MS ? (int)left : WAIT_MS;
         bool busy = s->publisher && (publisher_unacked(s->publisher) > 0 || s->n_fanouts > 0);
         if (busy || (s->prompt && requests_waiting(s->requests))) {
-                if (publisher_poll(busy ? s->publisher : s->prompt, ms < POLL_MS ? ms : POLL_MS, e) < 0)
+                if (publisher_poll(busy ? s->publisher : s->prompt, ms < POLL_MS ? ms : POLL_MS,
+                                   e) < 0)
                         return -1;
                 ms = 0;
         }
@@ -255,11 +292,14 @@ static int lead(struct scheduler *s, int64_t *look_ms, struct err *e)
                         return rc < 0 ? -1 : 0;
                 if (s->n_fanouts == 0 && open_runs(s, &open, e) < 0)
                         return -1;
-                *look_ms = open ? monotonic_ms() + (s->planned_soon ? POLL_MS : OPEN_LOOK_MS) : s->slots_ms;
+                *look_ms = open ? monotonic_ms() + (s->planned_soon ? POLL_MS : OPEN_LOOK_MS)
+                                : s->slots_ms;
                 if (*look_ms > s->slots_ms)
                         *look_ms = s->slots_ms;
         }
-        if (close_note_progress(s, e) < 0 || watch_look(s->watch, s->db, s->publisher ? publisher_client(s->publisher) : NULL, s->cluster, e) < 0)
+        if (close_note_progress(s, e) < 0 ||
+            watch_look(s->watch, s->db, s->publisher ? publisher_client(s->publisher) : NULL,
+                       s->cluster, e) < 0)
                 return -1;
         int more = fanout_work(s, SLICE_MS, e);
         if (more < 0)
@@ -277,7 +317,9 @@ static int turn(struct scheduler *s, int64_t *look_ms, struct err *e)
                 return -1;
         if ((leading == 1) != s->leading)
                 s->present_ms = 0;
-        const struct presence me = { .name = s->lease.holder, .program = "rollcall-scheduler", .leading = leading };
+        const struct presence me = { .name = s->lease.holder,
+                                     .program = "rollcall-scheduler",
+                                     .leading = leading };
         if (presence_note(s->db, &me, &s->present_ms, e) < 0)
                 return -1;
         if (leading && !s->leading) {
@@ -299,16 +341,20 @@ static int turn(struct scheduler *s, int64_t *look_ms, struct err *e)
         return rest(s, monotonic_ms() + WAIT_MS, e) < 0 ? -1 : 0;
 }
 
-/* ---- beginning and end ------------------------------------------------------------------------------------------------------------------ */
+/* ---- beginning and end ---- */
 
-/* What has been handed to Kafka gets its acknowledgement, so that the next leader need not publish it again. */
+/* What has been handed to Kafka gets its acknowledgement, so that the next leader need not publish
+ * it again. */
 static void leave(struct scheduler *s)
 {
         struct err ignored = ERR_INIT;
         int64_t until = monotonic_ms() + STOP_MS;
         take_stop(s);
-        if (s->publisher && !daemon_stop_now() && publisher_flush(s->publisher, FLUSH_MS, &ignored) == 0 && s->db && db_alive(s->db) && s->lease.epoch) {
-                if (publisher_flush(s->prompt, FLUSH_MS, &ignored) == 0 && fanout_note_all(s, &ignored) == 0 && requests_note_all(s, &ignored) == 0)
+        if (s->publisher && !daemon_stop_now() &&
+            publisher_flush(s->publisher, FLUSH_MS, &ignored) == 0 && s->db && db_alive(s->db) &&
+            s->lease.epoch) {
+                if (publisher_flush(s->prompt, FLUSH_MS, &ignored) == 0 &&
+                    fanout_note_all(s, &ignored) == 0 && requests_note_all(s, &ignored) == 0)
                         (void)!announce_ends(s, &ignored);
         }
         if (s->lease_db && db_alive(s->lease_db)) {
@@ -317,8 +363,10 @@ static void leave(struct scheduler *s)
         }
         while (!take_stopped(s)) {
                 if (daemon_stop_now() || monotonic_ms() > until) {
-                        log_warn("a plan in the making is given up", "holder=" LOG_Q, s->lease.holder);
-                        _exit(EXIT_SUCCESS); /* its thread waits for a database that does not answer */
+                        log_warn("a plan in the making is given up", "holder=" LOG_Q,
+                                 s->lease.holder);
+                        /* its thread waits for a database that does not answer */
+                        _exit(EXIT_SUCCESS);
                 }
                 usleep(POLL_MS * 1000);
         }
@@ -358,15 +406,19 @@ static void serve(struct scheduler *s, struct daemon *d, bool *ret_started, stru
 
 int scheduler_run(struct daemon *d, struct err *e)
 {
-        struct scheduler s = { .service = d->service, .packs = d->packs, .lease.length_ms = d->service->scheduler.lease_ms };
+        struct scheduler s = { .service = d->service,
+                               .packs = d->packs,
+                               .lease.length_ms = d->service->scheduler.lease_ms };
         char host[64] = "";
         bool started = false;
         gethostname(host, sizeof host - 1);
-        snprintf(s.lease.holder, sizeof s.lease.holder, "rollcall-scheduler %s/%d", host, (int)getpid());
+        snprintf(s.lease.holder, sizeof s.lease.holder, "rollcall-scheduler %s/%d", host,
+                 (int)getpid());
         s.params = db_params_new(PARAMS_MAX);
         s.waits = calloc(count_jobs(d->packs) + 1, sizeof *s.waits);
         s.requests = requests_new();
-        int rc = s.params && s.waits && s.requests ? watch_new(s.service, s.packs, &s.watch, e) : err_oom(e);
+        int rc = s.params && s.waits && s.requests ? watch_new(s.service, s.packs, &s.watch, e)
+                                                   : err_oom(e);
         if (rc == 0) {
                 serve(&s, d, &started, e);
                 rc = started || daemon_stopping() ? 0 : -1;

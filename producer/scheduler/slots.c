@@ -8,35 +8,47 @@
 
 enum {
         GRACE_MS = 60 * 1000, /* a slot found later than this was missed while nobody was there */
-        MARK_MS = 30 * 1000, /* so often it is written down that nothing was due: a schedule that is changed later has no slots before */
+        /* so often it is written down that nothing was due: a schedule that is changed later has no
+           slots before */
+        MARK_MS = 30 * 1000,
 };
 
 static int find_row(const struct job *j, const struct db_result *r)
 {
         for (int i = 0; i < db_rows(r); i++)
-                if (strcmp(db_str(r, i, 0), j->pack->name) == 0 && strcmp(db_str(r, i, 1), j->name) == 0)
+                if (strcmp(db_str(r, i, 0), j->pack->name) == 0 &&
+                    strcmp(db_str(r, i, 1), j->name) == 0)
                         return i;
         return -1;
 }
 
-static int request(struct scheduler *s, const struct job *j, const struct decision *x, struct err *e)
+static int request(struct scheduler *s, const struct job *j, const struct decision *x,
+                   struct err *e)
 {
-        struct slot_request q = { .job = j, .scheduled_at = x->slot, .catch_up = x->catch_up, .not_before = x->not_before };
+        struct slot_request q = { .job = j,
+                                  .scheduled_at = x->slot,
+                                  .catch_up = x->catch_up,
+                                  .not_before = x->not_before };
         return run_request_slot(s->db, &q, e) < 0 ? -1 : 0;
 }
 
-static void log_decisions(struct scheduler *s, const struct job *j, size_t number, const struct decisions *d)
+static void log_decisions(struct scheduler *s, const struct job *j, size_t number,
+                          const struct decisions *d)
 {
         for (size_t i = 0; i < d->n; i++) {
                 const struct decision *x = &d->list[i];
                 char slot[INSTANT_TEXT_MAX];
                 zone_format(j->zone, x->slot, slot);
                 if (x->kind == DECIDE_RUN)
-                        log_info("run due", "job=%s slot=%s catch_up=%s", j->full_name, slot, x->catch_up ? "true" : "false");
+                        log_info("run due", "job=%s slot=%s catch_up=%s", j->full_name, slot,
+                                 x->catch_up ? "true" : "false");
                 else if (x->kind == DECIDE_SKIP)
-                        log_warn("slots skipped", "job=%s count=%d%s last=%s reason=" LOG_Q, j->full_name, x->count, x->count == COUNT_MAX ? "+" : "", slot, x->reason);
+                        log_warn("slots skipped", "job=%s count=%d%s last=%s reason=" LOG_Q,
+                                 j->full_name, x->count, x->count == COUNT_MAX ? "+" : "", slot,
+                                 x->reason);
                 else if (s->waits[number] != x->slot)
-                        log_info("slot waits", "job=%s slot=%s reason=" LOG_Q, j->full_name, slot, x->reason);
+                        log_info("slot waits", "job=%s slot=%s reason=" LOG_Q, j->full_name, slot,
+                                 x->reason);
                 if (x->kind == DECIDE_WAIT)
                         s->waits[number] = x->slot;
         }
@@ -53,19 +65,25 @@ static int apply(struct scheduler *s, const struct job *j, const struct decision
         db_add_str(s->params, j->pack->name);
         db_add_str(s->params, j->name);
         db_add_instant(s->params, d->considered_at);
-        if (db_query(s->db, "update rollcall.job set considered_at = greatest(considered_at, $3) where pack = $1 and job = $2", s->params, NULL, e) < 0)
+        if (db_query(
+                    s->db,
+                    "update rollcall.job set considered_at = greatest(considered_at, $3) where pack = $1 and job = $2",
+                    s->params, NULL, e) < 0)
                 return -1;
         return scheduler_commit(s, e);
 }
 
 /* `next`: the earliest slot to come, of all jobs. */
-static int consider(struct scheduler *s, const struct job *j, size_t number, const struct db_result *r, int row, instant *next, struct err *e)
+static int consider(struct scheduler *s, const struct job *j, size_t number,
+                    const struct db_result *r, int row, instant *next, struct err *e)
 {
-        struct job_state state = { db_instant(r, row, 3), db_bool(r, row, 2) || j->suspend, !db_null(r, row, 4), db_bool(r, row, 4) };
+        struct job_state state = { db_instant(r, row, 3), db_bool(r, row, 2) || j->suspend,
+                                   !db_null(r, row, 4), db_bool(r, row, 4) };
         instant now = db_instant(r, row, 5);
         struct decisions d;
         decide_slots(j, &state, now, GRACE_MS, &d);
-        if (d.n == 0 && d.considered_at == INSTANT_NONE && now - state.considered_at > MARK_MS * INSTANT_MS)
+        if (d.n == 0 && d.considered_at == INSTANT_NONE &&
+            now - state.considered_at > MARK_MS * INSTANT_MS)
                 d.considered_at = now;
         int rc = d.considered_at == INSTANT_NONE ? 0 : apply(s, j, &d, e);
         if (rc == 0)
@@ -90,10 +108,11 @@ int slots_request(struct scheduler *s, struct err *e)
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         instant next = INSTANT_NONE;
         size_t number = 0;
-        if (db_query(s->db,
-                     "select j.pack, j.job, j.suspended, j.considered_at, (select bool_or(r.state = 'held for review') from rollcall.run r "
-                     "where r.pack = j.pack and r.job = j.job and not r.dry_run and rollcall.run_is_open(r.state)), clock_timestamp() from rollcall.job j",
-                     NULL, &r, e) < 0)
+        if (db_query(
+                    s->db,
+                    "select j.pack, j.job, j.suspended, j.considered_at, (select bool_or(r.state = 'held for review') from rollcall.run r "
+                    "where r.pack = j.pack and r.job = j.job and not r.dry_run and rollcall.run_is_open(r.state)), clock_timestamp() from rollcall.job j",
+                    NULL, &r, e) < 0)
                 return -1;
         for (size_t i = 0; i < s->packs->n; i++)
                 for (size_t k = 0; k < s->packs->list[i]->n_jobs; k++, number++) {

@@ -9,7 +9,7 @@
 
 enum { RETRY_MS = 1000, REASON_MAX = 500 };
 
-/* ---- what stands beside a run ----------------------------------------------------------------------------------------------------------- */
+/* ---- what stands beside a run ---- */
 
 static struct planner **planner_of(struct scheduler *s, int64_t run_no)
 {
@@ -40,7 +40,8 @@ static bool same_job(const struct run *a, const struct run *b)
         return a->run_no != b->run_no && a->job == b->job && !a->dry_run;
 }
 
-static int look_around(struct scheduler *s, const struct run *run, struct job_world *ret, struct err *e)
+static int look_around(struct scheduler *s, const struct run *run, struct job_world *ret,
+                       struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         db_params_reset(s->params);
@@ -48,22 +49,26 @@ static int look_around(struct scheduler *s, const struct run *run, struct job_wo
         db_add_str(s->params, run->job_name);
         db_add_int8(s->params, run->run_no);
         db_add_bool(s->params, run->job->min_interval_ms > 0);
-        if (db_query(s->db,
-                     "select (select count(*) from rollcall.run where pack = $1 and job = $2 and run_no <> $3 and not dry_run and " STARTED "), "
-                     "(select suspended from rollcall.job where pack = $1 and job = $2), "
-                     "(select max(case when cause = 'manual' then requested_at else scheduled_at end) from rollcall.run where $4 and pack = $1 and job = $2 "
-                     "and run_no <> $3 and not dry_run and scheduled_at <= clock_timestamp() "
-                     "and settings in ('{}', (select settings from rollcall.run where run_no = $3)) "
-                     "and (" STARTED " or (closed_at is not null and published_at is not null and state <> 'cancelled')))",
-                     s->params, &r, e) < 0)
+        if (db_query(
+                    s->db,
+                    "select (select count(*) from rollcall.run where pack = $1 and job = $2 and run_no <> $3 and not dry_run and " STARTED
+                    "), "
+                    "(select suspended from rollcall.job where pack = $1 and job = $2), "
+                    "(select max(case when cause = 'manual' then requested_at else scheduled_at end) from rollcall.run where $4 and pack = $1 and job = $2 "
+                    "and run_no <> $3 and not dry_run and scheduled_at <= clock_timestamp() "
+                    "and settings in ('{}', (select settings from rollcall.run where run_no = $3)) "
+                    "and (" STARTED
+                    " or (closed_at is not null and published_at is not null and state <> 'cancelled')))",
+                    s->params, &r, e) < 0)
                 return -1;
-        *ret = (struct job_world){ (int)db_int(r, 0, 0), db_instant(r, 0, 2), db_bool(r, 0, 1) || run->job->suspend };
+        *ret = (struct job_world){ (int)db_int(r, 0, 0), db_instant(r, 0, 2),
+                                   db_bool(r, 0, 1) || run->job->suspend };
         for (size_t i = 0; i < PLANNERS_MAX; i++)
                 ret->started += s->planners[i] && same_job(planner_run(s->planners[i]), run);
         return 0;
 }
 
-/* ---- taking up -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- taking up ---- */
 
 /* The time limit runs from here. */
 static int set_deadline(struct scheduler *s, const struct run *run, struct err *e)
@@ -74,9 +79,10 @@ static int set_deadline(struct scheduler *s, const struct run *run, struct err *
         db_add_int8(s->params, run->run_no);
         db_add_int8(s->params, run->job->time_limit_ms);
         if (db_exec(s->db, "begin", e) < 0 ||
-            db_query(s->db,
-                     "update rollcall.run set deadline_at = coalesce(deadline_at, clock_timestamp() + $2 * interval '1 ms') where run_no = $1 and state = 'requested'",
-                     s->params, NULL, e) < 0)
+            db_query(
+                    s->db,
+                    "update rollcall.run set deadline_at = coalesce(deadline_at, clock_timestamp() + $2 * interval '1 ms') where run_no = $1 and state = 'requested'",
+                    s->params, NULL, e) < 0)
                 return -1;
         return scheduler_commit(s, e);
 }
@@ -95,20 +101,25 @@ static int replace(struct scheduler *s, const struct run *run, struct err *e)
         db_add_str(s->params, run->pack_name);
         db_add_str(s->params, run->job_name);
         db_add_int8(s->params, run->run_no);
-        if (db_query(s->db, "select run_no, run_id from rollcall.run where pack = $1 and job = $2 and run_no <> $3 and not dry_run and " STARTED,
-                     s->params, &r, e) < 0)
+        if (db_query(
+                    s->db,
+                    "select run_no, run_id from rollcall.run where pack = $1 and job = $2 and run_no <> $3 and not dry_run and " STARTED,
+                    s->params, &r, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(r); i++) {
                 int rc = run_close(s, db_int(r, i, 0), RUN_CANCELLED, why, false, e);
                 if (rc != 0)
                         return rc;
-                log_closed(&(struct run_name){ db_int(r, i, 0), db_uuid(r, i, 1), run->pack_name, run->job_name }, RUN_CANCELLED, why);
+                log_closed(&(struct run_name){ db_int(r, i, 0), db_uuid(r, i, 1), run->pack_name,
+                                               run->job_name },
+                           RUN_CANCELLED, why);
         }
         return 0;
 }
 
 /* Takes `run`. */
-static int start(struct scheduler *s, struct planner **slot, struct run *run, bool manual, struct err *e)
+static int start(struct scheduler *s, struct planner **slot, struct run *run, bool manual,
+                 struct err *e)
 {
         int rc = set_deadline(s, run, e);
         if (rc != 0) {
@@ -119,18 +130,22 @@ static int start(struct scheduler *s, struct planner **slot, struct run *run, bo
         return planner_start(&o, run, slot, e);
 }
 
-static int refuse(struct scheduler *s, const struct run *run, enum run_state state, const char *why, bool alert, struct err *e)
+static int refuse(struct scheduler *s, const struct run *run, enum run_state state, const char *why,
+                  bool alert, struct err *e)
 {
         int rc = run_close(s, run->run_no, state, why, alert, e);
         if (rc == 0)
-                log_closed(&(struct run_name){ run->run_no, run->run_id, run->pack_name, run->job_name }, state, why);
+                log_closed(&(struct run_name){ run->run_no, run->run_id, run->pack_name,
+                                               run->job_name },
+                           state, why);
         return rc;
 }
 
 /* Columns of a requested run's row. */
 enum { RUN_NO, RUN_ID, MANUAL, REQUESTED_AT, NOT_BEFORE, NOW, PACK, JOB, LATE };
 
-static int consider(struct scheduler *s, struct planner **slot, const struct db_result *r, int row, struct err *e)
+static int consider(struct scheduler *s, struct planner **slot, const struct db_result *r, int row,
+                    struct err *e)
 {
         struct run *run CLEANUP(run_cleanup) = NULL;
         struct err bad = ERR_INIT;
@@ -140,7 +155,10 @@ static int consider(struct scheduler *s, struct planner **slot, const struct db_
         if (rc < 0 && bad.class == ERR_POISON) { /* settings that the job does not have */
                 rc = run_close(s, db_int(r, row, RUN_NO), RUN_REFUSED, bad.text, false, e);
                 if (rc == 0)
-                        log_closed(&(struct run_name){ db_int(r, row, RUN_NO), db_uuid(r, row, RUN_ID), db_str(r, row, PACK), db_str(r, row, JOB) }, RUN_REFUSED, bad.text);
+                        log_closed(&(struct run_name){ db_int(r, row, RUN_NO),
+                                                       db_uuid(r, row, RUN_ID),
+                                                       db_str(r, row, PACK), db_str(r, row, JOB) },
+                                   RUN_REFUSED, bad.text);
                 return rc;
         }
         if (rc < 0)
@@ -149,12 +167,18 @@ static int consider(struct scheduler *s, struct planner **slot, const struct db_
                 return rc < 0 ? -1 : 0;
         if (run->job && look_around(s, run, &world, e) < 0)
                 return -1;
-        struct run_asked asked = { run->scheduled_at, db_instant(r, row, REQUESTED_AT), db_instant(r, row, NOT_BEFORE), db_bool(r, row, MANUAL), run->dry_run, run->force };
+        struct run_asked asked = { run->scheduled_at,
+                                   db_instant(r, row, REQUESTED_AT),
+                                   db_instant(r, row, NOT_BEFORE),
+                                   db_bool(r, row, MANUAL),
+                                   run->dry_run,
+                                   run->force };
         switch (guard_run(run->job, &asked, &world, db_instant(r, row, NOW), why, sizeof why)) {
         case GUARD_WAIT:
                 return 0;
         case GUARD_REFUSE:
-                return refuse(s, run, RUN_REFUSED, why, !asked.manual && !world.suspended, e); /* nobody else would know */
+                /* nobody else would know */
+                return refuse(s, run, RUN_REFUSED, why, !asked.manual && !world.suspended, e);
         case GUARD_REPLACE:
                 rc = replace(s, run, e);
                 if (rc != 0)
@@ -185,7 +209,9 @@ static int close_late(struct scheduler *s, const struct db_result *r, int row, s
         }
         int rc = run_close(s, db_int(r, row, RUN_NO), RUN_CANCELLED, why, true, e);
         if (rc == 0)
-                log_closed(&(struct run_name){ db_int(r, row, RUN_NO), db_uuid(r, row, RUN_ID), db_str(r, row, PACK), db_str(r, row, JOB) }, RUN_CANCELLED, why);
+                log_closed(&(struct run_name){ db_int(r, row, RUN_NO), db_uuid(r, row, RUN_ID),
+                                               db_str(r, row, PACK), db_str(r, row, JOB) },
+                           RUN_CANCELLED, why);
         return rc;
 }
 
@@ -198,7 +224,9 @@ static int stop_cancelled(struct scheduler *s, struct err *e)
                         continue;
                 db_params_reset(s->params);
                 db_add_int8(s->params, planner_run(s->planners[i])->run_no);
-                if (db_query(s->db, "select from rollcall.run where run_no = $1 and closed_at is null", s->params, &r, e) < 0)
+                if (db_query(s->db,
+                             "select from rollcall.run where run_no = $1 and closed_at is null",
+                             s->params, &r, e) < 0)
                         return -1;
                 if (db_rows(r) == 0)
                         planner_stop(s->planners[i], NULL, false);
@@ -211,10 +239,11 @@ int take_requested(struct scheduler *s, struct err *e)
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         if (stop_cancelled(s, e) < 0)
                 return -1;
-        if (db_query(s->db,
-                     "select run_no, run_id, cause = 'manual', requested_at, not_before, clock_timestamp(), pack, job, coalesce(deadline_at < clock_timestamp(), false) "
-                     "from rollcall.run where state = 'requested' and (not_before is null or not_before <= clock_timestamp()) order by run_no limit 200",
-                     NULL, &r, e) < 0)
+        if (db_query(
+                    s->db,
+                    "select run_no, run_id, cause = 'manual', requested_at, not_before, clock_timestamp(), pack, job, coalesce(deadline_at < clock_timestamp(), false) "
+                    "from rollcall.run where state = 'requested' and (not_before is null or not_before <= clock_timestamp()) order by run_no limit 200",
+                    NULL, &r, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(r); i++) {
                 int rc = 0;
@@ -230,7 +259,7 @@ int take_requested(struct scheduler *s, struct err *e)
         return 0;
 }
 
-/* ---- what planning came to -------------------------------------------------------------------------------------------------------------- */
+/* ---- what planning came to ---- */
 
 static void try_again(struct scheduler *s, const struct run *run, const char *why)
 {
@@ -246,7 +275,8 @@ static void try_again(struct scheduler *s, const struct run *run, const char *wh
         char id[UUID_TEXT_LEN + 1];
         uuid_to_text(run->run_id, id);
         if (*why && oldest->run_no != run->run_no)
-                log_warn("planning is tried again", RUN_Q " error=" LOG_Q, RUN_VALUES(run->run_no, id, run->pack_name, run->job_name), why);
+                log_warn("planning is tried again", RUN_Q " error=" LOG_Q,
+                         RUN_VALUES(run->run_no, id, run->pack_name, run->job_name), why);
         *oldest = (struct retry){ run->run_no, monotonic_ms() + RETRY_MS };
 }
 
@@ -261,12 +291,14 @@ static int harvest(struct scheduler *s, struct planner *p, struct err *e)
         char id[UUID_TEXT_LEN + 1];
         uuid_to_text(run->run_id, id);
         if (end == PLAN_DONE) {
-                log_info("run planned", RUN_Q " tasks=%lld dry_run=%s", RUN_VALUES(run->run_no, id, run->pack_name, run->job_name), (long long)planned,
-                         run->dry_run ? "true" : "false");
+                log_info("run planned", RUN_Q " tasks=%lld dry_run=%s",
+                         RUN_VALUES(run->run_no, id, run->pack_name, run->job_name),
+                         (long long)planned, run->dry_run ? "true" : "false");
                 announce_state(s, run, RUN_PLANNED, planned);
         } else if (end == PLAN_HELD) {
-                log_warn("run held for review", RUN_Q " tasks=%lld reason=" LOG_Q, RUN_VALUES(run->run_no, id, run->pack_name, run->job_name), (long long)planned,
-                         why);
+                log_warn("run held for review", RUN_Q " tasks=%lld reason=" LOG_Q,
+                         RUN_VALUES(run->run_no, id, run->pack_name, run->job_name),
+                         (long long)planned, why);
         }
         if (stopped) /* perhaps too late for the planning, but not for the run */
                 return refuse(s, run, RUN_CANCELLED, stopped, planner_alert(p), e);

@@ -103,9 +103,12 @@ FILES = {
     "sql/schema.sql": "create table if not exists club_log (said text);",
     "sql/due.sql": "select id as subject from person where active",
     "sql/purge.due.sql": "select id as subject from person where leaving and approved",
-    **{f"sql/{name}.sql": effect(name) for name in ("bump", "enrol", "welcome", "thanks", "hourly")},
+    **{
+        f"sql/{name}.sql": effect(name) for name in ("bump", "enrol", "welcome", "thanks", "hourly")
+    },
     "sql/grant.sql": effect("grant", ", b.days"),
-    "sql/nap.sql": "rest as materialized (select 1 from pg_sleep(:nap)),\n" + effect("nap").replace("where p.active order", "join rest on true where p.active order"),
+    "sql/nap.sql": "rest as materialized (select 1 from pg_sleep(:nap)),\n"
+    + effect("nap").replace("where p.active order", "join rest on true where p.active order"),
     "sql/purge.sql": """
 found as (select p.id, p.leaving, p.approved, b.item from person p join batch b on b.subject = p.id order by p.id for update of p),
 gone as (delete from person p using found f where p.id = f.id and f.leaving and f.approved returning p.id),

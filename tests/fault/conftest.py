@@ -1,4 +1,5 @@
 """Fixtures of the fault tests. One PostgreSQL, durable, and one Kafka node for all; databases and topics for each. --seed replays what a case chose."""
+
 import itertools
 import os
 import random
@@ -21,11 +22,15 @@ serial = itertools.count(1)
 def pytest_addoption(parser):
     parser.addoption("--seed", type=int, help="replays the choices of an earlier round")
     parser.addoption("--minutes", type=float, default=1, help="how long soak.py goes on")
-    parser.addoption("--long", action="store_true", help="absences of 60 and 120 seconds instead of ten")
+    parser.addoption(
+        "--long", action="store_true", help="absences of 60 and 120 seconds instead of ten"
+    )
 
 
 def pytest_configure(config):
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: the fixtures are closed
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # ends like Ctrl-C: the fixtures are closed
     if config.getoption("--seed") is None:
         config.option.seed = random.SystemRandom().randrange(1_000_000)
 
@@ -75,6 +80,7 @@ def own_postgres():
         server = Postgres(fsync=True, settings=settings)
         made.append(server)
         return Database(server, "own")
+
     yield make
     for server in made:
         server.close()
@@ -89,8 +95,19 @@ def whole(request, tmp_path, chance):
         node = options.pop("node", None) or request.getfixturevalue("kafka")
         database = options.pop("database", None) or request.getfixturevalue("database")
         name = re.sub(r"\W+", "-", request.node.name).strip("-")[:50]
-        made.append(Whole(tmp_path, node, database.server, database, chance, f"{name}.{next(serial)}", **options))
+        made.append(
+            Whole(
+                tmp_path,
+                node,
+                database.server,
+                database,
+                chance,
+                f"{name}.{next(serial)}",
+                **options,
+            )
+        )
         return made[-1]
+
     yield make
     for w in made:
         w.close()

@@ -1,7 +1,8 @@
 /*
- * moving_broker FILE CONTROL: librdkafka's mock cluster of three brokers, announced in FILE as rollcall-broker announces its own; CONTROL is the port on which
- * who started it makes topics for clients. Commands on standard input, each answered by a line: "topic NAME PARTITIONS", "coordinator GROUP BROKER",
- * "leader TOPIC PARTITION BROKER". Ends with its input.
+ * moving_broker FILE CONTROL: librdkafka's mock cluster of three brokers, announced in FILE as
+ * rollcall-broker announces its own; CONTROL is the port on which who started it makes topics for
+ * clients. Commands on standard input, each answered by a line: "topic NAME PARTITIONS",
+ * "coordinator GROUP BROKER", "leader TOPIC PARTITION BROKER". Ends with its input.
  */
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -34,7 +35,8 @@ int main(int argc, char **argv)
         FILE *f = cluster ? fopen(argv[1], "we") : NULL;
         if (!f)
                 return 1;
-        fprintf(f, "bootstrap=%s\ncontrol=%s\ncluster=moving-%d\n", rd_kafka_mock_cluster_bootstraps(cluster), argv[2], (int)getpid());
+        fprintf(f, "bootstrap=%s\ncontrol=%s\ncluster=moving-%d\n",
+                rd_kafka_mock_cluster_bootstraps(cluster), argv[2], (int)getpid());
         if (fclose(f) != 0)
                 return 1;
         puts("ready");

@@ -1,4 +1,5 @@
 """A TCP proxy that spoils connections: latency, slices, resets, half-open connections, black holes in one direction or both, a lost reply to COMMIT."""
+
 import select
 import socket
 import struct
@@ -32,7 +33,9 @@ class Link:
                 if not select.select([source], [], [], 0.05)[0] or self.held(up):
                     continue
                 data = source.recv(CHUNK)
-                while self.held(up) and not self.ended:  # on its way when the hole opened: it comes when that is filled, as TCP would send it again
+                while (
+                    self.held(up) and not self.ended
+                ):  # on its way when the hole opened: it comes when that is filled, as TCP would send it again
                     time.sleep(0.02)
                 if not data or self.ended:
                     break
@@ -51,7 +54,7 @@ class Link:
         for at in range(0, len(data), size):
             if self.proxy.latency:
                 time.sleep(self.proxy.latency)
-            to.sendall(data[at:at + size])
+            to.sendall(data[at : at + size])
 
     def swallow_reply(self, data):
         """The server gets what was sent and answers; the client never hears of it."""
@@ -82,7 +85,9 @@ class Proxy:
 
     def __init__(self, target, port=0, host="127.0.0.1", listen="127.0.0.1"):
         self.target, self.host, self.address, self.latency, self.slice = target, host, listen, 0, 0
-        self.hole = set()  # directions that nothing passes: "up" to the server, "down" to the client
+        self.hole = (
+            set()
+        )  # directions that nothing passes: "up" to the server, "down" to the client
         self.links, self.lock, self.abandoned = set(), threading.Lock(), []
         self.pattern, self.countdown, self.swallowed = None, 0, 0
         self.api_key, self.unanswered = None, 0
@@ -183,5 +188,6 @@ class Proxy:
 
 if __name__ == "__main__":  # PORT HOST TARGET: for a network namespace
     import sys
+
     Proxy(int(sys.argv[3]), int(sys.argv[1]), host=sys.argv[2])
     threading.Event().wait()

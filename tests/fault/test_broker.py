@@ -1,4 +1,5 @@
 """Rows 9 to 13 and 29 of docs/reliability.md: the broker goes away, and topics change under everybody."""
+
 import signal
 import socket
 import subprocess
@@ -8,7 +9,13 @@ import uuid
 from collections import defaultdict
 
 import pytest
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 from harness.paths import program
 
 from whole import encode_task
@@ -40,10 +47,24 @@ class Moving:
     def __init__(self, folder):
         self.file, self.lock = folder / "moving", threading.Lock()
         self.control = socket.create_server(("127.0.0.1", 0))
-        self.child = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", program("moving_broker"), str(self.file), str(self.control.getsockname()[1])],
-                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL)
+        self.child = subprocess.Popen(
+            [
+                "setpriv",
+                "--pdeathsig",
+                "TERM",
+                program("moving_broker"),
+                str(self.file),
+                str(self.control.getsockname()[1]),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            stderr=subprocess.DEVNULL,
+        )
         assert self.child.stdout.readline().strip() == "ready"
-        self.bootstrap = dict(line.split("=", 1) for line in self.file.read_text().splitlines())["bootstrap"]
+        self.bootstrap = dict(line.split("=", 1) for line in self.file.read_text().splitlines())[
+            "bootstrap"
+        ]
         threading.Thread(target=self.serve, daemon=True).start()
 
     def say(self, line):
@@ -80,9 +101,17 @@ def test_row_10_coordinator_and_leaders_move(whole, chance, tmp_path):
         w.ask()
         for n in range(8):
             w.wait_done(60)
-            group = chance.choice([f"{w.prefix}.worker.{lane}" for lane in ("tasks", "urgent", "mail")] + [f"{w.prefix}.aggregator"])
+            group = chance.choice(
+                [f"{w.prefix}.worker.{lane}" for lane in ("tasks", "urgent", "mail")]
+                + [f"{w.prefix}.aggregator"]
+            )
             assert node.say(f"coordinator {group} {chance.randint(1, 3)}") == "NO_ERROR"
-            assert node.say(f"leader {w.topic(chance.choice(['tasks', 'mail', 'results']))} {chance.randrange(4)} {chance.randint(1, 3)}") == "NO_ERROR"
+            assert (
+                node.say(
+                    f"leader {w.topic(chance.choice(['tasks', 'mail', 'results']))} {chance.randrange(4)} {chance.randint(1, 3)}"
+                )
+                == "NO_ERROR"
+            )
             if n % 3 == 0:
                 w.ask()
         w.finish(timeout=120)
@@ -102,7 +131,9 @@ def mend(w):
 def test_row_11_topic_made_anew(whole, kafka, reader):
     """The lane's topic is deleted and made again with other tasks in it: said as an error; nothing is passed over in silence. Also when it is longer than the
     one before when its reader, who was frozen meanwhile, reads on."""
-    w = whole(people=200, session="30s" if reader == "frozen" else "2s", verify_options={"gone": True})
+    w = whole(
+        people=200, session="30s" if reader == "frozen" else "2s", verify_options={"gone": True}
+    )
     w.begin(workers=1)
     w.ask("bumping")
     w.settle()
@@ -122,6 +153,7 @@ def test_row_11_topic_made_anew(whole, kafka, reader):
             return True
         except Exception:  # still being deleted
             return False
+
     w.wait(make)
     w._producer = None
     if reader == "frozen":
@@ -136,7 +168,9 @@ def test_row_11_topic_made_anew(whole, kafka, reader):
 
 def test_row_12_partitions_added_while_running(whole):
     """A topic grows while everybody runs, the lanes being empty as docs/operating.md asks: the new partitions are taken up, each person's order holds."""
-    w = whole(people=100, partitions=2, batch=20, properties='"topic.metadata.refresh.interval.ms=3000"')
+    w = whole(
+        people=100, partitions=2, batch=20, properties='"topic.metadata.refresh.interval.ms=3000"'
+    )
     w.begin()
     w.ask("bumping")
     w.settle()
@@ -147,15 +181,28 @@ def test_row_12_partitions_added_while_running(whole):
     for k in range(20):
         for n in range(1, 101):
             w.adhoc += 1
-            tasks.append((str(n).encode(), encode_task(uuid.uuid4(), "club.grant", str(n), f"{k:03}")))
+            tasks.append(
+                (str(n).encode(), encode_task(uuid.uuid4(), "club.grant", str(n), f"{k:03}"))
+            )
     w.send(tasks, "urgent")
     w.ask()
-    w.wait(lambda: w.value("select count(*) from rollcall.position where topic = %s", (w.topic("urgent"),)) == 6, 120, "six partitions being owned")
+    w.wait(
+        lambda: (
+            w.value("select count(*) from rollcall.position where topic = %s", (w.topic("urgent"),))
+            == 6
+        ),
+        120,
+        "six partitions being owned",
+    )
     w.finish(timeout=90)
     seen = defaultdict(list)
-    for subject, item in w.database.rows("select subject, item from trace where type = 'club.grant' order by n"):
+    for subject, item in w.database.rows(
+        "select subject, item from trace where type = 'club.grant' order by n"
+    ):
         seen[subject].append(item)
-    assert len(seen) == 100 and all(items == sorted(items) and len(items) == 20 for items in seen.values())
+    assert len(seen) == 100 and all(
+        items == sorted(items) and len(items) == 20 for items in seen.values()
+    )
 
 
 def test_row_13_position_below_the_log_start(whole, kafka):
@@ -169,7 +216,10 @@ def test_row_13_position_below_the_log_start(whole, kafka):
     for partition, before in deleted.items():
         kafka.delete_records(w.topic(), partition, before)
     worker = w.worker()
-    w.wait_log(worker, r"level=error .*begins at offset [34]\d, above the position 0: .*to go on: rollcall topics repair")
+    w.wait_log(
+        worker,
+        r"level=error .*begins at offset [34]\d, above the position 0: .*to go on: rollcall topics repair",
+    )
     mend(w)
     w.finish(timeout=90)
 
@@ -178,8 +228,13 @@ def test_row_13_position_below_the_log_start(whole, kafka):
 
 
 def results_take(w, size):
-    resource = ConfigResource(ResourceType.TOPIC, w.topic("results"), incremental_configs=[
-        ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)])
+    resource = ConfigResource(
+        ResourceType.TOPIC,
+        w.topic("results"),
+        incremental_configs=[
+            ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
+        ],
+    )
     admin = AdminClient({"bootstrap.servers": w.node.bootstrap})
     for future in admin.incremental_alter_configs([resource]).values():
         future.result(30)
@@ -198,8 +253,16 @@ def test_row_29_audit_topic_unavailable(whole):
         time.sleep(2)
         seen.append(w.value("select count(*) from deleted"))
     print(f"deleted without their audit events, every two seconds: {seen}")
-    assert w.value("select coalesce(max(published), 0) from rollcall.position where topic = %s", (w.topic(),)) == 0
+    assert (
+        w.value(
+            "select coalesce(max(published), 0) from rollcall.position where topic = %s",
+            (w.topic(),),
+        )
+        == 0
+    )
     results_take(w, 1048588)
     w.finish(timeout=120)
     assert w.value("select count(*) from deleted") == 2000
-    assert seen[-1] == seen[-2] <= 2 * 9 * 20, seen  # two workers, eight batches that wait and one in hand
+    assert seen[-1] == seen[-2] <= 2 * 9 * 20, (
+        seen
+    )  # two workers, eight batches that wait and one in hand

@@ -1,4 +1,5 @@
 """Rows 14 to 16 of docs/reliability.md: connections end, replies to COMMIT are lost, the server refuses to write or another takes its place."""
+
 import os
 import signal
 import subprocess
@@ -12,7 +13,9 @@ from harness.postgres import Postgres, binaries
 
 @pytest.mark.parametrize("how", ["restart", "terminated", "idle"])
 def test_row_14_database_connections_end(whole, chance, how, own_postgres):
-    w = whole(database=own_postgres(), people=500, batch=20, verify_options={"repeated_mails": "killed"})
+    w = whole(
+        database=own_postgres(), people=500, batch=20, verify_options={"repeated_mails": "killed"}
+    )
     workers = w.begin(workers=1)
     if how == "idle":  # in the middle of a transaction, for longer than the server allows
         workers.append(w.worker(f"decide.uncommitted=sleep:4000@{chance.randint(1, 4)}"))
@@ -20,7 +23,9 @@ def test_row_14_database_connections_end(whole, chance, how, own_postgres):
     for _ in range(1 if how == "idle" else 3):
         w.wait_done(chance.randint(20, 500))
         if how == "terminated":
-            w.database.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rollcall-%' and random() < 0.8")
+            w.database.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rollcall-%' and random() < 0.8"
+            )
         elif how == "restart":
             w.database.db.close()
             w.postgres.restart(crash=True)
@@ -40,7 +45,9 @@ def test_row_14_connection_ends_while_partitions_are_claimed(whole):
     w.worker(lanes='"jobs"')
     claiming = w.worker("partitions.claimed=sleep:2000@1", lanes='"tasks"')
     w.wait_log(claiming, "failpoint name=")
-    w.database.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rollcall-worker%' and datname = current_database()")
+    w.database.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rollcall-worker%' and datname = current_database()"
+    )
     claiming.expected = False
     w.ask("bumping")
     w.finish(timeout=40)
@@ -68,7 +75,9 @@ def test_row_15_the_reply_to_commit_is_lost(whole, chance, who):
 
 def test_row_16_read_only_database(whole, chance, own_postgres):
     """The server refuses to write: no false success, and work goes on when it lets go."""
-    w = whole(database=own_postgres(), people=300, batch=20, verify_options={"repeated_mails": "killed"})
+    w = whole(
+        database=own_postgres(), people=300, batch=20, verify_options={"repeated_mails": "killed"}
+    )
     w.begin()
     w.ask()
     w.wait_done(chance.randint(20, 400))
@@ -99,7 +108,13 @@ def test_row_16_failover(whole, chance, own_postgres):
         database.db.execute("alter system set synchronous_standby_names = '*'")
         database.db.execute("select pg_reload_conf()")
         hosts = f"host=127.0.0.1,127.0.0.1 port={primary.port},{standby.port} user=rollcall dbname={database.name} target_session_attrs=read-write"
-        w = whole(database=database, people=300, batch=20, conninfo=hosts, verify_options={"repeated_mails": "killed"})
+        w = whole(
+            database=database,
+            people=300,
+            batch=20,
+            conninfo=hosts,
+            verify_options={"repeated_mails": "killed"},
+        )
         w.begin()
         w.ask()
         w.wait_done(chance.randint(20, 700))
@@ -126,13 +141,36 @@ class Standby(Postgres):
         entry = __import__("pwd").getpwnam(self.owner) if self.owner else None
         if entry:
             os.chown(self.root, entry.pw_uid, entry.pw_gid)
-        argv = [str(binaries() / "pg_basebackup"), "-h", "127.0.0.1", "-p", str(self.primary.port), "-U", "rollcall", "-D", str(self.data), "-R", "--checkpoint=fast"]
-        wrapper = ["setpriv", "--reuid", self.owner, "--regid", self.owner, "--init-groups", "--"] if self.owner else []
+        argv = [
+            str(binaries() / "pg_basebackup"),
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.primary.port),
+            "-U",
+            "rollcall",
+            "-D",
+            str(self.data),
+            "-R",
+            "--checkpoint=fast",
+        ]
+        wrapper = (
+            ["setpriv", "--reuid", self.owner, "--regid", self.owner, "--init-groups", "--"]
+            if self.owner
+            else []
+        )
         subprocess.run(wrapper + argv, check=True, cwd="/", stdout=subprocess.DEVNULL)
         with open(self.data / "postgresql.conf", "a") as conf:
-            conf.write(f"port = {self.port}\nunix_socket_directories = '{self.root}'\nsynchronous_standby_names = ''\n")
-        (self.data / "postgresql.auto.conf").write_text("".join(
-            line for line in (self.data / "postgresql.auto.conf").read_text().splitlines(True) if "synchronous_standby_names" not in line))
+            conf.write(
+                f"port = {self.port}\nunix_socket_directories = '{self.root}'\nsynchronous_standby_names = ''\n"
+            )
+        (self.data / "postgresql.auto.conf").write_text(
+            "".join(
+                line
+                for line in (self.data / "postgresql.auto.conf").read_text().splitlines(True)
+                if "synchronous_standby_names" not in line
+            )
+        )
 
     def promote(self):
         with self.connect() as db:

@@ -1,4 +1,5 @@
 """Rows 19 to 21 of docs/reliability.md: full disks, clocks that jump, time that passes while nobody is there."""
+
 import os
 import shutil
 import subprocess
@@ -24,7 +25,10 @@ def small_disk():
 
     def make(size, owner=None):
         folder = Path(tempfile.mkdtemp(prefix="rcdisk-", dir="/tmp"))
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True).returncode:
+        if subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
+            capture_output=True,
+        ).returncode:
             folder.rmdir()
             pytest.skip("mounting a tmpfs is not permitted here")
         made.append(folder)
@@ -32,6 +36,7 @@ def small_disk():
             shutil.chown(folder, owner, owner)
             folder.chmod(0o700)
         return folder
+
     yield make
     for folder in made:
         subprocess.run(["umount", "-l", str(folder)], check=True)
@@ -64,7 +69,9 @@ def test_row_19_database_disk_full(whole, chance, small_disk):
     server = SmallPostgres(disk)
     database = Database(server, "small")
     try:
-        w = whole(database=database, people=400, batch=20, verify_options={"repeated_mails": "killed"})
+        w = whole(
+            database=database, people=400, batch=20, verify_options={"repeated_mails": "killed"}
+        )
         w.begin()
         w.ask()
         w.wait_done(chance.randint(20, 600))
@@ -114,8 +121,20 @@ def test_row_19_report_folder_full(whole, small_disk):
     before = (disk / "census.csv").read_text()
     w.people(20000, first=1001)
     w.ask("census")
-    w.wait(lambda: w.value("select count(*) from rollcall.run where state in ('succeeded', 'completed with errors')") == 2 or
-           (w.value("select to_regclass('rollcall.held') is not null") and w.value("select count(*) from rollcall.held") > 0), 40, "an end")
+    w.wait(
+        lambda: (
+            w.value(
+                "select count(*) from rollcall.run where state in ('succeeded', 'completed with errors')"
+            )
+            == 2
+            or (
+                w.value("select to_regclass('rollcall.held') is not null")
+                and w.value("select count(*) from rollcall.held") > 0
+            )
+        ),
+        40,
+        "an end",
+    )
     assert (disk / "census.csv").read_text() == before
     w.database.execute("delete from person where id > 1000; truncate deleted")
     w.ask("census")
@@ -138,15 +157,26 @@ def test_row_21_scheduler_down_across_slots(whole, chance):
     hours = chance.randint(4, 7)
     now = w.value("select clock_timestamp()")
     for job in ("all", "latest", "none", "deadline"):
-        w.database.execute("insert into rollcall.job (pack, job, considered_at) values ('club', %s, %s) on conflict (pack, job) do update set considered_at = excluded.considered_at",
-                           (job, now - timedelta(hours=hours)))
+        w.database.execute(
+            "insert into rollcall.job (pack, job, considered_at) values ('club', %s, %s) on conflict (pack, job) do update set considered_at = excluded.considered_at",
+            (job, now - timedelta(hours=hours)),
+        )
     first = w.start("scheduler", f"fanout.task=kill@{chance.randint(1, 60)}")
     w.died(first)
     w.start("scheduler")
-    slots = [s for s in (now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=n) for n in range(hours + 1)) if s > now - timedelta(hours=hours)]
+    slots = [
+        s
+        for s in (
+            now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=n)
+            for n in range(hours + 1)
+        )
+        if s > now - timedelta(hours=hours)
+    ]
     w.finish()
     ran = defaultdict(list)
-    for job, at, cause in w.database.rows("select job, scheduled_at, cause from rollcall.run order by scheduled_at"):
+    for job, at, cause in w.database.rows(
+        "select job, scheduled_at, cause from rollcall.run order by scheduled_at"
+    ):
         ran[job].append(at)
     if now.minute > 1 and now.minute < 58:  # a slot of this very minute is no missed one
         assert ran["all"] == sorted(slots) and ran["latest"] == [max(slots)] and ran["none"] == []
@@ -169,7 +199,12 @@ class Clock(Postgres):
         self.file = folder / "clock"
         self.set(at)
         os.chmod(folder, 0o755)
-        self.env = {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": str(self.file), "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        self.env = {
+            "LD_PRELOAD": FAKETIME,
+            "FAKETIME_TIMESTAMP_FILE": str(self.file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
         super().__init__()
 
     def set(self, at):
@@ -177,8 +212,17 @@ class Clock(Postgres):
         os.chmod(self.file, 0o644)
 
     def start(self):
-        preload = ["env", *(f"{k}={v}" for k, v in self.env.items())]  # after the change of user, or its semaphore is somebody else's
-        self.process = Process([*preload, binaries() / "postgres", "-D", self.data], self.root / "log", user=self.owner, death_signal="INT", cwd="/")
+        preload = [
+            "env",
+            *(f"{k}={v}" for k, v in self.env.items()),
+        ]  # after the change of user, or its semaphore is somebody else's
+        self.process = Process(
+            [*preload, binaries() / "postgres", "-D", self.data],
+            self.root / "log",
+            user=self.owner,
+            death_signal="INT",
+            cwd="/",
+        )
         self.process.wait_until(self._answers)
 
 
@@ -196,6 +240,7 @@ def clock(request):
     def make(at):
         made.append(Clock(at, folder))
         return made[-1]
+
     yield make
     for server in made:
         server.close()
@@ -211,12 +256,22 @@ def test_row_20_dst_and_leap_day(whole, clock):
     w.begin(workers=1)
 
     def runs(job, count):
-        w.wait(lambda: w.value("select count(*) from rollcall.run where job = %s", (job,)) >= count, 40, f"{count} runs of {job}")
-        return [r[0] for r in w.database.rows("select scheduled_at from rollcall.run where job = %s order by 1", (job,))]
+        w.wait(
+            lambda: w.value("select count(*) from rollcall.run where job = %s", (job,)) >= count,
+            40,
+            f"{count} runs of {job}",
+        )
+        return [
+            r[0]
+            for r in w.database.rows(
+                "select scheduled_at from rollcall.run where job = %s order by 1", (job,)
+            )
+        ]
 
     def jump(at):
         server.set(at)
         time.sleep(9)
+
     assert runs("gap", 1) == [utc(2026, 3, 8, 7, 0)]
     jump(utc(2026, 3, 8, 7, 29, 55))
     assert runs("gap", 1) == [utc(2026, 3, 8, 7, 0)]
@@ -237,13 +292,27 @@ def test_row_20_clocks_an_hour_off(whole, clock, chance):
     database = Database(server, "time")
     w = whole(database=database, people=30, jobs=NIGHT, lease="2s")
     w.begin()
-    for n, at in enumerate((utc(2026, 5, 4, 10, 0, 57), utc(2026, 5, 4, 11, 0, 57), utc(2026, 5, 4, 10, 0, 57), utc(2026, 5, 4, 11, 2, 57))):
+    for n, at in enumerate(
+        (
+            utc(2026, 5, 4, 10, 0, 57),
+            utc(2026, 5, 4, 11, 0, 57),
+            utc(2026, 5, 4, 10, 0, 57),
+            utc(2026, 5, 4, 11, 2, 57),
+        )
+    ):
         server.set(at)
         time.sleep(4 + chance.random())
-        w.ask(at=utc(2026, 5, 4, 9, n))  # nobody asks for an instant that this clock has not reached
+        w.ask(
+            at=utc(2026, 5, 4, 9, n)
+        )  # nobody asks for an instant that this clock has not reached
     w.database.execute("update rollcall.job set suspended = true")
     r = w.finish(timeout=60)
-    slots = [s[0] for s in w.database.rows("select scheduled_at from rollcall.run where job = 'often' order by 1")]
+    slots = [
+        s[0]
+        for s in w.database.rows(
+            "select scheduled_at from rollcall.run where job = 'often' order by 1"
+        )
+    ]
     assert len(slots) == len(set(slots)) >= 2 and all(s.second == 0 for s in slots)
     print(f"{len(slots)} slots, {r.numbers['planned']} tasks")
     database.db.close()

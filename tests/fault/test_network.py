@@ -1,4 +1,5 @@
 """Rows 17 and 18 of docs/reliability.md: networks that are cut, slow, half-open, or lose packets."""
+
 import os
 import subprocess
 import sys
@@ -14,14 +15,27 @@ JOIN_GROUP = 11  # Kafka's number of that request
 # ---- 17, 18: networks -----------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cut, directions", [("kafka", ("up", "down")), ("kafka", ("down",)), ("kafka", ("up",)), ("postgres", ("up", "down")), ("postgres", ("down",)),
-                                             ("both", ("up", "down"))])
+@pytest.mark.parametrize(
+    "cut, directions",
+    [
+        ("kafka", ("up", "down")),
+        ("kafka", ("down",)),
+        ("kafka", ("up",)),
+        ("postgres", ("up", "down")),
+        ("postgres", ("down",)),
+        ("both", ("up", "down")),
+    ],
+)
 def test_row_17_cut_off(whole, kafka, chance, cut, directions, long):
     """One worker of two is cut off from Kafka, from PostgreSQL, or from both, one way or both ways, for longer than its session."""
     w = whole(people=300, batch=20, verify_options={"repeated_mails": "killed"})
     w.start("aggregator")
     w.start("scheduler")
-    broken = [p for name, p in (("kafka", kafka.proxies[0]), ("postgres", w.postgres_proxy)) if cut in (name, "both")]
+    broken = [
+        p
+        for name, p in (("kafka", kafka.proxies[0]), ("postgres", w.postgres_proxy))
+        if cut in (name, "both")
+    ]
     cut_off = w.worker(**w.through(kafka=kafka.proxies[0], postgres=w.postgres_proxy))
     w.worker()
     w.ask()
@@ -55,7 +69,12 @@ def test_row_18_slow_link_in_single_bytes(whole, kafka, link):
 @pytest.mark.parametrize("link", ["kafka", "smtp"])
 def test_row_18_half_open(whole, kafka, chance, link):
     """The other side is gone without a word: a time limit notices. (PostgreSQL's case needs a network that loses packets: see the next one.)"""
-    w = whole(people=200, batch=20, properties='"socket.timeout.ms=3000"', verify_options={"repeated_mails": "killed"})
+    w = whole(
+        people=200,
+        batch=20,
+        properties='"socket.timeout.ms=3000"',
+        verify_options={"repeated_mails": "killed"},
+    )
     proxy = {"kafka": kafka.proxies[1], "smtp": w.smtp_proxy}[link]
     w.begin(workers=1, **w.through(**{link: proxy}))
     for _ in range(3):
@@ -98,7 +117,22 @@ class Namespace:
             self.run("ip", "link", "set", "lo", "up")
             for n in (77, 78):
                 here, there = f"rc{n}a{os.getpid() % 10000}", f"rc{n}b{os.getpid() % 10000}"
-                subprocess.run(["ip", "link", "add", here, "type", "veth", "peer", "name", there, "netns", self.name], check=True)
+                subprocess.run(
+                    [
+                        "ip",
+                        "link",
+                        "add",
+                        here,
+                        "type",
+                        "veth",
+                        "peer",
+                        "name",
+                        there,
+                        "netns",
+                        self.name,
+                    ],
+                    check=True,
+                )
                 subprocess.run(["ip", "addr", "add", f"10.{n}.0.1/24", "dev", here], check=True)
                 subprocess.run(["ip", "link", "set", here, "up"], check=True)
                 self.run("ip", "addr", "add", f"10.{n}.0.2/24", "dev", there)
@@ -106,7 +140,18 @@ class Namespace:
             self.kafka = Proxy(kafka_port, listen="10.77.0.1")
             self.postgres = Proxy(postgres_port, listen="10.78.0.1")
             # the node advertises 127.0.0.1: within the namespace somebody must listen there
-            self.children.append(subprocess.Popen([*self.wrapper, sys.executable, Path(__file__).parent / "proxy.py", str(kafka_port), "10.77.0.1", str(self.kafka.port)]))
+            self.children.append(
+                subprocess.Popen(
+                    [
+                        *self.wrapper,
+                        sys.executable,
+                        Path(__file__).parent / "proxy.py",
+                        str(kafka_port),
+                        "10.77.0.1",
+                        str(self.kafka.port),
+                    ]
+                )
+            )
         except BaseException:
             self.close()
             raise
@@ -119,7 +164,9 @@ class Namespace:
         subprocess.run([*self.wrapper, *argv], check=True)
 
     def lose_replies(self, lose):
-        subprocess.run(["ip", "route", "add" if lose else "del", "blackhole", "10.78.0.2/32"], check=True)
+        subprocess.run(
+            ["ip", "route", "add" if lose else "del", "blackhole", "10.78.0.2/32"], check=True
+        )
 
     def close(self):
         for child in self.children:
@@ -140,7 +187,12 @@ def test_row_18_packets_are_lost(whole, kafka, chance):
     try:
         w.start("aggregator")
         w.start("scheduler")
-        far = w.start("worker", wrapper=net.wrapper, conninfo=f"host=10.78.0.1 port={net.postgres.port} user=rollcall dbname={w.database.name}", lanes='"tasks", "urgent"')
+        far = w.start(
+            "worker",
+            wrapper=net.wrapper,
+            conninfo=f"host=10.78.0.1 port={net.postgres.port} user=rollcall dbname={w.database.name}",
+            lanes='"tasks", "urgent"',
+        )
         w.worker()
         w.ask("bumping")
         w.wait_done(chance.randint(10, 200))

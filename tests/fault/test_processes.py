@@ -1,4 +1,5 @@
 """Rows 0 to 8, 27 and 28 of docs/reliability.md: processes that die, sleep, are slow, starve, come and go, or read a new configuration."""
+
 import signal
 import subprocess
 import time
@@ -18,14 +19,34 @@ def test_row_00_nothing_happens(whole):
     w.ask()
     w.grants(50)
     r = w.finish()
-    assert r.numbers["planned"] == 2 * 300 * 5 and r.numbers["repeated_events"] == 0 and r.numbers["mails"] == 600
+    assert (
+        r.numbers["planned"] == 2 * 300 * 5
+        and r.numbers["repeated_events"] == 0
+        and r.numbers["mails"] == 600
+    )
 
 
 # ---- 1: a worker dies at a named place ----------------------------------------------------------------------------------------------------
 
-DECIDING = ["worker.polled", "decide.uncommitted", "decide.committed", "outcomes.published", "outcomes.acked", "offsets.uncommitted", "offsets.committed",
-            "mark.unwritten", "mark.written"]
-MAILING = ["mail.unsent", "smtp.message.unsent", "smtp.message.answered", "mail.sent", "settle.uncommitted", "settle.committed"]
+DECIDING = [
+    "worker.polled",
+    "decide.uncommitted",
+    "decide.committed",
+    "outcomes.published",
+    "outcomes.acked",
+    "offsets.uncommitted",
+    "offsets.committed",
+    "mark.unwritten",
+    "mark.written",
+]
+MAILING = [
+    "mail.unsent",
+    "smtp.message.unsent",
+    "smtp.message.answered",
+    "mail.sent",
+    "settle.uncommitted",
+    "settle.committed",
+]
 OWNING = ["partitions.claimed", "partitions.revoked", "recover.republished"]
 
 
@@ -48,7 +69,13 @@ def die_at(w, point, nth, job="sweep"):
 def test_row_01_killed_while_deciding(whole, chance, point):
     w = whole(people=200, verify_options={"repeated_mails": "killed"})
     w.begin(workers=1)
-    die_at(w, point, chance.randrange(1, 120 if point == "outcomes.acked" else 3 if point.startswith("mark") else 6))
+    die_at(
+        w,
+        point,
+        chance.randrange(
+            1, 120 if point == "outcomes.acked" else 3 if point.startswith("mark") else 6
+        ),
+    )
     w.ask()
     w.finish()
 
@@ -58,7 +85,12 @@ def test_row_01_killed_while_mailing(whole, chance, point):
     """A further mail, under the same Message-ID and counted as an attempt, where the answer was lost; with `hold` none."""
     w = whole(people=150, verify_options={"repeated_mails": "killed"})
     w.begin(workers=1)
-    die_at(w, point, chance.randrange(1, 40 if "message" in point else 3), chance.choice(["mailing", "careful"]))
+    die_at(
+        w,
+        point,
+        chance.randrange(1, 40 if "message" in point else 3),
+        chance.choice(["mailing", "careful"]),
+    )
     w.ask("careful")
     w.finish()
 
@@ -68,7 +100,9 @@ def test_row_01_killed_while_taking_over(whole, chance, point):
     w = whole(people=200, verify_options={"repeated_mails": "killed"})
     w.begin(workers=1)
     w.ask()
-    victim = w.worker(f"{point}=kill@{1 if point == 'partitions.revoked' else chance.randrange(1, 4)}")
+    victim = w.worker(
+        f"{point}=kill@{1 if point == 'partitions.revoked' else chance.randrange(1, 4)}"
+    )
     w.kill(w.processes[2])  # what it leaves behind is what the victim takes up, and dies over
     if point == "partitions.revoked":
         w.wait_log(victim, "partitions assigned")
@@ -87,12 +121,24 @@ def test_row_01_killed_while_taking_requests(whole, chance):
     victim = w.worker(f"intake.committed=kill@{chance.randint(1, 3)}")
     for _ in range(20):
         subjects = [str(chance.randrange(1, 101)) for _ in range(30)]
-        w.ask_as("hr", [(s.encode(), encode_task(uuid.uuid4(), "club.grant", s, "asked", arguments={"days": "3"})) for s in subjects] + [(b"x", b"no request")])
+        w.ask_as(
+            "hr",
+            [
+                (
+                    s.encode(),
+                    encode_task(uuid.uuid4(), "club.grant", s, "asked", arguments={"days": "3"}),
+                )
+                for s in subjects
+            ]
+            + [(b"x", b"no request")],
+        )
         if not victim.running():
             break
         time.sleep(0.3)
     w.died(victim)
-    w.ask_as("hr", [(b"7", encode_task(uuid.uuid4(), "club.purge", "7"))])  # not its to ask for: refused, and answered
+    w.ask_as(
+        "hr", [(b"7", encode_task(uuid.uuid4(), "club.purge", "7"))]
+    )  # not its to ask for: refused, and answered
     r = w.finish()
     assert r.numbers["requested"] == r.numbers["adhoc"] - 1 == r.numbers["effects"]
 
@@ -100,8 +146,18 @@ def test_row_01_killed_while_taking_requests(whole, chance):
 # ---- 2, 5: schedulers ---------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("point, most", [("plan.uncommitted", 1), ("plan.committed", 1), ("fanout.task", 599), ("fanout.chunk", 5), ("fanout.unnoted", 1),
-                                         ("close.uncommitted", 1), ("announce.unnoted", 1)])
+@pytest.mark.parametrize(
+    "point, most",
+    [
+        ("plan.uncommitted", 1),
+        ("plan.committed", 1),
+        ("fanout.task", 599),
+        ("fanout.chunk", 5),
+        ("fanout.unnoted", 1),
+        ("close.uncommitted", 1),
+        ("announce.unnoted", 1),
+    ],
+)
 def test_row_02_scheduler_killed(whole, chance, point, most):
     """At each place of a run's life, above all with half of its tasks published: the next one completes it under the same ids."""
     w = whole()
@@ -130,13 +186,24 @@ def test_row_02_scheduler_killed_while_publishing_requests(whole, chance, point,
     assert r.numbers["requested"] == r.numbers["effects"] == 250
 
 
-@pytest.mark.parametrize("how", ["plan.uncommitted=stop@1", "fanout.task=stop@%d", "fanout.unnoted=stop@1", "close.uncommitted=stop@1", "signal"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "plan.uncommitted=stop@1",
+        "fanout.task=stop@%d",
+        "fanout.unnoted=stop@1",
+        "close.uncommitted=stop@1",
+        "signal",
+    ],
+)
 def test_row_05_leader_paused_past_its_lease(whole, chance, how):
     """Back again it changes nothing; each run is planned, published and closed once."""
     w = whole()
     w.start("aggregator")
     w.worker()
-    first = w.start("scheduler", "" if how == "signal" else how % chance.randint(1, 599) if "%" in how else how)
+    first = w.start(
+        "scheduler", "" if how == "signal" else how % chance.randint(1, 599) if "%" in how else how
+    )
     w.wait_log(first, "leading")
     second = w.start("scheduler")
     w.ask()
@@ -177,7 +244,18 @@ def test_row_03_aggregator_killed_in_mid_batch(whole, chance, point):
 # ---- 4, 6, 7, 8: workers that sleep, are slow, come and go ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("place", ["decide.uncommitted", "decide.committed", "mail.unsent", "mail.sent", "settle.uncommitted", "mark.unwritten", "signal"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "decide.uncommitted",
+        "decide.committed",
+        "mail.unsent",
+        "mail.sent",
+        "settle.uncommitted",
+        "mark.unwritten",
+        "signal",
+    ],
+)
 def test_row_04_paused_past_its_session(whole, chance, place):
     """Frozen at a place of the protocol, or anywhere; another takes over; back again it writes nothing. What it may do again is a mail."""
     w = whole(people=200, verify_options={"repeated_mails": "paused"})
@@ -193,7 +271,11 @@ def test_row_04_paused_past_its_session(whole, chance, place):
         w.wait_log(frozen, "failpoint name=")
     frozen.expected = True
     w.ask()
-    w.wait(lambda: w.value("select count(*) from rollcall.run where state <> 'succeeded'") == 0, 40, "the others' completing all runs")
+    w.wait(
+        lambda: w.value("select count(*) from rollcall.run where state <> 'succeeded'") == 0,
+        40,
+        "the others' completing all runs",
+    )
     frozen.send_signal(signal.SIGCONT)
     w.ask()
     w.wait(lambda: frozen.text().count("partitions assigned") > 4, 30, "its coming back")
@@ -236,7 +318,11 @@ def test_row_08_terminated_while_busy(whole, chance, how):
     w.ask()
     w.wait_done(chance.randint(50, 800))
     if how != "drain":
-        w.wait(lambda: w.value("select count(*) from rollcall.outcome where outcome = -1") > 0, 20, "mails under way")
+        w.wait(
+            lambda: w.value("select count(*) from rollcall.outcome where outcome = -1") > 0,
+            20,
+            "mails under way",
+        )
     start = time.monotonic()
     workers[0].expected = True
     workers[0].send_signal(signal.SIGTERM)
@@ -246,7 +332,9 @@ def test_row_08_terminated_while_busy(whole, chance, how):
     assert workers[0].wait(20) == 0, w.tail()
     took = time.monotonic() - start
     print(f"{how}: left after {took:.1f} s")
-    assert took < {"drain": 5, "deadline": 9, "second": 5}[how]  # a message under way has its own time limit of 3 s
+    assert (
+        took < {"drain": 5, "deadline": 9, "second": 5}[how]
+    )  # a message under way has its own time limit of 3 s
     w.smtp_proxy.heal()
     w.worker()
     w.finish()
@@ -255,21 +343,30 @@ def test_row_08_terminated_while_busy(whole, chance, how):
 # ---- 27: memory -----------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind, lanes", [("worker", LANES), ("worker", '"mail"'), ("scheduler", LANES), ("aggregator", LANES)])
+@pytest.mark.parametrize(
+    "kind, lanes",
+    [("worker", LANES), ("worker", '"mail"'), ("scheduler", LANES), ("aggregator", LANES)],
+)
 def test_row_27_allocations_fail(whole, chance, kind, lanes):
     """One allocation of the program's own fails, somewhere, again and again; who ends is started again. No task is blamed for it."""
     w = whole(people=150, batch=20, verify_options={"repeated_mails": "killed"})
     for other in {"worker", "scheduler", "aggregator"} - {kind}:
         w.start(other)
     hit, ended, tries = 0, 0, 0
-    first, last = (10, 10000) if lanes == LANES else (1000, 2500)  # a worker's first thousand allocations are its start
+    first, last = (
+        (10, 10000) if lanes == LANES else (1000, 2500)
+    )  # a worker's first thousand allocations are its start
     while tries < 5 or (hit < 2 and tries < 15):
         tries += 1
         nth = int(first * (last / first) ** chance.random())
         starving = w.start(kind, f"malloc=error@{nth}", ready=False, lanes=lanes)
         w.ask("sweep" if lanes == LANES else "mailing")
         end = time.monotonic() + 3
-        while time.monotonic() < end and starving.running() and "failpoint name=malloc" not in starving.text():
+        while (
+            time.monotonic() < end
+            and starving.running()
+            and "failpoint name=malloc" not in starving.text()
+        ):
             time.sleep(0.02)
         time.sleep(0.5)
         reached = "failpoint name=malloc" in starving.text()
@@ -284,7 +381,10 @@ def test_row_27_allocations_fail(whole, chance, kind, lanes):
     w.finish(timeout=90)
     print(f"{hit} allocations failed in {tries} tries, {ended} processes ended")
     assert hit >= 2
-    assert w.value("select count(*) from rollcall.outcome where outcome not in (0, 1)") == 0 and w.value("select count(*) from rollcall.dead_letter") == 0
+    assert (
+        w.value("select count(*) from rollcall.outcome where outcome not in (0, 1)") == 0
+        and w.value("select count(*) from rollcall.dead_letter") == 0
+    )
 
 
 def test_row_27_an_allocation_fails_at_the_start(whole, chance):
@@ -292,10 +392,14 @@ def test_row_27_an_allocation_fails_at_the_start(whole, chance):
     w = whole(people=1)
     for nth in chance.sample(range(40, 200), 12):
         starving = w.start("worker", f"malloc=error@{nth}", ready=False)
-        starving.wait_until(lambda: "failpoint name=malloc" in starving.text() or not starving.running(), 20)
+        starving.wait_until(
+            lambda: "failpoint name=malloc" in starving.text() or not starving.running(), 20
+        )
         time.sleep(0.5)
         assert not starving.running() or w.stop(starving) in (0, 1), w.tail()
-        assert starving.child.returncode in (0, 1, 3), f"allocation {nth}: {starving.child.returncode}{w.tail()}"
+        assert starving.child.returncode in (0, 1, 3), (
+            f"allocation {nth}: {starving.child.returncode}{w.tail()}"
+        )
 
 
 # ---- 28: configuration ----------------------------------------------------------------------------------------------------------------------
@@ -304,27 +408,45 @@ def test_row_27_an_allocation_fails_at_the_start(whole, chance):
 def test_row_28_reload(whole, chance):
     """While busy. Invalid or half-written: the old one stays in force, and it is said. Valid: drained and started anew under the same process id."""
     w = whole(people=300, batch=20, verify_options={"repeated_mails": "killed"})
+
     def half(text):
         """A file that is written for a part: one that still is a configuration would be taken, and rightly."""
         while True:
             cut = w.folder / "cut.cfg"
-            cut.write_text(text[:chance.randint(len(text) // 4, len(text) * 3 // 4)])
-            if subprocess.run([program("rollcall-worker"), "-c", cut, "--check-config"], capture_output=True).returncode == 3:
+            cut.write_text(text[: chance.randint(len(text) // 4, len(text) * 3 // 4)])
+            if (
+                subprocess.run(
+                    [program("rollcall-worker"), "-c", cut, "--check-config"], capture_output=True
+                ).returncode
+                == 3
+            ):
                 return cut.read_text()
+
     for process in w.begin(workers=1) + w.processes[:2]:
         path = w.folder / "cfg" / f"{process.name}.cfg"
         good, pid = path.read_text(), process.pid
         w.ask()
         w.wait_done(20)
-        for bad in (good.replace("partitions = 4", 'partitions = "four"'), half(good), "", good + "\0\0"):
+        for bad in (
+            good.replace("partitions = 4", 'partitions = "four"'),
+            half(good),
+            "",
+            good + "\0\0",
+        ):
             path.write_text(bad)
             refused = process.text().count("reload refused")
             process.send_signal(signal.SIGHUP)
-            w.wait(lambda: process.text().count("reload refused") > refused, 15, f"{process.name} refusing")
+            w.wait(
+                lambda: process.text().count("reload refused") > refused,
+                15,
+                f"{process.name} refusing",
+            )
         path.write_text(good)
         ready = process.text().count('msg="ready"')
         process.send_signal(signal.SIGHUP)
-        w.wait(lambda: process.text().count('msg="ready"') > ready, 30, f"{process.name} starting anew")
+        w.wait(
+            lambda: process.text().count('msg="ready"') > ready, 30, f"{process.name} starting anew"
+        )
         assert process.pid == pid and process.running()
     w.ask()
     w.finish()

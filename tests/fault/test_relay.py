@@ -1,4 +1,5 @@
 """Rows 25 and 26 of docs/reliability.md: what a mail relay does, and credentials that change."""
+
 import subprocess
 import time
 from collections import Counter, defaultdict
@@ -14,15 +15,30 @@ import verify
 def test_row_25_smtp_answers(whole):
     """Refused for good: never tried again. Put off: tried again. The answer lost before and after the message was kept: the same Message-ID, or held."""
     w = whole(people=40, verify_options={"repeated_mails": "lost"})
-    locals_ = ["refuse550", "data550", "defer451", "data451", "drop", "dropkept", "hang", "full", "long", "slow"]
+    locals_ = [
+        "refuse550",
+        "data550",
+        "defer451",
+        "data451",
+        "drop",
+        "dropkept",
+        "hang",
+        "full",
+        "long",
+        "slow",
+    ]
     for n, local in enumerate(locals_, start=2):
-        w.database.execute("update person set email = %s where id = %s", (f"{local}@example.org", n))
+        w.database.execute(
+            "update person set email = %s where id = %s", (f"{local}@example.org", n)
+        )
     w.begin()
     w.ask("mailing")
     w.ask("careful")
     w.finish(timeout=180)
     outcomes = defaultdict(dict)
-    for subject, job, outcome, attempt in w.database.rows("select subject, job, outcome, attempt from rollcall.outcome_named where type in ('club.greet', 'club.careful')"):
+    for subject, job, outcome, attempt in w.database.rows(
+        "select subject, job, outcome, attempt from rollcall.outcome_named where type in ('club.greet', 'club.careful')"
+    ):
         outcomes[job][int(subject)] = (outcome, attempt)
     for job in ("mailing", "careful"):
         by = {local: outcomes[job][n] for n, local in enumerate(locals_, start=2)}
@@ -32,13 +48,24 @@ def test_row_25_smtp_answers(whole):
             assert by[local] in (("failed", 1), ("quarantined", 1)), (local, by)
         for local in ("defer451", "data451", "full"):
             # a later task of somebody who is quarantined is counted with the first, untried
-            assert by[local][0] in ("failed", "quarantined") and (by[local][1] > 1 or job == "careful"), (local, by)
+            assert by[local][0] in ("failed", "quarantined") and (
+                by[local][1] > 1 or job == "careful"
+            ), (local, by)
         for local in ("drop", "dropkept", "hang"):
-            assert by[local][0] in ("unknown", "quarantined") and (by[local][1] == 1) == (job == "careful"), (local, by)
+            assert by[local][0] in ("unknown", "quarantined") and (by[local][1] == 1) == (
+                job == "careful"
+            ), (local, by)
     assert Counter(m for m, _ in verify.read_mails(w.folder / "mails")).most_common(1)[0][1] >= 2
 
 
-@pytest.mark.parametrize("options", [("--max-per-connection", "3"), ("--max-per-connection", "2", "--silent"), ("--close-idle", "0.3")])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--max-per-connection", "3"),
+        ("--max-per-connection", "2", "--silent"),
+        ("--close-idle", "0.3"),
+    ],
+)
 def test_row_25_relay_hangs_up(whole, options):
     """421 and hanging up between messages: each goes out once."""
     w = whole(people=100, sink=options)
@@ -56,13 +83,56 @@ def certificates(tmp_path):
 
     def openssl(*args):
         subprocess.run(["openssl", *args], check=True, capture_output=True, cwd=folder)
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=authority")
+
+    openssl(
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.pem",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=authority",
+    )
 
     def make(name):
         (folder / "ext").write_text("subjectAltName=IP:127.0.0.1\n")
-        openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", "/CN=127.0.0.1")
-        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-out", f"{name}.pem", "-extfile", "ext")
+        openssl(
+            "req",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            f"{name}.key",
+            "-out",
+            f"{name}.csr",
+            "-subj",
+            "/CN=127.0.0.1",
+        )
+        openssl(
+            "x509",
+            "-req",
+            "-in",
+            f"{name}.csr",
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-days",
+            "2",
+            "-out",
+            f"{name}.pem",
+            "-extfile",
+            "ext",
+        )
         return str(folder / f"{name}.pem"), str(folder / f"{name}.key")
+
     make.ca = folder / "ca.pem"
     return make
 
@@ -71,9 +141,33 @@ def test_row_25_starttls_fails(whole, certificates):
     """A certificate of nobody we trust: nothing is sent, nothing is lost; trusted again, each mail goes out once."""
     good = certificates("good")
     foreign = Path(good[0]).parent / "foreign"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{foreign}.key", "-out", f"{foreign}.pem", "-days", "2", "-subj", "/CN=127.0.0.1",
-                    "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
-    w = whole(people=60, sink=("--starttls", f"{foreign}.pem", f"{foreign}.key", "--require-starttls"), mail=f'tls = "required"; ca_file = "{certificates.ca}";')
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            f"{foreign}.key",
+            "-out",
+            f"{foreign}.pem",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=127.0.0.1",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        ],
+        check=True,
+        capture_output=True,
+    )
+    w = whole(
+        people=60,
+        sink=("--starttls", f"{foreign}.pem", f"{foreign}.key", "--require-starttls"),
+        mail=f'tls = "required"; ca_file = "{certificates.ca}";',
+    )
     w.begin(workers=1)
     w.ask("mailing")
     w.wait_log(w.processes[-1], "mail relay away")
@@ -112,8 +206,14 @@ def test_row_26_credentials_change(whole, own_postgres, certificates):
     relay.write_text("geheim-old\n")
     relay.chmod(0o400)
     tls = certificates("first")
-    w = whole(database=database, people=60, password=f'password_file = "{secret}";', conninfo=database.conninfo_tcp.replace("user=rollcall", "user=rotating sslmode=disable"),
-              sink=("--starttls", *tls, "--auth", "club", "geheim-old"), mail=f'tls = "required"; ca_file = "{certificates.ca}"; user = "club"; password_file = "{relay}";')
+    w = whole(
+        database=database,
+        people=60,
+        password=f'password_file = "{secret}";',
+        conninfo=database.conninfo_tcp.replace("user=rollcall", "user=rotating sslmode=disable"),
+        sink=("--starttls", *tls, "--auth", "club", "geheim-old"),
+        mail=f'tls = "required"; ca_file = "{certificates.ca}"; user = "club"; password_file = "{relay}";',
+    )
     w.begin(workers=1)
     w.ask()
     w.settle()
@@ -126,7 +226,12 @@ def test_row_26_credentials_change(whole, own_postgres, certificates):
     relay.chmod(0o400)
     w.sink.stop()
     w.sink.start("--starttls", *certificates("second"), "--auth", "club", "geheim-new")
-    database.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'rotating'")
+    database.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'rotating'"
+    )
     w.ask()
     r = w.finish(timeout=90)
-    assert r.numbers["mails"] == 120 and w.value("select count(*) from rollcall.outcome where outcome > 0") == 0
+    assert (
+        r.numbers["mails"] == 120
+        and w.value("select count(*) from rollcall.outcome where outcome > 0") == 0
+    )

@@ -1,4 +1,5 @@
 """verify.py must find what it is there for: each kind of violation is planted in a copy of a good result, and must be told under its letter."""
+
 import copy
 import uuid
 from collections import Counter
@@ -17,8 +18,17 @@ def good(request, tmp_path_factory, kafka, postgres):
     import random
     from harness.postgres import Database
     from whole import Whole
+
     database = Database(postgres, "verified")
-    w = Whole(tmp_path_factory.mktemp("verified"), kafka, postgres, database, random.Random(1), "verified", people=60)
+    w = Whole(
+        tmp_path_factory.mktemp("verified"),
+        kafka,
+        postgres,
+        database,
+        random.Random(1),
+        "verified",
+        people=60,
+    )
     try:
         w.database.execute("update person set leaving = true, approved = true where id > 50")
         w.begin(workers=1)
@@ -35,7 +45,12 @@ def good(request, tmp_path_factory, kafka, postgres):
         w.wait(lambda: w.value("select count(*) from rollcall.paused_type") == 1, 30)
         w.database.execute("alter table person rename gone to hits")
         held = [w.ask("capped"), w.ask("capped")]
-        w.wait(lambda: w.value("select count(*) from rollcall.run where state = 'held for review'") == 2, 30)
+        w.wait(
+            lambda: (
+                w.value("select count(*) from rollcall.run where state = 'held for review'") == 2
+            ),
+            30,
+        )
         w.cli("runs", "release", held[0], "--yes")
         w.cli("runs", "cancel", held[1], "--yes")
         assert w.requests(30, people=50) == 30
@@ -43,7 +58,9 @@ def good(request, tmp_path_factory, kafka, postgres):
         w.settle()
         w.stop_all()
         assert w.value("select state from rollcall.run where run_id = %s", (run,)) == "succeeded"
-        yield verify.State(database.conninfo_tcp, kafka.bootstrap, w.prefix, w.folder / "mails", w.logs_folder)
+        yield verify.State(
+            database.conninfo_tcp, kafka.bootstrap, w.prefix, w.folder / "mails", w.logs_folder
+        )
     finally:
         w.close()
         database.close()
@@ -58,9 +75,19 @@ def test_a_good_result_is_good(good):
     letters, report = violations(good)
     assert not letters, report.text()
     n = report.numbers
-    assert n["planned"] == 60 * 5 + 10 + 3 * 50 and n["adhoc"] == 21 + 30 and n["deleted"] == 10 and n["dead_letters"] == 2
+    assert (
+        n["planned"] == 60 * 5 + 10 + 3 * 50
+        and n["adhoc"] == 21 + 30
+        and n["deleted"] == 10
+        and n["dead_letters"] == 2
+    )
     assert n["mails"] == 60 and n["events"] == 331 + 30 + 2 * 50 and n["requested"] == 30
-    assert (n["cancelled"], n["held_for_review"], n["released"], n["done_after_cancelling"]) == (1, 2, 1, 0)
+    assert (n["cancelled"], n["held_for_review"], n["released"], n["done_after_cancelling"]) == (
+        1,
+        2,
+        1,
+        0,
+    )
 
 
 def row(rows, **wanted):
@@ -92,6 +119,7 @@ def spoil(letter):
     def mark(function):
         SPOILS[function.__name__] = (letter, function)
         return function
+
     return mark
 
 
@@ -324,7 +352,11 @@ def requested_task_without_outcome(s):
 @spoil("L")
 def requested_task_on_no_lane(s):
     task = next(q for q in s.requests if q.kind == "tasks").task_ids[3]
-    s.messages = [m for m in s.messages if not m.value or task.bytes not in m.value or not m.topic.startswith(f"{s.prefix}.tasks")]
+    s.messages = [
+        m
+        for m in s.messages
+        if not m.value or task.bytes not in m.value or not m.topic.startswith(f"{s.prefix}.tasks")
+    ]
 
 
 @spoil("V")
@@ -343,7 +375,16 @@ def resumed_and_not_published_again(s):
 
 
 def waits(s, state, due_at=None):
-    s.held.append(SimpleNamespace(source_no=s.ledger[0].source_no, src_offset=10**6, state=state, subject="7", type_no=s.ledger[0].type_no, due_at=due_at))
+    s.held.append(
+        SimpleNamespace(
+            source_no=s.ledger[0].source_no,
+            src_offset=10**6,
+            state=state,
+            subject="7",
+            type_no=s.ledger[0].type_no,
+            due_at=due_at,
+        )
+    )
 
 
 @spoil("V")
@@ -368,7 +409,12 @@ def a_record_waits_for_its_retry(s):
 
 @spoil("E")
 def done_long_after_the_cancellation(s):
-    replace(s.runs, row(s.runs, run_no=1), state="cancelled", closed_at=min(r.at for r in s.ledger) - timedelta(minutes=1))
+    replace(
+        s.runs,
+        row(s.runs, run_no=1),
+        state="cancelled",
+        closed_at=min(r.at for r in s.ledger) - timedelta(minutes=1),
+    )
 
 
 @spoil("E")
@@ -399,12 +445,17 @@ def message_beyond_the_batch_that_a_dead_letter_names(s):
 
 @spoil("A")
 def dead_letter_with_another_id(s):
-    rewrite(s, next(i for i, m in enumerate(s.messages) if m.topic == s.letters), "dead-letter", event_id=uuid.uuid4())
+    rewrite(
+        s,
+        next(i for i, m in enumerate(s.messages) if m.topic == s.letters),
+        "dead-letter",
+        event_id=uuid.uuid4(),
+    )
 
 
 @spoil("H")
 def address_in_a_log(s):
-    s.logs["worker-1.log"] += "level=info msg=\"sent\" to=p17@example.org\n"
+    s.logs["worker-1.log"] += 'level=info msg="sent" to=p17@example.org\n'
 
 
 @spoil("H")
@@ -433,15 +484,26 @@ def test_a_repeated_mail_is_allowed_only_where_an_answer_was_lost_and_it_was_cou
 
 def test_what_was_recorded_later_is_known_from_its_event(good):
     """The event says that a mail was not recorded, the ledger that it was: in the end it must be."""
+
     def spoiled(ledger_says):
         s = copy.copy(good)
         s.messages, s.ledger = list(good.messages), list(good.ledger)
-        i = next(i for i, r in enumerate(s.ledger) if s.types[r.type_no] == "club.greet" and r.outcome == 0)
-        mail = uuid.uuid5(next(r.run_id for r in s.runs if r.run_no == s.ledger[i].run_no), f"club.greet\0{s.ledger[i].subject}\0{s.ledger[i].item}")
-        at = next(n for n, m in enumerate(s.messages) if m.topic == s.results and mail.bytes in m.value)
+        i = next(
+            i
+            for i, r in enumerate(s.ledger)
+            if s.types[r.type_no] == "club.greet" and r.outcome == 0
+        )
+        mail = uuid.uuid5(
+            next(r.run_id for r in s.runs if r.run_no == s.ledger[i].run_no),
+            f"club.greet\0{s.ledger[i].subject}\0{s.ledger[i].item}",
+        )
+        at = next(
+            n for n, m in enumerate(s.messages) if m.topic == s.results and mail.bytes in m.value
+        )
         rewrite(s, at, reason="applied, not recorded: no")
         replace(s.ledger, i, reason=ledger_says)
         return violations(s)[0]
+
     assert spoiled("") == set()
     assert spoiled("otherwise") == {"A"}
     assert spoiled("applied, not recorded: no") == {"E"}  # it is recorded
@@ -455,35 +517,72 @@ def test_a_cancelled_run_may_lack_outcomes_and_no_other(good):
     task = {uuid.uuid5(s.runs[i].run_id, f"club.bump\0{r.subject}\0").bytes for r in left}
     s.ledger = [r for r in s.ledger if r not in left]
     s.trace = [t for t in s.trace if not (t.run == str(s.runs[i].run_id) and t.subject in (7, 8))]
-    s.messages = [m for m in s.messages if m.topic != s.results or not any(t in m.value for t in task)]
+    s.messages = [
+        m for m in s.messages if m.topic != s.results or not any(t in m.value for t in task)
+    ]
     assert "L" in violations(s)[0]
     replace(s.runs, i, state="cancelled")
     report = violations(s)[1]
-    assert not [v for v in report.violations if "no outcome" in v or "neither outcome" in v], report.text()
+    assert not [v for v in report.violations if "no outcome" in v or "neither outcome" in v], (
+        report.text()
+    )
 
 
 def test_a_failpoint_list_that_cannot_be_read_is_refused(tmp_path):
     """Said with the part that is wrong, and the programs do not start."""
     import subprocess
     from harness.paths import REPO, program
-    for text in ("decide.committed", "x=kil@1", "x=kill", "x=kill@0", "x=kill@1x", "x=sleep@1", "x=error@1", "malloc=kill@1", "=kill@1", "x=kill@1,y"):
+
+    for text in (
+        "decide.committed",
+        "x=kil@1",
+        "x=kill",
+        "x=kill@0",
+        "x=kill@1x",
+        "x=sleep@1",
+        "x=error@1",
+        "malloc=kill@1",
+        "=kill@1",
+        "x=kill@1,y",
+    ):
         for name in ("worker", "scheduler", "aggregator"):
-            done = subprocess.run([program(f"rollcall-{name}"), "-c", str(REPO / "config/rollcall.cfg"), "--check-config"], capture_output=True, text=True,
-                                  env={"ROLLCALL_FAILPOINTS": text}, timeout=10)
-            assert done.returncode == 3 and f'"{text.split(",")[-1]}" is not' in done.stderr, (text, done)
-    assert "failpoints" in subprocess.run([program("rollcall-worker"), "--version"], capture_output=True, text=True).stdout
+            done = subprocess.run(
+                [
+                    program(f"rollcall-{name}"),
+                    "-c",
+                    str(REPO / "config/rollcall.cfg"),
+                    "--check-config",
+                ],
+                capture_output=True,
+                text=True,
+                env={"ROLLCALL_FAILPOINTS": text},
+                timeout=10,
+            )
+            assert done.returncode == 3 and f'"{text.split(",")[-1]}" is not' in done.stderr, (
+                text,
+                done,
+            )
+    assert (
+        "failpoints"
+        in subprocess.run(
+            [program("rollcall-worker"), "--version"], capture_output=True, text=True
+        ).stdout
+    )
 
 
 def test_every_failpoint_of_the_programs_is_tried():
     """A place that no case names is not tested; a name that no program has never fires."""
     import re
     from harness.paths import REPO
+
     places = Counter()
     for folder in ("worker", "producer/scheduler", "aggregator", "common"):
         for path in (REPO / folder).rglob("*.c"):
             places.update(re.findall(r'\bFAILPOINT\("([^"]+)"\)', path.read_text()))
-    cases = "".join(path.read_text() for path in (REPO / "tests/fault").glob("test_*.py") if path.name != "test_verify.py")
+    cases = "".join(
+        path.read_text()
+        for path in (REPO / "tests/fault").glob("test_*.py")
+        if path.name != "test_verify.py"
+    )
     assert places and all(n == 1 for n in places.values())
     assert not [p for p in places if f'"{p}' not in cases]
-
-

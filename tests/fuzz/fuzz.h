@@ -1,5 +1,6 @@
 #pragma once
-/* What the fuzzing targets share. A target aborts when a promise of the header it fuzzes is broken; the sanitizers see to the rest. */
+/* What the fuzzing targets share. A target aborts when a promise of the header it fuzzes is broken;
+ * the sanitizers see to the rest. */
 #include "base/buf.h"
 
 #include <stdint.h>
@@ -10,12 +11,13 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
-#define PROMISE(condition) \
-        do { \
-                if (!(condition)) { \
-                        fprintf(stderr, "%s:%d: broken promise: %s\n", __FILE__, __LINE__, #condition); \
-                        abort(); \
-                } \
+#define PROMISE(condition)                                                                 \
+        do {                                                                               \
+                if (!(condition)) {                                                        \
+                        fprintf(stderr, "%s:%d: broken promise: %s\n", __FILE__, __LINE__, \
+                                #condition);                                               \
+                        abort();                                                           \
+                }                                                                          \
         } while (0)
 
 enum { FUZZ_SEPARATOR = 0x1e }; /* between the pieces of an input that stands for several texts */
@@ -30,7 +32,8 @@ static inline struct span fuzz_piece(struct span *rest)
         return piece;
 }
 
-/* A NUL-terminated copy that is exactly as large as it must be, so that reading past its end is seen. The caller frees it. */
+/* A NUL-terminated copy that is exactly as large as it must be, so that reading past its end is
+ * seen. The caller frees it. */
 static inline char *fuzz_text(struct span s)
 {
         char *text = malloc(s.len + 1);

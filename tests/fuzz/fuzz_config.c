@@ -1,4 +1,5 @@
-/* The service's configuration. Inputs with @include are passed over: they would read this machine's files. */
+/* The service's configuration. Inputs with @include are passed over: they would read this machine's
+ * files. */
 #include "config/service.h"
 #include "fuzz.h"
 

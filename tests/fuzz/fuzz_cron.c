@@ -1,4 +1,5 @@
-/* A cron expression, and instants in a zone with changes of its offset: next and previous must agree. */
+/* A cron expression, and instants in a zone with changes of its offset: next and previous must
+ * agree. */
 #include "fuzz.h"
 #include "time/cron.h"
 
@@ -6,7 +7,8 @@ static struct zone *zones[2];
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-        static const instant at[] = { 1772953200 * INSTANT_SECOND, 1793512800 * INSTANT_SECOND, 1804402800 * INSTANT_SECOND };
+        static const instant at[] = { 1772953200 * INSTANT_SECOND, 1793512800 * INSTANT_SECOND,
+                                      1804402800 * INSTANT_SECOND };
         static const int offset[] = { -4 * 3600, -5 * 3600, 45 * 60 };
         (void)argc;
         (void)argv;

@@ -1,4 +1,5 @@
-/* Messages: one byte chooses kind and framing, the rest is a body behind a good frame, or everything. What decodes must survive being written again. */
+/* Messages: one byte chooses kind and framing, the rest is a body behind a good frame, or
+ * everything. What decodes must survive being written again. */
 #include "codec/canonical.h"
 #include "codec/codec.h"
 #include "fuzz.h"
@@ -82,7 +83,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         if (size < 1)
                 return 0;
-        size_t which = data[0] % (n_frames + 1), frame = which < n_frames ? 10 : 0, len = frame + size - 1;
+        size_t which = data[0] % (n_frames + 1), frame = which < n_frames ? 10 : 0,
+               len = frame + size - 1;
         char *message = malloc(len + 1); /* exactly as large as the message, but for an empty one */
         enum message_kind kind;
         struct err e = ERR_INIT;

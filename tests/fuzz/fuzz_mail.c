@@ -1,4 +1,5 @@
-/* A message made of ten pieces. Whatever they hold: CRLF line ends, short lines, each header once, exactly the recipient that was checked. */
+/* A message made of ten pieces. Whatever they hold: CRLF line ends, short lines, each header once,
+ * exactly the recipient that was checked. */
 #include "fuzz.h"
 #include "mail/message.h"
 
@@ -17,7 +18,9 @@ static size_t lines_starting(const struct buf *b, size_t header_len, const char 
 
 static void check(const struct buf *b)
 {
-        static const char *const once[] = { "from:", "to:", "subject:", "message-id:", "date:", "mime-version:", "auto-submitted:" };
+        static const char *const once[] = { "from:",          "to:",   "subject:",
+                                            "message-id:",    "date:", "mime-version:",
+                                            "auto-submitted:" };
         const char *body = strstr(buf_str(b), "\r\n\r\n");
         PROMISE(body && strlen(buf_str(b)) == b->len);
         size_t header_len = (size_t)(body - b->data) + 2, start = 0;
@@ -32,7 +35,8 @@ static void check(const struct buf *b)
         }
         for (size_t i = 0; i < sizeof once / sizeof *once; i++)
                 PROMISE(lines_starting(b, header_len, once[i]) == 1);
-        PROMISE(lines_starting(b, header_len, "bcc:") == 0 && lines_starting(b, header_len, "cc:") == 0);
+        PROMISE(lines_starting(b, header_len, "bcc:") == 0 &&
+                lines_starting(b, header_len, "cc:") == 0);
 }
 
 static struct span optional(struct span s)
@@ -46,8 +50,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct buf out BUF_CLEANUP;
         struct err e = ERR_INIT;
         struct mail m = { .date = INT64_C(1795251600000000) };
-        struct span *const pieces[] = { &m.from_name, &m.from_address, &m.to_name, &m.to_address, &m.reply_to,
-                                        &m.subject,   &m.text,         &m.html,    &m.message_id, &m.list_id, &m.list_unsubscribe };
+        struct span *const pieces[] = {
+                &m.from_name,       &m.from_address, &m.to_name, &m.to_address, &m.reply_to,
+                &m.subject,         &m.text,         &m.html,    &m.message_id, &m.list_id,
+                &m.list_unsubscribe
+        };
         for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
                 *pieces[i] = fuzz_piece(&rest);
         m.reply_to = optional(m.reply_to);

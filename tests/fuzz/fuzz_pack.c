@@ -15,9 +15,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
         (void)argv;
         snprintf(path, sizeof path, "%s/p", fuzz_folder());
         PROMISE(mkdir(path, 0700) == 0);
-        PROMISE(service_load(fuzz_write("rollcall.cfg", SPAN_LIT("packs = ( { path = \"p\"; } );\n"
-                                                                 "database: { conninfo = \"dbname=x\"; };\n"
-                                                                 "kafka: { brokers = \"localhost:9092\"; };\n")),
+        PROMISE(service_load(fuzz_write("rollcall.cfg",
+                                        SPAN_LIT("packs = ( { path = \"p\"; } );\n"
+                                                 "database: { conninfo = \"dbname=x\"; };\n"
+                                                 "kafka: { brokers = \"localhost:9092\"; };\n")),
                              &service, &e) == 0);
         return 0;
 }

@@ -1,4 +1,5 @@
-/* A report's document in every format; the CSV is read again, with the reader of another part, and holds no formula; a list's rows have one width. */
+/* A report's document in every format; the CSV is read again, with the reader of another part, and
+ * holds no formula; a list's rows have one width. */
 #include "../../producer/cli/csv.h"
 #include "fuzz.h"
 #include "report/report.h"
@@ -34,12 +35,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 struct buf out BUF_CLEANUP;
                 struct err e = ERR_INIT;
                 buf_init(&out, 4 * 1024 * 1024);
-                if (report_render("Title", (struct span){ text, size }, (enum report_format)format, &out, &e) < 0)
+                if (report_render("Title", (struct span){ text, size }, (enum report_format)format,
+                                  &out, &e) < 0)
                         PROMISE(e.text[0]);
                 else if (format == REPORT_CSV && !out.failed)
                         read_again(&out, text[strspn(text, " \t\r\n")] == '[');
                 for (size_t i = 0; format == REPORT_TABLE && i < out.len; i++)
-                        PROMISE((unsigned char)out.data[i] >= 0x20 || out.data[i] == '\n'); /* nothing that moves a cursor */
+                        /* nothing that moves a cursor */
+                        PROMISE((unsigned char)out.data[i] >= 0x20 || out.data[i] == '\n');
         }
         return 0;
 }

@@ -1,4 +1,5 @@
-/* A writer's schema as another service might put it into the folder, and a body that claims to be written with it. */
+/* A writer's schema as another service might put it into the folder, and a body that claims to be
+ * written with it. */
 #include "codec/canonical.h"
 #include "codec/foreign.h"
 #include "fuzz.h"
@@ -28,7 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 return 0;
         struct span canonical = { buf_str(&form), form.len };
         PROMISE(schema_canonical(canonical, &again, &e) == 0);
-        PROMISE(again.len == form.len && memcmp(again.data, form.data, form.len) == 0); /* the canonical form is its own */
+        /* the canonical form is its own */
+        PROMISE(again.len == form.len && memcmp(again.data, form.data, form.len) == 0);
         if (foreign_new(json, canonical, &f, &e) < 0)
                 return 0;
         PROMISE(foreign_kind(f) < MESSAGE_KIND_COUNT);

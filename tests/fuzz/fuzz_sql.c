@@ -1,4 +1,5 @@
-/* A pack's statement with :names: what is bound must be numbered without gaps, and texts, comments and casts left alone. */
+/* A pack's statement with :names: what is bound must be numbered without gaps, and texts, comments
+ * and casts left alone. */
 #include "fuzz.h"
 #include "pack/statement.h"
 
@@ -10,7 +11,10 @@ static const struct declared settings[] = {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static const char path[] = "sql/a.sql";
-        struct pack p = { .name = "p", .time_zone = "UTC", .settings = (struct declared *)(uintptr_t)settings, .n_settings = 2 };
+        struct pack p = { .name = "p",
+                          .time_zone = "UTC",
+                          .settings = (struct declared *)(uintptr_t)settings,
+                          .n_settings = 2 };
         struct bound_sql b = { 0 };
         struct err e = ERR_INIT;
         char *text CLEANUP(cleanup_free) = fuzz_text(fuzz_input(data, size));

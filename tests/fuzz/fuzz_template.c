@@ -28,7 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 struct err e = ERR_INIT;
                 size_t names = 0;
                 buf_init(&out, 1024 * 1024);
-                if (template_parse("t", (struct span){ text, piece.len }, (enum template_escape)escape, &t, &e) < 0) {
+                if (template_parse("t", (struct span){ text, piece.len },
+                                   (enum template_escape)escape, &t, &e) < 0) {
                         PROMISE(e.class == ERR_FATAL && strncmp(e.text, "t:", 2) == 0);
                         continue;
                 }

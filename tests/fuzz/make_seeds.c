@@ -30,7 +30,8 @@ int main(int argc, char **argv)
                 for (int i = 0; i < PER_KIND; i++) {
                         buf_reset(&out);
                         sample_encoded(&s, (enum message_kind)kind, &out);
-                        struct span body = { buf_str(&out) + 10, out.len - 10 }; /* without the frame, which the target puts before it */
+                        /* without the frame, which the target puts before it */
+                        struct span body = { buf_str(&out) + 10, out.len - 10 };
                         if (out.failed || write_one(argv[1], kind, i, body) != 0)
                                 return 1;
                 }

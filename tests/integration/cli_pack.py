@@ -1,4 +1,5 @@
 """A small pack and a service around it, as files in a test's folder: what the operator's tool is tried on."""
+
 import json
 import os
 import subprocess
@@ -60,7 +61,7 @@ effect as (select f.id as subject, case when c.id is null then 'skipped' else 'a
     "sql/requires.sql": "select exists (select from member) as ok, 'there are no members'::text as reason",
     "sql/find.sql": "select id as subject, name, level, paid_until from member where name = :subject",
     "sql/report.sql": "select json_build_object('levels', (select json_agg(l) from (select level, count(*) as members from member group by level "
-                      "having count(*) >= :at_least order by level) l))",
+    "having count(*) >= :at_least order by level) l))",
     "sql/status.sql": "select json_build_object('members', count(*)) from member",
     "templates/remind.txt": "Dear {{name}},\nyour membership ends on {{until}}.\n",
     "templates/remind.html": "<p>Dear {{name}}, until {{until}}</p>\n",
@@ -72,7 +73,12 @@ class Service:
 
     def __init__(self, folder, conninfo, brokers, prefix="t", partitions=2):
         self.folder = Path(folder)
-        self.conninfo, self.brokers, self.prefix, self.partitions = conninfo, brokers, prefix, partitions
+        self.conninfo, self.brokers, self.prefix, self.partitions = (
+            conninfo,
+            brokers,
+            prefix,
+            partitions,
+        )
         self.packs = []
         self.extra = ""
         self.add_pack("guild", PACK_CFG)
@@ -127,6 +133,12 @@ packs = ( {packs} );
 
 
 def run(*args, text=None, timeout=60, env=None):
-    done = subprocess.run([program("rollcall"), *map(str, args)], input=text if text is not None else "", capture_output=True, text=True, timeout=timeout,
-                          env={**os.environ, "ROLLCALL_CONFIG": "/nonexistent/rollcall.cfg", **(env or {})})
+    done = subprocess.run(
+        [program("rollcall"), *map(str, args)],
+        input=text if text is not None else "",
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, "ROLLCALL_CONFIG": "/nonexistent/rollcall.cfg", **(env or {})},
+    )
     return done.stdout, done.stderr, done.returncode

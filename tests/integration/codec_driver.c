@@ -1,10 +1,10 @@
 /*
  * What test_schemas.py asks of the codec:
  *   codec_driver fingerprints            "rollcall.Task 5c6a…" for each message
- *   codec_driver ids PACK JOB MICROSECONDS TYPE SUBJECT ITEM ATTEMPT OUTCOME   run id, task id, event id
- *   codec_driver encode KIND SEED COUNT  random messages of kind 0 to 3, one in hexadecimal per line
- *   codec_driver decode [FOLDER]         lines of hexadecimal on standard input to lines of JSON; FOLDER: further writer schemas
- *   codec_driver bench                   messages per second
+ *   codec_driver ids PACK JOB MICROSECONDS TYPE SUBJECT ITEM ATTEMPT OUTCOME   run id, task id,
+ * event id codec_driver encode KIND SEED COUNT  random messages of kind 0 to 3, one in hexadecimal
+ * per line codec_driver decode [FOLDER]         lines of hexadecimal on standard input to lines of
+ * JSON; FOLDER: further writer schemas codec_driver bench                   messages per second
  */
 #include "codec/spec.h"
 #include "codec_samples.h"
@@ -20,7 +20,8 @@ enum { LINE_MAX_BYTES = 4 * 1024 * 1024, ARENA_MAX = 16 * 1024 * 1024 };
 static int fingerprints(void)
 {
         for (int k = 0; k < MESSAGE_KIND_COUNT; k++)
-                printf("%s %016" PRIx64 "\n", message_name((enum message_kind)k), message_fingerprint((enum message_kind)k));
+                printf("%s %016" PRIx64 "\n", message_name((enum message_kind)k),
+                       message_fingerprint((enum message_kind)k));
         return 0;
 }
 
@@ -83,7 +84,9 @@ static json_t *value(const struct field *f, const void *m)
         case FIELD_UUID:
         case FIELD_UUID_NULL:
                 uuid_to_text(*(const struct uuid *)v, id);
-                return f->type == FIELD_UUID_NULL && uuid_is_nil(*(const struct uuid *)v) ? json_null() : json_string(id);
+                return f->type == FIELD_UUID_NULL && uuid_is_nil(*(const struct uuid *)v)
+                               ? json_null()
+                               : json_string(id);
         case FIELD_TEXT:
         case FIELD_TEXT_NULL:
                 return text(*(const struct span *)v);
@@ -101,7 +104,8 @@ static json_t *value(const struct field *f, const void *m)
                 const struct task *t = m;
                 json_t *map = json_object();
                 for (size_t i = 0; i < t->n_arguments; i++)
-                        json_object_setn_new(map, t->arguments[i].name.ptr, t->arguments[i].name.len, text(t->arguments[i].value));
+                        json_object_setn_new(map, t->arguments[i].name.ptr,
+                                             t->arguments[i].name.len, text(t->arguments[i].value));
                 return map;
         }
         }
@@ -112,7 +116,8 @@ static void print_message(enum message_kind kind, const void *m)
 {
         json_t *o = json_object();
         for (size_t i = 0; i < specs[kind].n_fields; i++)
-                json_object_set_new(o, specs[kind].fields[i].name, value(&specs[kind].fields[i], m));
+                json_object_set_new(o, specs[kind].fields[i].name,
+                                    value(&specs[kind].fields[i], m));
         json_t *line = json_pack("{s:s, s:o}", "message", specs[kind].name, "value", o);
         json_dumpf(line, stdout, JSON_COMPACT);
         putchar('\n');
@@ -183,8 +188,14 @@ static int bench(void)
         struct arena *a CLEANUP(arena_cleanup) = arena_new(ARENA_MAX);
         struct buf b BUF_CLEANUP;
         struct argument days = { SPAN_LIT("days"), SPAN_LIT("90") };
-        struct task t = { .run_id = { { 1 } }, .type = SPAN_LIT("equipemed.check-expiration"), .subject = SPAN_LIT("1234567"), .item = SPAN_LIT(""),
-                          .scheduled_at = INT64_C(1795251600000000), .actor = SPAN_LIT("scheduler"), .arguments = &days, .n_arguments = 1 };
+        struct task t = { .run_id = { { 1 } },
+                          .type = SPAN_LIT("equipemed.check-expiration"),
+                          .subject = SPAN_LIT("1234567"),
+                          .item = SPAN_LIT(""),
+                          .scheduled_at = INT64_C(1795251600000000),
+                          .actor = SPAN_LIT("scheduler"),
+                          .arguments = &days,
+                          .n_arguments = 1 };
         buf_init(&b, 4096);
         if (!a || codec_new(NULL, &c, NULL) < 0)
                 return 1;
@@ -213,12 +224,15 @@ int main(int argc, char **argv)
                 return fingerprints();
         if (strcmp(what, "ids") == 0 && argc == 10)
                 return ids(argv + 2);
-        if (strcmp(what, "encode") == 0 && argc == 5 && argv[2][0] >= '0' && argv[2][0] < '0' + MESSAGE_KIND_COUNT)
-                return encode((enum message_kind)(argv[2][0] - '0'), strtoull(argv[3], NULL, 10), atol(argv[4]));
+        if (strcmp(what, "encode") == 0 && argc == 5 && argv[2][0] >= '0' &&
+            argv[2][0] < '0' + MESSAGE_KIND_COUNT)
+                return encode((enum message_kind)(argv[2][0] - '0'), strtoull(argv[3], NULL, 10),
+                              atol(argv[4]));
         if (strcmp(what, "decode") == 0)
                 return decode(argc > 2 ? argv[2] : NULL);
         if (strcmp(what, "bench") == 0)
                 return bench();
-        fprintf(stderr, "usage: codec_driver fingerprints | ids … | encode KIND SEED COUNT | decode [FOLDER] | bench\n");
+        fprintf(stderr,
+                "usage: codec_driver fingerprints | ids … | encode KIND SEED COUNT | decode [FOLDER] | bench\n");
         return 2;
 }

@@ -1,4 +1,5 @@
 """Fixtures of the integration tests. Servers live as long as the session, databases and topics as long as a test."""
+
 import itertools
 import os
 import re
@@ -66,4 +67,5 @@ def unique(request):
 
     def make(name):
         return f"{test}.{name}.{next(serial)}"
+
     return make

@@ -1,6 +1,7 @@
 /*
- * Drives the Kafka adapter for the tests in Python: a command line for producing and administration, and a consumer that obeys lines on its
- * standard input. Answers are lines of tab-separated fields; an answer of the consumer ends in a line with a dot.
+ * Drives the Kafka adapter for the tests in Python: a command line for producing and
+ * administration, and a consumer that obeys lines on its standard input. Answers are lines of
+ * tab-separated fields; an answer of the consumer ends in a line with a dot.
  */
 #include "base/log.h"
 #include "kafka/kafka.h"
@@ -11,14 +12,21 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PROPERTIES_MAX = 32, BATCH_MAX = 10000, TIMEOUT_MS = 60000, PREFETCH = 8 * 1024 * 1024, QUEUE = 16 * 1024 * 1024 };
+enum {
+        PROPERTIES_MAX = 32,
+        BATCH_MAX = 10000,
+        TIMEOUT_MS = 60000,
+        PREFETCH = 8 * 1024 * 1024,
+        QUEUE = 16 * 1024 * 1024
+};
 
 struct driver {
         struct kafka_options options;
         struct kafka_property properties[PROPERTIES_MAX];
-        const char *positions; /* folder: a file TOPIC-PARTITION holds the next offset, as the database would */
+        /* folder: a file TOPIC-PARTITION holds the next offset, as the database would */
+        const char *positions;
         int session_ms;
-        bool refuse; /* `assigned` fails */
+        bool refuse;                   /* `assigned` fails */
         struct kafka_producer *asking; /* made by the first `compare` */
 };
 
@@ -28,15 +36,17 @@ static int fail(const struct err *e)
         return 1;
 }
 
-/* ---- producing ------------------------------------------------------------------------------------------------------------------ */
+/* ---- producing ---- */
 
-static void print_delivery(void *ctx, uint64_t token, const char *topic, int32_t partition, int64_t offset, const struct err *e)
+static void print_delivery(void *ctx, uint64_t token, const char *topic, int32_t partition,
+                           int64_t offset, const struct err *e)
 {
         (void)ctx;
         if (e)
                 fail(e);
         else
-                printf("delivered\t%" PRIu64 "\t%s\t%d\t%" PRId64 "\n", token, topic, (int)partition, offset);
+                printf("delivered\t%" PRIu64 "\t%s\t%d\t%" PRId64 "\n", token, topic,
+                       (int)partition, offset);
 }
 
 static int produce_one(struct kafka_producer *p, const struct kafka_record *r, struct err *e)
@@ -47,7 +57,8 @@ static int produce_one(struct kafka_producer *p, const struct kafka_record *r, s
         return res;
 }
 
-/* Lines "key TAB value" from standard input; a missing TAB means a null value, an empty key a null one. */
+/* Lines "key TAB value" from standard input; a missing TAB means a null value, an empty key a null
+ * one. */
 static int produce(struct driver *d, const char *topic)
 {
         struct err e = ERR_INIT;
@@ -61,13 +72,21 @@ static int produce(struct driver *d, const char *topic)
                 line[len - 1] = 0;
                 char *tab = strchr(line, '\t');
                 size_t key_len = tab ? (size_t)(tab - line) : (size_t)len - 1;
-                const struct kafka_header headers[] = { { "ce_id", SPAN_LIT("1") }, { "ce_type", SPAN_LIT("test") } };
-                struct kafka_record r = { topic, { key_len ? line : NULL, key_len }, span_of(tab ? tab + 1 : NULL), headers, ARRAY_LEN(headers), token };
+                const struct kafka_header headers[] = { { "ce_id", SPAN_LIT("1") },
+                                                        { "ce_type", SPAN_LIT("test") } };
+                struct kafka_record r = { topic,
+                                          { key_len ? line : NULL, key_len },
+                                          span_of(tab ? tab + 1 : NULL),
+                                          headers,
+                                          ARRAY_LEN(headers),
+                                          token };
                 if (produce_one(p, &r, &e) < 0)
                         return fail(&e);
                 kafka_producer_poll(p, 0);
         }
-        return kafka_flush(p, TIMEOUT_MS) ? fail(&(struct err){ ERR_RETRY, "", "flush: time is over" }) : 0;
+        return kafka_flush(p, TIMEOUT_MS)
+                       ? fail(&(struct err){ ERR_RETRY, "", "flush: time is over" })
+                       : 0;
 }
 
 struct tally {
@@ -75,7 +94,8 @@ struct tally {
         struct err last;
 };
 
-static void count_delivery(void *ctx, uint64_t token, const char *topic, int32_t partition, int64_t offset, const struct err *e)
+static void count_delivery(void *ctx, uint64_t token, const char *topic, int32_t partition,
+                           int64_t offset, const struct err *e)
 {
         (void)token, (void)topic, (void)partition, (void)offset;
         struct tally *t = ctx;
@@ -87,33 +107,45 @@ static void count_delivery(void *ctx, uint64_t token, const char *topic, int32_t
 }
 
 /* `n` messages of `size` bytes with `headers` headers, keys k0 … : the rate. */
-static int produce_rate(struct driver *d, const char *topic, size_t n, size_t size, size_t n_headers)
+static int produce_rate(struct driver *d, const char *topic, size_t n, size_t size,
+                        size_t n_headers)
 {
         struct err e = ERR_INIT;
         struct tally t = { 0 };
         CLEANUP(kafka_producer_cleanup) struct kafka_producer *p = NULL;
         CLEANUP(cleanup_free) char *value = calloc(1, size + 1);
-        if (!value || kafka_producer_new(&d->options, QUEUE, count_delivery, &t, &p, &e) < 0 || kafka_partition_count(p, topic, TIMEOUT_MS, &e) < 0)
+        if (!value || kafka_producer_new(&d->options, QUEUE, count_delivery, &t, &p, &e) < 0 ||
+            kafka_partition_count(p, topic, TIMEOUT_MS, &e) < 0)
                 return fail(&e);
-        const struct kafka_header headers[] = { { "ce_id", SPAN_LIT("0190163d-8694-739b-aea5-966c26f8ad91") },
-                                                { "ce_type", SPAN_LIT("rollcall.task") },
-                                                { "ce_source", SPAN_LIT("/rollcall/scheduler") },
-                                                { "ce_time", SPAN_LIT("2026-11-21T08:00:00Z") },
-                                                { "ce_specversion", SPAN_LIT("1.0") },
-                                                { "ce_subject", SPAN_LIT("user-0001") },
-                                                { "traceparent", SPAN_LIT("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01") } };
+        const struct kafka_header headers[] = {
+                { "ce_id", SPAN_LIT("0190163d-8694-739b-aea5-966c26f8ad91") },
+                { "ce_type", SPAN_LIT("rollcall.task") },
+                { "ce_source", SPAN_LIT("/rollcall/scheduler") },
+                { "ce_time", SPAN_LIT("2026-11-21T08:00:00Z") },
+                { "ce_specversion", SPAN_LIT("1.0") },
+                { "ce_subject", SPAN_LIT("user-0001") },
+                { "traceparent",
+                  SPAN_LIT("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01") }
+        };
         int64_t start = monotonic_ms();
         uint32_t noise = 2463534242;
         for (size_t i = 0; i < n; i++) {
                 char key[32];
                 int len = snprintf(key, sizeof key, "k%zu", i);
-                for (size_t k = 0; k < size; k++) { /* xorshift: nothing that compression makes smaller */
+                /* xorshift: nothing that compression makes smaller */
+                for (size_t k = 0; k < size; k++) {
                         noise ^= noise << 13;
                         noise ^= noise >> 17;
                         noise ^= noise << 5;
                         value[k] = (char)noise;
                 }
-                struct kafka_record r = { topic, { key, (size_t)len }, { value, size }, headers, n_headers < ARRAY_LEN(headers) ? n_headers : ARRAY_LEN(headers), i };
+                struct kafka_record r = { topic,
+                                          { key, (size_t)len },
+                                          { value, size },
+                                          headers,
+                                          n_headers < ARRAY_LEN(headers) ? n_headers
+                                                                         : ARRAY_LEN(headers),
+                                          i };
                 if (produce_one(p, &r, &e) < 0)
                         return fail(&e);
                 if (i % 1000 == 0)
@@ -122,11 +154,12 @@ static int produce_rate(struct driver *d, const char *topic, size_t n, size_t si
         if (kafka_flush(p, TIMEOUT_MS) || t.failed)
                 return fail(&t.last);
         int64_t ms = monotonic_ms() - start;
-        printf("produced\t%zu\t%" PRId64 "\t%zu\n", t.acknowledged, ms, ms ? n * 1000 / (size_t)ms : 0);
+        printf("produced\t%zu\t%" PRId64 "\t%zu\n", t.acknowledged, ms,
+               ms ? n * 1000 / (size_t)ms : 0);
         return 0;
 }
 
-/* ---- administration ------------------------------------------------------------------------------------------------------------- */
+/* ---- administration ---- */
 
 static int apply(struct driver *d, const char *topic, int partitions, bool dry_run)
 {
@@ -136,7 +169,8 @@ static int apply(struct driver *d, const char *topic, int partitions, bool dry_r
         const struct kafka_property config[] = { { "retention.ms", "3600000" } };
         struct kafka_topic_spec spec = { topic, partitions, 1, config, ARRAY_LEN(config) };
         enum topic_change change;
-        if (kafka_producer_new(&d->options, QUEUE, NULL, NULL, &p, &e) < 0 || kafka_topic_apply(p, &spec, dry_run, &change, &e) < 0)
+        if (kafka_producer_new(&d->options, QUEUE, NULL, NULL, &p, &e) < 0 ||
+            kafka_topic_apply(p, &spec, dry_run, &change, &e) < 0)
                 return fail(&e);
         printf("%s\n", names[change]);
         return 0;
@@ -154,7 +188,7 @@ static int show(struct driver *d, const char *topic)
         return n < 0 ? fail(&e) : printf("partitions\t%d\n", n) < 0;
 }
 
-/* ---- consuming ------------------------------------------------------------------------------------------------------------------ */
+/* ---- consuming ---- */
 
 static void position_path(const struct driver *d, const struct kafka_partition *p, char path[4096])
 {
@@ -175,7 +209,8 @@ static int on_assigned(void *ctx, struct kafka_partition *list, size_t n, struct
                         list[i].offset = 0;
                 if (f)
                         fclose(f);
-                printf("assigned\t%s\t%d\t%" PRId64 "\n", list[i].topic, (int)list[i].partition, list[i].offset);
+                printf("assigned\t%s\t%d\t%" PRId64 "\n", list[i].topic, (int)list[i].partition,
+                       list[i].offset);
         }
         return 0;
 }
@@ -184,7 +219,8 @@ static void on_revoked(void *ctx, const struct kafka_partition *list, size_t n, 
 {
         (void)ctx;
         for (size_t i = 0; i < n; i++)
-                printf("revoked\t%s\t%d\t%s\n", list[i].topic, (int)list[i].partition, lost ? "lost" : "given");
+                printf("revoked\t%s\t%d\t%s\n", list[i].topic, (int)list[i].partition,
+                       lost ? "lost" : "given");
 }
 
 static void store_position(const struct driver *d, const struct kafka_message *m)
@@ -200,7 +236,8 @@ static void store_position(const struct driver *d, const struct kafka_message *m
         rename(temp, path);
 }
 
-/* One poll; its messages are printed, their positions stored, and committed to the group. Returns their number, -1 after an error. */
+/* One poll; its messages are printed, their positions stored, and committed to the group. Returns
+ * their number, -1 after an error. */
 static int take(struct driver *d, struct kafka_consumer *c, int timeout_ms, size_t max, bool quiet)
 {
         static struct kafka_message list[BATCH_MAX];
@@ -213,19 +250,25 @@ static int take(struct driver *d, struct kafka_consumer *c, int timeout_ms, size
         for (int i = 0; i < n; i++) {
                 const struct kafka_message *m = &list[i];
                 if (!quiet)
-                        printf("message\t%s\t%d\t%" PRId64 "\t%.*s\t%.*s\n", m->topic, (int)m->partition, m->offset, SPAN_FMT(m->key), SPAN_FMT(m->value));
-                bool last = i + 1 == n || list[i + 1].partition != m->partition || list[i + 1].topic != m->topic;
+                        printf("message\t%s\t%d\t%" PRId64 "\t%.*s\t%.*s\n", m->topic,
+                               (int)m->partition, m->offset, SPAN_FMT(m->key), SPAN_FMT(m->value));
+                bool last = i + 1 == n || list[i + 1].partition != m->partition ||
+                            list[i + 1].topic != m->topic;
                 if (d->positions && last)
                         store_position(d, m);
                 if (last)
-                        kafka_commit_async(c, &(struct kafka_partition){ m->topic, m->partition, m->offset + 1 }, 1);
+                        kafka_commit_async(
+                                c,
+                                &(struct kafka_partition){ m->topic, m->partition, m->offset + 1 },
+                                1);
         }
         kafka_release(list, (size_t)n);
         return n;
 }
 
 /* Polls until `count` messages are there, an error comes, or the time is over. */
-static void drain(struct driver *d, struct kafka_consumer *c, int64_t count, int timeout_ms, bool quiet)
+static void drain(struct driver *d, struct kafka_consumer *c, int64_t count, int timeout_ms,
+                  bool quiet)
 {
         int64_t until = monotonic_ms() + timeout_ms, first = 0, got = 0;
         while (got < count && monotonic_ms() < until) {
@@ -258,7 +301,8 @@ static void drain_slowly(struct driver *d, struct kafka_consumer *c, int64_t cou
 static int compare(struct driver *d, struct kafka_consumer *c, struct err *e)
 {
         struct kafka_partition others[10];
-        if (!d->asking && kafka_producer_new(&d->options, QUEUE, print_delivery, NULL, &d->asking, e) < 0)
+        if (!d->asking &&
+            kafka_producer_new(&d->options, QUEUE, print_delivery, NULL, &d->asking, e) < 0)
                 return -1;
         int n = kafka_compare_logs(c, d->asking, 5000, others, 10, e);
         for (int i = 0; i < n; i++)
@@ -286,7 +330,8 @@ static void obey(struct driver *d, struct kafka_consumer *c, char *line)
                 a = kafka_pause(c, a, &e);
         else if (sscanf(line, "refuse %d", &a) == 1)
                 d->refuse = a;
-        else if (sscanf(line, "watermarks %249s %d", topic, &a) == 2 && kafka_watermarks(c, topic, a, &x, &y, 5000, &e) == 0)
+        else if (sscanf(line, "watermarks %249s %d", topic, &a) == 2 &&
+                 kafka_watermarks(c, topic, a, &x, &y, 5000, &e) == 0)
                 printf("watermarks\t%" PRId64 "\t%" PRId64 "\n", x, y);
         else if (strcmp(line, "compare") == 0)
                 a = compare(d, c, &e);
@@ -325,7 +370,7 @@ static int consume(struct driver *d, const char *group, char **topics, size_t n)
         return 0;
 }
 
-/* ---- command line --------------------------------------------------------------------------------------------------------------- */
+/* ---- command line ---- */
 
 static void add_property(struct driver *d, char *text)
 {
@@ -342,14 +387,16 @@ static int run(struct driver *d, int argc, char **argv)
         if (strcmp(command, "produce") == 0 && argc == 2)
                 return produce(d, argv[1]);
         if (strcmp(command, "produce-rate") == 0 && argc == 5)
-                return produce_rate(d, argv[1], strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
+                return produce_rate(d, argv[1], strtoul(argv[2], NULL, 10),
+                                    strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
         if ((strcmp(command, "apply") == 0 || strcmp(command, "apply-dry-run") == 0) && argc == 3)
                 return apply(d, argv[1], atoi(argv[2]), command[5]);
         if (strcmp(command, "show") == 0 && argc == 2)
                 return show(d, argv[1]);
         if (strcmp(command, "consume") == 0 && argc >= 3)
                 return consume(d, argv[1], argv + 2, (size_t)argc - 2);
-        fputs("usage: kafka_driver -b BROKERS | -e FILE [-x NAME=VALUE] [-p FOLDER] [-s SESSION_MS] [-v] COMMAND …\n", stderr);
+        fputs("usage: kafka_driver -b BROKERS | -e FILE [-x NAME=VALUE] [-p FOLDER] [-s SESSION_MS] [-v] COMMAND …\n",
+              stderr);
         return 2;
 }
 

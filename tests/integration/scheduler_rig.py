@@ -1,4 +1,5 @@
 """A pack and a rig for the scheduler's tests."""
+
 import io
 import json
 import uuid
@@ -66,9 +67,9 @@ TYPES = """
 FILES = {
     "sql/pieces.due.sql": "select id as subject, 'part ' || n as item from person, generate_series(1, 2) n where active order by id desc; ",
     "sql/note.sql": "done as (update person p set note = :first_word || ' ' || :second_word from batch b where p.id = b.subject returning p.id), "
-                    "effect as (select id as subject, 'applied'::text as outcome from done)",
+    "effect as (select id as subject, 'applied'::text as outcome from done)",
     "sql/noted.sql": "noted as (insert into told (run) select subject || ' ' || :first_word || ' ' || :second_word from batch), "
-                     "effect as (select subject, 'applied'::text as outcome from batch)",
+    "effect as (select subject, 'applied'::text as outcome from batch)",
     "sql/population.sql": "select count(*) from person",
     "sql/bad.due.sql": "select id as subject from persons",
     "sql/null.due.sql": "select nullif(id, 3) as subject from person",
@@ -84,12 +85,27 @@ FILES = {
 class Schedulers(Rig):
     """A rig whose pack has jobs; `scheduler()` starts one."""
 
-    def __init__(self, broker, database, folder, prefix, scheduler='lease = "2s"; tick = "200ms"; chunk = 100;', **options):
+    def __init__(
+        self,
+        broker,
+        database,
+        folder,
+        prefix,
+        scheduler='lease = "2s"; tick = "200ms"; chunk = 100;',
+        **options,
+    ):
         self.scheduler_config, self.alert = scheduler, ""
-        cfg = worker_pack.PACK_CFG[:worker_pack.PACK_CFG.index("jobs = (")] + JOBS
-        cfg = cfg.replace('settings = ( ', 'settings = ( { name = "first_word"; type = "text"; default = "one"; }, '
-                          '{ name = "second_word"; type = "text"; default = "two"; }, { name = "gate"; type = "integer"; default = 1; locked = true; }, ', 1)
-        cfg = cfg.replace('{ name = "bump";', TYPES.lstrip(), 1) + 'reports = ( { name = "census"; title = "CENSUS"; statement = "sql/census.sql"; } );\n'
+        cfg = worker_pack.PACK_CFG[: worker_pack.PACK_CFG.index("jobs = (")] + JOBS
+        cfg = cfg.replace(
+            "settings = ( ",
+            'settings = ( { name = "first_word"; type = "text"; default = "one"; }, '
+            '{ name = "second_word"; type = "text"; default = "two"; }, { name = "gate"; type = "integer"; default = 1; locked = true; }, ',
+            1,
+        )
+        cfg = (
+            cfg.replace('{ name = "bump";', TYPES.lstrip(), 1)
+            + 'reports = ( { name = "census"; title = "CENSUS"; statement = "sql/census.sql"; } );\n'
+        )
         for path, text in FILES.items():
             (folder / "club" / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / "club" / path).write_text(text)
@@ -103,8 +119,11 @@ class Schedulers(Rig):
 
     def scheduler(self, ready=True):
         self.write()
-        p = Process([program("rollcall-scheduler"), "-c", self.config], self.folder / f"scheduler.{len(self.started)}",
-                    env={"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1"})
+        p = Process(
+            [program("rollcall-scheduler"), "-c", self.config],
+            self.folder / f"scheduler.{len(self.started)}",
+            env={"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1"},
+        )
         p.stopped = False
         self.started.append(p)
         if ready:
@@ -113,13 +132,17 @@ class Schedulers(Rig):
 
     def ask(self, job, *options, code=0):
         """Asks for a run; its id."""
-        return json.loads(self.rollcall("jobs", "run", f"club.{job}", "--json", "--yes", *options))["run_id"]
+        return json.loads(self.rollcall("jobs", "run", f"club.{job}", "--json", "--yes", *options))[
+            "run_id"
+        ]
 
     def instrumented(self):
         return b"__asan_init" in open(program("rollcall-scheduler"), "rb").read()
 
     def row(self, run, columns="state, reason"):
-        return self.database.rows(f"select {columns} from rollcall.run where run_id = %s", (run,))[0]
+        return self.database.rows(f"select {columns} from rollcall.run where run_id = %s", (run,))[
+            0
+        ]
 
     def state(self, run):
         return self.row(run)[0]
@@ -129,27 +152,52 @@ class Schedulers(Rig):
         try:
             self.wait(lambda: self.state(run) in ends | set(states), timeout)
         except AssertionError:
-            print(self.database.rows("select state, reason, planned, done, spawned, digest_matches from rollcall.run_progress where run_id = %s", (run,)))
-            print([self.database.rows("select reason, count(*) from rollcall.dead_letter group by 1")])
+            print(
+                self.database.rows(
+                    "select state, reason, planned, done, spawned, digest_matches from rollcall.run_progress where run_id = %s",
+                    (run,),
+                )
+            )
+            print(
+                [self.database.rows("select reason, count(*) from rollcall.dead_letter group by 1")]
+            )
             raise
         assert self.state(run) in states, f"{self.row(run)}\n{self.logs()}"
         return self.row(run)
 
     def slots(self, job, back):
         """As if the schedulers had been away for so long."""
-        self.database.execute("insert into rollcall.job (pack, job) values ('club', %s) on conflict do nothing", (job,))
-        self.database.execute("update rollcall.job set considered_at = now() - %s where pack = 'club' and job = %s", (back, job))
+        self.database.execute(
+            "insert into rollcall.job (pack, job) values ('club', %s) on conflict do nothing",
+            (job,),
+        )
+        self.database.execute(
+            "update rollcall.job set considered_at = now() - %s where pack = 'club' and job = %s",
+            (back, job),
+        )
 
     def runs(self, job):
-        return self.database.rows("select scheduled_at, state, cause, reason from rollcall.run where job = %s order by scheduled_at", (job,))
+        return self.database.rows(
+            "select scheduled_at, state, cause, reason from rollcall.run where job = %s order by scheduled_at",
+            (job,),
+        )
 
     def tasks(self, run=None, lane="tasks"):
-        found = [worker_pack.decode(value)[1] for *_, value in self.values(lane) if value[:10] == worker_pack.TASK_MARK]
+        found = [
+            worker_pack.decode(value)[1]
+            for *_, value in self.values(lane)
+            if value[:10] == worker_pack.TASK_MARK
+        ]
         return [t for t in found if run is None or str(t["run_id"]) == str(run)]
 
     def announced(self, *runs):
         """States told on the jobs topic."""
-        mark = worker_pack.fingerprint(worker_pack.to_parsing_canonical_form(json.loads((REPO / "schemas/run.avsc").read_text())), "CRC-64-AVRO")
+        mark = worker_pack.fingerprint(
+            worker_pack.to_parsing_canonical_form(
+                json.loads((REPO / "schemas/run.avsc").read_text())
+            ),
+            "CRC-64-AVRO",
+        )
         found = []
         for *_, value in self.values("jobs"):
             if value[:10] == b"\xc3\x01" + bytes.fromhex(mark):
@@ -176,6 +224,7 @@ def rig(tmp_path, unique, database):
         db = options.pop("db", None) or database
         made.append(Schedulers(broker, db, tmp_path, unique("s"), **options))
         return made[-1]
+
     yield make
     for r in made:
         r.sanitized()
@@ -183,4 +232,8 @@ def rig(tmp_path, unique, database):
 
 
 def expected(run, type_name, subjects, items=("",)):
-    return {uuid.uuid5(uuid.UUID(str(run)), f"club.{type_name}\0{s}\0{i}"): (str(s), i) for s in subjects for i in items}
+    return {
+        uuid.uuid5(uuid.UUID(str(run)), f"club.{type_name}\0{s}\0{i}"): (str(s), i)
+        for s in subjects
+        for i in items
+    }

@@ -1,6 +1,6 @@
 /*
- * Sends messages through transport_smtp and prints a line per message, "id state code reason", for test_mail.py. The last line tells
- * the longest time between two ticks: "# tick 102 ms".
+ * Sends messages through transport_smtp and prints a line per message, "id state code reason", for
+ * test_mail.py. The last line tells the longest time between two ticks: "# tick 102 ms".
  */
 #include "mail/message.h"
 #include "mail/transport.h"
@@ -13,11 +13,28 @@
 
 enum { ID_MAX = 64 };
 
-static const char usage[] = "send_mail --url URL [--tls none|opportunistic|required] [--ca FILE] [--user U --password P] [--helo NAME]\n"
-                            "  [--connections N] [--connect-timeout MS] [--timeout MS] [--repeat N] [--batch N] [--pause MS] [--stop-after MS]\n"
-                            "  [--size BYTES] [--probe] RECIPIENT...\n";
+static const char usage[] =
+        "send_mail --url URL [--tls none|opportunistic|required] [--ca FILE] [--user U --password P] [--helo NAME]\n"
+        "  [--connections N] [--connect-timeout MS] [--timeout MS] [--repeat N] [--batch N] [--pause MS] [--stop-after MS]\n"
+        "  [--size BYTES] [--probe] RECIPIENT...\n";
 
-enum option_key { URL = 256, TLS, CA, USER, PASSWORD, HELO, CONNECTIONS, CONNECT_TIMEOUT, TIMEOUT, REPEAT, BATCH, PAUSE, STOP, SIZE, PROBE };
+enum option_key {
+        URL = 256,
+        TLS,
+        CA,
+        USER,
+        PASSWORD,
+        HELO,
+        CONNECTIONS,
+        CONNECT_TIMEOUT,
+        TIMEOUT,
+        REPEAT,
+        BATCH,
+        PAUSE,
+        STOP,
+        SIZE,
+        PROBE
+};
 
 static const struct option options[] = {
         { "url", required_argument, NULL, URL },
@@ -51,7 +68,10 @@ struct args {
 static void parse(int argc, char **argv, struct args *a)
 {
         *a = (struct args){
-                .smtp = { .tls = "none", .connections = 4, .connect_timeout_ms = 5000, .message_timeout_ms = 10000 },
+                .smtp = { .tls = "none",
+                          .connections = 4,
+                          .connect_timeout_ms = 5000,
+                          .message_timeout_ms = 10000 },
                 .repeat = 1,
                 .batch = SIZE_MAX,
         };
@@ -112,7 +132,8 @@ static int on_tick(void *ctx)
         return t->stop_after && now - t->start >= t->stop_after;
 }
 
-/* Renders once per recipient; a recipient that is no address keeps a message to somebody else, so that the transport has to see it. */
+/* Renders once per recipient; a recipient that is no address keeps a message to somebody else, so
+ * that the transport has to see it. */
 static int render(const struct args *a, const char *to, const char *id, struct buf *out)
 {
         BUF_CLEANUP struct buf text;
@@ -124,8 +145,10 @@ static int render(const struct args *a, const char *to, const char *id, struct b
                 .from_name = SPAN_LIT("Rollcall"),
                 .from_address = SPAN_LIT("rollcall@example.org"),
                 .to_name = SPAN_LIT("Jos\xc3\xa9 Silva"),
-                .to_address = span_of(mail_check_address(span_of(to), NULL) == 0 ? to : "other@example.org"),
-                .subject = SPAN_LIT("Sua conta: a\xc3\xa7\xc3\xa3o necess\xc3\xa1ria at\xc3\xa9 amanh\xc3\xa3, para n\xc3\xa3o perder o acesso \xf0\x9f\x99\x82"),
+                .to_address = span_of(
+                        mail_check_address(span_of(to), NULL) == 0 ? to : "other@example.org"),
+                .subject = SPAN_LIT(
+                        "Sua conta: a\xc3\xa7\xc3\xa3o necess\xc3\xa1ria at\xc3\xa9 amanh\xc3\xa3, para n\xc3\xa3o perder o acesso \xf0\x9f\x99\x82"),
                 .text = { text.data, text.len },
                 .html = SPAN_LIT("<p>Ol\xc3\xa1!</p>\n.\n"),
                 .message_id = span_of(id),
@@ -157,10 +180,15 @@ static int send_all(const struct args *a, struct transport *t)
                 buf_init(&messages[i], a->size * 2 + 16384);
                 r = render(a, to, ids[i], &messages[i]);
                 list[i] = (struct outgoing){
-                        .from = "rollcall@example.org", .to = to, .message = { messages[i].data, messages[i].len }, .id = span_of(ids[i]),
+                        .from = "rollcall@example.org",
+                        .to = to,
+                        .message = { messages[i].data, messages[i].len },
+                        .id = span_of(ids[i]),
                 };
         }
-        struct ticks ticks = { .start = monotonic_ms(), .last = monotonic_ms(), .stop_after = a->stop_after_ms };
+        struct ticks ticks = { .start = monotonic_ms(),
+                               .last = monotonic_ms(),
+                               .stop_after = a->stop_after_ms };
         for (size_t i = 0, len; r == 0 && i < n; i += len) {
                 len = n - i < a->batch ? n - i : a->batch;
                 if (i && a->pause_us)
@@ -170,7 +198,8 @@ static int send_all(const struct args *a, struct transport *t)
         }
         for (size_t i = 0; i < n && messages; i++) {
                 if (r == 0)
-                        printf("%s %s %d %s\n", ids[i], state_name(list[i].state), list[i].code, list[i].reason);
+                        printf("%s %s %d %s\n", ids[i], state_name(list[i].state), list[i].code,
+                               list[i].reason);
                 buf_deinit(&messages[i]);
         }
         printf("# tick %lld ms\n", (long long)ticks.longest);

@@ -13,6 +13,7 @@ connection, HELO name, TLS, user). FOLDER/connections has a line per connection.
   long       refuses at RCPT with several lines that repeat the address
   full       accepts MAIL and RCPT, answers 452 to DATA
 """
+
 import argparse
 import asyncio
 import json
@@ -74,13 +75,24 @@ class Sink:
     def store(self, server, session, envelope):
         self.stored += 1
         name = self.folder / f"{self.stored:06}"
-        part = name.with_suffix(".part")  # a sink that is killed meanwhile has not acknowledged it, and leaves no half of it
+        part = name.with_suffix(
+            ".part"
+        )  # a sink that is killed meanwhile has not acknowledged it, and leaves no half of it
         part.write_bytes(envelope.original_content)
         part.rename(name.with_suffix(".eml"))
-        name.with_suffix(".json").write_text(json.dumps({
-            "from": envelope.mail_from, "to": envelope.rcpt_tos, "connection": server.number, "helo": session.host_name,
-            "tls": session.ssl is not None, "user": session.auth_data if session.authenticated else None,
-        }), encoding="utf-8")
+        name.with_suffix(".json").write_text(
+            json.dumps(
+                {
+                    "from": envelope.mail_from,
+                    "to": envelope.rcpt_tos,
+                    "connection": server.number,
+                    "helo": session.host_name,
+                    "tls": session.ssl is not None,
+                    "user": session.auth_data if session.authenticated else None,
+                }
+            ),
+            encoding="utf-8",
+        )
 
 
 class Server(SMTP):
@@ -128,21 +140,36 @@ async def serve(args):
         context.load_cert_chain(*args.starttls)
         kwargs.update(tls_context=context, require_starttls=args.require_starttls)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Server(sink, loop=loop, **kwargs), "127.0.0.1", args.port)
+    server = await loop.create_server(
+        lambda: Server(sink, loop=loop, **kwargs), "127.0.0.1", args.port
+    )
     print(f"port {server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder")
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
     parser.add_argument("--starttls", nargs=2, metavar=("CERT", "KEY"))
     parser.add_argument("--require-starttls", action="store_true", help="530 to mail without TLS")
-    parser.add_argument("--auth", nargs=2, metavar=("USER", "PASS"), help="530 to mail without authentication")
-    parser.add_argument("--close-idle", type=float, metavar="SECONDS", help="closes a connection that is idle for longer")
-    parser.add_argument("--max-per-connection", type=int, metavar="N", help="421 to the next MAIL, and hangs up")
-    parser.add_argument("--silent", action="store_true", help="with --max-per-connection: hangs up without the 421")
+    parser.add_argument(
+        "--auth", nargs=2, metavar=("USER", "PASS"), help="530 to mail without authentication"
+    )
+    parser.add_argument(
+        "--close-idle",
+        type=float,
+        metavar="SECONDS",
+        help="closes a connection that is idle for longer",
+    )
+    parser.add_argument(
+        "--max-per-connection", type=int, metavar="N", help="421 to the next MAIL, and hangs up"
+    )
+    parser.add_argument(
+        "--silent", action="store_true", help="with --max-per-connection: hangs up without the 421"
+    )
     try:
         asyncio.run(serve(parser.parse_args()))
     except KeyboardInterrupt:

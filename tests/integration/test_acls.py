@@ -1,5 +1,6 @@
 """Who may do what on Kafka: docker/kafka/acls.sh on a node with an authorizer, whose clients show certificates. Each right, each missing right; and the
 programs, with these rights and no others."""
+
 import json
 import os
 import subprocess
@@ -20,16 +21,45 @@ SCRIPT = REPO / "docker/kafka/acls.sh"
 LANES = ["jobs", "tasks", "tasks.urgent", "tasks.mail"]
 INTAKES = ["intake.hr-portal", "intake.other"]
 TOPICS = LANES + ["results", "dead-letters"] + INTAKES
-WHO = ["rollcall-scheduler", "rollcall-worker", "rollcall-aggregator", "rollcall-operator", "rollcall-reader", "hr-portal", "other", "stranger"]
-WRITES = {"rollcall-scheduler": LANES, "rollcall-worker": LANES + ["results", "dead-letters"], "rollcall-aggregator": ["dead-letters"],
-          "hr-portal": ["intake.hr-portal"], "other": ["intake.other"]}
-READS = {"rollcall-worker": LANES + INTAKES, "rollcall-aggregator": ["results"], "rollcall-operator": TOPICS, "rollcall-reader": ["results", "dead-letters"]}
-GROUPS = {"rollcall-worker": [f"{PREFIX}.worker.tasks", f"{PREFIX}.worker.intake"], "rollcall-aggregator": [f"{PREFIX}.aggregator"],
-          "rollcall-operator": ["rollcall-cli-1"], "rollcall-reader": ["rollcall-cli-1", f"{PREFIX}.reader.dashboard"]}
+WHO = [
+    "rollcall-scheduler",
+    "rollcall-worker",
+    "rollcall-aggregator",
+    "rollcall-operator",
+    "rollcall-reader",
+    "hr-portal",
+    "other",
+    "stranger",
+]
+WRITES = {
+    "rollcall-scheduler": LANES,
+    "rollcall-worker": LANES + ["results", "dead-letters"],
+    "rollcall-aggregator": ["dead-letters"],
+    "hr-portal": ["intake.hr-portal"],
+    "other": ["intake.other"],
+}
+READS = {
+    "rollcall-worker": LANES + INTAKES,
+    "rollcall-aggregator": ["results"],
+    "rollcall-operator": TOPICS,
+    "rollcall-reader": ["results", "dead-letters"],
+}
+GROUPS = {
+    "rollcall-worker": [f"{PREFIX}.worker.tasks", f"{PREFIX}.worker.intake"],
+    "rollcall-aggregator": [f"{PREFIX}.aggregator"],
+    "rollcall-operator": ["rollcall-cli-1"],
+    "rollcall-reader": ["rollcall-cli-1", f"{PREFIX}.reader.dashboard"],
+}
 
 
 def jars(*what):
-    return subprocess.run([REPO / "tests/kafka/resolve", *what], capture_output=True, text=True, check=True, env={**os.environ, "ROLLCALL_BUILD": str(BUILD)}).stdout.strip()
+    return subprocess.run(
+        [REPO / "tests/kafka/resolve", *what],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "ROLLCALL_BUILD": str(BUILD)},
+    ).stdout.strip()
 
 
 def openssl(*args):
@@ -38,14 +68,56 @@ def openssl(*args):
 
 def certificates(folder):
     """An authority, the node's key and certificate, and those of each principal."""
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", 2, "-subj", "/CN=authority", "-keyout", folder / "ca.key", "-out", folder / "ca.pem")
+    openssl(
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        2,
+        "-subj",
+        "/CN=authority",
+        "-keyout",
+        folder / "ca.key",
+        "-out",
+        folder / "ca.pem",
+    )
     for name in ["server"] + WHO:
         (folder / "ext").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.csr")
-        openssl("x509", "-req", "-in", folder / f"{name}.csr", "-CA", folder / "ca.pem", "-CAkey", folder / "ca.key", "-CAcreateserial", "-days", 2,
-                "-extfile", folder / "ext", "-out", folder / f"{name}.crt")
+        openssl(
+            "req",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-subj",
+            f"/CN={name}",
+            "-keyout",
+            folder / f"{name}.key",
+            "-out",
+            folder / f"{name}.csr",
+        )
+        openssl(
+            "x509",
+            "-req",
+            "-in",
+            folder / f"{name}.csr",
+            "-CA",
+            folder / "ca.pem",
+            "-CAkey",
+            folder / "ca.key",
+            "-CAcreateserial",
+            "-days",
+            2,
+            "-extfile",
+            folder / "ext",
+            "-out",
+            folder / f"{name}.crt",
+        )
         os.chmod(folder / f"{name}.key", 0o600)
-    (folder / "server.pem").write_text((folder / "server.key").read_text() + (folder / "server.crt").read_text())
+    (folder / "server.pem").write_text(
+        (folder / "server.key").read_text() + (folder / "server.crt").read_text()
+    )
 
 
 class Node:
@@ -57,16 +129,30 @@ class Node:
         self.kafka = Kafka(tls=folder)
 
     def properties(self, who):
-        return {"security.protocol": "ssl", "ssl.ca.location": str(self.folder / "ca.pem"), "ssl.certificate.location": str(self.folder / f"{who}.crt"),
-                "ssl.key.location": str(self.folder / f"{who}.key")}
+        return {
+            "security.protocol": "ssl",
+            "ssl.ca.location": str(self.folder / "ca.pem"),
+            "ssl.certificate.location": str(self.folder / f"{who}.crt"),
+            "ssl.key.location": str(self.folder / f"{who}.key"),
+        }
 
     def options(self, who, **more):
-        return {"bootstrap.servers": self.kafka.tls_bootstrap, "log_level": 0, **self.properties(who), **more}
+        return {
+            "bootstrap.servers": self.kafka.tls_bootstrap,
+            "log_level": 0,
+            **self.properties(who),
+            **more,
+        }
 
     def acls(self, *args, check=True):
         tool = f"java -Xmx128m -XX:TieredStopAtLevel=1 -cp {jars()}/*:{jars('tools')}/* org.apache.kafka.tools.AclCommand"
-        done = subprocess.run([SCRIPT, "--bootstrap-server", self.kafka.bootstrap, *args], capture_output=True, text=True, env={**os.environ, "KAFKA_ACLS": tool},
-                              timeout=300)
+        done = subprocess.run(
+            [SCRIPT, "--bootstrap-server", self.kafka.bootstrap, *args],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "KAFKA_ACLS": tool},
+            timeout=300,
+        )
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 
@@ -77,10 +163,14 @@ def node(tmp_path_factory):
     try:
         for t in TOPICS:
             n.kafka.create(f"{PREFIX}.{t}", 2)
-        shown = n.acls("--prefix", PREFIX, "--service", "hr-portal", "--service", "other", "--dry-run").stdout
+        shown = n.acls(
+            "--prefix", PREFIX, "--service", "hr-portal", "--service", "other", "--dry-run"
+        ).stdout
         assert "User:hr-portal: Write Describe on topic rights.intake.hr-portal (literal)" in shown
         said = n.acls("--prefix", PREFIX, "--service", "hr-portal", "--service", "other").stdout
-        assert [line for line in shown.splitlines() if not line.startswith("  ")] == said.splitlines()
+        assert [
+            line for line in shown.splitlines() if not line.startswith("  ")
+        ] == said.splitlines()
         yield n
     finally:
         n.kafka.close()
@@ -93,8 +183,10 @@ def writable(node, who):
     outcome = {}
     producer = Producer(node.options(who, **{"message.timeout.ms": 20000}))
     for t in TOPICS:
+
         def told(error, message, t=t):
             outcome[t] = error.code() if error else None
+
         producer.produce(f"{PREFIX}.{t}", b"x", on_delivery=told)
     assert producer.flush(60) == 0
     assert set(outcome.values()) <= {None, KafkaError.TOPIC_AUTHORIZATION_FAILED}, outcome
@@ -104,7 +196,12 @@ def writable(node, who):
 def readable(node, who, expected):
     """The topics that give what stands in them, within a few seconds after those that were expected have."""
     found = set()
-    consumer = Consumer(node.options(who, **{"group.id": "another", "enable.auto.commit": False, "enable.partition.eof": True}))
+    consumer = Consumer(
+        node.options(
+            who,
+            **{"group.id": "another", "enable.auto.commit": False, "enable.partition.eof": True},
+        )
+    )
     consumer.assign([TopicPartition(f"{PREFIX}.{t}", p, 0) for t in TOPICS for p in (0, 1)])
     end, later = time.monotonic() + 60, 4
     while time.monotonic() < end:
@@ -112,21 +209,29 @@ def readable(node, who, expected):
             end, later = time.monotonic() + later, None
         m = consumer.poll(0.5)
         if m and (not m.error() or m.error().code() == KafkaError._PARTITION_EOF):
-            found.add(m.topic()[len(PREFIX) + 1:])
+            found.add(m.topic()[len(PREFIX) + 1 :])
     consumer.close()
     return found
 
 
 def joinable(node, who):
     """Of one's own groups, and two of others: librdkafka goes on asking for a coordinator that it is not told."""
-    others = [g for g in (f"{PREFIX}.worker.tasks", f"{PREFIX}.aggregator", "another") if g not in GROUPS.get(who, [])][:2]
+    others = [
+        g
+        for g in (f"{PREFIX}.worker.tasks", f"{PREFIX}.aggregator", "another")
+        if g not in GROUPS.get(who, [])
+    ][:2]
     found = set()
     for group in GROUPS.get(who, []) + others:
         consumer = Consumer(node.options(who, **{"group.id": group}))
         end, code = time.monotonic() + (3 if group in others else 30), KafkaError.NOT_COORDINATOR
-        while code == KafkaError.NOT_COORDINATOR and time.monotonic() < end:  # of a group that was just made
+        while (
+            code == KafkaError.NOT_COORDINATOR and time.monotonic() < end
+        ):  # of a group that was just made
             try:
-                consumer.committed([TopicPartition(f"{PREFIX}.tasks", 0)], timeout=end - time.monotonic())
+                consumer.committed(
+                    [TopicPartition(f"{PREFIX}.tasks", 0)], timeout=end - time.monotonic()
+                )
                 code = None
             except KafkaException as e:
                 code = e.args[0].code()
@@ -150,7 +255,11 @@ def refused(future):
         future.result(30)
         return False
     except KafkaException as e:
-        assert e.args[0].code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError._NOENT), e
+        assert e.args[0].code() in (
+            KafkaError.TOPIC_AUTHORIZATION_FAILED,
+            KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+            KafkaError._NOENT,
+        ), e
         return True
 
 
@@ -161,13 +270,21 @@ def test_only_the_operator_changes_topics_and_nobody_deletes(node, who):
     assert refused(admin.create_topics([NewTopic("strange", 1, 1)])["strange"])
     assert refused(admin.delete_topics([name])[name])
     assert refused(list(admin.delete_records([TopicPartition(name, 0, 0)]).values())[0])
-    grown = admin.create_partitions([NewPartitions(name, 2 if who != "rollcall-operator" else 3)])[name]
+    grown = admin.create_partitions([NewPartitions(name, 2 if who != "rollcall-operator" else 3)])[
+        name
+    ]
     assert refused(grown) == (who != "rollcall-operator")
 
 
 def test_bad_usage(node):
-    for args, said in ((["--service", "HR"], "expected NAME"), (["--reader", "User:*"], "everybody"), (["--topic", "x=y"], "no --service x"),
-                       (["--worker", "w"], "no principal"), (["--colour", "x"], "unknown option"), (["--prefix"], "wants a value")):
+    for args, said in (
+        (["--service", "HR"], "expected NAME"),
+        (["--reader", "User:*"], "everybody"),
+        (["--topic", "x=y"], "no --service x"),
+        (["--worker", "w"], "no principal"),
+        (["--colour", "x"], "unknown option"),
+        (["--prefix"], "wants a value"),
+    ):
         done = node.acls(*args, check=False)
         assert done.returncode == 2 and said in done.stderr and not done.stdout
 
@@ -188,7 +305,10 @@ class Whole(Schedulers):
         self.write()
         config = self.folder / f"{who}.cfg"
         pairs = ", ".join(f'"{k}={v}"' for k, v in self.node.properties(who).items())
-        text = self.config.read_text().replace(f'brokers = "{self.node.kafka.bootstrap}";', f'brokers = "{self.node.kafka.tls_bootstrap}"; properties = [ {pairs} ];')
+        text = self.config.read_text().replace(
+            f'brokers = "{self.node.kafka.bootstrap}";',
+            f'brokers = "{self.node.kafka.tls_bootstrap}"; properties = [ {pairs} ];',
+        )
         assert self.node.kafka.tls_bootstrap in text
         config.write_text(text)
         return [program(name), "-c", str(config)]
@@ -204,7 +324,14 @@ class Whole(Schedulers):
 
 def test_the_programs_work_with_these_rights(node, database, tmp_path, unique):
     """Topics are made by the operator; a run, a service's request and its answers go all the way; nobody is refused anything."""
-    rig = Whole(node, database, tmp_path, unique("whole"), people=300, lanes='[ "jobs", "tasks", "urgent", "mail", "intake" ]')
+    rig = Whole(
+        node,
+        database,
+        tmp_path,
+        unique("whole"),
+        people=300,
+        lanes='[ "jobs", "tasks", "urgent", "mail", "intake" ]',
+    )
     try:
         admin = AdminClient({"bootstrap.servers": node.kafka.bootstrap})
         names = [f"{rig.prefix}.{t}" for t in TOPICS]
@@ -212,28 +339,79 @@ def test_the_programs_work_with_these_rights(node, database, tmp_path, unique):
             future.result(30)  # the rig made them with every right
         rig.wait(lambda: not set(names) & set(admin.list_topics(timeout=20).topics))
         node.acls("--prefix", rig.prefix, "--service", "hr-portal", "--service", "other")
-        done = subprocess.run(rig.program("rollcall", "rollcall-operator") + ["topics", "apply"], capture_output=True, text=True, timeout=90)
+        done = subprocess.run(
+            rig.program("rollcall", "rollcall-operator") + ["topics", "apply"],
+            capture_output=True,
+            text=True,
+            timeout=90,
+        )
         assert done.returncode == 0, done.stderr
         rig.begin("rollcall-scheduler", "rollcall-scheduler")
         rig.begin("rollcall-worker", "rollcall-worker")
         rig.begin("rollcall-aggregator", "rollcall-aggregator")
-        run = json.loads(subprocess.run(rig.program("rollcall", "rollcall-operator") + ["jobs", "run", "club.sure", "--json", "--yes"], capture_output=True, text=True,
-                                        timeout=90, check=True).stdout)["run_id"]
+        run = json.loads(
+            subprocess.run(
+                rig.program("rollcall", "rollcall-operator")
+                + ["jobs", "run", "club.sure", "--json", "--yes"],
+                capture_output=True,
+                text=True,
+                timeout=90,
+                check=True,
+            ).stdout
+        )["run_id"]
         good, bad = adhoc("club.grant", 5, days="7"), adhoc("club.bump", 6)
         portal = Producer(node.options("hr-portal"))
         for task in (good, bad):
             portal.produce(f"{rig.prefix}.intake.hr-portal", task.bytes, task.subject)
         assert portal.flush(30) == 0
         rig.until(run, "succeeded", timeout=120)
-        rig.wait(lambda: {r[0]: r[1] for r in database.rows("select task_id, outcome from rollcall.outcome_adhoc")}.items() >= {good.id: 0, bad.id: 2}.items(), 60)
-        assert database.value("select actor from rollcall.outcome_adhoc where task_id = %s", (good.id,)) == "hr-portal"
+        rig.wait(
+            lambda: (
+                {
+                    r[0]: r[1]
+                    for r in database.rows("select task_id, outcome from rollcall.outcome_adhoc")
+                }.items()
+                >= {good.id: 0, bad.id: 2}.items()
+            ),
+            60,
+        )
+        assert (
+            database.value(
+                "select actor from rollcall.outcome_adhoc where task_id = %s", (good.id,)
+            )
+            == "hr-portal"
+        )
         total = database.value("select count(*) from rollcall.outcome where outcome >= 0")
-        rig.wait(lambda: database.value("select sum(applied + skipped + failed + quarantined + unknown) from rollcall.run_total") == total, 60)
-        shown = subprocess.run(rig.program("rollcall", "rollcall-reader") + ["results", "tail", "--json"], capture_output=True, text=True, timeout=60)
-        assert shown.returncode == 0 and str(good.id) in shown.stdout and str(bad.id) in shown.stdout
-        check = subprocess.run(rig.program("rollcall", "rollcall-operator") + ["topics", "repair", "--dry-run"], capture_output=True, text=True, timeout=60)
+        rig.wait(
+            lambda: (
+                database.value(
+                    "select sum(applied + skipped + failed + quarantined + unknown) from rollcall.run_total"
+                )
+                == total
+            ),
+            60,
+        )
+        shown = subprocess.run(
+            rig.program("rollcall", "rollcall-reader") + ["results", "tail", "--json"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert (
+            shown.returncode == 0 and str(good.id) in shown.stdout and str(bad.id) in shown.stdout
+        )
+        check = subprocess.run(
+            rig.program("rollcall", "rollcall-operator") + ["topics", "repair", "--dry-run"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         assert check.returncode == 0, check.stderr
         text = "".join(p.text() for p in rig.started)
-        assert "AUTHORIZATION" not in text and "not authorized" not in text and "level=error" not in text, text[-3000:]
+        assert (
+            "AUTHORIZATION" not in text
+            and "not authorized" not in text
+            and "level=error" not in text
+        ), text[-3000:]
     finally:
         rig.close()

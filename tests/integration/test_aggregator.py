@@ -1,4 +1,5 @@
 """The aggregator on real parts: what it keeps equals a recount that shares no code with it, whatever was killed, repeated or unreadable."""
+
 import io
 import json
 import random
@@ -20,14 +21,18 @@ from harness.process import Process
 from harness.schema import schema_sql
 
 OUTCOMES = ["applied", "skipped", "failed", "quarantined", "unknown"]
-BASE = (datetime.now(timezone.utc) - timedelta(days=5)).replace(hour=22, minute=0, second=0, microsecond=0)
+BASE = (datetime.now(timezone.utc) - timedelta(days=5)).replace(
+    hour=22, minute=0, second=0, microsecond=0
+)
 NIL = uuid.UUID(int=0)
 PARTITIONS = 4
 
 
 def schema(name):
     text = json.loads((REPO / "schemas" / name).read_text())
-    mark = bytes.fromhex(fingerprint(to_parsing_canonical_form(text), "CRC-64-AVRO"))  # in the order of the wire
+    mark = bytes.fromhex(
+        fingerprint(to_parsing_canonical_form(text), "CRC-64-AVRO")
+    )  # in the order of the wire
     return fastavro.parse_schema(text), b"\xc3\x01" + mark
 
 
@@ -51,7 +56,13 @@ class Events:
 
     def __init__(self, seed):
         self.random = random.Random(seed)
-        self.sources = [("rc.tasks", 0), ("rc.tasks", 1), ("rc.tasks", 2), ("rc.tasks.mail", 0), ("rc.tasks.urgent", 1)]
+        self.sources = [
+            ("rc.tasks", 0),
+            ("rc.tasks", 1),
+            ("rc.tasks", 2),
+            ("rc.tasks.mail", 0),
+            ("rc.tasks.urgent", 1),
+        ]
         self.sequences = Counter()
         self.runs = [(uuid.UUID(int=self.random.getrandbits(128)), f"job-{i}") for i in range(6)]
         self.all = []  # (results partition, event)
@@ -66,13 +77,24 @@ class Events:
         outcome = r.choices(OUTCOMES, [80, 14, 3, 2, 1])[0]
         subject = f"person-{r.randrange(5000)}"
         event = {
-            "event_id": uuid.UUID(int=r.getrandbits(128)).bytes, "task_id": uuid.UUID(int=r.getrandbits(128)).bytes,
-            "run_id": None if adhoc else run.bytes, "pack": type_name.split(".")[0], "job": "" if adhoc else job, "type": type_name,
-            "subject": subject, "item": r.choice(["", "7", "tutor"]), "outcome": outcome,
+            "event_id": uuid.UUID(int=r.getrandbits(128)).bytes,
+            "task_id": uuid.UUID(int=r.getrandbits(128)).bytes,
+            "run_id": None if adhoc else run.bytes,
+            "pack": type_name.split(".")[0],
+            "job": "" if adhoc else job,
+            "type": type_name,
+            "subject": subject,
+            "item": r.choice(["", "7", "tutor"]),
+            "outcome": outcome,
             "reason": "" if outcome == "applied" else f"{outcome}: por razão {r.randrange(4)}",
-            "at": BASE + timedelta(seconds=r.randrange(3 * 86400), microseconds=r.randrange(10 ** 6)),
-            "dry_run": int(subject[7:]) % 3 == 0 if adhoc else job == "job-5", "actor": "scheduler", "attempt": 1, "source_topic": topic, "source_partition": partition,
-            "source_offset": self.sequences[source] * 2, "sequence": self.sequences[source],
+            "at": BASE + timedelta(seconds=r.randrange(3 * 86400), microseconds=r.randrange(10**6)),
+            "dry_run": int(subject[7:]) % 3 == 0 if adhoc else job == "job-5",
+            "actor": "scheduler",
+            "attempt": 1,
+            "source_topic": topic,
+            "source_partition": partition,
+            "source_offset": self.sequences[source] * 2,
+            "sequence": self.sequences[source],
         }
         place = int(subject[7:]) % PARTITIONS
         self.all.append((place, event))
@@ -81,17 +103,29 @@ class Events:
     def run_totals(self):
         totals = defaultdict(Counter)
         for _, e in self.all:
-            totals[uuid.UUID(bytes=e["run_id"]) if e["run_id"] else NIL, e["dry_run"]][e["outcome"]] += 1
+            totals[uuid.UUID(bytes=e["run_id"]) if e["run_id"] else NIL, e["dry_run"]][
+                e["outcome"]
+            ] += 1
         return {run: tuple(c[o] for o in OUTCOMES) for run, c in totals.items()}
 
     def day_totals(self):
-        return Counter((e["at"].date(), e["type"], e["dry_run"], OUTCOMES.index(e["outcome"]), e["reason"]) for _, e in self.all)
+        return Counter(
+            (e["at"].date(), e["type"], e["dry_run"], OUTCOMES.index(e["outcome"]), e["reason"])
+            for _, e in self.all
+        )
 
     def newest_errors(self, kept):
         ids = set()
         for type_name in {e["type"] for _, e in self.all}:
-            failed = [e for _, e in self.all if e["type"] == type_name and e["outcome"] in ("failed", "quarantined", "unknown")]
-            ids |= {e["event_id"] for e in sorted(failed, key=lambda e: (e["at"], e["event_id"]))[-kept:]}
+            failed = [
+                e
+                for _, e in self.all
+                if e["type"] == type_name and e["outcome"] in ("failed", "quarantined", "unknown")
+            ]
+            ids |= {
+                e["event_id"]
+                for e in sorted(failed, key=lambda e: (e["at"], e["event_id"]))[-kept:]
+            }
         return ids
 
 
@@ -109,17 +143,25 @@ class Rig:
         self.config.write_text(f"""
 database = {{ conninfo = "{database.conninfo}"; }};
 kafka = {{ {where}; prefix = "{prefix}"; session_timeout = "6s"; partitions = {PARTITIONS}; lost_log = "{lost_log}"; }};
-aggregator = {{ {' '.join(lines)} }};
+aggregator = {{ {" ".join(lines)} }};
 """)
         self.produced = 0
-        self.producer = Producer({"bootstrap.servers": broker.bootstrap, "linger.ms": 5, "enable.idempotence": not embedded})
+        self.producer = Producer(
+            {
+                "bootstrap.servers": broker.bootstrap,
+                "linger.ms": 5,
+                "enable.idempotence": not embedded,
+            }
+        )
         self.started = []
 
     def number(self, last):
         """The workers' part: outcomes of the sources of Events are numbered up to here."""
-        self.database.execute("insert into rollcall.position (cluster, topic, partition, sequence) select 'c', t, p, %s from unnest(%s::text[]) t, "
-                              "generate_series(0, 3) p on conflict (cluster, topic, partition) do update set sequence = excluded.sequence",
-                              (last, ["rc.tasks", "rc.tasks.mail", "rc.tasks.urgent"]))
+        self.database.execute(
+            "insert into rollcall.position (cluster, topic, partition, sequence) select 'c', t, p, %s from unnest(%s::text[]) t, "
+            "generate_series(0, 3) p on conflict (cluster, topic, partition) do update set sequence = excluded.sequence",
+            (last, ["rc.tasks", "rc.tasks.mail", "rc.tasks.urgent"]),
+        )
 
     def create_topics(self):
         self.broker.create(self.results, PARTITIONS)
@@ -129,10 +171,13 @@ aggregator = {{ {' '.join(lines)} }};
         def delivered(error, message):
             assert error is None, error
             places.append((message.partition(), message.offset()))
+
         places = []
         while True:
             try:
-                self.producer.produce(self.results, value, key, partition=partition, on_delivery=delivered)
+                self.producer.produce(
+                    self.results, value, key, partition=partition, on_delivery=delivered
+                )
                 break
             except BufferError:
                 self.producer.poll(0.1)
@@ -141,18 +186,28 @@ aggregator = {{ {' '.join(lines)} }};
         return places
 
     def start(self):
-        p = Process([program("rollcall-aggregator"), "-c", self.config], self.folder / f"log.{len(self.started)}")
+        p = Process(
+            [program("rollcall-aggregator"), "-c", self.config],
+            self.folder / f"log.{len(self.started)}",
+        )
         self.started.append(p)
         return p
 
     def position(self):
-        return int(self.database.value("select coalesce(sum(next), 0) from rollcall.position where topic = %s", (self.results,)))
+        return int(
+            self.database.value(
+                "select coalesce(sum(next), 0) from rollcall.position where topic = %s",
+                (self.results,),
+            )
+        )
 
     def wait_position(self, at_least, timeout=120):
         end = time.monotonic() + timeout
         while self.position() < at_least:
             assert any(p.running() for p in self.started), self.logs()
-            assert time.monotonic() < end, f"position {self.position()}, not {at_least}:\n{self.logs()}"
+            assert time.monotonic() < end, (
+                f"position {self.position()}, not {at_least}:\n{self.logs()}"
+            )
             time.sleep(0.02)
 
     def wait_log(self, process, pattern, timeout=120):
@@ -162,18 +217,35 @@ aggregator = {{ {' '.join(lines)} }};
         return "\n".join(f"--- {p.log}\n{p.text()[-2000:]}" for p in self.started)
 
     def run_totals(self):
-        rows = self.database.rows("select run_id, dry_run, applied, skipped, failed, quarantined, unknown from rollcall.run_total")
+        rows = self.database.rows(
+            "select run_id, dry_run, applied, skipped, failed, quarantined, unknown from rollcall.run_total"
+        )
         return {row[:2]: tuple(row[2:]) for row in rows}
 
     def day_totals(self):
-        return Counter({tuple(row[:5]): row[5] for row in self.database.rows("select day, type, dry_run, outcome, reason, count from rollcall.day_total")})
+        return Counter(
+            {
+                tuple(row[:5]): row[5]
+                for row in self.database.rows(
+                    "select day, type, dry_run, outcome, reason, count from rollcall.day_total"
+                )
+            }
+        )
 
     def published_letters(self, count):
         """Decoded records of the dead-letter topic, until `count` different ones are there."""
-        consumer = Consumer({"bootstrap.servers": self.broker.bootstrap, "group.id": f"{self.prefix}.check", "auto.offset.reset": "earliest"})
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.broker.bootstrap,
+                "group.id": f"{self.prefix}.check",
+                "auto.offset.reset": "earliest",
+            }
+        )
         consumer.subscribe([self.letters])
         found, end = [], time.monotonic() + 40
-        while len({(m["partition"], m["offset"]) for m in found}) < count and time.monotonic() < end:
+        while (
+            len({(m["partition"], m["offset"]) for m in found}) < count and time.monotonic() < end
+        ):
             message = consumer.poll(0.5)
             if message and not message.error():
                 assert message.value()[:10] == LETTER_MARK
@@ -196,6 +268,7 @@ def rig(request, tmp_path, unique):
         if not embedded:
             made[-1].create_topics()
         return made[-1]
+
     yield make
     for r in made:
         r.close()
@@ -207,8 +280,18 @@ def bad_messages(r):
     loose = Events(98)
     twisted = dict(loose.make()[1], sequence=0)
     nul = dict(loose.make()[1], reason="a\0b")
-    return [(bytes(r.randrange(256) for _ in range(r.randrange(1, 300))), r"."), (None, "no value"), (b"", r"."), (good[:-3], r"."), (good + b"x", r"."),
-            (LETTER_MARK + good[10:], r"."), (OUTCOME_MARK + b"\xff" * 40, r"."), (encode(twisted), "sequence"), (encode(nul), r"U\+0000"), (b"x" * 950_000, r".")]
+    return [
+        (bytes(r.randrange(256) for _ in range(r.randrange(1, 300))), r"."),
+        (None, "no value"),
+        (b"", r"."),
+        (good[:-3], r"."),
+        (good + b"x", r"."),
+        (LETTER_MARK + good[10:], r"."),
+        (OUTCOME_MARK + b"\xff" * 40, r"."),
+        (encode(twisted), "sequence"),
+        (encode(nul), r"U\+0000"),
+        (b"x" * 950_000, r"."),
+    ]
 
 
 def test_totals_equal_a_recount(rig, kafka, database):
@@ -221,9 +304,15 @@ def test_totals_equal_a_recount(rig, kafka, database):
         for _ in range(4000):
             place, event = events.make()
             rig.send(place, encode(event))
-            if r.random() < 0.003:  # as after a crash of a worker: what it had not seen acknowledged comes again, in order
+            if (
+                r.random() < 0.003
+            ):  # as after a crash of a worker: what it had not seen acknowledged comes again, in order
                 source = (event["source_topic"], event["source_partition"])
-                window = [(p, e) for p, e in events.all[-r.randrange(1, 400):] if (e["source_topic"], e["source_partition"]) == source]
+                window = [
+                    (p, e)
+                    for p, e in events.all[-r.randrange(1, 400) :]
+                    if (e["source_topic"], e["source_partition"]) == source
+                ]
                 for p, e in window:
                     rig.send(p, encode(e))
         for value, reason in bad:
@@ -249,7 +338,9 @@ def test_totals_equal_a_recount(rig, kafka, database):
     assert bounds == (min(e["at"] for _, e in events.all), max(e["at"] for _, e in events.all))
 
     expected = {places[0]: value for places, value, _ in bad_places}
-    rows = database.rows("select p.partition, d.src_offset, d.value, d.key, d.reason from rollcall.dead_letter d join rollcall.position p using (source_no)")
+    rows = database.rows(
+        "select p.partition, d.src_offset, d.value, d.key, d.reason from rollcall.dead_letter d join rollcall.position p using (source_no)"
+    )
     assert {(row[0], row[1]): row[2] for row in rows} == expected
     assert {row[3] for row in rows} == {b"key", None}
     reasons = {(row[0], row[1]): row[4] for row in rows}
@@ -257,15 +348,22 @@ def test_totals_equal_a_recount(rig, kafka, database):
         assert re.search(reason, reasons[places[0]]), reasons[places[0]]
     letters = rig.published_letters(len(expected))
     text = "".join(p.text() for p in rig.started)
-    for (partition, offset) in expected:
-        said = re.findall(rf"topic={re.escape(rig.results)} partition={partition} offset={offset} reason=", text)
+    for partition, offset in expected:
+        said = re.findall(
+            rf"topic={re.escape(rig.results)} partition={partition} offset={offset} reason=", text
+        )
         assert 1 <= len(said) <= 1 + kills
-    whole = {place: value if not value or len(value) < 900_000 else None for place, value in expected.items()}  # larger ones stay in the table
+    whole = {
+        place: value if not value or len(value) < 900_000 else None
+        for place, value in expected.items()
+    }  # larger ones stay in the table
     assert {(m["partition"], m["offset"]): m["value"] for m in letters} == whole
     ids = defaultdict(set)
     for m in letters:
         ids[(m["partition"], m["offset"])].add(raw(m["event_id"]))
-    assert all(len(s) == 1 for s in ids.values()) and len({next(iter(s)) for s in ids.values()}) == len(expected)
+    assert all(len(s) == 1 for s in ids.values()) and len(
+        {next(iter(s)) for s in ids.values()}
+    ) == len(expected)
     assert rig.started[-1].stop() == 0
 
 
@@ -273,12 +371,22 @@ def forged(events, r):
     """(event, what the dead letter says): what no worker can have published."""
     good = Events(99).make()[1]
     changes = [
-        ({"sequence": 2 ** 62}, "has numbered"), ({"sequence": 2 ** 63 - 1}, "has numbered"), ({"sequence": 1_000_001}, "has numbered"),
-        ({"source_topic": "strange"}, "does not know it"), ({"source_topic": "rc.task"}, "does not know it"), ({"source_topic": ""}, "."),
-        ({"source_partition": 4}, "does not know it"), ({"source_partition": 2 ** 31 - 1}, "does not know it"), ({"source_partition": -1}, "does not know it"),
-        ({"at": datetime.now(timezone.utc) + timedelta(days=2)}, "later than the database's clock"), ({"at": datetime(9998, 1, 1, tzinfo=timezone.utc)}, "later"),
+        ({"sequence": 2**62}, "has numbered"),
+        ({"sequence": 2**63 - 1}, "has numbered"),
+        ({"sequence": 1_000_001}, "has numbered"),
+        ({"source_topic": "strange"}, "does not know it"),
+        ({"source_topic": "rc.task"}, "does not know it"),
+        ({"source_topic": ""}, "."),
+        ({"source_partition": 4}, "does not know it"),
+        ({"source_partition": 2**31 - 1}, "does not know it"),
+        ({"source_partition": -1}, "does not know it"),
+        ({"at": datetime.now(timezone.utc) + timedelta(days=2)}, "later than the database's clock"),
+        ({"at": datetime(9998, 1, 1, tzinfo=timezone.utc)}, "later"),
     ]
-    return [(dict(good, event_id=uuid.UUID(int=r.getrandbits(128)).bytes, **change), said) for change, said in changes]
+    return [
+        (dict(good, event_id=uuid.UUID(int=r.getrandbits(128)).bytes, **change), said)
+        for change, said in changes
+    ]
 
 
 @pytest.mark.parametrize("kind", ["kafka", "embedded"])
@@ -296,6 +404,7 @@ def test_forged_events_change_nothing(rig, request, database, kind):
                 places = rig.send(partition, encode(event))
                 rig.producer.flush(30)
                 letters[places[0]] = said
+
     send_forged()
     for _ in range(1000):
         rig.send(*(lambda p, e: (p, encode(e)))(*events.make()))
@@ -312,12 +421,19 @@ def test_forged_events_change_nothing(rig, request, database, kind):
     rig.producer.flush(60)
     rig.wait_position(rig.produced)
     assert rig.run_totals() == events.run_totals() and rig.day_totals() == events.day_totals()
-    rows = {(row[0], row[1]): row[2] for row in database.rows(
-        "select p.partition, d.src_offset, d.reason from rollcall.dead_letter d join rollcall.position p using (source_no)")}
+    rows = {
+        (row[0], row[1]): row[2]
+        for row in database.rows(
+            "select p.partition, d.src_offset, d.reason from rollcall.dead_letter d join rollcall.position p using (source_no)"
+        )
+    }
     assert len(rows) == len(letters) + 30_000
     for place, said in letters.items():
         assert re.search(said, rows[place]), (said, rows[place])
-    assert database.value("select count(*) from rollcall.folded where source_topic not like 'rc.%'") == 0
+    assert (
+        database.value("select count(*) from rollcall.folded where source_topic not like 'rc.%'")
+        == 0
+    )
     assert first.stop() == 0 and f"forged={len(rows)}" in first.text()
 
 
@@ -341,7 +457,9 @@ def test_reasons_are_bounded_in_the_table(rig, kafka, database):
     events = Events(5)
     for i in range(2000):
         place, event = events.make()
-        event.update(type="care.check", at=BASE, reason=f"reason {i % 400}", outcome="skipped", dry_run=False)
+        event.update(
+            type="care.check", at=BASE, reason=f"reason {i % 400}", outcome="skipped", dry_run=False
+        )
         rig.send(place, encode(event))
     rig.producer.flush(30)
     process = rig.start()
@@ -364,9 +482,14 @@ def test_retention_passed_the_position(rig, kafka, database):
     kafka.delete_records(rig.results, 0, 400)
     process = rig.start()
     rig.wait_position(1000)
-    assert re.search(r"level=error .*/0: the log begins at offset 400, above the position 0: 400 messages", process.text())
+    assert re.search(
+        r"level=error .*/0: the log begins at offset 400, above the position 0: 400 messages",
+        process.text(),
+    )
     assert database.value("select sum(count) from rollcall.day_total") == 600
-    assert database.rows("select how, position, low, high from rollcall.log_gap") == [("deleted", 0, 400, 1000)]
+    assert database.rows("select how, position, low, high from rollcall.log_gap") == [
+        ("deleted", 0, 400, 1000)
+    ]
     assert process.stop() == 0
     # and while it runs, but is stopped: the broker deletes what it has not read yet
     process = rig.start()
@@ -381,7 +504,9 @@ def test_retention_passed_the_position(rig, kafka, database):
     rig.wait_position(1500)
     gaps = database.rows("select position, low from rollcall.log_gap order by 1")
     counted = database.value("select sum(count) from rollcall.day_total")
-    assert counted == 1500 - sum(last - first for first, last in gaps)  # the test is the worker: the ledger has nothing to fold
+    assert counted == 1500 - sum(
+        last - first for first, last in gaps
+    )  # the test is the worker: the ledger has nothing to fold
     assert process.stop() == 0
 
 
@@ -397,26 +522,38 @@ def test_topic_ends_below_the_position(rig, kafka, database):
     rig.producer.flush(30)
     rig.wait_position(100)
     assert process.stop() == 0
-    database.execute("update rollcall.position set next = 5000 where topic like '%.results' and partition = 1")
+    database.execute(
+        "update rollcall.position set next = 5000 where topic like '%.results' and partition = 1"
+    )
     process = rig.start()
-    rig.wait_log(process, r"level=error .*/1: the log ends at offset 100, below the position 5000.*rollcall topics repair")
+    rig.wait_log(
+        process,
+        r"level=error .*/1: the log ends at offset 100, below the position 5000.*rollcall topics repair",
+    )
     for place in (1, 2):
         for _ in range(50):
             rig.send(place, encode(events.make()[1]))
     rig.producer.flush(30)
     rig.wait_position(5050)
-    assert database.rows("select partition, next from rollcall.position where topic like '%.results' and partition in (1, 2) order by 1") == [(1, 5000), (2, 50)]
-    database.execute("update rollcall.position set next = 100 where topic like '%.results' and partition = 1")
+    assert database.rows(
+        "select partition, next from rollcall.position where topic like '%.results' and partition in (1, 2) order by 1"
+    ) == [(1, 5000), (2, 50)]
+    database.execute(
+        "update rollcall.position set next = 100 where topic like '%.results' and partition = 1"
+    )
     rig.wait_log(process, r'"results partition goes on"')
     rig.wait_position(200)
     assert database.value("select sum(count) from rollcall.day_total") == 200
     # once each time that the group gives the partition out: a busy machine may let a session time out
-    assert len(re.findall("below the position 5000", process.text())) <= process.text().count('msg="partitions taken up"')
+    assert len(re.findall("below the position 5000", process.text())) <= process.text().count(
+        'msg="partitions taken up"'
+    )
     assert process.stop() == 0
 
 
 def test_topic_is_made_anew_while_running(rig, kafka, database):
     from confluent_kafka.admin import AdminClient
+
     rig = rig(kafka, database)
     events = Events(19)
     process = rig.start()
@@ -438,7 +575,9 @@ def test_topic_is_made_anew_while_running(rig, kafka, database):
     rig.producer.flush(30)
     rig.wait_position(240)
     assert database.value("select sum(count) from rollcall.day_total") == 240
-    database.execute("update rollcall.position set next = 0 where topic like '%.results' and partition = 3")
+    database.execute(
+        "update rollcall.position set next = 0 where topic like '%.results' and partition = 3"
+    )
     rig.wait_position(100)
     assert database.value("select sum(count) from rollcall.day_total") == 300
     assert process.stop() == 0
@@ -463,7 +602,9 @@ def test_database_and_broker_go_away(rig, kafka, tmp_path):
             elif round_number == 1:
                 database.db = server.connect("away")
                 rig.wait_position(3500)
-                database.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'rollcall-aggregator'")
+                database.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'rollcall-aggregator'"
+                )
             database.db = server.connect("away")
         rig.wait_position(9000)
         kafka.restart(crash=True)
@@ -484,6 +625,14 @@ def test_database_and_broker_go_away(rig, kafka, tmp_path):
 
 def test_help_and_bad_usage():
     import subprocess
-    done = subprocess.run([program("rollcall-aggregator"), "--help"], capture_output=True, text=True)
+
+    done = subprocess.run(
+        [program("rollcall-aggregator"), "--help"], capture_output=True, text=True
+    )
     assert done.returncode == 0 and "run_total" in done.stdout
-    assert subprocess.run([program("rollcall-aggregator"), "--nonsense"], capture_output=True).returncode == 2
+    assert (
+        subprocess.run(
+            [program("rollcall-aggregator"), "--nonsense"], capture_output=True
+        ).returncode
+        == 2
+    )

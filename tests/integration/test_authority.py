@@ -1,4 +1,5 @@
 """Who may ask for what: roles that a type or a command requires, acting for somebody else, arguments that nobody can give."""
+
 import re
 import uuid
 
@@ -20,8 +21,10 @@ class Person:
     def __init__(self, database, service):  # noqa: F811
         self.database, self.service = database, service
         self.name, self.role = (f"{kind}_{uuid.uuid4().hex[:8]}" for kind in ("eva", "chief"))
-        database.execute(f"create role {self.role} nologin; create role {self.name} login; grant usage on schema rollcall to {self.name}; "
-                         f"grant select on all tables in schema rollcall, public to {self.name}; grant execute on all functions in schema rollcall to {self.name}")
+        database.execute(
+            f"create role {self.role} nologin; create role {self.name} login; grant usage on schema rollcall to {self.name}; "
+            f"grant select on all tables in schema rollcall, public to {self.name}; grant execute on all functions in schema rollcall to {self.name}"
+        )
 
     def become_member(self):
         self.database.execute(f"grant {self.role} to {self.name}")
@@ -50,9 +53,13 @@ def require(eva, type_role="", command_role=""):
     """Puts roles into the pack, and applies it."""
     cfg = PACK_CFG
     if type_role:
-        cfg = cfg.replace('name = "promote"; action', f'name = "promote"; requires_role = "{type_role}"; action')
+        cfg = cfg.replace(
+            'name = "promote"; action', f'name = "promote"; requires_role = "{type_role}"; action'
+        )
     if command_role:
-        cfg = cfg.replace('task_type = "promote";', f'task_type = "promote"; requires_role = "{command_role}";')
+        cfg = cfg.replace(
+            'task_type = "promote";', f'task_type = "promote"; requires_role = "{command_role}";'
+        )
     eva.service.add_pack("guild", cfg)
     eva.service.rollcall("db", "apply")
 
@@ -60,12 +67,18 @@ def require(eva, type_role="", command_role=""):
 def test_check_finds_roles_that_are_not_there(eva):
     require(eva, "none_such", "none_other")
     said = eva.service.rollcall("check", "--offline", code=1)
-    assert re.search(r'FAIL task type: guild.promote: requires_role is "none_such", and the database has no such role', said), said
+    assert re.search(
+        r'FAIL task type: guild.promote: requires_role is "none_such", and the database has no such role',
+        said,
+    ), said
     assert re.search(r'FAIL command: guild.promote: requires_role is "none_other"', said)
     require(eva, eva.role, eva.role)
     said = eva.service.rollcall("check", "--offline")
     assert said.count(f'is for members of the role "{eva.role}"') == 2
-    eva.service.add_pack("guild", PACK_CFG.replace('task_type = "promote";', 'task_type = "promote"; requires_role = "";'))
+    eva.service.add_pack(
+        "guild",
+        PACK_CFG.replace('task_type = "promote";', 'task_type = "promote"; requires_role = "";'),
+    )
     assert "the name of a database role" in eva.service.rollcall("check", "--offline", code=1)
 
 
@@ -75,7 +88,9 @@ def test_a_command_may_need_more_than_its_type(eva, database):
     assert f'promote needs the role "{eva.role}", which {eva.name} is not a member of' in eva.err
     assert database.rows("select 1 from rollcall.request") == []
     eva.become_member()
-    eva.rollcall("promote", "ana", "--new-level", "gold", "--yes", "--timeout", "500ms", code=6)  # nobody works here
+    eva.rollcall(
+        "promote", "ana", "--new-level", "gold", "--yes", "--timeout", "500ms", code=6
+    )  # nobody works here
     assert database.rows("select actor, dry_run from rollcall.request") == [(eva.name, True)]
 
 
@@ -83,9 +98,14 @@ def test_acting_for_others_is_granted_by_name(eva, database):
     eva.service.extra = f'security = {{ act_for_others = [ "{eva.role}" ]; }};'
     eva.service.write()
     eva.service.rollcall("db", "apply")
-    submit = lambda **how: eva.rollcall("tasks", "submit", "--type", "lapse", "--subject", "1", "--actor", "bob", "--yes", **how)  # noqa: E731
+    submit = lambda **how: eva.rollcall(
+        "tasks", "submit", "--type", "lapse", "--subject", "1", "--actor", "bob", "--yes", **how
+    )  # noqa: E731
     submit(code=7)
-    assert f"{eva.name} may not act for others" in eva.err and database.rows("select 1 from rollcall.request") == []
+    assert (
+        f"{eva.name} may not act for others" in eva.err
+        and database.rows("select 1 from rollcall.request") == []
+    )
     eva.become_member()
     submit()
     eva.rollcall("jobs", "suspend", "nightly", "--actor", "bob", "--reason", "audit")
@@ -95,55 +115,92 @@ def test_acting_for_others_is_granted_by_name(eva, database):
     eva.rollcall("runs", "cancel", asked, "--actor", "bob", "--reason", "wrong day", "--yes")
     both = f"{eva.name} for bob"
     assert database.value("select suspended_by from rollcall.job where job = 'nightly'") == both
-    assert database.rows("select requested_by, requested_for, reason from rollcall.run") == [(eva.name, "bob", f"by {both}: wrong day")]
-    assert set(database.rows("select actor, on_behalf_of from rollcall.request")) == {(eva.name, "bob")}
+    assert database.rows("select requested_by, requested_for, reason from rollcall.run") == [
+        (eva.name, "bob", f"by {both}: wrong day")
+    ]
+    assert set(database.rows("select actor, on_behalf_of from rollcall.request")) == {
+        (eva.name, "bob")
+    }
     eva.rollcall("jobs", "suspend", "nightly", "--actor", eva.name)
-    assert database.value("select suspended_by from rollcall.job where job = 'nightly'") == eva.name, "nobody acts for themselves"
+    assert (
+        database.value("select suspended_by from rollcall.job where job = 'nightly'") == eva.name
+    ), "nobody acts for themselves"
 
 
 @pytest.mark.parametrize("wish", ["replay", "drop"])
 def test_what_was_set_aside_needs_the_role_too(eva, database, wish):
     require(eva, type_role=eva.role)
-    database.execute("insert into rollcall.held (source_no, src_offset, topic, subject, state, task_id, day, run_no, type_no, item, tries) "
-                     "select 1, 1, 't', '1', 'quarantined', gen_random_uuid(), '-infinity', 0, type_no, '', 5 from rollcall.task_type where name = 'guild.promote'")
+    database.execute(
+        "insert into rollcall.held (source_no, src_offset, topic, subject, state, task_id, day, run_no, type_no, item, tries) "
+        "select 1, 1, 't', '1', 'quarantined', gen_random_uuid(), '-infinity', 0, type_no, '', 5 from rollcall.task_type where name = 'guild.promote'"
+    )
     eva.rollcall("quarantine", wish, "--all", "--yes", code=7)
     assert f'guild.promote needs the role "{eva.role}"' in eva.err
-    assert database.rows("select state, requested_by from rollcall.held") == [("quarantined", None)] and database.rows("select 1 from rollcall.request") == []
+    assert (
+        database.rows("select state, requested_by from rollcall.held") == [("quarantined", None)]
+        and database.rows("select 1 from rollcall.request") == []
+    )
     eva.become_member()
     eva.rollcall("quarantine", wish, "--all", "--yes")
     assert database.rows("select state, requested_by from rollcall.held") == [(wish, eva.name)]
 
 
-BOUND = CLUB_CFG.replace('{ name = "days"; type = "integer"; required = true;', '{ name = "by"; type = "text"; from = "actor"; }, { name = "days"; type = "integer"; required = true;')
+BOUND = CLUB_CFG.replace(
+    '{ name = "days"; type = "integer"; required = true;',
+    '{ name = "by"; type = "text"; from = "actor"; }, { name = "days"; type = "integer"; required = true;',
+)
 FILLED_IN = "argument by is filled in with who asks: it cannot be given"
 
 
 def test_an_argument_from_the_actor_cannot_be_given(rig, broker):  # noqa: F811
     """On the lane, through an intake topic, or by a request."""
-    rig = rig(broker, people=3, pack_cfg=BOUND, more=intake(("hr-portal", ["club.grant"], "rate = 1000; open_max = 1000;")), lanes='[ "intake", "urgent" ]')
+    rig = rig(
+        broker,
+        people=3,
+        pack_cfg=BOUND,
+        more=intake(("hr-portal", ["club.grant"], "rate = 1000; open_max = 1000;")),
+        lanes='[ "intake", "urgent" ]',
+    )
     rig.start()
     forged, honest = adhoc("club.grant", 1, days="3", by="boss"), adhoc("club.grant", 2, days="3")
     rig.send([forged, honest], "urgent")
     rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome_adhoc") == 2)
-    assert dict(rig.database.rows("select subject, reason from rollcall.outcome_adhoc where outcome = 2")) == {"1": FILLED_IN}
+    assert dict(
+        rig.database.rows("select subject, reason from rollcall.outcome_adhoc where outcome = 2")
+    ) == {"1": FILLED_IN}
     asked = adhoc("club.grant", 3, days="3", by="boss")
     put_tasks(rig, [asked])
     rig.wait(lambda: taken(rig) == 1)
-    assert filed(rig) == {} and [reason for reason, in rig.database.rows("select reason from rollcall.dead_letter")] == [f"refused: {FILLED_IN}"]
-    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="by is filled in with who asks, and cannot be given"):
+    assert filed(rig) == {} and [
+        reason for (reason,) in rig.database.rows("select reason from rollcall.dead_letter")
+    ] == [f"refused: {FILLED_IN}"]
+    with pytest.raises(
+        psycopg.errors.InsufficientPrivilege,
+        match="by is filled in with who asks, and cannot be given",
+    ):
         Requests.file(rig, [1], "grant", arguments=['{"days": "3", "by": "boss"}'])
 
 
-@pytest.mark.parametrize("text, said", [
-    ("\x01", r"rollcall\.cfg:\d+:\d+: found a control character \(0x01\)"), ("\x7f", r"found a control character \(0x7f\)"),
-    ("\x1b[31m", r"found a control character \(0x1b\)"), ("\\x1b", r"found \\x1b, expected no control character"), ("\\x00", r"found \\x00, expected"),
-])
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("\x01", r"rollcall\.cfg:\d+:\d+: found a control character \(0x01\)"),
+        ("\x7f", r"found a control character \(0x7f\)"),
+        ("\x1b[31m", r"found a control character \(0x1b\)"),
+        ("\\x1b", r"found \\x1b, expected no control character"),
+        ("\\x00", r"found \\x00, expected"),
+    ],
+)
 @pytest.mark.parametrize("pack", [False, True])
 def test_no_control_character_in_a_configuration(service, text, said, pack):  # noqa: F811
     if pack:
         service.add_pack("guild", PACK_CFG.replace("The guild", f"The {text}guild", 1))
     else:
-        service.file.write_text(service.file.read_text().replace('maildir = "mail"', f'maildir = "ma{text}il"'))
+        service.file.write_text(
+            service.file.read_text().replace('maildir = "mail"', f'maildir = "ma{text}il"')
+        )
     service.rollcall("jobs", "list", code=3)
-    assert re.search(said.replace("rollcall", "pack" if pack else "rollcall"), service.err), service.err
+    assert re.search(said.replace("rollcall", "pack" if pack else "rollcall"), service.err), (
+        service.err
+    )
     assert text not in service.err or text.startswith("\\")

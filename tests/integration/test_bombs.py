@@ -1,8 +1,15 @@
 """Compressed batches that open to far more than they are: a dead letter each, and the partition goes on, in flat memory."""
+
 import subprocess
 
 import pytest
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
 from harness.paths import program
 from harness.process import Process
@@ -18,12 +25,17 @@ CODECS = ["zstd", "gzip", "lz4"]
 def set_property(rig, topic, name, value):
     entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
     admin = AdminClient({"bootstrap.servers": rig.broker.bootstrap})
-    for done in admin.incremental_alter_configs([ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])]).values():
+    for done in admin.incremental_alter_configs(
+        [ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])]
+    ).values():
         done.result(20)
 
 
 def dead(rig):
-    return {r[0]: r[1] for r in rig.database.rows("select src_offset, reason from rollcall.dead_letter order by 1")}
+    return {
+        r[0]: r[1]
+        for r in rig.database.rows("select src_offset, reason from rollcall.dead_letter order by 1")
+    }
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -36,14 +48,27 @@ def test_a_worker_goes_on_behind_bombs(rig, kafka, codec):  # noqa: F811
     many = rig.bomb("tasks", codec, messages=3000)
     rig.send([adhoc("club.bump", n) for n in range(21, 31)])
     worker = rig.start(lanes=["tasks"])
-    rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome_adhoc where outcome = 0") == 30, 60)
+    rig.wait(
+        lambda: (
+            rig.database.value("select count(*) from rollcall.outcome_adhoc where outcome = 0")
+            == 30
+        ),
+        60,
+    )
     found = dead(rig)
     assert set(found) == {one, many}, rig.logs()
-    assert "the message cannot be read" in found[one] and f"offsets {many} to {many + 2999} cannot be read" in found[many]
+    assert (
+        "the message cannot be read" in found[one]
+        and f"offsets {many} to {many + 2999} cannot be read" in found[many]
+    )
     assert rig.database.value("select max(hits) from person") == 1
     rig.wait(rig.acknowledged)
     letters = rig.letters()
-    assert all(letters[(rig.topic(), 0, offset)]["reason"] == reason and letters[(rig.topic(), 0, offset)]["value"] is None for offset, reason in found.items())
+    assert all(
+        letters[(rig.topic(), 0, offset)]["reason"] == reason
+        and letters[(rig.topic(), 0, offset)]["value"] is None
+        for offset, reason in found.items()
+    )
     stays_small(worker)
     rig.stop_all()
 
@@ -76,9 +101,14 @@ def test_an_intake_topic_goes_on_behind_bombs(rig, kafka):  # noqa: F811
     assert set(filed(rig)) == {t.id for t in tasks}
     found = dead(rig)
     assert set(found) == {one, many}
-    assert "the message cannot be read" in found[one] and f"offsets {many} to {many + 499} cannot be read" in found[many]
+    assert (
+        "the message cannot be read" in found[one]
+        and f"offsets {many} to {many + 499} cannot be read" in found[many]
+    )
     letters = rig.wait(lambda: (lambda x: len(x) == 2 and x)(rig.letters()))
-    assert {k: (l["reason"], l["value"]) for k, l in letters.items()} == {(topic, 0, offset): (reason, None) for offset, reason in found.items()}
+    assert {k: (l["reason"], l["value"]) for k, l in letters.items()} == {
+        (topic, 0, offset): (reason, None) for offset, reason in found.items()
+    }
     assert f"topic={topic} partition=0 offset={many}" in worker.text() and not rig.events()
     stays_small(worker)
     rig.stop_all()
@@ -94,18 +124,31 @@ def test_aggregator_and_tail_go_on_behind_bombs(rig, kafka, messages, size):  # 
     rig.wait(lambda: run.progress()["done"] == 10)
     rig.wait(rig.acknowledged)
     at = rig.bomb("results", "zstd", messages, size)
-    said = f"offsets {at} to {at + messages - 1} cannot be read" if messages > 1 else "the message cannot be read"
+    said = (
+        f"offsets {at} to {at + messages - 1} cannot be read"
+        if messages > 1
+        else "the message cannot be read"
+    )
     rig.send([adhoc("club.bump", n) for n in range(11, 21)])
-    aggregator = Process([program("rollcall-aggregator"), "-c", rig.config], rig.folder / "aggregator.log")
+    aggregator = Process(
+        [program("rollcall-aggregator"), "-c", rig.config], rig.folder / "aggregator.log"
+    )
     try:
-        aggregator.wait_until(lambda: rig.database.value("select sum(count) from rollcall.day_total") == 20, 60)
+        aggregator.wait_until(
+            lambda: rig.database.value("select sum(count) from rollcall.day_total") == 20, 60
+        )
         assert said in rig.database.value("select reason from rollcall.dead_letter")
         stays_small(aggregator)
         assert aggregator.stop() == 0
     finally:
         aggregator.kill()
-    done = subprocess.run([program("rollcall"), "-c", str(rig.config), "results", "tail", "--from", "beginning"],
-                          capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        [program("rollcall"), "-c", str(rig.config), "results", "tail", "--from", "beginning"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 20, done.stderr
     assert said in done.stderr
     assert rig.stop(worker) == 0

@@ -1,4 +1,5 @@
 """What has a size is bounded by bytes: retries and takeovers of large tasks, large results."""
+
 import json
 import re
 from pathlib import Path
@@ -11,7 +12,10 @@ from worker_rig import rig, sink  # noqa: F401
 from worker_pack import Run, adhoc
 
 MEMORY_MAX = 64 * 1024  # kB: README.md
-SANITIZED = b"__asan_init" in Path(program("rollcall-worker")).read_bytes() or b"__tsan_init" in Path(program("rollcall-worker")).read_bytes()
+SANITIZED = (
+    b"__asan_init" in Path(program("rollcall-worker")).read_bytes()
+    or b"__tsan_init" in Path(program("rollcall-worker")).read_bytes()
+)
 
 
 def peak(worker):
@@ -26,20 +30,42 @@ def stays_small(worker, limit=MEMORY_MAX):
 def test_many_large_tasks_that_fail(rig, kafka, fill):  # noqa: F811
     """Hundreds of failing tasks with arguments of 120 KB each: all are tried again, quarantined, replayed by one command, and dropped by another."""
     count = 300 if fill == "x" else 30
-    rig = rig(kafka, people=count, partitions=2, retry='attempts = 2; base = "100ms"; max = "100ms";')
+    rig = rig(
+        kafka, people=count, partitions=2, retry='attempts = 2; base = "100ms"; max = "100ms";'
+    )
     # in one way, the type would be paused
-    rig.database.execute("update person set trap = case when id % 4 < 2 then 'zero' else 'word' end")
-    rig.send([adhoc("club.large", n, left=fill * 60_000, right=fill * 60_000) for n in range(1, count + 1)])
+    rig.database.execute(
+        "update person set trap = case when id % 4 < 2 then 'zero' else 'word' end"
+    )
+    rig.send(
+        [
+            adhoc("club.large", n, left=fill * 60_000, right=fill * 60_000)
+            for n in range(1, count + 1)
+        ]
+    )
     worker = rig.start(lanes=["tasks"])
-    rig.wait(lambda: rig.database.value("select count(*) from rollcall.held where state = 'quarantined'") == count)
+    rig.wait(
+        lambda: (
+            rig.database.value("select count(*) from rollcall.held where state = 'quarantined'")
+            == count
+        )
+    )
     assert len(json.loads(rig.rollcall("quarantine", "list", "--json", "--limit", "1000"))) == count
     rig.database.execute("update person set trap = '' where id % 2 = 0")
     assert f"{count} tasks" in rig.rollcall("quarantine", "replay", "--all", "--yes")
     rig.wait(lambda: rig.database.value("select count(*) from rollcall.held") == count // 2)
-    rig.wait(lambda: rig.database.value("select count(*) from rollcall.held where state = 'quarantined'") == count // 2)
+    rig.wait(
+        lambda: (
+            rig.database.value("select count(*) from rollcall.held where state = 'quarantined'")
+            == count // 2
+        )
+    )
     assert f"{count // 2} tasks" in rig.rollcall("quarantine", "drop", "--all", "--yes")
     rig.wait(lambda: rig.database.value("select count(*) from rollcall.held") == 0)
-    assert rig.database.rows("select hits, count(*) from person group by 1 order by 1") == [(0, count // 2), (1, count // 2)]
+    assert rig.database.rows("select hits, count(*) from person group by 1 order by 1") == [
+        (0, count // 2),
+        (1, count // 2),
+    ]
     rig.wait(rig.acknowledged)
     stays_small(worker)
     rig.stop_all()
@@ -57,7 +83,9 @@ def test_large_outcomes_are_published_again(rig, kafka):  # noqa: F811
     rig.database.execute("update rollcall.position set published = 0")
     second = rig.start(lanes=["tasks"])
     rig.wait(rig.acknowledged)
-    assert {e["subject"] for e in rig.events(repeats=True).values()} == {str(n) for n in range(1, 1001)}
+    assert {e["subject"] for e in rig.events(repeats=True).values()} == {
+        str(n) for n in range(1, 1001)
+    }
     stays_small(first) if first.running() else None
     stays_small(second)
     rig.stop_all()
@@ -75,7 +103,13 @@ def test_large_results(rig, kafka, size):  # noqa: F811
     rig.wait(run.complete)
     assert run.progress()["applied"] == count and run.progress()["digest_matches"]
     assert rig.database.rows("select hits, count(*) from person group by 1") == [(1, count)]
-    assert rig.database.value("select count(*) from rollcall.outcome where length(before) = %s and length(after) = %s", (size, size)) == count
+    assert (
+        rig.database.value(
+            "select count(*) from rollcall.outcome where length(before) = %s and length(after) = %s",
+            (size, size),
+        )
+        == count
+    )
     rig.check_ledger(rig.events())
     stays_small(worker)
     rig.stop_all()
@@ -90,7 +124,10 @@ def test_a_result_too_large_for_a_worker(rig, kafka):  # noqa: F811
     worker = rig.start(lanes=["tasks"])
     rig.wait(run.complete)
     outcomes = run.outcomes()
-    assert outcomes.pop("50") == ("quarantined", "the result is 40000000 bytes, more than 4194304 (SQLSTATE RC001)")
+    assert outcomes.pop("50") == (
+        "quarantined",
+        "the result is 40000000 bytes, more than 4194304 (SQLSTATE RC001)",
+    )
     assert set(outcomes.values()) == {("applied", "")} and len(outcomes) == 99
     stays_small(worker)
     rig.stop_all()
@@ -109,11 +146,17 @@ def test_large_originals_of_dead_letters(rig, kafka):  # noqa: F811
     worker = rig.start(lanes=["tasks"])
     rig.wait(lambda: rig.position() == 3)
     rig.wait(rig.acknowledged)
-    rows = rig.database.rows("select length(value), reason from rollcall.dead_letter order by src_offset")
-    assert [r[0] for r in rows] == [800_000, 1_000_000, None] and rows[2][1].endswith("; its 3000001 bytes are not kept")
+    rows = rig.database.rows(
+        "select length(value), reason from rollcall.dead_letter order by src_offset"
+    )
+    assert [r[0] for r in rows] == [800_000, 1_000_000, None] and rows[2][1].endswith(
+        "; its 3000001 bytes are not kept"
+    )
     letters = rig.letters()
     assert [len(letters[(rig.topic(), 0, n)]["value"] or b"") for n in range(3)] == [800_000, 0, 0]
-    assert letters[(rig.topic(), 0, 1)]["reason"].endswith("; its bytes are in rollcall.dead_letter")
+    assert letters[(rig.topic(), 0, 1)]["reason"].endswith(
+        "; its bytes are in rollcall.dead_letter"
+    )
     stays_small(worker)
     rig.stop_all()
 
@@ -129,7 +172,11 @@ def test_a_dead_letter_of_another_log_has_another_id(rig, kafka):  # noqa: F811
         rig.send_raw(b"nonsense %d" % round_number)
         assert rig.producer.flush(30) == 0
         worker = rig.start(lanes=["tasks"])
-        rig.wait(lambda: rig.database.value("select count(*) from rollcall.dead_letter") == round_number + 1)
+        rig.wait(
+            lambda: (
+                rig.database.value("select count(*) from rollcall.dead_letter") == round_number + 1
+            )
+        )
         rig.wait(rig.acknowledged)
         assert rig.stop(worker) == 0
         ids = [(r["event_id"], r["value"]) for *_, r in rig.read("dead-letters")]
@@ -145,18 +192,35 @@ def test_a_dead_letter_of_another_log_has_another_id(rig, kafka):  # noqa: F811
 @pytest.mark.parametrize("threads,limit", [(1, 64), (2, 80)])
 def test_all_lanes_at_their_worst(rig, kafka, threads, limit):  # noqa: F811
     """Mails of 60 KB, failing tasks of 120 KB, bulk work and a bomb at once, on eight partitions and four lanes."""
-    rig = rig(kafka, people=6_000, partitions=8, threads=threads, retry='attempts = 2; base = "100ms"; max = "100ms";')
+    rig = rig(
+        kafka,
+        people=6_000,
+        partitions=8,
+        threads=threads,
+        retry='attempts = 2; base = "100ms"; max = "100ms";',
+    )
     rig.database.execute("update person set note = repeat('x', 60000) where id <= 150")
     rig.database.execute("update person set trap = 'zero' where id > 5940")
     run = Run(rig)
-    rig.send([adhoc("club.large", n, left="\x01" * 20_000, right="x" * 60_000) for n in range(5_941, 6_001)])
+    rig.send(
+        [
+            adhoc("club.large", n, left="\x01" * 20_000, right="x" * 60_000)
+            for n in range(5_941, 6_001)
+        ]
+    )
     rig.bomb("tasks", "gzip")
     rig.send([adhoc("club.greet", n) for n in range(1, 151)], "mail")
     rig.send_bulk(run, "bump", range(1, 5_941))
     worker = rig.start(threads=threads)
     rig.wait(lambda: run.progress()["applied"] == 5_940, 100)
     rig.wait(lambda: rig.database.value("select count(*) from sent") == 150, 60)
-    rig.wait(lambda: rig.database.value("select count(*) from rollcall.held where state = 'quarantined'") == 60, 60)
+    rig.wait(
+        lambda: (
+            rig.database.value("select count(*) from rollcall.held where state = 'quarantined'")
+            == 60
+        ),
+        60,
+    )
     rig.wait(rig.acknowledged)
     print(f"peak {peak(worker)} kB")
     stays_small(worker, limit * 1024)

@@ -1,4 +1,5 @@
 """What kills its worker three times is quarantined; everything else goes on."""
+
 from worker_rig import rig, sink  # noqa: F401
 from worker_pack import Run
 
@@ -10,7 +11,9 @@ create trigger hang before update on person for each row execute function hang()
 
 
 def hangs(rig):
-    return rig.database.value("select count(*) from pg_stat_activity where application_name like 'rollcall-worker%' and wait_event = 'PgSleep'")
+    return rig.database.value(
+        "select count(*) from pg_stat_activity where application_name like 'rollcall-worker%' and wait_event = 'PgSleep'"
+    )
 
 
 def die_until(rig, done, lanes):
@@ -55,4 +58,7 @@ def test_idle_workers_that_die(rig, kafka):  # noqa: F811
     rig.wait(run.complete)
     assert run.progress()["applied"] == 500
     rig.stop_all()
-    assert rig.database.rows("select distinct claimed_by, deaths, trying from rollcall.position where topic = %s", (rig.topic(),)) == [("", 0, None)]
+    assert rig.database.rows(
+        "select distinct claimed_by, deaths, trying from rollcall.position where topic = %s",
+        (rig.topic(),),
+    ) == [("", 0, None)]

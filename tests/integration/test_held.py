@@ -1,4 +1,5 @@
 """Tasks set aside: retries, quarantine, order behind them, and what operators do about them."""
+
 import json
 import re
 from collections import defaultdict
@@ -10,7 +11,10 @@ from worker_pack import Run
 
 
 def held(rig):
-    return {(r[0], r[1]): r[2] for r in rig.database.rows("select subject, item, state from rollcall.held")}
+    return {
+        (r[0], r[1]): r[2]
+        for r in rig.database.rows("select subject, item, state from rollcall.held")
+    }
 
 
 def quarantine(rig, *args):
@@ -29,12 +33,22 @@ def test_a_failing_task_is_tried_again(rig, broker):  # noqa: F811
     rig.send(run.plan([run.task("bump", n) for n in range(1, 51)]))
     rig.start(lanes=["tasks"])
     rig.wait(lambda: rig.database.value("select tries from rollcall.held where subject = '7'") == 2)
-    assert run.progress()["done"] == 49 and run.outcomes()["7"] == ("waiting", "division by zero (SQLSTATE 22012)")
+    assert run.progress()["done"] == 49 and run.outcomes()["7"] == (
+        "waiting",
+        "division by zero (SQLSTATE 22012)",
+    )
     errors = rig.database.value("select errors from rollcall.held")
-    assert len(errors) == 2 and all(re.fullmatch(r"20\d\d-\d\d-\d\dT[\d:]{8}Z division by zero \(SQLSTATE 22012\)", e) for e in errors)
+    assert len(errors) == 2 and all(
+        re.fullmatch(r"20\d\d-\d\d-\d\dT[\d:]{8}Z division by zero \(SQLSTATE 22012\)", e)
+        for e in errors
+    )
     rig.database.execute("update person set trap = '' where id = 7")
     rig.wait(run.complete)
-    assert run.outcomes()["7"] == ("applied", "") and held(rig) == {} and run.progress()["digest_matches"]
+    assert (
+        run.outcomes()["7"] == ("applied", "")
+        and held(rig) == {}
+        and run.progress()["digest_matches"]
+    )
     assert rig.database.value("select attempt from rollcall.outcome where subject = '7'") == 3
     assert rig.database.rows("select hits, count(*) from person group by 1") == [(1, 50)]
     events = [e for e in rig.events().values() if e["subject"] == "7"]
@@ -58,7 +72,10 @@ def test_repeated_messages_do_not_add_tries(rig, kafka):  # noqa: F811
     assert rig.database.value("select count(*) from rollcall.held") == 1
     rig.database.execute("update person set trap = ''")
     rig.wait(run.complete)
-    assert rig.database.rows("select hits, count(*) from person group by 1") == [(1, 3)] and run.progress()["digest_matches"]
+    assert (
+        rig.database.rows("select hits, count(*) from person group by 1") == [(1, 3)]
+        and run.progress()["digest_matches"]
+    )
     rig.check_ledger(rig.events())
     rig.stop_all()
 
@@ -74,14 +91,29 @@ def test_quarantine_keeps_the_order_of_a_subject(rig, broker):  # noqa: F811
     rig.plan = run.plan(first + second + third)
     rig.send(first + second)
     worker = rig.start(lanes=["tasks"])
-    rig.wait(lambda: held(rig).get(("7", "1")) == "quarantined" and held(rig).get(("7", "3")) == "behind")
+    rig.wait(
+        lambda: held(rig).get(("7", "1")) == "quarantined" and held(rig).get(("7", "3")) == "behind"
+    )
     rig.send(third)
     rig.wait(run.complete)
-    assert held(rig) == {("7", "1"): "quarantined", ("7", "2"): "behind", ("7", "3"): "behind", ("7", "4"): "behind"}
-    assert run.progress()["quarantined"] == 4 and run.progress()["applied"] == 76 and run.progress()["digest_matches"]
+    assert held(rig) == {
+        ("7", "1"): "quarantined",
+        ("7", "2"): "behind",
+        ("7", "3"): "behind",
+        ("7", "4"): "behind",
+    }
+    assert (
+        run.progress()["quarantined"] == 4
+        and run.progress()["applied"] == 76
+        and run.progress()["digest_matches"]
+    )
     rows = listed(rig)
     assert [(r["subject"], r["item"], r["state"], r["attempts"]) for r in rows] == [
-        ("7", "1", "quarantined", 3), ("7", "2", "behind", 1), ("7", "3", "behind", 1), ("7", "4", "behind", 1)]
+        ("7", "1", "quarantined", 3),
+        ("7", "2", "behind", 1),
+        ("7", "3", "behind", 1),
+        ("7", "4", "behind", 1),
+    ]
     assert "division by zero" in rows[0]["reason"]
     shown = json.loads(quarantine(rig, "show", rows[0]["task_id"], "--json"))
     assert len(shown["errors"]) == 3 and shown["state"] == "quarantined"
@@ -92,21 +124,39 @@ def test_quarantine_keeps_the_order_of_a_subject(rig, broker):  # noqa: F811
 
     # a replay that fails again is quarantined again
     quarantine(rig, "replay", rows[0]["task_id"], "--yes")
-    rig.wait(lambda: rig.database.value("select attempt from rollcall.outcome where subject = '7' and item = '1' and outcome = 3") == 6)
+    rig.wait(
+        lambda: (
+            rig.database.value(
+                "select attempt from rollcall.outcome where subject = '7' and item = '1' and outcome = 3"
+            )
+            == 6
+        )
+    )
     assert held(rig)[("7", "1")] == "quarantined"
 
     rig.database.execute("update person set trap = '' where id = 7")
     assert "1 task" in quarantine(rig, "replay", "--reason", "division", "--yes")
     rig.wait(lambda: held(rig) == {})
-    assert [r[0] for r in rig.database.rows("select item from journal where subject = 7 order by n")] == ["1", "2", "3", "4"]
+    assert [
+        r[0] for r in rig.database.rows("select item from journal where subject = 7 order by n")
+    ] == ["1", "2", "3", "4"]
     progress = run.progress()
-    assert (progress["applied"], progress["quarantined"], progress["done"], progress["digest_matches"]) == (80, 0, 80, True)
+    assert (
+        progress["applied"],
+        progress["quarantined"],
+        progress["done"],
+        progress["digest_matches"],
+    ) == (80, 0, 80, True)
     rig.wait(rig.acknowledged)
     events = defaultdict(list)
     for e in rig.events().values():
         if e["subject"] == "7":
             events[e["item"]].append((e["outcome"], e["attempt"], e["replaces"]))
-    assert events["1"] == [("quarantined", 3, None), ("quarantined", 6, "quarantined"), ("applied", 7, "quarantined")]
+    assert events["1"] == [
+        ("quarantined", 3, None),
+        ("quarantined", 6, "quarantined"),
+        ("applied", 7, "quarantined"),
+    ]
     assert events["4"] == [("quarantined", 1, None), ("applied", 2, "quarantined")]
     assert rig.stop(worker) == 0
     rig.stop_all()
@@ -120,12 +170,19 @@ def test_drop(rig, kafka):  # noqa: F811
     rig.send(run.plan([run.task("bump", n) for n in (1, 2, 3)] + [run.task("gate", 2)]))
     rig.start(lanes=["tasks"])
     rig.wait(run.complete)
-    assert rig.database.rows("select state from rollcall.held order by held_no") == [("quarantined",), ("behind",)]
+    assert rig.database.rows("select state from rollcall.held order by held_no") == [
+        ("quarantined",),
+        ("behind",),
+    ]
     assert "1 task" in quarantine(rig, "drop", "--type", "club.bump", "--yes")
     rig.wait(lambda: held(rig) == {})
     outcome, reason = run.outcomes("bump")["2"]
     assert outcome == "skipped" and reason.startswith("dropped from quarantine by ")
-    assert run.outcomes("gate")["2"][0] == "applied" and run.progress()["quarantined"] == 0 and run.progress()["digest_matches"]
+    assert (
+        run.outcomes("gate")["2"][0] == "applied"
+        and run.progress()["quarantined"] == 0
+        and run.progress()["digest_matches"]
+    )
     rig.stop_all()
 
 
@@ -136,17 +193,36 @@ def test_drop_of_what_is_to_be_tried_again(rig, kafka):  # noqa: F811
     run = Run(rig)
     rig.send(run.plan([run.task("bump", n) for n in (1, 2, 3)] + [run.task("gate", 2)]))
     rig.start(lanes=["tasks"])
-    rig.wait(lambda: rig.database.rows("select state from rollcall.held order by held_no") == [("retry",), ("waiting",)])
+    rig.wait(
+        lambda: (
+            rig.database.rows("select state from rollcall.held order by held_no")
+            == [("retry",), ("waiting",)]
+        )
+    )
     task = listed(rig, "--state", "retry")[0]["task_id"]
-    for options in ([task], ["--type", "club.gate", "--state", "retry"], ["--state", "quarantined"]):
-        with pytest.raises(AssertionError, match="quarantine drop: 9\\b|no (quarantined )?task.* is like that"):
+    for options in (
+        [task],
+        ["--type", "club.gate", "--state", "retry"],
+        ["--state", "quarantined"],
+    ):
+        with pytest.raises(
+            AssertionError, match="quarantine drop: 9\\b|no (quarantined )?task.* is like that"
+        ):
             quarantine(rig, "drop", *options, "--yes")
     assert "1 task" in quarantine(rig, "drop", task, "--state", "retry", "--yes")
     rig.wait(run.complete)
     outcome, reason = run.outcomes("bump")["2"]
-    assert outcome == "skipped" and reason.startswith("dropped by ") and run.outcomes("gate")["2"][0] == "applied"
+    assert (
+        outcome == "skipped"
+        and reason.startswith("dropped by ")
+        and run.outcomes("gate")["2"][0] == "applied"
+    )
     assert held(rig) == {} and run.progress()["digest_matches"]
-    assert [(e["outcome"], e["replaces"]) for e in rig.events().values() if e["subject"] == "2" and e["type"] == "club.bump"] == [("skipped", None)]
+    assert [
+        (e["outcome"], e["replaces"])
+        for e in rig.events().values()
+        if e["subject"] == "2" and e["type"] == "club.bump"
+    ] == [("skipped", None)]
     rig.check_ledger(rig.events())
     rig.stop_all()
 
@@ -160,7 +236,14 @@ def test_drop_while_it_is_tried(rig, kafka):  # noqa: F811
     rig.wait(lambda: held(rig) == {("2", ""): "retry"})
     with rig.database.connect() as other, other.cursor() as c:
         c.execute("begin; select from person where id = 2 for update")
-        rig.wait(lambda: rig.database.value("select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()") > 0)
+        rig.wait(
+            lambda: (
+                rig.database.value(
+                    "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+                )
+                > 0
+            )
+        )
         quarantine(rig, "drop", "--state", "retry", "--yes")
         c.execute("rollback")
     rig.wait(run.complete)
@@ -175,7 +258,12 @@ def test_takeover_of_what_waits(rig, kafka):  # noqa: F811
     run = Run(rig)
     rig.send(run.plan([run.task("bump", n) for n in range(1, 6)] + [run.task("other", 2)]))
     first = rig.start(lanes=["tasks"])
-    rig.wait(lambda: held(rig).get(("2", "")) and rig.database.value("select max(tries) from rollcall.held") >= 1)
+    rig.wait(
+        lambda: (
+            held(rig).get(("2", ""))
+            and rig.database.value("select max(tries) from rollcall.held") >= 1
+        )
+    )
     first.kill()
     first.stopped = True
     before = rig.database.value("select max(tries) from rollcall.held")
@@ -190,7 +278,10 @@ def test_takeover_of_what_waits(rig, kafka):  # noqa: F811
 
 def test_a_deferred_mail_is_sent_later(rig, kafka, sink):  # noqa: F811
     """4xx at first: the mail goes out at a later try, with the same Message-ID, and the subject's next mail after it."""
-    rig, server = rig(kafka, people=2, retry='attempts = 100; base = "300ms"; max = "300ms";'), sink()
+    rig, server = (
+        rig(kafka, people=2, retry='attempts = 100; base = "300ms"; max = "300ms";'),
+        sink(),
+    )
     through(rig, server.port)
     rig.database.execute("update person set email = 'defer451@example.org' where id = 2")
     run = Run(rig)
@@ -198,18 +289,33 @@ def test_a_deferred_mail_is_sent_later(rig, kafka, sink):  # noqa: F811
     rig.send(tasks, "mail")
     rig.start(lanes=["mail"])
     rig.wait(lambda: (rig.database.value("select max(tries) from rollcall.held") or 0) >= 2)
-    assert rig.database.rows("select state from rollcall.held order by held_no") == [("retry",), ("waiting",)]
+    assert rig.database.rows("select state from rollcall.held order by held_no") == [
+        ("retry",),
+        ("waiting",),
+    ]
     rig.database.execute("update person set email = 'fine@example.org' where id = 2")
     rig.wait(lambda: run.progress()["applied"] == 3)
-    assert sorted(m.id for m in rig.mails(server.folder)) == sorted(f"<{t.id}@mail.example.org>" for t in tasks) and held(rig) == {}
-    assert [r[0] for r in rig.database.rows("select t.name from rollcall.outcome o join rollcall.task_type t using (type_no) where o.subject = '2' "
-                                            "and t.name <> 'club.thanks' order by o.at")] == ["club.greet", "club.careful"]
+    assert (
+        sorted(m.id for m in rig.mails(server.folder))
+        == sorted(f"<{t.id}@mail.example.org>" for t in tasks)
+        and held(rig) == {}
+    )
+    assert [
+        r[0]
+        for r in rig.database.rows(
+            "select t.name from rollcall.outcome o join rollcall.task_type t using (type_no) where o.subject = '2' "
+            "and t.name <> 'club.thanks' order by o.at"
+        )
+    ] == ["club.greet", "club.careful"]
     rig.stop_all()
 
 
 def test_a_deferred_mail_goes_once_while_outcomes_cannot_be_written(rig, kafka, sink):  # noqa: F811
     """The database takes little writes, but no outcomes: what the relay has accepted is not sent again."""
-    rig, server = rig(kafka, people=1, retry='attempts = 99; base = "200ms"; max = "200ms";'), sink()
+    rig, server = (
+        rig(kafka, people=1, retry='attempts = 99; base = "200ms"; max = "200ms";'),
+        sink(),
+    )
     through(rig, server.port)
     rig.database.execute("update person set email = 'defer451@example.org'")
     run = Run(rig)
@@ -224,7 +330,11 @@ def test_a_deferred_mail_goes_once_while_outcomes_cannot_be_written(rig, kafka, 
     rig.wait_log(worker, "disk full")
     rig.database.execute("drop trigger full_disk on rollcall.outcome")
     rig.wait(lambda: run.progress()["applied"] == 1)
-    assert len(rig.mails(server.folder)) == 1 and held(rig) == {} and rig.database.value("select attempt from rollcall.outcome") >= 3
+    assert (
+        len(rig.mails(server.folder)) == 1
+        and held(rig) == {}
+        and rig.database.value("select attempt from rollcall.outcome") >= 3
+    )
     rig.stop_all()
 
 
@@ -232,7 +342,9 @@ def test_a_deferred_mail_goes_once_while_outcomes_cannot_be_written(rig, kafka, 
 def test_many_in_quarantine(rig, kafka, count):  # noqa: F811
     """All of a batch fails for its last time, then all is replayed with one command."""
     rig = rig(kafka, people=count, retry="attempts = 1;")
-    rig.database.execute("update person set trap = case when id % 2 = 0 then 'zero' else 'deferred' end")  # in one way, the type would be paused
+    rig.database.execute(
+        "update person set trap = case when id % 2 = 0 then 'zero' else 'deferred' end"
+    )  # in one way, the type would be paused
     run = Run(rig)
     rig.send(run.plan([run.task("bump", n) for n in range(1, count + 1)]))
     rig.start(lanes=["tasks"])
@@ -242,5 +354,8 @@ def test_many_in_quarantine(rig, kafka, count):  # noqa: F811
     assert f"{count} tasks" in quarantine(rig, "replay", "--all", "--yes")
     rig.wait(lambda: run.progress()["applied"] == count)
     rig.wait(lambda: held(rig) == {})
-    assert rig.database.rows("select hits, count(*) from person group by 1") == [(1, count)] and run.progress()["digest_matches"]
+    assert (
+        rig.database.rows("select hits, count(*) from person group by 1") == [(1, count)]
+        and run.progress()["digest_matches"]
+    )
     rig.stop_all()

@@ -1,4 +1,5 @@
 """What other services ask for, each through a topic of its own: taken exactly once, stamped with who may write there, or refused with an answer."""
+
 import http.server
 import json
 import re
@@ -22,15 +23,26 @@ GRANT = {"days": "7"}
 
 
 def intake(*services):
-    return "intake = (\n" + ",\n".join(
-        f'  {{ service = "{name}"; types = [ {", ".join(chr(34) + t + chr(34) for t in types)} ]; {limits} }}' for name, types, limits in services) + "\n);"
+    return (
+        "intake = (\n"
+        + ",\n".join(
+            f'  {{ service = "{name}"; types = [ {", ".join(chr(34) + t + chr(34) for t in types)} ]; {limits} }}'
+            for name, types, limits in services
+        )
+        + "\n);"
+    )
 
 
-HR = intake(("hr-portal", ["club.grant", "club.bump"], "rate = 100000; open_max = 100000;"), ("other", ["club.bump"], "rate = 100000; open_max = 100000;"))
+HR = intake(
+    ("hr-portal", ["club.grant", "club.bump"], "rate = 100000; open_max = 100000;"),
+    ("other", ["club.bump"], "rate = 100000; open_max = 100000;"),
+)
 
 
 def put(rig, value, service="hr-portal", key=b"k", headers=None, partition=-1):
-    rig.producer.produce(f"{rig.prefix}.intake.{service}", value, key, headers=headers or [], partition=partition)
+    rig.producer.produce(
+        f"{rig.prefix}.intake.{service}", value, key, headers=headers or [], partition=partition
+    )
     rig.producer.poll(0)
 
 
@@ -41,19 +53,34 @@ def put_tasks(rig, tasks, service="hr-portal"):
 
 
 def taken(rig, service="hr-portal"):
-    return rig.database.value("select coalesce(sum(next), 0) from rollcall.position where topic = %s", (f"{rig.prefix}.intake.{service}",))
+    return rig.database.value(
+        "select coalesce(sum(next), 0) from rollcall.position where topic = %s",
+        (f"{rig.prefix}.intake.{service}",),
+    )
 
 
 def filed(rig):
     """{task id: (actor, type, subject, item, arguments, dry run)} of the requests."""
-    return {r[0]: r[1:] for r in rig.database.rows(
-        "select u.id, r.actor, t.name, u.subject, u.item, u.arguments::jsonb, r.dry_run from rollcall.request r join rollcall.task_type t using (type_no), "
-        "unnest(r.task_ids, r.subjects, r.items, r.arguments) as u(id, subject, item, arguments) where r.kind = 'tasks' and r.origin = 'service' "
-        "and r.about = t.name")}
+    return {
+        r[0]: r[1:]
+        for r in rig.database.rows(
+            "select u.id, r.actor, t.name, u.subject, u.item, u.arguments::jsonb, r.dry_run from rollcall.request r join rollcall.task_type t using (type_no), "
+            "unnest(r.task_ids, r.subjects, r.items, r.arguments) as u(id, subject, item, arguments) where r.kind = 'tasks' and r.origin = 'service' "
+            "and r.about = t.name"
+        )
+    }
 
 
 def structured(**event):
-    whole = {"specversion": "1.0", "id": "8812", "source": "/hr", "type": "club.grant", "subject": "5", "data": {"arguments": GRANT}, **event}
+    whole = {
+        "specversion": "1.0",
+        "id": "8812",
+        "source": "/hr",
+        "type": "club.grant",
+        "subject": "5",
+        "data": {"arguments": GRANT},
+        **event,
+    }
     return json.dumps({k: v for k, v in whole.items() if v is not None}).encode()
 
 
@@ -61,7 +88,15 @@ STRUCTURED = [("content-type", b"application/cloudevents+json; charset=utf-8")]
 
 
 def binary(**changed):
-    headers = {"ce_specversion": "1.0", "ce_id": "8813", "ce_source": "/hr", "ce_type": "club.grant", "ce_subject": "6", "content-type": "application/json", **changed}
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": "8813",
+        "ce_source": "/hr",
+        "ce_type": "club.grant",
+        "ce_subject": "6",
+        "content-type": "application/json",
+        **changed,
+    }
     return [(k, v.encode()) for k, v in headers.items() if v is not None]
 
 
@@ -78,21 +113,53 @@ def test_every_form_is_taken(rig, broker):
     put(rig, avro.bytes)
     put(rig, tried.bytes)
     put(rig, structured(), headers=STRUCTURED)
-    put(rig, structured(id=str(own), subject=None, data={"subject": 11, "type": "club.grant", "item": "", "arguments": {"days": 7, "level": "basic"}}))
+    put(
+        rig,
+        structured(
+            id=str(own),
+            subject=None,
+            data={
+                "subject": 11,
+                "type": "club.grant",
+                "item": "",
+                "arguments": {"days": 7, "level": "basic"},
+            },
+        ),
+    )
     put(rig, json.dumps({"arguments": GRANT}).encode(), headers=binary())
-    put(rig, json.dumps({"subject": "12", "dry_run": True}).encode(), headers=binary(ce_id="ç", ce_type="club.bump", ce_source="urn:x"))
+    put(
+        rig,
+        json.dumps({"subject": "12", "dry_run": True}).encode(),
+        headers=binary(ce_id="ç", ce_type="club.bump", ce_source="urn:x"),
+    )
     put(rig, adhoc("club.bump", 3).bytes, "other")
     assert rig.producer.flush(20) == 0
     rig.wait(lambda: taken(rig) == 6 and taken(rig, "other") == 1)
     found = filed(rig)
-    assert found.pop(avro.id) == ("hr-portal", "club.grant", "4", "x", {"days": "7", "level": "gold"}, False)
+    assert found.pop(avro.id) == (
+        "hr-portal",
+        "club.grant",
+        "4",
+        "x",
+        {"days": "7", "level": "gold"},
+        False,
+    )
     assert found.pop(tried.id) == ("hr-portal", "club.bump", "9", "", {}, True)
     assert found.pop(derived("8812")) == ("hr-portal", "club.grant", "5", "", GRANT, False)
-    assert found.pop(own) == ("hr-portal", "club.grant", "11", "", {"days": "7", "level": "basic"}, False)
+    assert found.pop(own) == (
+        "hr-portal",
+        "club.grant",
+        "11",
+        "",
+        {"days": "7", "level": "basic"},
+        False,
+    )
     assert found.pop(derived("8813")) == ("hr-portal", "club.grant", "6", "", GRANT, False)
     assert found.pop(derived("ç", "urn:x")) == ("hr-portal", "club.bump", "12", "", {}, True)
     assert [v[:3] for v in found.values()] == [("other", "club.bump", "3")]
-    assert not rig.database.rows("select * from rollcall.dead_letter") and not rig.database.rows("select * from rollcall.outcome")
+    assert not rig.database.rows("select * from rollcall.dead_letter") and not rig.database.rows(
+        "select * from rollcall.outcome"
+    )
     rig.stop_all()
 
 
@@ -107,7 +174,9 @@ def refusals():
 
     def event(said, headers=STRUCTURED, answered=True, **changed):
         name = f"e{len(given)}"
-        given.append((structured(id=name, **changed), headers, derived(name) if answered else None, said))
+        given.append(
+            (structured(id=name, **changed), headers, derived(name) if answered else None, said)
+        )
 
     def data(said, **fields):
         event(said, data={"arguments": GRANT, **fields})
@@ -120,7 +189,7 @@ def refusals():
     avro(adhoc("club.grant", "07", days="7"), "not written as PostgreSQL writes it")
     avro(Task(uuid.uuid4(), run, "club.grant", "5", "", False, "x", {"days": "7"}), "names a run")
     event("may not ask for club.gate", type="club.gate")
-    data("data has a field \"days\"", days=7)
+    data('data has a field "days"', days=7)
     data("argument days is a number with a fraction", arguments={"days": 7.5})
     data("argument days is a number with a fraction", arguments={"days": 1e2})
     data("argument days is null", arguments={"days": None})
@@ -128,19 +197,51 @@ def refusals():
     data("dry_run is not true or false", dry_run="yes")
     data("subject is not one value", subject={"id": 5})
     given += [
-        (None, [], None, "no value"), (b"", [], None, "Avro single-object"), (b"hello", [], None, "Avro single-object"),
-        (ok.bytes[:-1], [], None, "."), (LETTER_MARK + ok.bytes[10:], [], None, "."), (b"\0\0\0\0\7" + ok.bytes[10:], [], None, "schema id 7"),
-        (b"{", STRUCTURED, None, "JSON: line 1, column 1: it ends too early"), (b"[]", STRUCTURED, None, "expected an object"),
-        (b'{"a":1,"a":2}', STRUCTURED, None, "given twice"), (b'{"a":"\\u0000"}', STRUCTURED, None, r"U\+0000"), (b'{"a":"\xff"}', STRUCTURED, None, "not UTF-8"),
-        (b'{"a":' + b"[" * 5000, STRUCTURED, None, "nested more than 8"), (b'{"a":[' + b"0," * 2000 + b"0]}", STRUCTURED, None, "more than 1,024"),
-        (b'{"a":99999999999999999999999}', STRUCTURED, None, "too large"), (b'{} x', STRUCTURED, None, "after its end"), (b"{}", STRUCTURED, None, "data is missing"),
-        (b"{}", binary(ce_id=None), None, "id is missing"), (b"{}", binary(ce_specversion="0.3"), None, "specversion"), (b"{}", binary(ce_type=None), None, "type is missing"),
+        (None, [], None, "no value"),
+        (b"", [], None, "Avro single-object"),
+        (b"hello", [], None, "Avro single-object"),
+        (ok.bytes[:-1], [], None, "."),
+        (LETTER_MARK + ok.bytes[10:], [], None, "."),
+        (b"\0\0\0\0\7" + ok.bytes[10:], [], None, "schema id 7"),
+        (b"{", STRUCTURED, None, "JSON: line 1, column 1: it ends too early"),
+        (b"[]", STRUCTURED, None, "expected an object"),
+        (b'{"a":1,"a":2}', STRUCTURED, None, "given twice"),
+        (b'{"a":"\\u0000"}', STRUCTURED, None, r"U\+0000"),
+        (b'{"a":"\xff"}', STRUCTURED, None, "not UTF-8"),
+        (b'{"a":' + b"[" * 5000, STRUCTURED, None, "nested more than 8"),
+        (b'{"a":[' + b"0," * 2000 + b"0]}", STRUCTURED, None, "more than 1,024"),
+        (b'{"a":99999999999999999999999}', STRUCTURED, None, "too large"),
+        (b"{} x", STRUCTURED, None, "after its end"),
+        (b"{}", STRUCTURED, None, "data is missing"),
+        (b"{}", binary(ce_id=None), None, "id is missing"),
+        (b"{}", binary(ce_specversion="0.3"), None, "specversion"),
+        (b"{}", binary(ce_type=None), None, "type is missing"),
         (b'[{"id":1}]', [("content-type", b"application/cloudevents-batch+json")], None, "batch"),
-        (structured(subject=None, id="no-subject"), STRUCTURED, None, "no subject"), (structured(id="x", data_base64="e30="), STRUCTURED, None, "data_base64"),
+        (structured(subject=None, id="no-subject"), STRUCTURED, None, "no subject"),
+        (structured(id="x", data_base64="e30="), STRUCTURED, None, "data_base64"),
         (structured(id="y", type="club.grant\n"), STRUCTURED, None, "not a name"),
-        (Task(uuid.UUID(int=0), None, "club.grant", "5", "", False, "x", {"days": "7"}).bytes, [], None, "needs an id"),
-        (encode(TASK, TASK_MARK, {"task_id": uuid.uuid4().bytes, "type": "club.grant", "subject": "5", "scheduled_at": NOON,
-                                  "arguments": {f"a{n}": "x" * 50_000 for n in range(3)}}), [], None, "larger than 128 KiB"),
+        (
+            Task(uuid.UUID(int=0), None, "club.grant", "5", "", False, "x", {"days": "7"}).bytes,
+            [],
+            None,
+            "needs an id",
+        ),
+        (
+            encode(
+                TASK,
+                TASK_MARK,
+                {
+                    "task_id": uuid.uuid4().bytes,
+                    "type": "club.grant",
+                    "subject": "5",
+                    "scheduled_at": NOON,
+                    "arguments": {f"a{n}": "x" * 50_000 for n in range(3)},
+                },
+            ),
+            [],
+            None,
+            "larger than 128 KiB",
+        ),
     ]
     return given
 
@@ -155,8 +256,16 @@ def test_what_is_refused_is_answered(rig, broker):
     def landed(error, message):
         assert error is None
         places[(message.topic(), message.partition(), message.offset())] = message.value()
+
     for i, (value, headers, _, _) in enumerate(cases):
-        rig.producer.produce(f"{rig.prefix}.intake.hr-portal", value, b"k", headers=headers, partition=i % 4, on_delivery=landed)
+        rig.producer.produce(
+            f"{rig.prefix}.intake.hr-portal",
+            value,
+            b"k",
+            headers=headers,
+            partition=i % 4,
+            on_delivery=landed,
+        )
     put_tasks(rig, good)
     rig.start()
     rig.wait(lambda: taken(rig) == len(cases) + len(good))
@@ -165,13 +274,22 @@ def test_what_is_refused_is_answered(rig, broker):
     by_value = Counter((l["value"], l["reason"]) for l in letters.values())
     assert {k: l["value"] for k, l in letters.items()} == places
     for value, _, _, said in cases:
-        assert any(re.search(said, reason) and reason.startswith("refused: ") for v, reason in by_value if v == value), (said, [r for v, r in by_value if v == value])
+        assert any(
+            re.search(said, reason) and reason.startswith("refused: ")
+            for v, reason in by_value
+            if v == value
+        ), (said, [r for v, r in by_value if v == value])
     answers = {e["task_id"]: e for e in rig.events().values()}
     assert set(answers) == {task for _, _, task, _ in cases if task}
     for _, _, task, said in cases:
         if task:
             e = answers[task]
-            assert e["outcome"] == "failed" and e["reason"].startswith("refused: ") and re.search(said, e["reason"]) and e["actor"] == "hr-portal"
+            assert (
+                e["outcome"] == "failed"
+                and e["reason"].startswith("refused: ")
+                and re.search(said, e["reason"])
+                and e["actor"] == "hr-portal"
+            )
             assert e["run_id"] is None and e["source_topic"] == f"{rig.prefix}.intake.hr-portal"
     rig.check_ledger(rig.events())
     rig.stop_all()
@@ -180,12 +298,22 @@ def test_what_is_refused_is_answered(rig, broker):
 def test_each_request_once_through_kills(rig, kafka):
     """Killed while its transaction waits, and at other moments; others go on: each request in one row, each refusal answered once."""
     rig = rig(kafka, people=400, more=HR, lanes='[ "intake" ]', batch_max=20)
-    good, bad = [adhoc("club.bump", n) for n in range(1, 601)], [adhoc("club.gate", n) for n in range(1, 201)]
-    put_tasks(rig, [t for i in range(200) for t in good[3 * i:3 * i + 3] + [bad[i]]])
+    good, bad = (
+        [adhoc("club.bump", n) for n in range(1, 601)],
+        [adhoc("club.gate", n) for n in range(1, 201)],
+    )
+    put_tasks(rig, [t for i in range(200) for t in good[3 * i : 3 * i + 3] + [bad[i]]])
     with rig.database.connect() as other, other.cursor() as c:
         c.execute("begin; lock table rollcall.outcome_adhoc in exclusive mode")
         victim = rig.start()
-        rig.wait(lambda: rig.database.value("select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()") > 0)
+        rig.wait(
+            lambda: (
+                rig.database.value(
+                    "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+                )
+                > 0
+            )
+        )
         victim.kill()
         victim.stopped = True
         c.execute("rollback")
@@ -221,7 +349,10 @@ def test_repeated_requests_change_nothing(rig, kafka):
 
 
 def test_a_service_over_its_rate_waits_and_nobody_else(rig, broker):
-    limits = intake(("hr-portal", ["club.bump"], "rate = 20; burst = 10;"), ("other", ["club.bump"], "rate = 100000; open_max = 100000;"))
+    limits = intake(
+        ("hr-portal", ["club.bump"], "rate = 20; burst = 10;"),
+        ("other", ["club.bump"], "rate = 100000; open_max = 100000;"),
+    )
     rig = rig(broker, people=5, more=limits, lanes='[ "intake" ]')
     put_tasks(rig, [adhoc("club.bump", n) for n in range(1, 61)])
     rig.start()
@@ -231,14 +362,21 @@ def test_a_service_over_its_rate_waits_and_nobody_else(rig, broker):
     rig.wait(lambda: taken(rig, "other") == 500)
     assert taken(rig) < 60
     rig.wait(lambda: taken(rig) == 60)
-    assert 1.4 < time.monotonic() - begun < 30  # 50 tasks at 20 a second, of which some were taken before the clock ran
+    assert (
+        1.4 < time.monotonic() - begun < 30
+    )  # 50 tasks at 20 a second, of which some were taken before the clock ran
     assert len(filed(rig)) == 560 and not rig.database.rows("select * from rollcall.dead_letter")
     rig.stop_all()
 
 
 def test_open_tasks_are_bounded(rig, kafka):
     """No more than so many without an outcome; as outcomes come, it goes on."""
-    rig = rig(kafka, people=5, more=intake(("hr-portal", ["club.bump"], "rate = 100000; open_max = 25;")), lanes='[ "intake" ]')
+    rig = rig(
+        kafka,
+        people=5,
+        more=intake(("hr-portal", ["club.bump"], "rate = 100000; open_max = 25;")),
+        lanes='[ "intake" ]',
+    )
     tasks = [adhoc("club.bump", n) for n in range(1, 101)]
     put_tasks(rig, tasks)
     rig.start()
@@ -248,10 +386,13 @@ def test_open_tasks_are_bounded(rig, kafka):
     assert taken(rig) == 25
     while taken(rig) < 100:  # the part of the scheduler and of a worker
         before = taken(rig)
-        rig.database.execute("update rollcall.request set published_at = now() where published_at is null")
+        rig.database.execute(
+            "update rollcall.request set published_at = now() where published_at is null"
+        )
         rig.database.execute(
             "insert into rollcall.outcome (day, run_no, type_no, subject, source_no, src_offset, sequence, outcome, task_id, actor) "
-            "select '-infinity', 0, type_no, '1', 0, 0, 0, 0, id, 'x' from rollcall.request, unnest(task_ids) id on conflict do nothing")
+            "select '-infinity', 0, type_no, '1', 0, 0, 0, 0, id, 'x' from rollcall.request, unnest(task_ids) id on conflict do nothing"
+        )
         rig.wait(lambda: taken(rig) > before)
         assert taken(rig) - before <= 25
     assert set(filed(rig)) == {t.id for t in tasks}
@@ -278,14 +419,30 @@ def test_partitions_move_between_workers(rig, kafka):
 
 # ---- the Confluent wire format, and the examples of docs/messages.md ------------------------------------------------------------------------
 
-THEIRS = {"type": "record", "name": "com.example.Request", "aliases": ["rollcall.Task"], "fields": [
-    {"name": "ticket", "type": "string"}, {"name": "task_id", "type": {"type": "fixed", "name": "rollcall.Uuid", "size": 16}},
-    {"name": "type", "type": "string"}, {"name": "subject", "type": "string"}, {"name": "scheduled_at", "type": "long"},
-    {"name": "arguments", "type": {"type": "map", "values": "string"}}]}
+THEIRS = {
+    "type": "record",
+    "name": "com.example.Request",
+    "aliases": ["rollcall.Task"],
+    "fields": [
+        {"name": "ticket", "type": "string"},
+        {"name": "task_id", "type": {"type": "fixed", "name": "rollcall.Uuid", "size": 16}},
+        {"name": "type", "type": "string"},
+        {"name": "subject", "type": "string"},
+        {"name": "scheduled_at", "type": "long"},
+        {"name": "arguments", "type": {"type": "map", "values": "string"}},
+    ],
+}
 
 
 def theirs(schema_id, task_id, subject):
-    record = {"ticket": "t", "task_id": task_id.bytes, "type": "club.grant", "subject": subject, "scheduled_at": 1, "arguments": GRANT}
+    record = {
+        "ticket": "t",
+        "task_id": task_id.bytes,
+        "type": "club.grant",
+        "subject": subject,
+        "scheduled_at": 1,
+        "arguments": GRANT,
+    }
     return encode(fastavro.parse_schema(dict(THEIRS)), struct.pack(">bI", 0, schema_id), record)
 
 
@@ -298,8 +455,19 @@ class Registry(http.server.ThreadingHTTPServer):
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 asked.append(self.path)
-                known = {"/apis/ccompat/v7/schemas/ids/8": THEIRS, "/apis/ccompat/v7/schemas/ids/9": {"type": "record", "name": "Other", "fields": []}}
-                body = json.dumps({"schema": json.dumps(known[self.path])} if self.path in known else {"error_code": 40403}).encode()
+                known = {
+                    "/apis/ccompat/v7/schemas/ids/8": THEIRS,
+                    "/apis/ccompat/v7/schemas/ids/9": {
+                        "type": "record",
+                        "name": "Other",
+                        "fields": [],
+                    },
+                }
+                body = json.dumps(
+                    {"schema": json.dumps(known[self.path])}
+                    if self.path in known
+                    else {"error_code": 40403}
+                ).encode()
                 self.send_response(200 if self.path in known else 404)
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
@@ -307,6 +475,7 @@ class Registry(http.server.ThreadingHTTPServer):
 
             def log_message(self, *args):
                 pass
+
         super().__init__(("127.0.0.1", port), Handler)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -314,8 +483,13 @@ class Registry(http.server.ThreadingHTTPServer):
 def test_the_confluent_wire_format(rig, kafka):
     """By an id of the configuration, or of the registry, which is asked once; while it is away that partition waits, and others go on."""
     port = free_port()
-    rig = rig(kafka, people=5, lanes='[ "intake" ]',
-              more=HR + f'\nschemas = {{ ids = [ "7=theirs.avsc" ]; registry = "http://127.0.0.1:{port}/apis/ccompat/v7"; }};')
+    rig = rig(
+        kafka,
+        people=5,
+        lanes='[ "intake" ]',
+        more=HR
+        + f'\nschemas = {{ ids = [ "7=theirs.avsc" ]; registry = "http://127.0.0.1:{port}/apis/ccompat/v7"; }};',
+    )
     (rig.folder / "theirs.avsc").write_text(json.dumps(THEIRS))
     rig.start()
     ids = [uuid.uuid4() for _ in range(4)]
@@ -324,7 +498,10 @@ def test_the_confluent_wire_format(rig, kafka):
     put(rig, theirs(7, ids[2], "3"), partition=0)
     assert rig.producer.flush(20) == 0
     rig.wait(lambda: set(filed(rig)) == {ids[0], ids[2]})
-    assert not rig.database.rows("select * from rollcall.dead_letter") and "schema registry" in rig.started[0].text()
+    assert (
+        not rig.database.rows("select * from rollcall.dead_letter")
+        and "schema registry" in rig.started[0].text()
+    )
     with Registry(port) as registry:
         rig.wait(lambda: len(filed(rig)) == 3)
         put(rig, theirs(8, ids[3], "4"), partition=1)
@@ -333,15 +510,28 @@ def test_the_confluent_wire_format(rig, kafka):
             put(rig, theirs(10, uuid.uuid4(), "6"), partition=1)
         assert rig.producer.flush(20) == 0
         rig.wait(lambda: taken(rig) == 8)
-        assert Counter(registry.asked) == {f"/apis/ccompat/v7/schemas/ids/{i}": 1 for i in (8, 9, 10)}
+        assert Counter(registry.asked) == {
+            f"/apis/ccompat/v7/schemas/ids/{i}": 1 for i in (8, 9, 10)
+        }
         registry.shutdown()
     assert filed(rig)[ids[3]] == ("hr-portal", "club.grant", "4", "", GRANT, False)
-    reasons = Counter(r[0][:60] for r in rig.database.rows("select reason from rollcall.dead_letter"))
-    assert set(reasons.values()) == {1, 3} and all("refused: Confluent wire format with schema id" in r for r in reasons)
+    reasons = Counter(
+        r[0][:60] for r in rig.database.rows("select reason from rollcall.dead_letter")
+    )
+    assert set(reasons.values()) == {1, 3} and all(
+        "refused: Confluent wire format with schema id" in r for r in reasons
+    )
     rig.stop_all()
 
 
-@pytest.mark.parametrize("ids, said", [('"x=theirs.avsc"', "schemas.ids: found"), ('"7=absent.avsc"', "absent.avsc"), ('"7=rollcall.cfg"', "rollcall.cfg")])
+@pytest.mark.parametrize(
+    "ids, said",
+    [
+        ('"x=theirs.avsc"', "schemas.ids: found"),
+        ('"7=absent.avsc"', "absent.avsc"),
+        ('"7=rollcall.cfg"', "rollcall.cfg"),
+    ],
+)
 def test_schema_ids_that_cannot_be(rig, kafka, ids, said):
     rig = rig(kafka, lanes='[ "intake" ]', more=HR + f"\nschemas = {{ ids = [ {ids} ]; }};")
     worker = rig.start(ready=False)
@@ -362,12 +552,30 @@ def test_the_documented_examples(rig, kafka):
     rig = rig(kafka, people=5, more=HR, lanes='[ "intake" ]')
     rig.start()
     text = (REPO / "docs/messages.md").read_text()
-    examples = re.findall(r"```python\n(.*?)```", text[text.index("## Asking for a task"):], re.S)
+    examples = re.findall(r"```python\n(.*?)```", text[text.index("## Asking for a task") :], re.S)
     assert len(examples) == 2
     for code in examples:
-        code = code.replace("localhost:9092", rig.broker.bootstrap).replace('"rollcall.intake.', f'"{rig.prefix}.intake.').replace('"schemas/', f'"{REPO}/schemas/')
-        exec(compile(code.replace("equipemed.extend", "club.grant").replace('"reason": "contract renewed"', '"level": "gold"'), "docs/messages.md", "exec"), {})
+        code = (
+            code.replace("localhost:9092", rig.broker.bootstrap)
+            .replace('"rollcall.intake.', f'"{rig.prefix}.intake.')
+            .replace('"schemas/', f'"{REPO}/schemas/')
+        )
+        exec(
+            compile(
+                code.replace("equipemed.extend", "club.grant").replace(
+                    '"reason": "contract renewed"', '"level": "gold"'
+                ),
+                "docs/messages.md",
+                "exec",
+            ),
+            {},
+        )
     rig.wait(lambda: taken(rig) == 2)
-    assert filed(rig) == {i: ("hr-portal", "club.grant", "4711", "", {"days": "90", "level": "gold"}, False)
-                          for i in (uuid.uuid5(uuid.NAMESPACE_URL, "https://hr.example/tickets/8812"), uuid.UUID("4e3adcde-33dd-5d27-8ce7-6b533aa92b7d"))}
+    assert filed(rig) == {
+        i: ("hr-portal", "club.grant", "4711", "", {"days": "90", "level": "gold"}, False)
+        for i in (
+            uuid.uuid5(uuid.NAMESPACE_URL, "https://hr.example/tickets/8812"),
+            uuid.UUID("4e3adcde-33dd-5d27-8ce7-6b533aa92b7d"),
+        )
+    }
     rig.stop_all()

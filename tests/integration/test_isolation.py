@@ -1,4 +1,5 @@
 """One odd thing stops nobody else: errors of every class, from a trigger as an application would have it."""
+
 import re
 import signal
 import time
@@ -24,12 +25,18 @@ create trigger trapped before update of hits on person for each row execute func
 
 
 def trap(rig, subject, state, text="not you"):
-    rig.database.execute("update person set trap = %s where id = %s", (f"raise {state} {text}", subject))
+    rig.database.execute(
+        "update person set trap = %s where id = %s", (f"raise {state} {text}", subject)
+    )
 
 
 # ---- one of many ----------------------------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("state", ["PT403", "42501", "42703", "XX000", "58030", "HV00A", "ZZ999", "25P02", "40001", "40P01"])
+
+@pytest.mark.parametrize(
+    "state",
+    ["PT403", "42501", "42703", "XX000", "58030", "HV00A", "ZZ999", "25P02", "40001", "40P01"],
+)
 def test_one_of_many_fails(rig, embedded, state):  # noqa: F811
     """Whatever the class: the one is tried again, then quarantined; 199 are done."""
     rig = rig(embedded, people=200)
@@ -39,7 +46,10 @@ def test_one_of_many_fails(rig, embedded, state):  # noqa: F811
     rig.send(run.plan([run.task("bump", n) for n in range(1, 201)]))
     rig.start(lanes=["tasks"])
     rig.wait(run.complete, 60)
-    assert run.progress()["applied"] == 199 and run.outcomes()["77"] == ("quarantined", f"not you (SQLSTATE {state})")
+    assert run.progress()["applied"] == 199 and run.outcomes()["77"] == (
+        "quarantined",
+        f"not you (SQLSTATE {state})",
+    )
     assert run.progress()["digest_matches"]
     rig.check_ledger(rig.events())
     rig.stop_all()
@@ -59,7 +69,12 @@ def test_row_level_security_for_one(rig, kafka):  # noqa: F811
     rig.start(lanes=["tasks"])
     rig.wait(run.complete, 60)
     outcome, reason = run.outcomes()["150"]
-    assert run.progress()["applied"] == 199 and outcome == "quarantined" and "row-level security" in reason and "SQLSTATE 42501" in reason
+    assert (
+        run.progress()["applied"] == 199
+        and outcome == "quarantined"
+        and "row-level security" in reason
+        and "SQLSTATE 42501" in reason
+    )
     rig.stop_all()
 
 
@@ -101,20 +116,32 @@ def test_the_servers_own_state_is_waited_for(rig, kafka):  # noqa: F811
     worker = rig.start(lanes=["tasks"])
     rig.wait_log(worker, r'msg="waiting".*no space left')
     assert rig.database.value("select count(*) from rollcall.held") == 0
-    rig.wait(lambda: any("no space left" in t[0] for t in rig.database.rows("select detail from rollcall.troubles('1 h')")), 60)
+    rig.wait(
+        lambda: any(
+            "no space left" in t[0]
+            for t in rig.database.rows("select detail from rollcall.troubles('1 h')")
+        ),
+        60,
+    )
     rig.database.execute("update person set trap = '' where id = 7")
     rig.wait(run.complete, 60)
     assert run.progress()["applied"] == 50
 
     def over():
-        troubles = rig.database.rows("select detail from rollcall.troubles('1 h') where what like 'waits:%'")
-        assert all("no space left" in t[0] for t in troubles)  # none without a reason, while it goes on already
+        troubles = rig.database.rows(
+            "select detail from rollcall.troubles('1 h') where what like 'waits:%'"
+        )
+        assert all(
+            "no space left" in t[0] for t in troubles
+        )  # none without a reason, while it goes on already
         return not troubles
+
     rig.wait(over, 60)
     rig.stop_all()
 
 
 # ---- rows that others have locked -----------------------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("locked", [3, 400])
 def test_locked_rows(rig, kafka, locked):  # noqa: F811
@@ -135,7 +162,10 @@ def test_locked_rows(rig, kafka, locked):  # noqa: F811
             application.execute("set lock_timeout = '300ms'")
             application.execute("update person set note = 'seen' where id > %s", (locked,))
         time.sleep(3)
-        assert rig.database.value("select count(*) from rollcall.held where state = 'quarantined'") == 0
+        assert (
+            rig.database.value("select count(*) from rollcall.held where state = 'quarantined'")
+            == 0
+        )
         other.rollback()
     rig.wait(run.complete, 60)
     assert run.progress()["applied"] == 500 and run.progress()["digest_matches"]
@@ -145,14 +175,23 @@ def test_locked_rows(rig, kafka, locked):  # noqa: F811
 
 # ---- reloads --------------------------------------------------------------------------------------------------------------------------------
 
+
 def test_a_reload_with_a_broken_statement_is_refused(rig, kafka):  # noqa: F811
     """Nothing is drained: the worker says which file and why, and works on with the old pack."""
     rig = rig(kafka, people=40)
     worker = rig.start(lanes=["tasks"])
-    rig.config.write_text(rig.config.read_text().replace('"jobs", "tasks", "urgent", "mail"', '"tasks"'))
+    rig.config.write_text(
+        rig.config.read_text().replace('"jobs", "tasks", "urgent", "mail"', '"tasks"')
+    )
     good = (rig.folder / "club/sql/bump.sql").read_text()
-    for bad, said in (("effect as (select subject, 'applied' as outcome from no_such_table)", r"club\.\w+: .*sql/bump\.sql.*no_such_table"),
-                      ("effect as (select subject from batch)", r"sql/bump\.sql.*outcome"), ("effect as (select subject,, from batch)", r"sql/bump\.sql")):
+    for bad, said in (
+        (
+            "effect as (select subject, 'applied' as outcome from no_such_table)",
+            r"club\.\w+: .*sql/bump\.sql.*no_such_table",
+        ),
+        ("effect as (select subject from batch)", r"sql/bump\.sql.*outcome"),
+        ("effect as (select subject,, from batch)", r"sql/bump\.sql"),
+    ):
         (rig.folder / "club/sql/bump.sql").write_text(bad)
         before = worker.text().count("reload refused")
         worker.send_signal(signal.SIGHUP)
@@ -178,9 +217,16 @@ def test_notices_are_counted(rig, kafka):  # noqa: F811
     rig.send(run.plan([run.task("bump", n) for n in range(1, 1001)]))
     worker = rig.start(lanes=["tasks"])
     rig.wait(run.complete, 60)
-    rig.wait_log(worker, r'msg="statement raised notices" type=club.bump .*count=\d+ first="person \d+ changes"', 10)
+    rig.wait_log(
+        worker,
+        r'msg="statement raised notices" type=club.bump .*count=\d+ first="person \d+ changes"',
+        10,
+    )
     assert rig.stop(worker) == 0
-    assert len([line for line in worker.text().splitlines() if "changes" in line or "again" in line]) <= 2
+    assert (
+        len([line for line in worker.text().splitlines() if "changes" in line or "again" in line])
+        <= 2
+    )
     rig.stop_all()
 
 
@@ -191,7 +237,12 @@ def test_a_lock_that_every_task_needs(rig, kafka):  # noqa: F811
     rig.start(lanes=["tasks"])
     with rig.database.connect() as gate:
         gate.execute("select pg_advisory_lock(77)")
-        rig.send(run.plan([run.task("gate", n) for n in range(1, 51)] + [run.task("bump", n) for n in range(51, 301)]))
+        rig.send(
+            run.plan(
+                [run.task("gate", n) for n in range(1, 51)]
+                + [run.task("bump", n) for n in range(51, 301)]
+            )
+        )
         rig.wait(lambda: run.progress()["applied"] == 250, 30)
         assert rig.database.value("select count(*) from rollcall.paused_type") == 0
     rig.wait(run.complete, 60)
@@ -201,13 +252,23 @@ def test_a_lock_that_every_task_needs(rig, kafka):  # noqa: F811
 
 # ---- packs of different versions ----------------------------------------------------------------------------------------------------------------
 
-NEWER = [('{ name = "other"; action', '{ name = "fresh"; action = "sql"; statement = "sql/gate.sql"; },\n  { name = "other"; action'),
-         ('{ name = "until"; type = "date"', '{ name = "note"; type = "text"; default = ""; },\n                  { name = "until"; type = "date"')]
+NEWER = [
+    (
+        '{ name = "other"; action',
+        '{ name = "fresh"; action = "sql"; statement = "sql/gate.sql"; },\n  { name = "other"; action',
+    ),
+    (
+        '{ name = "until"; type = "date"',
+        '{ name = "note"; type = "text"; default = ""; },\n                  { name = "until"; type = "date"',
+    ),
+]
 
 
 def test_a_worker_that_does_not_know_a_type_yet(rig, kafka):  # noqa: F811
     """An older worker sets aside what it does not know; a newer one that takes over does it. Known tasks go on."""
-    rig = rig(kafka, people=20, retry='attempts = 3; base = "100ms"; max = "300ms"; version_wait = "10m";')
+    rig = rig(
+        kafka, people=20, retry='attempts = 3; base = "100ms"; max = "300ms"; version_wait = "10m";'
+    )
     old = rig.start(lanes=["tasks", "urgent"])
     for a, b in NEWER:
         assert a in rig.pack_cfg
@@ -218,24 +279,39 @@ def test_a_worker_that_does_not_know_a_type_yet(rig, kafka):  # noqa: F811
     rig.send(fresh + [adhoc("club.bump", n) for n in range(11, 21)])
     rig.send([adhoc("club.grant", 1, days="3", note="new")], "urgent")
     rig.wait(lambda: rig.position() == 20 and rig.position("urgent") == 1)
-    assert rig.database.rows("select state, count(*) from rollcall.held group by 1") == [("unknown", 11)]
+    assert rig.database.rows("select state, count(*) from rollcall.held group by 1") == [
+        ("unknown", 11)
+    ]
     assert rig.database.value("select count(*) from rollcall.outcome where outcome = 0") == 10
     rig.start(lanes=["tasks", "urgent"])
     assert rig.stop(old) == 0
-    rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome where outcome = 0") == 21, 60)
+    rig.wait(
+        lambda: rig.database.value("select count(*) from rollcall.outcome where outcome = 0") == 21,
+        60,
+    )
     assert rig.database.value("select count(*) from rollcall.held") == 0
     rig.check_ledger(rig.events(repeats=True))
     rig.stop_all()
 
 
 def test_what_nobody_knows_fails_in_the_end(rig, kafka):  # noqa: F811
-    rig = rig(kafka, people=5, retry='attempts = 3; base = "100ms"; max = "300ms"; version_wait = "2s";')
+    rig = rig(
+        kafka, people=5, retry='attempts = 3; base = "100ms"; max = "300ms"; version_wait = "2s";'
+    )
     rig.start(lanes=["tasks", "urgent"])
     rig.send([adhoc("club.nobody", 1), adhoc("club.bump", 1)])
     rig.send([adhoc("club.grant", 2, days="3", colour="red")], "urgent")
-    rig.wait(lambda: rig.database.value("select count(*) from rollcall.held where state = 'unknown'") == 2)
-    rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome where outcome >= 0") == 3, 30)
-    assert sorted(r[0] for r in rig.database.rows("select reason from rollcall.outcome where outcome = 2")) == [
-        'club.grant has no argument "colour"', "unknown task type"]
+    rig.wait(
+        lambda: (
+            rig.database.value("select count(*) from rollcall.held where state = 'unknown'") == 2
+        )
+    )
+    rig.wait(
+        lambda: rig.database.value("select count(*) from rollcall.outcome where outcome >= 0") == 3,
+        30,
+    )
+    assert sorted(
+        r[0] for r in rig.database.rows("select reason from rollcall.outcome where outcome = 2")
+    ) == ['club.grant has no argument "colour"', "unknown task type"]
     assert rig.database.value("select count(*) from rollcall.held") == 0
     rig.stop_all()

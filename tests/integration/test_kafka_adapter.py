@@ -1,4 +1,5 @@
 """common/kafka against a real Kafka and against the embedded broker, through its driver."""
+
 import collections
 import subprocess
 import time
@@ -54,8 +55,12 @@ def test_all_messages_in_order(broker, unique, positions):
 def test_null_key_and_value(broker, unique):
     topic = unique("topic")
     apply(broker, topic, 1)
-    assert [a[0] for a in kafka_driver.run(broker, "produce", topic, text="\tno key\nno value\n")] == ["delivered"] * 2
-    client = confluent_kafka.Consumer({"bootstrap.servers": broker.bootstrap, "group.id": unique("group")})
+    assert [
+        a[0] for a in kafka_driver.run(broker, "produce", topic, text="\tno key\nno value\n")
+    ] == ["delivered"] * 2
+    client = confluent_kafka.Consumer(
+        {"bootstrap.servers": broker.bootstrap, "group.id": unique("group")}
+    )
     client.assign([confluent_kafka.TopicPartition(topic, 0, 0)])
     found = [m for m in client.consume(2, 20) if not m.error()]
     client.close()
@@ -68,9 +73,16 @@ def test_partitions_as_other_clients_choose_them(kafka, unique):
     kafka.create(topic, 12)
     ours = [p for p, _ in produce(kafka, topic, pairs(1000))]
     theirs = {}
-    client = confluent_kafka.Producer({"bootstrap.servers": kafka.bootstrap, "partitioner": "murmur2_random"})
+    client = confluent_kafka.Producer(
+        {"bootstrap.servers": kafka.bootstrap, "partitioner": "murmur2_random"}
+    )
     for key, value in pairs(1000):
-        client.produce(topic, value, key, on_delivery=lambda error, m: theirs.__setitem__(m.value().decode(), m.partition()))
+        client.produce(
+            topic,
+            value,
+            key,
+            on_delivery=lambda error, m: theirs.__setitem__(m.value().decode(), m.partition()),
+        )
     client.flush(30)
     assert ours == [theirs[value] for _, value in pairs(1000)]
     assert len(set(ours)) == 12
@@ -85,7 +97,9 @@ def test_start_offsets_are_asked_and_honoured(broker, unique, positions):
         (positions / f"{topic}-{partition}").write_text(f"{offset}\n")
     expected = [(place, pair) for place, pair in zip(places, sent) if place[1] >= starts[place[0]]]
     with Consumer(broker, unique("group"), topic, positions=positions) as c:
-        assert_complete(c.drain(len(expected)), [pair for _, pair in expected], [place for place, _ in expected])
+        assert_complete(
+            c.drain(len(expected)), [pair for _, pair in expected], [place for place, _ in expected]
+        )
         assert c.drain(1, seconds=0.5) == []
         assert sorted(c.assigned) == [(topic, p, o) for p, o in starts.items()]
 
@@ -121,8 +135,12 @@ def test_second_consumer_takes_over(broker, unique, positions):
             assert len(b.messages) > 0
         places += produce(broker, topic, pairs(1000, 8000))
         a.drain(9000 - len(a.messages) - len(b.messages), seconds=60)
-        everything = sorted((m.partition, m.offset, m.key, m.value) for m in a.messages + b.messages)
-        expected = sorted((*place, *pair) for place, pair in zip(places, first + second + pairs(1000, 8000)))
+        everything = sorted(
+            (m.partition, m.offset, m.key, m.value) for m in a.messages + b.messages
+        )
+        expected = sorted(
+            (*place, *pair) for place, pair in zip(places, first + second + pairs(1000, 8000))
+        )
         assert everything == expected, "nothing lost, nothing twice: each start was asked for"
 
 
@@ -152,7 +170,9 @@ def test_refused_partitions_are_offered_again(broker, unique):
         start = time.monotonic()
         while len(c.errors) < 4:
             assert c.drain(1, seconds=1) == []
-        assert time.monotonic() - start > 1.5, "a second between offers"  # three of them; the first may be over when we look
+        assert time.monotonic() - start > 1.5, (
+            "a second between offers"
+        )  # three of them; the first may be over when we look
         assert c.assigned == []
         c.ask("refuse 0")
         assert len(c.drain(10)) == 10
@@ -184,7 +204,9 @@ def recreate(kafka, topic):
     raise TimeoutError(topic)
 
 
-@pytest.mark.parametrize("step", [0, 1, -1], ids=["at once", "one after the other", "clocks that go back"])
+@pytest.mark.parametrize(
+    "step", [0, 1, -1], ids=["at once", "one after the other", "clocks that go back"]
+)
 @pytest.mark.parametrize("gone", [0, 12], ids=["", "deleted"])
 def test_a_log_is_known_again(kafka, unique, step, gone):
     """It grows, and loses its beginning: it stays the same. Made anew it is another one, however long it is."""
@@ -194,8 +216,11 @@ def test_a_log_is_known_again(kafka, unique, step, gone):
     def fill(start, n):
         for partition in (0, 1):
             for i in range(n):
-                producer.produce(topic, f"value-{start}-{i}", partition=partition, timestamp=start + i * step)
+                producer.produce(
+                    topic, f"value-{start}-{i}", partition=partition, timestamp=start + i * step
+                )
         assert producer.flush(30) == 0
+
     kafka.create(topic, 2)
     fill(now, 20)
     with Consumer(kafka, unique("group"), topic) as c:
@@ -349,7 +374,9 @@ def test_embedded_broker_not_running(tmp_path):
 def test_topic_apply(broker, unique):
     topic = unique("topic")
     assert apply(broker, topic, 3, "apply-dry-run") == ["created"]
-    assert kafka_driver.run(broker, "apply-dry-run", topic, 3)[0] == ["created"], "a dry run makes nothing"
+    assert kafka_driver.run(broker, "apply-dry-run", topic, 3)[0] == ["created"], (
+        "a dry run makes nothing"
+    )
     assert apply(broker, topic, 3) == ["created"]
     assert apply(broker, topic, 3) == ["same"]
     assert apply(broker, topic, 2) == ["larger"]
@@ -369,11 +396,17 @@ def test_topic_grows(kafka, embedded, unique):
 def test_topics_that_appear_by_use_have_the_default_partitions(embedded, unique):
     topic = unique("topic")
     produce(embedded, topic, pairs(10))
-    assert kafka_driver.run(embedded, "show", topic) == [["cluster", embedded.cluster], ["partitions", str(embedded.partitions)]]
+    assert kafka_driver.run(embedded, "show", topic) == [
+        ["cluster", embedded.cluster],
+        ["partitions", str(embedded.partitions)],
+    ]
 
 
 def test_missing_topic_and_reserved_properties(kafka, unique):
-    assert kafka_driver.run(kafka, "show", unique("nothing"))[1][1:3] == ["retry", "UNKNOWN_TOPIC_OR_PART"]
+    assert kafka_driver.run(kafka, "show", unique("nothing"))[1][1:3] == [
+        "retry",
+        "UNKNOWN_TOPIC_OR_PART",
+    ]
     for name in ("auto.offset.reset=latest", "enable.idempotence=false", "no.such.property=1"):
         answer = kafka_driver.run(kafka, "show", "t", options=["-x", name])
         assert answer[0][1] == "fatal" and name.split("=")[0] in answer[0][3]

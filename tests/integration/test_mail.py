@@ -1,4 +1,5 @@
 """transport_smtp against a real server: the driver tests/integration/send_mail.c, and smtp_sink.py."""
+
 import collections
 import email
 import email.policy
@@ -14,7 +15,12 @@ import time
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
-DRIVER = pathlib.Path(os.environ.get("ROLLCALL_BUILD", HERE.parent.parent / "build")) / "tests" / "unit" / "send_mail"
+DRIVER = (
+    pathlib.Path(os.environ.get("ROLLCALL_BUILD", HERE.parent.parent / "build"))
+    / "tests"
+    / "unit"
+    / "send_mail"
+)
 
 Line = collections.namedtuple("Line", "id state code reason")
 
@@ -22,14 +28,20 @@ Line = collections.namedtuple("Line", "id state code reason")
 class Sink:
     def __init__(self, folder, *options):
         self.folder = folder
-        self.process = subprocess.Popen([sys.executable, str(HERE / "smtp_sink.py"), str(folder), *map(str, options)],
-                                        stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "smtp_sink.py"), str(folder), *map(str, options)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         line = self.process.stdout.readline()
         assert line.startswith("port "), line
         self.port = int(line.split()[1])
 
     def stored(self):
-        return [(json.loads(p.with_suffix(".json").read_text()), p.read_bytes()) for p in sorted(self.folder.glob("*.eml"))]
+        return [
+            (json.loads(p.with_suffix(".json").read_text()), p.read_bytes())
+            for p in sorted(self.folder.glob("*.eml"))
+        ]
 
     def connections(self):
         path = self.folder / "connections"
@@ -58,8 +70,28 @@ def sink(tmp_path):
 def certificate(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tls")
     cert, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", cert,
-                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-keyout",
+            key,
+            "-out",
+            cert,
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        ],
+        check=True,
+        capture_output=True,
+    )
     return cert, key
 
 
@@ -68,8 +100,13 @@ Result = collections.namedtuple("Result", "lines tick seconds")
 
 def send(port, *args, url=None):
     start = time.monotonic()
-    done = subprocess.run([str(DRIVER), "--url", url or f"smtp://127.0.0.1:{port}", *map(str, args)], stdout=subprocess.PIPE, text=True,
-                          timeout=120, check=True)
+    done = subprocess.run(
+        [str(DRIVER), "--url", url or f"smtp://127.0.0.1:{port}", *map(str, args)],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=120,
+        check=True,
+    )
     seconds = time.monotonic() - start
     rows = [l for l in done.stdout.splitlines() if not l.startswith("#") and l != "ok"]
     tick = int(done.stdout.split("# tick ")[1].split()[0])
@@ -77,8 +114,13 @@ def send(port, *args, url=None):
 
 
 def probe(port, *args):
-    done = subprocess.run([str(DRIVER), "--url", f"smtp://127.0.0.1:{port}", "--probe", *map(str, args)], stdout=subprocess.PIPE, text=True,
-                          timeout=60, check=False)
+    done = subprocess.run(
+        [str(DRIVER), "--url", f"smtp://127.0.0.1:{port}", "--probe", *map(str, args)],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     return done.stdout.splitlines()[0]
 
 
@@ -99,10 +141,23 @@ def test_message_arrives_unchanged(sink):
     assert envelope["from"] == "rollcall@example.org"
     assert envelope["to"] == ["ana.o'neil+tag@example.net"]
     assert envelope["helo"] == "client.example.org"
-    assert max(map(len, data.split(b"\r\n"))) <= 76 and data.isascii() and b"\n" not in data.replace(b"\r\n", b"")
+    assert (
+        max(map(len, data.split(b"\r\n"))) <= 76
+        and data.isascii()
+        and b"\n" not in data.replace(b"\r\n", b"")
+    )
     m = email.message_from_bytes(data, policy=email.policy.default)
     assert m.defects == []
-    assert list(m.keys()) == ["Date", "From", "To", "Subject", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"]
+    assert list(m.keys()) == [
+        "Date",
+        "From",
+        "To",
+        "Subject",
+        "Message-ID",
+        "Auto-Submitted",
+        "MIME-Version",
+        "Content-Type",
+    ]
     assert m["Subject"] == "Sua conta: ação necessária até amanhã, para não perder o acesso 🙂"
     assert m["To"].addresses[0].display_name == "José Silva"
     assert m["To"].addresses[0].addr_spec == "ana.o'neil+tag@example.net"
@@ -123,26 +178,37 @@ def test_large_message_keeps_its_dots(sink):
     head = "Olá!\n.\n..\n.leading dot\n\nlast line\n"
     line = ".0123456789 abcdefghij ABCDEFGHIJ .\n"
     assert text.startswith(head) and len(text.encode()) >= 3_000_000
-    assert text[len(head):] == line * ((len(text) - len(head)) // len(line))
+    assert text[len(head) :] == line * ((len(text) - len(head)) // len(line))
 
 
-@pytest.mark.parametrize("recipient,state,code,words,stored", [
-    ("refuse550", "refused", "550", "550 5.1.1 to the envelope", 0),
-    ("defer451", "deferred", "451", "451 4.7.1 to the envelope", 0),
-    ("long", "refused", "550", "550 5.2.1 to the envelope", 0),
-    ("full", "deferred", "452", "452 4.3.1 to the envelope", 0),
-    ("data550", "refused", "550", "550 5.7.1 to the message", 0),
-    ("data451", "deferred", "451", "451 4.3.0 to the message", 0),
-    ("drop", "unknown", "0", "answer to the message was lost", 0),
-    ("dropkept", "unknown", "0", "answer to the message was lost", 1),
-    ("hang", "unknown", "0", "answer to the message was lost: Timeout", 0),
-    ("ana", "done", "250", "", 1),
-])
+@pytest.mark.parametrize(
+    "recipient,state,code,words,stored",
+    [
+        ("refuse550", "refused", "550", "550 5.1.1 to the envelope", 0),
+        ("defer451", "deferred", "451", "451 4.7.1 to the envelope", 0),
+        ("long", "refused", "550", "550 5.2.1 to the envelope", 0),
+        ("full", "deferred", "452", "452 4.3.1 to the envelope", 0),
+        ("data550", "refused", "550", "550 5.7.1 to the message", 0),
+        ("data451", "deferred", "451", "451 4.3.0 to the message", 0),
+        ("drop", "unknown", "0", "answer to the message was lost", 0),
+        ("dropkept", "unknown", "0", "answer to the message was lost", 1),
+        ("hang", "unknown", "0", "answer to the message was lost: Timeout", 0),
+        ("ana", "done", "250", "", 1),
+    ],
+)
 @pytest.mark.parametrize("before", [0, 1])  # on a new connection, and on a kept one
 def test_classification(sink, recipient, state, code, words, stored, before):
     s = sink()
-    result = send(s.port, "--connections", 1, "--timeout", 3000, *["first@example.net"] * before, f"{recipient}@example.net",
-                  "last@example.net")
+    result = send(
+        s.port,
+        "--connections",
+        1,
+        "--timeout",
+        3000,
+        *["first@example.net"] * before,
+        f"{recipient}@example.net",
+        "last@example.net",
+    )
     line = result.lines[before]
     assert (line.state, line.code) == (state, code)
     assert words in line.reason and "@" not in line.reason
@@ -150,7 +216,16 @@ def test_classification(sink, recipient, state, code, words, stored, before):
     assert len(s.stored()) == before + stored + 1
 
 
-@pytest.mark.parametrize("recipient", ["a b@example.net", "a@example.net>\r\nRCPT TO:<evil@example.net", "a@example.net\n", "", "a@b@c"])
+@pytest.mark.parametrize(
+    "recipient",
+    [
+        "a b@example.net",
+        "a@example.net>\r\nRCPT TO:<evil@example.net",
+        "a@example.net\n",
+        "",
+        "a@b@c",
+    ],
+)
 def test_injection_never_reaches_the_wire(sink, recipient):
     s = sink()
     line = one(send(s.port, recipient))
@@ -160,7 +235,14 @@ def test_injection_never_reaches_the_wire(sink, recipient):
 
 def test_all_behaviours_at_once(sink):
     s = sink()
-    kinds = {"ana": "done", "refuse550": "refused", "drop": "unknown", "data451": "deferred", "slow": "done", "data550": "refused"}
+    kinds = {
+        "ana": "done",
+        "refuse550": "refused",
+        "drop": "unknown",
+        "data451": "deferred",
+        "slow": "done",
+        "data550": "refused",
+    }
     result = send(s.port, "--connections", 4, "--repeat", 20, *[f"{k}@example.net" for k in kinds])
     assert [l.state for l in result.lines] == list(kinds.values()) * 20
     assert len(s.stored()) == 40
@@ -185,7 +267,9 @@ def test_ticks_come_while_the_relay_hangs(sink):
 
 def test_connection_that_hung_is_not_used_again_nor_waited_for(sink):
     s = sink()
-    result = send(s.port, "--connections", 1, "--timeout", 3000, "hang@example.net", *["ana@example.net"] * 5)
+    result = send(
+        s.port, "--connections", 1, "--timeout", 3000, "hang@example.net", *["ana@example.net"] * 5
+    )
     assert [l.state for l in result.lines] == ["unknown"] + ["done"] * 5
     assert s.connections() == 2
     assert result.seconds < 5.5  # a second wait for it would make 6
@@ -193,7 +277,9 @@ def test_connection_that_hung_is_not_used_again_nor_waited_for(sink):
 
 def test_stop_leaves_the_rest_pending(sink):
     s = sink()
-    result = send(s.port, "--connections", 2, "--repeat", 20, "--stop-after", 700, "slow@example.net")
+    result = send(
+        s.port, "--connections", 2, "--repeat", 20, "--stop-after", 700, "slow@example.net"
+    )
     states = collections.Counter(l.state for l in result.lines)
     assert set(states) == {"done", "pending"}
     assert 2 <= states["done"] <= 8
@@ -209,7 +295,9 @@ def test_connections_are_reused(sink):
 
 def test_idle_connection_closed_by_the_server(sink):
     s = sink("--close-idle", 1)
-    result = send(s.port, "--connections", 2, "--repeat", 12, "--batch", 4, "--pause", 2500, "ana@example.net")
+    result = send(
+        s.port, "--connections", 2, "--repeat", 12, "--batch", 4, "--pause", 2500, "ana@example.net"
+    )
     assert [l.state for l in result.lines] == ["done"] * 12
     assert s.connections() == 6
     assert len(s.stored()) == 12
@@ -269,19 +357,36 @@ def scripted(replies):
     return listener
 
 
-@pytest.mark.parametrize("replies,state,code", [
-    ([b"554 go away\r\n"], "deferred", "554"),
-    ([b"421 busy\r\n"], "deferred", "421"),
-    ([b"220 x\r\n", b"502 what\r\n", b"550 no\r\n"], "deferred", "550"),
-    ([b"220 x\r\n", None], "deferred", "0"),
-    ([b"220 x\r\n", b"250 x\r\n", b"550 5.7.1 not you\r\n"], "refused", "550"),
-    ([b"220 x\r\n", b"250 x\r\n", b"530 5.7.0 authenticate first\r\n"], "deferred", "530"),
-    ([b"220 x\r\n", b"250 x\r\n", b"250 ok\r\n", b"530 5.7.0 STARTTLS first\r\n"], "deferred", "530"),
-    ([b"220 x\r\n", b"250 x\r\n", b"421 closing\r\n"], "deferred", "421"),
-    ([b"220 x\r\n", b"250 x\r\n", b"250 ok\r\n", None], "deferred", "0"),
-    ([b"220 x\r\n", b"250 x\r\n", b"250 ok\r\n", b"250 ok\r\n", None], "deferred", "0"),
-    ([b"220 x\r\n", b"250 x\r\n", b"250 ok\r\n", b"250 ok\r\n", b"554 no valid recipients\r\n"], "refused", "554"),
-])
+@pytest.mark.parametrize(
+    "replies,state,code",
+    [
+        ([b"554 go away\r\n"], "deferred", "554"),
+        ([b"421 busy\r\n"], "deferred", "421"),
+        ([b"220 x\r\n", b"502 what\r\n", b"550 no\r\n"], "deferred", "550"),
+        ([b"220 x\r\n", None], "deferred", "0"),
+        ([b"220 x\r\n", b"250 x\r\n", b"550 5.7.1 not you\r\n"], "refused", "550"),
+        ([b"220 x\r\n", b"250 x\r\n", b"530 5.7.0 authenticate first\r\n"], "deferred", "530"),
+        (
+            [b"220 x\r\n", b"250 x\r\n", b"250 ok\r\n", b"530 5.7.0 STARTTLS first\r\n"],
+            "deferred",
+            "530",
+        ),
+        ([b"220 x\r\n", b"250 x\r\n", b"421 closing\r\n"], "deferred", "421"),
+        ([b"220 x\r\n", b"250 x\r\n", b"250 ok\r\n", None], "deferred", "0"),
+        ([b"220 x\r\n", b"250 x\r\n", b"250 ok\r\n", b"250 ok\r\n", None], "deferred", "0"),
+        (
+            [
+                b"220 x\r\n",
+                b"250 x\r\n",
+                b"250 ok\r\n",
+                b"250 ok\r\n",
+                b"554 no valid recipients\r\n",
+            ],
+            "refused",
+            "554",
+        ),
+    ],
+)
 def test_dialogue(replies, state, code):
     with scripted(replies) as listener:
         line = one(send(listener.getsockname()[1], "--timeout", 3000, "ana@example.net"))
@@ -291,6 +396,7 @@ def test_dialogue(replies, state, code):
 def test_kept_connection_ends_with_quit_without_waiting_for_the_answer():
     received = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
+
         def run():
             peer, _ = listener.accept()
             with peer, peer.makefile("rwb", 0) as f:
@@ -321,7 +427,10 @@ def test_server_that_never_greets():
 
 def test_authentication(sink):
     s = sink("--auth", "robot", "secret")
-    assert one(send(s.port, "--user", "robot", "--password", "secret", "ana@example.net")).state == "done"
+    assert (
+        one(send(s.port, "--user", "robot", "--password", "secret", "ana@example.net")).state
+        == "done"
+    )
     assert s.stored()[0][0]["user"] == "robot"
     wrong = one(send(s.port, "--user", "robot", "--password", "guess", "ana@example.net"))
     assert (wrong.state, wrong.code) == ("deferred", "535")
@@ -344,7 +453,18 @@ def test_starttls(sink, certificate):
     for tls in ("required", "opportunistic"):
         assert one(send(s.port, "--tls", tls, "--ca", cert, "ana@example.net")).state == "done"
     assert [e["tls"] for e, _ in s.stored()] == [True, True]
-    result = send(s.port, "--tls", "required", "--ca", cert, "--connections", 2, "--repeat", 40, "ana@example.net")
+    result = send(
+        s.port,
+        "--tls",
+        "required",
+        "--ca",
+        cert,
+        "--connections",
+        2,
+        "--repeat",
+        40,
+        "ana@example.net",
+    )
     assert {l.state for l in result.lines} == {"done"}
     assert s.connections() == 4
     untrusted = one(send(s.port, "--tls", "required", "ana@example.net"))
@@ -364,16 +484,24 @@ def test_tls_required_but_not_offered(sink):
     assert len(s.stored()) == 1
 
 
-@pytest.mark.parametrize("options,words", [
-    (["--tls", "maybe"], 'tls "maybe": expected none, opportunistic or required'),
-    (["--connections", "0"], "connections 0: expected 1-256"),
-    (["--timeout", "0"], "time limits must be above 0"),
-    (["--helo", "a b"], 'helo "a b": expected'),
-    (["--url", "http://127.0.0.1"], "expected smtp://host:port"),
-    (["--url", "smtp://"], "is not valid"),
-])
+@pytest.mark.parametrize(
+    "options,words",
+    [
+        (["--tls", "maybe"], 'tls "maybe": expected none, opportunistic or required'),
+        (["--connections", "0"], "connections 0: expected 1-256"),
+        (["--timeout", "0"], "time limits must be above 0"),
+        (["--helo", "a b"], 'helo "a b": expected'),
+        (["--url", "http://127.0.0.1"], "expected smtp://host:port"),
+        (["--url", "smtp://"], "is not valid"),
+    ],
+)
 def test_refuses_options(options, words):
-    done = subprocess.run([str(DRIVER), "--url", "smtp://127.0.0.1:1", *options], stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        [str(DRIVER), "--url", "smtp://127.0.0.1:1", *options],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 1
     assert done.stdout.startswith("fatal - smtp: ") and words in done.stdout
 

@@ -1,4 +1,5 @@
 """Task types that are paused: their statement fails whatever it is given. Others go on, and nothing of it is lost."""
+
 import json
 import re
 import subprocess
@@ -13,20 +14,36 @@ NEVER = 'attempts = 3; base = "100ms"; max = "300ms"; pause_base = "1h"; pause_m
 
 
 def tool(rig, *args):
-    done = subprocess.run([program("rollcall"), "-c", str(rig.config), *args], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        [program("rollcall"), "-c", str(rig.config), *args],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
     return done.returncode, done.stdout, done.stderr
 
 
 def paused(rig):
-    return {r[0]: r[1] for r in rig.database.rows("select type, sqlstate from rollcall.paused_type_named")}
+    return {
+        r[0]: r[1]
+        for r in rig.database.rows("select type, sqlstate from rollcall.paused_type_named")
+    }
 
 
 def outcomes(rig):
-    return {(r[0], r[1]): r[2] for r in rig.database.rows("select type, outcome, count(*) from rollcall.outcome_named group by 1, 2")}
+    return {
+        (r[0], r[1]): r[2]
+        for r in rig.database.rows(
+            "select type, outcome, count(*) from rollcall.outcome_named group by 1, 2"
+        )
+    }
 
 
 def state(rig, job):
-    return rig.database.value("select state from rollcall.run where job = %s order by run_no desc limit 1", (job,))
+    return rig.database.value(
+        "select state from rollcall.run where job = %s order by run_no desc limit 1", (job,)
+    )
 
 
 def test_a_renamed_column(rig, broker):  # noqa: F811
@@ -38,17 +55,27 @@ def test_a_renamed_column(rig, broker):  # noqa: F811
     rig.rollcall("jobs", "run", "both")
     rig.wait(lambda: outcomes(rig).get(("club.gate-due", "applied")) == 3000, 60)
     rig.wait(lambda: rig.position() == 6000, 60)
-    assert paused(rig) == {"club.bump": "42703"} and outcomes(rig) == {("club.gate-due", "applied"): 3000}
-    assert rig.database.value("select count(*) from rollcall.held") == 0 and state(rig, "both") == "published"
+    assert paused(rig) == {"club.bump": "42703"} and outcomes(rig) == {
+        ("club.gate-due", "applied"): 3000
+    }
+    assert (
+        rig.database.value("select count(*) from rollcall.held") == 0
+        and state(rig, "both") == "published"
+    )
     code, text, _ = tool(rig, "status")
     assert code == 1 and re.search(r"Paused task types\n.*\nclub.bump .*42703", text)
     code, text, _ = tool(rig, "status", "--json")
     assert code == 1 and json.loads(text)["paused_types"][0]["type"] == "club.bump"
-    assert re.search(r'waits +club.bump is paused: .*column .*trap', rig.rollcall("runs", "show", "both"))
+    assert re.search(
+        r"waits +club.bump is paused: .*column .*trap", rig.rollcall("runs", "show", "both")
+    )
     listed = {t["type"]: t["state"] for t in json.loads(rig.rollcall("types", "list", "--json"))}
     assert listed["club.bump"] == "paused" and listed["club.gate-due"] == "active"
     logs = first.text() + second.text()
-    assert logs.count('msg="task type paused" type=club.bump') == 1 and 'level=error' in re.search(r".*task type paused.*", logs)[0]
+    assert (
+        logs.count('msg="task type paused" type=club.bump') == 1
+        and "level=error" in re.search(r".*task type paused.*", logs)[0]
+    )
     rig.database.execute("alter table person rename trapped to trap")
     rig.wait(lambda: state(rig, "both") == "succeeded", 60)
     assert paused(rig) == {} and outcomes(rig)[("club.bump", "applied")] == 3000
@@ -67,10 +94,19 @@ def test_everybody_fails_in_the_same_way(rig, kafka):  # noqa: F811
     rig.scheduler()
     rig.start()
     rig.rollcall("jobs", "run", "both")
-    rig.wait(lambda: paused(rig) == {"club.bump": "PT403"} and outcomes(rig).get(("club.gate-due", "applied")) == 700, 60)
+    rig.wait(
+        lambda: (
+            paused(rig) == {"club.bump": "PT403"}
+            and outcomes(rig).get(("club.gate-due", "applied")) == 700
+        ),
+        60,
+    )
     rig.wait(lambda: rig.position() == 1400)
     rig.wait(lambda: rig.database.value("select tries from rollcall.paused_type") >= 2)
-    assert rig.position() == 1400 and rig.database.value("select count(*) from rollcall.outcome where outcome in (2, 3)") == 0
+    assert (
+        rig.position() == 1400
+        and rig.database.value("select count(*) from rollcall.outcome where outcome in (2, 3)") == 0
+    )
     rig.database.execute("drop trigger trapped on person")
     rig.wait(lambda: state(rig, "both") == "succeeded", 60)
     assert outcomes(rig)[("club.bump", "applied")] == 700
@@ -81,12 +117,16 @@ def test_a_worker_starts_with_a_broken_statement(rig, kafka):  # noqa: F811
     """It serves the others; `check` fails. With the file mended and the worker started again, the type resumes."""
     rig = rig(kafka, people=200, retry=PAUSE)
     good = (rig.folder / "club/sql/gate.sql").read_text()
-    (rig.folder / "club/sql/gate.sql").write_text("effect as (select subject, 'applied' as outcome from no_such_table)")
+    (rig.folder / "club/sql/gate.sql").write_text(
+        "effect as (select subject, 'applied' as outcome from no_such_table)"
+    )
     rig.scheduler()
     worker = rig.start()
     rig.rollcall("jobs", "run", "both")
     rig.wait(lambda: outcomes(rig).get(("club.bump", "applied")) == 200, 60)
-    assert set(paused(rig)) == {"club.gate", "club.gate-due"} and re.search(r'task type paused.*sql/gate.sql.*no_such_table', worker.text())
+    assert set(paused(rig)) == {"club.gate", "club.gate-due"} and re.search(
+        r"task type paused.*sql/gate.sql.*no_such_table", worker.text()
+    )
     assert tool(rig, "check", "--offline")[0] == 1
     rig.stop(worker)
     (rig.folder / "club/sql/gate.sql").write_text(good)
@@ -101,18 +141,31 @@ def test_a_statement_that_acts_beyond_its_batch(rig, kafka):  # noqa: F811
     rig = rig(kafka, people=3, retry=NEVER)
     path = rig.folder / "club/sql/gate.sql"
     good = path.read_text()
-    path.write_text("x as (update person set hits = hits + 100 returning id), effect as (select id as subject, 'applied' as outcome from x)")
+    path.write_text(
+        "x as (update person set hits = hits + 100 returning id), effect as (select id as subject, 'applied' as outcome from x)"
+    )
     rig.scheduler()
     worker = rig.start()
     rig.rollcall("jobs", "run", "both")
-    rig.wait(lambda: paused(rig) == {"club.gate-due": "RC003"} and outcomes(rig) == {("club.bump", "applied"): 3})
-    assert state(rig, "both") == "published" and rig.database.value("select max(hits) from person") == 1
+    rig.wait(
+        lambda: (
+            paused(rig) == {"club.gate-due": "RC003"}
+            and outcomes(rig) == {("club.bump", "applied"): 3}
+        )
+    )
+    assert (
+        state(rig, "both") == "published"
+        and rig.database.value("select max(hits) from person") == 1
+    )
     rig.stop(worker)
     path.write_text(good)
     rig.start()
     assert "club.gate-due is resumed" in rig.rollcall("types", "resume", "gate-due")
     rig.wait(lambda: state(rig, "both") == "succeeded", 60)
-    assert outcomes(rig) == {("club.bump", "applied"): 3, ("club.gate-due", "applied"): 3} and paused(rig) == {}
+    assert (
+        outcomes(rig) == {("club.bump", "applied"): 3, ("club.gate-due", "applied"): 3}
+        and paused(rig) == {}
+    )
     rig.stop_all()
 
 
@@ -125,30 +178,46 @@ def test_an_operator_resumes(rig, kafka):  # noqa: F811
     tasks = [adhoc("club.grant", n, days="3") for n in range(1, 51)]
     rig.send(tasks, "urgent")
     rig.wait(lambda: paused(rig) == {"club.grant": "42703"} and rig.position("urgent") == 50)
-    assert rig.database.rows("select state, count(*) from rollcall.held group by 1") == [("retry", 50)]
-    rig.database.execute("update rollcall.held set state = 'waiting', due_at = null where subject = '9'")  # it stood behind one that was done meanwhile
+    assert rig.database.rows("select state, count(*) from rollcall.held group by 1") == [
+        ("retry", 50)
+    ]
+    rig.database.execute(
+        "update rollcall.held set state = 'waiting', due_at = null where subject = '9'"
+    )  # it stood behind one that was done meanwhile
     rig.send([adhoc("club.welcome", 7)], "urgent")
-    rig.wait(lambda: outcomes(rig).get(("club.welcome", "applied")) == 1)  # a subject of which a task waits for its type
+    rig.wait(
+        lambda: outcomes(rig).get(("club.welcome", "applied")) == 1
+    )  # a subject of which a task waits for its type
     assert tool(rig, "types", "resume", "no-such")[0] == 5
     assert "club.bump is not paused" in rig.rollcall("types", "resume", "bump")
     rig.database.execute("alter table journal rename told to said")
     assert "club.grant is resumed" in rig.rollcall("types", "resume", "grant")
     rig.wait(lambda: outcomes(rig).get(("club.grant", "applied")) == 50, 30)
     assert rig.database.value("select count(*) from rollcall.held") == 0
-    assert rig.database.rows("select kind, about, actor = session_user from rollcall.request where kind = 'resume type'") == [("resume type", "club.grant", True)]
+    assert rig.database.rows(
+        "select kind, about, actor = session_user from rollcall.request where kind = 'resume type'"
+    ) == [("resume type", "club.grant", True)]
     rig.stop_all()
 
 
 def test_follow_ups_of_a_paused_type(rig, kafka):  # noqa: F811
     """What a run's applied tasks have spawned is owed as well."""
     rig = rig(kafka, people=300, retry=PAUSE)
-    (rig.folder / "club/sql/welcome.sql").write_text("x as (select 1 from no_such_table), effect as (select subject, 'applied'::text as outcome from batch)")
-    rig.pack_cfg = rig.pack_cfg.replace('{ name = "welcome"; action = "sql"; lane = "urgent"; statement = "sql/bump.sql"; }',
-                                        '{ name = "welcome"; action = "sql"; lane = "urgent"; statement = "sql/welcome.sql"; }')
+    (rig.folder / "club/sql/welcome.sql").write_text(
+        "x as (select 1 from no_such_table), effect as (select subject, 'applied'::text as outcome from batch)"
+    )
+    rig.pack_cfg = rig.pack_cfg.replace(
+        '{ name = "welcome"; action = "sql"; lane = "urgent"; statement = "sql/bump.sql"; }',
+        '{ name = "welcome"; action = "sql"; lane = "urgent"; statement = "sql/welcome.sql"; }',
+    )
     rig.scheduler()
     rig.start()
     rig.rollcall("jobs", "run", "enrolment")
-    rig.wait(lambda: outcomes(rig).get(("club.enrol", "applied")) == 300 and rig.position("urgent") == 300)
+    rig.wait(
+        lambda: (
+            outcomes(rig).get(("club.enrol", "applied")) == 300 and rig.position("urgent") == 300
+        )
+    )
     assert set(paused(rig)) == {"club.welcome"} and state(rig, "enrolment") == "published"
     rig.database.execute("create table public.no_such_table ()")
     rig.wait(lambda: state(rig, "enrolment") == "succeeded", 60)

@@ -1,4 +1,5 @@
 """A mail that was sent is never sent again because its record, or its outcome, could not be written."""
+
 import json
 
 import pytest
@@ -24,7 +25,9 @@ FULL = """create function full_disk() returns trigger language plpgsql as $$
 
 
 def states(rig):
-    return rig.database.rows("select subject, state, tries, due_at is null from rollcall.held order by 1")
+    return rig.database.rows(
+        "select subject, state, tries, due_at is null from rollcall.held order by 1"
+    )
 
 
 @pytest.mark.parametrize("state", ["PT403", "40P01", "55P03", "53200", "42501"])
@@ -38,9 +41,15 @@ def test_a_record_that_fails_for_one(rig, kafka, sink, state):  # noqa: F811
     rig.send(run.plan([run.task("careful", n) for n in range(1, 21)]), "mail")
     rig.start(lanes=["mail"])
     rig.wait(run.complete, 60)
-    assert run.outcomes()["7"] == ("applied", f"applied, not recorded: not recorded by us (SQLSTATE {state})")
+    assert run.outcomes()["7"] == (
+        "applied",
+        f"applied, not recorded: not recorded by us (SQLSTATE {state})",
+    )
     rig.wait(lambda: states(rig) == [("7", "record", 3, True)], 60)
-    assert rig.database.value("select count(*) from sent") == 19 and len(rig.mails(server.folder)) == 20
+    assert (
+        rig.database.value("select count(*) from sent") == 19
+        and len(rig.mails(server.folder)) == 20
+    )
     listed = json.loads(rig.rollcall("quarantine", "list", "--json"))
     assert [(r["subject"], r["state"]) for r in listed] == [("7", "record")]
     rig.stop_all()
@@ -53,7 +62,9 @@ def test_a_record_that_fails_for_a_while(rig, kafka, sink):  # noqa: F811
     rig.database.execute(RECORD)
     rig.database.execute("update person set trap = 'record PT403' where id in (2, 3)")
     run = Run(rig)
-    rig.send(run.plan([run.task("careful", n) for n in (1, 2)]) + [adhoc("club.careful", 3)], "mail")
+    rig.send(
+        run.plan([run.task("careful", n) for n in (1, 2)]) + [adhoc("club.careful", 3)], "mail"
+    )
     rig.start(lanes=["mail"])
     rig.wait(run.complete, 60)
     rig.wait(lambda: len(states(rig)) == 2)
@@ -61,7 +72,12 @@ def test_a_record_that_fails_for_a_while(rig, kafka, sink):  # noqa: F811
     rig.wait(lambda: len(rig.mails(server.folder)) == 4)
     rig.database.execute("update person set trap = ''")
     rig.wait(lambda: states(rig) == [], 60)
-    assert sorted(rig.database.rows("select subject, item from sent")) == [(1, ""), (2, ""), (2, "later"), (3, "")]
+    assert sorted(rig.database.rows("select subject, item from sent")) == [
+        (1, ""),
+        (2, ""),
+        (2, "later"),
+        (3, ""),
+    ]
     assert rig.database.rows("select distinct outcome, reason from rollcall.outcome") == [(0, "")]
     assert run.progress()["applied"] == 2 and len(rig.mails(server.folder)) == 4
     rig.stop_all()
@@ -78,7 +94,11 @@ def test_a_deadlock_while_a_hundred_are_recorded(rig, kafka, sink):  # noqa: F81
     rig.start(lanes=["mail"])
     rig.wait(run.complete, 60)
     rig.wait(lambda: rig.database.value("select count(*) from sent") == 100)
-    assert len(rig.mails(server.folder)) == 100 and set(run.outcomes().values()) == {("applied", "")} and states(rig) == []
+    assert (
+        len(rig.mails(server.folder)) == 100
+        and set(run.outcomes().values()) == {("applied", "")}
+        and states(rig) == []
+    )
     rig.stop_all()
 
 
@@ -93,24 +113,44 @@ def test_outcomes_that_cannot_be_written(rig, kafka, sink):  # noqa: F811
     rig.wait(lambda: len(rig.mails(server.folder)) == 30)
     rig.wait_log(worker, 'msg="waiting".*disk full')
     for _ in range(2):
-        rig.database.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rollcall-worker%'")
+        rig.database.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rollcall-worker%'"
+        )
     rig.database.execute("drop trigger full_disk on rollcall.outcome")
     rig.wait(run.complete, 60)
-    assert len(rig.mails(server.folder)) == 30 and rig.database.value("select count(*) from sent") == 30
-    assert rig.database.rows("select attempt, count(*) from rollcall.outcome group by 1") == [(1, 30)]
+    assert (
+        len(rig.mails(server.folder)) == 30
+        and rig.database.value("select count(*) from sent") == 30
+    )
+    assert rig.database.rows("select attempt, count(*) from rollcall.outcome group by 1") == [
+        (1, 30)
+    ]
     rig.check_ledger(rig.events())
     rig.stop_all()
 
 
 def test_a_record_that_cannot_work(rig, kafka, sink):  # noqa: F811
     """Its table was renamed after the start: the mails that went out stay applied, the type is paused before more go, and all is recorded later."""
-    rig, server = rig(kafka, people=200, retry='attempts = 9; base = "300ms"; max = "300ms"; pause_base = "500ms"; pause_max = "1s";', batch_max=50), sink()
+    rig, server = (
+        rig(
+            kafka,
+            people=200,
+            retry='attempts = 9; base = "300ms"; max = "300ms"; pause_base = "500ms"; pause_max = "1s";',
+            batch_max=50,
+        ),
+        sink(),
+    )
     through(rig, server.port)
     run = Run(rig)
     rig.start(lanes=["mail"])
     rig.database.execute("alter table sent rename to sent_once")
     rig.send(run.plan([run.task("careful", n) for n in range(1, 201)]), "mail")
-    rig.wait(lambda: rig.database.rows("select type, sqlstate from rollcall.paused_type_named") == [("club.careful", "42P01")])
+    rig.wait(
+        lambda: (
+            rig.database.rows("select type, sqlstate from rollcall.paused_type_named")
+            == [("club.careful", "42P01")]
+        )
+    )
     rig.wait(lambda: rig.position("mail") == 200)
     sent = len(rig.mails(server.folder))
     assert 0 < sent < 200 and len(states(rig)) == sent

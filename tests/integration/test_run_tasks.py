@@ -1,4 +1,5 @@
 """Which messages a run takes: its own tasks while it is open, and what followed from them. Whoever else names it gets a dead letter, and counts nowhere."""
+
 from collections import Counter
 from datetime import timedelta
 
@@ -17,7 +18,12 @@ def test_foreign_types_do_not_count_in_a_run(rig, broker):
     rig = rig(broker, people=200)
     run = Run(rig, job="other")
     tasks = run.plan([run.task("bump", n) for n in range(1, 101)])
-    foreign = [run.task("gate", 1), run.task("thanks", 2), run.task("nobody", 3), run.task("nobody.else", 4)]
+    foreign = [
+        run.task("gate", 1),
+        run.task("thanks", 2),
+        run.task("nobody", 3),
+        run.task("nobody.else", 4),
+    ]
     with_arguments = run.task("bump", 101)._replace(arguments={"days": "9"})
     rig.send(tasks[:50] + foreign + [with_arguments] + tasks[50:])
     rig.send([run.task("grant", 5)], "urgent")
@@ -26,8 +32,12 @@ def test_foreign_types_do_not_count_in_a_run(rig, broker):
     rig.wait(lambda: rig.position() == 105 and rig.position("urgent") == 1)
     said = reasons(rig)
     assert said.pop("a run's task has no arguments") == 1
-    assert said == {f"club.{t} is no task type of the run's job club.other, nor a follow-up of one".replace("club.nobody.else", "nobody.else"): 1
-                    for t in ("gate", "thanks", "nobody", "nobody.else", "grant")}
+    assert said == {
+        f"club.{t} is no task type of the run's job club.other, nor a follow-up of one".replace(
+            "club.nobody.else", "nobody.else"
+        ): 1
+        for t in ("gate", "thanks", "nobody", "nobody.else", "grant")
+    }
     assert run.progress()["done"] == 100 and run.progress()["digest_matches"]
     assert rig.database.value("select count(*) from journal where type <> 'bump'") == 0
     assert rig.wait(lambda: len(rig.letters()) == 6)
@@ -72,7 +82,11 @@ def test_repetitions_for_a_closed_run_are_nothing(rig, kafka):
     rig.send(tasks + [run.task("bump", 51)])
     rig.wait(lambda: rig.position() == 101)
     assert reasons(rig) == {'the run takes no tasks: it is in state "failed"': 1}
-    assert rig.database.value("select sum(hits) from person") == 50 and run.progress()["done"] == 50 and run.progress()["digest_matches"]
+    assert (
+        rig.database.value("select sum(hits) from person") == 50
+        and run.progress()["done"] == 50
+        and run.progress()["digest_matches"]
+    )
     rig.check_ledger(rig.events())
     rig.stop_all()
 
@@ -83,7 +97,10 @@ def test_a_cancelled_run_skips_its_own_and_refuses_others(rig, kafka):
     rig.send([run.task("bump", n) for n in range(1, 11)] + [run.task("gate", 11)])
     rig.start(lanes=["tasks"])
     rig.wait(lambda: rig.position() == 11)
-    assert Counter(run.outcomes().values()) == {("skipped", "run cancelled"): 10} and sum(reasons(rig).values()) == 1
+    assert (
+        Counter(run.outcomes().values()) == {("skipped", "run cancelled"): 10}
+        and sum(reasons(rig).values()) == 1
+    )
     rig.stop_all()
 
 
@@ -112,9 +129,15 @@ def test_another_runs_tasks_beside(rig, kafka):
     rig = rig(kafka, people=100)
     open_run, closed = Run(rig), Run(rig, at=NOON + timedelta(hours=1), state="failed")
     tasks = open_run.plan([open_run.task("bump", n) for n in range(1, 101)])
-    rig.send([t for pair in zip(tasks, [closed.task("bump", n) for n in range(1, 101)]) for t in pair])
+    rig.send(
+        [t for pair in zip(tasks, [closed.task("bump", n) for n in range(1, 101)]) for t in pair]
+    )
     rig.start(lanes=["tasks"])
     rig.wait(open_run.complete)
     rig.wait(lambda: rig.position() == 200)
-    assert sum(reasons(rig).values()) == 100 and closed.progress()["done"] == 0 and rig.database.value("select sum(hits) from person") == 100
+    assert (
+        sum(reasons(rig).values()) == 100
+        and closed.progress()["done"] == 0
+        and rig.database.value("select sum(hits) from person") == 100
+    )
     rig.stop_all()

@@ -1,4 +1,5 @@
 """Plan and publication, several schedulers and their deaths, the end of a run: real PostgreSQL, Kafka and the embedded broker."""
+
 import os
 import re
 import signal
@@ -25,10 +26,20 @@ def test_a_run_is_planned_and_published_exactly(rig, broker):
     due = [n for n in range(1, 1235) if n % 10]
     s = rig.scheduler()
     run = rig.ask("items", "--at", "2026-05-04T09:00:00-03:00")
-    assert run == str(uuid.uuid5(RUN_SPACE, f"club\0items\0{(worker_pack.NOON - EPOCH) // timedelta(microseconds=1)}"))
+    assert run == str(
+        uuid.uuid5(
+            RUN_SPACE, f"club\0items\0{(worker_pack.NOON - EPOCH) // timedelta(microseconds=1)}"
+        )
+    )
     assert rig.until(run, "published") == ("published", "")
-    pieces, dry, census = (expected(run, "pieces", due, ("part 1", "part 2")), expected(run, "other", due), expected(run, "census", [run]))
-    planned, a, b, chunks, published, cluster = rig.row(run, "planned, planned_digest_a, planned_digest_b, chunks, chunks_published, cluster")
+    pieces, dry, census = (
+        expected(run, "pieces", due, ("part 1", "part 2")),
+        expected(run, "other", due),
+        expected(run, "census", [run]),
+    )
+    planned, a, b, chunks, published, cluster = rig.row(
+        run, "planned, planned_digest_a, planned_digest_b, chunks, chunks_published, cluster"
+    )
     assert planned == len(pieces) + len(dry) + 1
     assert (a, b) == digest([*pieces, *dry, *census])
     assert chunks == published == -(-len(pieces) // 100) + -(-len(dry) // 100) + 1 and cluster
@@ -37,9 +48,19 @@ def test_a_run_is_planned_and_published_exactly(rig, broker):
     who = rig.database.value("select session_user")
     for t in tasks:
         assert (t["subject"], t["item"]) == {**pieces, **dry}[t["task_id"]]
-        assert t["dry_run"] == (t["type"] == "club.other") and t["scheduled_at"] == worker_pack.NOON and t["actor"] == who
+        assert (
+            t["dry_run"] == (t["type"] == "club.other")
+            and t["scheduled_at"] == worker_pack.NOON
+            and t["actor"] == who
+        )
     assert [t["task_id"] for t in rig.tasks(run, "jobs")] == list(census) and rig.announced(run)
-    assert {r[0] for r in rig.database.rows("select subject from rollcall.missing((select run_no from rollcall.run where run_id = %s))", (run,))} == {str(n) for n in due} | {run}
+    assert {
+        r[0]
+        for r in rig.database.rows(
+            "select subject from rollcall.missing((select run_no from rollcall.run where run_id = %s))",
+            (run,),
+        )
+    } == {str(n) for n in due} | {run}
     rig.wait(lambda: [e["state"] for e in rig.announced(run)] == ["planned", "published"])
     assert rig.stop(s) == 0
     assert rig.database.value("select count(*) from rollcall.lease where expires_at > now()") == 0
@@ -53,7 +74,10 @@ def test_states_are_told_in_their_order(rig, embedded):
     for run in runs:
         rig.until(run, "published")
     told = rig.wait(lambda: (lambda x: len(x) == 80 and x)(rig.announced(*runs)))
-    assert all([e["state"] for e in told if e["run_id"] == first["run_id"]] == ["planned", "published"] for first in told)
+    assert all(
+        [e["state"] for e in told if e["run_id"] == first["run_id"]] == ["planned", "published"]
+        for first in told
+    )
 
 
 def test_nobody_due(rig, embedded):
@@ -69,7 +93,9 @@ def test_somebody_due_twice_is_one_task(rig, embedded):
     rig.scheduler()
     run = rig.ask("doubled")
     rig.until(run, "published")
-    assert Counter(t["task_id"] for t in rig.tasks(run)) == Counter(list(expected(run, "twice", range(1, 351))))
+    assert Counter(t["task_id"] for t in rig.tasks(run)) == Counter(
+        list(expected(run, "twice", range(1, 351)))
+    )
     assert rig.row(run, "planned") == (350,)
 
 
@@ -78,8 +104,10 @@ def peak(process):
 
 
 def test_a_million_subjects_in_flat_memory(rig, kafka):
-    rig = rig(kafka, scheduler='chunk = 10000;')
-    count = 100_000 if rig.instrumented() else 1_000_000  # a sanitizer's memory is not measured, and it takes its time
+    rig = rig(kafka, scheduler="chunk = 10000;")
+    count = (
+        100_000 if rig.instrumented() else 1_000_000
+    )  # a sanitizer's memory is not measured, and it takes its time
     rig.database.execute("insert into person (id) select generate_series(1, %s)", (count,))
     s = rig.scheduler()
     for job in ("hourly", "punctual"):  # or a full hour brings a million more, twice
@@ -96,7 +124,7 @@ def test_a_million_subjects_in_flat_memory(rig, kafka):
 
 def test_memory_stays_flat_while_kafka_acknowledges_nothing(rig, kafka):
     """A broker that stands still for a while: what waits for it is bounded."""
-    rig = rig(kafka, scheduler='chunk = 10000;')
+    rig = rig(kafka, scheduler="chunk = 10000;")
     rig.database.execute("insert into person (id) select generate_series(1, 400000)")
     s = rig.scheduler()
     for job in ("hourly", "punctual"):
@@ -127,7 +155,9 @@ def test_two_schedulers_make_one_run(rig, broker):
     time.sleep(0.5)
     assert len(rig.runs("sweep")) == 1
     run = rig.database.value("select run_id from rollcall.run where job = 'sweep'")
-    assert Counter(t["task_id"] for t in rig.tasks(run)) == Counter(list(expected(run, "bump", range(1, 301))))
+    assert Counter(t["task_id"] for t in rig.tasks(run)) == Counter(
+        list(expected(run, "bump", range(1, 301)))
+    )
     assert [("leading" in s.text()) for s in both].count(True) == 1
     assert rig.database.value("select epoch from rollcall.lease") == 1
     for s in both:
@@ -154,10 +184,16 @@ def test_killed_while_publishing(rig, kafka):
 def test_killed_while_planning(rig, embedded):
     """Half a plan is no plan."""
     rig = rig(embedded, people=100, scheduler='lease = "1s"; tick = "100ms";')
-    (rig.folder / "club/sql/slow.due.sql").write_text("select id as subject from person, lateral (select pg_sleep(case when id > 50 then 30 end)) s")
+    (rig.folder / "club/sql/slow.due.sql").write_text(
+        "select id as subject from person, lateral (select pg_sleep(case when id > 50 then 30 end)) s"
+    )
     first = rig.scheduler()
     run = rig.ask("slow", "--force")
-    rig.wait(lambda: rig.database.value("select count(*) from pg_stat_activity where query like 'fetch%%' and state = 'active'"))
+    rig.wait(
+        lambda: rig.database.value(
+            "select count(*) from pg_stat_activity where query like 'fetch%%' and state = 'active'"
+        )
+    )
     rig.kill(first)
     (rig.folder / "club/sql/slow.due.sql").write_text("select id as subject from person")
     rig.database.execute("update rollcall.run set deadline_at = null")
@@ -204,7 +240,9 @@ def test_an_embedded_broker_started_anew_gets_all_again(rig, embedded):
     rig.wait_log(s, "run is published again")
     rig.until(run, "published")
     assert rig.row(run, "cluster") == (embedded.cluster,)
-    assert Counter(t["task_id"] for t in rig.tasks(run)) == Counter(list(expected(run, "bump", range(1, 251))))
+    assert Counter(t["task_id"] for t in rig.tasks(run)) == Counter(
+        list(expected(run, "bump", range(1, 251)))
+    )
 
 
 def test_follow_ups_that_a_lost_broker_had_are_published_again(rig, embedded):
@@ -213,17 +251,25 @@ def test_follow_ups_that_a_lost_broker_had_are_published_again(rig, embedded):
     s = rig.scheduler()
     run = rig.ask("sure")
     rig.until(run, "published")
-    rig.database.execute("""insert into rollcall.outcome (day, run_no, type_no, source_no, src_offset, sequence, outcome, subject, follow_ups)
+    rig.database.execute(
+        """insert into rollcall.outcome (day, run_no, type_no, source_no, src_offset, sequence, outcome, subject, follow_ups)
         select r.day, r.run_no, t.type_no, 999, n, n, 0, n::text, array['club.welcome', 'club.greet'] from rollcall.run r, rollcall.task_type t,
         generate_series(1, 10) n where r.run_id = %s and t.name = 'club.enrol'
         union all select r.day, r.run_no, t.type_no, 999, 11, 11, 2, '4', null from rollcall.run r, rollcall.task_type t where r.run_id = %s and t.name = 'club.welcome'""",
-                         [run, run])
+        [run, run],
+    )
     embedded.restart(crash=True)
     rig.wait_log(s, "run is published again")
     rig.until(run, "published")
-    assert Counter(t["task_id"] for t in rig.tasks(run)) == Counter(list(expected(run, "enrol", range(11, 251))))  # the ten are done
-    assert {t["task_id"] for t in rig.tasks(run, "mail")} == set(expected(run, "greet", range(1, 11)))
-    assert {t["task_id"] for t in rig.tasks(run, "urgent")} == set(expected(run, "welcome", [n for n in range(1, 11) if n != 4]))
+    assert Counter(t["task_id"] for t in rig.tasks(run)) == Counter(
+        list(expected(run, "enrol", range(11, 251)))
+    )  # the ten are done
+    assert {t["task_id"] for t in rig.tasks(run, "mail")} == set(
+        expected(run, "greet", range(1, 11))
+    )
+    assert {t["task_id"] for t in rig.tasks(run, "urgent")} == set(
+        expected(run, "welcome", [n for n in range(1, 11) if n != 4])
+    )
 
 
 def test_an_operator_has_a_run_published_again(rig, embedded):
@@ -267,12 +313,25 @@ def test_a_run_ends_with_its_proof_and_what_follows_from_it(rig, broker):
     rig.start()
     run = rig.ask("sure")
     assert rig.until(run, "succeeded", "failed") == ("succeeded", "")
-    planned, applied, spawned, match = rig.database.rows("select planned, applied, spawned, digest_matches from rollcall.run_progress where run_id = %s", (run,))[0]
+    planned, applied, spawned, match = rig.database.rows(
+        "select planned, applied, spawned, digest_matches from rollcall.run_progress where run_id = %s",
+        (run,),
+    )[0]
     assert match and planned == 300 + spawned and spawned >= 600 and applied == planned
-    assert re.search(rf'run closed.*job=club.sure state="succeeded".* planned={planned} applied={applied} skipped=0 failed=0', s.text())
+    assert re.search(
+        rf'run closed.*job=club.sure state="succeeded".* planned={planned} applied={applied} skipped=0 failed=0',
+        s.text(),
+    )
     rig.wait(lambda: rig.database.value("select count(*) from told") == 2)
-    ids = {str(uuid.uuid5(uuid.UUID(run), f"on/club.told-{what}")) for what in ("success", "finish")}
-    assert {str(r[0]) for r in rig.database.rows("select task_id from rollcall.outcome_named where type like 'club.told-%%'")} == ids
+    ids = {
+        str(uuid.uuid5(uuid.UUID(run), f"on/club.told-{what}")) for what in ("success", "finish")
+    }
+    assert {
+        str(r[0])
+        for r in rig.database.rows(
+            "select task_id from rollcall.outcome_named where type like 'club.told-%%'"
+        )
+    } == ids
     rig.wait(lambda: rig.row(run, "notified_at is not null")[0])
     last = rig.announced(run)[-1]
     assert (last["state"], last["planned"]) == ("succeeded", planned)
@@ -287,11 +346,23 @@ def test_a_follow_up_that_several_ways_lead_to_is_one_task(rig, embedded):
     rig.start()
     run = rig.ask("shared")
     assert rig.until(run, "succeeded", timeout=60) == ("succeeded", "")
-    assert rig.database.rows("select planned, done, spawned, digest_matches from rollcall.run_progress where run_id = %s", (run,)) == [(360, 360, 120, True)]
+    assert rig.database.rows(
+        "select planned, done, spawned, digest_matches from rollcall.run_progress where run_id = %s",
+        (run,),
+    ) == [(360, 360, 120, True)]
     counts = rig.database.rows("select type, count(*) from rollcall.outcome_named group by 1")
-    assert dict(counts) == {"club.enrol": 60, "club.choose": 60, "club.greet": 60, "club.stutter": 60, "club.welcome": 60, "club.thanks": 60}
+    assert dict(counts) == {
+        "club.enrol": 60,
+        "club.choose": 60,
+        "club.greet": 60,
+        "club.stutter": 60,
+        "club.welcome": 60,
+        "club.thanks": 60,
+    }
     assert len(rig.mails()) == 60
-    assert len([t for t in rig.tasks(run, "urgent") if t["type"] == "club.welcome"]) == 60  # published once each
+    assert (
+        len([t for t in rig.tasks(run, "urgent") if t["type"] == "club.welcome"]) == 60
+    )  # published once each
 
 
 def test_a_run_with_a_failed_task_completes_with_errors(rig, embedded):
@@ -299,9 +370,17 @@ def test_a_run_with_a_failed_task_completes_with_errors(rig, embedded):
     rig.scheduler()
     rig.start()
     run = rig.ask("mixed")
-    assert rig.until(run, "succeeded", "completed with errors") == ("completed with errors", "1 failed, 0 quarantined and 0 unknown of 3 tasks")
+    assert rig.until(run, "succeeded", "completed with errors") == (
+        "completed with errors",
+        "1 failed, 0 quarantined and 0 unknown of 3 tasks",
+    )
     rig.wait(lambda: rig.database.value("select count(*) from told") == 2)
-    assert {r[0] for r in rig.database.rows("select type from rollcall.outcome_named where type like 'club.told-%%'")} == {"club.told-failure", "club.told-finish"}
+    assert {
+        r[0]
+        for r in rig.database.rows(
+            "select type from rollcall.outcome_named where type like 'club.told-%%'"
+        )
+    } == {"club.told-failure", "club.told-finish"}
     dry = rig.ask("mixed", "--dry-run")
     rig.until(dry, "completed with errors")
     rig.wait(lambda: rig.row(dry, "notified_at is not null")[0])
@@ -313,6 +392,11 @@ def test_outcomes_that_were_not_planned_are_no_proof(rig, embedded):
     rig.scheduler()
     run = rig.ask("sweep")
     rig.until(run, "published")
-    rig.database.execute("insert into rollcall.progress (run_no, source_no, applied, digest_a) select run_no, 1, 3, 5 from rollcall.run")
+    rig.database.execute(
+        "insert into rollcall.progress (run_no, source_no, applied, digest_a) select run_no, 1, 3, 5 from rollcall.run"
+    )
     state, reason = rig.until(run, "failed")
-    assert reason == "the proof of completeness fails: 3 outcomes for 3 planned tasks, digest different"
+    assert (
+        reason
+        == "the proof of completeness fails: 3 outcomes for 3 planned tasks, digest different"
+    )

@@ -1,4 +1,5 @@
 """What no worker could tell: somebody is told by the scheduler, or by the aggregator when there is none."""
+
 import http.server
 import json
 import threading
@@ -24,6 +25,7 @@ def hook(tmp_path):
 
         def log_message(self, *args):
             pass
+
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     path = tmp_path / "alert.url"
@@ -44,20 +46,42 @@ def status(rig):
 
 def test_no_worker_for_what_services_ask_for(rig, embedded):
     """Said once, however many services wait."""
-    rig = rig(embedded, people=3, more='intake = ( { service = "a"; types = [ "club.bump" ]; }, { service = "b"; types = [ "club.bump" ]; } );')
+    rig = rig(
+        embedded,
+        people=3,
+        more='intake = ( { service = "a"; types = [ "club.bump" ]; }, { service = "b"; types = [ "club.bump" ]; } );',
+    )
     rig.alert = 'to = "ops@example.org"; from = "rollcall@example.org"; after = "1s";'
     s = rig.scheduler()
     rig.start(lanes=["jobs", "tasks", "urgent", "mail"])
     rig.wait(lambda: status(rig) == (0, set()))
     for service in ("a", "b"):
         for n in (1, 2):
-            rig.producer.produce(f"{rig.prefix}.intake.{service}", worker_pack.adhoc("club.bump", n).bytes, b"k")
+            rig.producer.produce(
+                f"{rig.prefix}.intake.{service}", worker_pack.adhoc("club.bump", n).bytes, b"k"
+            )
     assert rig.producer.flush(20) == 0
     rig.wait(lambda: subjects(rig) == [f"[{rig.prefix}] no worker: intake"])
     rig.start(lanes=["intake"])
     rig.wait(lambda: len(subjects(rig)) == 2)
-    assert len([line for line in s.text().splitlines() if 'msg="trouble"' in line and "no worker: intake" in line]) == 1
-    rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome_adhoc where outcome = 0 and actor in ('a', 'b')") == 4)
+    assert (
+        len(
+            [
+                line
+                for line in s.text().splitlines()
+                if 'msg="trouble"' in line and "no worker: intake" in line
+            ]
+        )
+        == 1
+    )
+    rig.wait(
+        lambda: (
+            rig.database.value(
+                "select count(*) from rollcall.outcome_adhoc where outcome = 0 and actor in ('a', 'b')"
+            )
+            == 4
+        )
+    )
     rig.stop_all()
 
 
@@ -70,14 +94,30 @@ def test_no_worker_for_a_lane_with_work(rig, embedded, hook):
     run = rig.ask("sweep")
     rig.wait(lambda: subjects(rig))
     assert status(rig) == (1, {"no worker: tasks"})
-    assert "TROUBLE" in rig.tried("status").stdout and 'no worker serves the lane "tasks", and 3 messages wait' in rig.tried("status").stdout
+    assert (
+        "TROUBLE" in rig.tried("status").stdout
+        and 'no worker serves the lane "tasks", and 3 messages wait' in rig.tried("status").stdout
+    )
     w = rig.start(lanes=["tasks"])
     rig.until(run, "succeeded")
     rig.wait(lambda: len(subjects(rig)) == 2)
     assert status(rig) == (0, set())
-    assert subjects(rig) == [f"[{rig.prefix}] no worker: tasks", f"[{rig.prefix}] over: no worker: tasks"] == [h["subject"] for h in hook]
+    assert (
+        subjects(rig)
+        == [f"[{rig.prefix}] no worker: tasks", f"[{rig.prefix}] over: no worker: tasks"]
+        == [h["subject"] for h in hook]
+    )
     assert hook[0]["service"] == rig.prefix and "3 messages wait" in hook[0]["text"]
-    assert len([line for line in s.text().splitlines() if 'msg="trouble"' in line and "level=error" in line]) == 1
+    assert (
+        len(
+            [
+                line
+                for line in s.text().splitlines()
+                if 'msg="trouble"' in line and "level=error" in line
+            ]
+        )
+        == 1
+    )
     assert rig.database.rows("select * from rollcall.alert") == []
     rig.stop(w)
 
@@ -107,7 +147,11 @@ def test_no_scheduler_is_told_by_the_aggregator(rig, embedded):
     rig.started.append(a)
     rig.wait(lambda: subjects(rig) == [f"[{rig.prefix}] no scheduler"])
     rig.scheduler()
-    rig.wait(lambda: subjects(rig) == [f"[{rig.prefix}] no scheduler", f"[{rig.prefix}] over: no scheduler"])
+    rig.wait(
+        lambda: (
+            subjects(rig) == [f"[{rig.prefix}] no scheduler", f"[{rig.prefix}] over: no scheduler"]
+        )
+    )
 
 
 def test_a_relay_that_is_away_is_tried_again(rig, embedded):

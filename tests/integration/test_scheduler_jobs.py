@@ -1,4 +1,5 @@
 """Schedules, and jobs that are refused, fail, take too long or overlap."""
+
 import re
 import time
 from datetime import datetime, timedelta, timezone
@@ -26,7 +27,9 @@ def test_slots_missed_while_nobody_was_there(rig, embedded):
     if datetime.now(timezone.utc).minute > 1:
         assert rig.runs("punctual") == []
     assert rig.runs("off") == [] and rig.runs("daily") == []
-    assert re.search(r'slots skipped" job=club.off count=3', s.text()) and re.search(r'slots skipped" job=club.daily count=3', s.text())
+    assert re.search(r'slots skipped" job=club.off count=3', s.text()) and re.search(
+        r'slots skipped" job=club.daily count=3', s.text()
+    )
     assert re.search(r'slots skipped" job=club.sweep count=2', s.text())
     run = rig.ask("daily")  # by hand all the same
     rig.until(run, "published")
@@ -35,7 +38,12 @@ def test_slots_missed_while_nobody_was_there(rig, embedded):
 def test_first_start_runs_nothing_from_before(rig, embedded):
     rig = rig(embedded, people=3)
     rig.scheduler()
-    rig.wait(lambda: rig.database.value("select count(*) from rollcall.job where considered_at is not null") >= 5)
+    rig.wait(
+        lambda: (
+            rig.database.value("select count(*) from rollcall.job where considered_at is not null")
+            >= 5
+        )
+    )
     time.sleep(0.5)
     assert rig.database.value("select count(*) from rollcall.run") == 0
 
@@ -45,7 +53,9 @@ def test_jitter_delays_the_start(rig, embedded):
     rig.slots("later", timedelta(days=1))
     rig.scheduler()
     rig.wait(lambda: rig.runs("later"))
-    slot, not_before = rig.database.rows("select scheduled_at, not_before from rollcall.run where job = 'later'")[0]
+    slot, not_before = rig.database.rows(
+        "select scheduled_at, not_before from rollcall.run where job = 'later'"
+    )[0]
     assert slot <= not_before <= slot + timedelta(hours=9)
     if not_before > datetime.now(timezone.utc) + timedelta(seconds=2):
         time.sleep(1)
@@ -75,8 +85,10 @@ def test_a_run_into_the_future_is_refused_by_the_scheduler(rig, embedded):
     """Whoever wrote it down; and it does not count as the last run."""
     rig = rig(embedded, people=3)
     rig.scheduler()
-    rig.database.execute("insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run) "
-                         "values (gen_random_uuid(), 'club', 'daily', now() + interval '2 hours', current_date, 'manual', 'x', false)")
+    rig.database.execute(
+        "insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run) "
+        "values (gen_random_uuid(), 'club', 'daily', now() + interval '2 hours', current_date, 'manual', 'x', false)"
+    )
     rig.wait(lambda: [(r[1], r[2]) for r in rig.runs("daily")] == [("refused", "manual")])
     assert "is in the future" in rig.runs("daily")[0][3]
     ahead = (datetime.now(timezone.utc) + timedelta(days=300)).isoformat()
@@ -90,7 +102,10 @@ def test_a_run_into_the_future_is_refused_by_the_scheduler(rig, embedded):
 def test_precondition(rig, embedded):
     rig = rig(embedded, people=3)
     rig.scheduler()
-    assert rig.until(rig.ask("guarded"), "refused", "published") == ("refused", "nobody signed the log")
+    assert rig.until(rig.ask("guarded"), "refused", "published") == (
+        "refused",
+        "nobody signed the log",
+    )
     rig.database.execute("insert into club_log values ('me')")
     assert rig.until(rig.ask("guarded"), "refused", "published") == ("published", "")
 
@@ -101,12 +116,21 @@ def test_a_due_statement_that_fails_stops_its_run_only(rig, embedded):
     rig.start(lanes=["tasks", "urgent"])
     bad, null, good = rig.ask("broken"), rig.ask("nameless"), rig.ask("sweep")
     state, reason = rig.until(bad, "failed")
-    assert "bad.due.sql" in reason and 'relation "persons" does not exist' in reason and "42P01" in reason
+    assert (
+        "bad.due.sql" in reason
+        and 'relation "persons" does not exist' in reason
+        and "42P01" in reason
+    )
     state, reason = rig.until(null, "failed")
     assert "null.due.sql: a row has no subject" in reason
     rig.until(good, "succeeded")
     rig.wait(lambda: rig.database.rows("select run from told") == [(bad,)])
-    assert rig.database.value("select count(*) from rollcall.plan where run_no in (select run_no from rollcall.run where state = 'failed')") == 0
+    assert (
+        rig.database.value(
+            "select count(*) from rollcall.plan where run_no in (select run_no from rollcall.run where state = 'failed')"
+        )
+        == 0
+    )
 
 
 def test_a_slow_due_statement_delays_nobody_and_ends_with_its_time_limit(rig, embedded):
@@ -114,13 +138,21 @@ def test_a_slow_due_statement_delays_nobody_and_ends_with_its_time_limit(rig, em
     s = rig.scheduler()
     rig.start(lanes=["tasks", "urgent"])
     slow = rig.ask("slow")
-    rig.wait(lambda: rig.database.value("select count(*) from pg_stat_activity where query like 'fetch%%' and state = 'active'"))
+    rig.wait(
+        lambda: rig.database.value(
+            "select count(*) from pg_stat_activity where query like 'fetch%%' and state = 'active'"
+        )
+    )
     rig.until(rig.ask("sweep"), "published")
     assert rig.state(slow) == "requested"
     assert rig.until(slow, "cancelled")[1].startswith("time limit")
     rig.wait(lambda: rig.database.rows("select run from told") == [(slow,)])
     slow = rig.ask("slow")
-    rig.wait(lambda: rig.database.value("select count(*) from pg_stat_activity where query like 'fetch%%' and state = 'active'"))
+    rig.wait(
+        lambda: rig.database.value(
+            "select count(*) from pg_stat_activity where query like 'fetch%%' and state = 'active'"
+        )
+    )
     started = time.monotonic()
     assert rig.stop(s) == 0 and time.monotonic() - started < 5  # in the middle of it
 
@@ -136,8 +168,15 @@ def test_time_limit_of_a_run(rig, embedded):
         rig.start(lanes=["tasks", "urgent"])
         assert rig.until(run, "cancelled") == ("cancelled", "time limit of 3 s")
         gate.execute("select pg_advisory_unlock(77)")
-    rig.wait(lambda: rig.database.value("select done from rollcall.run_progress where run_id = %s", (run,)) == 20)
-    skipped = rig.database.value("select count(*) from rollcall.outcome_named where outcome = 'skipped' and reason = 'run cancelled'")
+    rig.wait(
+        lambda: (
+            rig.database.value("select done from rollcall.run_progress where run_id = %s", (run,))
+            == 20
+        )
+    )
+    skipped = rig.database.value(
+        "select count(*) from rollcall.outcome_named where outcome = 'skipped' and reason = 'run cancelled'"
+    )
     assert skipped >= 10
     rig.wait(lambda: rig.database.value("select count(*) from told where run = %s", (run,)) == 2)
     rig.wait(lambda: [e["state"] for e in rig.announced(run)][-1] == "cancelled")

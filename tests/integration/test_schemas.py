@@ -1,4 +1,5 @@
 """The shipped schemas, the C codec and docs/messages.md against fastavro. Needs no server."""
+
 import datetime
 import io
 import json
@@ -15,7 +16,12 @@ import fastavro
 import pytest
 
 REPO = pathlib.Path(__file__).resolve().parent.parent.parent
-DRIVER = pathlib.Path(os.environ.get("ROLLCALL_BUILD", REPO / "build")) / "tests" / "unit" / "codec_driver"
+DRIVER = (
+    pathlib.Path(os.environ.get("ROLLCALL_BUILD", REPO / "build"))
+    / "tests"
+    / "unit"
+    / "codec_driver"
+)
 FILES = ["task", "outcome", "run", "dead-letter"]  # in the driver's order
 DOC = (REPO / "docs" / "messages.md").read_text(encoding="utf-8")
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
@@ -53,7 +59,14 @@ def read(schema, message):
 
 def driver(*arguments, lines=()):
     text = "".join(line + "\n" for line in lines)
-    done = subprocess.run([DRIVER, *map(str, arguments)], input=text, capture_output=True, encoding="utf-8", check=True, timeout=60)
+    done = subprocess.run(
+        [DRIVER, *map(str, arguments)],
+        input=text,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        timeout=60,
+    )
     return done.stdout.split("\n")[:-1]
 
 
@@ -73,7 +86,7 @@ def messages_of(lines):
 
 
 def any_text(r):
-    return "".join(r.choice("aZ0 \n\"\\çãя漢€📋") for _ in range(r.choice([0, 1, 7, 8, 9, 300])))
+    return "".join(r.choice('aZ0 \n"\\çãя漢€📋') for _ in range(r.choice([0, 1, 7, 8, 9, 300])))
 
 
 def any_value(r, kind):
@@ -105,8 +118,14 @@ def test_schema_is_valid_and_documented(name):
     for field in schema["fields"]:
         assert field["doc"], field["name"]
         nullable = isinstance(field["type"], list)
-        assert not nullable or (field["type"][0] == "null" and field["default"] is None), field["name"]
-        row = re.search(rf"^\| [^|]*`{field['name']}`", DOC.split(f"### rollcall.{schema['name']}\n")[1].split("\n##")[0], re.M)
+        assert not nullable or (field["type"][0] == "null" and field["default"] is None), field[
+            "name"
+        ]
+        row = re.search(
+            rf"^\| [^|]*`{field['name']}`",
+            DOC.split(f"### rollcall.{schema['name']}\n")[1].split("\n##")[0],
+            re.M,
+        )
         assert row, f"docs/messages.md lacks {schema['name']}.{field['name']}"
 
 
@@ -116,7 +135,10 @@ def test_fingerprints():
         schema = load(name)
         wire = frame(schema)
         assert printed[f"rollcall.{schema['name']}"] == wire[:1:-1].hex()
-        assert f"| `rollcall.{schema['name']}` | `{wire[:1:-1].hex()}` | `{wire.hex(' ').upper()}` |" in DOC
+        assert (
+            f"| `rollcall.{schema['name']}` | `{wire[:1:-1].hex()}` | `{wire.hex(' ').upper()}` |"
+            in DOC
+        )
 
 
 @pytest.mark.parametrize("number, name", list(enumerate(FILES)))
@@ -140,31 +162,59 @@ def test_fastavro_writes_c_reads(name):
 
 def test_foreign_schema_from_a_folder(tmp_path):
     schema = load("task")
-    task_id, run_id, *others = [f for f in schema["fields"] if f["name"] != "item"]  # which has a default
+    task_id, run_id, *others = [
+        f for f in schema["fields"] if f["name"] != "item"
+    ]  # which has a default
     priority = {"name": "priority", "type": {"type": "array", "items": ["null", "double"]}}
     schema["fields"] = [priority, *reversed(others), task_id, run_id]
     (tmp_path / "task-2.avsc").write_text(json.dumps(schema))
-    value = {"priority": [None, 0.5], "task_id": bytes(range(16)), "run_id": None, "type": "p.t", "subject": "ação", "scheduled_at": 5,
-             "dry_run": True, "actor": "x", "arguments": {"a": "1"}}
+    value = {
+        "priority": [None, 0.5],
+        "task_id": bytes(range(16)),
+        "run_id": None,
+        "type": "p.t",
+        "subject": "ação",
+        "scheduled_at": 5,
+        "dry_run": True,
+        "actor": "x",
+        "arguments": {"a": "1"},
+    }
     message = write(schema, value).hex()
     assert "unknown schema" in driver("decode", lines=[message])[0]
-    shown, = messages_of(driver("decode", tmp_path, lines=[message]))
+    (shown,) = messages_of(driver("decode", tmp_path, lines=[message]))
     del value["priority"]
-    assert shown == {"message": "rollcall.Task", "value": as_printed(load("task"), value | {"item": ""})}
+    assert shown == {
+        "message": "rollcall.Task",
+        "value": as_printed(load("task"), value | {"item": ""}),
+    }
 
 
 def test_poison_is_refused():
-    message = write(load("task"), {"task_id": bytes(16), "type": "p.t", "subject": "s", "scheduled_at": 0})
+    message = write(
+        load("task"), {"task_id": bytes(16), "type": "p.t", "subject": "s", "scheduled_at": 0}
+    )
     lines = ["", "00", "00000000072a", message.hex()[:-2], message.hex() + "00", "c301" + "00" * 20]
     assert all(line.startswith("error poison: ") for line in driver("decode", lines=lines))
 
 
 def test_worked_examples_of_ids():
-    rows = re.findall(r"^\| (\w+) \| `([-0-9a-f]{36})` \| `([^`]*␀[^`]*)` \| `([-0-9a-f]{36})` \|$", DOC, re.M)
+    rows = re.findall(
+        r"^\| (\w+) \| `([-0-9a-f]{36})` \| `([^`]*␀[^`]*)` \| `([-0-9a-f]{36})` \|$", DOC, re.M
+    )
     assert len(rows) == 5
     for _, space, name, result in rows:
         assert str(uuid.uuid5(uuid.UUID(space), name.replace("␀", "\0"))) == result
-    run, task, event = driver("ids", "equipemed", "check-expiration", 1795251600000000, "equipemed.check-expiration", "4711", "", 1, "applied")
+    run, task, event = driver(
+        "ids",
+        "equipemed",
+        "check-expiration",
+        1795251600000000,
+        "equipemed.check-expiration",
+        "4711",
+        "",
+        1,
+        "applied",
+    )
     assert [run, task, event] == [rows[0][3], rows[1][3], rows[3][3]]
 
 
@@ -185,11 +235,16 @@ def test_example_publisher(monkeypatch):
     stub.Producer = Producer
     monkeypatch.setitem(sys.modules, "confluent_kafka", stub)
     monkeypatch.chdir(REPO)
-    exec(compile(re.search(r"```python\n(.*?)```", DOC, re.S).group(1), "docs/messages.md", "exec"), {})
-    (topic, record), = sent
-    shown, = messages_of(driver("decode", lines=[record["value"].hex()]))
+    exec(
+        compile(re.search(r"```python\n(.*?)```", DOC, re.S).group(1), "docs/messages.md", "exec"),
+        {},
+    )
+    ((topic, record),) = sent
+    (shown,) = messages_of(driver("decode", lines=[record["value"].hex()]))
     assert topic == "rollcall.intake.hr-portal" and record["key"] == shown["value"]["subject"]
     assert shown["value"]["arguments"] == {"days": "90", "reason": "contract renewed"}
     assert shown["value"]["run_id"] is None
     moment = EPOCH + datetime.timedelta(microseconds=shown["value"]["scheduled_at"])
-    assert abs(datetime.datetime.now(datetime.timezone.utc) - moment) < datetime.timedelta(minutes=1)
+    assert abs(datetime.datetime.now(datetime.timezone.utc) - moment) < datetime.timedelta(
+        minutes=1
+    )

@@ -1,4 +1,5 @@
 """The scripts around the programs, on a machine where nothing was fetched before."""
+
 import os
 import re
 import subprocess
@@ -20,8 +21,18 @@ def resolve(tmp_path, **env):
     folder.mkdir(exist_ok=True)
     (folder / "mvn").write_text(FAKE_MAVEN)
     (folder / "mvn").chmod(0o755)
-    return subprocess.run([REPO / "tests/kafka/resolve"], capture_output=True, text=True,
-                          env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "ROLLCALL_BUILD": str(tmp_path / "build"), "BROKEN": "", **env})
+    return subprocess.run(
+        [REPO / "tests/kafka/resolve"],
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "PATH": f"{folder}:{os.environ['PATH']}",
+            "ROLLCALL_BUILD": str(tmp_path / "build"),
+            "BROKEN": "",
+            **env,
+        },
+    )
 
 
 def test_maven_says_nothing_where_a_line_is_waited_for(tmp_path):
@@ -37,4 +48,6 @@ def test_what_maven_says_of_its_failure_is_shown(tmp_path):
 
 def test_the_benchmark_brings_kafka_before_it_waits_for_a_broker():
     text = (REPO / "bench/run").read_text()
-    assert re.search(r"^bring_kafka\b", text, re.M) and text.index("\nbring_kafka") < text.index("lib/main.py\" \"$@\"")
+    assert re.search(r"^bring_kafka\b", text, re.M) and text.index("\nbring_kafka") < text.index(
+        'lib/main.py" "$@"'
+    )

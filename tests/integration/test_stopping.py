@@ -1,4 +1,5 @@
 """SIGTERM ends each program within its stated time, whatever PostgreSQL or Kafka does; a second one at once."""
+
 import os
 import signal
 import time
@@ -22,8 +23,10 @@ create trigger sleepy before insert on journal for each row execute function sle
 
 def waiting(rig):
     """A statement of the worker's that has been running for a while."""
-    return rig.database.value("select count(*) from pg_stat_activity where application_name like 'rollcall-worker%' and state = 'active' "
-                              "and query like '%effect%' and now() - query_start > interval '500 ms'")
+    return rig.database.value(
+        "select count(*) from pg_stat_activity where application_name like 'rollcall-worker%' and state = 'active' "
+        "and query like '%effect%' and now() - query_start > interval '500 ms'"
+    )
 
 
 def ends_within(process, seconds):
@@ -50,7 +53,15 @@ def test_a_statement_that_does_not_end(rig, kafka, second):  # noqa: F811
         assert worker.running()
         worker.send_signal(signal.SIGTERM)
     assert ends_within(worker, DRAIN) == 0
-    rig.wait(lambda: rig.database.value("select count(*) from pg_stat_activity where application_name like 'rollcall-worker%'") == 0, 10)
+    rig.wait(
+        lambda: (
+            rig.database.value(
+                "select count(*) from pg_stat_activity where application_name like 'rollcall-worker%'"
+            )
+            == 0
+        ),
+        10,
+    )
     assert rig.database.value("select count(*) from rollcall.held") == 0
     rig.database.execute("drop trigger sleepy on journal")
     rig.start(lanes=["tasks"])
@@ -67,7 +78,11 @@ def test_a_lock_held_by_another_session(rig, kafka):  # noqa: F811
     run = Run(rig)
     rig.send(run.plan([run.task("bump", n) for n in range(1, 21)]))
     worker = rig.start(lanes=["tasks"])
-    rig.wait(lambda: rig.position() or rig.database.value("select count(*) from pg_locks where not granted"))
+    rig.wait(
+        lambda: (
+            rig.position() or rig.database.value("select count(*) from pg_locks where not granted")
+        )
+    )
     worker.stopped = True
     worker.send_signal(signal.SIGTERM)
     assert ends_within(worker, DRAIN) == 0
@@ -86,7 +101,15 @@ def test_a_killed_worker_frees_its_locks(rig, kafka):  # noqa: F811
     worker = rig.start(lanes=["tasks"])
     rig.wait(lambda: waiting(rig))
     rig.kill(worker)
-    rig.wait(lambda: rig.database.value("select count(*) from pg_stat_activity where application_name like 'rollcall-worker%'") == 0, 15)
+    rig.wait(
+        lambda: (
+            rig.database.value(
+                "select count(*) from pg_stat_activity where application_name like 'rollcall-worker%'"
+            )
+            == 0
+        ),
+        15,
+    )
 
 
 def done(rig):
@@ -95,7 +118,10 @@ def done(rig):
 
 def programs(rig):
     worker = rig.start(lanes=["tasks", "urgent"], drain_timeout=f'"{DRAIN}s"')
-    others = [Process([program(f"rollcall-{name}"), "-c", rig.config], rig.folder / f"{name}.log") for name in ("scheduler", "aggregator")]
+    others = [
+        Process([program(f"rollcall-{name}"), "-c", rig.config], rig.folder / f"{name}.log")
+        for name in ("scheduler", "aggregator")
+    ]
     for process in others:
         process.wait_until(lambda: 'msg="ready"' in process.text())
     return worker, others
@@ -118,7 +144,9 @@ def test_a_frozen_database(rig, kafka):  # noqa: F811
         worker, others = programs(rig)
         rig.send([adhoc("club.bump", n) for n in range(1, 2001)])
         rig.wait(lambda: done(rig), 40)
-        family = [server.process.pid] + [int(p) for p in os.popen(f"pgrep -P {server.process.pid}").read().split()]
+        family = [server.process.pid] + [
+            int(p) for p in os.popen(f"pgrep -P {server.process.pid}").read().split()
+        ]
         for pid in family:
             os.kill(pid, signal.SIGSTOP)
         time.sleep(1)

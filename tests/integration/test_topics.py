@@ -1,4 +1,5 @@
 """Topics that change under the service: made anew, cut, expired, grown, lost. All of Rollcall on real parts; the numbers are read from the ledger."""
+
 import json
 import re
 import signal
@@ -30,18 +31,41 @@ class World:
             (pack / path).write_text(text)
         (pack / "hook.url").chmod(0o600)
         (pack / "sql/other.sql").write_text(BUMP % "other")
-        cfg = PACK_CFG[:PACK_CFG.index("jobs = (")] + JOBS + PACK_CFG[PACK_CFG.index("reports = ("):]
-        cfg = cfg.replace('{ name = "other"; action = "sql"; due = "sql/due.sql"; statement = "sql/bump.sql"; }',
-                          '{ name = "other"; action = "sql"; due = "sql/due.sql"; statement = "sql/other.sql"; }, '
-                          '{ name = "greet-all"; action = "email"; due = "sql/due.sql"; statement = "sql/greet.sql"; record = "sql/greet.record.sql"; '
-                          'email = { subject = "Olá {{name}}"; text = "templates/greet.txt"; }; }')
+        cfg = (
+            PACK_CFG[: PACK_CFG.index("jobs = (")]
+            + JOBS
+            + PACK_CFG[PACK_CFG.index("reports = (") :]
+        )
+        cfg = cfg.replace(
+            '{ name = "other"; action = "sql"; due = "sql/due.sql"; statement = "sql/bump.sql"; }',
+            '{ name = "other"; action = "sql"; due = "sql/due.sql"; statement = "sql/other.sql"; }, '
+            '{ name = "greet-all"; action = "email"; due = "sql/due.sql"; statement = "sql/greet.sql"; record = "sql/greet.record.sql"; '
+            'email = { subject = "Olá {{name}}"; text = "templates/greet.txt"; }; }',
+        )
         (pack / "pack.cfg").write_text(cfg)
         self.broker, self.database, self.prefix = broker, database, prefix
-        self.s = System(folder, database, broker, prefix, {pack: ""}, tables=[TABLES], workers=workers, kafka=kafka, **options)
-        database.execute("insert into person (id, email) select n, 'p' || n || '@example.org' from generate_series(1, %s) n", (people,))
+        self.s = System(
+            folder,
+            database,
+            broker,
+            prefix,
+            {pack: ""},
+            tables=[TABLES],
+            workers=workers,
+            kafka=kafka,
+            **options,
+        )
+        database.execute(
+            "insert into person (id, email) select n, 'p' || n || '@example.org' from generate_series(1, %s) n",
+            (people,),
+        )
 
     def topic(self, lane="tasks"):
-        return f"{self.prefix}.{lane}" if lane in ("jobs", "tasks", "results") else f"{self.prefix}.tasks.{lane}"
+        return (
+            f"{self.prefix}.{lane}"
+            if lane in ("jobs", "tasks", "results")
+            else f"{self.prefix}.tasks.{lane}"
+        )
 
     def stop(self, name, number=signal.SIGTERM):
         daemon = self.s.daemons.pop(name)
@@ -59,24 +83,39 @@ class World:
     def succeeded(self, run, people):
         """Closed with its proof, and each task took effect once."""
         self.until(run, "succeeded", "completed with errors", "failed", "cancelled")
-        row = self.database.rows("select state, planned, applied, done, digest_matches from rollcall.run_progress where run_id = %s", (run,))[0]
+        row = self.database.rows(
+            "select state, planned, applied, done, digest_matches from rollcall.run_progress where run_id = %s",
+            (run,),
+        )[0]
         assert row == ("succeeded", 2 * people, 2 * people, 2 * people, True), self.s.logs()
-        journal = Counter(tuple(r) for r in self.database.rows("select subject, type from journal where run = %s", (str(run),)))
-        assert journal == Counter({(n, t): 1 for n in range(1, people + 1) for t in ("bump", "other")})
+        journal = Counter(
+            tuple(r)
+            for r in self.database.rows(
+                "select subject, type from journal where run = %s", (str(run),)
+            )
+        )
+        assert journal == Counter(
+            {(n, t): 1 for n in range(1, people + 1) for t in ("bump", "other")}
+        )
 
     def log(self, name):
         return self.s.daemons[name].text()
 
     def totals(self):
         """The aggregator's totals, and the ledger's."""
-        ledger = self.database.rows("select coalesce(run_id, '00000000-0000-0000-0000-000000000000'), count(*) from rollcall.outcome_named "
-                                    "where outcome = 'applied' group by 1 order by 1")
-        return self.database.rows("select run_id, applied from rollcall.run_total order by 1"), ledger
+        ledger = self.database.rows(
+            "select coalesce(run_id, '00000000-0000-0000-0000-000000000000'), count(*) from rollcall.outcome_named "
+            "where outcome = 'applied' group by 1 order by 1"
+        )
+        return self.database.rows(
+            "select run_id, applied from rollcall.run_total order by 1"
+        ), ledger
 
     def totals_match(self, timeout=40):
         def equal():
             totals, ledger = self.totals()
             return totals == ledger
+
         self.s.wait("totals equal the ledger", equal, timeout)
         time.sleep(0.5)
         totals, ledger = self.totals()
@@ -84,7 +123,12 @@ class World:
 
     def positions(self, lane="tasks"):
         """{partition: next} of the logs in use."""
-        return dict(self.database.rows("select partition, next from rollcall.position where topic = %s and cluster !~ '#'", (self.topic(lane),)))
+        return dict(
+            self.database.rows(
+                "select partition, next from rollcall.position where topic = %s and cluster !~ '#'",
+                (self.topic(lane),),
+            )
+        )
 
     def recreate(self, lane="tasks", partitions=4, meanwhile=lambda: None):
         admin = AdminClient({"bootstrap.servers": self.broker.bootstrap})
@@ -99,10 +143,17 @@ class World:
                 return True
             except Exception:
                 return False
+
         self.s.wait("the topic is made anew", make)
 
     def send(self, tasks, lane="tasks"):
-        producer = Producer({"bootstrap.servers": self.broker.bootstrap, "partitioner": "murmur2_random", "log_level": 0})
+        producer = Producer(
+            {
+                "bootstrap.servers": self.broker.bootstrap,
+                "partitioner": "murmur2_random",
+                "log_level": 0,
+            }
+        )
         for task in tasks:
             producer.produce(self.topic(lane), task.bytes, task.subject.encode())
         assert producer.flush(30) == 0
@@ -115,6 +166,7 @@ def world(tmp_path, unique, database):
     def make(broker, **options):
         made.append(World(tmp_path, database, broker, unique("topics"), **options))
         return made[-1]
+
     yield make
     for w in made:
         w.s.close()
@@ -128,14 +180,30 @@ def resolve(w, policy, run, pattern):
     if policy == "repair":
         w.s.wait("said", lambda: re.search(rf"level=error .*{pattern}", w.log("worker-1")))
         return
-    w.s.wait("said", lambda: re.search(rf"level=error .*{pattern}.*; to go on: rollcall topics repair", w.log("worker-1")))
+    w.s.wait(
+        "said",
+        lambda: re.search(
+            rf"level=error .*{pattern}.*; to go on: rollcall topics repair", w.log("worker-1")
+        ),
+    )
     assert w.state(run) == "published"
     found = w.s.cli("topics", "repair", "--dry-run", ok=(1,))
-    assert re.search(pattern, found) and "1 open runs" in found and "submits them again with the same id" in found
+    assert (
+        re.search(pattern, found)
+        and "1 open runs" in found
+        and "submits them again with the same id" in found
+    )
     listed = json.loads(w.s.cli("topics", "repair", "--dry-run", "--json", ok=(1,)))
-    assert not listed["repaired"] and listed["open_runs"] == 1 and {p["state"] for p in listed["positions"]} > {"ok"}
+    assert (
+        not listed["repaired"]
+        and listed["open_runs"] == 1
+        and {p["state"] for p in listed["positions"]} > {"ok"}
+    )
     w.s.cli("topics", "repair", ok=(7,))  # without a terminal and without --yes
-    assert w.state(run) == "published" and w.database.value("select count(*) from rollcall.log_gap") == 0
+    assert (
+        w.state(run) == "published"
+        and w.database.value("select count(*) from rollcall.log_gap") == 0
+    )
     assert "were put right" in w.s.cli("topics", "repair", "--yes")
 
 
@@ -153,7 +221,9 @@ def test_topic_made_anew(world, kafka, policy):
     w.s.start("worker", "worker-1")
     resolve(w, policy, second, "the log ends at offset 0, below the position")
     w.succeeded(second, 200)
-    gaps = w.database.rows("select p.partition, g.how, g.position, g.low, g.repaired_at is not null from rollcall.log_gap g join rollcall.position p using (source_no) order by 1")
+    gaps = w.database.rows(
+        "select p.partition, g.how, g.position, g.low, g.repaired_at is not null from rollcall.log_gap g join rollcall.position p using (source_no) order by 1"
+    )
     assert gaps == [(n, "made anew", old[n], 0, True) for n in sorted(old)]
     w.totals_match()
     assert "each fits its log" in w.s.cli("topics", "repair")
@@ -174,7 +244,13 @@ def test_topic_made_anew_and_filled_again(world, kafka, policy):
     w.s.start("worker", "worker-1")
     resolve(w, policy, second, "the log has another message at offset")
     w.succeeded(second, 100)
-    w.s.wait("all of the new log", lambda: w.database.value("select count(*) from rollcall.outcome_adhoc where outcome = 0") == 1000)
+    w.s.wait(
+        "all of the new log",
+        lambda: (
+            w.database.value("select count(*) from rollcall.outcome_adhoc where outcome = 0")
+            == 1000
+        ),
+    )
     assert set(w.database.rows("select how from rollcall.log_gap")) == {("made anew",)}
     w.totals_match()
 
@@ -196,10 +272,21 @@ def test_topic_made_anew_and_filled_again_while_it_is_read(world, kafka, policy)
     w.s.daemons["worker-1"].send_signal(signal.SIGSTOP)
     second = w.ask("sweep", "--at", "2026-05-04T12:00:00Z")
     w.until(second, "published")
-    frozen_while_filled_again(w, "worker-1", "tasks", lambda: w.send([adhoc("club.gate", n % 100 + 1) for n in range(1000)]))
+    frozen_while_filled_again(
+        w,
+        "worker-1",
+        "tasks",
+        lambda: w.send([adhoc("club.gate", n % 100 + 1) for n in range(1000)]),
+    )
     resolve(w, policy, second, "the log has another message at offset")
     w.succeeded(second, 100)
-    w.s.wait("all of the new log", lambda: w.database.value("select count(*) from rollcall.outcome_adhoc where outcome = 0") == 1000)
+    w.s.wait(
+        "all of the new log",
+        lambda: (
+            w.database.value("select count(*) from rollcall.outcome_adhoc where outcome = 0")
+            == 1000
+        ),
+    )
     assert set(w.database.rows("select how from rollcall.log_gap")) == {("made anew",)}
     assert "MAXPOLL" not in w.log("worker-1") and "lost=true" not in w.log("worker-1")
     w.totals_match()
@@ -208,10 +295,16 @@ def test_topic_made_anew_and_filled_again_while_it_is_read(world, kafka, policy)
 @pytest.mark.parametrize("balanced", ["before", "meanwhile"])
 def test_topic_made_anew_while_it_is_read(world, kafka, balanced):
     """Nobody is restarted: the scheduler, the workers and the aggregator go on with the new one. Also when the group was balanced while there was none."""
-    w = world(kafka, people=300, kafka='lost_log = "repair";', workers=1 if balanced == "meanwhile" else 2)
+    w = world(
+        kafka, people=300, kafka='lost_log = "repair";', workers=1 if balanced == "meanwhile" else 2
+    )
     first = w.ask("sweep")
     w.succeeded(first, 300)
-    w.recreate(meanwhile=lambda: w.s.start("worker", "worker-2") and time.sleep(1) if balanced == "meanwhile" else None)
+    w.recreate(
+        meanwhile=lambda: (
+            w.s.start("worker", "worker-2") and time.sleep(1) if balanced == "meanwhile" else None
+        )
+    )
     second = w.ask("sweep", "--at", "2026-05-04T12:00:00Z")
     w.succeeded(second, 300)
     w.totals_match()
@@ -229,9 +322,16 @@ def test_messages_deleted_before_they_were_taken(world, kafka, policy):
     place = w.positions()[0]
     kafka.delete_records(w.topic(), 0, place + 30)
     w.s.start("worker", "worker-1")
-    resolve(w, policy, second, f"the log begins at offset {place + 30}, above the position {place}: 30 messages")
+    resolve(
+        w,
+        policy,
+        second,
+        f"the log begins at offset {place + 30}, above the position {place}: 30 messages",
+    )
     w.succeeded(second, 200)
-    assert w.database.rows("select how, position, low, repaired_at is not null from rollcall.log_gap") == [("deleted", place, place + 30, True)]
+    assert w.database.rows(
+        "select how, position, low, repaired_at is not null from rollcall.log_gap"
+    ) == [("deleted", place, place + 30, True)]
     w.totals_match()
 
 
@@ -245,7 +345,10 @@ def test_stopped_partition_does_not_stop_the_others(world, kafka):
     before = w.positions()
     kafka.delete_records(w.topic(), 0, before[0] + 10)
     w.s.start("worker", "worker-1")
-    w.s.wait("the others are done", lambda: all(next == 2 * before[n] for n, next in w.positions().items() if n))
+    w.s.wait(
+        "the others are done",
+        lambda: all(next == 2 * before[n] for n, next in w.positions().items() if n),
+    )
     assert w.positions()[0] == before[0] and w.log("worker-1").count("partition not taken up") == 1
     w.s.cli("topics", "repair", "--yes")
     w.succeeded(second, 200)
@@ -254,7 +357,13 @@ def test_stopped_partition_does_not_stop_the_others(world, kafka):
 def test_partitions_added_during_a_run(world, kafka):
     """A subject's tasks stay in one partition, and in order; that there are more is said."""
     properties = 'properties = [ "topic.metadata.refresh.interval.ms=300" ];'
-    w = world(kafka, people=3000, kafka=f'{properties} in_flight_max_bytes = 40000;', workers=0, worker="batch_max = 100;")
+    w = world(
+        kafka,
+        people=3000,
+        kafka=f"{properties} in_flight_max_bytes = 40000;",
+        workers=0,
+        worker="batch_max = 100;",
+    )
     run = w.ask("sweep")
     w.until(run, "planned")
     w.s.wait("it is held back", lambda: ends(w) > 200)
@@ -265,21 +374,40 @@ def test_partitions_added_during_a_run(world, kafka):
     w.s.start("worker", "worker-1")
     w.s.start("worker", "worker-2")
     w.succeeded(run, 3000)
-    assert re.search(rf'level=warn .*msg="topic has more partitions than are used" topic={re.escape(w.topic())} partitions=7 before=4 used=4', w.log("scheduler"))
-    places = w.database.rows("select o.subject, count(*), count(distinct p.partition), max(p.partition) from rollcall.outcome o join rollcall.position p using (source_no) "
-                             "group by 1")
+    assert re.search(
+        rf'level=warn .*msg="topic has more partitions than are used" topic={re.escape(w.topic())} partitions=7 before=4 used=4',
+        w.log("scheduler"),
+    )
+    places = w.database.rows(
+        "select o.subject, count(*), count(distinct p.partition), max(p.partition) from rollcall.outcome o join rollcall.position p using (source_no) "
+        "group by 1"
+    )
     assert {row[1:3] for row in places} == {(2, 1)} and {row[3] for row in places} == {0, 1, 2, 3}
-    wrong = w.database.value("select count(*) from journal a join journal b on a.subject = b.subject and a.type = 'bump' and b.type = 'other' and a.n > b.n")
+    wrong = w.database.value(
+        "select count(*) from journal a join journal b on a.subject = b.subject and a.type = 'bump' and b.type = 'other' and a.n > b.n"
+    )
     assert wrong == 0
     # what others publish there is read all the same
     w.send([adhoc("club.gate", n) for n in range(1, 201)])
-    w.s.wait("all partitions are read", lambda: w.database.value("select count(*) from rollcall.outcome_adhoc where outcome = 0") == 200)
-    assert set(w.positions()) == set(range(7)) and max(w.positions().values()) > 0 and w.positions()[6] > 0
+    w.s.wait(
+        "all partitions are read",
+        lambda: (
+            w.database.value("select count(*) from rollcall.outcome_adhoc where outcome = 0") == 200
+        ),
+    )
+    assert (
+        set(w.positions()) == set(range(7))
+        and max(w.positions().values()) > 0
+        and w.positions()[6] > 0
+    )
 
 
 def ends(w):
     from confluent_kafka import Consumer, TopicPartition
-    c = Consumer({"bootstrap.servers": w.broker.bootstrap, "group.id": f"{w.prefix}.ends", "log_level": 0})
+
+    c = Consumer(
+        {"bootstrap.servers": w.broker.bootstrap, "group.id": f"{w.prefix}.ends", "log_level": 0}
+    )
     try:
         return sum(c.get_watermark_offsets(TopicPartition(w.topic(), n), 10)[1] for n in range(4))
     finally:
@@ -297,7 +425,13 @@ def test_results_that_were_not_folded(world, kafka, policy, how):
     w.stop("aggregator")
     second = w.ask("sweep", "--at", "2026-05-04T12:00:00Z")
     w.succeeded(second, 300)
-    w.s.wait("all events are there", lambda: w.database.value("select bool_and(published = sequence) from rollcall.position where topic = %s", (w.topic(),)))
+    w.s.wait(
+        "all events are there",
+        lambda: w.database.value(
+            "select bool_and(published = sequence) from rollcall.position where topic = %s",
+            (w.topic(),),
+        ),
+    )
     if how == "deleted":
         for partition, place in w.positions("results").items():
             kafka.delete_records(w.topic("results"), partition, place + 20)
@@ -306,14 +440,21 @@ def test_results_that_were_not_folded(world, kafka, policy, how):
     third = w.ask("sweep", "--at", "2026-05-05T12:00:00Z")
     w.succeeded(third, 300)
     w.s.start("aggregator")
-    pattern = "the log begins at offset" if how == "deleted" else "the log (ends at offset|has another message)"
+    pattern = (
+        "the log begins at offset"
+        if how == "deleted"
+        else "the log (ends at offset|has another message)"
+    )
     w.s.wait("said", lambda: re.search(f"level=error .*{pattern}", w.log("aggregator")))
     if policy == "stop":
         assert "to go on: rollcall topics repair" in w.log("aggregator")
         assert w.totals()[0] != w.totals()[1]
         assert "folded from the ledger" in w.s.cli("topics", "repair", "--yes")
     w.totals_match()
-    w.s.wait("all of it is folded", lambda: w.database.value("select bool_and(repaired_at is not null) from rollcall.log_gap"))
+    w.s.wait(
+        "all of it is folded",
+        lambda: w.database.value("select bool_and(repaired_at is not null) from rollcall.log_gap"),
+    )
     assert w.database.rows("select distinct how from rollcall.log_gap") == [(how,)]
     fourth = w.ask("sweep", "--at", "2026-05-06T12:00:00Z")
     w.succeeded(fourth, 300)
@@ -329,11 +470,22 @@ def test_results_made_anew_and_filled_again_while_they_are_read(world, kafka, po
     w.totals_match()
 
     def fill():
-        w.database.execute("insert into person (id, email) select n, 'p' from generate_series(101, 400) n")
+        w.database.execute(
+            "insert into person (id, email) select n, 'p' from generate_series(101, 400) n"
+        )
         w.succeeded(w.ask("sweep", "--at", "2026-05-04T12:00:00Z"), 400)
-        w.s.wait("all events are there", lambda: w.database.value("select bool_and(published = sequence) from rollcall.position where topic = %s", (w.topic(),)))
+        w.s.wait(
+            "all events are there",
+            lambda: w.database.value(
+                "select bool_and(published = sequence) from rollcall.position where topic = %s",
+                (w.topic(),),
+            ),
+        )
+
     frozen_while_filled_again(w, "aggregator", "results", fill)
-    w.s.wait("said", lambda: re.search("level=error .*the log has another message", w.log("aggregator")))
+    w.s.wait(
+        "said", lambda: re.search("level=error .*the log has another message", w.log("aggregator"))
+    )
     if policy == "stop":
         assert w.totals()[0] != w.totals()[1]
         w.s.cli("topics", "repair", "--yes")
@@ -343,7 +495,11 @@ def test_results_made_anew_and_filled_again_while_they_are_read(world, kafka, po
 
 @pytest.fixture
 def sink(tmp_path):
-    child = subprocess.Popen([sys.executable, str(Path(__file__).parent / "smtp_sink.py"), str(tmp_path / "sink")], stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, str(Path(__file__).parent / "smtp_sink.py"), str(tmp_path / "sink")],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     child.folder = tmp_path / "sink"
     child.port = int(child.stdout.readline().split()[1])
     yield child
@@ -361,11 +517,22 @@ def test_embedded_broker_dies_with_the_workers_while_mail_is_out(world, embedded
     w.totals_match()
     w.database.execute("update person set email = 'defer451@example.org' where id in (1, 2)")
     w.send([adhoc("club.greet", 1), adhoc("club.greet", 2)], "mail")
-    w.s.wait("they are quarantined", lambda: w.database.value("select count(*) from rollcall.held where state = 'quarantined'") == 2)
+    w.s.wait(
+        "they are quarantined",
+        lambda: (
+            w.database.value("select count(*) from rollcall.held where state = 'quarantined'") == 2
+        ),
+    )
     w.database.execute("delete from person where id in (1, 2)")
     w.database.execute("update person set email = 'hang@example.org' where id % 3 = 0")
     run = w.ask("greetings")
-    w.s.wait("mails are under way", lambda: w.database.value("select count(*) from rollcall.outcome where outcome = -1") > 0 and any(sink.folder.glob("*.eml")))
+    w.s.wait(
+        "mails are under way",
+        lambda: (
+            w.database.value("select count(*) from rollcall.outcome where outcome = -1") > 0
+            and any(sink.folder.glob("*.eml"))
+        ),
+    )
     w.stop("aggregator", signal.SIGKILL)
     second = w.ask("sweep", "--at", "2026-05-04T12:00:00Z")
     w.until(second, "succeeded")  # its events are on a topic that will be gone
@@ -374,18 +541,31 @@ def test_embedded_broker_dies_with_the_workers_while_mail_is_out(world, embedded
     assert pending > 0
     embedded.restart(crash=True)
     w.database.execute("update person set email = 'p' || id || '@example.org'")
-    w.database.execute("insert into person (id, email) select n, 'p@example.org' from generate_series(1, 2) n")
+    w.database.execute(
+        "insert into person (id, email) select n, 'p@example.org' from generate_series(1, 2) n"
+    )
     w.s.start("aggregator")
     w.s.start("worker", "worker-1")
     w.until(run, "succeeded", "completed with errors", "failed", "cancelled")
-    assert w.database.rows("select state, applied, digest_matches from rollcall.run_progress where run_id = %s", (run,)) == [("succeeded", 58, True)]
-    assert w.database.value("select count(*) from rollcall.outcome where src_offset < 0 and outcome = 0 and attempt = 2") == pending
+    assert w.database.rows(
+        "select state, applied, digest_matches from rollcall.run_progress where run_id = %s", (run,)
+    ) == [("succeeded", 58, True)]
+    assert (
+        w.database.value(
+            "select count(*) from rollcall.outcome where src_offset < 0 and outcome = 0 and attempt = 2"
+        )
+        == pending
+    )
     w.s.cli("quarantine", "replay", "--all", "--yes")
     w.s.wait("replayed", lambda: w.database.value("select count(*) from rollcall.held") == 0)
-    assert w.database.rows("select outcome, replaces, count(*) from rollcall.outcome_adhoc where src_offset < 0 group by 1, 2") == [(0, 3, 2)]
+    assert w.database.rows(
+        "select outcome, replaces, count(*) from rollcall.outcome_adhoc where src_offset < 0 group by 1, 2"
+    ) == [(0, 3, 2)]
     w.totals_match()
     third = w.ask("sweep", "--at", "2026-05-05T12:00:00Z")
     w.succeeded(third, 60)
     w.totals_match()
-    doubled = w.database.rows("select p.topic, p.partition, o.sequence from rollcall.outcome o join rollcall.position p using (source_no) group by 1, 2, 3 having count(*) > 1")
+    doubled = w.database.rows(
+        "select p.topic, p.partition, o.sequence from rollcall.outcome o join rollcall.position p using (source_no) group by 1, 2, 3 having count(*) > 1"
+    )
     assert doubled == []

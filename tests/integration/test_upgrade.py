@@ -1,4 +1,5 @@
 """A database of an earlier version is brought to the present one, with what is in it."""
+
 import uuid
 
 import pytest
@@ -18,11 +19,16 @@ def earlier(tmp_path, database):
 
 def add_run(database, state, planned=3, published=True, **counts):
     run_id = uuid.uuid4()
-    number = database.value("insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, state, planned, published_at) "
-                            "values (%s, 'guild', 'nightly', '2026-02-01', '2026-02-01', 'manual', 'eva', false, %s, %s, case when %s then now() end) returning run_no",
-                            (run_id, state, planned, published))
+    number = database.value(
+        "insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, state, planned, published_at) "
+        "values (%s, 'guild', 'nightly', '2026-02-01', '2026-02-01', 'manual', 'eva', false, %s, %s, case when %s then now() end) returning run_no",
+        (run_id, state, planned, published),
+    )
     if counts:
-        database.execute(f"insert into rollcall.progress (run_no, source_no, {', '.join(counts)}) values (%s, 1, {', '.join(str(n) for n in counts.values())})", (number,))
+        database.execute(
+            f"insert into rollcall.progress (run_no, source_no, {', '.join(counts)}) values (%s, 1, {', '.join(str(n) for n in counts.values())})",
+            (number,),
+        )
     return run_id
 
 
@@ -34,7 +40,9 @@ def test_states_of_runs_get_their_present_names(earlier, database):
         add_run(database, "failed", applied=2, failed=1): "completed with errors",
         add_run(database, "failed", applied=2, quarantined=1): "completed with errors",
         add_run(database, "failed", applied=3, digest_a=7): "failed",  # its proof failed
-        add_run(database, "failed", planned=0, published=False): "failed",  # it could not be planned
+        add_run(
+            database, "failed", planned=0, published=False
+        ): "failed",  # it could not be planned
         add_run(database, "published", applied=1): "published",
         add_run(database, "refused", planned=0, published=False): "refused",
         add_run(database, "cancelled", applied=1): "cancelled",

@@ -1,4 +1,5 @@
 """The worker on real parts: PostgreSQL, a real Kafka node and the embedded broker. The test is the scheduler."""
+
 import os
 import random
 import re
@@ -28,12 +29,28 @@ def test_each_task_once(rig, broker):
     assert rig.database.rows("select hits, count(*) from person group by 1") == [(1, 10000)]
     assert rig.journal() == Counter({(n, "bump", str(run.id)): 1 for n in range(1, 10001)})
     assert set(run.outcomes().values()) == {("applied", "")}
-    assert run.progress() == {"planned": 10000, "applied": 10000, "skipped": 0, "failed": 0, "quarantined": 0, "unknown": 0, "spawned": 0, "done": 10000,
-                              "digest_matches": True}
+    assert run.progress() == {
+        "planned": 10000,
+        "applied": 10000,
+        "skipped": 0,
+        "failed": 0,
+        "quarantined": 0,
+        "unknown": 0,
+        "spawned": 0,
+        "done": 10000,
+        "digest_matches": True,
+    }
     events = rig.events(repeats=True)
     assert {e["task_id"] for e in events.values()} == {t.id for t in tasks}
     one = next(e for e in events.values() if e["subject"] == "77")
-    assert (one["pack"], one["job"], one["type"], one["actor"], one["before"], one["after"]) == ("club", "sweep", "club.bump", "cli:bob", "0", "1")
+    assert (one["pack"], one["job"], one["type"], one["actor"], one["before"], one["after"]) == (
+        "club",
+        "sweep",
+        "club.bump",
+        "cli:bob",
+        "0",
+        "1",
+    )
     rig.check_ledger(events)
     rig.stop_all()
     assert rig.acknowledged()
@@ -50,7 +67,10 @@ def test_repeated_tasks_take_effect_once(rig, broker):
     rig.wait(run.complete)
     rig.send(tasks[:100] + tasks[:100])
     rig.wait(lambda: rig.position() == 3200)
-    assert set(rig.journal().values()) == {2} and rig.database.value("select count(*) from journal") == 1000
+    assert (
+        set(rig.journal().values()) == {2}
+        and rig.database.value("select count(*) from journal") == 1000
+    )
     assert run.progress()["done"] == 1000 and run.progress()["digest_matches"]
     rig.check_ledger(rig.events())
     rig.stop_all()
@@ -62,14 +82,21 @@ def test_order_of_one_subject(rig, kafka):
     rig = rig(kafka, people=50, batch_max=700)
     run = Run(rig)
     order = random.Random(5)
-    tasks = [run.task(order.choice(["bump", "gate", "enrol"]), n, f"{k:03}") for k in range(60) for n in order.sample(range(1, 51), 50)]
+    tasks = [
+        run.task(order.choice(["bump", "gate", "enrol"]), n, f"{k:03}")
+        for k in range(60)
+        for n in order.sample(range(1, 51), 50)
+    ]
     rig.send(run.plan(tasks))
     rig.start(lanes=["tasks"])
     rig.wait(lambda: rig.position() == len(tasks))
     seen = defaultdict(list)
     for subject, item in rig.database.rows("select subject, item from journal order by n"):
         seen[subject].append(item)
-    assert all(items == sorted(items) and len(items) == 60 for items in seen.values()) and len(seen) == 50
+    assert (
+        all(items == sorted(items) and len(items) == 60 for items in seen.values())
+        and len(seen) == 50
+    )
     rig.stop_all()
 
 
@@ -82,15 +109,23 @@ def test_failing_rows_stand_alone(rig, broker):
     for subject, trap in ((17, "zero"), (2500, "deferred"), (4999, "zero")):
         rig.database.execute("update person set trap = %s where id = %s", (trap, subject))
     run = Run(rig)
-    tasks = run.plan([run.task("bump", n) for n in range(1, 5001)] + [run.task("nobody", 3), run.task("bump", 5001)])
+    tasks = run.plan(
+        [run.task("bump", n) for n in range(1, 5001)]
+        + [run.task("nobody", 3), run.task("bump", 5001)]
+    )
     rig.send(tasks)
     rig.start(lanes=["tasks"])
     rig.wait(run.complete)
     outcomes = run.outcomes("bump")
     assert {s: o for s, o in outcomes.items() if o[0] != "applied"} == {
-        "17": ("quarantined", "division by zero (SQLSTATE 22012)"), "4999": ("quarantined", "division by zero (SQLSTATE 22012)"),
-        "2500": ("quarantined", 'insert or update on table "journal" violates foreign key constraint "journal_known_fkey" (SQLSTATE 23503)'),
-        "5001": ("skipped", "not eligible")}
+        "17": ("quarantined", "division by zero (SQLSTATE 22012)"),
+        "4999": ("quarantined", "division by zero (SQLSTATE 22012)"),
+        "2500": (
+            "quarantined",
+            'insert or update on table "journal" violates foreign key constraint "journal_known_fkey" (SQLSTATE 23503)',
+        ),
+        "5001": ("skipped", "not eligible"),
+    }
     assert run.outcomes("nobody") == {"3": ("failed", "unknown task type")}
     assert run.progress()["digest_matches"]
     assert rig.database.value("select count(*) from person where hits = 1") == 4997
@@ -106,7 +141,11 @@ def test_many_failing_rows(rig, kafka):
     rig.send(run.plan([run.task("bump", n) for n in range(1, 401)]))
     rig.start(lanes=["tasks"])
     rig.wait(run.complete, 40)
-    assert run.progress()["quarantined"] == 200 and run.progress()["applied"] == 200 and run.progress()["digest_matches"]
+    assert (
+        run.progress()["quarantined"] == 200
+        and run.progress()["applied"] == 200
+        and run.progress()["digest_matches"]
+    )
     rig.stop_all()
 
 
@@ -115,18 +154,36 @@ def bad_messages(run):
     good = run.task("bump", 1).bytes
     r = random.Random(3)
     other = Run(run.rig, at=NOON + timedelta(days=400))
-    run.rig.database.execute(f"drop table rollcall.outcome_{other.rig.database.value('select day from rollcall.run where run_no = %s', (other.no,)):%Y%m%d}")
+    run.rig.database.execute(
+        f"drop table rollcall.outcome_{other.rig.database.value('select day from rollcall.run where run_no = %s', (other.no,)):%Y%m%d}"
+    )
     odd = Run(run.rig, job="other", settings='{"no_such": "1"}')
     nobody = run.task("bump", 4)._replace(run=uuid.UUID(int=5), id=uuid.UUID(int=6))
     return [
-        (None, "no value"), (b"", "."), (b"{}", "."), (bytes(r.randrange(256) for _ in range(200)), "."), (good[:-1], "."), (good + b"x", "."), (good[:12], "."),
-        (TASK_MARK + b"\xff" * 60, "."), (TASK_MARK + bytes(16) + b"\0" + b"\xfe\xff\xff\xff\xff\xff\xff\xff\x7f" + b"a" * 20, "."), (OUTCOME_MARK + good[10:], "."),
-        (LETTER_MARK + good[10:], "."), (b"\0\0\0\0\x07" + good[10:], "."),
-        (run.task("bump", 1, task_id=uuid.UUID(int=9)).bytes, "the task id is not that"), (nobody.bytes, "no such run"),
-        (run.task("bump", "").bytes, "no subject"), (run.task("club.bump\n", 1).bytes, "task type is not a name"),
-        (adhoc("club.bump", 1, **{f"a{n}": "x" * 50_000 for n in range(3)}).bytes, "larger than 128 KiB"),
-        (adhoc("club.bump", 1, task_id=uuid.UUID(int=0)).bytes, "needs an id"), (other.task("bump", 1).bytes, "no partition for the run's day"),
-        (odd.task("bump", 1).bytes, "no_such"), (run.task("bump", "1\0").bytes, "."),
+        (None, "no value"),
+        (b"", "."),
+        (b"{}", "."),
+        (bytes(r.randrange(256) for _ in range(200)), "."),
+        (good[:-1], "."),
+        (good + b"x", "."),
+        (good[:12], "."),
+        (TASK_MARK + b"\xff" * 60, "."),
+        (TASK_MARK + bytes(16) + b"\0" + b"\xfe\xff\xff\xff\xff\xff\xff\xff\x7f" + b"a" * 20, "."),
+        (OUTCOME_MARK + good[10:], "."),
+        (LETTER_MARK + good[10:], "."),
+        (b"\0\0\0\0\x07" + good[10:], "."),
+        (run.task("bump", 1, task_id=uuid.UUID(int=9)).bytes, "the task id is not that"),
+        (nobody.bytes, "no such run"),
+        (run.task("bump", "").bytes, "no subject"),
+        (run.task("club.bump\n", 1).bytes, "task type is not a name"),
+        (
+            adhoc("club.bump", 1, **{f"a{n}": "x" * 50_000 for n in range(3)}).bytes,
+            "larger than 128 KiB",
+        ),
+        (adhoc("club.bump", 1, task_id=uuid.UUID(int=0)).bytes, "needs an id"),
+        (other.task("bump", 1).bytes, "no partition for the run's day"),
+        (odd.task("bump", 1).bytes, "no_such"),
+        (run.task("bump", "1\0").bytes, "."),
         (b"\x01" + os.urandom(999_000), "its bytes are in rollcall.dead_letter"),
     ]
 
@@ -139,24 +196,33 @@ def test_dead_letters(rig, broker):
     tasks = run.plan([run.task("bump", n) for n in range(1, 301)])
     bad = bad_messages(run)
     for i, (value, reason) in enumerate(bad):
-        rig.send(tasks[i * 10:i * 10 + 10])
+        rig.send(tasks[i * 10 : i * 10 + 10])
         rig.send_raw(value, b"key" if i % 2 else None, partition=i % 4, places=places)
         assert rig.producer.flush(30) == 0
         values.append((value, b"key" if i % 2 else None, reason))
-    rig.send(tasks[len(bad) * 10:])
+    rig.send(tasks[len(bad) * 10 :])
     rig.start(lanes=["tasks"])
     rig.wait(run.complete)
     rig.wait(lambda: rig.position() == 300 + len(bad))
     expected = dict(zip(places, values))
-    rows = rig.database.rows("select p.topic, p.partition, d.src_offset, d.value, d.key, d.reason, d.at from rollcall.dead_letter d join rollcall.position p using (source_no)")
-    letters = {k: v for k, v in rig.wait(lambda: (lambda x: len(x) == len(bad) and x)(rig.letters())).items()}
+    rows = rig.database.rows(
+        "select p.topic, p.partition, d.src_offset, d.value, d.key, d.reason, d.at from rollcall.dead_letter d join rollcall.position p using (source_no)"
+    )
+    letters = {
+        k: v
+        for k, v in rig.wait(lambda: (lambda x: len(x) == len(bad) and x)(rig.letters())).items()
+    }
     assert {tuple(r[:3]) for r in rows} == set(expected) == set(letters)
     for topic, partition, offset, value, key, reason, at in rows:
         sent, sent_key, said = expected[(topic, partition, offset)]
         letter = letters[(topic, partition, offset)]
         assert value == sent and key == sent_key and letter["at"] == at
         if "its bytes are in" in said:
-            assert letter["value"] is None and said in letter["reason"] and letter["reason"].startswith(reason)
+            assert (
+                letter["value"] is None
+                and said in letter["reason"]
+                and letter["reason"].startswith(reason)
+            )
             continue
         assert re.search(said, reason), (said, reason)
         assert letter["value"] == sent and letter["key"] == sent_key and letter["reason"] == reason
@@ -176,7 +242,10 @@ def test_texts_larger_than_a_message(rig, kafka):
     rig.wait(run.complete)
     events = {e["subject"]: e for e in rig.events().values()}
     assert events["2"]["after"] == "é" * 32768 and events["3"]["after"] == "1"
-    assert rig.database.value("select length(after) from rollcall.outcome where subject = '2'") == 400000
+    assert (
+        rig.database.value("select length(after) from rollcall.outcome where subject = '2'")
+        == 400000
+    )
     rig.stop_all()
 
 
@@ -185,20 +254,40 @@ def test_the_largest_arguments_are_kept_whole(rig, kafka):
     rig = rig(kafka, people=1, retry='attempts = 1; version_wait = "0s";')
     rig.send([adhoc("club.bump", 1, a="\x01" * 65_000, b="\x02" * 65_000)])
     rig.start(lanes=["tasks"])
-    rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome_adhoc where outcome = 2 and length(arguments ->> 'a') = 65000") == 1)
+    rig.wait(
+        lambda: (
+            rig.database.value(
+                "select count(*) from rollcall.outcome_adhoc where outcome = 2 and length(arguments ->> 'a') = 65000"
+            )
+            == 1
+        )
+    )
     rig.stop_all()
 
 
 def test_subjects_are_written_in_one_way(rig, kafka):
-    """"07" is not 7 under another id."""
+    """ "07" is not 7 under another id."""
     rig = rig(kafka, people=9)
     run = Run(rig)
-    rig.send(run.plan([run.task("bump", s) for s in ("7", "07", "+7", " 7", "7x", "99999999999999999999")]))
+    rig.send(
+        run.plan(
+            [run.task("bump", s) for s in ("7", "07", "+7", " 7", "7x", "99999999999999999999")]
+        )
+    )
     rig.start(lanes=["tasks"])
     rig.wait(run.complete)
-    assert {s: o for s, (o, _) in run.outcomes().items()} == {"7": "applied", "07": "failed", "+7": "failed", " 7": "failed", "7x": "failed",
-                                                              "99999999999999999999": "failed"}
-    assert rig.database.value("select hits from person where id = 7") == 1 and run.progress()["digest_matches"]
+    assert {s: o for s, (o, _) in run.outcomes().items()} == {
+        "7": "applied",
+        "07": "failed",
+        "+7": "failed",
+        " 7": "failed",
+        "7x": "failed",
+        "99999999999999999999": "failed",
+    }
+    assert (
+        rig.database.value("select hits from person where id = 7") == 1
+        and run.progress()["digest_matches"]
+    )
     rig.stop_all()
 
 
@@ -206,15 +295,27 @@ def test_unknown_types_use_up_no_numbers(rig, kafka):
     """A type's number is small: strangers must not be able to use them up."""
     rig = rig(kafka, batch_max=5)
     rig.send([adhoc(f"strange.type-{n % 3}", n) for n in range(200)])
-    rig.database.execute("insert into rollcall.task_type (name) select 'filler.' || n from generate_series(1, 9970) n")
+    rig.database.execute(
+        "insert into rollcall.task_type (name) select 'filler.' || n from generate_series(1, 9970) n"
+    )
     rig.start(lanes=["tasks"])
     rig.wait(lambda: rig.position() == 200)
-    assert rig.database.value("select count(*) from rollcall.outcome_named where type like 'strange.%' and reason = 'unknown task type'") == 200
+    assert (
+        rig.database.value(
+            "select count(*) from rollcall.outcome_named where type like 'strange.%' and reason = 'unknown task type'"
+        )
+        == 200
+    )
     rig.send([adhoc(f"stranger.type-{n}", n) for n in range(50)])
     rig.wait(lambda: rig.position() == 250)
     assert rig.database.value("select count(*) from rollcall.task_type") == 10000
     assert rig.database.value("select max(type_no) from rollcall.task_type") < 10100
-    assert rig.database.value("select count(*) from rollcall.dead_letter where reason = 'unknown task type'") > 20
+    assert (
+        rig.database.value(
+            "select count(*) from rollcall.dead_letter where reason = 'unknown task type'"
+        )
+        > 20
+    )
     rig.stop_all()
 
 
@@ -225,12 +326,21 @@ def test_adhoc_tasks(rig, broker):
     """Arguments are typed and checked; an id takes effect once, whoever it is about; what was asked stays in the ledger."""
     rig = rig(broker, people=20)
     same, failing = uuid.uuid4(), uuid.uuid4()
-    good = [adhoc("club.grant", 1, days="7"), adhoc("club.grant", 2, days="100", level="gold", until="2031-12-31"), adhoc("club.grant", 1, days="1")]
+    good = [
+        adhoc("club.grant", 1, days="7"),
+        adhoc("club.grant", 2, days="100", level="gold", until="2031-12-31"),
+        adhoc("club.grant", 1, days="1"),
+    ]
     bad = {"club.grant: not eligible": adhoc("club.grant", 99, days="7")}
-    wrong = [(adhoc("club.grant", 3), "days"), (adhoc("club.grant", 3, days="0"), "days"), (adhoc("club.grant", 3, days="x"), "days"),
-             (adhoc("club.grant", 3, days="1", level="silver"), "level"), (adhoc("club.grant", 3, days="1", until="2031-02-30"), "until"),
-             (adhoc("club.grant", 3, days="1", colour="red"), 'no argument "colour"'),
-             (adhoc("club.grant", 3, days="1", **{f"x{n}": "1" for n in range(30)}), "no argument")]
+    wrong = [
+        (adhoc("club.grant", 3), "days"),
+        (adhoc("club.grant", 3, days="0"), "days"),
+        (adhoc("club.grant", 3, days="x"), "days"),
+        (adhoc("club.grant", 3, days="1", level="silver"), "level"),
+        (adhoc("club.grant", 3, days="1", until="2031-02-30"), "until"),
+        (adhoc("club.grant", 3, days="1", colour="red"), 'no argument "colour"'),
+        (adhoc("club.grant", 3, days="1", **{f"x{n}": "1" for n in range(30)}), "no argument"),
+    ]
     twice = [adhoc("club.grant", n, task_id=same, days="5") for n in (5, 6, 5)]
     fail_twice = [adhoc("club.grant", n, task_id=failing, days="0") for n in (7, 8, 7)]
     rig.send(good + list(bad.values()) + [t for t, _ in wrong] + twice + fail_twice, "urgent")
@@ -239,13 +349,28 @@ def test_adhoc_tasks(rig, broker):
     rig.wait(lambda: rig.position("urgent") == total)
     rig.send(twice + fail_twice, "urgent")
     rig.wait(lambda: rig.position("urgent") == total + 6)
-    said = sorted(r[0] for r in rig.database.rows("select said from journal where subject in (1, 2)"))
-    assert said == ["101 gold 2032-01-01 cli:ana cli:ana", "2 basic 2030-01-03 cli:ana cli:ana", "8 basic 2030-01-03 cli:ana cli:ana"]
+    said = sorted(
+        r[0] for r in rig.database.rows("select said from journal where subject in (1, 2)")
+    )
+    assert said == [
+        "101 gold 2032-01-01 cli:ana cli:ana",
+        "2 basic 2030-01-03 cli:ana cli:ana",
+        "8 basic 2030-01-03 cli:ana cli:ana",
+    ]
     assert rig.database.value("select count(*) from journal where subject in (5, 6)") == 1
-    rows = {r[0]: r[1:] for r in rig.database.rows("select task_id, subject, outcome, reason, actor, arguments from rollcall.outcome_adhoc")}
+    rows = {
+        r[0]: r[1:]
+        for r in rig.database.rows(
+            "select task_id, subject, outcome, reason, actor, arguments from rollcall.outcome_adhoc"
+        )
+    }
     assert len(rows) == len(good) + 1 + len(wrong) + 2
     for task, reason in wrong:
-        assert rows[task.id][1] == 2 and reason in rows[task.id][2] and rows[task.id][4] == task.arguments
+        assert (
+            rows[task.id][1] == 2
+            and reason in rows[task.id][2]
+            and rows[task.id][4] == task.arguments
+        )
     for task in good:
         assert rows[task.id] == (task.subject, 0, "", "cli:ana", task.arguments)
     assert rows[bad["club.grant: not eligible"].id][1:3] == (1, "not eligible")
@@ -274,9 +399,18 @@ def test_dry_run_leaves_no_trace(rig, kafka, how):
     rig.send(mails, "mail")
     rig.start()
     rig.wait(lambda: rig.position() == 2 * len(tasks) and rig.position("mail") == len(mails))
-    assert rig.database.value("select count(*) from journal") == 0 and rig.database.value("select sum(hits) from person") == 0
-    counts = Counter(rig.database.rows("select outcome, reason, dry_run from rollcall.outcome_named"))
-    expected = {("applied", "", True): 49 * len(types), ("failed", "division by zero (SQLSTATE 22012)", True): len(types), ("skipped", "not eligible", True): len(types)}
+    assert (
+        rig.database.value("select count(*) from journal") == 0
+        and rig.database.value("select sum(hits) from person") == 0
+    )
+    counts = Counter(
+        rig.database.rows("select outcome, reason, dry_run from rollcall.outcome_named")
+    )
+    expected = {
+        ("applied", "", True): 49 * len(types),
+        ("failed", "division by zero (SQLSTATE 22012)", True): len(types),
+        ("skipped", "not eligible", True): len(types),
+    }
     if mails:
         expected[("applied", "would be done", True)] = 10
     assert counts == expected
@@ -284,7 +418,9 @@ def test_dry_run_leaves_no_trace(rig, kafka, how):
     events = rig.events()
     rig.check_ledger(events)
     if how != "adhoc":
-        assert run.complete() and run.progress()["digest_matches"] and run.progress()["spawned"] == 0
+        assert (
+            run.complete() and run.progress()["digest_matches"] and run.progress()["spawned"] == 0
+        )
     rig.stop_all()
 
 
@@ -300,14 +436,23 @@ def test_a_cancelled_run_is_skipped(rig, broker):
     rig.wait(lambda: time.monotonic() > end)
     rig.send(tasks[10:])
     rig.wait(run.complete)
-    assert Counter(run.outcomes().values()) == {("applied", ""): 10, ("skipped", "run cancelled"): 90}
-    assert run.progress()["digest_matches"] and rig.database.value("select sum(hits) from person") == 10
+    assert Counter(run.outcomes().values()) == {
+        ("applied", ""): 10,
+        ("skipped", "run cancelled"): 90,
+    }
+    assert (
+        run.progress()["digest_matches"]
+        and rig.database.value("select sum(hits) from person") == 10
+    )
     rig.stop_all()
 
 
 def test_settings_of_job_and_run(rig, kafka):
     rig = rig(kafka, people=2)
-    by_job, by_run = Run(rig, job="other"), Run(rig, job="other", at=NOON + timedelta(hours=1), settings='{"step": "5"}')
+    by_job, by_run = (
+        Run(rig, job="other"),
+        Run(rig, job="other", at=NOON + timedelta(hours=1), settings='{"step": "5"}'),
+    )
     rig.send([by_job.task("bump", 1), by_run.task("bump", 2)])
     rig.start(lanes=["tasks"])
     rig.wait(lambda: rig.position() == 2)

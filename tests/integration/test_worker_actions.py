@@ -1,4 +1,5 @@
 """What a worker does besides SQL: follow-ups, mail into a Maildir and to an SMTP server, webhooks, reports, files."""
+
 import base64
 import gzip
 import hashlib
@@ -22,25 +23,49 @@ def test_follow_ups(rig, broker):
     rig = rig(broker, people=60)
     rig.database.execute("update person set active = false where id > 50")
     run = Run(rig)
-    rig.send(run.plan([run.task("enrol", n, "x") for n in range(1, 61)] + [run.task("choose", n) for n in range(1, 11)]))
+    rig.send(
+        run.plan(
+            [run.task("enrol", n, "x") for n in range(1, 61)]
+            + [run.task("choose", n) for n in range(1, 11)]
+        )
+    )
     rig.start()
     rig.wait(run.complete)
-    assert run.progress() == {"planned": 70 + 155, "applied": 60 + 155, "skipped": 10, "failed": 0, "quarantined": 0, "unknown": 0, "spawned": 100 + 5 + 50, "done": 225,
-                              "digest_matches": True}
+    assert run.progress() == {
+        "planned": 70 + 155,
+        "applied": 60 + 155,
+        "skipped": 10,
+        "failed": 0,
+        "quarantined": 0,
+        "unknown": 0,
+        "spawned": 100 + 5 + 50,
+        "done": 225,
+        "digest_matches": True,
+    }
     counts = rig.database.rows("select type, count(*) from rollcall.outcome_named group by 1")
-    assert dict(counts) == {"club.enrol": 60, "club.choose": 10, "club.welcome": 55, "club.greet": 50, "club.thanks": 50}
+    assert dict(counts) == {
+        "club.enrol": 60,
+        "club.choose": 10,
+        "club.welcome": 55,
+        "club.greet": 50,
+        "club.thanks": 50,
+    }
     assert {m.to for m in rig.mails()} == {f"p{n}@example.org" for n in range(1, 51)}
     assert rig.database.value("select count(*) from journal where type = 'bump'") == 50 + 55 + 50
     rig.check_ledger(rig.events())
     follow = [r for _, _, _, kind, r in rig.read("urgent")]
-    assert {(t["actor"], t["scheduled_at"], t["run_id"]) for t in follow} == {("cli:bob", NOON, run.id)}
+    assert {(t["actor"], t["scheduled_at"], t["run_id"]) for t in follow} == {
+        ("cli:bob", NOON, run.id)
+    }
     rig.stop_all()
 
 
 def test_mail_into_a_maildir(rig, broker):
     rig = rig(broker, people=6)
-    rig.database.execute("update person set email = case id when 2 then 'none' when 3 then 'not an address' when 4 then '' else email end, active = id <> 5, "
-                         "trap = case id when 6 then 'record' else '' end, note = case id when 1 then 'Linha 1: ção' end")
+    rig.database.execute(
+        "update person set email = case id when 2 then 'none' when 3 then 'not an address' when 4 then '' else email end, active = id <> 5, "
+        "trap = case id when 6 then 'record' else '' end, note = case id when 1 then 'Linha 1: ção' end"
+    )
     run = Run(rig)
     tasks = run.plan([run.task("greet", n, "i") for n in range(1, 8)])
     rig.send(tasks + tasks, "mail")
@@ -50,14 +75,25 @@ def test_mail_into_a_maildir(rig, broker):
     rig.start(lanes=["mail", "tasks"])
     rig.wait(run.complete)
     outcomes = run.outcomes("greet")
-    assert outcomes["1"] == ("applied", "") and outcomes["2"] == ("failed", "has no mail") and outcomes["4"] == ("failed", "no mail address")
+    assert (
+        outcomes["1"] == ("applied", "")
+        and outcomes["2"] == ("failed", "has no mail")
+        and outcomes["4"] == ("failed", "no mail address")
+    )
     assert outcomes["5"] == ("skipped", "is away") and outcomes["7"] == ("skipped", "not eligible")
     assert outcomes["3"][0] == "failed" and "address" in outcomes["3"][1]
-    assert outcomes["6"][0] == "applied" and re.match(r"applied, not recorded: .*\(SQLSTATE 23502\)", outcomes["6"][1])
+    assert outcomes["6"][0] == "applied" and re.match(
+        r"applied, not recorded: .*\(SQLSTATE 23502\)", outcomes["6"][1]
+    )
     mails = {m.to: m for m in rig.mails()}
     assert set(mails) == {"p1@example.org", "p6@example.org"} and len(rig.mails()) == 2
     m = mails["p1@example.org"]
-    assert m.id == f"<{tasks[0].id}@mail.example.org>" and m.subject == "Olá Zé <1>" and "Linha 1: ção" in m.text and "Zé &lt;1&gt;" in m.html
+    assert (
+        m.id == f"<{tasks[0].id}@mail.example.org>"
+        and m.subject == "Olá Zé <1>"
+        and "Linha 1: ção" in m.text
+        and "Zé &lt;1&gt;" in m.html
+    )
     assert rig.database.rows("select subject, item from sent") == [(1, "i")]
     assert run.progress()["digest_matches"] and run.progress()["spawned"] == 2
     rig.check_ledger(rig.events())
@@ -69,23 +105,53 @@ def test_mail_over_smtp(rig, kafka, sink):
     """Refused: failed at once. Deferred: tried three times, then quarantined. A lost answer: sent again with the same Message-ID, or held."""
     rig, server = rig(kafka, people=9), sink()
     through(rig, server.port)
-    for n, local in enumerate(["refuse550", "defer451", "data550", "data451", "drop", "dropkept"], start=2):
-        rig.database.execute("update person set email = %s where id = %s", (f"{local}@example.org", n))
+    for n, local in enumerate(
+        ["refuse550", "defer451", "data550", "data451", "drop", "dropkept"], start=2
+    ):
+        rig.database.execute(
+            "update person set email = %s where id = %s", (f"{local}@example.org", n)
+        )
     run = Run(rig)
-    tasks = run.plan([run.task("greet", n) for n in range(1, 10)] + [run.task("careful", n) for n in (1, 6, 7)])
+    tasks = run.plan(
+        [run.task("greet", n) for n in range(1, 10)] + [run.task("careful", n) for n in (1, 6, 7)]
+    )
     rig.send(tasks, "mail")
     rig.start(lanes=["mail", "tasks"])
     rig.wait(run.complete)
     assert {s: o for s, (o, _) in run.outcomes("greet").items()} == {
-        "1": "applied", "2": "failed", "3": "quarantined", "4": "failed", "5": "quarantined", "6": "unknown", "7": "unknown", "8": "applied", "9": "applied"}
-    assert {s: o for s, (o, _) in run.outcomes("careful").items()} == {"1": "applied", "6": "unknown", "7": "unknown"}
-    attempts = dict(rig.database.rows("select subject || t.name, attempt from rollcall.outcome join rollcall.task_type t using (type_no) where t.name <> 'club.thanks'"))
+        "1": "applied",
+        "2": "failed",
+        "3": "quarantined",
+        "4": "failed",
+        "5": "quarantined",
+        "6": "unknown",
+        "7": "unknown",
+        "8": "applied",
+        "9": "applied",
+    }
+    assert {s: o for s, (o, _) in run.outcomes("careful").items()} == {
+        "1": "applied",
+        "6": "unknown",
+        "7": "unknown",
+    }
+    attempts = dict(
+        rig.database.rows(
+            "select subject || t.name, attempt from rollcall.outcome join rollcall.task_type t using (type_no) where t.name <> 'club.thanks'"
+        )
+    )
     assert [attempts[f"{n}club.greet"] for n in range(1, 10)] == [1, 1, 3, 1, 3, 3, 3, 1, 1]
     assert [attempts[f"{n}club.careful"] for n in (1, 6, 7)] == [1, 1, 1]
     reasons = {s: r for s, (_, r) in run.outcomes("greet").items()}
-    assert "550" in reasons["2"] and "451" in reasons["3"] and "lost" in reasons["6"] and "held for review" in run.outcomes("careful")["7"][1]
+    assert (
+        "550" in reasons["2"]
+        and "451" in reasons["3"]
+        and "lost" in reasons["6"]
+        and "held for review" in run.outcomes("careful")["7"][1]
+    )
     ids = Counter(m.id for m in rig.mails(server.folder))
-    by_task = {f"<{t.id}@mail.example.org>": n for t, n in zip(tasks, [1, 0, 0, 0, 0, 0, 3, 1, 1, 1, 0, 1])}
+    by_task = {
+        f"<{t.id}@mail.example.org>": n for t, n in zip(tasks, [1, 0, 0, 0, 0, 0, 3, 1, 1, 1, 0, 1])
+    }
     assert ids == +Counter(by_task)
     assert sorted(r[0] for r in rig.database.rows("select subject from sent")) == [1, 1, 8, 9]
     assert run.progress()["digest_matches"]
@@ -99,7 +165,10 @@ class Closed:
     def __init__(self):
         import socket
         import threading
-        self.socket = socket.create_server(("127.0.0.1", free_port()))  # not one that a client may take when it is free again
+
+        self.socket = socket.create_server(
+            ("127.0.0.1", free_port())
+        )  # not one that a client may take when it is free again
         self.port, self.count = self.socket.getsockname()[1], 0
         self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
@@ -114,6 +183,7 @@ class Closed:
 
     def close(self):
         import socket
+
         self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
         self.thread.join()
@@ -134,7 +204,9 @@ def test_relay_away(rig, broker, sink):
     rig.wait_log(second, 'partitions assigned" lane=mail')
     rig.wait_log(second, "mail relay away")
     start = time.monotonic()
-    assert rig.stop(first) == 0 and time.monotonic() - start < 12, rig.logs()  # a drain may take 25 s
+    assert rig.stop(first) == 0 and time.monotonic() - start < 12, (
+        rig.logs()
+    )  # a drain may take 25 s
     rig.send(tasks[20:], "mail")
     third = rig.start(lanes=["mail", "tasks"])
     rig.wait_log(third, "mail relay away")
@@ -163,17 +235,32 @@ def test_killed_while_a_mail_is_out(rig, kafka, sink):
         rig.send_raw(t.bytes, t.subject.encode(), "mail", partition=0)
     assert rig.producer.flush(30) == 0
     first = rig.start(lanes=["mail", "tasks"])
-    rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome where outcome = -1") == 3 and len(rig.mails(server.folder)) >= 1)
+    rig.wait(
+        lambda: (
+            rig.database.value("select count(*) from rollcall.outcome where outcome = -1") == 3
+            and len(rig.mails(server.folder)) >= 1
+        )
+    )
     rig.kill(first)
     before = Counter(m.id for m in rig.mails(server.folder))
     second = rig.start(lanes=["mail", "tasks"])
     rig.wait(run.complete)
     assert "settling intents of an earlier owner" in second.text()
-    assert run.outcomes("careful") == {"3": ("unknown", "the server's answer was lost; held for review")}
+    assert run.outcomes("careful") == {
+        "3": ("unknown", "the server's answer was lost; held for review")
+    }
     assert set(run.outcomes("greet").values()) == {("applied", "")}
     after = Counter(m.id for m in rig.mails(server.folder))
-    assert set(after) == {f"<{t.id}@mail.example.org>" for t in tasks if t.type == "club.greet"} and sum(after.values()) <= sum(before.values()) + 2
-    assert {r[0] for r in rig.database.rows("select attempt from rollcall.outcome where reason <> '' or subject = '1' and follow_ups is not null")} == {2}
+    assert (
+        set(after) == {f"<{t.id}@mail.example.org>" for t in tasks if t.type == "club.greet"}
+        and sum(after.values()) <= sum(before.values()) + 2
+    )
+    assert {
+        r[0]
+        for r in rig.database.rows(
+            "select attempt from rollcall.outcome where reason <> '' or subject = '1' and follow_ups is not null"
+        )
+    } == {2}
     assert run.progress()["digest_matches"]
     rig.check_ledger(rig.events(repeats=True))
     rig.stop_all()
@@ -185,6 +272,7 @@ class Hook:
     def __init__(self, answers):
         import http.server
         import threading
+
         seen = self.seen = Counter()
         posts = self.posts = []
 
@@ -201,6 +289,7 @@ class Hook:
 
             def log_message(self, *_):
                 pass
+
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -217,7 +306,12 @@ def test_webhooks(rig, kafka):
     worker = rig.start(lanes=["mail"])
     rig.wait(run.complete)
     hook.server.shutdown()
-    assert {s: o for s, (o, _) in run.outcomes().items()} == {"1": "applied", "2": "failed", "3": "quarantined", "4": "applied"}
+    assert {s: o for s, (o, _) in run.outcomes().items()} == {
+        "1": "applied",
+        "2": "failed",
+        "3": "quarantined",
+        "4": "applied",
+    }
     assert hook.seen == {1: 1, 2: 1, 3: 3, 4: 2}
     assert "404" in run.outcomes()["2"][1] and "secret" not in worker.text() + str(run.outcomes())
     rig.check_ledger(rig.events())
@@ -226,7 +320,9 @@ def test_webhooks(rig, kafka):
 
 def sign_calls(rig, key_text, mode=0o600):
     key = rig.folder / "club/hook.key"
-    rig.pack_cfg = rig.pack_cfg.replace('url_file = "hook.url";', 'url_file = "hook.url"; secret_file = "hook.key";')
+    rig.pack_cfg = rig.pack_cfg.replace(
+        'url_file = "hook.url";', 'url_file = "hook.url"; secret_file = "hook.key";'
+    )
     key.write_text(key_text)
     key.chmod(mode)
 
@@ -246,7 +342,9 @@ def test_webhooks_are_signed_and_traced(rig, kafka):
     expected = {str(t.id): run.id for t in tasks} | {str(alone.id): alone.id}
     for headers, body in hook.posts:
         task = headers["webhook-id"]
-        digest = hmac.new(key, f"{task}.{headers['webhook-timestamp']}.".encode() + body, hashlib.sha256).digest()
+        digest = hmac.new(
+            key, f"{task}.{headers['webhook-timestamp']}.".encode() + body, hashlib.sha256
+        ).digest()
         assert headers["webhook-signature"] == "v1," + base64.b64encode(digest).decode()
         assert abs(int(headers["webhook-timestamp"]) - time.time()) < 60
         assert headers["traceparent"] == f"00-{expected[task].hex}-{task.replace('-', '')[:16]}-01"
@@ -255,7 +353,13 @@ def test_webhooks_are_signed_and_traced(rig, kafka):
     rig.stop_all()
 
 
-@pytest.mark.parametrize("text, mode, said", [("whsec_short", 0o600, "hook.key: expected a signing key"), (None, 0o644, "hook.key: its mode is 644")])
+@pytest.mark.parametrize(
+    "text, mode, said",
+    [
+        ("whsec_short", 0o600, "hook.key: expected a signing key"),
+        (None, 0o644, "hook.key: its mode is 644"),
+    ],
+)
 def test_a_webhook_without_its_key_is_not_called(rig, kafka, text, mode, said):
     rig, hook = rig(kafka, people=1), Hook({1: [200]})
     (rig.folder / "club/hook.url").write_text(hook.url + "\n")
@@ -284,9 +388,14 @@ def test_reports_and_files(rig, broker):
     rig.send(run.plan([run.task(t, run.id) for t in ("pack-logs", "census", "drop-logs")]), "jobs")
     rig.send_raw(b"junk", lane="jobs")
     rig.wait(run.complete)
-    outcomes = {r[0]: r[1:] for r in rig.database.rows("select type, outcome, reason from rollcall.outcome_named")}
+    outcomes = {
+        r[0]: r[1:]
+        for r in rig.database.rows("select type, outcome, reason from rollcall.outcome_named")
+    }
     assert outcomes["club.pack-logs"] == ("applied", "1 files compressed")
-    assert outcomes["club.drop-logs"][0] == "applied" and re.match("[12] files deleted", outcomes["club.drop-logs"][1])
+    assert outcomes["club.drop-logs"][0] == "applied" and re.match(
+        "[12] files deleted", outcomes["club.drop-logs"][1]
+    )
     path = rig.folder / "reports/census_20260504_09.csv"  # noon is nine in São Paulo
     assert outcomes["club.census"] == ("applied", f"written: {path}")
     assert '"x,y",1' in path.read_text()
@@ -307,21 +416,39 @@ def test_compressing_never_writes_over_an_archive(rig, embedded):
     def put(name, content, when=at):
         (logs / name).write_bytes(content)
         os.utime(logs / name, (when, when))
+
     put("c.log", b"new " * 100)
     put("c.log.gz", gzip.compress(b"precious"), at - 86400)
     put("c.log.1.gz", b"not even gzip", at - 86400)
     put("d.log", b"alone")
-    put("crashed.log", b"written already " * 10)  # its archive was named, and then the worker was killed
+    put(
+        "crashed.log", b"written already " * 10
+    )  # its archive was named, and then the worker was killed
     put("crashed.log.gz", gzip.compress(b"written already " * 10))
     put("e.log.gz.part", b"half")
     run = Run(rig)
     rig.start(lanes=["jobs"])
     rig.send(run.plan([run.task("pack-logs", run.id)]), "jobs")
     rig.wait(run.complete)
-    assert rig.database.rows("select outcome, reason from rollcall.outcome_named") == [("applied", "3 files compressed")]
+    assert rig.database.rows("select outcome, reason from rollcall.outcome_named") == [
+        ("applied", "3 files compressed")
+    ]
     found = {p.name: p.read_bytes() for p in logs.iterdir()}
-    assert set(found) == {"c.log.gz", "c.log.1.gz", "c.log.2.gz", "d.log.gz", "crashed.log.gz", "e.log.gz.part"}
-    assert gzip.decompress(found["c.log.gz"]) == b"precious" and found["c.log.1.gz"] == b"not even gzip"
-    assert gzip.decompress(found["c.log.2.gz"]) == b"new " * 100 and gzip.decompress(found["d.log.gz"]) == b"alone"
+    assert set(found) == {
+        "c.log.gz",
+        "c.log.1.gz",
+        "c.log.2.gz",
+        "d.log.gz",
+        "crashed.log.gz",
+        "e.log.gz.part",
+    }
+    assert (
+        gzip.decompress(found["c.log.gz"]) == b"precious"
+        and found["c.log.1.gz"] == b"not even gzip"
+    )
+    assert (
+        gzip.decompress(found["c.log.2.gz"]) == b"new " * 100
+        and gzip.decompress(found["d.log.gz"]) == b"alone"
+    )
     assert gzip.decompress(found["crashed.log.gz"]) == b"written already " * 10
     rig.stop_all()

@@ -1,4 +1,5 @@
 """What a type's statement answers is checked before anything of it is committed: on the first try and on every later one."""
+
 import re
 
 import pytest
@@ -11,21 +12,46 @@ MAIL = "p.email as to_address, 'P' as to_name, 'P' as name, '' as note from pers
 
 # statement, what is wrong with the rows of the people 2 and 5
 SQL = {
-    "null outcome": ("effect as (select id as subject, case when id not in (2, 5) then 'applied' end as outcome from changed)", "effect.outcome is NULL"),
-    "misspelt": ("effect as (select id as subject, case when id not in (2, 5) then 'applied' else 'aplied' end as outcome from changed)", "effect.outcome is 'aplied'"),
-    "another action's": ("effect as (select id as subject, case when id not in (2, 5) then 'applied' else 'send' end as outcome from changed)", "effect.outcome is 'send'"),
-    "empty": ("effect as (select id as subject, case when id not in (2, 5) then 'applied' else '' end as outcome from changed)", "effect.outcome is ''"),
-    "upper case": ("effect as (select id as subject, case when id not in (2, 5) then 'applied' else 'Applied' end as outcome from changed)", "effect.outcome is 'Applied'"),
-    "twice": ("effect as (select id as subject, 'applied'::text as outcome from changed union all select id, 'applied' from changed where id in (2, 5))",
-              "effect.subject is '2', expected each subject of batch once"),
-    "twice, differently": ("effect as (select id as subject, 'applied'::text as outcome from changed union all select id, 'skipped' from changed where id in (2, 5))",
-                           "effect.subject is '2', expected each subject of batch once"),
-    "another item": ("effect as (select id as subject, case when id in (2, 5) then 'x' else item end as item, 'applied'::text as outcome from changed)",
-                     "effect.item is 'x', expected '', the item of batch"),
-    "a follow-up that is not the type's": ("effect as (select id as subject, 'applied'::text as outcome, case when id in (2, 5) then array['welcom'] end as follow_ups from changed)",
-                                           "effect.follow_ups is 'welcom', expected names that follow_ups of the task type has"),
-    "a follow-up without a name": ("effect as (select id as subject, 'applied'::text as outcome, case when id in (2, 5) then array[null::text] end as follow_ups from changed)",
-                                   "effect.follow_ups is NULL"),
+    "null outcome": (
+        "effect as (select id as subject, case when id not in (2, 5) then 'applied' end as outcome from changed)",
+        "effect.outcome is NULL",
+    ),
+    "misspelt": (
+        "effect as (select id as subject, case when id not in (2, 5) then 'applied' else 'aplied' end as outcome from changed)",
+        "effect.outcome is 'aplied'",
+    ),
+    "another action's": (
+        "effect as (select id as subject, case when id not in (2, 5) then 'applied' else 'send' end as outcome from changed)",
+        "effect.outcome is 'send'",
+    ),
+    "empty": (
+        "effect as (select id as subject, case when id not in (2, 5) then 'applied' else '' end as outcome from changed)",
+        "effect.outcome is ''",
+    ),
+    "upper case": (
+        "effect as (select id as subject, case when id not in (2, 5) then 'applied' else 'Applied' end as outcome from changed)",
+        "effect.outcome is 'Applied'",
+    ),
+    "twice": (
+        "effect as (select id as subject, 'applied'::text as outcome from changed union all select id, 'applied' from changed where id in (2, 5))",
+        "effect.subject is '2', expected each subject of batch once",
+    ),
+    "twice, differently": (
+        "effect as (select id as subject, 'applied'::text as outcome from changed union all select id, 'skipped' from changed where id in (2, 5))",
+        "effect.subject is '2', expected each subject of batch once",
+    ),
+    "another item": (
+        "effect as (select id as subject, case when id in (2, 5) then 'x' else item end as item, 'applied'::text as outcome from changed)",
+        "effect.item is 'x', expected '', the item of batch",
+    ),
+    "a follow-up that is not the type's": (
+        "effect as (select id as subject, 'applied'::text as outcome, case when id in (2, 5) then array['welcom'] end as follow_ups from changed)",
+        "effect.follow_ups is 'welcom', expected names that follow_ups of the task type has",
+    ),
+    "a follow-up without a name": (
+        "effect as (select id as subject, 'applied'::text as outcome, case when id in (2, 5) then array[null::text] end as follow_ups from changed)",
+        "effect.follow_ups is NULL",
+    ),
 }
 
 
@@ -33,13 +59,17 @@ def with_statement(tmp_path, text, name="bump"):
     """The pack with another statement behind a type."""
     (tmp_path / "club/sql").mkdir(parents=True, exist_ok=True)
     (tmp_path / "club/sql/own.sql").write_text(text)
-    changed, n = re.subn(rf'({{ name = "{name}"; .*?statement = )"[^"]*"', r'\1"sql/own.sql"', PACK_CFG)
+    changed, n = re.subn(
+        rf'({{ name = "{name}"; .*?statement = )"[^"]*"', r'\1"sql/own.sql"', PACK_CFG
+    )
     assert n == 1
     return changed
 
 
 def all_ended(rig, of, number):
-    return lambda: rig.database.value(f"select count(*) = {number} from rollcall.outcome where {of} and outcome >= 0")
+    return lambda: rig.database.value(
+        f"select count(*) = {number} from rollcall.outcome where {of} and outcome >= 0"
+    )
 
 
 @pytest.mark.parametrize("name", SQL)
@@ -48,7 +78,10 @@ def test_a_wrong_row_of_effect_is_refused(rig, kafka, tmp_path, name):  # noqa: 
     text, wrong = SQL[name]
     rig = rig(kafka, people=9, pack_cfg=with_statement(tmp_path, TOUCH + text))
     run, dry = Run(rig), Run(rig, job="other", dry_run=True)
-    rig.send(run.plan([run.task("bump", n) for n in (1, 2, 3)]) + dry.plan([dry.task("bump", n) for n in (1, 2, 3)]))
+    rig.send(
+        run.plan([run.task("bump", n) for n in (1, 2, 3)])
+        + dry.plan([dry.task("bump", n) for n in (1, 2, 3)])
+    )
     rig.send([adhoc("club.bump", 4), adhoc("club.bump", 5)])
     rig.start(lanes=["tasks"])
     rig.wait(run.complete)
@@ -57,42 +90,98 @@ def test_a_wrong_row_of_effect_is_refused(rig, kafka, tmp_path, name):  # noqa: 
     assert [run.outcomes()[n][0] for n in "123"] == ["applied", "quarantined", "applied"]
     assert [dry.outcomes()[n][0] for n in "123"] == ["applied", "failed", "applied"]
     by_hand = rig.database.value("select reason from rollcall.outcome_adhoc where subject = '5'")
-    for subject, reason in (("2", run.outcomes()["2"][1]), ("2", dry.outcomes()["2"][1]), ("5", by_hand)):
-        assert "club/sql/own.sql: " in reason and wrong.replace("'2'", f"'{subject}'") in reason and "expected" in reason, reason
-    assert rig.database.value("select outcome from rollcall.outcome_named where run_no = 0 and subject = '4'") == "applied"
-    assert rig.database.rows("select id from person where hits > 0 order by 1") == [(1,), (3,), (4,)]
-    assert rig.database.value("select min(attempt) from rollcall.outcome where subject in ('2', '5') and not dry_run and outcome = 3") == 3
+    for subject, reason in (
+        ("2", run.outcomes()["2"][1]),
+        ("2", dry.outcomes()["2"][1]),
+        ("5", by_hand),
+    ):
+        assert (
+            "club/sql/own.sql: " in reason
+            and wrong.replace("'2'", f"'{subject}'") in reason
+            and "expected" in reason
+        ), reason
+    assert (
+        rig.database.value(
+            "select outcome from rollcall.outcome_named where run_no = 0 and subject = '4'"
+        )
+        == "applied"
+    )
+    assert rig.database.rows("select id from person where hits > 0 order by 1") == [
+        (1,),
+        (3,),
+        (4,),
+    ]
+    assert (
+        rig.database.value(
+            "select min(attempt) from rollcall.outcome where subject in ('2', '5') and not dry_run and outcome = 3"
+        )
+        == 3
+    )
     assert run.progress()["digest_matches"]
     rig.stop_all()
 
 
-@pytest.mark.parametrize("outcome, wrong", [("case when p.active then 'send' when not p.active then 'skipped' end", "effect.outcome is NULL"),
-                                            ("case when p.id = 2 then 'applied' else 'send' end", "effect.outcome is 'applied'")])
+@pytest.mark.parametrize(
+    "outcome, wrong",
+    [
+        (
+            "case when p.active then 'send' when not p.active then 'skipped' end",
+            "effect.outcome is NULL",
+        ),
+        ("case when p.id = 2 then 'applied' else 'send' end", "effect.outcome is 'applied'"),
+    ],
+)
 @pytest.mark.parametrize("how", ["run", "ad-hoc"])
 def test_no_mail_is_noted_that_was_not_sent(rig, kafka, tmp_path, outcome, wrong, how):  # noqa: F811
     """The outcome of a mail is 'send' or an answer that says why not; there is no third one, whichever try it is."""
-    rig = rig(kafka, people=3, pack_cfg=with_statement(tmp_path, f"effect as (select p.id as subject, {outcome} as outcome, {MAIL})", "greet"))
-    rig.database.execute("alter table person alter active drop not null; update person set active = null where id = 2")
+    rig = rig(
+        kafka,
+        people=3,
+        pack_cfg=with_statement(
+            tmp_path, f"effect as (select p.id as subject, {outcome} as outcome, {MAIL})", "greet"
+        ),
+    )
+    rig.database.execute(
+        "alter table person alter active drop not null; update person set active = null where id = 2"
+    )
     run = Run(rig)
-    rig.send(run.plan([run.task("greet", n) for n in (1, 2, 3)]) if how == "run" else [adhoc("club.greet", n) for n in (1, 2, 3)], lane="mail")
+    rig.send(
+        run.plan([run.task("greet", n) for n in (1, 2, 3)])
+        if how == "run"
+        else [adhoc("club.greet", n) for n in (1, 2, 3)],
+        lane="mail",
+    )
     rig.start(lanes=["mail"])
     rig.wait(all_ended(rig, "true", 3))
     assert sorted(m.to for m in rig.mails()) == ["p1@example.org", "p3@example.org"]
-    assert rig.database.rows("select subject, outcome, attempt from rollcall.outcome_named order by 1") == [("1", "applied", 1), ("2", "quarantined", 3), ("3", "applied", 1)]
+    assert rig.database.rows(
+        "select subject, outcome, attempt from rollcall.outcome_named order by 1"
+    ) == [("1", "applied", 1), ("2", "quarantined", 3), ("3", "applied", 1)]
     reason = rig.database.value("select reason from rollcall.outcome where subject = '2'")
     assert wrong in reason and "expected 'send', 'skipped' or 'failed'" in reason
     rig.rollcall("quarantine", "replay", "--all", "--yes")
-    rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome where subject = '2' and attempt = 6 and outcome = 3") == 1)
+    rig.wait(
+        lambda: (
+            rig.database.value(
+                "select count(*) from rollcall.outcome where subject = '2' and attempt = 6 and outcome = 3"
+            )
+            == 1
+        )
+    )
     assert len(rig.mails()) == 2
     rig.stop_all()
 
 
 EVERYBODY = "x as (update person set hits = hits + 1 returning id), effect as (select id as subject, 'applied' as outcome from x)"
-NOBODY_MORE = TOUCH + "effect as (select id as subject, 'applied' as outcome from changed union all select null, null)"
+NOBODY_MORE = (
+    TOUCH
+    + "effect as (select id as subject, 'applied' as outcome from changed union all select null, null)"
+)
 FOREIGN = {  # by some tasks, and not without any
     "a neighbour": "x as (update person set hits = hits + 1 where id in (select subject from batch union select subject + 100 from batch where subject % 10 = 2) returning id), "
-                   "effect as (select id as subject, 'applied' as outcome from x)",
-    "nobody": TOUCH + "effect as (select case when id % 10 <> 2 then id end as subject, 'applied' as outcome from changed)",
+    "effect as (select id as subject, 'applied' as outcome from x)",
+    "nobody": TOUCH
+    + "effect as (select case when id % 10 <> 2 then id end as subject, 'applied' as outcome from changed)",
 }
 
 
@@ -101,37 +190,74 @@ def test_a_statement_acts_on_nobody_beyond_its_batch(rig, kafka, tmp_path, name)
     """All of it is undone, for every task of the batch: half of it is no more to be trusted than the whole."""
     rig = rig(kafka, people=300, partitions=1, pack_cfg=with_statement(tmp_path, FOREIGN[name]))
     run, dry = Run(rig), Run(rig, job="other", dry_run=True)
-    rig.send(run.plan([run.task("bump", 2)]) + dry.plan([dry.task("bump", n) for n in (11, 12, 13)]) + [adhoc("club.bump", n) for n in (22, 32)])
+    rig.send(
+        run.plan([run.task("bump", 2)])
+        + dry.plan([dry.task("bump", n) for n in (11, 12, 13)])
+        + [adhoc("club.bump", n) for n in (22, 32)]
+    )
     rig.start(lanes=["tasks"])
     rig.wait(run.complete)
     rig.wait(dry.complete)
     rig.wait(all_ended(rig, "run_no = 0", 2))
     assert rig.database.value("select count(*) from person where hits <> 0") == 0
-    assert {r[0] for r in run.outcomes().values()} == {"quarantined"} and {r[0] for r in dry.outcomes().values()} == {"failed"}
+    assert {r[0] for r in run.outcomes().values()} == {"quarantined"} and {
+        r[0] for r in dry.outcomes().values()
+    } == {"failed"}
     reason = run.outcomes()["2"][1]
-    assert "club/sql/own.sql: effect.subject is " in reason and "expected a subject of batch" in reason and "RC003" in reason
+    assert (
+        "club/sql/own.sql: effect.subject is " in reason
+        and "expected a subject of batch" in reason
+        and "RC003" in reason
+    )
     rig.stop_all()
 
 
 @pytest.mark.parametrize("statement", [EVERYBODY, NOBODY_MORE])
 def test_a_statement_that_never_reads_its_batch_is_paused(rig, kafka, tmp_path, statement):  # noqa: F811
     """It acts also without any task, so it is its own fault: few tasks are enough, none of the 300 people is changed, and no task ends. Others go on."""
-    rig = rig(kafka, people=300, pack_cfg=with_statement(tmp_path, statement), retry='attempts = 3; base = "100ms"; max = "100ms"; pause_base = "500ms"; pause_max = "500ms";')
+    rig = rig(
+        kafka,
+        people=300,
+        pack_cfg=with_statement(tmp_path, statement),
+        retry='attempts = 3; base = "100ms"; max = "100ms"; pause_base = "500ms"; pause_max = "500ms";',
+    )
     run = Run(rig)
-    rig.send(run.plan([run.task("bump", n) for n in (1, 2, 3)] + [run.task("other", 4)]) + [adhoc("club.bump", 5)])
+    rig.send(
+        run.plan([run.task("bump", n) for n in (1, 2, 3)] + [run.task("other", 4)])
+        + [adhoc("club.bump", 5)]
+    )
     worker = rig.start(lanes=["tasks"])
-    rig.wait(lambda: rig.database.value("select coalesce(max(tries), 0) >= 2 from rollcall.paused_type"))
+    rig.wait(
+        lambda: rig.database.value("select coalesce(max(tries), 0) >= 2 from rollcall.paused_type")
+    )
     why = rig.database.rows("select type, sqlstate, reason from rollcall.paused_type_named")
-    assert [w[:2] for w in why] == [("club.bump", "RC003")] and "club/sql/own.sql: effect.subject is " in why[0][2]
+    assert [w[:2] for w in why] == [
+        ("club.bump", "RC003")
+    ] and "club/sql/own.sql: effect.subject is " in why[0][2]
     rig.wait(lambda: run.outcomes() == {"4": ("applied", "")})
-    assert rig.database.rows("select subject, state, tries from rollcall.held") == [("5", "retry", 0)]
+    assert rig.database.rows("select subject, state, tries from rollcall.held") == [
+        ("5", "retry", 0)
+    ]
     assert rig.database.rows("select id from person where hits <> 0") == [(4,)]
     assert worker.text().count('msg="task type paused" type=club.bump') == 1
     rig.stop_all()
 
 
 def test_doubled_columns_of_effect_are_named(rig, kafka, tmp_path):  # noqa: F811
-    rig = rig(kafka, people=3, pack_cfg=with_statement(tmp_path, TOUCH + "effect as (select id as subject, 'applied' as outcome, 'a' as reason, 'b' as reason from changed)"))
+    rig = rig(
+        kafka,
+        people=3,
+        pack_cfg=with_statement(
+            tmp_path,
+            TOUCH
+            + "effect as (select id as subject, 'applied' as outcome, 'a' as reason, 'b' as reason from changed)",
+        ),
+    )
     worker = rig.start(lanes=["tasks"], ready=False)
-    worker.wait_until(lambda: 'own.sql: effect has the column \\"reason\\" twice' in worker.text() or 'own.sql: effect has the column "reason" twice' in worker.text())
+    worker.wait_until(
+        lambda: (
+            'own.sql: effect has the column \\"reason\\" twice' in worker.text()
+            or 'own.sql: effect has the column "reason" twice' in worker.text()
+        )
+    )
     worker.kill()

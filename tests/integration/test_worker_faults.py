@@ -1,4 +1,5 @@
 """Workers that are killed, frozen, fenced, drained, and what they stand on going away."""
+
 import random
 import re
 import signal
@@ -25,12 +26,18 @@ def steady(rig, run, count, types=("bump", "enrol")):
 def exactly_once(rig, run, count):
     """After whatever happened: every task of `steady`, and what it caused, has one effect, one outcome, one event."""
     assert run.progress()["digest_matches"] and run.progress()["failed"] == 0
-    assert run.progress()["applied"] == count * 5  # bump, enrol, its welcome, its greet, whose thanks
+    assert (
+        run.progress()["applied"] == count * 5
+    )  # bump, enrol, its welcome, its greet, whose thanks
     assert rig.database.rows("select hits, count(*) from person group by 1") == [(4, count)]
     assert rig.journal() == Counter({(n, "bump", str(run.id)): 4 for n in range(1, count + 1)})
-    assert rig.database.rows("select count(*), count(distinct subject) from sent") == [(count, count)]
+    assert rig.database.rows("select count(*), count(distinct subject) from sent") == [
+        (count, count)
+    ]
     rig.check_ledger(rig.events(repeats=True))
-    follow = Counter(r["task_id"] for lane in ("urgent", "mail") for _, _, _, _, r in rig.read(lane))
+    follow = Counter(
+        r["task_id"] for lane in ("urgent", "mail") for _, _, _, _, r in rig.read(lane)
+    )
     assert len(follow) == 2 * count
 
 
@@ -65,7 +72,9 @@ def test_database_goes_away(rig, kafka, tmp_path):
             goal = run.progress()["done"] + 1000
             rig.wait(lambda: run.progress()["done"] >= goal)
             if round_number in (0, 1, 3):
-                rig.database.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rollcall-worker%'")
+                rig.database.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rollcall-worker%'"
+                )
             else:
                 rig.database.db.close()
                 server.restart(crash=round_number == 4)
@@ -90,7 +99,9 @@ def test_broker_restarts(rig, kafka):
         kafka.restart(crash=crash)
     rig.wait(run.complete, 90)
     exactly_once(rig, run, 3000)
-    assert worker.text().count('msg="waiting"') <= 32  # four lanes, two outages, some kinds of trouble each: said once per change, not once per try
+    assert (
+        worker.text().count('msg="waiting"') <= 32
+    )  # four lanes, two outages, some kinds of trouble each: said once per change, not once per try
     rig.stop_all()
 
 
@@ -111,8 +122,16 @@ def test_another_broker(rig, embedded):
     rig.rollcall("topics", "apply")
     rig.send(tasks)
     rig.wait(run.complete)
-    assert rig.database.rows("select hits, count(*) from person group by 1") == [(1, 2000)] and run.progress()["digest_matches"]
-    assert rig.database.value("select count(distinct cluster) from rollcall.position where topic = %s", (rig.topic(),)) == 2
+    assert (
+        rig.database.rows("select hits, count(*) from person group by 1") == [(1, 2000)]
+        and run.progress()["digest_matches"]
+    )
+    assert (
+        rig.database.value(
+            "select count(distinct cluster) from rollcall.position where topic = %s", (rig.topic(),)
+        )
+        == 2
+    )
     assert rig.stop(worker) == 0
     rig.stop_all()
 
@@ -131,7 +150,9 @@ def test_frozen_while_messages_are_deleted(rig, kafka):
     worker.send_signal(signal.SIGCONT)
     rig.wait(lambda: rig.position() == 100)
     taken = run.progress()["done"]
-    assert taken == 100 or (taken == 80 and "begins at offset 80, above the position 60: 20 messages" in worker.text()), rig.logs()
+    assert taken == 100 or (
+        taken == 80 and "begins at offset 80, above the position 60: 20 messages" in worker.text()
+    ), rig.logs()
     rig.send(tasks)
     rig.wait(run.complete)
     rig.stop_all()
@@ -145,12 +166,27 @@ def held_at_the_gate(rig, gate, tasks):
     gate.execute("select pg_advisory_lock(77)")
     worker = rig.start(lanes=["tasks"], lock_timeout='"0s"')
     rig.send(tasks)
-    rig.wait(lambda: rig.database.value("select count(*) from pg_stat_activity where wait_event = 'advisory'") == 1)
+    rig.wait(
+        lambda: (
+            rig.database.value(
+                "select count(*) from pg_stat_activity where wait_event = 'advisory'"
+            )
+            == 1
+        )
+    )
     return worker
 
 
 def shared_by_two(rig):
-    rig.wait(lambda: rig.database.value("select count(distinct owner) from rollcall.position where topic = %s", (rig.topic(),)) == 2)
+    rig.wait(
+        lambda: (
+            rig.database.value(
+                "select count(distinct owner) from rollcall.position where topic = %s",
+                (rig.topic(),),
+            )
+            == 2
+        )
+    )
 
 
 def each_once(rig, run):
@@ -162,7 +198,13 @@ def each_once(rig, run):
 
 def test_a_statement_longer_than_the_poll_interval(rig, kafka):
     """The group is served meanwhile: the membership is kept, another worker may join, and takes its share when the transaction has ended."""
-    rig = rig(kafka, people=200, session="3s", partitions=2, config='properties = [ "max.poll.interval.ms=11000" ];')
+    rig = rig(
+        kafka,
+        people=200,
+        session="3s",
+        partitions=2,
+        config='properties = [ "max.poll.interval.ms=11000" ];',
+    )
     run = Run(rig)
     tasks = run.plan([run.task("gate", n) for n in range(1, 201)])
     with rig.database.connect() as gate:
@@ -173,7 +215,7 @@ def test_a_statement_longer_than_the_poll_interval(rig, kafka):
         assert "MAXPOLL" not in first.text() and "lost=true" not in first.text()
         gate.execute("select pg_advisory_unlock(77)")
     rig.wait(lambda: run.progress()["done"] == 100)
-    rig.wait_log(second, 'partitions assigned')
+    rig.wait_log(second, "partitions assigned")
     shared_by_two(rig)
     rig.send(tasks[100:])
     each_once(rig, run)
@@ -193,7 +235,7 @@ def test_a_frozen_owner_comes_back(rig, kafka):
     rig.send(tasks[100:200])
     rig.wait(lambda: run.progress()["done"] == 200)
     first.send_signal(signal.SIGCONT)
-    rig.wait_log(first, 'partitions assigned(.*\n)*.*partitions assigned')
+    rig.wait_log(first, "partitions assigned(.*\n)*.*partitions assigned")
     shared_by_two(rig)
     rig.send(tasks[200:])
     each_once(rig, run)
@@ -210,7 +252,9 @@ def test_frozen_again_and_again(rig, kafka):
         rig.wait(lambda: run.progress()["done"] >= goal)
         victim.send_signal(signal.SIGSTOP)
         other = rig.database.value("select sum(epoch) from rollcall.position")
-        rig.wait(lambda: rig.database.value("select sum(epoch) from rollcall.position") >= other + 4)
+        rig.wait(
+            lambda: rig.database.value("select sum(epoch) from rollcall.position") >= other + 4
+        )
         victim.send_signal(signal.SIGCONT)
     rig.wait(run.complete, 90)
     exactly_once(rig, run, 3000)
@@ -219,16 +263,29 @@ def test_frozen_again_and_again(rig, kafka):
 
 def published_is_true(rig):
     """Nothing that is not on the results topic is called published."""
-    wire = {(r["source_topic"], r["source_partition"], r["sequence"]) for _, _, _, _, r in rig.read()}
-    claimed = {tuple(r) for r in rig.database.rows("select p.topic, p.partition, o.sequence from rollcall.outcome o join rollcall.position p using (source_no) "
-                                                   "where o.sequence <= p.published")}
+    wire = {
+        (r["source_topic"], r["source_partition"], r["sequence"]) for _, _, _, _, r in rig.read()
+    }
+    claimed = {
+        tuple(r)
+        for r in rig.database.rows(
+            "select p.topic, p.partition, o.sequence from rollcall.outcome o join rollcall.position p using (source_no) "
+            "where o.sequence <= p.published"
+        )
+    }
     assert claimed <= wire
     return len(wire)
 
 
 def test_held_back_and_drained(rig, embedded):
     """Nobody takes the results, so publishing is held back. A drain ends in time all the same, and only what is on the topic is called published."""
-    rig = rig(embedded, people=3000, batch_max=200, config="in_flight_max_bytes = 60000;", drain_timeout='"1s"')
+    rig = rig(
+        embedded,
+        people=3000,
+        batch_max=200,
+        config="in_flight_max_bytes = 60000;",
+        drain_timeout='"1s"',
+    )
     run = Run(rig)
     rig.send(run.plan([run.task("bump", n) for n in range(1, 3001)]))
     for _ in range(2):  # the second time it is what an earlier one left that is held back
@@ -239,13 +296,16 @@ def test_held_back_and_drained(rig, embedded):
         def stuck():
             before, done[0] = done[0], len(rig.read())
             return done[0] == before
+
         rig.wait(stuck)
         start = time.monotonic()
         assert rig.stop(worker) == 0 and time.monotonic() - start < 12, rig.logs()
         assert published_is_true(rig) < 3000
     rig.config_extra = ""
-    rig.database.execute("insert into rollcall.position (cluster, topic, partition, next) select %s, %s, n, 1000000000 from generate_series(0, 3) n",
-                         (embedded.cluster, rig.topic("results")))
+    rig.database.execute(
+        "insert into rollcall.position (cluster, topic, partition, next) select %s, %s, n, 1000000000 from generate_series(0, 3) n",
+        (embedded.cluster, rig.topic("results")),
+    )
     rig.start(lanes=["tasks"])
     rig.wait(run.complete)
     rig.check_ledger(rig.events(repeats=True))
@@ -263,7 +323,7 @@ def test_drain_and_reload(rig, broker, threads):
     worker = rig.start(lanes=["tasks"])
     rig.wait(lambda: run.progress()["done"] >= 400)
     good = rig.config.read_text()
-    rig.config.write_text(good.replace("batch_max = 200", "batch_max = \"many\""))
+    rig.config.write_text(good.replace("batch_max = 200", 'batch_max = "many"'))
     worker.send_signal(signal.SIGHUP)
     rig.wait_log(worker, r"reload refused.*batch_max")
     rig.config.write_text(good.replace("batch_max = 200", "batch_max = 300"))
@@ -301,7 +361,11 @@ def test_backlog(rig, kafka, threads):
         asked = adhoc("club.grant", n + 1, days="1")
         start = time.monotonic()
         rig.send([asked], "urgent")
-        rig.wait(lambda: rig.database.value("select 1 from rollcall.outcome_adhoc where task_id = %s", (asked.id,)))
+        rig.wait(
+            lambda: rig.database.value(
+                "select 1 from rollcall.outcome_adhoc where task_id = %s", (asked.id,)
+            )
+        )
         took.append(time.monotonic() - start)
         assert not run.complete()
     rig.wait(run.complete, 400)
@@ -310,7 +374,10 @@ def test_backlog(rig, kafka, threads):
     print(f"ready {ready:.2f} s, urgent {sorted(took)}, peak {peak(worker)} KiB")
     if not sanitized:
         assert sorted(took)[2] < 1 and ready < 5 and peak(worker) < PROGRAM_MAX_KIB
-    assert run.progress()["digest_matches"] and rig.database.value("select sum(hits) from person") == 300000
+    assert (
+        run.progress()["digest_matches"]
+        and rig.database.value("select sum(hits) from person") == 300000
+    )
     rig.stop_all()
 
 
@@ -321,14 +388,16 @@ def test_cannot_start(rig, kafka, database):
     worker = rig.start(ready=False)
     assert worker.wait(20) == 1 and "use a newer program" in worker.text()
     database.execute("delete from rollcall.schema_version where version = 99")
-    (rig.folder / "club/sql/bump.sql").write_text("effect as (select subject, 'applied' as outcome from no_such_table)")
+    (rig.folder / "club/sql/bump.sql").write_text(
+        "effect as (select subject, 'applied' as outcome from no_such_table)"
+    )
     worker = rig.start(lanes=["tasks"])  # the other types are served
-    assert re.search(r'task type paused.*sql/bump.sql.*no_such_table.*42P01', worker.text())
+    assert re.search(r"task type paused.*sql/bump.sql.*no_such_table.*42P01", worker.text())
     assert rig.stop(worker) == 0
     database.execute("delete from rollcall.paused_type")
     (rig.folder / "club/sql/bump.sql").write_text("effect as (select subject from batch)")
     worker = rig.start(lanes=["tasks"])
-    assert re.search(r'task type paused.*sql/bump.sql: effect has no column', worker.text())
+    assert re.search(r"task type paused.*sql/bump.sql: effect has no column", worker.text())
     assert rig.stop(worker) == 0
     worker = rig.start(ready=False, batch_max='"x"')
     assert worker.wait(20) == 3 and "worker.batch_max" in worker.text()

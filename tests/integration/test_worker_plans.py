@@ -1,4 +1,5 @@
 """No plan of a composed statement compares each row of a batch with each of another list: what is asked for by hand is as fast as a run's tasks."""
+
 import re
 import time
 
@@ -13,8 +14,10 @@ found as (select p.id, p.hits, p.trap from batch b join person p on p.id = b.sub
 judged as (select b.subject, f.id, f.hits, 1 / (1 - length(f.trap)) as divided from batch b left join found f on f.id = b.subject),
 changed as (update person p set hits = j.hits + 1 from judged j where p.id = j.id and j.hits < 1000 returning p.id),
 effect as (select j.subject, case when c.id is null then 'skipped' else 'applied' end as outcome, j.divided::text as after from judged j left join changed c on c.id = j.id)"""
-PLANS = ("alter database {0} set session_preload_libraries = 'auto_explain'; alter database {0} set auto_explain.log_min_duration = 0; "
-         "alter database {0} set auto_explain.log_nested_statements = on")
+PLANS = (
+    "alter database {0} set session_preload_libraries = 'auto_explain'; alter database {0} set auto_explain.log_min_duration = 0; "
+    "alter database {0} set auto_explain.log_nested_statements = on"
+)
 
 
 def depth(line):
@@ -27,7 +30,16 @@ def quadratic(plan):
     for i, line in enumerate(lines):
         if "Nested Loop" not in line:
             continue
-        below = [x for x in lines[i + 1:next((k for k in range(i + 1, len(lines)) if depth(lines[k]) <= depth(line)), len(lines))] if x.lstrip().startswith("->")]
+        below = [
+            x
+            for x in lines[
+                i + 1 : next(
+                    (k for k in range(i + 1, len(lines)) if depth(lines[k]) <= depth(line)),
+                    len(lines),
+                )
+            ]
+            if x.lstrip().startswith("->")
+        ]
         children = [x for x in below if depth(x) == min(map(depth, below))]
         if "CTE Scan" in children[1] or "Function Scan on u " in children[1]:
             yield line.strip(), children[1].strip()
@@ -35,13 +47,23 @@ def quadratic(plan):
 
 def plans(postgres, of):
     text = (postgres.root / "log").read_text(errors="replace")
-    return [p for p in re.split(r"\n\d{4}-\d\d-\d\d [\d:.]+ UTC ", text) if "plan:" in p and of in p[p.index("Query Text:"):p.index("(cost=")]]
+    return [
+        p
+        for p in re.split(r"\n\d{4}-\d\d-\d\d [\d:.]+ UTC ", text)
+        if "plan:" in p and of in p[p.index("Query Text:") : p.index("(cost=")]
+    ]
 
 
 @pytest.mark.parametrize("analyzed", [False, True])
 def test_no_plan_is_quadratic(rig, kafka, postgres, tmp_path, analyzed):  # noqa: F811
     """By hand, a later try, and repetitions of a run; with statistics and without."""
-    rig = rig(kafka, people=20000, partitions=1, pack_cfg=own(tmp_path, bump=JUDGED), retry='attempts = 9; base = "100ms"; max = "300ms";')
+    rig = rig(
+        kafka,
+        people=20000,
+        partitions=1,
+        pack_cfg=own(tmp_path, bump=JUDGED),
+        retry='attempts = 9; base = "100ms"; max = "300ms";',
+    )
     rig.database.execute(PLANS.format(rig.database.name))
     rig.database.execute("update person set trap = 'x' where id <= 20")
     if analyzed:
@@ -54,15 +76,24 @@ def test_no_plan_is_quadratic(rig, kafka, postgres, tmp_path, analyzed):  # noqa
     rig.wait(lambda: rig.database.value("select count(*) from rollcall.held") >= 1)
     rig.wait(run.complete)
     rig.database.execute("update person set trap = ''")
-    rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome where outcome = 0") == 2000)
+    rig.wait(
+        lambda: (
+            rig.database.value("select count(*) from rollcall.outcome where outcome = 0") == 2000
+        )
+    )
     rig.stop_all()
-    lookups = ("from rollcall.outcome_adhoc o where", "from rollcall.outcome o where o.day = of_day")  # within the functions
+    lookups = (
+        "from rollcall.outcome_adhoc o where",
+        "from rollcall.outcome o where o.day = of_day",
+    )  # within the functions
     for variant in ("rollcall.claim(", "known_by_id", "known_of_run", "coalesce(u.actor", *lookups):
         found = plans(postgres, variant)
         assert found, variant
         for p in found:
             assert "JIT:" not in p, p
-            assert not list(quadratic(p[p.index("Nested Loop") - 200:] if "Nested Loop" in p else "")), p
+            assert not list(
+                quadratic(p[p.index("Nested Loop") - 200 :] if "Nested Loop" in p else "")
+            ), p
 
 
 def test_five_thousand_by_hand(rig, kafka, tmp_path):  # noqa: F811
@@ -70,9 +101,15 @@ def test_five_thousand_by_hand(rig, kafka, tmp_path):  # noqa: F811
     rig = rig(kafka, people=20000, partitions=1, pack_cfg=own(tmp_path, bump=JUDGED))
     rig.start(lanes=["tasks"])
     rig.send([adhoc("club.bump", n) for n in range(1, 11)])
-    rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome where outcome = 0") == 10)
+    rig.wait(
+        lambda: rig.database.value("select count(*) from rollcall.outcome where outcome = 0") == 10
+    )
     began = time.monotonic()
     rig.send([adhoc("club.bump", n) for n in range(1, 15001)])
-    rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome where outcome = 0") == 15010)
+    rig.wait(
+        lambda: (
+            rig.database.value("select count(*) from rollcall.outcome where outcome = 0") == 15010
+        )
+    )
     assert time.monotonic() - began < 20
     rig.stop_all()

@@ -1,4 +1,5 @@
 """A dry run counts the rows that its statements really change, whatever they say that they did."""
+
 from worker_pack import Run
 from worker_rig import rig  # noqa: F401
 from test_worker_now import own
@@ -10,29 +11,46 @@ effect as (select subject, 'applied' as outcome from batch)"""
 
 
 def touched(rig, run):
-    return rig.database.rows("select relation, sum(inserted), sum(updated), sum(deleted) from rollcall.touched where run_no = %s group by 1 order by 1", (run.no,))
+    return rig.database.rows(
+        "select relation, sum(inserted), sum(updated), sum(deleted) from rollcall.touched where run_no = %s group by 1 order by 1",
+        (run.no,),
+    )
 
 
 def test_a_dry_run_counts_what_it_touched(rig, kafka, tmp_path):  # noqa: F811
     """300 people changed for 3 tasks; a trigger's rows are counted, a real task's beside it are not; what fails alone is not either."""
     rig = rig(kafka, people=300, partitions=1, pack_cfg=own(tmp_path, bump=MORE))
-    rig.database.execute("create table public.trace (n int); create function public.traced() returns trigger language plpgsql as "
-                         "$$ begin insert into public.trace values (1); return null; end $$; create trigger t after insert on public.journal for each row execute function public.traced()")
+    rig.database.execute(
+        "create table public.trace (n int); create function public.traced() returns trigger language plpgsql as "
+        "$$ begin insert into public.trace values (1); return null; end $$; create trigger t after insert on public.journal for each row execute function public.traced()"
+    )
     rig.database.execute("update public.person set trap = 'zero' where id = 9")
     dry = Run(rig, job="rehearsal", dry_run=True)
     real = Run(rig, job="sweep")
-    rig.send(dry.plan([dry.task("bump", n) for n in (1, 2, 3)] + [dry.task("other", n) for n in (5, 9)]) + real.plan([real.task("other", n) for n in (21, 22)]))
+    rig.send(
+        dry.plan([dry.task("bump", n) for n in (1, 2, 3)] + [dry.task("other", n) for n in (5, 9)])
+        + real.plan([real.task("other", n) for n in (21, 22)])
+    )
     rig.start(lanes=["tasks"])
     rig.wait(dry.complete, 60)
     rig.wait(real.complete, 60)
-    assert touched(rig, dry) == [("public.journal", 4, 0, 0), ("public.person", 0, 301, 0), ("public.trace", 4, 0, 0)]
+    assert touched(rig, dry) == [
+        ("public.journal", 4, 0, 0),
+        ("public.person", 0, 301, 0),
+        ("public.trace", 4, 0, 0),
+    ]
     assert touched(rig, real) == []
     assert rig.database.value("select count(*) from public.person where hits = 1") == 2
     shown = rig.rollcall("runs", "show", str(dry.id))
     assert "rows touched  public.journal: 3 inserted, for 3 tasks of club.bump\n" in shown
     assert "public.person: 300 updated, for 3 tasks of club.bump  MORE ROWS THAN TASKS\n" in shown
     assert "public.person: 1 updated, for 1 tasks of club.other\n" in shown
-    rig.database.execute("update rollcall.run set state = 'succeeded', closed_at = now() where run_no = %s", (dry.no,))
+    rig.database.execute(
+        "update rollcall.run set state = 'succeeded', closed_at = now() where run_no = %s",
+        (dry.no,),
+    )
     assert "MORE ROWS THAN TASKS" in rig.rollcall("runs", "watch", str(dry.id))
-    assert rig.database.value("select count(*) from rollcall.touched") > 0 and '"touched"' in rig.rollcall("runs", "show", str(dry.id), "--json")
+    assert rig.database.value(
+        "select count(*) from rollcall.touched"
+    ) > 0 and '"touched"' in rig.rollcall("runs", "show", str(dry.id), "--json")
     rig.stop_all()

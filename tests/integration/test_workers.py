@@ -1,4 +1,5 @@
 """Who is there: rollcall workers, and one service a database."""
+
 import json
 import os
 import signal
@@ -9,7 +10,10 @@ from harness.paths import program
 
 
 def programs(rig):
-    return {(p["program"], p["pid"]): p for p in json.loads(rig.rollcall("workers", "--json"))["programs"]}
+    return {
+        (p["program"], p["pid"]): p
+        for p in json.loads(rig.rollcall("workers", "--json"))["programs"]
+    }
 
 
 def test_each_program_is_listed_and_leaves_the_list(rig, embedded):
@@ -18,13 +22,28 @@ def test_each_program_is_listed_and_leaves_the_list(rig, embedded):
     assert "No program of this service is running" in rig.rollcall("workers")
     leader, standby = rig.scheduler(), rig.scheduler()
     w = rig.start(lanes=["tasks", "mail"])
-    rig.wait(lambda: len(programs(rig)) == 3 and programs(rig)["rollcall-worker", w.child.pid]["partitions"] == 8)
+    rig.wait(
+        lambda: (
+            len(programs(rig)) == 3
+            and programs(rig)["rollcall-worker", w.child.pid]["partitions"] == 8
+        )
+    )
     found = programs(rig)
     mine = found["rollcall-worker", w.child.pid]
-    assert (mine["lanes"], mine["state"], mine["host"]) == ("mail, tasks", "alive", os.uname().nodename) and mine["version"]
-    assert sorted(found["rollcall-scheduler", s.child.pid]["state"] for s in (leader, standby)) == ["alive", "leading"]
+    assert (mine["lanes"], mine["state"], mine["host"]) == (
+        "mail, tasks",
+        "alive",
+        os.uname().nodename,
+    ) and mine["version"]
+    assert sorted(found["rollcall-scheduler", s.child.pid]["state"] for s in (leader, standby)) == [
+        "alive",
+        "leading",
+    ]
     assert rig.stop(w) == 0
-    assert set(programs(rig)) == {("rollcall-scheduler", leader.child.pid), ("rollcall-scheduler", standby.child.pid)}
+    assert set(programs(rig)) == {
+        ("rollcall-scheduler", leader.child.pid),
+        ("rollcall-scheduler", standby.child.pid),
+    }
 
 
 def test_one_that_was_killed_is_gone(rig, embedded):
@@ -59,10 +78,16 @@ def test_one_service_a_database(rig, embedded):
     says = f'this database is used by the service with kafka.prefix "{mine}", and this configuration says "another"'
     for words, code in (["status"], 3), (["jobs", "run", "sweep"], 3), (["db", "apply"], 1):
         done = rig.tried(*words)
-        assert done.returncode == code and says in done.stderr, (words, done.returncode, done.stderr)
+        assert done.returncode == code and says in done.stderr, (
+            words,
+            done.returncode,
+            done.stderr,
+        )
     assert says in rig.tried("check", "--offline").stdout
     for name in "rollcall-scheduler", "rollcall-worker":
-        done = subprocess.run([program(name), "-c", str(rig.config)], capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            [program(name), "-c", str(rig.config)], capture_output=True, text=True, timeout=60
+        )
         assert done.returncode == 1 and "one service a database" in done.stdout + done.stderr
     assert rig.database.rows("select prefix from rollcall.service") == [(mine,)]
     rig.rollcall("db", "apply", "--new-prefix")

@@ -1,4 +1,5 @@
 """Time zones: every zone of the IANA database, the years 1900 to 2400, against Python's own reading of the same files."""
+
 import random
 import subprocess
 from datetime import datetime, timedelta, timezone
@@ -10,8 +11,24 @@ from harness.paths import program
 
 BEGIN, END = (int(datetime(y, 1, 1, tzinfo=timezone.utc).timestamp()) for y in (1900, 2400))
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-NOTABLE = ["America/St_Johns", "Europe/Berlin", "Europe/Dublin", "America/Sao_Paulo", "Australia/Lord_Howe", "Africa/Casablanca", "Africa/Monrovia", "Asia/Gaza",
-           "America/Nuuk", "Pacific/Apia", "Antarctica/Troll", "Asia/Tehran", "America/Santiago", "EST5EDT", "UTC", "Etc/GMT+12"]
+NOTABLE = [
+    "America/St_Johns",
+    "Europe/Berlin",
+    "Europe/Dublin",
+    "America/Sao_Paulo",
+    "Australia/Lord_Howe",
+    "Africa/Casablanca",
+    "Africa/Monrovia",
+    "Asia/Gaza",
+    "America/Nuuk",
+    "Pacific/Apia",
+    "Antarctica/Troll",
+    "Asia/Tehran",
+    "America/Santiago",
+    "EST5EDT",
+    "UTC",
+    "Etc/GMT+12",
+]
 
 
 def offset(zone, second):
@@ -35,7 +52,13 @@ def changes(zone, step):
 
 def compare(wanted):
     """wanted: (zone, second) in order of zones."""
-    done = subprocess.run([program("tests/unit/zone_driver")], input="".join(f"{z} {s}\n" for z, s in wanted), capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [program("tests/unit/zone_driver")],
+        input="".join(f"{z} {s}\n" for z, s in wanted),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     answers = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
     assert len(answers) == len(wanted)
     zones = {}
@@ -44,12 +67,18 @@ def compare(wanted):
         assert got == offset(zone, second), f"{name} at {EPOCH + timedelta(seconds=second)}"
         local = (EPOCH + timedelta(seconds=second + got)).replace(tzinfo=None)
         first = int(local.replace(tzinfo=zone, fold=0).timestamp())
-        assert kind in (0, 2) and back == first, f"{name}, local {local}: {kind}, {back} instead of {first}"
+        assert kind in (0, 2) and back == first, (
+            f"{name}, local {local}: {kind}, {back} instead of {first}"
+        )
 
 
 def test_every_zone_in_every_century():
     rng = random.Random(15)
-    names = sorted(n for n in available_timezones() if n not in ("localtime", "Factory") and not n.startswith(("right/", "posix/")))
+    names = sorted(
+        n
+        for n in available_timezones()
+        if n not in ("localtime", "Factory") and not n.startswith(("right/", "posix/"))
+    )
     compare([(name, rng.randrange(BEGIN, END)) for name in names for _ in range(300)])
 
 
@@ -62,9 +91,19 @@ def test_each_change_of_an_offset_comes_at_its_second(name):
 
 
 def test_years_that_were_wrong():
-    for name, when, hours in (("America/St_Johns", "2011-03-13T03:31:00", -2.5), ("Europe/Berlin", "2045-07-01T00:00:00", 2), ("Europe/Berlin", "2045-12-01T00:00:00", 1)):
+    for name, when, hours in (
+        ("America/St_Johns", "2011-03-13T03:31:00", -2.5),
+        ("Europe/Berlin", "2045-07-01T00:00:00", 2),
+        ("Europe/Berlin", "2045-12-01T00:00:00", 1),
+    ):
         second = int(datetime.fromisoformat(when + "+00:00").timestamp())
-        done = subprocess.run([program("tests/unit/zone_driver")], input=f"{name} {second}\n", capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [program("tests/unit/zone_driver")],
+            input=f"{name} {second}\n",
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         assert int(done.stdout.split()[0]) == hours * 3600, name
 
 
@@ -72,9 +111,23 @@ def test_years_that_only_time_t_knows():
     """The calendar repeats itself every 400 years."""
     cycle = 146097 * 86400
     for name in NOTABLE:
-        seconds = [s + rounds * cycle for s in range(END - 3 * 365 * 86400, END, 86399 * 7) for rounds in (0, 1, 20)]
-        done = subprocess.run([program("tests/unit/zone_driver")], input="".join(f"{name} {s}\n" for s in seconds), capture_output=True, text=True, check=True)
+        seconds = [
+            s + rounds * cycle
+            for s in range(END - 3 * 365 * 86400, END, 86399 * 7)
+            for rounds in (0, 1, 20)
+        ]
+        done = subprocess.run(
+            [program("tests/unit/zone_driver")],
+            input="".join(f"{name} {s}\n" for s in seconds),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         answers = [line.split() for line in done.stdout.splitlines()]
         for i in range(0, len(answers), 3):
             assert answers[i][:2] == answers[i + 1][:2] == answers[i + 2][:2], name
-            assert int(answers[i][2]) + cycle == int(answers[i + 1][2]) == int(answers[i + 2][2]) - 19 * cycle
+            assert (
+                int(answers[i][2]) + cycle
+                == int(answers[i + 1][2])
+                == int(answers[i + 2][2]) - 19 * cycle
+            )

@@ -1,4 +1,5 @@
 """A small pack of its own, a service around it, and the part of the scheduler: what the worker is tried on."""
+
 import email
 import email.policy
 import hashlib
@@ -136,7 +137,11 @@ def as_uuid(value):
 
 def decode(value):
     """(kind, record) of a message of ours."""
-    for kind, schema, mark in (("task", TASK, TASK_MARK), ("outcome", OUTCOME, OUTCOME_MARK), ("letter", LETTER, LETTER_MARK)):
+    for kind, schema, mark in (
+        ("task", TASK, TASK_MARK),
+        ("outcome", OUTCOME, OUTCOME_MARK),
+        ("letter", LETTER, LETTER_MARK),
+    ):
         if value[:10] == mark:
             stream = io.BytesIO(value[10:])
             record = fastavro.schemaless_reader(stream, schema)
@@ -167,45 +172,90 @@ def digest(ids):
 class Task(namedtuple("Task", "id run type subject item dry_run actor arguments")):
     @property
     def bytes(self):
-        return encode(TASK, TASK_MARK, {
-            "task_id": self.id.bytes, "run_id": self.run.bytes if self.run else None, "type": self.type, "subject": self.subject, "item": self.item,
-            "scheduled_at": NOON, "dry_run": self.dry_run, "actor": self.actor, "arguments": self.arguments})
+        return encode(
+            TASK,
+            TASK_MARK,
+            {
+                "task_id": self.id.bytes,
+                "run_id": self.run.bytes if self.run else None,
+                "type": self.type,
+                "subject": self.subject,
+                "item": self.item,
+                "scheduled_at": NOON,
+                "dry_run": self.dry_run,
+                "actor": self.actor,
+                "arguments": self.arguments,
+            },
+        )
 
 
 def adhoc(type_name, subject, task_id=None, item="", dry_run=False, **arguments):
-    return Task(task_id or uuid.uuid4(), None, type_name, str(subject), item, dry_run, "cli:ana", arguments)
+    return Task(
+        task_id or uuid.uuid4(), None, type_name, str(subject), item, dry_run, "cli:ana", arguments
+    )
 
 
 class Run:
     """A row of rollcall.run, as the scheduler leaves it when everything is published."""
 
-    def __init__(self, rig, job="sweep", at=NOON, dry_run=False, state="published", settings="{}", pack="club"):
+    def __init__(
+        self,
+        rig,
+        job="sweep",
+        at=NOON,
+        dry_run=False,
+        state="published",
+        settings="{}",
+        pack="club",
+    ):
         self.rig = rig
         micros = (at - EPOCH) // timedelta(microseconds=1)
         self.id = uuid.uuid5(RUN_SPACE, f"{pack}\0{job}\0{micros}")
         rig.database.execute("select rollcall.ensure_day(%s::date)", (at.date(),))
         self.no = rig.database.value(
             "insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, state, settings) "
-            "values (%s, %s, %s, %s, %s, 'manual', 'cli:bob', %s, %s, %s) returning run_no", (self.id, pack, job, at, at.date(), dry_run, state, settings))
+            "values (%s, %s, %s, %s, %s, 'manual', 'cli:bob', %s, %s, %s) returning run_no",
+            (self.id, pack, job, at, at.date(), dry_run, state, settings),
+        )
 
     def task(self, type_name, subject, item="", task_id=None, dry_run=False):
         name = type_name if "." in type_name else f"club.{type_name}"
-        return Task(task_id or uuid.uuid5(self.id, f"{name}\0{subject}\0{item}"), self.id, name, str(subject), item, dry_run, "scheduler", {})
+        return Task(
+            task_id or uuid.uuid5(self.id, f"{name}\0{subject}\0{item}"),
+            self.id,
+            name,
+            str(subject),
+            item,
+            dry_run,
+            "scheduler",
+            {},
+        )
 
     def plan(self, tasks):
         a, b = digest({t.id for t in tasks})
-        self.rig.database.execute("update rollcall.run set planned = %s, planned_digest_a = %s, planned_digest_b = %s where run_no = %s",
-                                  (len({t.id for t in tasks}), a, b, self.no))
+        self.rig.database.execute(
+            "update rollcall.run set planned = %s, planned_digest_a = %s, planned_digest_b = %s where run_no = %s",
+            (len({t.id for t in tasks}), a, b, self.no),
+        )
         types = sorted({t.type for t in tasks})
-        self.rig.database.execute("insert into rollcall.task_type (name) select unnest(%s::text[]) on conflict do nothing", (types,))
+        self.rig.database.execute(
+            "insert into rollcall.task_type (name) select unnest(%s::text[]) on conflict do nothing",
+            (types,),
+        )
         self.rig.database.execute(
             "insert into rollcall.plan (run_no, chunk, type_no, dry_run, subjects) select %s, type_no, type_no, false, '{}' from rollcall.task_type "
-            "where name = any(%s) on conflict do nothing", (self.no, types))
+            "where name = any(%s) on conflict do nothing",
+            (self.no, types),
+        )
         return tasks
 
     def progress(self):
-        names = "planned, applied, skipped, failed, quarantined, unknown, spawned, done, digest_matches"
-        row = self.rig.database.rows(f"select {names} from rollcall.run_progress where run_no = %s", (self.no,))[0]
+        names = (
+            "planned, applied, skipped, failed, quarantined, unknown, spawned, done, digest_matches"
+        )
+        row = self.rig.database.rows(
+            f"select {names} from rollcall.run_progress where run_no = %s", (self.no,)
+        )[0]
         return dict(zip(names.split(", "), row))
 
     def complete(self):
@@ -214,16 +264,40 @@ class Run:
 
     def outcomes(self, type_name=None):
         """{subject: (outcome, reason)} of the ledger."""
-        return {r[0]: (r[1], r[2]) for r in self.rig.database.rows(
-            "select subject, outcome, reason from rollcall.outcome_named where run_no = %s and (%s::text is null or type = 'club.' || %s)",
-            (self.no, type_name, type_name))}
+        return {
+            r[0]: (r[1], r[2])
+            for r in self.rig.database.rows(
+                "select subject, outcome, reason from rollcall.outcome_named where run_no = %s and (%s::text is null or type = 'club.' || %s)",
+                (self.no, type_name, type_name),
+            )
+        }
 
 
 class Rig:
     """A database, topics, a configuration; workers that are started, signalled and killed."""
 
-    def __init__(self, broker, database, folder, prefix, partitions=4, people=0, session="6s", config="", retry='attempts = 3; base = "100ms"; max = "300ms"; version_wait = "0s";', pack_cfg=PACK_CFG, more="", **settings):
-        self.broker, self.database, self.folder, self.prefix, self.partitions = broker, database, folder, prefix, partitions
+    def __init__(
+        self,
+        broker,
+        database,
+        folder,
+        prefix,
+        partitions=4,
+        people=0,
+        session="6s",
+        config="",
+        retry='attempts = 3; base = "100ms"; max = "300ms"; version_wait = "0s";',
+        pack_cfg=PACK_CFG,
+        more="",
+        **settings,
+    ):
+        self.broker, self.database, self.folder, self.prefix, self.partitions = (
+            broker,
+            database,
+            folder,
+            prefix,
+            partitions,
+        )
         self.embedded = hasattr(broker, "file")
         self.settings = {"lanes": '[ "jobs", "tasks", "urgent", "mail" ]', **settings}
         self.config_extra, self.session = config, session
@@ -247,7 +321,11 @@ class Rig:
 
     def write(self):
         (self.folder / "club/pack.cfg").write_text(self.pack_cfg)
-        where = f'embedded = "{self.broker.file}"' if self.embedded else f'brokers = "{self.broker.bootstrap}"'
+        where = (
+            f'embedded = "{self.broker.file}"'
+            if self.embedded
+            else f'brokers = "{self.broker.bootstrap}"'
+        )
         worker = "".join(f" {name} = {value};" for name, value in self.settings.items())
         self.config.write_text(f"""
 database = {{ conninfo = "{self.conninfo}"; connect_timeout = "2s"; }};
@@ -261,27 +339,55 @@ packs = ( {{ path = "club"; }} );
 """)
 
     def topic(self, lane="tasks"):
-        return f"{self.prefix}.{lane}" if lane in ("jobs", "tasks", "results", "dead-letters") else f"{self.prefix}.tasks.{lane}"
+        return (
+            f"{self.prefix}.{lane}"
+            if lane in ("jobs", "tasks", "results", "dead-letters")
+            else f"{self.prefix}.tasks.{lane}"
+        )
 
     def rollcall(self, *args):
-        done = subprocess.run([program("rollcall"), "-c", str(self.config), *args], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            [program("rollcall"), "-c", str(self.config), *args],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+        )
         assert done.returncode == 0, f"{args}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
     def tried(self, *args):
         """The same, whatever comes of it."""
-        return subprocess.run([program("rollcall"), "-c", str(self.config), *args], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+        return subprocess.run(
+            [program("rollcall"), "-c", str(self.config), *args],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+        )
 
     def people(self, count, **columns):
-        self.database.execute("insert into person (id, email) select n, 'p' || n || '@example.org' from generate_series(1, %s) n", (count,))
+        self.database.execute(
+            "insert into person (id, email) select n, 'p' || n || '@example.org' from generate_series(1, %s) n",
+            (count,),
+        )
 
     # ---- publishing
 
     @property
     def producer(self):
         if not self._producer:
-            self._producer = Producer({"bootstrap.servers": self.broker.bootstrap, "linger.ms": 5, "partitioner": "murmur2_random",
-                                       "enable.idempotence": not self.embedded, "queue.buffering.max.messages": 1000000, "log_level": 0, "message.max.bytes": 1048588})
+            self._producer = Producer(
+                {
+                    "bootstrap.servers": self.broker.bootstrap,
+                    "linger.ms": 5,
+                    "partitioner": "murmur2_random",
+                    "enable.idempotence": not self.embedded,
+                    "queue.buffering.max.messages": 1000000,
+                    "log_level": 0,
+                    "message.max.bytes": 1048588,
+                }
+            )
         return self._producer
 
     def send_raw(self, value, key=b"k", lane="tasks", partition=-1, places=None):
@@ -289,9 +395,12 @@ packs = ( {{ path = "club"; }} );
             assert error is None, error
             if places is not None:
                 places.append((message.topic(), message.partition(), message.offset()))
+
         while True:
             try:
-                self.producer.produce(self.topic(lane), value, key, partition=partition, on_delivery=delivered)
+                self.producer.produce(
+                    self.topic(lane), value, key, partition=partition, on_delivery=delivered
+                )
                 break
             except BufferError:
                 self.producer.poll(0.05)
@@ -306,32 +415,53 @@ packs = ( {{ path = "club"; }} );
         """Plans and publishes many tasks of a run, encoded by a template."""
         name = f"club.{type_name}"
         sample = run.task(type_name, 1).bytes
-        head, tail = TASK_MARK, sample[10 + 16 + 1 + 16 + 1 + len(name) + 2:]
-        middle = sample[26:26 + 1 + 16 + 1 + len(name)]
+        head, tail = TASK_MARK, sample[10 + 16 + 1 + 16 + 1 + len(name) + 2 :]
+        middle = sample[26 : 26 + 1 + 16 + 1 + len(name)]
         assert len(name) < 64 and sample == head + sample[10:26] + middle + b"\x021" + tail
         x, count, space = 0, 0, run.id.bytes
         for n in subjects:
             subject = str(n).encode()
-            task = bytearray(hashlib.sha1(space + name.encode() + b"\0" + subject + b"\0").digest()[:16])
-            task[6], task[8] = task[6] & 0x0f | 0x50, task[8] & 0x3f | 0x80
+            task = bytearray(
+                hashlib.sha1(space + name.encode() + b"\0" + subject + b"\0").digest()[:16]
+            )
+            task[6], task[8] = task[6] & 0x0F | 0x50, task[8] & 0x3F | 0x80
             x, count = x ^ int.from_bytes(task, "big"), count + 1
-            self.send_raw(head + bytes(task) + middle + bytes([2 * len(subject)]) + subject + tail, subject, lane)
+            self.send_raw(
+                head + bytes(task) + middle + bytes([2 * len(subject)]) + subject + tail,
+                subject,
+                lane,
+            )
         assert self.producer.flush(120) == 0
-        self.database.execute("update rollcall.run set planned = %s, planned_digest_a = %s, planned_digest_b = %s where run_no = %s",
-                              (count, signed(x >> 64), signed(x & ((1 << 64) - 1)), run.no))
+        self.database.execute(
+            "update rollcall.run set planned = %s, planned_digest_a = %s, planned_digest_b = %s where run_no = %s",
+            (count, signed(x >> 64), signed(x & ((1 << 64) - 1)), run.no),
+        )
 
     def bomb(self, lane, codec, messages=1, size=200 * 1024 * 1024, partition=0):
         """One batch; the offset of its first message. `lane` may be a topic's whole name."""
         topic = lane if "." in lane else self.topic(lane)
-        producer = Producer({"bootstrap.servers": self.broker.bootstrap, "compression.type": codec, "linger.ms": 1000, "message.max.bytes": 900 * 1024 * 1024,
-                             "batch.size": 900 * 1024 * 1024, "queue.buffering.max.kbytes": 2000 * 1024, "batch.num.messages": 100000, "log_level": 0})
+        producer = Producer(
+            {
+                "bootstrap.servers": self.broker.bootstrap,
+                "compression.type": codec,
+                "linger.ms": 1000,
+                "message.max.bytes": 900 * 1024 * 1024,
+                "batch.size": 900 * 1024 * 1024,
+                "queue.buffering.max.kbytes": 2000 * 1024,
+                "batch.num.messages": 100000,
+                "log_level": 0,
+            }
+        )
         places = []
 
         def delivered(error, message):
             assert error is None, error
             places.append(message.offset())
+
         for _ in range(messages):
-            producer.produce(topic, bytes(size // messages), b"k", partition=partition, on_delivery=delivered)
+            producer.produce(
+                topic, bytes(size // messages), b"k", partition=partition, on_delivery=delivered
+            )
         assert producer.flush(60) == 0
         assert sorted(places) == list(range(min(places), min(places) + messages))
         return min(places)
@@ -345,8 +475,11 @@ packs = ( {{ path = "club"; }} );
             self.settings["lanes"] = "[ " + ", ".join(f'"{lane}"' for lane in lanes) + " ]"
         self.write()
         options = "detect_leaks=1:abort_on_error=0"
-        worker = Process([program("rollcall-worker"), "-c", self.config], self.folder / f"worker.{len(self.started)}",
-                         env={"ASAN_OPTIONS": options, "UBSAN_OPTIONS": "print_stacktrace=1", **(env or {})})
+        worker = Process(
+            [program("rollcall-worker"), "-c", self.config],
+            self.folder / f"worker.{len(self.started)}",
+            env={"ASAN_OPTIONS": options, "UBSAN_OPTIONS": "print_stacktrace=1", **(env or {})},
+        )
         worker.stopped = False
         self.started.append(worker)
         self.settings = saved
@@ -356,8 +489,12 @@ packs = ( {{ path = "club"; }} );
         return worker
 
     def logs(self):
-        rows = self.database.rows("select topic, partition, epoch, owner, next, sequence, published from rollcall.position order by 1, 2")
-        return "\n".join([f"--- {w.log}\n{w.text()[-3000:]}" for w in self.started] + [str(row) for row in rows])
+        rows = self.database.rows(
+            "select topic, partition, epoch, owner, next, sequence, published from rollcall.position order by 1, 2"
+        )
+        return "\n".join(
+            [f"--- {w.log}\n{w.text()[-3000:]}" for w in self.started] + [str(row) for row in rows]
+        )
 
     def wait(self, condition, timeout=180, what=""):
         end = time.monotonic() + timeout
@@ -366,8 +503,12 @@ packs = ( {{ path = "club"; }} );
             if result:
                 return result
             for w in self.started:
-                assert w.running() or w.stopped, f"{w.log} ended with {w.child.returncode}:\n{self.logs()}"
-            assert time.monotonic() < end, f"{what or 'it'} did not come about in {timeout} s:\n{self.logs()}"
+                assert w.running() or w.stopped, (
+                    f"{w.log} ended with {w.child.returncode}:\n{self.logs()}"
+                )
+            assert time.monotonic() < end, (
+                f"{what or 'it'} did not come about in {timeout} s:\n{self.logs()}"
+            )
             time.sleep(0.02)
 
     def wait_log(self, worker, pattern, timeout=120):
@@ -401,19 +542,34 @@ packs = ( {{ path = "club"; }} );
     # ---- what came of it
 
     def position(self, lane="tasks"):
-        return int(self.database.value("select coalesce(sum(next), 0) from rollcall.position where topic = %s", (self.topic(lane),)))
+        return int(
+            self.database.value(
+                "select coalesce(sum(next), 0) from rollcall.position where topic = %s",
+                (self.topic(lane),),
+            )
+        )
 
     def acknowledged(self):
         """Everything decided is on the results topic, and the table says so."""
         return self.database.value(
             "select bool_and(p.published >= greatest((select coalesce(max(sequence), 0) from rollcall.outcome o where o.source_no = p.source_no and o.outcome >= 0), "
-            "(select coalesce(max(sequence), 0) from rollcall.dead_letter d where d.source_no = p.source_no))) from rollcall.position p")
+            "(select coalesce(max(sequence), 0) from rollcall.dead_letter d where d.source_no = p.source_no))) from rollcall.position p"
+        )
 
     def read(self, lane="results"):
         """Every message of a topic: (partition, offset, key, kind, record)."""
         topic = self.topic(lane)
-        consumer = Consumer({"bootstrap.servers": self.broker.bootstrap, "group.id": f"{self.prefix}.check", "enable.auto.commit": False,
-                             "enable.partition.eof": True, "fetch.wait.max.ms": 10, "auto.offset.reset": "earliest", "log_level": 0})
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.broker.bootstrap,
+                "group.id": f"{self.prefix}.check",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 10,
+                "auto.offset.reset": "earliest",
+                "log_level": 0,
+            }
+        )
         found = []
         try:
             known = consumer.list_topics(topic, 10).topics[topic].partitions
@@ -438,11 +594,15 @@ packs = ( {{ path = "club"; }} );
         events, latest = {}, {}
         for partition, _, key, kind, record in self.read():
             assert kind == "outcome" and key == record["subject"].encode()
-            assert record["event_id"] == event_id(record["task_id"], record["outcome"], record["attempt"])
+            assert record["event_id"] == event_id(
+                record["task_id"], record["outcome"], record["attempt"]
+            )
             seen = events.setdefault(record["event_id"], record)
             assert repeats or seen is record, record
             assert seen == record
-            if seen is record:  # what is new stands in order: a reader that drops lower numbers as repetitions loses nothing
+            if (
+                seen is record
+            ):  # what is new stands in order: a reader that drops lower numbers as repetitions loses nothing
                 place = (partition, record["source_topic"], record["source_partition"])
                 assert record["sequence"] > latest.get(place, 0), record
                 latest[place] = record["sequence"]
@@ -454,18 +614,58 @@ packs = ( {{ path = "club"; }} );
             "select r.run_id, o.type, o.subject, o.item, o.outcome, o.reason, o.before, o.after, o.at, o.dry_run, o.attempt, o.task_id, o.actor, "
             "p.topic, p.partition, x.src_offset, x.sequence from rollcall.outcome_named o join rollcall.outcome x using (run_no, day, type_no, subject, item, at) "
             "left join rollcall.run r on r.run_no = o.run_no join rollcall.position p on p.source_no = x.source_no "
-            "where o.outcome not in ('pending', 'waiting') and x.task_id is not distinct from o.task_id")
+            "where o.outcome not in ('pending', 'waiting') and x.task_id is not distinct from o.task_id"
+        )
         ledger = {}
-        for run, type_name, subject, item, outcome, reason, before, after, at, dry, attempt, task_id, actor, topic, partition, offset, sequence in rows:
+        for (
+            run,
+            type_name,
+            subject,
+            item,
+            outcome,
+            reason,
+            before,
+            after,
+            at,
+            dry,
+            attempt,
+            task_id,
+            actor,
+            topic,
+            partition,
+            offset,
+            sequence,
+        ) in rows:
             task = task_id or uuid.uuid5(run, f"{type_name}\0{subject}\0{item}")
-            ledger[event_id(task, outcome, attempt)] = (task, run, type_name, subject, item, outcome, reason, before, after, at, dry, attempt, actor, topic,
-                                                        partition, offset, sequence)
-        names = ("task_id run_id type subject item outcome reason before after at dry_run attempt actor source_topic source_partition source_offset sequence").split()
+            ledger[event_id(task, outcome, attempt)] = (
+                task,
+                run,
+                type_name,
+                subject,
+                item,
+                outcome,
+                reason,
+                before,
+                after,
+                at,
+                dry,
+                attempt,
+                actor,
+                topic,
+                partition,
+                offset,
+                sequence,
+            )
+        names = (
+            "task_id run_id type subject item outcome reason before after at dry_run attempt actor source_topic source_partition source_offset sequence"
+        ).split()
         wire = {i: tuple(e[n] for n in names) for i, e in events.items()}
         assert wire == ledger
 
     def journal(self):
-        return Counter(tuple(r) for r in self.database.rows("select subject, type, run from journal"))
+        return Counter(
+            tuple(r) for r in self.database.rows("select subject, type, run from journal")
+        )
 
     def mails(self, folder=None):
         found = []
@@ -476,11 +676,22 @@ packs = ( {{ path = "club"; }} );
             raw = path.read_bytes()
             m = email.message_from_bytes(raw, policy=email.policy.default)
             text, html = m.get_body(("plain",)), m.get_body(("html",))
-            found.append(MailSeen(m["To"].addresses[0].addr_spec, m["Message-ID"], m["Subject"], text.get_content() if text else None,
-                                  html.get_content() if html else None, raw))
+            found.append(
+                MailSeen(
+                    m["To"].addresses[0].addr_spec,
+                    m["Message-ID"],
+                    m["Subject"],
+                    text.get_content() if text else None,
+                    html.get_content() if html else None,
+                    raw,
+                )
+            )
         return found
 
     def letters(self):
         """{(topic, partition, offset): record} of the dead-letter topic."""
-        return {(r["topic"], r["partition"], r["offset"]): r for _, _, _, kind, r in self.read("dead-letters") if kind == "letter"}
-
+        return {
+            (r["topic"], r["partition"], r["offset"]): r
+            for _, _, _, kind, r in self.read("dead-letters")
+            if kind == "letter"
+        }

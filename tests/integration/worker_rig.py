@@ -1,4 +1,5 @@
 """Fixtures of the worker's tests: a rig on a broker, an SMTP server."""
+
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ def rig(tmp_path, unique, database):
     def make(broker, db=None, **options):
         made.append(Rig(broker, db or database, tmp_path, unique("w"), **options))
         return made[-1]
+
     yield make
     for r in made:
         r.close()
@@ -26,12 +28,22 @@ def sink(tmp_path):
 
     def start(port=0):
         folder = tmp_path / f"sink{len(started)}"
-        child = subprocess.Popen([sys.executable, str(Path(__file__).parent / "smtp_sink.py"), str(folder), "--port", str(port)],
-                                 stdout=subprocess.PIPE, text=True)
+        child = subprocess.Popen(
+            [
+                sys.executable,
+                str(Path(__file__).parent / "smtp_sink.py"),
+                str(folder),
+                "--port",
+                str(port),
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         child.folder = folder
         child.port = int(child.stdout.readline().split()[1])
         started.append(child)
         return child
+
     yield start
     for child in started:
         child.kill()

@@ -1,4 +1,5 @@
-/* For each line "ZONE SECOND" of standard input: the offset then, and what zone_to_instant makes of that local time. */
+/* For each line "ZONE SECOND" of standard input: the offset then, and what zone_to_instant makes of
+ * that local time. */
 #include "time/zone.h"
 
 #include <stdio.h>

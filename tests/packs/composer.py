@@ -1,6 +1,7 @@
 """Runs a pack's SQL as the engine does, without the engine: `:name` becomes a typed parameter, the WITH list is put behind `batch`, the
 transaction is rolled back for a dry run. Proves that a pack is right when nothing else is built yet. The engine's own composition is
 common/ledger/compose.c, which also refuses wrong answers and asks what a type requires: tests of those drive a worker."""
+
 import re
 import uuid
 from pathlib import Path
@@ -9,15 +10,32 @@ from zoneinfo import ZoneInfo
 from psycopg.rows import dict_row
 
 REPO = Path(__file__).resolve().parents[2]
-SQL_TYPE = {"text": "text", "integer": "bigint", "boolean": "boolean", "date": "date", "timestamp": "timestamptz", "uuid": "uuid",
-            "integer[]": "bigint[]", "text[]": "text[]"}
-ENGINE = {"now": "timestamptz", "today": "date", "time_zone": "text", "actor": "text", "run_id": "uuid", "dry_run": "boolean"}
+SQL_TYPE = {
+    "text": "text",
+    "integer": "bigint",
+    "boolean": "boolean",
+    "date": "date",
+    "timestamp": "timestamptz",
+    "uuid": "uuid",
+    "integer[]": "bigint[]",
+    "text[]": "text[]",
+}
+ENGINE = {
+    "now": "timestamptz",
+    "today": "date",
+    "time_zone": "text",
+    "actor": "text",
+    "run_id": "uuid",
+    "dry_run": "boolean",
+}
 OPAQUE = r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|\$(\w*)\$.*?\$\1\$|::"
 
 
 def read_cfg(text):
     """libconfig, as far as packs use it."""
-    tokens = re.findall(r'#[^\n]*|//[^\n]*|"(?:\\.|[^"\\])*"|[A-Za-z*][\w*-]*|-?\d+L?|[{}()\[\]=:;,]', text)
+    tokens = re.findall(
+        r'#[^\n]*|//[^\n]*|"(?:\\.|[^"\\])*"|[A-Za-z*][\w*-]*|-?\d+L?|[{}()\[\]=:;,]', text
+    )
     tokens = [t for t in tokens if not t.startswith(("#", "//"))]
     at = 0
 
@@ -44,7 +62,9 @@ def read_cfg(text):
                 text += tokens[at][1:-1]
                 at += 1
             return text
-        return {"true": True, "false": False}.get(t.lower(), t) if t.isalpha() else int(t.rstrip("L"))
+        return (
+            {"true": True, "false": False}.get(t.lower(), t) if t.isalpha() else int(t.rstrip("L"))
+        )
 
     def group(end):
         nonlocal at
@@ -83,7 +103,11 @@ class Pack:
 
     def bind(self, text, extra=()):
         """`:name` -> %(name)s::type, and the names that were used."""
-        types = {**ENGINE, **{n: SQL_TYPE[s["type"]] for n, s in self.settings.items()}, **dict(extra)}
+        types = {
+            **ENGINE,
+            **{n: SQL_TYPE[s["type"]] for n, s in self.settings.items()},
+            **dict(extra),
+        }
         used = set()
 
         def replace(m):
@@ -92,17 +116,30 @@ class Pack:
             assert m["name"] in types, f":{m['name']} is neither an engine's name nor a setting"
             used.add(m["name"])
             return f"(%({m['name']})s::{types[m['name']]})"
+
         return re.sub(OPAQUE + r"|:(?P<name>[a-z_]\w*)|%", replace, text, flags=re.S), used
 
     def values(self, now, settings=None, run_id=None, dry_run=False, actor="test", **extra):
         unknown = set(settings or {}) - set(self.settings)
         assert not unknown, unknown
-        return {"now": now, "today": now.astimezone(self.zone).date(), "time_zone": self.cfg["time_zone"], "actor": actor, "run_id": run_id,
-                "dry_run": dry_run, **{n: s["default"] for n, s in self.settings.items()}, **(settings or {}), **extra}
+        return {
+            "now": now,
+            "today": now.astimezone(self.zone).date(),
+            "time_zone": self.cfg["time_zone"],
+            "actor": actor,
+            "run_id": run_id,
+            "dry_run": dry_run,
+            **{n: s["default"] for n, s in self.settings.items()},
+            **(settings or {}),
+            **extra,
+        }
 
     def query(self, sql, values, rollback=False, names=()):
         bound, _ = self.bind(sql, names)
-        with self.conn.transaction(force_rollback=rollback), self.conn.cursor(row_factory=dict_row) as cursor:
+        with (
+            self.conn.transaction(force_rollback=rollback),
+            self.conn.cursor(row_factory=dict_row) as cursor,
+        ):
             cursor.execute(f"set local search_path = {self.cfg['search_path']}")
             cursor.execute(bound, values)
             return cursor.fetchall() if cursor.description else []
@@ -110,13 +147,23 @@ class Pack:
     def due(self, task_type, now, **options):
         """[(subject, item)]: who would get a task, sorted."""
         sql = self.file(self.types[task_type]["due"])
-        return sorted((r["subject"], r.get("item", "")) for r in self.query(sql, self.values(now, **options), rollback=True))
+        return sorted(
+            (r["subject"], r.get("item", ""))
+            for r in self.query(sql, self.values(now, **options), rollback=True)
+        )
 
     def composed(self, task_type, list_sql, columns=()):
-        kind = "text" if self.types[task_type].get("scope") == "run" else SQL_TYPE[self.cfg["subject_type"]]
+        kind = (
+            "text"
+            if self.types[task_type].get("scope") == "run"
+            else SQL_TYPE[self.cfg["subject_type"]]
+        )
         names = [("subject", kind), ("item", "text"), ("actor", "text"), *columns]
         arrays = ", ".join(f"%(batch_{n})s::{t}[]" for n, t in names)
-        return f"with batch as (select * from unnest({arrays}) as b({', '.join(n for n, _ in names)})),\n{list_sql.rstrip()}\n", names
+        return (
+            f"with batch as (select * from unnest({arrays}) as b({', '.join(n for n, _ in names)})),\n{list_sql.rstrip()}\n",
+            names,
+        )
 
     def run(self, task_type, tasks, now, arguments=None, dry_run=False, list_sql=None, **options):
         """tasks: subjects or (subject, item)s. -> {subject: effect row}. Raises what PostgreSQL raises."""
@@ -128,11 +175,22 @@ class Pack:
         bound, _ = self.bind(list_sql or self.file(spec["statement"]))
         sql, _ = self.composed(task_type, bound, columns)
         values = self.values(now, dry_run=dry_run, **options)
-        values |= {"batch_subject": [t[0] for t in tasks], "batch_item": [t[1] for t in tasks], "batch_actor": [values["actor"]] * len(tasks)}
+        values |= {
+            "batch_subject": [t[0] for t in tasks],
+            "batch_item": [t[1] for t in tasks],
+            "batch_actor": [values["actor"]] * len(tasks),
+        }
         for a in declared:
-            values[f"batch_{a['name']}"] = [given.get(a["name"], values["actor"] if a.get("from") == "actor" else a.get("default"))] * len(tasks)
+            values[f"batch_{a['name']}"] = [
+                given.get(
+                    a["name"], values["actor"] if a.get("from") == "actor" else a.get("default")
+                )
+            ] * len(tasks)
         assert not set(given) - {a["name"] for a in declared}
-        with self.conn.transaction(force_rollback=dry_run), self.conn.cursor(row_factory=dict_row) as cursor:
+        with (
+            self.conn.transaction(force_rollback=dry_run),
+            self.conn.cursor(row_factory=dict_row) as cursor,
+        ):
             cursor.execute(f"set local search_path = {self.cfg['search_path']}")
             cursor.execute(sql + "select * from effect", values)
             rows = cursor.fetchall()
@@ -150,7 +208,15 @@ class Pack:
             sql = f"with batch as (select * from unnest(%(s)s::bigint[], %(i)s::text[], %(t)s::timestamptz[]) as b(subject, item, sent_at)),\n{bound}\nselect 1"
             with self.conn.transaction(), self.conn.cursor() as cursor:
                 cursor.execute(f"set local search_path = {self.cfg['search_path']}")
-                cursor.execute(sql, {**self.values(now), "s": [s for s, _ in sent], "i": [i for _, i in sent], "t": [now] * len(sent)})
+                cursor.execute(
+                    sql,
+                    {
+                        **self.values(now),
+                        "s": [s for s, _ in sent],
+                        "i": [i for _, i in sent],
+                        "t": [now] * len(sent),
+                    },
+                )
         return rows
 
     def report(self, name, now, **parameters):
@@ -158,20 +224,31 @@ class Pack:
         declared = {p["name"]: p for p in spec.get("parameters", [])}
         assert not set(parameters) - set(declared)
         given = {n: parameters.get(n, p.get("default")) for n, p in declared.items()}
-        rows = self.query(self.file(spec["statement"]), {**self.values(now), **given}, rollback=True,
-                          names=[(n, SQL_TYPE[p["type"]]) for n, p in declared.items()])
+        rows = self.query(
+            self.file(spec["statement"]),
+            {**self.values(now), **given},
+            rollback=True,
+            names=[(n, SQL_TYPE[p["type"]]) for n, p in declared.items()],
+        )
         if spec.get("kind") == "rows":
             return rows
         assert len(rows) == 1 and len(rows[0]) == 1
         return next(iter(rows[0].values()))
 
     def lookup(self, command, text, now):
-        return self.query(self.file(self.commands[command]["lookup"]), self.values(now, subject=text), rollback=True, names=[("subject", "text")])
+        return self.query(
+            self.file(self.commands[command]["lookup"]),
+            self.values(now, subject=text),
+            rollback=True,
+            names=[("subject", "text")],
+        )
 
     def templates(self, spec):
         """Every template of a task type: (name, text)."""
         email = spec["email"]
-        return [("subject", email["subject"])] + [(k, self.file(email[k])) for k in ("text", "html") if k in email]
+        return [("subject", email["subject"])] + [
+            (k, self.file(email[k])) for k in ("text", "html") if k in email
+        ]
 
 
 def run_id():

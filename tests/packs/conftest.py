@@ -1,4 +1,5 @@
 """A server of this session's own, with the tables of both organisations, Rollcall's and the packs', copied for each test."""
+
 import sys
 from pathlib import Path
 

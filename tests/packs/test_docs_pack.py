@@ -1,4 +1,5 @@
 """The pack that docs/packs.md makes from nothing is made and run, so that the page stays true."""
+
 import re
 from datetime import datetime, timedelta, timezone
 
@@ -23,25 +24,38 @@ def library(db, tmp_path):
             content = None
         else:
             content.append(line)
-    db.execute("create table public.member (id bigint primary key, name text, email text, card text, renewed_at timestamptz)")
-    db.execute("""insert into public.member values (1, 'Rui', 'rui@example.com', 'valid', %s), (2, 'Eva', '', 'valid', %s), (3, 'Ida', 'ida@example.com', 'valid', %s)""",
-               [NOW - timedelta(days=366), NOW - timedelta(days=900), NOW - timedelta(days=10)])
+    db.execute(
+        "create table public.member (id bigint primary key, name text, email text, card text, renewed_at timestamptz)"
+    )
+    db.execute(
+        """insert into public.member values (1, 'Rui', 'rui@example.com', 'valid', %s), (2, 'Eva', '', 'valid', %s), (3, 'Ida', 'ida@example.com', 'valid', %s)""",
+        [NOW - timedelta(days=366), NOW - timedelta(days=900), NOW - timedelta(days=10)],
+    )
     return Pack(tmp_path, db)
 
 
 def test_it_works(db, library):
     assert library.due("lapse", NOW) == [(1, ""), (2, "")]
     rows = library.run("lapse", [1, 2, 3], NOW)
-    assert {u: (r["outcome"], r["before"], r["after"]) for u, r in rows.items()} == {u: ("applied", "valid", "lapsed") for u in (1, 2)}
+    assert {u: (r["outcome"], r["before"], r["after"]) for u, r in rows.items()} == {
+        u: ("applied", "valid", "lapsed") for u in (1, 2)
+    }
     mails = library.send("lapse-notice", [1, 2, 3], NOW)
     assert {u: r["outcome"] for u, r in mails.items()} == {1: "send", 2: "failed", 3: "skipped"}
     assert library.templates(library.types["lapse-notice"])[1][1].startswith("Dear {{name}}")
     assert library.lookup("renew", "1", NOW)[0]["card"] == "lapsed"
-    assert library.run("renew", [1], NOW, arguments={"reason": "at the desk"})[1]["reason"] == "at the desk"
+    assert (
+        library.run("renew", [1], NOW, arguments={"reason": "at the desk"})[1]["reason"]
+        == "at the desk"
+    )
     assert library.report("cards", NOW) == {"valid": 2, "lapsed": 1}
     assert library.due("lapse", NOW) == []
 
 
 def test_every_file_of_the_page_is_there(library):
     named = re.findall(r'"((?:sql|templates)/[^"]+)"', (library.folder / "pack.cfg").read_text())
-    assert sorted(named) == sorted(str(p.relative_to(library.folder)) for p in library.folder.glob("*/*")) and len(named) == 7
+    assert (
+        sorted(named)
+        == sorted(str(p.relative_to(library.folder)) for p in library.folder.glob("*/*"))
+        and len(named) == 7
+    )

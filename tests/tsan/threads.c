@@ -1,7 +1,9 @@
 /*
- * For builds under ThreadSanitizer alone. librdkafka takes its threads and locks from C11's functions, which gcc's runtime does not know: it crashed at such a
- * thread's first allocation, and saw no order between what two of them did. Here they are POSIX's, which it knows; in glibc both are the same objects.
- * Read-write locks, POSIX's already, pass through here because what librdkafka calls by itself is not looked at (see suppressions).
+ * For builds under ThreadSanitizer alone. librdkafka takes its threads and locks from C11's
+ * functions, which gcc's runtime does not know: it crashed at such a thread's first allocation, and
+ * saw no order between what two of them did. Here they are POSIX's, which it knows; in glibc both
+ * are the same objects. Read-write locks, POSIX's already, pass through here because what
+ * librdkafka calls by itself is not looked at (see suppressions).
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -10,8 +12,10 @@
 #include <stdlib.h>
 #include <threads.h>
 
-_Static_assert(sizeof(mtx_t) >= sizeof(pthread_mutex_t) && sizeof(cnd_t) >= sizeof(pthread_cond_t), "glibc's");
-_Static_assert(sizeof(thrd_t) == sizeof(pthread_t) && sizeof(once_flag) == sizeof(pthread_once_t), "glibc's");
+_Static_assert(sizeof(mtx_t) >= sizeof(pthread_mutex_t) && sizeof(cnd_t) >= sizeof(pthread_cond_t),
+               "glibc's");
+_Static_assert(sizeof(thrd_t) == sizeof(pthread_t) && sizeof(once_flag) == sizeof(pthread_once_t),
+               "glibc's");
 
 struct start {
         thrd_start_t run;
@@ -27,7 +31,11 @@ static void *run(void *p)
 
 static int answer(int error)
 {
-        return error == 0 ? thrd_success : error == ETIMEDOUT ? thrd_timedout : error == EBUSY ? thrd_busy : error == ENOMEM ? thrd_nomem : thrd_error;
+        return error == 0           ? thrd_success
+               : error == ETIMEDOUT ? thrd_timedout
+               : error == EBUSY     ? thrd_busy
+               : error == ENOMEM    ? thrd_nomem
+                                    : thrd_error;
 }
 
 int thrd_create(thrd_t *thread, thrd_start_t fn, void *arg)
@@ -60,7 +68,8 @@ int mtx_init(mtx_t *m, int type)
 {
         pthread_mutexattr_t attr;
         pthread_mutexattr_init(&attr);
-        pthread_mutexattr_settype(&attr, type & mtx_recursive ? PTHREAD_MUTEX_RECURSIVE : PTHREAD_MUTEX_NORMAL);
+        pthread_mutexattr_settype(&attr, type & mtx_recursive ? PTHREAD_MUTEX_RECURSIVE
+                                                              : PTHREAD_MUTEX_NORMAL);
         return answer(pthread_mutex_init((pthread_mutex_t *)m, &attr));
 }
 
@@ -110,10 +119,10 @@ int cnd_timedwait(cnd_t *c, mtx_t *m, const struct timespec *until)
 }
 
 /* The next one is the runtime's. */
-#define THROUGH(name, ...)                                                                                                                 \
-        static int (*next)(__VA_ARGS__);                                                                                                   \
-        if (!next)                                                                                                                         \
-                *(void **)&next = dlsym(RTLD_NEXT, name)
+#define THROUGH(name, ...)               \
+        static int (*next)(__VA_ARGS__); \
+        if (!next)                       \
+        *(void **)&next = dlsym(RTLD_NEXT, name)
 
 int pthread_rwlock_init(pthread_rwlock_t *l, const pthread_rwlockattr_t *attr)
 {

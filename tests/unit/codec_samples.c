@@ -43,7 +43,23 @@ static struct uuid any_uuid(struct sampler *s)
 
 static struct span any_text(struct sampler *s)
 {
-        static const char *const characters[] = { "a", "Z", "0", " ", "\t", "\n", "\"", "\\", "'", "\x7f", "ç", "ã", "ß", "я", "漢", "€", "\xf0\x9f\x93\x8b" };
+        static const char *const characters[] = { "a",
+                                                  "Z",
+                                                  "0",
+                                                  " ",
+                                                  "\t",
+                                                  "\n",
+                                                  "\"",
+                                                  "\\",
+                                                  "'",
+                                                  "\x7f",
+                                                  "ç",
+                                                  "ã",
+                                                  "ß",
+                                                  "я",
+                                                  "漢",
+                                                  "€",
+                                                  "\xf0\x9f\x93\x8b" };
         char text[400];
         size_t len = 0, want = coin(s) ? sample_number(s, 12) : sample_number(s, sizeof text - 4);
         bool plain = coin(s);
@@ -204,7 +220,8 @@ void sample_encoded(struct sampler *s, enum message_kind kind, struct buf *out)
         encode(kind, &m, out);
 }
 
-int sample_transcode(struct codec *c, enum message_kind kind, struct span bytes, struct arena *a, struct buf *again, struct err *e)
+int sample_transcode(struct codec *c, enum message_kind kind, struct span bytes, struct arena *a,
+                     struct buf *again, struct err *e)
 {
         union message m;
         int r = kind == MESSAGE_TASK      ? task_decode(c, bytes, a, &m.task, e)

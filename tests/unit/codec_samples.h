@@ -3,7 +3,7 @@
 #include "codec/codec.h"
 
 struct sampler {
-        uint64_t state; /* any but 0 */
+        uint64_t state;      /* any but 0 */
         struct arena *arena; /* holds the texts */
 };
 
@@ -17,4 +17,5 @@ void sample_dead_letter(struct sampler *s, struct dead_letter *ret);
 void sample_encoded(struct sampler *s, enum message_kind kind, struct buf *out);
 
 /* Decodes `bytes` as `kind` and appends it to `again`, encoded with our own schema. */
-int sample_transcode(struct codec *c, enum message_kind kind, struct span bytes, struct arena *a, struct buf *again, struct err *e) MUST_CHECK;
+int sample_transcode(struct codec *c, enum message_kind kind, struct span bytes, struct arena *a,
+                     struct buf *again, struct err *e) MUST_CHECK;

@@ -1,7 +1,9 @@
 /*
- * Allocation failures in the core: each scenario runs once undisturbed, then again and again with its first, second, … allocation failing, alone or with all
- * that follow. It must then either say "fatal" (never "poison": a task is not to blame for a full memory), or come to the same result. Leaks are for
- * the run under AddressSanitizer. Only allocations of our own code fail: libraries have their own ways.
+ * Allocation failures in the core: each scenario runs once undisturbed, then again and again with
+ * its first, second, … allocation failing, alone or with all that follow. It must then either say
+ * "fatal" (never "poison": a task is not to blame for a full memory), or come to the same result.
+ * Leaks are for the run under AddressSanitizer. Only allocations of our own code fail: libraries
+ * have their own ways.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,11 +25,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALLOCATIONS_MAX = 20000, DENSE = 300, SPARSE = 7 }; /* the first 300 one by one, then every seventh */
+/* the first 300 one by one, then every seventh */
+enum { ALLOCATIONS_MAX = 20000, DENSE = 300, SPARSE = 7 };
 
 static struct {
         long countdown; /* the allocation after so many fails; negative: none */
-        bool all; /* and all that follow */
+        bool all;       /* and all that follow */
         bool failed;
 } torture = { .countdown = -1 };
 
@@ -89,7 +92,7 @@ char *__wrap_strndup(const char *s, size_t n)
         return refuse() ? NULL : __real_strndup(s, n);
 }
 
-/* ---- what a scenario came to, without allocating ----------------------------------------------------------------------------------- */
+/* ---- what a scenario came to, without allocating ---- */
 
 static uint64_t digest;
 
@@ -108,7 +111,7 @@ static int note_buf(const struct buf *b, struct err *e)
         return 0;
 }
 
-/* ---- scenarios: 0, or -1 with the error -------------------------------------------------------------------------------------------------- */
+/* ---- scenarios: 0, or -1 with the error ---- */
 
 static int own_messages(struct err *e)
 {
@@ -123,7 +126,11 @@ static int own_messages(struct err *e)
                 return -1;
         for (int kind = 0; kind < MESSAGE_KIND_COUNT; kind++) {
                 struct sampler s = { .state = 7, .arena = a };
-                struct task t = { .type = SPAN_LIT("p.t"), .subject = SPAN_LIT("4711"), .arguments = (struct argument[]){ { SPAN_LIT("a"), SPAN_LIT("b") } }, .n_arguments = 1 };
+                struct task t = { .type = SPAN_LIT("p.t"),
+                                  .subject = SPAN_LIT("4711"),
+                                  .arguments = (struct argument[]){ { SPAN_LIT("a"),
+                                                                      SPAN_LIT("b") } },
+                                  .n_arguments = 1 };
                 buf_reset(&message);
                 if (kind == MESSAGE_TASK)
                         task_encode(&t, &message);
@@ -141,22 +148,26 @@ static int own_messages(struct err *e)
 /* A task as a newer version writes it, through avro-c. */
 static int foreign_messages(struct err *e)
 {
-        static const char body[] = "\x00" /* trail */
+        static const char body[] = "\x00"               /* trail */
                                    "\x02\x02x\x02y\x00" /* arguments */
-                                   "\x08" "4711" /* subject */
-                                   "\x02" /* scheduled_at */
-                                   "\x02" /* run_id: null */
-                                   "\x00" /* priority */
+                                   "\x08"
+                                   "4711"             /* subject */
+                                   "\x02"             /* scheduled_at */
+                                   "\x02"             /* run_id: null */
+                                   "\x00"             /* priority */
                                    "0123456789abcdef" /* task_id */
                                    "\x06p.t";
         struct codec *c CLEANUP(codec_cleanup) = NULL;
         struct arena *a CLEANUP(arena_cleanup) = arena_new(1 << 20);
         struct task t;
-        char bytes[10 + sizeof body - 1] = "\xc3\x01" "\x50\xc4\x86\xed\x70\x98\x77\x89"; /* the schema's fingerprint */
+        /* the schema's fingerprint */
+        char bytes[10 + sizeof body - 1] = "\xc3\x01"
+                                           "\x50\xc4\x86\xed\x70\x98\x77\x89";
         memcpy(bytes + 10, body, sizeof body - 1);
         if (!a)
                 return err_oom(e);
-        if (codec_new(SOURCE_DIR "/tests/fuzz/schemas", &c, e) < 0 || task_decode(c, (struct span){ bytes, sizeof bytes }, a, &t, e) < 0)
+        if (codec_new(SOURCE_DIR "/tests/fuzz/schemas", &c, e) < 0 ||
+            task_decode(c, (struct span){ bytes, sizeof bytes }, a, &t, e) < 0)
                 return -1;
         note(t.subject.ptr, t.subject.len);
         note(t.arguments[0].value.ptr, t.arguments[0].value.len);
@@ -174,7 +185,11 @@ static int templates(struct err *e)
         struct template *t CLEANUP(template_cleanup) = NULL;
         struct buf out BUF_CLEANUP;
         buf_init(&out, 1 << 20);
-        if (template_parse("t", SPAN_LIT("Dear {{name}},\n{{#late}}\nyour {{{thing}}} <{{thing}}>\n{{/late}}\n{{^late}}x{{/late}}"), TEMPLATE_HTML, &t, e) < 0)
+        if (template_parse(
+                    "t",
+                    SPAN_LIT(
+                            "Dear {{name}},\n{{#late}}\nyour {{{thing}}} <{{thing}}>\n{{/late}}\n{{^late}}x{{/late}}"),
+                    TEMPLATE_HTML, &t, e) < 0)
                 return -1;
         template_render(t, same, NULL, &out);
         return note_buf(&out, e);
@@ -209,7 +224,8 @@ static int packs_and_statements(struct err *e)
         struct arena *a CLEANUP(arena_cleanup) = arena_new(1 << 20);
         if (!a)
                 return err_oom(e);
-        if (service_load(SOURCE_DIR "/config/rollcall-development.cfg", &s, e) < 0 || packs_load(s, &p, e) < 0)
+        if (service_load(SOURCE_DIR "/config/rollcall-development.cfg", &s, e) < 0 ||
+            packs_load(s, &p, e) < 0)
                 return -1;
         for (size_t i = 0; i < p->n; i++) {
                 struct setting_value *values;
@@ -233,16 +249,30 @@ static int packs_and_statements(struct err *e)
 
 static int folding(struct err *e)
 {
-        static const struct fold_limits limits = { .memory_max = 1 << 20, .reasons_max = 5, .errors_max = 3, .sources_max = 10, .seed = 1 };
+        static const struct fold_limits limits = { .memory_max = 1 << 20,
+                                                   .reasons_max = 5,
+                                                   .errors_max = 3,
+                                                   .sources_max = 10,
+                                                   .seed = 1 };
         struct fold *f CLEANUP(fold_cleanup) = NULL;
         struct fold_changes c;
         if (fold_new(&limits, &f, e) < 0)
                 return -1;
         for (int i = 1; i <= 40; i++) {
                 struct outcome_event m = {
-                        .run_id = { { (uint8_t)(i % 3) } }, .pack = SPAN_LIT("p"), .job = SPAN_LIT("j"), .type = SPAN_LIT("p.t"), .subject = SPAN_LIT("u"), .item = SPAN_LIT(""),
-                        .outcome = i % 4 ? OUTCOME_APPLIED : OUTCOME_FAILED, .reason = i % 2 ? SPAN_LIT("a") : SPAN_LIT("b"), .at = i * INSTANT_SECOND, .attempt = 1,
-                        .source_topic = i % 5 ? SPAN_LIT("x") : SPAN_LIT("y"), .source_partition = i % 2, .sequence = i,
+                        .run_id = { { (uint8_t)(i % 3) } },
+                        .pack = SPAN_LIT("p"),
+                        .job = SPAN_LIT("j"),
+                        .type = SPAN_LIT("p.t"),
+                        .subject = SPAN_LIT("u"),
+                        .item = SPAN_LIT(""),
+                        .outcome = i % 4 ? OUTCOME_APPLIED : OUTCOME_FAILED,
+                        .reason = i % 2 ? SPAN_LIT("a") : SPAN_LIT("b"),
+                        .at = i * INSTANT_SECOND,
+                        .attempt = 1,
+                        .source_topic = i % 5 ? SPAN_LIT("x") : SPAN_LIT("y"),
+                        .source_partition = i % 2,
+                        .sequence = i,
                 };
                 enum folded rc = fold_event(f, 1, &m, e);
                 if (rc == FOLD_FULL)
@@ -260,7 +290,9 @@ static int folding(struct err *e)
 static int dividing(struct err *e)
 {
         static struct pack pack = { .name = "p", .subject_type = VALUE_TEXT };
-        static struct task_type type = { .pack = &pack, .name = "t", .full_name = "p.t", .subject_type = VALUE_TEXT };
+        static struct task_type type = {
+                .pack = &pack, .name = "t", .full_name = "p.t", .subject_type = VALUE_TEXT
+        };
         struct arena *a CLEANUP(arena_cleanup) = arena_new(1 << 20);
         struct entry list[60];
         char names[60][8];
@@ -268,7 +300,9 @@ static int dividing(struct err *e)
                 return err_oom(e);
         for (size_t i = 0; i < ARRAY_LEN(list); i++) {
                 snprintf(names[i], sizeof names[i], "%zu", i * 7 % 20);
-                list[i] = (struct entry){ .state = ENTRY_READY, .type = &type, .task.subject = span_of(names[i]) };
+                list[i] = (struct entry){ .state = ENTRY_READY,
+                                          .type = &type,
+                                          .task.subject = span_of(names[i]) };
         }
         struct batch b = { .arena = a, .entries = list, .n = ARRAY_LEN(list) };
         if (batch_divide(&b, ENTRY_READY, e) < 0)
@@ -283,8 +317,11 @@ static int reports(struct err *e)
         for (int format = REPORT_TABLE; format <= REPORT_CSV; format++) {
                 struct buf out BUF_CLEANUP;
                 buf_init(&out, 1 << 20);
-                if (report_render("T", SPAN_LIT("{\"a\": 1, \"rows\": [{\"x\": \"=1\", \"y\": [1, 2]}, {\"z\": {\"k\": null}}], \"s\": {\"t\": true}}"),
-                                  (enum report_format)format, &out, e) < 0 ||
+                if (report_render(
+                            "T",
+                            SPAN_LIT(
+                                    "{\"a\": 1, \"rows\": [{\"x\": \"=1\", \"y\": [1, 2]}, {\"z\": {\"k\": null}}], \"s\": {\"t\": true}}"),
+                            (enum report_format)format, &out, e) < 0 ||
                     note_buf(&out, e) < 0)
                         return -1;
         }
@@ -294,8 +331,14 @@ static int reports(struct err *e)
 static int mails(struct err *e)
 {
         struct buf out BUF_CLEANUP;
-        struct mail m = { .from_name = SPAN_LIT("Ação"), .from_address = SPAN_LIT("a@example.org"), .to_name = SPAN_LIT("B"), .to_address = SPAN_LIT("b@example.org"),
-                          .subject = SPAN_LIT("Sua conta expira amanhã"), .text = SPAN_LIT("Olá\n"), .html = SPAN_LIT("<p>Olá</p>"), .message_id = SPAN_LIT("x@y") };
+        struct mail m = { .from_name = SPAN_LIT("Ação"),
+                          .from_address = SPAN_LIT("a@example.org"),
+                          .to_name = SPAN_LIT("B"),
+                          .to_address = SPAN_LIT("b@example.org"),
+                          .subject = SPAN_LIT("Sua conta expira amanhã"),
+                          .text = SPAN_LIT("Olá\n"),
+                          .html = SPAN_LIT("<p>Olá</p>"),
+                          .message_id = SPAN_LIT("x@y") };
         buf_init(&out, 1 << 20);
         return mail_render(&m, &out, e) < 0 ? -1 : note_buf(&out, e);
 }
@@ -328,7 +371,9 @@ static int arguments(struct err *e)
         buf_init(&json, 1 << 20);
         if (!a)
                 return err_oom(e);
-        arguments_to_json((struct argument[]){ { SPAN_LIT("a\""), SPAN_LIT("\n") }, { SPAN_LIT("b"), SPAN_LIT("ç") } }, 2, &json);
+        arguments_to_json((struct argument[]){ { SPAN_LIT("a\""), SPAN_LIT("\n") },
+                                               { SPAN_LIT("b"), SPAN_LIT("ç") } },
+                          2, &json);
         if (json.failed)
                 return err_oom(e);
         if (settings_from_json((struct span){ buf_str(&json), json.len }, a, &list, &n, e) < 0)
@@ -338,9 +383,10 @@ static int arguments(struct err *e)
         return 0;
 }
 
-/* ---- the torture ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- the torture ---- */
 
-static uint64_t run_once(int (*scenario)(struct err *), long countdown, bool all, int *ret_rc, struct err *e)
+static uint64_t run_once(int (*scenario)(struct err *), long countdown, bool all, int *ret_rc,
+                         struct err *e)
 {
         *e = (struct err)ERR_INIT;
         digest = UINT64_C(0xcbf29ce484222325);
@@ -366,21 +412,33 @@ static void survives(void **state)
                         if (!torture.failed)
                                 break;
                         if (rc == 0 && got != good)
-                                fail_msg("allocation %ld%s: no error, but another result", i, all ? " and all after it" : "");
+                                fail_msg("allocation %ld%s: no error, but another result", i,
+                                         all ? " and all after it" : "");
                         if (rc < 0 && (e.class != ERR_FATAL || !e.text[0]))
-                                fail_msg("allocation %ld%s: class %s, \"%s\"", i, all ? " and all after it" : "", err_class_name(e.class), e.text);
+                                fail_msg("allocation %ld%s: class %s, \"%s\"", i,
+                                         all ? " and all after it" : "", err_class_name(e.class),
+                                         e.text);
                 }
         assert_true(run_once(scenario, -1, false, &rc, &e) == good);
 }
 
 int main(void)
 {
-        static int (*const list[])(struct err *) = { own_messages, foreign_messages, templates, times,   configuration, packs_and_statements,
-                                                     folding,      dividing,         reports,   mails,   csv_records,   arguments };
-        static const char *const names[] = { "own messages", "foreign messages", "templates", "times", "configuration", "packs and statements",
-                                             "folding",      "dividing",         "reports",   "mails", "CSV",           "arguments" };
+        static int (*const list[])(struct err *) = {
+                own_messages,         foreign_messages, templates, times,   configuration,
+                packs_and_statements, folding,          dividing,  reports, mails,
+                csv_records,          arguments
+        };
+        static const char *const names[] = { "own messages",  "foreign messages",
+                                             "templates",     "times",
+                                             "configuration", "packs and statements",
+                                             "folding",       "dividing",
+                                             "reports",       "mails",
+                                             "CSV",           "arguments" };
         struct CMUnitTest tests[ARRAY_LEN(list)];
         for (size_t i = 0; i < ARRAY_LEN(list); i++)
-                tests[i] = (struct CMUnitTest){ .name = names[i], .test_func = survives, .initial_state = (void *)(uintptr_t)&list[i] };
+                tests[i] = (struct CMUnitTest){ .name = names[i],
+                                                .test_func = survives,
+                                                .initial_state = (void *)(uintptr_t)&list[i] };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,8 +112,11 @@ static void uuids(void **state)
         uuid_to_text(uuid_v5(dns, "www.example.com", 15), text); /* RFC 9562, appendix A.4 */
         assert_string_equal(text, "2ed6657d-e927-568b-95e1-2665a8aea6a2");
         static const char *const wrong[] = {
-                "6ba7b810-9dad-11d1-80b4-00c04fd430c", "6ba7b810-9dad-11d1-80b4-00c04fd430c88", "6ba7b8109dad-11d1-80b4-00c04fd430c8-",
-                "6ba7b810-9dad-11d1-80b4-00c04fd430cg", "",
+                "6ba7b810-9dad-11d1-80b4-00c04fd430c",
+                "6ba7b810-9dad-11d1-80b4-00c04fd430c88",
+                "6ba7b8109dad-11d1-80b4-00c04fd430c8-",
+                "6ba7b810-9dad-11d1-80b4-00c04fd430cg",
+                "",
         };
         for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
                 assert_false(uuid_from_text(wrong[i], strlen(wrong[i]), &u));
@@ -143,8 +146,10 @@ static void instants(void **state)
                 { "9999-12-31T23:59:59.000001Z", INT64_C(253402300799000001), NULL },
                 { "2026-11-21T06:00:00-03:00", INT64_C(1795251600000000), "2026-11-21T09:00:00Z" },
                 { "2026-11-21 14:30:00+05:30", INT64_C(1795251600000000), "2026-11-21T09:00:00Z" },
-                { "2026-11-21t09:00:00.5z", INT64_C(1795251600500000), "2026-11-21T09:00:00.500000Z" },
-                { "2026-11-21T09:00:00.1234567Z", INT64_C(1795251600123456), "2026-11-21T09:00:00.123456Z" },
+                { "2026-11-21t09:00:00.5z", INT64_C(1795251600500000),
+                  "2026-11-21T09:00:00.500000Z" },
+                { "2026-11-21T09:00:00.1234567Z", INT64_C(1795251600123456),
+                  "2026-11-21T09:00:00.123456Z" },
         };
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 instant t;
@@ -156,10 +161,23 @@ static void instants(void **state)
                 assert_string_equal(text, rows[i].formatted ? rows[i].formatted : rows[i].text);
         }
         static const char *const wrong[] = {
-                "", "2026-11-21", "2026-11-21T09:00:00", "2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z", "2026-01-32T00:00:00Z",
-                "2026-01-01T24:00:00Z", "2026-01-01T00:60:00Z", "2026-01-01T00:00:00Zx", "26-01-01T00:00:00Z", "2026-01-01T00:00:00+1",
+                "",
+                "2026-11-21",
+                "2026-11-21T09:00:00",
+                "2026-13-01T00:00:00Z",
+                "2026-00-01T00:00:00Z",
+                "2026-01-32T00:00:00Z",
+                "2026-01-01T24:00:00Z",
+                "2026-01-01T00:60:00Z",
+                "2026-01-01T00:00:00Zx",
+                "26-01-01T00:00:00Z",
+                "2026-01-01T00:00:00+1",
                 "2026-01-01T00:00:00+0100",
-                "2023-02-29T00:00:00Z", "2100-02-29T00:00:00Z", "2026-04-31T00:00:00Z", "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00+99:99",
+                "2023-02-29T00:00:00Z",
+                "2100-02-29T00:00:00Z",
+                "2026-04-31T00:00:00Z",
+                "2026-01-01T00:00:00.Z",
+                "2026-01-01T00:00:00+99:99",
         };
         for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
                 instant t;
@@ -209,7 +227,8 @@ static void errors(void **state)
                 strcpy(again, e.text);
                 utf8_clean(again);
                 assert_string_equal(again, e.text);
-                assert_memory_equal(e.text + sizeof e.text - 1 - (sizeof e.text - 1 - shift) % 4, "???", (sizeof e.text - 1 - shift) % 4);
+                assert_memory_equal(e.text + sizeof e.text - 1 - (sizeof e.text - 1 - shift) % 4,
+                                    "???", (sizeof e.text - 1 - shift) % 4);
         }
 }
 
@@ -219,8 +238,17 @@ static void utf8(void **state)
         static const struct {
                 const char *in, *out;
         } cases[] = {
-                { "", "" }, { "plain", "plain" }, { "\xc3\xa9t\xc3\xa9", "\xc3\xa9t\xc3\xa9" }, { "caf\xe9", "caf?" }, { "\xc3", "?" }, { "a\xe2\x82", "a??" },
-                { "\xc0\x80x", "??x" }, { "\xed\xa0\x80", "???" }, { "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" }, { "\xf4\x90\x80\x80", "????" }, { "\xff\xfe", "??" },
+                { "", "" },
+                { "plain", "plain" },
+                { "\xc3\xa9t\xc3\xa9", "\xc3\xa9t\xc3\xa9" },
+                { "caf\xe9", "caf?" },
+                { "\xc3", "?" },
+                { "a\xe2\x82", "a??" },
+                { "\xc0\x80x", "??x" },
+                { "\xed\xa0\x80", "???" },
+                { "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" },
+                { "\xf4\x90\x80\x80", "????" },
+                { "\xff\xfe", "??" },
         };
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
                 char text[16];
@@ -231,19 +259,19 @@ static void utf8(void **state)
 }
 
 /* What log_write wrote, without its time, into `line`. */
-#define LOGGED(line, ...) \
-        do { \
-                int pipes[2], kept = dup(STDERR_FILENO); \
-                assert_int_equal(pipe(pipes), 0); \
-                dup2(pipes[1], STDERR_FILENO); \
-                log_write(LOG_LEVEL_INFO, __VA_ARGS__); \
-                dup2(kept, STDERR_FILENO); \
-                close(kept); \
-                close(pipes[1]); \
+#define LOGGED(line, ...)                                            \
+        do {                                                         \
+                int pipes[2], kept = dup(STDERR_FILENO);             \
+                assert_int_equal(pipe(pipes), 0);                    \
+                dup2(pipes[1], STDERR_FILENO);                       \
+                log_write(LOG_LEVEL_INFO, __VA_ARGS__);              \
+                dup2(kept, STDERR_FILENO);                           \
+                close(kept);                                         \
+                close(pipes[1]);                                     \
                 ssize_t got = read(pipes[0], line, sizeof line - 1); \
-                close(pipes[0]); \
-                assert_true(got > 0); \
-                line[got] = '\0'; \
+                close(pipes[0]);                                     \
+                assert_true(got > 0);                                \
+                line[got] = '\0';                                    \
         } while (0)
 
 static void logs(void **state)
@@ -255,23 +283,32 @@ static void logs(void **state)
                 { "plain", "\"plain\"", "plain" },
                 { "a b", "\"a b\"", "\"a b\"" },
                 { "", "\"\"", "\"\"" },
-                { "say \"x\" level=error", "\"say \\\"x\\\" level=error\"", "\"say \\\"x\\\" level=error\"" },
+                { "say \"x\" level=error", "\"say \\\"x\\\" level=error\"",
+                  "\"say \\\"x\\\" level=error\"" },
                 { "back\\slash", "\"back\\\\slash\"", "\"back\\\\slash\"" },
                 { "x\nlevel=error", "\"x\\nlevel=error\"", "\"x\\nlevel=error\"" },
-                { "\033[2J\r\t\001\177", "\"\\x1b[2J\\r\\t\\x01\\x7f\"", "\"\\x1b[2J\\r\\t\\x01\\x7f\"" },
+                { "\033[2J\r\t\001\177", "\"\\x1b[2J\\r\\t\\x01\\x7f\"",
+                  "\"\\x1b[2J\\r\\t\\x01\\x7f\"" },
                 { "Conceição", "\"Conceição\"", "Conceição" },
-                { "bad\xff\xc3 \xed\xa0\x80", "\"bad\\xff\\xc3 \\xed\\xa0\\x80\"", "\"bad\\xff\\xc3 \\xed\\xa0\\x80\"" },
-                { "\xc2\x9b\xe2\x80\xae\xe2\x80\xa8", "\"\\xc2\\x9b\\xe2\\x80\\xae\\xe2\\x80\\xa8\"", "\"\\xc2\\x9b\\xe2\\x80\\xae\\xe2\\x80\\xa8\"" },
+                { "bad\xff\xc3 \xed\xa0\x80", "\"bad\\xff\\xc3 \\xed\\xa0\\x80\"",
+                  "\"bad\\xff\\xc3 \\xed\\xa0\\x80\"" },
+                { "\xc2\x9b\xe2\x80\xae\xe2\x80\xa8",
+                  "\"\\xc2\\x9b\\xe2\\x80\\xae\\xe2\\x80\\xa8\"",
+                  "\"\\xc2\\x9b\\xe2\\x80\\xae\\xe2\\x80\\xa8\"" },
                 { "k=v", "\"k=v\"", "\"k=v\"" },
         };
         char line[4096], expected[400];
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-                LOGGED(line, "said \"so\"", "n=%d q=" LOG_Q " b=%s big=%lld size=%zu hex=%02x half=%.1f%%", -5, rows[i].value, rows[i].value,
-                       5000000000LL, (size_t)7, 10U, 0.5);
-                snprintf(expected, sizeof expected, "Z level=info prog=rollcall msg=\"said \\\"so\\\"\" n=-5 q=%s b=%s big=5000000000 size=7 hex=0a half=0.5%%\n",
-                         rows[i].quoted, rows[i].bare);
+                LOGGED(line, "said \"so\"",
+                       "n=%d q=" LOG_Q " b=%s big=%lld size=%zu hex=%02x half=%.1f%%", -5,
+                       rows[i].value, rows[i].value, 5000000000LL, (size_t)7, 10U, 0.5);
+                snprintf(
+                        expected, sizeof expected,
+                        "Z level=info prog=rollcall msg=\"said \\\"so\\\"\" n=-5 q=%s b=%s big=5000000000 size=7 hex=0a half=0.5%%\n",
+                        rows[i].quoted, rows[i].bare);
                 assert_string_equal(strchr(line, 'Z'), expected);
-                assert_int_equal(strchr(line, 'Z') - line, sizeof "ts=2026-11-28T09:00:00.000" - 1); /* milliseconds, always */
+                /* milliseconds, always */
+                assert_int_equal(strchr(line, 'Z') - line, sizeof "ts=2026-11-28T09:00:00.000" - 1);
                 assert_int_equal(line[sizeof "ts=2026-11-28T09:00:00" - 1], '.');
         }
 }
@@ -287,7 +324,8 @@ static void long_lines_are_cut(void **state)
                 LOGGED(line, "m", "q=" LOG_Q " end=%d", text, 1);
                 size_t len = strlen(line);
                 assert_true(len <= 2048 && line[len - 1] == '\n');
-                assert_true(strstr(line, "x\" end=1\n") || strstr(line, "x…\" cut=true\n") || strstr(line, "x\" cut=true\n"));
+                assert_true(strstr(line, "x\" end=1\n") || strstr(line, "x…\" cut=true\n") ||
+                            strstr(line, "x\" cut=true\n"));
                 LOGGED(line, "m", "b=%s\x20y", text);
                 text[cut] = 'x';
                 assert_true(strchr(line, '\n') == line + strlen(line) - 1);
@@ -300,9 +338,18 @@ static void long_lines_are_cut(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(buf_keeps_its_maximum),  cmocka_unit_test(buf_grows), cmocka_unit_test(spans), cmocka_unit_test(arena_keeps_its_maximum),
-                cmocka_unit_test(arena_large_and_copies), cmocka_unit_test(uuids),     cmocka_unit_test(instants), cmocka_unit_test(days),
-                cmocka_unit_test(errors), cmocka_unit_test(utf8), cmocka_unit_test(logs), cmocka_unit_test(long_lines_are_cut),
+                cmocka_unit_test(buf_keeps_its_maximum),
+                cmocka_unit_test(buf_grows),
+                cmocka_unit_test(spans),
+                cmocka_unit_test(arena_keeps_its_maximum),
+                cmocka_unit_test(arena_large_and_copies),
+                cmocka_unit_test(uuids),
+                cmocka_unit_test(instants),
+                cmocka_unit_test(days),
+                cmocka_unit_test(errors),
+                cmocka_unit_test(utf8),
+                cmocka_unit_test(logs),
+                cmocka_unit_test(long_lines_are_cut),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,11 +21,17 @@ static struct task_type types[3] = {
 };
 static struct job_task dry_step = { &types[0], true };
 static const struct task_type *taken[] = { &types[0], &types[2] };
-static struct job job = { .pack = &pack, .name = "j", .tasks = &dry_step, .n_tasks = 1, .takes = taken, .n_takes = 2 };
+static struct job job = {
+        .pack = &pack, .name = "j", .tasks = &dry_step, .n_tasks = 1, .takes = taken, .n_takes = 2
+};
 
 static struct entry entry(const struct task_type *type, const char *subject, struct run *run)
 {
-        return (struct entry){ .state = ENTRY_READY, .type = type, .run = run, .task.subject = span_of(subject), .subject_int = atoll(subject) };
+        return (struct entry){ .state = ENTRY_READY,
+                               .type = type,
+                               .run = run,
+                               .task.subject = span_of(subject),
+                               .subject_int = atoll(subject) };
 }
 
 static void no_subject_twice_in_a_unit_and_order_per_subject(void **state)
@@ -34,8 +40,10 @@ static void no_subject_twice_in_a_unit_and_order_per_subject(void **state)
         struct arena *a = arena_new(1 << 20);
         struct run run = { .run_no = 1 };
         struct entry list[] = {
-                entry(&types[0], "7", &run), entry(&types[1], "7", &run), entry(&types[0], "3", &run), entry(&types[0], "7", &run),
-                entry(&types[1], "3", &run), entry(&types[0], "10", NULL), entry(&types[0], "9", &run),
+                entry(&types[0], "7", &run), entry(&types[1], "7", &run),
+                entry(&types[0], "3", &run), entry(&types[0], "7", &run),
+                entry(&types[1], "3", &run), entry(&types[0], "10", NULL),
+                entry(&types[0], "9", &run),
         };
         struct batch b = { .arena = a, .entries = list, .n = ARRAY_LEN(list) };
         assert_int_equal(batch_divide(&b, ENTRY_READY, NULL), 0);
@@ -51,7 +59,7 @@ static void no_subject_twice_in_a_unit_and_order_per_subject(void **state)
                 }
         assert_int_equal(total, ARRAY_LEN(list));
         assert_true(position[0] < position[1] && position[1] < position[3]); /* 7 */
-        assert_true(position[2] < position[4]); /* 3 */
+        assert_true(position[2] < position[4]);                              /* 3 */
         arena_free(a);
 }
 
@@ -81,17 +89,20 @@ static void waits_double_up_to_the_maximum_with_full_jitter(void **state)
 static void a_batch_lasts_no_longer_than_about_a_second(void **state)
 {
         (void)state;
-        static const struct { size_t now, n; int64_t ms; size_t next; } rows[] = {
-                { 100, 100, 20, 200 }, /* all that could be taken, and quickly */
+        static const struct {
+                size_t now, n;
+                int64_t ms;
+                size_t next;
+        } rows[] = {
+                { 100, 100, 20, 200 },     /* all that could be taken, and quickly */
                 { 1600, 1600, 200, 2000 }, /* not beyond the maximum */
-                { 100, 7, 20, 100 }, /* fewer were waiting: the pace is not known */
-                { 1000, 1000, 800, 1000 },
-                { 2000, 2000, 4000, 500 },
-                { 100, 1, 30000, 1 },
-                { 1, 1, 400, 2 },
+                { 100, 7, 20, 100 },       /* fewer were waiting: the pace is not known */
+                { 1000, 1000, 800, 1000 }, { 2000, 2000, 4000, 500 },
+                { 100, 1, 30000, 1 },      { 1, 1, 400, 2 },
         };
         for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-                assert_int_equal(batch_paced(rows[i].now, rows[i].n, rows[i].ms, 2000), rows[i].next);
+                assert_int_equal(batch_paced(rows[i].now, rows[i].n, rows[i].ms, 2000),
+                                 rows[i].next);
 }
 
 static void a_batch_follows_the_size_of_its_results(void **state)
@@ -128,7 +139,8 @@ static void later_tasks_of_a_subject_stand_behind(void **state)
         (void)state;
         struct arena *a = arena_new(1 << 20);
         struct run run = { .run_no = 1 };
-        struct entry list[] = { entry(&types[0], "7", &run), entry(&types[0], "3", &run), entry(&types[0], "7", &run), entry(&types[1], "3", &run),
+        struct entry list[] = { entry(&types[0], "7", &run), entry(&types[0], "3", &run),
+                                entry(&types[0], "7", &run), entry(&types[1], "3", &run),
                                 entry(&types[1], "7", &run) };
         struct batch b = { .arena = a, .entries = list, .n = ARRAY_LEN(list) };
         struct retry_policy p = { 2, 1000, 10000, false, drawn };
@@ -153,7 +165,8 @@ static void later_tasks_of_a_subject_stand_behind(void **state)
         entry_fail(&sent[0], &p, SPAN_LIT("no"));
         sent[0].state = ENTRY_ACTED;
         batch_stand_behind(&b, 0);
-        assert_true(sent[1].state == ENTRY_ACTED && sent[1].behind && !sent[1].again && sent[1].outcome == OUTCOME_QUARANTINED);
+        assert_true(sent[1].state == ENTRY_ACTED && sent[1].behind && !sent[1].again &&
+                    sent[1].outcome == OUTCOME_QUARANTINED);
         arena_free(a);
 }
 
@@ -164,9 +177,13 @@ static void a_statement_acts_for_one_actor(void **state)
         struct run run = { .run_no = 1 };
         struct task_type asks = types[0];
         asks.by_actor = true;
-        struct entry list[] = { entry(&asks, "1", NULL), entry(&asks, "2", NULL), entry(&asks, "3", NULL), entry(&asks, "4", NULL), entry(&asks, "5", &run),
-                                entry(&asks, "6", &run), entry(&types[1], "7", NULL), entry(&types[1], "8", NULL) };
-        static const char *const actors[] = { "ana", "bob", "ana", NULL, "ana", "bob", "ana", "bob" };
+        struct entry list[] = { entry(&asks, "1", NULL),     entry(&asks, "2", NULL),
+                                entry(&asks, "3", NULL),     entry(&asks, "4", NULL),
+                                entry(&asks, "5", &run),     entry(&asks, "6", &run),
+                                entry(&types[1], "7", NULL), entry(&types[1], "8", NULL) };
+        static const char *const actors[] = {
+                "ana", "bob", "ana", NULL, "ana", "bob", "ana", "bob"
+        };
         for (size_t i = 0; i < ARRAY_LEN(list); i++)
                 list[i].task.actor = span_of(actors[i]);
         struct batch b = { .arena = a, .entries = list, .n = ARRAY_LEN(list) };
@@ -175,7 +192,8 @@ static void a_statement_acts_for_one_actor(void **state)
         for (size_t u = 0; u < b.n_units; u++)
                 for (size_t i = 1; i < b.units[u].n; i++)
                         if (b.units[u].type == &asks && !b.units[u].run)
-                                assert_true(span_eq(b.units[u].list[0]->task.actor, b.units[u].list[i]->task.actor));
+                                assert_true(span_eq(b.units[u].list[0]->task.actor,
+                                                    b.units[u].list[i]->task.actor));
         arena_free(a);
 }
 
@@ -192,7 +210,8 @@ static void a_replaced_outcome_is_counted_once(void **state)
         assert_int_equal(tally_add(&t, &first, a), 0);
         uint64_t digest = t.list[0].digest_a;
         assert_int_equal(tally_add(&t, &second, a), 0);
-        assert_true(t.list[0].counts[OUTCOME_QUARANTINED] == 0 && t.list[0].counts[OUTCOME_APPLIED] == 1 && t.list[0].digest_a == digest);
+        assert_true(t.list[0].counts[OUTCOME_QUARANTINED] == 0 &&
+                    t.list[0].counts[OUTCOME_APPLIED] == 1 && t.list[0].digest_a == digest);
         arena_free(a);
 }
 
@@ -221,16 +240,22 @@ static struct packs one_pack(void)
 static void admission(void **state)
 {
         (void)state;
-        static struct declared days = { .name = "days", .type = VALUE_INTEGER, .required = true, .min = 1, .max = 10 };
+        static struct declared days = {
+                .name = "days", .type = VALUE_INTEGER, .required = true, .min = 1, .max = 10
+        };
         struct packs packs = one_pack();
         struct uuid run_id = { { 1 } }, own = { { 9 } };
-        struct run run = { .run_no = 5, .run_id = run_id, .state = RUN_PUBLISHED, .pack = &pack, .job = &job };
+        struct run run = {
+                .run_no = 5, .run_id = run_id, .state = RUN_PUBLISHED, .pack = &pack, .job = &job
+        };
         struct run cancelled = run, refused = run, elsewhere = run;
         cancelled.state = RUN_CANCELLED;
         refused.state = RUN_REFUSED;
         elsewhere.job = NULL;
-        struct argument good[] = { { SPAN_LIT("days"), SPAN_LIT("3") } }, bad[] = { { SPAN_LIT("days"), SPAN_LIT("30") } },
-                        odd[] = { { SPAN_LIT("days"), SPAN_LIT("3") }, { SPAN_LIT("x"), SPAN_LIT("") } };
+        struct argument good[] = { { SPAN_LIT("days"), SPAN_LIT("3") } },
+                        bad[] = { { SPAN_LIT("days"), SPAN_LIT("30") } },
+                        odd[] = { { SPAN_LIT("days"), SPAN_LIT("3") },
+                                  { SPAN_LIT("x"), SPAN_LIT("") } };
         static char long_name[LEDGER_NAME_MAX + 2];
         memset(long_name, 'x', LEDGER_NAME_MAX + 1);
         const struct {
@@ -245,13 +270,16 @@ static void admission(void **state)
         } rows[] = {
                 { "p.a", "5", &run, NULL, 0, false, ENTRY_READY, 0, NULL },
                 { "p.a", "5", &run, NULL, 0, true, ENTRY_DEAD, 0, "task id" },
-                { "p.a", "x", &run, NULL, 0, false, ENTRY_DECIDED, OUTCOME_FAILED, "is no bigint, which p.a takes" },
-                { "p.a", "99999999999999999999", &run, NULL, 0, false, ENTRY_DECIDED, OUTCOME_FAILED, "is no bigint, which p.a takes" },
+                { "p.a", "x", &run, NULL, 0, false, ENTRY_DECIDED, OUTCOME_FAILED,
+                  "is no bigint, which p.a takes" },
+                { "p.a", "99999999999999999999", &run, NULL, 0, false, ENTRY_DECIDED,
+                  OUTCOME_FAILED, "is no bigint, which p.a takes" },
                 { "p.a", "", &run, NULL, 0, false, ENTRY_DEAD, 0, "no subject" },
                 { "p.t", long_name, &run, NULL, 0, false, ENTRY_DEAD, 0, "longer than 1000" },
                 { "p.t", long_name + 1, &run, NULL, 0, false, ENTRY_READY, 0, NULL },
                 { "p.t", "x y", &run, NULL, 0, false, ENTRY_READY, 0, NULL },
-                { "p.gone", "5", NULL, NULL, 0, false, ENTRY_DECIDED, OUTCOME_FAILED, "unknown task type" },
+                { "p.gone", "5", NULL, NULL, 0, false, ENTRY_DECIDED, OUTCOME_FAILED,
+                  "unknown task type" },
                 { "p.gone", "5", &run, NULL, 0, false, ENTRY_UNEXPECTED, 0, NULL },
                 { "p.b", "5", &run, NULL, 0, false, ENTRY_UNEXPECTED, 0, NULL },
                 { "p.b", "5", &cancelled, NULL, 0, false, ENTRY_UNEXPECTED, 0, NULL },
@@ -259,27 +287,37 @@ static void admission(void **state)
                 { "p.a", "5", &elsewhere, NULL, 0, false, ENTRY_UNEXPECTED, 0, NULL },
                 { "p.a", "5", &run, good, 1, false, ENTRY_DEAD, 0, "no arguments" },
                 { "p.a\n", "5", &run, NULL, 0, false, ENTRY_DEAD, 0, "not a name" },
-                { "p.a", "5", &cancelled, NULL, 0, false, ENTRY_DECIDED, OUTCOME_SKIPPED, "run cancelled" },
+                { "p.a", "5", &cancelled, NULL, 0, false, ENTRY_DECIDED, OUTCOME_SKIPPED,
+                  "run cancelled" },
                 { "p.b", "5", NULL, good, 1, false, ENTRY_READY, 0, NULL },
-                { "p.b", "5", NULL, NULL, 0, false, ENTRY_DECIDED, OUTCOME_FAILED, "days is missing" },
+                { "p.b", "5", NULL, NULL, 0, false, ENTRY_DECIDED, OUTCOME_FAILED,
+                  "days is missing" },
                 { "p.b", "5", NULL, bad, 1, false, ENTRY_DECIDED, OUTCOME_FAILED, "days" },
-                { "p.b", "5", NULL, odd, 2, false, ENTRY_DECIDED, OUTCOME_FAILED, "no argument \"x\"" },
+                { "p.b", "5", NULL, odd, 2, false, ENTRY_DECIDED, OUTCOME_FAILED,
+                  "no argument \"x\"" },
         };
         types[1].arguments = &days;
         types[1].n_arguments = 1;
         struct arena *a = arena_new(1 << 20);
         struct type_numbers *numbers = calloc(1, 64); /* nobody is in it */
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-                struct entry en = { .task = { .type = span_of(rows[i].type), .subject = span_of(rows[i].subject), .item = SPAN_LIT(""), .task_id = own,
-                                              .arguments = rows[i].arguments, .n_arguments = rows[i].n } };
+                struct entry en = { .task = { .type = span_of(rows[i].type),
+                                              .subject = span_of(rows[i].subject),
+                                              .item = SPAN_LIT(""),
+                                              .task_id = own,
+                                              .arguments = rows[i].arguments,
+                                              .n_arguments = rows[i].n } };
                 if (rows[i].run && !rows[i].wrong_id)
-                        en.task.task_id = task_id_of(run_id, en.task.type, en.task.subject, en.task.item);
+                        en.task.task_id = task_id_of(run_id, en.task.type, en.task.subject,
+                                                     en.task.item);
                 entry_admit(&en, &packs, numbers, rows[i].run, a);
                 if (en.state != rows[i].state)
-                        fail_msg("row %zu: state %d, reason %.*s", i, (int)en.state, SPAN_FMT(en.reason));
+                        fail_msg("row %zu: state %d, reason %.*s", i, (int)en.state,
+                                 SPAN_FMT(en.reason));
                 if (rows[i].state == ENTRY_DECIDED)
                         assert_int_equal(en.outcome, rows[i].outcome);
-                if (rows[i].reason && !memmem(en.reason.ptr, en.reason.len, rows[i].reason, strlen(rows[i].reason)))
+                if (rows[i].reason &&
+                    !memmem(en.reason.ptr, en.reason.len, rows[i].reason, strlen(rows[i].reason)))
                         fail_msg("row %zu: reason %.*s", i, SPAN_FMT(en.reason));
         }
         types[1].n_arguments = 0;
@@ -292,10 +330,15 @@ static void a_dry_step_stays_dry(void **state)
 {
         (void)state;
         struct packs packs = one_pack();
-        struct run run = { .run_no = 5, .run_id = { { 1 } }, .state = RUN_PUBLISHED, .pack = &pack, .job = &job };
+        struct run run = {
+                .run_no = 5, .run_id = { { 1 } }, .state = RUN_PUBLISHED, .pack = &pack, .job = &job
+        };
         struct arena *a = arena_new(1 << 20);
         struct type_numbers *numbers = calloc(1, 64);
-        struct entry en = { .task = { .type = SPAN_LIT("p.a"), .subject = SPAN_LIT("5"), .item = SPAN_LIT(""), .dry_run = false } };
+        struct entry en = { .task = { .type = SPAN_LIT("p.a"),
+                                      .subject = SPAN_LIT("5"),
+                                      .item = SPAN_LIT(""),
+                                      .dry_run = false } };
         en.task.task_id = task_id_of(run.run_id, en.task.type, en.task.subject, en.task.item);
         entry_admit(&en, &packs, numbers, &run, a);
         assert_int_equal(en.state, ENTRY_READY);
@@ -309,9 +352,13 @@ static void counts_and_digests(void **state)
         (void)state;
         struct arena *a = arena_new(1 << 20);
         struct run run = { .run_no = 5, .run_id = { { 1 } } };
-        struct entry done = { .run = &run, .source = 2, .outcome = OUTCOME_APPLIED, .task = { .subject = SPAN_LIT("5"), .item = SPAN_LIT("") },
+        struct entry done = { .run = &run,
+                              .source = 2,
+                              .outcome = OUTCOME_APPLIED,
+                              .task = { .subject = SPAN_LIT("5"), .item = SPAN_LIT("") },
                               .follow_ups = SPAN_LIT("p.x,p.y") };
-        done.task.task_id = task_id_of(run.run_id, SPAN_LIT("p.a"), done.task.subject, done.task.item);
+        done.task.task_id = task_id_of(run.run_id, SPAN_LIT("p.a"), done.task.subject,
+                                       done.task.item);
         struct tallies t = { 0 };
         assert_int_equal(tally_add(&t, &done, a), 0);
         assert_int_equal(t.n, 1);
@@ -320,7 +367,10 @@ static void counts_and_digests(void **state)
         /* when the follow-ups are done too, what remains is the planned task's own id */
         const char *names[] = { "p.x", "p.y" };
         for (int i = 0; i < 2; i++) {
-                struct entry f = { .run = &run, .source = 2, .outcome = OUTCOME_FAILED, .follow_ups = SPAN_LIT("p.never") };
+                struct entry f = { .run = &run,
+                                   .source = 2,
+                                   .outcome = OUTCOME_FAILED,
+                                   .follow_ups = SPAN_LIT("p.never") };
                 f.task.task_id = follow_up_id(&done, span_of(names[i]));
                 assert_int_equal(tally_add(&t, &f, a), 0);
         }
@@ -344,7 +394,8 @@ int main(void)
                 cmocka_unit_test(a_batch_follows_the_size_of_its_results),
                 cmocka_unit_test(a_failure_is_tried_again_and_at_last_quarantined),
                 cmocka_unit_test(later_tasks_of_a_subject_stand_behind),
-                cmocka_unit_test(a_statement_acts_for_one_actor), cmocka_unit_test(a_replaced_outcome_is_counted_once),
+                cmocka_unit_test(a_statement_acts_for_one_actor),
+                cmocka_unit_test(a_replaced_outcome_is_counted_once),
                 cmocka_unit_test(what_is_not_ready_is_left_out),
                 cmocka_unit_test(admission),
                 cmocka_unit_test(a_dry_step_stays_dry),

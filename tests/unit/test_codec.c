@@ -79,24 +79,39 @@ static void round_trips(void **state)
 static void values_survive(void **state)
 {
         (void)state;
-        struct argument arguments[] = { { SPAN_LIT("days"), SPAN_LIT("90") }, { SPAN_LIT("reason"), SPAN_LIT("") } };
-        struct task t = { .type = SPAN_LIT("p.t"), .subject = SPAN_LIT("ana"), .item = SPAN_LIT(""), .scheduled_at = INSTANT_NONE, .dry_run = true,
-                          .actor = SPAN_LIT("cli:álvaro"), .arguments = arguments, .n_arguments = 2 }, back;
-        struct outcome_event o = { .outcome = OUTCOME_QUARANTINED, .after = SPAN_LIT(""), .attempt = INT32_MIN, .sequence = INT64_MAX }, o_back;
+        struct argument arguments[] = { { SPAN_LIT("days"), SPAN_LIT("90") },
+                                        { SPAN_LIT("reason"), SPAN_LIT("") } };
+        struct task t = { .type = SPAN_LIT("p.t"),
+                          .subject = SPAN_LIT("ana"),
+                          .item = SPAN_LIT(""),
+                          .scheduled_at = INSTANT_NONE,
+                          .dry_run = true,
+                          .actor = SPAN_LIT("cli:álvaro"),
+                          .arguments = arguments,
+                          .n_arguments = 2 },
+                    back;
+        struct outcome_event o = { .outcome = OUTCOME_QUARANTINED,
+                                   .after = SPAN_LIT(""),
+                                   .attempt = INT32_MIN,
+                                   .sequence = INT64_MAX },
+                             o_back;
         struct buf out BUF_CLEANUP;
         struct err e = ERR_INIT;
         buf_init(&out, 4096);
         task_encode(&t, &out);
         assert_int_equal(task_decode(codec, whole(&out), arena, &back, &e), 0);
         assert_true(uuid_is_nil(back.run_id) && back.dry_run && back.scheduled_at == INSTANT_NONE);
-        assert_true(span_is(back.type, "p.t") && span_is(back.subject, "ana") && span_is(back.item, "") && span_is(back.actor, "cli:álvaro"));
+        assert_true(span_is(back.type, "p.t") && span_is(back.subject, "ana") &&
+                    span_is(back.item, "") && span_is(back.actor, "cli:álvaro"));
         assert_int_equal(back.n_arguments, 2);
-        assert_true(span_is(back.arguments[0].value, "90") && span_is(back.arguments[1].name, "reason"));
+        assert_true(span_is(back.arguments[0].value, "90") &&
+                    span_is(back.arguments[1].name, "reason"));
         buf_reset(&out);
         outcome_encode(&o, &out);
         assert_int_equal(outcome_decode(codec, whole(&out), arena, &o_back, &e), 0);
         assert_true(o_back.before.ptr == NULL && o_back.after.ptr != NULL && o_back.after.len == 0);
-        assert_true(o_back.outcome == OUTCOME_QUARANTINED && o_back.attempt == INT32_MIN && o_back.sequence == INT64_MAX);
+        assert_true(o_back.outcome == OUTCOME_QUARANTINED && o_back.attempt == INT32_MIN &&
+                    o_back.sequence == INT64_MAX);
 }
 
 static void truncations_are_refused(void **state)
@@ -134,7 +149,8 @@ static void damage_is_harmless(void **state)
                 char *exact = malloc(b.len);
                 assert_non_null(exact);
                 memcpy(exact, b.data, b.len);
-                int r = sample_transcode(codec, kind, (struct span){ exact, b.len }, arena, &again, &e);
+                int r = sample_transcode(codec, kind, (struct span){ exact, b.len }, arena, &again,
+                                         &e);
                 free(exact);
                 assert_true(r == 0 ? !again.failed : e.class == ERR_POISON);
         }
@@ -171,25 +187,77 @@ static void map_blocks(void **state)
         start_task(&b, "ana", 3);
         add_long(&b, -2); /* a block that says its size, then a plain one */
         add_long(&b, 8);
-        buf_adds(&b, "\x02" "a" "\x02" "1" "\x02" "b" "\x02" "2");
+        buf_adds(&b, "\x02"
+                     "a"
+                     "\x02"
+                     "1"
+                     "\x02"
+                     "b"
+                     "\x02"
+                     "2");
         add_long(&b, 1);
-        buf_add(&b, "\x02" "c" "\x00" "\x00", 4);
+        buf_add(&b,
+                "\x02"
+                "c"
+                "\x00"
+                "\x00",
+                4);
         if (task_decode(codec, whole(&b), arena, &t, &e) < 0)
                 fail_msg("%s", e.text);
         assert_int_equal(t.n_arguments, 3);
-        assert_true(span_is(t.arguments[1].name, "b") && span_is(t.arguments[1].value, "2") && span_is(t.arguments[2].value, ""));
+        assert_true(span_is(t.arguments[1].name, "b") && span_is(t.arguments[1].value, "2") &&
+                    span_is(t.arguments[2].value, ""));
 
         static const struct {
                 int64_t count, size;
                 const char *items, *says;
         } rows[] = {
-                { -1, 5, "\x02" "a" "\x02" "1", "ends elsewhere" },
-                { -1, 3, "\x02" "a" "\x02" "1", "ends elsewhere" },
-                { -1, -4, "\x02" "a" "\x02" "1", "past the end" },
-                { -1, INT64_MAX, "\x02" "a" "\x02" "1", "past the end" },
-                { INT64_MIN, 4, "\x02" "a" "\x02" "1", "more arguments" },
-                { -65, 4, "\x02" "a" "\x02" "1", "more arguments" },
-                { -2, 8, "\x02" "a" "\x02" "1" "\x02" "a" "\x02" "2", "given twice" },
+                { -1, 5,
+                  "\x02"
+                  "a"
+                  "\x02"
+                  "1",
+                  "ends elsewhere" },
+                { -1, 3,
+                  "\x02"
+                  "a"
+                  "\x02"
+                  "1",
+                  "ends elsewhere" },
+                { -1, -4,
+                  "\x02"
+                  "a"
+                  "\x02"
+                  "1",
+                  "past the end" },
+                { -1, INT64_MAX,
+                  "\x02"
+                  "a"
+                  "\x02"
+                  "1",
+                  "past the end" },
+                { INT64_MIN, 4,
+                  "\x02"
+                  "a"
+                  "\x02"
+                  "1",
+                  "more arguments" },
+                { -65, 4,
+                  "\x02"
+                  "a"
+                  "\x02"
+                  "1",
+                  "more arguments" },
+                { -2, 8,
+                  "\x02"
+                  "a"
+                  "\x02"
+                  "1"
+                  "\x02"
+                  "a"
+                  "\x02"
+                  "2",
+                  "given twice" },
         };
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 start_task(&b, "ana", 3);
@@ -214,8 +282,13 @@ static void lengths_are_not_believed(void **state)
                 int64_t len;
                 const char *says;
         } rows[] = {
-                { INT64_MAX, "past the limit" }, { INT64_C(1) << 32, "past the limit" }, { CODEC_TEXT_MAX + 1, "past the limit" },
-                { CODEC_TEXT_MAX, "past the end" }, { 4000, "past the end" }, { -1, "negative" }, { INT64_MIN, "negative" },
+                { INT64_MAX, "past the limit" },
+                { INT64_C(1) << 32, "past the limit" },
+                { CODEC_TEXT_MAX + 1, "past the limit" },
+                { CODEC_TEXT_MAX, "past the end" },
+                { 4000, "past the end" },
+                { -1, "negative" },
+                { INT64_MIN, "negative" },
         };
         struct buf b BUF_CLEANUP;
         buf_init(&b, 4096);
@@ -225,7 +298,8 @@ static void lengths_are_not_believed(void **state)
                 refused(MESSAGE_TASK, whole(&b), rows[i].says);
                 refused(MESSAGE_TASK, whole(&b), "field subject");
         }
-        start_task(&b, "", 0); /* an 11-byte number, and one whose tenth byte has bits past the 64th */
+        /* an 11-byte number, and one whose tenth byte has bits past the 64th */
+        start_task(&b, "", 0);
         b.len = 10 + 16 + 1;
         buf_adds(&b, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01");
         refused(MESSAGE_TASK, whole(&b), "longer than 64 bits");
@@ -239,22 +313,42 @@ static void text_must_be_utf8(void **state)
                 size_t len;
                 const char *mended; /* NULL: it is fine */
         } rows[] = {
-                { "plain", 5, NULL }, { "a\xc3\xa7\xc3\xa3o", 6, NULL }, { "\xf4\x8f\xbf\xbf", 4, NULL }, { "\xed\x9f\xbf", 3, NULL },
-                { "\xef\xbf\xbf", 3, NULL }, { "\x7f\x01", 2, NULL }, { "eight by", 8, NULL }, { "longer than eight \xe2\x82\xac", 21, NULL },
-                { "\x80", 1, "?" }, { "a\xc3", 2, "a?" }, { "\xc0\x80", 2, "??" }, { "\xc1\xbf", 2, "??" }, { "\xe0\x9f\xbf", 3, "???" },
-                { "\xed\xa0\x80", 3, "???" }, { "\xf0\x8f\xbf\xbf", 4, "????" }, { "\xf4\x90\x80\x80", 4, "????" }, { "\xf5\x80\x80\x80", 4, "????" },
-                { "\xe2\x82", 2, "??" }, { "\xe2(\xa1", 3, "?(?" }, { "eight by\xff", 9, "eight by?" }, { "\xff", 1, "?" }, { "a\0b", 3, "a?b" },
-                { "four\0more", 9, "four?more" }, { "\xc3\xa7\xe2\x82", 4, "\xc3\xa7??" },
+                { "plain", 5, NULL },
+                { "a\xc3\xa7\xc3\xa3o", 6, NULL },
+                { "\xf4\x8f\xbf\xbf", 4, NULL },
+                { "\xed\x9f\xbf", 3, NULL },
+                { "\xef\xbf\xbf", 3, NULL },
+                { "\x7f\x01", 2, NULL },
+                { "eight by", 8, NULL },
+                { "longer than eight \xe2\x82\xac", 21, NULL },
+                { "\x80", 1, "?" },
+                { "a\xc3", 2, "a?" },
+                { "\xc0\x80", 2, "??" },
+                { "\xc1\xbf", 2, "??" },
+                { "\xe0\x9f\xbf", 3, "???" },
+                { "\xed\xa0\x80", 3, "???" },
+                { "\xf0\x8f\xbf\xbf", 4, "????" },
+                { "\xf4\x90\x80\x80", 4, "????" },
+                { "\xf5\x80\x80\x80", 4, "????" },
+                { "\xe2\x82", 2, "??" },
+                { "\xe2(\xa1", 3, "?(?" },
+                { "eight by\xff", 9, "eight by?" },
+                { "\xff", 1, "?" },
+                { "a\0b", 3, "a?b" },
+                { "four\0more", 9, "four?more" },
+                { "\xc3\xa7\xe2\x82", 4, "\xc3\xa7??" },
         };
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 char text[32];
                 memcpy(text, rows[i].text, rows[i].len);
                 assert_int_equal(text_ok(text, rows[i].len), rows[i].mended == NULL);
                 text_mend(text, rows[i].len);
-                assert_memory_equal(text, rows[i].mended ? rows[i].mended : rows[i].text, rows[i].len);
+                assert_memory_equal(text, rows[i].mended ? rows[i].mended : rows[i].text,
+                                    rows[i].len);
                 assert_true(text_ok(text, rows[i].len));
         }
-        assert_true(text_ok(NULL, 0)); /* an empty text at a message's end; clang's sanitizer saw NULL + 0 */
+        /* an empty text at a message's end; clang's sanitizer saw NULL + 0 */
+        assert_true(text_ok(NULL, 0));
         text_mend(NULL, 0);
         struct buf b BUF_CLEANUP;
         buf_init(&b, 4096);
@@ -295,7 +389,8 @@ static void foreign_framing(void **state)
         buf_init(&b, 4096);
         refused(MESSAGE_TASK, (struct span){ 0 }, "0 bytes that are not");
         refused(MESSAGE_TASK, SPAN_LIT("{\"task\": 1}"), "not Avro single-object");
-        refused(MESSAGE_TASK, ((struct span){ "\0\0\0\1\2rest", 9 }), "schema id 258, which is not configured here");
+        refused(MESSAGE_TASK, ((struct span){ "\0\0\0\1\2rest", 9 }),
+                "schema id 258, which is not configured here");
         task_encode(&(struct task){ .actor = { 0 } }, &b);
         refused(MESSAGE_RUN, whole(&b), "a rollcall.Task where a rollcall.Run belongs");
         b.data[2] ^= 1;
@@ -316,7 +411,8 @@ static void encoding_has_limits(void **state)
         task_encode(&(struct task){ .subject = { large, CODEC_TEXT_MAX + 1 } }, &b);
         assert_true(b.failed);
         buf_reset(&b);
-        task_encode(&(struct task){ .arguments = arguments, .n_arguments = ARRAY_LEN(arguments) }, &b);
+        task_encode(&(struct task){ .arguments = arguments, .n_arguments = ARRAY_LEN(arguments) },
+                    &b);
         assert_true(b.failed);
         buf_reset(&b);
         dead_letter_encode(&(struct dead_letter){ .value = { large, CODEC_BYTES_MAX + 1 } }, &b);
@@ -325,7 +421,9 @@ static void encoding_has_limits(void **state)
         outcome_encode(&(struct outcome_event){ .outcome = OUTCOME_COUNT }, &b);
         assert_true(b.failed);
         buf_reset(&b);
-        dead_letter_encode(&(struct dead_letter){ .reason = { large, CODEC_TEXT_MAX }, .value = { large, CODEC_BYTES_MAX } }, &b);
+        dead_letter_encode(&(struct dead_letter){ .reason = { large, CODEC_TEXT_MAX },
+                                                  .value = { large, CODEC_BYTES_MAX } },
+                           &b);
         assert_false(b.failed);
         struct dead_letter back;
         assert_int_equal(dead_letter_decode(codec, whole(&b), arena, &back, NULL), 0);
@@ -344,15 +442,23 @@ static void same_uuid(struct uuid u, const char *text)
 static void ids_are_golden(void **state)
 {
         (void)state;
-        struct uuid run = run_id_of(SPAN_LIT("equipemed"), SPAN_LIT("check-expiration"), INT64_C(1795251600000000));
+        struct uuid run = run_id_of(SPAN_LIT("equipemed"), SPAN_LIT("check-expiration"),
+                                    INT64_C(1795251600000000));
         same_uuid(run, "3963f354-0958-5d40-9a5e-4727b686cf04");
-        struct uuid task = task_id_of(run, SPAN_LIT("equipemed.check-expiration"), SPAN_LIT("4711"), SPAN_LIT(""));
+        struct uuid task = task_id_of(run, SPAN_LIT("equipemed.check-expiration"), SPAN_LIT("4711"),
+                                      SPAN_LIT(""));
         same_uuid(task, "6b381605-af6f-5238-b319-0410a7351b41");
-        same_uuid(task_id_of(run, SPAN_LIT("astegni.purge-role"), SPAN_LIT("ação"), SPAN_LIT("tutor")), "383179ef-69b2-5676-8d2e-0922d5e126d0");
+        same_uuid(task_id_of(run, SPAN_LIT("astegni.purge-role"), SPAN_LIT("ação"),
+                             SPAN_LIT("tutor")),
+                  "383179ef-69b2-5676-8d2e-0922d5e126d0");
         same_uuid(event_id_of(task, 1, OUTCOME_APPLIED), "d77b17ab-d1c1-59ef-a428-2cebea32e117");
-        same_uuid(event_id_of(task, 3, OUTCOME_QUARANTINED), "2f8b4dd7-ad2f-51c5-b125-23c25ec9414f");
-        same_uuid(run_id_of((struct span){ 0 }, SPAN_LIT("x"), -1), "a6fa496b-82a5-5f62-b828-2aadc0660e0d");
-        same_uuid(task_id_of((struct uuid){ { 0 } }, (struct span){ 0 }, SPAN_LIT("x"), (struct span){ 0 }), "da107015-f502-541a-99eb-f8f80fd6014f");
+        same_uuid(event_id_of(task, 3, OUTCOME_QUARANTINED),
+                  "2f8b4dd7-ad2f-51c5-b125-23c25ec9414f");
+        same_uuid(run_id_of((struct span){ 0 }, SPAN_LIT("x"), -1),
+                  "a6fa496b-82a5-5f62-b828-2aadc0660e0d");
+        same_uuid(task_id_of((struct uuid){ { 0 } }, (struct span){ 0 }, SPAN_LIT("x"),
+                             (struct span){ 0 }),
+                  "da107015-f502-541a-99eb-f8f80fd6014f");
 }
 
 static void names(void **state)
@@ -379,9 +485,11 @@ static void fingerprints(void **state)
                 buf_init(&form, 64 * 1024);
                 if (schema_canonical(span_of(message_schema((enum message_kind)k)), &form, &e) < 0)
                         fail_msg("%s", e.text);
-                uint64_t found = schema_fingerprint(whole(&form)), known = message_fingerprint((enum message_kind)k);
+                uint64_t found = schema_fingerprint(whole(&form)),
+                         known = message_fingerprint((enum message_kind)k);
                 if (found != known)
-                        fail_msg("%s: the schema's fingerprint is 0x%016llx", message_name((enum message_kind)k), (unsigned long long)found);
+                        fail_msg("%s: the schema's fingerprint is 0x%016llx",
+                                 message_name((enum message_kind)k), (unsigned long long)found);
         }
 }
 
@@ -399,7 +507,8 @@ static void cloud_event_headers(void **state)
         struct uuid id, trace;
         assert_true(uuid_from_text("6b381605-af6f-5238-b319-0410a7351b41", 36, &id));
         assert_true(uuid_from_text("3963f354-0958-5d40-9a5e-4727b686cf04", 36, &trace));
-        event_headers(MESSAGE_TASK, id, trace, "/rollcall/scheduler", INT64_C(1795251600000000), SPAN_LIT("4711"), &h);
+        event_headers(MESSAGE_TASK, id, trace, "/rollcall/scheduler", INT64_C(1795251600000000),
+                      SPAN_LIT("4711"), &h);
         assert_int_equal(h.count, EVENT_HEADERS);
         header_is(&h, 0, "ce_specversion", "1.0");
         header_is(&h, 1, "ce_id", "6b381605-af6f-5238-b319-0410a7351b41");
@@ -409,7 +518,8 @@ static void cloud_event_headers(void **state)
         header_is(&h, 5, "ce_subject", "4711");
         header_is(&h, 6, "content-type", "application/avro");
         header_is(&h, 7, "traceparent", "00-3963f35409585d409a5e4727b686cf04-6b381605af6f5238-01");
-        event_headers(MESSAGE_DEAD_LETTER, id, (struct uuid){ { 0 } }, "/rollcall/worker", 0, (struct span){ 0 }, &h);
+        event_headers(MESSAGE_DEAD_LETTER, id, (struct uuid){ { 0 } }, "/rollcall/worker", 0,
+                      (struct span){ 0 }, &h);
         assert_int_equal(h.count, EVENT_HEADERS - 2);
         header_is(&h, 2, "ce_type", "rollcall.dead-letter.v1");
         header_is(&h, 5, "content-type", "application/avro");
@@ -418,11 +528,20 @@ static void cloud_event_headers(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(round_trips),          cmocka_unit_test(values_survive),   cmocka_unit_test(truncations_are_refused),
-                cmocka_unit_test(damage_is_harmless),   cmocka_unit_test(map_blocks),       cmocka_unit_test(lengths_are_not_believed),
-                cmocka_unit_test(text_must_be_utf8),    cmocka_unit_test(bad_values),       cmocka_unit_test(foreign_framing),
-                cmocka_unit_test(encoding_has_limits),  cmocka_unit_test(ids_are_golden),   cmocka_unit_test(names),
-                cmocka_unit_test(fingerprints),         cmocka_unit_test(cloud_event_headers),
+                cmocka_unit_test(round_trips),
+                cmocka_unit_test(values_survive),
+                cmocka_unit_test(truncations_are_refused),
+                cmocka_unit_test(damage_is_harmless),
+                cmocka_unit_test(map_blocks),
+                cmocka_unit_test(lengths_are_not_believed),
+                cmocka_unit_test(text_must_be_utf8),
+                cmocka_unit_test(bad_values),
+                cmocka_unit_test(foreign_framing),
+                cmocka_unit_test(encoding_has_limits),
+                cmocka_unit_test(ids_are_golden),
+                cmocka_unit_test(names),
+                cmocka_unit_test(fingerprints),
+                cmocka_unit_test(cloud_event_headers),
         };
         return cmocka_run_group_tests(tests, setup, teardown);
 }

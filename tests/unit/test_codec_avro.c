@@ -52,7 +52,9 @@ static void set_uuid(avro_value_t v, struct uuid u)
 
 static void set_long(avro_value_t v, int64_t n)
 {
-        assert_int_equal(avro_value_get_type(&v) == AVRO_INT64 ? avro_value_set_long(&v, n) : avro_value_set_int(&v, (int32_t)n), 0);
+        assert_int_equal(avro_value_get_type(&v) == AVRO_INT64 ? avro_value_set_long(&v, n)
+                                                               : avro_value_set_int(&v, (int32_t)n),
+                         0);
 }
 
 static void set_null_or_uuid(avro_value_t v, struct uuid u)
@@ -90,7 +92,8 @@ static void task_value(const struct task *m, avro_value_t *v)
         avro_value_set_boolean(&dry_run, m->dry_run);
         set_text(field(v, "actor"), m->actor);
         for (size_t i = 0; i < m->n_arguments; i++) {
-                char *name = arena_strndup(arena, m->arguments[i].name.ptr, m->arguments[i].name.len);
+                char *name = arena_strndup(arena, m->arguments[i].name.ptr,
+                                           m->arguments[i].name.len);
                 assert_int_equal(avro_value_add(&arguments, name, &child, NULL, NULL), 0);
                 set_text(child, m->arguments[i].value);
         }
@@ -107,7 +110,8 @@ static void outcome_value(const struct outcome_event *m, avro_value_t *v)
         set_text(field(v, "type"), m->type);
         set_text(field(v, "subject"), m->subject);
         set_text(field(v, "item"), m->item);
-        int symbol = avro_schema_enum_get_by_name(avro_value_get_schema(&outcome), outcome_name(m->outcome));
+        int symbol = avro_schema_enum_get_by_name(avro_value_get_schema(&outcome),
+                                                  outcome_name(m->outcome));
         assert_int_equal(avro_value_set_enum(&outcome, symbol), 0);
         set_text(field(v, "reason"), m->reason);
         set_null_or_text(field(v, "before"), m->before);
@@ -155,7 +159,8 @@ static void dead_letter_value(const struct dead_letter *m, avro_value_t *v)
 }
 
 /* A random message, in our encoding and as avro-c's value. */
-static void sample_both(struct sampler *s, enum message_kind kind, struct buf *ours, avro_value_t *v)
+static void sample_both(struct sampler *s, enum message_kind kind, struct buf *ours,
+                        avro_value_t *v)
 {
         struct task t;
         struct outcome_event o;
@@ -229,7 +234,8 @@ static void agrees_with_avro_c(void **state)
                         avro_generic_value_new(class, &v);
                         avro_generic_value_new(class, &read);
                         sample_both(&s, kind, &ours, &v);
-                        avro_reader_t in = avro_reader_memory(ours.data + FRAME_LEN, (int64_t)(ours.len - FRAME_LEN));
+                        avro_reader_t in = avro_reader_memory(ours.data + FRAME_LEN,
+                                                              (int64_t)(ours.len - FRAME_LEN));
                         assert_int_equal(avro_value_read(in, &read), 0);
                         assert_true(avro_value_equal_fast(&v, &read));
                         avro_reader_free(in);

@@ -29,7 +29,8 @@ static void add_frame(struct buf *out, uint64_t fingerprint)
                 buf_addc(out, (char)(fingerprint >> 8 * i));
 }
 
-/* A newer Task: a type and fields that we do not know, an int where we have a long, another order. */
+/* A newer Task: a type and fields that we do not know, an int where we have a long, another order.
+ */
 static const char newer_task[] =
         "{\"type\":\"record\",\"name\":\"Task\",\"namespace\":\"rollcall\",\"fields\":["
         "{\"name\":\"trail\",\"type\":{\"type\":\"array\",\"items\":{\"type\":\"record\",\"name\":\"Hop\",\"fields\":["
@@ -89,7 +90,13 @@ static void write_newer_task(struct buf *b, bool with_arguments)
 {
         buf_reset(b);
         add_frame(b, fingerprint_of(newer_task));
-        buf_add(b, "\x01\x22" "hhhhhhhhhhhhhhhh" "\x00" "\x00", 20); /* an array block that says its size: one hop of 17 bytes */
+        /* an array block that says its size: one hop of 17 bytes */
+        buf_add(b,
+                "\x01\x22"
+                "hhhhhhhhhhhhhhhh"
+                "\x00"
+                "\x00",
+                20);
         if (with_arguments) {
                 buf_adds(b, "\x04");
                 add_text(b, "days");
@@ -100,7 +107,10 @@ static void write_newer_task(struct buf *b, bool with_arguments)
         buf_addc(b, '\0');
         add_text(b, "ana");
         buf_adds(b, "\x02"); /* scheduled_at 1 */
-        buf_add(b, "\x00" "rrrrrrrrrrrrrrrr", 17);
+        buf_add(b,
+                "\x00"
+                "rrrrrrrrrrrrrrrr",
+                17);
         buf_adds(b, "\x02");
         buf_adds(b, "tttttttttttttttt");
         add_text(b, "p.t");
@@ -125,11 +135,13 @@ static void newer_schema_resolves(void **state)
                         fail_msg("%s", e.text);
                 assert_memory_equal(t.task_id.b, "tttttttttttttttt", 16);
                 assert_memory_equal(t.run_id.b, "rrrrrrrrrrrrrrrr", 16);
-                assert_true(span_is(t.subject, "ana") && span_is(t.type, "p.t") && span_is(t.item, "") && t.scheduled_at == 1 && !t.dry_run);
+                assert_true(span_is(t.subject, "ana") && span_is(t.type, "p.t") &&
+                            span_is(t.item, "") && t.scheduled_at == 1 && !t.dry_run);
                 assert_true(t.item.ptr && t.actor.ptr); /* empty, not absent */
                 assert_int_equal(t.n_arguments, i % 2 == 0 ? 2 : 0);
                 if (t.n_arguments)
-                        assert_true(span_is(t.arguments[1].name, "why") && span_is(t.arguments[1].value, "ação"));
+                        assert_true(span_is(t.arguments[1].name, "why") &&
+                                    span_is(t.arguments[1].value, "ação"));
         }
 }
 
@@ -174,9 +186,16 @@ static void foreign_bytes_are_bounded(void **state)
                 const char *says;
         } rows[] = {
                 { "\x01\xfe\xff\xff\xff\x0f", 6, "a block past" },
-                { "\x01\x24" "hhhhhhhhhhhhhhhh" "\x00" "\x00\x00", 21, "ends elsewhere" },
+                { "\x01\x24"
+                  "hhhhhhhhhhhhhhhh"
+                  "\x00"
+                  "\x00\x00",
+                  21, "ends elsewhere" },
                 { "\x00\x02\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12, "past the limit" },
-                { "\x02" "hhhhhhhhhhhhhhhh" "\x04", 18, "branch or symbol" },
+                { "\x02"
+                  "hhhhhhhhhhhhhhhh"
+                  "\x04",
+                  18, "branch or symbol" },
                 { "\x00\x02\x02\x00\x00", 5, "U+0000" },
         };
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -196,10 +215,12 @@ static void empty_items_are_bounded(void **state)
         struct codec *c CLEANUP(codec_cleanup) = NULL;
         struct err e = ERR_INIT;
         char json[2048];
-        snprintf(json, sizeof json, "%.*s%s", (int)(strstr(newer_task, "{\"name\":\"trail\"") - newer_task), newer_task,
-                 "{\"name\":\"nothing\",\"type\":{\"type\":\"array\",\"items\":\"null\"}},"
-                 "{\"name\":\"task_id\",\"type\":{\"type\":\"fixed\",\"name\":\"Uuid\",\"size\":16}},{\"name\":\"type\",\"type\":\"string\"},"
-                 "{\"name\":\"subject\",\"type\":\"string\"},{\"name\":\"scheduled_at\",\"type\":\"long\"}]}");
+        snprintf(
+                json, sizeof json, "%.*s%s",
+                (int)(strstr(newer_task, "{\"name\":\"trail\"") - newer_task), newer_task,
+                "{\"name\":\"nothing\",\"type\":{\"type\":\"array\",\"items\":\"null\"}},"
+                "{\"name\":\"task_id\",\"type\":{\"type\":\"fixed\",\"name\":\"Uuid\",\"size\":16}},{\"name\":\"type\",\"type\":\"string\"},"
+                "{\"name\":\"subject\",\"type\":\"string\"},{\"name\":\"scheduled_at\",\"type\":\"long\"}]}");
         if (codec_of(json, &c, &e) < 0)
                 fail_msg("%s", e.text);
         struct buf b BUF_CLEANUP;
@@ -217,7 +238,8 @@ static void write_their_outcome(struct buf *b, int symbol, const char *after, si
         buf_reset(b);
         add_frame(b, fingerprint_of(their_outcome));
         buf_addc(b, (char)(symbol * 2));
-        buf_adds(b, "eeeeeeeeeeeeeeee" "tttttttttttttttt");
+        buf_adds(b, "eeeeeeeeeeeeeeee"
+                    "tttttttttttttttt");
         add_text(b, "pack");
         add_text(b, "pack.type");
         add_text(b, "ana");
@@ -229,7 +251,8 @@ static void write_their_outcome(struct buf *b, int symbol, const char *after, si
 static void alias_and_newer_symbol(void **state)
 {
         (void)state;
-        static const enum outcome expected[] = { OUTCOME_UNKNOWN, OUTCOME_SKIPPED, OUTCOME_APPLIED };
+        static const enum outcome expected[] = { OUTCOME_UNKNOWN, OUTCOME_SKIPPED,
+                                                 OUTCOME_APPLIED };
         struct codec *c CLEANUP(codec_cleanup) = NULL;
         struct err e = ERR_INIT;
         if (codec_of(their_outcome, &c, &e) < 0)
@@ -242,7 +265,8 @@ static void alias_and_newer_symbol(void **state)
                 if (outcome_decode(c, whole(&b), arena, &o, &e) < 0)
                         fail_msg("%s", e.text);
                 assert_int_equal(o.outcome, expected[symbol]);
-                assert_true(span_is(o.before, "old") && uuid_is_nil(o.run_id) && o.attempt == 2 && o.sequence == 5);
+                assert_true(span_is(o.before, "old") && uuid_is_nil(o.run_id) && o.attempt == 2 &&
+                            o.sequence == 5);
                 assert_true(symbol ? span_is(o.after, "new") : o.after.ptr == NULL);
         }
         write_their_outcome(&b, 3, "\x00", 1);
@@ -261,10 +285,14 @@ static void unusable_schemas_are_named(void **state)
                 { "{\"type\":\"record\"", "line 1" },
                 { "\"string\"", "must be a record" },
                 { "{\"type\":\"record\",\"name\":\"Other\",\"fields\":[]}", "one of our messages" },
-                { "{\"type\":\"record\",\"name\":\"Task\",\"fields\":[]}", "field task_id is missing" },
-                { "{\"type\":\"record\",\"name\":\"Task\",\"fields\":[{\"name\":\"a\",\"type\":\"Nowhere\"}]}", "Nowhere" },
-                { "{\"type\":\"record\",\"name\":\"Ta sk\",\"fields\":[]}", "without a valid name" },
-                { "{\"type\":\"record\",\"name\":\"Task\",\"fields\":[{\"name\":\"a\"}]}", "type is missing" },
+                { "{\"type\":\"record\",\"name\":\"Task\",\"fields\":[]}",
+                  "field task_id is missing" },
+                { "{\"type\":\"record\",\"name\":\"Task\",\"fields\":[{\"name\":\"a\",\"type\":\"Nowhere\"}]}",
+                  "Nowhere" },
+                { "{\"type\":\"record\",\"name\":\"Ta sk\",\"fields\":[]}",
+                  "without a valid name" },
+                { "{\"type\":\"record\",\"name\":\"Task\",\"fields\":[{\"name\":\"a\"}]}",
+                  "type is missing" },
                 { "{\"type\":\"record\",\"name\":\"Run\",\"fields\":["
                   "{\"name\":\"event_id\",\"type\":{\"type\":\"fixed\",\"name\":\"rollcall.Uuid\",\"size\":16}},{\"name\":\"run_id\",\"type\":\"string\"},"
                   "{\"name\":\"pack\",\"type\":\"string\"},{\"name\":\"job\",\"type\":\"string\"},{\"name\":\"scheduled_at\",\"type\":\"long\"},"
@@ -294,9 +322,11 @@ static void canonical_form(void **state)
                 const char *json, *form;
         } rows[] = {
                 { "{ \"type\" : \"int\" }", "\"int\"" },
-                { "{\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-micros\"}}", "\"long\"" },
+                { "{\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-micros\"}}",
+                  "\"long\"" },
                 { "[\"null\", {\"type\": \"string\"}]", "[\"null\",\"string\"]" },
-                { "{\"values\": \"long\", \"type\": \"map\", \"doc\": \"x\"}", "{\"type\":\"map\",\"values\":\"long\"}" },
+                { "{\"values\": \"long\", \"type\": \"map\", \"doc\": \"x\"}",
+                  "{\"type\":\"map\",\"values\":\"long\"}" },
                 { "{\"type\":\"fixed\",\"size\":\"0016\",\"name\":\"F\",\"namespace\":\"a.b\",\"aliases\":[\"G\"]}",
                   "{\"name\":\"a.b.F\",\"type\":\"fixed\",\"size\":16}" },
                 { "{\"symbols\":[\"A\",\"\\u0042\"],\"name\":\"x.E\",\"type\":\"enum\",\"default\":\"A\",\"namespace\":\"ignored\"}",
@@ -317,7 +347,8 @@ static void canonical_form(void **state)
                         fail_msg("%s", e.text);
                 assert_string_equal(buf_str(&form), rows[i].form);
         }
-        assert_true(schema_fingerprint(SPAN_LIT("\"int\"")) == UINT64_C(0x7275d51a3f395c8f)); /* Avro's own test data */
+        /* Avro's own test data */
+        assert_true(schema_fingerprint(SPAN_LIT("\"int\"")) == UINT64_C(0x7275d51a3f395c8f));
         struct buf deep BUF_CLEANUP, form BUF_CLEANUP;
         buf_init(&deep, 64 * 1024);
         buf_init(&form, 64 * 1024);
@@ -347,8 +378,12 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(full_arena_is_not_poison),
-                cmocka_unit_test(newer_schema_resolves),  cmocka_unit_test(foreign_bytes_are_bounded),  cmocka_unit_test(empty_items_are_bounded),
-                cmocka_unit_test(alias_and_newer_symbol), cmocka_unit_test(unusable_schemas_are_named), cmocka_unit_test(canonical_form),
+                cmocka_unit_test(newer_schema_resolves),
+                cmocka_unit_test(foreign_bytes_are_bounded),
+                cmocka_unit_test(empty_items_are_bounded),
+                cmocka_unit_test(alias_and_newer_symbol),
+                cmocka_unit_test(unusable_schemas_are_named),
+                cmocka_unit_test(canonical_form),
         };
         return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -49,7 +49,7 @@ static int remove_folder(void **state)
         return rmdir(folder);
 }
 
-/* ---- words ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- words ---- */
 
 static void durations(void **state)
 {
@@ -58,9 +58,25 @@ static void durations(void **state)
                 const char *text;
                 int64_t ms; /* -1: refused */
         } cases[] = {
-                { "500ms", 500 }, { "25s", 25000 }, { "1h30m", 5400000 }, { "90d", INT64_C(7776000000) }, { "2w", 1209600000 }, { "0s", 0 },
-                { "1d2h3m4s5ms", 93784005 }, { "", -1 }, { "5", -1 }, { "s", -1 }, { "5 s", -1 }, { "-5s", -1 }, { "5x", -1 }, { "1.5h", -1 },
-                { "30m1h", -1 }, { "1h1h", -1 }, { "99999999999999d", -1 }, { "9999999999999999s", -1 }, { "5S", -1 },
+                { "500ms", 500 },
+                { "25s", 25000 },
+                { "1h30m", 5400000 },
+                { "90d", INT64_C(7776000000) },
+                { "2w", 1209600000 },
+                { "0s", 0 },
+                { "1d2h3m4s5ms", 93784005 },
+                { "", -1 },
+                { "5", -1 },
+                { "s", -1 },
+                { "5 s", -1 },
+                { "-5s", -1 },
+                { "5x", -1 },
+                { "1.5h", -1 },
+                { "30m1h", -1 },
+                { "1h1h", -1 },
+                { "99999999999999d", -1 },
+                { "9999999999999999s", -1 },
+                { "5S", -1 },
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
                 int64_t ms = -1;
@@ -86,7 +102,7 @@ static void nearest(void **state)
         assert_null(word_nearest("x", known));
 }
 
-/* ---- good files ----------------------------------------------------------------------------------------------------------------- */
+/* ---- good files ---- */
 
 static struct service *load(const char *text)
 {
@@ -133,15 +149,16 @@ static void defaults(void **state)
         assert_int_equal(s->n_packs, 0);
 }
 
-static const char everything[] = "database = { conninfo = \"host=db user=u password='p w' dbname=d\"; password_file = \"secret\"; };\n"
-                                 "kafka = { embedded = \"run/broker\"; prefix = \"acme.roll\"; in_flight_max_bytes = 99999999;\n"
-                                 "  properties = [\"sasl.password=hunter2\", \"client.rack=a\"]; allow_plaintext = true; retention = \"2d\"; session_timeout = 6; };\n"
-                                 "worker = { lanes = [\"mail\", \"jobs\"]; threads = 2; };\n"
-                                 "mail = { transport = \"maildir\"; maildir = \"/var/mail/x\"; };\n"
-                                 "reports = { folder = \"reports\"; };\n"
-                                 "packs = ( { path = \"packs/a\"; settings = { days = 5; role = \"x\\\"y\"; };\n"
-                                 "            jobs = ( { name = \"j\"; suspend = true; } ); },\n"
-                                 "          { path = \"/opt/b\"; } );\n";
+static const char everything[] =
+        "database = { conninfo = \"host=db user=u password='p w' dbname=d\"; password_file = \"secret\"; };\n"
+        "kafka = { embedded = \"run/broker\"; prefix = \"acme.roll\"; in_flight_max_bytes = 99999999;\n"
+        "  properties = [\"sasl.password=hunter2\", \"client.rack=a\"]; allow_plaintext = true; retention = \"2d\"; session_timeout = 6; };\n"
+        "worker = { lanes = [\"mail\", \"jobs\"]; threads = 2; };\n"
+        "mail = { transport = \"maildir\"; maildir = \"/var/mail/x\"; };\n"
+        "reports = { folder = \"reports\"; };\n"
+        "packs = ( { path = \"packs/a\"; settings = { days = 5; role = \"x\\\"y\"; };\n"
+        "            jobs = ( { name = \"j\"; suspend = true; } ); },\n"
+        "          { path = \"/opt/b\"; } );\n";
 
 static void values(void **state)
 {
@@ -199,13 +216,16 @@ static void redaction(void **state)
         static const struct {
                 const char *conninfo, *shown;
         } cases[] = {
-                { "postgresql://u:s3cret@h:5432/d?application_name=x", "postgresql://u:***@h:5432/d?application_name=x" },
+                { "postgresql://u:s3cret@h:5432/d?application_name=x",
+                  "postgresql://u:***@h:5432/d?application_name=x" },
                 { "postgresql://u:s3@cr/et@h/d", "postgresql://u:***@h/d" },
-                { "postgresql://u@h/d?sslmode=require&password=s3cret&x=y", "postgresql://u@h/d?sslmode=require&password=***&x=y" },
+                { "postgresql://u@h/d?sslmode=require&password=s3cret&x=y",
+                  "postgresql://u@h/d?sslmode=require&password=***&x=y" },
                 { "postgresql://h:5432/d", "postgresql://h:5432/d" },
                 { "password = s3cret host=h", "password = *** host=h" },
                 { "host=h password='a\\'s3cret b' user=u", "host=h password=*** user=u" },
-                { "host=h password=http://s3cret sslpassword=s3cret", "host=h password=*** sslpassword=***" },
+                { "host=h password=http://s3cret sslpassword=s3cret",
+                  "host=h password=*** sslpassword=***" },
                 { "host='un closed", "host='un closed" },
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -213,7 +233,9 @@ static void redaction(void **state)
                 BUF_CLEANUP struct buf out = { .max = 1 << 20 }, conninfo = { .max = 512 };
                 for (const char *p = cases[i].conninfo; *p; p++)
                         buf_addf(&conninfo, *p == '\\' ? "\\%c" : "%c", *p);
-                snprintf(text, sizeof text, "database = { conninfo = \"%s\"; }; kafka = { brokers = \"k\"; };", buf_str(&conninfo));
+                snprintf(text, sizeof text,
+                         "database = { conninfo = \"%s\"; }; kafka = { brokers = \"k\"; };",
+                         buf_str(&conninfo));
                 CLEANUP(service_cleanup) struct service *s = load(text);
                 service_print(s, &out);
                 snprintf(text, sizeof text, "conninfo = \"%s\";", cases[i].shown);
@@ -227,9 +249,14 @@ static void reference(void **state)
         (void)state;
         BUF_CLEANUP struct buf out = { .max = 1 << 20 };
         service_reference(&out);
-        assert_non_null(strstr(buf_str(&out), "| `worker.batch_max` | integer | 5000 | 1 – 100000 | SIGHUP | Tasks in one transaction, at most. |\n"));
-        assert_non_null(strstr(buf_str(&out), "| `kafka.retention` | time span | 7d | 1m – 3660d | `rollcall topics apply` |"));
-        assert_non_null(strstr(buf_str(&out), "| `mail.tls` | `none`, `opportunistic`, `required` |  |"));
+        assert_non_null(strstr(
+                buf_str(&out),
+                "| `worker.batch_max` | integer | 5000 | 1 – 100000 | SIGHUP | Tasks in one transaction, at most. |\n"));
+        assert_non_null(strstr(
+                buf_str(&out),
+                "| `kafka.retention` | time span | 7d | 1m – 3660d | `rollcall topics apply` |"));
+        assert_non_null(
+                strstr(buf_str(&out), "| `mail.tls` | `none`, `opportunistic`, `required` |  |"));
 }
 
 static void includes(void **state)
@@ -240,10 +267,11 @@ static void includes(void **state)
         struct service *s;
         struct err e = ERR_INIT;
         assert_int_equal(service_load(file, &s, &e), -1);
-        assert_non_null(strstr(e.text, "part.cfg:2: kafka.brokers: found 5, expected a text in quotes"));
+        assert_non_null(
+                strstr(e.text, "part.cfg:2: kafka.brokers: found 5, expected a text in quotes"));
 }
 
-/* ---- bad files ------------------------------------------------------------------------------------------------------------------ */
+/* ---- bad files ---- */
 
 #define KAFKA "kafka = { brokers = \"k\"; };\n"
 
@@ -253,72 +281,123 @@ static void complaints(void **state)
         static const struct {
                 const char *text, *error; /* the error after FILE */
         } cases[] = {
-                { KAFKA "worker = {\n  batch_max = 0;\n};", ":3: worker.batch_max: found 0, expected a whole number from 1 to 100000" },
-                { KAFKA "worker = { batch_max = 5000000000L; };", ":2: worker.batch_max: found 5000000000, expected a whole number from 1" },
-                { KAFKA "/* 9999999999\n */ # 9999999999\n// \" 9999999999\nlog = { level = \"in\\\"\\\\fo 9999999999\"; };\nx9999999999 = 4294967297;",
+                { KAFKA "worker = {\n  batch_max = 0;\n};",
+                  ":3: worker.batch_max: found 0, expected a whole number from 1 to 100000" },
+                { KAFKA "worker = { batch_max = 5000000000L; };",
+                  ":2: worker.batch_max: found 5000000000, expected a whole number from 1" },
+                { KAFKA
+                  "/* 9999999999\n */ # 9999999999\n// \" 9999999999\nlog = { level = \"in\\\"\\\\fo 9999999999\"; };\nx9999999999 = 4294967297;",
                   ":6: found 4294967297, expected 4294967297L" },
-                { KAFKA "worker = { batch_max = 1.5; };", ":2: worker.batch_max: found 1.5, expected a whole number" },
-                { KAFKA "worker = { threads = \"2\"; };", ":2: worker.threads: found \"2\", expected a whole number from 1 to 64" },
-                { KAFKA "worker = { batchmax = 1; };", ":2: worker.batchmax: unknown key, did you mean \"batch_max\"? Known here: lanes, threads," },
-                { KAFKA "wroker = { };", ":2: wroker: unknown key, did you mean \"worker\"? Known here: database, kafka, worker," },
-                { KAFKA "colour = 1;", ":2: colour: unknown key, expected one of: database, kafka," },
+                { KAFKA "worker = { batch_max = 1.5; };",
+                  ":2: worker.batch_max: found 1.5, expected a whole number" },
+                { KAFKA "worker = { threads = \"2\"; };",
+                  ":2: worker.threads: found \"2\", expected a whole number from 1 to 64" },
+                { KAFKA "worker = { batchmax = 1; };",
+                  ":2: worker.batchmax: unknown key, did you mean \"batch_max\"? Known here: lanes, threads," },
+                { KAFKA "wroker = { };",
+                  ":2: wroker: unknown key, did you mean \"worker\"? Known here: database, kafka, worker," },
+                { KAFKA "colour = 1;",
+                  ":2: colour: unknown key, expected one of: database, kafka," },
                 { KAFKA "worker = 5;", ":2: worker: found 5, expected a group { key = value; }" },
-                { KAFKA "worker = { lanes = [\"tasks\", \"fast\"]; };", ":2: worker.lanes[1]: found \"fast\", expected one of \"jobs\", \"tasks\"," },
-                { KAFKA "worker = { lanes = []; };", ":2: worker.lanes: is empty, expected at least one of" },
-                { KAFKA "worker = { lanes = \"tasks\"; };", ":2: worker.lanes: found \"tasks\", expected a list of texts" },
-                { KAFKA "worker = { lanes = (1); };", ":2: worker.lanes[0]: found 1, expected a text in quotes" },
-                { KAFKA "scheduler = { lease = \"soon\"; };", ":2: scheduler.lease: found \"soon\", expected a time span such as" },
-                { KAFKA "scheduler = { lease = -1; };", ":2: scheduler.lease: found -1, expected a whole number of seconds" },
-                { KAFKA "scheduler = { lease = true; };", ":2: scheduler.lease: found true, expected a whole number of seconds" },
-                { KAFKA "scheduler = { lease = \"2h\"; };", ":2: scheduler.lease: found \"2h\", expected a time span from 1s to 1h" },
-                { KAFKA "scheduler = { tick = \"5s\"; };", ":2: scheduler: found a tick of 5000 ms, expected less than half the lease of 10000 ms" },
-                { KAFKA "log = { level = \"loud\"; };", ":2: log.level: found \"loud\", expected one of \"debug\", \"info\", \"warn\", \"error\"" },
-                { KAFKA "mail = { transport = \"pigeon\"; };", ":2: mail.transport: found \"pigeon\", expected one of \"smtp\", \"maildir\"" },
-                { KAFKA "mail = { transport = \"maildir\"; };", ":2: mail: mail.maildir is missing" },
+                { KAFKA "worker = { lanes = [\"tasks\", \"fast\"]; };",
+                  ":2: worker.lanes[1]: found \"fast\", expected one of \"jobs\", \"tasks\"," },
+                { KAFKA "worker = { lanes = []; };",
+                  ":2: worker.lanes: is empty, expected at least one of" },
+                { KAFKA "worker = { lanes = \"tasks\"; };",
+                  ":2: worker.lanes: found \"tasks\", expected a list of texts" },
+                { KAFKA "worker = { lanes = (1); };",
+                  ":2: worker.lanes[0]: found 1, expected a text in quotes" },
+                { KAFKA "scheduler = { lease = \"soon\"; };",
+                  ":2: scheduler.lease: found \"soon\", expected a time span such as" },
+                { KAFKA "scheduler = { lease = -1; };",
+                  ":2: scheduler.lease: found -1, expected a whole number of seconds" },
+                { KAFKA "scheduler = { lease = true; };",
+                  ":2: scheduler.lease: found true, expected a whole number of seconds" },
+                { KAFKA "scheduler = { lease = \"2h\"; };",
+                  ":2: scheduler.lease: found \"2h\", expected a time span from 1s to 1h" },
+                { KAFKA "scheduler = { tick = \"5s\"; };",
+                  ":2: scheduler: found a tick of 5000 ms, expected less than half the lease of 10000 ms" },
+                { KAFKA "log = { level = \"loud\"; };",
+                  ":2: log.level: found \"loud\", expected one of \"debug\", \"info\", \"warn\", \"error\"" },
+                { KAFKA "mail = { transport = \"pigeon\"; };",
+                  ":2: mail.transport: found \"pigeon\", expected one of \"smtp\", \"maildir\"" },
+                { KAFKA "mail = { transport = \"maildir\"; };",
+                  ":2: mail: mail.maildir is missing" },
                 { KAFKA "mail = { helo = \"x\"; };", ":2: mail: mail.url is missing" },
                 { KAFKA "mail = { url = \"http://x\"; };", ":2: mail.url: found another scheme" },
-                { KAFKA "mail = { url = \"smtp://x\"; user = \"u\"; };", ":2: mail: mail.password_file is missing" },
-                { KAFKA "database = { conninfo = ( ); };", ":2: database.conninfo: found a list, expected a text in quotes" },
+                { KAFKA "mail = { url = \"smtp://x\"; user = \"u\"; };",
+                  ":2: mail: mail.password_file is missing" },
+                { KAFKA "database = { conninfo = ( ); };",
+                  ":2: database.conninfo: found a list, expected a text in quotes" },
                 { KAFKA "packs = 5;", ":2: packs: found 5, expected a list of groups" },
-                { KAFKA "packs = ( { } );", ":2: packs[0].path: missing, expected a text in quotes" },
+                { KAFKA "packs = ( { } );",
+                  ":2: packs[0].path: missing, expected a text in quotes" },
                 { KAFKA "packs = ( { path = \"\"; } );", ":2: packs[0].path: is empty" },
                 { KAFKA "packs = ( \"x\" );", ":2: packs[0]: found \"x\", expected a group" },
-                { KAFKA "packs = ( { path = \"x\"; setings = { }; } );", ":2: packs[0].setings: unknown key, did you mean \"settings\"?" },
-                { KAFKA "packs = ( { path = \"x\"; settings = 1; } );", ":2: packs[0].settings: found 1, expected a group" },
-                { KAFKA "packs = ( { path = \"x\"; jobs = { }; } );", ":2: packs[0].jobs: found a group { }, expected a list of groups" },
-                { KAFKA "packs = ( { path = \"x\"; jobs = ( { } ); } );", ":2: packs[0].jobs[0].name: missing" },
+                { KAFKA "packs = ( { path = \"x\"; setings = { }; } );",
+                  ":2: packs[0].setings: unknown key, did you mean \"settings\"?" },
+                { KAFKA "packs = ( { path = \"x\"; settings = 1; } );",
+                  ":2: packs[0].settings: found 1, expected a group" },
+                { KAFKA "packs = ( { path = \"x\"; jobs = { }; } );",
+                  ":2: packs[0].jobs: found a group { }, expected a list of groups" },
+                { KAFKA "packs = ( { path = \"x\"; jobs = ( { } ); } );",
+                  ":2: packs[0].jobs[0].name: missing" },
                 { KAFKA "intake = 5;", ":2: intake: found 5, expected a list of groups" },
                 { KAFKA "intake = ( 5 );", ":2: intake[0]: found 5, expected a group" },
-                { KAFKA "intake = ( { types = [ \"p.a\" ]; } );", ":2: intake[0].service: missing" },
-                { KAFKA "intake = ( { service = \"HR Portal\"; types = [ \"p.a\" ]; } );", ":2: intake[0].service: found \"HR Portal\", expected 1 to 63 lower-case" },
-                { KAFKA "intake = ( { service = \"a\"; } );", ":2: intake[0]: types is missing or empty" },
-                { KAFKA "intake = ( { service = \"a\"; types = [ ]; } );", ":2: intake[0]: types is missing or empty" },
-                { KAFKA "intake = ( { service = \"a\"; types = [ \"p.a\" ]; rate = 0; } );", ":2: intake[0].rate: found 0, expected a whole number from 1" },
-                { KAFKA "intake = ( { service = \"a\"; types = [ \"p.a\" ]; open_max = 0; } );", ":2: intake[0].open_max: found 0, expected" },
-                { KAFKA "intake = ( { service = \"a\"; types = [ \"p.a\" ]; limit = 1; } );", ":2: intake[0].limit: unknown key" },
-                { KAFKA "intake = ( { service = \"a\"; types = [ \"p.a\" ]; topic = \"a b\"; } );", ":2: intake[0].topic: found \"a b\", expected 1 to 249" },
-                { KAFKA "intake = ( { service = \"a\"; types = [ \"p.a\" ]; topic = \"rollcall.tasks\"; } );", ":2: intake[0]: found \"rollcall.tasks\", a topic of Rollcall's own" },
-                { KAFKA "intake = ( { service = \"a\"; types = [ \"p.a\" ]; },\n { service = \"a\"; topic = \"x\"; types = [ \"p.a\" ]; } );", ":3: intake[1].service: found \"a\", expected a name that is not taken" },
-                { KAFKA "intake = ( { service = \"a\"; topic = \"x\"; types = [ \"p.a\" ]; },\n { service = \"b\"; topic = \"x\"; types = [ \"p.a\" ]; } );", ":3: intake[1]: found the topic \"x\" of service a" },
-                { KAFKA "worker = { lanes = [ \"intake\" ]; };", ":2: worker.lanes: found \"intake\", expected it only with a list of services" },
+                { KAFKA "intake = ( { types = [ \"p.a\" ]; } );",
+                  ":2: intake[0].service: missing" },
+                { KAFKA "intake = ( { service = \"HR Portal\"; types = [ \"p.a\" ]; } );",
+                  ":2: intake[0].service: found \"HR Portal\", expected 1 to 63 lower-case" },
+                { KAFKA "intake = ( { service = \"a\"; } );",
+                  ":2: intake[0]: types is missing or empty" },
+                { KAFKA "intake = ( { service = \"a\"; types = [ ]; } );",
+                  ":2: intake[0]: types is missing or empty" },
+                { KAFKA "intake = ( { service = \"a\"; types = [ \"p.a\" ]; rate = 0; } );",
+                  ":2: intake[0].rate: found 0, expected a whole number from 1" },
+                { KAFKA "intake = ( { service = \"a\"; types = [ \"p.a\" ]; open_max = 0; } );",
+                  ":2: intake[0].open_max: found 0, expected" },
+                { KAFKA "intake = ( { service = \"a\"; types = [ \"p.a\" ]; limit = 1; } );",
+                  ":2: intake[0].limit: unknown key" },
+                { KAFKA "intake = ( { service = \"a\"; types = [ \"p.a\" ]; topic = \"a b\"; } );",
+                  ":2: intake[0].topic: found \"a b\", expected 1 to 249" },
+                { KAFKA
+                  "intake = ( { service = \"a\"; types = [ \"p.a\" ]; topic = \"rollcall.tasks\"; } );",
+                  ":2: intake[0]: found \"rollcall.tasks\", a topic of Rollcall's own" },
+                { KAFKA
+                  "intake = ( { service = \"a\"; types = [ \"p.a\" ]; },\n { service = \"a\"; topic = \"x\"; types = [ \"p.a\" ]; } );",
+                  ":3: intake[1].service: found \"a\", expected a name that is not taken" },
+                { KAFKA
+                  "intake = ( { service = \"a\"; topic = \"x\"; types = [ \"p.a\" ]; },\n { service = \"b\"; topic = \"x\"; types = [ \"p.a\" ]; } );",
+                  ":3: intake[1]: found the topic \"x\" of service a" },
+                { KAFKA "worker = { lanes = [ \"intake\" ]; };",
+                  ":2: worker.lanes: found \"intake\", expected it only with a list of services" },
                 { "kafka = { };", ":1: kafka: kafka.brokers is missing, expected \"host:port" },
                 { "log = { };", ": kafka.brokers is missing" },
                 { "", ": kafka.brokers is missing" },
-                { "kafka = { brokers = \"k\"; embedded = \"e\"; };", ":1: kafka.embedded: given together with kafka.brokers" },
-                { "kafka = { brokers = \"k\"; prefix = \"a b\"; };", ":1: kafka.prefix: found \"a b\", expected 1 to 200 letters" },
-                { "kafka = { brokers = \"k\";\n properties = [\"=x\"]; };", ":2: kafka.properties[0]: found \"=x\", expected \"name=value\"" },
+                { "kafka = { brokers = \"k\"; embedded = \"e\"; };",
+                  ":1: kafka.embedded: given together with kafka.brokers" },
+                { "kafka = { brokers = \"k\"; prefix = \"a b\"; };",
+                  ":1: kafka.prefix: found \"a b\", expected 1 to 200 letters" },
+                { "kafka = { brokers = \"k\";\n properties = [\"=x\"]; };",
+                  ":2: kafka.properties[0]: found \"=x\", expected \"name=value\"" },
                 { "kafka = { brokers = \"k\";\n properties = [\"client.rack=a\",\n \"plugin.library.paths=/tmp/x.so\"]; };",
                   ":3: kafka.properties[1]: plugin.library.paths loads code or runs a program" },
-                { "kafka = { brokers = \"k\";\n properties = [\"sasl.kerberos.kinit.cmd=id\"]; };", ":2: kafka.properties[0]: sasl.kerberos.kinit.cmd loads code" },
-                { "kafka = { brokers = \"k\";\n properties = [\"ssl.engine.location=/x\"]; };", ":2: kafka.properties[0]: ssl.engine.location loads code" },
-                { "kafka = { brokers = \"k\";\n properties = [\"ssl.providers=x\"]; };", ":2: kafka.properties[0]: ssl.providers loads code" },
-                { "kafka = { brokers = \"k\";\n properties = [\"rebalance_cb=1\"]; };", ":2: kafka.properties[0]: rebalance_cb loads code" },
-                { "kafka = { brokers = \"k\";\n secret_files = [\"ssl.engine.id=/x\"]; };", ":2: kafka.secret_files[0]: ssl.engine.id loads code" },
+                { "kafka = { brokers = \"k\";\n properties = [\"sasl.kerberos.kinit.cmd=id\"]; };",
+                  ":2: kafka.properties[0]: sasl.kerberos.kinit.cmd loads code" },
+                { "kafka = { brokers = \"k\";\n properties = [\"ssl.engine.location=/x\"]; };",
+                  ":2: kafka.properties[0]: ssl.engine.location loads code" },
+                { "kafka = { brokers = \"k\";\n properties = [\"ssl.providers=x\"]; };",
+                  ":2: kafka.properties[0]: ssl.providers loads code" },
+                { "kafka = { brokers = \"k\";\n properties = [\"rebalance_cb=1\"]; };",
+                  ":2: kafka.properties[0]: rebalance_cb loads code" },
+                { "kafka = { brokers = \"k\";\n secret_files = [\"ssl.engine.id=/x\"]; };",
+                  ":2: kafka.secret_files[0]: ssl.engine.id loads code" },
                 { "kafka = { brokers = \"k\";\n properties = [\"sasl.password=hunter2\"]; };",
                   ":2: kafka.properties[0]: sasl.password is given, but security.protocol is plaintext (the default)" },
                 { "kafka = { brokers = \"k\";\n properties = [\"security.protocol=SASL_PLAINTEXT\"]; secret_files = [\"sasl.password=p\"]; };",
                   ":2: kafka.secret_files[0]: sasl.password is given, but security.protocol is SASL_PLAINTEXT" },
-                { "kafka = {\n  brokers k;\n};", ":2: syntax error, here or on the line before: expected \"key = value;\"" },
+                { "kafka = {\n  brokers k;\n};",
+                  ":2: syntax error, here or on the line before: expected \"key = value;\"" },
                 { "log = { };\nlog = { };", ":2: duplicate setting name" },
                 { "@include \"absent.cfg\"\n", ":1: cannot open include file" },
         };
@@ -328,7 +407,8 @@ static void complaints(void **state)
                 write_file("rollcall.cfg", cases[i].text, 0644);
                 int rc = service_load(file, &s, &e);
                 if (rc != -1 || s || e.class != ERR_FATAL || !strstr(e.text, cases[i].error))
-                        fail_msg("case %zu: %s\n  expected %s", i, rc < 0 ? e.text : "loaded", cases[i].error);
+                        fail_msg("case %zu: %s\n  expected %s", i, rc < 0 ? e.text : "loaded",
+                                 cases[i].error);
                 if (*cases[i].text && strncmp(e.text, file, strlen(file)) != 0)
                         fail_msg("case %zu: %s does not begin with %s", i, e.text, file);
         }
@@ -339,21 +419,28 @@ static void services_that_may_ask(void **state)
         (void)state;
         BUF_CLEANUP struct buf out = { .max = 1 << 20 };
         CLEANUP(service_cleanup) struct service *none = load(KAFKA);
-        assert_true(none->n_intakes == 0 && !none->worker.lanes[LANE_INTAKE] && none->n_sources == LANE_COUNT);
-        CLEANUP(service_cleanup) struct service *s =
-                load("kafka = { brokers = \"k\"; prefix = \"rc\"; }; mail = { url = \"smtp://h\"; };\n"
-                     "intake = ( { service = \"hr\"; types = [ \"p.a\", \"p.b\" ]; rate = 7; }, { service = \"crm\"; types = [ \"p.a\" ]; topic = \"crm-in\"; burst = 3; } );");
+        assert_true(none->n_intakes == 0 && !none->worker.lanes[LANE_INTAKE] &&
+                    none->n_sources == LANE_COUNT);
+        CLEANUP(service_cleanup)
+        struct service *s = load(
+                "kafka = { brokers = \"k\"; prefix = \"rc\"; }; mail = { url = \"smtp://h\"; };\n"
+                "intake = ( { service = \"hr\"; types = [ \"p.a\", \"p.b\" ]; rate = 7; }, { service = \"crm\"; types = [ \"p.a\" ]; topic = \"crm-in\"; burst = 3; } );");
         assert_true(s->n_intakes == 2 && s->worker.lanes[LANE_INTAKE]);
-        assert_true(strcmp(s->intakes[0].topic, "rc.intake.hr") == 0 && s->intakes[0].n_types == 2 && s->intakes[0].rate == 7 && s->intakes[0].burst == 7);
-        assert_true(strcmp(s->intakes[1].topic, "crm-in") == 0 && s->intakes[1].rate == 100 && s->intakes[1].burst == 3 && s->intakes[1].open_max == 10000);
-        assert_true(s->n_sources == LANE_COUNT + 2 && strcmp(s->sources[LANE_COUNT + 1], "crm-in") == 0);
+        assert_true(strcmp(s->intakes[0].topic, "rc.intake.hr") == 0 &&
+                    s->intakes[0].n_types == 2 && s->intakes[0].rate == 7 &&
+                    s->intakes[0].burst == 7);
+        assert_true(strcmp(s->intakes[1].topic, "crm-in") == 0 && s->intakes[1].rate == 100 &&
+                    s->intakes[1].burst == 3 && s->intakes[1].open_max == 10000);
+        assert_true(s->n_sources == LANE_COUNT + 2 &&
+                    strcmp(s->sources[LANE_COUNT + 1], "crm-in") == 0);
         service_print(s, &out);
         write_file("rollcall.cfg", buf_str(&out), 0644); /* what is printed can be read */
         CLEANUP(service_cleanup) struct service *again = NULL;
         struct err e = ERR_INIT;
         if (service_load(file, &again, &e) < 0)
                 fail_msg("%s", e.text);
-        assert_true(again->n_intakes == 2 && again->intakes[1].burst == 3 && strcmp(again->intakes[0].types[1], "p.b") == 0);
+        assert_true(again->n_intakes == 2 && again->intakes[1].burst == 3 &&
+                    strcmp(again->intakes[0].types[1], "p.b") == 0);
 }
 
 /* A password makes TLS the rule; another rule must be written. */
@@ -366,8 +453,10 @@ static void tls_with_a_password(void **state)
                 { "url = \"smtp://h\";", "opportunistic" },
                 { "url = \"smtp://h\"; user = \"u\"; password_file = \"f\";", "required" },
                 { "url = \"smtp://u:p@h\";", "required" },
-                { "url = \"smtp://h\"; user = \"u\"; password_file = \"f\"; tls = \"opportunistic\";", "opportunistic" },
-                { "url = \"smtp://h\"; user = \"u\"; password_file = \"f\"; tls = \"none\";", "none" },
+                { "url = \"smtp://h\"; user = \"u\"; password_file = \"f\"; tls = \"opportunistic\";",
+                  "opportunistic" },
+                { "url = \"smtp://h\"; user = \"u\"; password_file = \"f\"; tls = \"none\";",
+                  "none" },
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
                 char text[300];
@@ -375,8 +464,9 @@ static void tls_with_a_password(void **state)
                 CLEANUP(service_cleanup) struct service *s = load(text);
                 assert_string_equal(s->mail.tls, cases[i].tls);
         }
-        CLEANUP(service_cleanup) struct service *s =
-                load("kafka = { brokers = \"k\"; properties = [\"security.protocol=sasl_ssl\"]; secret_files = [\"sasl.password=secret\"]; };");
+        CLEANUP(service_cleanup)
+        struct service *s = load(
+                "kafka = { brokers = \"k\"; properties = [\"security.protocol=sasl_ssl\"]; secret_files = [\"sasl.password=secret\"]; };");
         assert_int_equal(s->kafka.n_secret_files, 1);
 }
 
@@ -385,11 +475,17 @@ static void put_off(void **state)
 {
         (void)state;
         CLEANUP(service_cleanup) struct service *usual = load(KAFKA);
-        CLEANUP(service_cleanup) struct service *quick = load(KAFKA "retry = { attempts = 2; base = \"100ms\"; max = \"200ms\"; };");
-        CLEANUP(service_cleanup) struct service *own = load(KAFKA "retry = { attempts = 2; put_off_attempts = 3; base = \"100ms\"; put_off_base = \"1s\"; };");
+        CLEANUP(service_cleanup)
+        struct service *quick = load(
+                KAFKA "retry = { attempts = 2; base = \"100ms\"; max = \"200ms\"; };");
+        CLEANUP(service_cleanup)
+        struct service *own = load(
+                KAFKA
+                "retry = { attempts = 2; put_off_attempts = 3; base = \"100ms\"; put_off_base = \"1s\"; };");
         int64_t least = 0, wait = usual->retry.put_off_base_ms;
         for (int64_t i = 1; i < usual->retry.put_off_attempts; i++, wait *= 2)
-                least += (wait < usual->retry.put_off_max_ms ? wait : usual->retry.put_off_max_ms) / 2;
+                least += (wait < usual->retry.put_off_max_ms ? wait : usual->retry.put_off_max_ms) /
+                         2;
         assert_true(least >= 4 * INT64_C(3600000));
         assert_int_equal(quick->retry.put_off_attempts, 2);
         assert_int_equal(quick->retry.put_off_base_ms, 100);
@@ -404,10 +500,13 @@ static void messages_without_secrets(void **state)
         static const struct {
                 const char *text, *message, *shown;
         } cases[] = {
-                { "postgresql://u:p@ss@h/d", "could not translate host name \"ss@h\" to address", "could not translate host name \"***\" to address" },
-                { "password=a b", "missing \"=\" after \"b\" in \"a\"", "missing \"=\" after \"b\" in \"a\"" },
+                { "postgresql://u:p@ss@h/d", "could not translate host name \"ss@h\" to address",
+                  "could not translate host name \"***\" to address" },
+                { "password=a b", "missing \"=\" after \"b\" in \"a\"",
+                  "missing \"=\" after \"b\" in \"a\"" },
                 { "host=h password='q w' x", "bad \"q w\", \"h\"", "bad \"***\", \"h\"" },
-                { "hots=h password=zz", "invalid connection option \"hots\"", "invalid connection option \"hots\"" },
+                { "hots=h password=zz", "invalid connection option \"hots\"",
+                  "invalid connection option \"hots\"" },
                 { "password=z7", "an open \"z7", "an open \"z7" },
                 { "password=z7", "short \"z7\"", "short \"**\"" },
         };
@@ -425,12 +524,13 @@ static void unreadable(void **state)
         struct service *s;
         struct err e = ERR_INIT;
         assert_int_equal(service_load("/nowhere/rollcall.cfg", &s, &e), -1);
-        assert_string_equal(e.text, "/nowhere/rollcall.cfg: cannot be read: No such file or directory");
+        assert_string_equal(e.text,
+                            "/nowhere/rollcall.cfg: cannot be read: No such file or directory");
         assert_int_equal(service_load(folder, &s, &e), -1);
         assert_non_null(strstr(e.text, ": is a folder, expected a file"));
 }
 
-/* ---- secrets -------------------------------------------------------------------------------------------------------------------- */
+/* ---- secrets ---- */
 
 static void secrets(void **state)
 {
@@ -456,7 +556,8 @@ static void secrets(void **state)
                 struct err e = ERR_INIT;
                 write_file("secret", cases[i].text, cases[i].mode);
                 int rc = secret_read(path, &secret, &e);
-                if ((rc == 0) != (cases[i].secret != NULL) || (rc < 0 && !strstr(e.text, cases[i].error)))
+                if ((rc == 0) != (cases[i].secret != NULL) ||
+                    (rc < 0 && !strstr(e.text, cases[i].error)))
                         fail_msg("case %zu: %d %s", i, rc, e.text);
                 if (rc == 0)
                         assert_string_equal(secret, cases[i].secret);
@@ -472,14 +573,17 @@ static void conninfo(void **state)
                 { "", "x", "password='x'" },
                 { "host=h dbname=d", "it's \\ me", "host=h dbname=d password='it\\'s \\\\ me'" },
                 { "postgresql://u@h/d", "a b&/é", "postgresql://u@h/d?password=a%20b%26%2F%C3%A9" },
-                { "postgres://u@h/d?sslmode=require", "x", "postgres://u@h/d?sslmode=require&password=x" },
+                { "postgres://u@h/d?sslmode=require", "x",
+                  "postgres://u@h/d?sslmode=require&password=x" },
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
                 char text[512];
                 CLEANUP(cleanup_free) char *full = NULL;
                 struct err e = ERR_INIT;
                 write_file("secret", cases[i].password, 0600);
-                snprintf(text, sizeof text, KAFKA "database = { conninfo = \"%s\"; password_file = \"secret\"; };", cases[i].conninfo);
+                snprintf(text, sizeof text,
+                         KAFKA "database = { conninfo = \"%s\"; password_file = \"secret\"; };",
+                         cases[i].conninfo);
                 CLEANUP(service_cleanup) struct service *s = load(text);
                 if (service_conninfo(s, &full, &e) < 0)
                         fail_msg("%s", e.text);
@@ -494,11 +598,22 @@ static void conninfo(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(durations), cmocka_unit_test(nearest),    cmocka_unit_test(defaults), cmocka_unit_test(values),
-                cmocka_unit_test(printing),  cmocka_unit_test(redaction),  cmocka_unit_test(reference), cmocka_unit_test(includes),
+                cmocka_unit_test(durations),
+                cmocka_unit_test(nearest),
+                cmocka_unit_test(defaults),
+                cmocka_unit_test(values),
+                cmocka_unit_test(printing),
+                cmocka_unit_test(redaction),
+                cmocka_unit_test(reference),
+                cmocka_unit_test(includes),
                 cmocka_unit_test(complaints),
-                cmocka_unit_test(services_that_may_ask), cmocka_unit_test(unreadable), cmocka_unit_test(secrets),  cmocka_unit_test(conninfo),
-                cmocka_unit_test(tls_with_a_password), cmocka_unit_test(messages_without_secrets), cmocka_unit_test(put_off),
+                cmocka_unit_test(services_that_may_ask),
+                cmocka_unit_test(unreadable),
+                cmocka_unit_test(secrets),
+                cmocka_unit_test(conninfo),
+                cmocka_unit_test(tls_with_a_password),
+                cmocka_unit_test(messages_without_secrets),
+                cmocka_unit_test(put_off),
         };
         return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -40,9 +40,12 @@ static void records(void **state)
                 { "a\rb,c", "a\rb|c|\n" },
                 { "\r", "\r|\n" },
                 { "\"a,\n\"\"b\"\"\",c", "a,\n\"b\"|c|\n" },
-                { "\xEF\xBB\xBF" "a,b\n", "a|b|\n" },
+                { "\xEF\xBB\xBF"
+                  "a,b\n",
+                  "a|b|\n" },
                 { "\xEF\xBB\xBF\"a\",b\n", "a|b|\n" },
-                { "\xEF\xBC\x97=c,b\n", "\xEF\xBC\x97=c|b|\n" }, /* a full-width digit begins like a byte order mark */
+                /* a full-width digit begins like a byte order mark */
+                { "\xEF\xBC\x97=c,b\n", "\xEF\xBC\x97=c|b|\n" },
                 { "\xEF", "!\n" }, /* not UTF-8 */
                 { "\xEF\r\nb", "!\nb|\n" },
                 { "\xEF\xBB,b\n1,2\n", "!\n1|2|\n" },
@@ -70,7 +73,9 @@ static void faults_have_a_place(void **state)
                 const char *said;
         } rows[] = {
 #define ROW(text, said) { text, sizeof text - 1, said }
-                ROW("s,d\n1\0" "34,10\n", "a NUL character (0x00) at line 2, column 2"),
+                ROW("s,d\n1\0"
+                    "34,10\n",
+                    "a NUL character (0x00) at line 2, column 2"),
                 ROW("s,d\n1,10\n\"a\nb\0\",3\n", "a NUL character (0x00) at line 4, column 2"),
                 ROW("s,d\n1,\x1b[2J\n", "a control character (0x1b) at line 2, column 3"),
                 ROW("s,d\n12,a\xff\n", "(0xff) that is not UTF-8 at line 2, column 5"),
@@ -93,6 +98,7 @@ static void faults_have_a_place(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = { cmocka_unit_test(records), cmocka_unit_test(faults_have_a_place) };
+        const struct CMUnitTest tests[] = { cmocka_unit_test(records),
+                                            cmocka_unit_test(faults_have_a_place) };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

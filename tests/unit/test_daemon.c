@@ -1,4 +1,5 @@
-/* The test starts itself as a daemon (any argument does) and sends it signals, as a service manager would. */
+/* The test starts itself as a daemon (any argument does) and sends it signals, as a service manager
+ * would. */
 #include "daemon/daemon.h"
 
 #include <errno.h>
@@ -44,11 +45,11 @@ static int run_daemon(int argc, char **argv)
         return 0;
 }
 
-/* ---- the other side ---------------------------------------------------------------------------------------------------------------- */
+/* ---- the other side ---- */
 
 struct child {
         pid_t pid;
-        int out; /* standard output and error */
+        int out;         /* standard output and error */
         struct buf text; /* what came from it */
 };
 
@@ -147,7 +148,7 @@ static int remove_folder(void **state)
         return rmdir(folder);
 }
 
-/* ---- tests ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- tests ---- */
 
 static void options(void **state)
 {
@@ -161,10 +162,22 @@ static void options(void **state)
                 { "", { "--version" }, 0, "test-daemon 0" },
                 { "", { "--nonsense" }, 2, "Try \"test-daemon --help\"" },
                 { "", { "-c", file, "x" }, 2, "unexpected argument \"x\"" },
-                { "kafka = { brokers = \"k\"; };", { "-c", file, "--check-config" }, 0, "rollcall.cfg: valid" },
-                { "kafka = {\n brokers = 5; };", { "-c", file, "--check-config" }, 3, "rollcall.cfg:2: kafka.brokers: found 5" },
-                { "kafka = {\n brokers = 5; };", { "-c", file }, 3, "rollcall.cfg:2: kafka.brokers: found 5" },
-                { "kafka = { brokers = \"k\"; }; packs = ( { path = \"x\"; } );", { "--config", file }, 3, "rollcall.cfg:1: packs[0].path: " },
+                { "kafka = { brokers = \"k\"; };",
+                  { "-c", file, "--check-config" },
+                  0,
+                  "rollcall.cfg: valid" },
+                { "kafka = {\n brokers = 5; };",
+                  { "-c", file, "--check-config" },
+                  3,
+                  "rollcall.cfg:2: kafka.brokers: found 5" },
+                { "kafka = {\n brokers = 5; };",
+                  { "-c", file },
+                  3,
+                  "rollcall.cfg:2: kafka.brokers: found 5" },
+                { "kafka = { brokers = \"k\"; }; packs = ( { path = \"x\"; } );",
+                  { "--config", file },
+                  3,
+                  "rollcall.cfg:1: packs[0].path: " },
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
                 write_config(cases[i].config);

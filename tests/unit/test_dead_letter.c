@@ -19,9 +19,13 @@ static void expect_id(struct letter_origin o, const char *text)
 static void an_id_follows_from_log_offset_and_attempt(void **state)
 {
         (void)state;
-        expect_id((struct letter_origin){ "c1", "rollcall.tasks", 3, 7, 41, 1 }, "c84dfe15-8bc2-5f69-9569-46681dd20fe9");
-        expect_id((struct letter_origin){ "c1", "rollcall.tasks", 3, 8, 41, 1 }, "16d58e56-a544-54a5-8ec3-cc096ee01576"); /* the topic was made anew */
-        expect_id((struct letter_origin){ "c1", "rollcall.tasks", 3, 7, 41, 3 }, "045f848e-acc2-5491-b702-611c3d5b125d");
+        expect_id((struct letter_origin){ "c1", "rollcall.tasks", 3, 7, 41, 1 },
+                  "c84dfe15-8bc2-5f69-9569-46681dd20fe9");
+        /* the topic was made anew */
+        expect_id((struct letter_origin){ "c1", "rollcall.tasks", 3, 8, 41, 1 },
+                  "16d58e56-a544-54a5-8ec3-cc096ee01576");
+        expect_id((struct letter_origin){ "c1", "rollcall.tasks", 3, 7, 41, 3 },
+                  "045f848e-acc2-5491-b702-611c3d5b125d");
 }
 
 static void a_reason_is_a_line_of_plain_text(void **state)

@@ -13,7 +13,9 @@
 #define DAY (86400 * INSTANT_SECOND)
 static const instant BASE = INT64_C(1795996800) * INSTANT_SECOND; /* 2026-11-30T00:00:00Z */
 
-static const struct fold_limits roomy = { .memory_max = 64 << 20, .reasons_max = 50, .errors_max = 10, .sources_max = 1000, .seed = 42 };
+static const struct fold_limits roomy = {
+        .memory_max = 64 << 20, .reasons_max = 50, .errors_max = 10, .sources_max = 1000, .seed = 42
+};
 
 static struct fold *make(const struct fold_limits *l)
 {
@@ -28,9 +30,17 @@ static struct outcome_event event(int64_t sequence)
         return (struct outcome_event){
                 .event_id = { { (uint8_t)(sequence >> 8), (uint8_t)sequence, 9 } },
                 .run_id = { { 1 } },
-                .pack = SPAN_LIT("p"), .job = SPAN_LIT("j"), .type = SPAN_LIT("p.t"), .subject = SPAN_LIT("u1"), .item = SPAN_LIT(""),
-                .outcome = OUTCOME_APPLIED, .reason = SPAN_LIT("done"), .at = BASE, .source_topic = SPAN_LIT("rollcall.tasks"),
-                .sequence = sequence, .attempt = 1,
+                .pack = SPAN_LIT("p"),
+                .job = SPAN_LIT("j"),
+                .type = SPAN_LIT("p.t"),
+                .subject = SPAN_LIT("u1"),
+                .item = SPAN_LIT(""),
+                .outcome = OUTCOME_APPLIED,
+                .reason = SPAN_LIT("done"),
+                .at = BASE,
+                .source_topic = SPAN_LIT("rollcall.tasks"),
+                .sequence = sequence,
+                .attempt = 1,
         };
 }
 
@@ -111,7 +121,8 @@ static void test_repetitions(void **state)
         m.source_topic = SPAN_LIT("rollcall.tasks.mail");
         assert_int_equal(give(f, 1, &m), FOLD_COUNTED);
         m = event(3);
-        assert_int_equal(give(f, 2, &m), FOLD_COUNTED); /* another results partition: the subject's events are there, and only there */
+        /* another results partition: the subject's events are there, and only there */
+        assert_int_equal(give(f, 2, &m), FOLD_COUNTED);
         fold_commit(f);
         m = event(10);
         assert_int_equal(give(f, 1, &m), FOLD_REPEATED);
@@ -122,7 +133,8 @@ static void test_repetitions(void **state)
         fold_commit(f);
         fold_forget(f, 1);
         struct err e = ERR_INIT;
-        assert_int_equal(fold_known(f, &(struct fold_source){ 1, 0, SPAN_LIT("rollcall.tasks"), 7 }, &e), 0);
+        assert_int_equal(
+                fold_known(f, &(struct fold_source){ 1, 0, SPAN_LIT("rollcall.tasks"), 7 }, &e), 0);
         m = event(7);
         assert_int_equal(give(f, 1, &m), FOLD_REPEATED);
         m = event(8);
@@ -229,7 +241,8 @@ static void test_newest_errors(void **state)
 {
         (void)state;
         struct fold *f CLEANUP(fold_cleanup) = make(&roomy);
-        for (int64_t i = 1; i <= 5000; i++) { /* in a shuffled order of time: 7 has no divisor in common with 5000 */
+        /* in a shuffled order of time: 7 has no divisor in common with 5000 */
+        for (int64_t i = 1; i <= 5000; i++) {
                 struct outcome_event m = event(i);
                 m.type = i % 2 ? SPAN_LIT("p.a") : SPAN_LIT("p.b");
                 m.outcome = i % 4 < 2 ? OUTCOME_FAILED : OUTCOME_QUARANTINED;
@@ -260,7 +273,8 @@ static void test_memory_has_an_end(void **state)
         l.memory_max = 1 << 20;
         struct fold *f CLEANUP(fold_cleanup) = make(&l);
         int64_t counted = 0, batches = 0, in_batch = 0, smallest = INT64_MAX;
-        for (int64_t i = 1; i <= 50000;) { /* every event a run of its own, and an error with long texts */
+        /* every event a run of its own, and an error with long texts */
+        for (int64_t i = 1; i <= 50000;) {
                 char text[300];
                 memset(text, 'y', sizeof text);
                 struct outcome_event m = event(i);
@@ -292,7 +306,8 @@ static void test_memory_has_an_end(void **state)
                 fold_commit(f);
         }
         assert_true(batches > 3);
-        assert_true(smallest > 500); /* no batch is smaller because of what earlier ones left behind */
+        /* no batch is smaller because of what earlier ones left behind */
+        assert_true(smallest > 500);
         assert_int_equal(counted + changes(f).counted, 50000);
 }
 
@@ -312,7 +327,11 @@ static void test_forgotten_sources_make_room(void **state)
                         if (fold_known(f, &x, &e) < 0)
                                 fail_msg("%d/%d: %s", results, partition, e.text);
                 }
-                struct outcome_event m = { .source_topic = SPAN_LIT("t"), .source_partition = 7, .sequence = 10, .type = SPAN_LIT("p.a"), .at = 1 };
+                struct outcome_event m = { .source_topic = SPAN_LIT("t"),
+                                           .source_partition = 7,
+                                           .sequence = 10,
+                                           .type = SPAN_LIT("p.a"),
+                                           .at = 1 };
                 assert_int_equal(fold_event(f, results, &m, &e), FOLD_REPEATED);
                 m.sequence = 11;
                 assert_int_equal(fold_event(f, results, &m, &e), FOLD_COUNTED);
@@ -344,21 +363,39 @@ static void test_what_the_ledger_has_numbered(void **state)
                 instant at;
                 const char *said; /* NULL: it can be */
         } rows[] = {
-                { "t", 0, 5, 0, NULL }, { "t", 0, 6, 0, "only up to 5" }, { "t", 0, INT64_C(1) << 62, 0, "only up to 5" }, { "t", 2, 1, 0, "does not know it" },
-                { "t", 3, 9, 0, NULL }, { "t", 3, 10, 0, "only up to 9" }, { "t", 4, 1, 0, "does not know it" }, { "t", -1, 1, 0, "does not know it" },
-                { "t", INT32_MAX, 1, 0, "does not know it" }, { "t.mail", 0, 1, 0, NULL }, { "tt", 0, 1, 0, "does not know it" }, { "", 0, 1, 0, "does not know it" },
-                { "t", 1, 1, 0, "only up to 0" }, { "t", 0, 5, 1299 * INSTANT_SECOND, NULL }, { "t", 0, 5, 1301 * INSTANT_SECOND, "later than the database's clock" },
+                { "t", 0, 5, 0, NULL },
+                { "t", 0, 6, 0, "only up to 5" },
+                { "t", 0, INT64_C(1) << 62, 0, "only up to 5" },
+                { "t", 2, 1, 0, "does not know it" },
+                { "t", 3, 9, 0, NULL },
+                { "t", 3, 10, 0, "only up to 9" },
+                { "t", 4, 1, 0, "does not know it" },
+                { "t", -1, 1, 0, "does not know it" },
+                { "t", INT32_MAX, 1, 0, "does not know it" },
+                { "t.mail", 0, 1, 0, NULL },
+                { "tt", 0, 1, 0, "does not know it" },
+                { "", 0, 1, 0, "does not know it" },
+                { "t", 1, 1, 0, "only up to 0" },
+                { "t", 0, 5, 1299 * INSTANT_SECOND, NULL },
+                { "t", 0, 5, 1301 * INSTANT_SECOND, "later than the database's clock" },
         };
         struct err e = ERR_INIT;
         struct outcome_event any = { .source_topic = SPAN_LIT("t"), .sequence = 1 };
         assert_int_equal(numbered_check(&x, &any, now, &e), -1); /* nothing is known yet */
-        assert_int_equal(numbered_set(&x, "t", 3, 9) + numbered_set(&x, "t", 0, 3) + numbered_set(&x, "t", 1, 0) + numbered_set(&x, "t.mail", 0, 1), 0);
-        assert_int_equal(numbered_set(&x, "t", 0, 5) + numbered_set(&x, "t", INT32_MAX, 5) + numbered_set(&x, "t", -1, 5), 0);
+        assert_int_equal(numbered_set(&x, "t", 3, 9) + numbered_set(&x, "t", 0, 3) +
+                                 numbered_set(&x, "t", 1, 0) + numbered_set(&x, "t.mail", 0, 1),
+                         0);
+        assert_int_equal(numbered_set(&x, "t", 0, 5) + numbered_set(&x, "t", INT32_MAX, 5) +
+                                 numbered_set(&x, "t", -1, 5),
+                         0);
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-                struct outcome_event m = { .source_topic = span_of(rows[i].topic), .source_partition = rows[i].partition, .sequence = rows[i].sequence,
+                struct outcome_event m = { .source_topic = span_of(rows[i].topic),
+                                           .source_partition = rows[i].partition,
+                                           .sequence = rows[i].sequence,
                                            .at = rows[i].at };
                 int rc = numbered_check(&x, &m, now, &e);
-                if ((rc == 0) != !rows[i].said || (rc < 0 && (e.class != ERR_POISON || !strstr(e.text, rows[i].said))))
+                if ((rc == 0) != !rows[i].said ||
+                    (rc < 0 && (e.class != ERR_POISON || !strstr(e.text, rows[i].said))))
                         fail_msg("row %zu: %s", i, rc ? e.text : "it can be");
         }
         numbered_deinit(&x);
@@ -380,9 +417,19 @@ static void test_sources_are_bounded(void **state)
         assert_int_equal(give(f, 0, &m), FOLD_REPEATED);
 }
 
-/* ---- property: repeated windows, batches that are dropped and come again: the totals are those of every event once ------------------------ */
+/* ---- property: repeated windows, batches that are dropped and come again: the totals are those of
+ * every event once ---- */
 
-enum { PARTITIONS = 3, SOURCES = 4, RUNS = 7, TYPES = 3, REASONS = 4, DAYS = 3, EVENTS = 6000, STREAM_MAX = EVENTS * 6 };
+enum {
+        PARTITIONS = 3,
+        SOURCES = 4,
+        RUNS = 7,
+        TYPES = 3,
+        REASONS = 4,
+        DAYS = 3,
+        EVENTS = 6000,
+        STREAM_MAX = EVENTS * 6
+};
 
 struct stream {
         int events[STREAM_MAX]; /* indexes, in the order of offsets */
@@ -403,7 +450,9 @@ static int pick(int below)
         return (int)((random_state >> 11) % (uint64_t)below);
 }
 
-static const char *const types[TYPES] = { "p.a", "p.b", "q.a" }, *const reasons[REASONS] = { "", "one", "two", "three" };
+static const char *const types[TYPES] = { "p.a", "p.b", "q.a" }, *const reasons[REASONS] = {
+        "", "one", "two", "three"
+};
 static struct outcome_event events[EVENTS];
 static int partition_of_event[EVENTS];
 
@@ -418,7 +467,8 @@ static void count(struct totals *t, const struct outcome_event *m)
         t->days[(m->at - BASE) / DAY][type][m->outcome][reason]++;
 }
 
-/* Every source numbers its events; some of them are published again from some point on, as after a crash. */
+/* Every source numbers its events; some of them are published again from some point on, as after a
+ * crash. */
 static void make_streams(struct stream *streams, struct totals *expected)
 {
         int64_t sequences[SOURCES] = { 0 };
@@ -479,14 +529,16 @@ static void test_repeated_windows(void **state)
                 for (int left = PARTITIONS; left;) {
                         struct stream *s = &streams[pick(PARTITIONS)];
                         for (int k = 1 + pick(50); k > 0 && s->at < s->n; k--) {
-                                enum folded r = give(f, (int32_t)(s - streams), &events[s->events[s->at++]]);
+                                enum folded r = give(f, (int32_t)(s - streams),
+                                                     &events[s->events[s->at++]]);
                                 assert_true(r == FOLD_COUNTED || r == FOLD_REPEATED);
                         }
                         int what = pick(10);
                         left = 0;
                         for (int p = 0; p < PARTITIONS; p++)
                                 left += streams[p].at < streams[p].n;
-                        if (what == 0 && left) { /* the transaction failed: back to what is stored */
+                        /* the transaction failed: back to what is stored */
+                        if (what == 0 && left) {
                                 fold_drop(f);
                                 for (int p = 0; p < PARTITIONS; p++)
                                         streams[p].at = streams[p].stored;
@@ -524,12 +576,20 @@ static void test_many_runs(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_counts),          cmocka_unit_test(test_replaced),
-                cmocka_unit_test(test_repetitions),         cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_cut_at_character), cmocka_unit_test(test_adhoc),              cmocka_unit_test(test_reasons_are_bounded),
-                cmocka_unit_test(test_newest_errors),   cmocka_unit_test(test_memory_has_an_end),   cmocka_unit_test(test_sources_are_bounded),
-                cmocka_unit_test(test_forgotten_sources_make_room), cmocka_unit_test(test_what_the_ledger_has_numbered),
-                cmocka_unit_test(test_repeated_windows), cmocka_unit_test(test_many_runs),
+                cmocka_unit_test(test_counts),
+                cmocka_unit_test(test_replaced),
+                cmocka_unit_test(test_repetitions),
+                cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_cut_at_character),
+                cmocka_unit_test(test_adhoc),
+                cmocka_unit_test(test_reasons_are_bounded),
+                cmocka_unit_test(test_newest_errors),
+                cmocka_unit_test(test_memory_has_an_end),
+                cmocka_unit_test(test_sources_are_bounded),
+                cmocka_unit_test(test_forgotten_sources_make_room),
+                cmocka_unit_test(test_what_the_ledger_has_numbered),
+                cmocka_unit_test(test_repeated_windows),
+                cmocka_unit_test(test_many_runs),
         };
         return cmocka_run_group_tests_name("fold", tests, NULL, NULL);
 }

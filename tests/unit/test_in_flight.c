@@ -28,7 +28,8 @@ static void what_is_not_acknowledged_counts_against_the_fullest_partition(void *
                 in_flight_acked(&f, 0, i);
         for (int i = 0; i < 3; i++)
                 in_flight_acked(&f, 1, i);
-        assert_int_equal(in_flight_bytes(&f), 400 + 300); /* partition 0, and three whose partition nobody knows */
+        /* partition 0, and three whose partition nobody knows */
+        assert_int_equal(in_flight_bytes(&f), 400 + 300);
         in_flight_consumed(&f, 0, 4);
         assert_int_equal(in_flight_bytes(&f), 300 + 300);
         in_flight_consumed(&f, 1, 3);

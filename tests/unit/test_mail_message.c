@@ -118,12 +118,43 @@ static void dates(void **state)
 static void addresses(void **state)
 {
         (void)state;
-        static const char *const good[] = { "a@b", "a.b+c_d@sub.example.org", "o'neil!#$%&*/=?^`{|}~-@x-y.example", "1@1.2",
+        static const char *const good[] = { "a@b", "a.b+c_d@sub.example.org",
+                                            "o'neil!#$%&*/=?^`{|}~-@x-y.example", "1@1.2",
                                             "x@xn--bcher-kva.example" };
         static const char *const bad[] = {
-                "", "@", "a", "a@", "@b", "a b@c", "a@b c", ".a@b", "a.@b", "a..b@c", "a@.b", "a@b.", "a@b..c", "a@-b", "a@b-", "a@b-.c",
-                "\"a\"@b", "a@[127.0.0.1]", "a@b@c", "a@b_c", "<a@b>", "a@b>", "a,b@c", "a@b,c@d", "a@b\r\nRCPT TO:<x@y>", "a\n@b", "a@b\n",
-                "jos\xc3\xa9@b", "a@b\xc3\xa9", "a@b\x7f", "a;@b", "a:@b", "a\\@b",
+                "",
+                "@",
+                "a",
+                "a@",
+                "@b",
+                "a b@c",
+                "a@b c",
+                ".a@b",
+                "a.@b",
+                "a..b@c",
+                "a@.b",
+                "a@b.",
+                "a@b..c",
+                "a@-b",
+                "a@b-",
+                "a@b-.c",
+                "\"a\"@b",
+                "a@[127.0.0.1]",
+                "a@b@c",
+                "a@b_c",
+                "<a@b>",
+                "a@b>",
+                "a,b@c",
+                "a@b,c@d",
+                "a@b\r\nRCPT TO:<x@y>",
+                "a\n@b",
+                "a@b\n",
+                "jos\xc3\xa9@b",
+                "a@b\xc3\xa9",
+                "a@b\x7f",
+                "a;@b",
+                "a:@b",
+                "a\\@b",
         };
         for (size_t i = 0; i < ARRAY_LEN(good); i++)
                 if (mail_check_address(span_of(good[i]), NULL) < 0)
@@ -141,12 +172,14 @@ static void addresses(void **state)
         static const struct {
                 int local, label, labels;
                 bool good;
-        } sizes[] = { { 64, 63, 1, true }, { 65, 10, 1, false }, { 10, 64, 1, false }, { 61, 63, 3, true }, { 62, 63, 3, true }, { 63, 63, 3, false } };
+        } sizes[] = { { 64, 63, 1, true }, { 65, 10, 1, false }, { 10, 64, 1, false },
+                      { 61, 63, 3, true }, { 62, 63, 3, true },  { 63, 63, 3, false } };
         for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
                 char text[400];
                 int n = snprintf(text, sizeof text, "%0*d@", sizes[i].local, 0);
                 for (int k = 0; k < sizes[i].labels; k++)
-                        n += snprintf(text + n, sizeof text - (size_t)n, "%s%0*d", k ? "." : "", sizes[i].label, 0);
+                        n += snprintf(text + n, sizeof text - (size_t)n, "%s%0*d", k ? "." : "",
+                                      sizes[i].label, 0);
                 assert_int_equal(mail_check_address(span_of(text), NULL), sizes[i].good ? 0 : -1);
         }
 }
@@ -157,12 +190,16 @@ static void refuses_injection(void **state)
         static const struct {
                 const char *value;
                 size_t len;
-        } bad[] = { { "x\r\nBcc: y@z", 10 }, { "x\ny", 3 }, { "x\ry", 3 }, { "x\0y", 3 }, { "x\ty", 3 }, { "x\x7fy", 3 },
-                    { "x\xc2\x85y", 4 }, { "x\xffy", 3 }, { "\xc3", 1 }, { "\xed\xa0\x80", 3 }, { "\xc0\xaf", 2 }, { "\xf4\x90\x80\x80", 4 } };
+        } bad[] = { { "x\r\nBcc: y@z", 10 }, { "x\ny", 3 },     { "x\ry", 3 },
+                    { "x\0y", 3 },           { "x\ty", 3 },     { "x\x7fy", 3 },
+                    { "x\xc2\x85y", 4 },     { "x\xffy", 3 },   { "\xc3", 1 },
+                    { "\xed\xa0\x80", 3 },   { "\xc0\xaf", 2 }, { "\xf4\x90\x80\x80", 4 } };
         static const size_t fields[] = {
-                offsetof(struct mail, from_name), offsetof(struct mail, from_address), offsetof(struct mail, to_name),
-                offsetof(struct mail, to_address), offsetof(struct mail, reply_to), offsetof(struct mail, subject),
-                offsetof(struct mail, message_id), offsetof(struct mail, list_id), offsetof(struct mail, list_unsubscribe),
+                offsetof(struct mail, from_name),        offsetof(struct mail, from_address),
+                offsetof(struct mail, to_name),          offsetof(struct mail, to_address),
+                offsetof(struct mail, reply_to),         offsetof(struct mail, subject),
+                offsetof(struct mail, message_id),       offsetof(struct mail, list_id),
+                offsetof(struct mail, list_unsubscribe),
         };
         for (size_t f = 0; f < ARRAY_LEN(fields); f++)
                 for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -215,7 +252,8 @@ static void decode_q(const char *s, size_t len, bool word, struct buf *out)
                 if (s[i] == '=' && !word && s[i + 1] == '\r') {
                         i += 2;
                 } else if (s[i] == '=') {
-                        assert_true(strchr("0123456789ABCDEF", s[i + 1]) && strchr("0123456789ABCDEF", s[i + 2]));
+                        assert_true(strchr("0123456789ABCDEF", s[i + 1]) &&
+                                    strchr("0123456789ABCDEF", s[i + 2]));
                         buf_addc(out, (char)(hex(s[i + 1]) * 16 + hex(s[i + 2])));
                         i += 2;
                 } else {
@@ -226,12 +264,14 @@ static void decode_q(const char *s, size_t len, bool word, struct buf *out)
 
 static void decode_b(const char *s, size_t len, struct buf *out)
 {
-        static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        static const char digits[] =
+                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         assert_int_equal(len % 4, 0);
         for (size_t i = 0; i < len; i += 4) {
                 unsigned v = 0;
                 for (size_t k = 0; k < 4; k++)
-                        v = v << 6 | (s[i + k] == '=' ? 0 : (unsigned)(strchr(digits, s[i + k]) - digits));
+                        v = v << 6 |
+                            (s[i + k] == '=' ? 0 : (unsigned)(strchr(digits, s[i + k]) - digits));
                 char bytes[] = { (char)(v >> 16), (char)(v >> 8), (char)v };
                 buf_add(out, bytes, s[i + 2] == '=' ? 1 : s[i + 3] == '=' ? 2 : 3);
         }
@@ -248,7 +288,8 @@ static bool is_utf8_border(const struct buf *b)
         return back == (lead >= 0xf0 ? 3U : lead >= 0xe0 ? 2U : lead >= 0xc0 ? 1U : 0U);
 }
 
-/* The value of the first header of that name: unfolded, encoded words decoded, blanks between two of them dropped. */
+/* The value of the first header of that name: unfolded, encoded words decoded, blanks between two
+ * of them dropped. */
 static void decode_header(const char *message, const char *name, struct buf *out)
 {
         const char *p = strstr(message, name);
@@ -288,7 +329,8 @@ static void check_lines(const char *message)
                 assert_null(memchr(p, '\n', (size_t)(end - p)));
                 assert_null(memchr(p, '\r', (size_t)(end - p)));
                 assert_true(end - p <= 76);
-                assert_false(end > p && strspn(p, " ") == (size_t)(end - p)); /* no line of blanks only */
+                /* no line of blanks only */
+                assert_false(end > p && strspn(p, " ") == (size_t)(end - p));
                 for (const char *c = p; c < end; c++)
                         assert_true((*c >= 0x20 && *c < 0x7f) || *c == '\t');
                 assert_false(end > p && (end[-1] == ' ' || end[-1] == '\t'));
@@ -297,14 +339,19 @@ static void check_lines(const char *message)
 
 static size_t random_text(unsigned *seed, char *text, size_t max, bool body)
 {
-        static const char *const pieces[] = { "a", "Z", "9", " ", " ", "=", "?", "_", "=?", "?=", ".", "\"", "\\", "é", "ã", "ß", "€", "語",
-                                              "🙂", "word", "From ", "-", "--=_" };
-        static const char *const body_pieces[] = { "\r\n", "\n", "\r\n.\r\n", "\t", " \r\n", "\x01", "\xff", "0123456789012345678901234567890123456789" };
+        static const char *const pieces[] = { "a",  "Z",  "9",  " ",    " ",     "=", "?",   "_",
+                                              "=?", "?=", ".",  "\"",   "\\",    "é", "ã",   "ß",
+                                              "€",  "語", "🙂", "word", "From ", "-", "--=_" };
+        static const char *const body_pieces[] = {
+                "\r\n",  "\n",   "\r\n.\r\n", "\t",
+                " \r\n", "\x01", "\xff",      "0123456789012345678901234567890123456789"
+        };
         size_t len = 0, count = (size_t)rand_r(seed) % (body ? 300 : 60);
         bool ascii = rand_r(seed) % 3 == 0;
         for (size_t i = 0; i < count; i++) {
                 size_t k = (size_t)rand_r(seed);
-                const char *piece = body && k % 4 == 0 ? body_pieces[k / 4 % ARRAY_LEN(body_pieces)] : pieces[k / 4 % ARRAY_LEN(pieces)];
+                const char *piece = body && k % 4 == 0 ? body_pieces[k / 4 % ARRAY_LEN(body_pieces)]
+                                                       : pieces[k / 4 % ARRAY_LEN(pieces)];
                 if ((ascii && (unsigned char)*piece >= 0x80) || len + strlen(piece) >= max)
                         continue;
                 len += (size_t)snprintf(text + len, max - len, "%s", piece);
@@ -321,7 +368,8 @@ static void check_decoded(const struct mail *m, const char *message)
         decode_header(message, "\r\nSubject: ", &subject);
         assert_int_equal(subject.len, m->subject.len);
         assert_memory_equal(buf_str(&subject), m->subject.ptr, subject.len);
-        const char *start = strstr(message, "quoted-printable\r\n\r\n") + strlen("quoted-printable\r\n\r\n");
+        const char *start = strstr(message, "quoted-printable\r\n\r\n") +
+                            strlen("quoted-printable\r\n\r\n");
         const char *end = m->html.ptr ? strstr(start, "\r\n--=_") : start + strlen(start);
         decode_q(start, (size_t)(end - start), false, &body);
         BUF_CLEANUP struct buf expected;
@@ -345,7 +393,8 @@ static void decodes_to_what_was_given(void **state)
         for (int round = 0; round < 3000; round++) {
                 struct mail m = sample();
                 m.to_name = (struct span){ name, random_text(&seed, name, sizeof name, false) };
-                m.subject = (struct span){ subject, random_text(&seed, subject, sizeof subject, false) };
+                m.subject = (struct span){ subject,
+                                           random_text(&seed, subject, sizeof subject, false) };
                 m.text = (struct span){ text, random_text(&seed, text, sizeof text, true) };
                 if (round % 2)
                         m.html = (struct span){ html, random_text(&seed, html, sizeof html, true) };
@@ -374,7 +423,8 @@ static void boundary_depends_on_the_id_only(void **state)
         CLEANUP(cleanup_free) char *one = render(&a), *two = render(&b);
         b.message_id = span_of("0190@example.org");
         CLEANUP(cleanup_free) char *three = render(&b);
-        const char *x = strstr(one, "boundary="), *y = strstr(two, "boundary="), *z = strstr(three, "boundary=");
+        const char *x = strstr(one, "boundary="), *y = strstr(two, "boundary="),
+                   *z = strstr(three, "boundary=");
         assert_memory_equal(x, y, 50);
         assert_memory_not_equal(x, z, 50);
 }

@@ -16,7 +16,8 @@
 static char folder[] = "/tmp/rollcall-pack-XXXXXX";
 
 static const char *const files[] = {
-        "rollcall.cfg", "p/pack.cfg", "q/pack.cfg", "p/a.sql", "p/empty.sql", "p/latin.sql", "p/a.txt", "p/bad.txt", "p/a.html", NULL,
+        "rollcall.cfg", "p/pack.cfg", "q/pack.cfg", "p/a.sql",  "p/empty.sql",
+        "p/latin.sql",  "p/a.txt",    "p/bad.txt",  "p/a.html", NULL,
 };
 
 static void write_file(const char *name, const char *text)
@@ -64,7 +65,7 @@ static int remove_folder(void **state)
         return rmdir(folder);
 }
 
-/* ---- values --------------------------------------------------------------------------------------------------------------------- */
+/* ---- values ---- */
 
 static void values(void **state)
 {
@@ -150,9 +151,17 @@ static void declared_values(void **state)
 {
         (void)state;
         static const char *roles[] = { "resident", "all", NULL };
-        struct declared role = { .name = "role", .type = VALUE_TEXT, .values = roles, .n_values = 2, .min = INT64_MIN, .max = INT64_MAX };
-        struct declared several = role, days = { .name = "days", .type = VALUE_INTEGER, .min = 1, .max = 90 }, list = days;
-        struct declared why = { .name = "reason", .type = VALUE_TEXT, .required = true }, note = why, nobody = why;
+        struct declared role = { .name = "role",
+                                 .type = VALUE_TEXT,
+                                 .values = roles,
+                                 .n_values = 2,
+                                 .min = INT64_MIN,
+                                 .max = INT64_MAX };
+        struct declared several = role,
+                        days = { .name = "days", .type = VALUE_INTEGER, .min = 1, .max = 90 },
+                        list = days;
+        struct declared why = { .name = "reason", .type = VALUE_TEXT, .required = true },
+                        note = why, nobody = why;
         several.type = VALUE_TEXT_ARRAY;
         list.type = VALUE_INTEGER_ARRAY;
         list.min_items = 1;
@@ -187,13 +196,14 @@ static void declared_values(void **state)
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
                 struct err e = ERR_INIT;
-                assert_int_equal(declared_check(cases[i].declared, span_of(cases[i].text), &e), cases[i].error ? -1 : 0);
+                assert_int_equal(declared_check(cases[i].declared, span_of(cases[i].text), &e),
+                                 cases[i].error ? -1 : 0);
                 assert_string_equal(e.text, cases[i].error ? cases[i].error : "");
                 assert_int_equal(e.class, cases[i].error ? ERR_POISON : ERR_NONE);
         }
 }
 
-/* ---- a good pack ---------------------------------------------------------------------------------------------------------------- */
+/* ---- a good pack ---- */
 
 static const char good[] =
         "name = \"club\";\n" /* line 1 */
@@ -222,7 +232,8 @@ static const char good[] =
 
 #define SERVICE "kafka = { brokers = \"k\"; };\n"
 
-static int try_load(const char *service, const char *pack, struct service **s, struct packs **p, struct err *e)
+static int try_load(const char *service, const char *pack, struct service **s, struct packs **p,
+                    struct err *e)
 {
         char path[64];
         snprintf(path, sizeof path, "%s/rollcall.cfg", folder);
@@ -239,35 +250,42 @@ static void loads(void **state)
         CLEANUP(service_cleanup) struct service *s = NULL;
         CLEANUP(packs_cleanup) struct packs *p = NULL;
         struct err e = ERR_INIT;
-        if (try_load(SERVICE "packs = ( { path = \"p/\"; settings = { days = 60; };\n"
-                             "  jobs = ( { name = \"nightly\"; schedule = \"@weekly\"; time_zone = \"Europe/Berlin\"; suspend = true;\n"
-                             "    settings = { days = 5; role = \"all\"; }; } ); } );",
-                     good, &s, &p, &e) < 0)
+        if (try_load(
+                    SERVICE
+                    "packs = ( { path = \"p/\"; settings = { days = 60; };\n"
+                    "  jobs = ( { name = \"nightly\"; schedule = \"@weekly\"; time_zone = \"Europe/Berlin\"; suspend = true;\n"
+                    "    settings = { days = 5; role = \"all\"; }; } ); } );",
+                    good, &s, &p, &e) < 0)
                 fail_msg("%s", e.text);
         const struct pack *pack = p->list[0];
         assert_string_equal(pack->title, "club");
         assert_string_equal(pack->settings[0].fallback, "60");
         assert_string_equal(pack->settings[1].fallback, "all");
         assert_string_equal(pack->settings[2].fallback, "{\"7\",\"3\",\"1\"}");
-        const struct task_type *expire = packs_type(p, SPAN_LIT("club.expire")), *warn = packs_type(p, SPAN_LIT("club.warn"));
+        const struct task_type *expire = packs_type(p, SPAN_LIT("club.expire")),
+                               *warn = packs_type(p, SPAN_LIT("club.warn"));
         assert_int_equal(expire->lane, LANE_TASKS);
         assert_int_equal(expire->subject_type, VALUE_INTEGER);
         assert_string_equal(expire->follow_ups[0], "club.warn");
         assert_string_equal(expire->due.text, "select 1 as subject\n");
         assert_non_null(strstr(expire->due.path, "/p/a.sql"));
         assert_int_equal(warn->lane, LANE_MAIL);
-        assert_true(warn->email.hold_unknown && warn->email.subject && warn->email.text && warn->email.html);
+        assert_true(warn->email.hold_unknown && warn->email.subject && warn->email.text &&
+                    warn->email.html);
         assert_non_null(warn->record.text);
         assert_int_equal(packs_type(p, SPAN_LIT("club.extend"))->lane, LANE_URGENT);
-        const struct task_type *file = packs_type(p, SPAN_LIT("club.file")), *prune = packs_type(p, SPAN_LIT("club.prune"));
+        const struct task_type *file = packs_type(p, SPAN_LIT("club.file")),
+                               *prune = packs_type(p, SPAN_LIT("club.prune"));
         assert_int_equal(file->lane, LANE_JOBS);
         assert_int_equal(file->scope, SCOPE_RUN);
         assert_int_equal(file->subject_type, VALUE_TEXT);
         assert_int_equal(file->report.format, REPORT_CSV);
         assert_true(prune->files.delete && prune->files.older_than_days == 90);
         assert_string_equal(prune->files.pattern, "*");
-        assert_non_null(strstr(packs_type(p, SPAN_LIT("club.tell"))->webhook.url_file, "/p/secret"));
-        assert_non_null(strstr(packs_type(p, SPAN_LIT("club.tell"))->webhook.secret_file, "/p/key"));
+        assert_non_null(
+                strstr(packs_type(p, SPAN_LIT("club.tell"))->webhook.url_file, "/p/secret"));
+        assert_non_null(
+                strstr(packs_type(p, SPAN_LIT("club.tell"))->webhook.secret_file, "/p/key"));
         assert_null(packs_type(p, SPAN_LIT("club.absent")));
         const struct job *nightly = packs_job(p, "nightly"), *tidy = packs_job(p, "club.tidy");
         assert_string_equal(nightly->full_name, "club.nightly");
@@ -299,8 +317,10 @@ static void load_edited(const char *from, const char *to, struct service **s, st
         BUF_CLEANUP struct buf text = { .max = 100000 };
         struct err e = ERR_INIT;
         edit(from, to, &text);
-        if (try_load(SERVICE "packs = ( { path = \"p\"; jobs = ( { name = \"nightly\"; max_percent = 0.5; population = \"a.sql\"; } ); } );",
-                     buf_str(&text), s, p, &e) < 0)
+        if (try_load(
+                    SERVICE
+                    "packs = ( { path = \"p\"; jobs = ( { name = \"nightly\"; max_percent = 0.5; population = \"a.sql\"; } ); } );",
+                    buf_str(&text), s, p, &e) < 0)
                 fail_msg("%s: %s", to, e.text);
 }
 
@@ -311,13 +331,18 @@ static void destructive_jobs(void **state)
                 const char *from, *to;
                 bool nightly, tidy;
         } rows[] = {
-                { "name = \"expire\"; action", "name = \"expire\"; action", false, true }, /* prune deletes files */
+                /* prune deletes files */
+                { "name = \"expire\"; action", "name = \"expire\"; action", false, true },
                 { "do = \"delete\"; };", "do = \"delete\"; }; destructive = false;", false, false },
                 { "do = \"delete\"", "do = \"compress\"", false, false },
-                { "name = \"expire\"; action", "name = \"expire\"; destructive = true; action", true, true },
-                { "name = \"warn\"; action", "name = \"warn\"; destructive = true; action", true, true }, /* a follow-up */
+                { "name = \"expire\"; action", "name = \"expire\"; destructive = true; action",
+                  true, true },
+                /* a follow-up */
+                { "name = \"warn\"; action", "name = \"warn\"; destructive = true; action", true,
+                  true },
                 { "name = \"nightly\";", "name = \"nightly\"; destructive = true;", true, true },
-                { "\"prune\", { type = \"expire\"; dry_run = true; }", "{ type = \"prune\"; dry_run = true; }", false, false },
+                { "\"prune\", { type = \"expire\"; dry_run = true; }",
+                  "{ type = \"prune\"; dry_run = true; }", false, false },
         };
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 CLEANUP(service_cleanup) struct service *s = NULL;
@@ -325,8 +350,10 @@ static void destructive_jobs(void **state)
                 load_edited(rows[i].from, rows[i].to, &s, &p);
                 assert_int_equal(job_destructive(packs_job(p, "nightly")), rows[i].nightly);
                 assert_int_equal(job_destructive(packs_job(p, "tidy")), rows[i].tidy);
-                assert_true(packs_job(p, "nightly")->max_percent == 0.5 && packs_job(p, "nightly")->population.text);
-                assert_true(packs_job(p, "tidy")->max_percent == LIMIT_NONE && packs_job(p, "tidy")->max_subjects == LIMIT_NONE);
+                assert_true(packs_job(p, "nightly")->max_percent == 0.5 &&
+                            packs_job(p, "nightly")->population.text);
+                assert_true(packs_job(p, "tidy")->max_percent == LIMIT_NONE &&
+                            packs_job(p, "tidy")->max_subjects == LIMIT_NONE);
         }
 }
 
@@ -341,9 +368,12 @@ static void locked_settings(void **state)
         size_t n;
         load_edited("name = \"role\";", "name = \"role\"; locked = true;", &s, &p);
         const struct job *nightly = packs_job(p, "nightly");
-        assert_int_equal(settings_resolve(nightly->pack, nightly, NULL, 0, memory, &all, &n, &e), 0); /* the job's own value */
+        /* the job's own value */
+        assert_int_equal(settings_resolve(nightly->pack, nightly, NULL, 0, memory, &all, &n, &e),
+                         0);
         assert_string_equal(all[1].value, "member");
-        assert_int_equal(settings_resolve(nightly->pack, nightly, &given, 1, memory, &all, &n, &e), -1);
+        assert_int_equal(settings_resolve(nightly->pack, nightly, &given, 1, memory, &all, &n, &e),
+                         -1);
         assert_int_equal(e.class, ERR_POISON);
         assert_non_null(strstr(e.text, "\"role\" is locked"));
 }
@@ -366,16 +396,23 @@ static void shared_follow_ups(void **state)
                 CLEANUP(packs_cleanup) struct packs *p = NULL;
                 struct err e = ERR_INIT;
                 char text[2000];
-#define ONE(name, more) "  { name = \"" name "\"; action = \"sql\"; due = \"a.sql\"; statement = \"a.sql\"; " more " }"
-                snprintf(text, sizeof text,
-                         "name = \"club\"; time_zone = \"UTC\"; task_types = (" ONE("a", "follow_ups = [ \"c\" ];") "," ONE("b", "follow_ups = [ \"c\" ];") ","
-                         ONE("c", "follow_ups = [ \"d\" ];") "," ONE("d", "") "); jobs = ( { name = \"nightly\"; tasks = [ %s ]; } );",
-                         cases[i].tasks);
+#define ONE(name, more)                                                                            \
+        "  { name = \"" name "\"; action = \"sql\"; due = \"a.sql\"; statement = \"a.sql\"; " more \
+        " }"
+                snprintf(
+                        text, sizeof text,
+                        "name = \"club\"; time_zone = \"UTC\"; task_types = (" ONE("a", "follow_ups = [ \"c\" ];") "," ONE(
+                                "b",
+                                "follow_ups = [ \"c\" ];") "," ONE("c",
+                                                                   "follow_ups = [ \"d\" ];") "," ONE("d",
+                                                                                                      "") "); jobs = ( { name = \"nightly\"; tasks = [ %s ]; } );",
+                        cases[i].tasks);
                 if (try_load(SERVICE "packs = ( { path = \"p/\"; } );", text, &s, &p, &e) < 0)
                         fail_msg("%s", e.text);
                 const struct job *j = &p->list[0]->jobs[0];
                 if (j->n_takes != cases[i].takes || j->n_shared != cases[i].shared)
-                        fail_msg("%s: takes %zu, shares %zu", cases[i].tasks, j->n_takes, j->n_shared);
+                        fail_msg("%s: takes %zu, shares %zu", cases[i].tasks, j->n_takes,
+                                 j->n_shared);
                 assert_int_equal(job_shares(j, SPAN_LIT("club.c")), j->n_shared > 0);
                 assert_false(job_shares(j, SPAN_LIT("club.a")));
         }
@@ -387,9 +424,12 @@ static void two_packs(void **state)
         CLEANUP(service_cleanup) struct service *s = NULL;
         CLEANUP(packs_cleanup) struct packs *p = NULL;
         struct err e = ERR_INIT;
-        write_file("q/pack.cfg", "name = \"other\"; task_types = ( { name = \"t\"; action = \"files\"; files = { folder = \".\"; older_than = \"1d\"; do = "
-                                 "\"delete\"; }; } ); jobs = ( { name = \"tidy\"; tasks = [ \"t\" ]; } );");
-        if (try_load(SERVICE "packs = ( { path = \"p\"; }, { path = \"q\"; } );", good, &s, &p, &e) < 0)
+        write_file(
+                "q/pack.cfg",
+                "name = \"other\"; task_types = ( { name = \"t\"; action = \"files\"; files = { folder = \".\"; older_than = \"1d\"; do = "
+                "\"delete\"; }; } ); jobs = ( { name = \"tidy\"; tasks = [ \"t\" ]; } );");
+        if (try_load(SERVICE "packs = ( { path = \"p\"; }, { path = \"q\"; } );", good, &s, &p,
+                     &e) < 0)
                 fail_msg("%s", e.text);
         assert_int_equal(p->n, 2);
         assert_null(packs_job(p, "tidy"));
@@ -397,7 +437,7 @@ static void two_packs(void **state)
         assert_string_equal(packs_job(p, "nightly")->full_name, "club.nightly");
 }
 
-/* ---- bad packs: the good one with one thing changed ------------------------------------------------------------------------------- */
+/* ---- bad packs: the good one with one thing changed ---- */
 
 static void edit(const char *from, const char *to, struct buf *out)
 {
@@ -415,111 +455,192 @@ static void complaints(void **state)
         static const struct {
                 const char *from, *to, *error;
         } cases[] = {
-                { "name = \"club\"", "name = \"Club\"", "/p/pack.cfg:1: name: found \"Club\", expected 1 to 63 lower-case letters" },
+                { "name = \"club\"", "name = \"Club\"",
+                  "/p/pack.cfg:1: name: found \"Club\", expected 1 to 63 lower-case letters" },
                 { "name = \"club\";", "", "/p/pack.cfg:1: name: missing, expected a text" },
                 { "schema =", "shema =", ":3: shema: unknown key, did you mean \"schema\"?" },
                 { "schema = \"a.sql\"", "schema = \"b.sql\"", ":3: schema: " },
-                { "schema = \"a.sql\"", "schema = \"b.sql\"", "/p/b.sql: No such file or directory" },
+                { "schema = \"a.sql\"", "schema = \"b.sql\"",
+                  "/p/b.sql: No such file or directory" },
                 { "schema = \"a.sql\"", "schema = \"empty.sql\"", "/p/empty.sql: is empty" },
-                { "schema = \"a.sql\"", "schema = \"latin.sql\"", "/p/latin.sql: is not UTF-8 text" },
+                { "schema = \"a.sql\"", "schema = \"latin.sql\"",
+                  "/p/latin.sql: is not UTF-8 text" },
                 { "schema = \"a.sql\"", "schema = \".\"", "/p/.: is not a file" },
                 { "America/Sao_Paulo", "America/Sao_Paolo", ":2: time_zone: " },
-                { "subject_type = \"integer\"", "subject_type = \"date\"", ":2: subject_type: found \"date\", expected one of \"text\", \"integer\"" },
-                { "club@example.org", "club", ":4: mail.from_address: found \"club\", expected an address" },
-                { "mail = { from_address = \"club@example.org\"; };", "", ":11: task_types[1].email: mail is sent, expected a group mail" },
+                { "subject_type = \"integer\"", "subject_type = \"date\"",
+                  ":2: subject_type: found \"date\", expected one of \"text\", \"integer\"" },
+                { "club@example.org", "club",
+                  ":4: mail.from_address: found \"club\", expected an address" },
+                { "mail = { from_address = \"club@example.org\"; };", "",
+                  ":11: task_types[1].email: mail is sent, expected a group mail" },
                 /* settings */
-                { "default = 30", "default = 300", ":5: settings[0].default: days: 300 is more than 90" },
-                { "default = 30", "default = \"soon\"", ":5: settings[0].default: days: \"soon\" is not a whole number" },
-                { "default = \"all\"", "default = \"none\"", ":6: settings[1].default: role: \"none\" is not one of \"all\", \"member\"" },
-                { "default = [ 7, 3, 1 ]", "default = [ \"a\" ]", ":7: settings[2].default: steps: \"{\"a\"}\" is not an array of whole" },
-                { "min = 1; max = 90", "min = 9; max = 1", ":5: settings[0].max: found 1, expected a whole number of at least 9" },
-                { "type = \"text\"; default = \"all\";", "type = \"text\"; min = 1;", ":6: settings[1].min: found with type \"text\"" },
-                { "default = [ 7, 3, 1 ]", "default = [ ]; min_items = 1", ":7: settings[2].default: steps: has 0 elements, at least 1" },
-                { "default = 30; min", "default = 30; min_items = 1; min", ":5: settings[0].min_items: found with type \"integer\", expected only with" },
-                { "default = 30; min", "default = 30; allow_blank = true; min", ":5: settings[0].allow_blank: unknown key" },
-                { "required = true; } ); },", "required = true; allow_blank = true; } ); },", "allow_blank: found with type \"integer\"" },
-                { "required = true; } ); },", "required = true; locked = true; } ); },", "locked: unknown key" },
-                { "min_interval = \"23h\"", "max_subjects = -2", "jobs[0].max_subjects: found -2, expected a whole number" },
-                { "min_interval = \"23h\"", "max_percent = 100.5", "jobs[0].max_percent: found 100.5, expected a number from 0 to 100" },
-                { "min_interval = \"23h\"", "max_percent = \"5\"", "jobs[0].max_percent: found \"5\", expected a number of per cent" },
-                { "min_interval = \"23h\"", "max_percent = 5", "jobs[0].max_percent: max_percent needs a population" },
+                { "default = 30", "default = 300",
+                  ":5: settings[0].default: days: 300 is more than 90" },
+                { "default = 30", "default = \"soon\"",
+                  ":5: settings[0].default: days: \"soon\" is not a whole number" },
+                { "default = \"all\"", "default = \"none\"",
+                  ":6: settings[1].default: role: \"none\" is not one of \"all\", \"member\"" },
+                { "default = [ 7, 3, 1 ]", "default = [ \"a\" ]",
+                  ":7: settings[2].default: steps: \"{\"a\"}\" is not an array of whole" },
+                { "min = 1; max = 90", "min = 9; max = 1",
+                  ":5: settings[0].max: found 1, expected a whole number of at least 9" },
+                { "type = \"text\"; default = \"all\";", "type = \"text\"; min = 1;",
+                  ":6: settings[1].min: found with type \"text\"" },
+                { "default = [ 7, 3, 1 ]", "default = [ ]; min_items = 1",
+                  ":7: settings[2].default: steps: has 0 elements, at least 1" },
+                { "default = 30; min", "default = 30; min_items = 1; min",
+                  ":5: settings[0].min_items: found with type \"integer\", expected only with" },
+                { "default = 30; min", "default = 30; allow_blank = true; min",
+                  ":5: settings[0].allow_blank: unknown key" },
+                { "required = true; } ); },", "required = true; allow_blank = true; } ); },",
+                  "allow_blank: found with type \"integer\"" },
+                { "required = true; } ); },", "required = true; locked = true; } ); },",
+                  "locked: unknown key" },
+                { "min_interval = \"23h\"", "max_subjects = -2",
+                  "jobs[0].max_subjects: found -2, expected a whole number" },
+                { "min_interval = \"23h\"", "max_percent = 100.5",
+                  "jobs[0].max_percent: found 100.5, expected a number from 0 to 100" },
+                { "min_interval = \"23h\"", "max_percent = \"5\"",
+                  "jobs[0].max_percent: found \"5\", expected a number of per cent" },
+                { "min_interval = \"23h\"", "max_percent = 5",
+                  "jobs[0].max_percent: max_percent needs a population" },
                 { "min_interval = \"23h\"", "destructive = 1", "jobs[0].destructive: found 1" },
-                { "type = \"integer[]\"", "type = \"numbers\"", ":7: settings[2].type: found \"numbers\", expected one of \"text\", \"integer\"" },
-                { "name = \"steps\"; type = \"integer[]\"; default = [ 7, 3, 1 ];", "name = \"steps\";", ":7: settings[2]: type is missing" },
-                { "name = \"steps\"", "name = \"today\"", ":7: settings[2].name: found \"today\", expected another name" },
-                { "name = \"steps\"", "name = \"a-b\"", ":7: settings[2].name: found \"a-b\", expected 1 to 63 lower-case" },
-                { "name = \"steps\"", "name = \"days\"", ":7: settings[2].name: found \"days\", expected a name that is not taken above" },
-                { "name = \"steps\";", "name = \"steps\"; required = true;", ":7: settings[2].required: unknown key" },
-                { "required = true;", "required = true; default = 1;", ":13: task_types[2].arguments[0].default: found together with required" },
-                { "arguments = ( { name = \"days\"", "arguments = ( { name = \"item\"", ":13: task_types[2].arguments[0].name: found \"item\", expected another" },
+                { "type = \"integer[]\"", "type = \"numbers\"",
+                  ":7: settings[2].type: found \"numbers\", expected one of \"text\", \"integer\"" },
+                { "name = \"steps\"; type = \"integer[]\"; default = [ 7, 3, 1 ];",
+                  "name = \"steps\";", ":7: settings[2]: type is missing" },
+                { "name = \"steps\"", "name = \"today\"",
+                  ":7: settings[2].name: found \"today\", expected another name" },
+                { "name = \"steps\"", "name = \"a-b\"",
+                  ":7: settings[2].name: found \"a-b\", expected 1 to 63 lower-case" },
+                { "name = \"steps\"", "name = \"days\"",
+                  ":7: settings[2].name: found \"days\", expected a name that is not taken above" },
+                { "name = \"steps\";", "name = \"steps\"; required = true;",
+                  ":7: settings[2].required: unknown key" },
+                { "required = true;", "required = true; default = 1;",
+                  ":13: task_types[2].arguments[0].default: found together with required" },
+                { "arguments = ( { name = \"days\"", "arguments = ( { name = \"item\"",
+                  ":13: task_types[2].arguments[0].name: found \"item\", expected another" },
                 /* task types */
-                { "name = \"extend\"; action", "name = \"warn\"; action", ":12: task_types[2].name: found \"warn\", expected a name that is not taken" },
-                { "lane = \"urgent\"", "lane = \"fast\"", ":12: task_types[2].lane: found \"fast\", expected one of \"jobs\", \"tasks\"" },
-                { "lane = \"urgent\"", "lanes = \"urgent\"", ":12: task_types[2].lanes: unknown key, did you mean \"lane\"?" },
-                { "action = \"sql\"; lane", "action = \"run\"; lane", ":12: task_types[2].action: found \"run\", expected one of \"sql\", \"email\"" },
-                { "action = \"sql\"; lane", "lane", ":12: task_types[2]: action is missing, expected \"sql\"" },
-                { "lane = \"urgent\"; statement = \"a.sql\";", "lane = \"urgent\";", ":12: task_types[2].statement: missing" },
-                { "lane = \"urgent\";", "record = \"a.sql\";", ":12: task_types[2].record: found with action \"sql\", expected only with \"email\"" },
+                { "name = \"extend\"; action", "name = \"warn\"; action",
+                  ":12: task_types[2].name: found \"warn\", expected a name that is not taken" },
+                { "lane = \"urgent\"", "lane = \"fast\"",
+                  ":12: task_types[2].lane: found \"fast\", expected one of \"jobs\", \"tasks\"" },
+                { "lane = \"urgent\"", "lanes = \"urgent\"",
+                  ":12: task_types[2].lanes: unknown key, did you mean \"lane\"?" },
+                { "action = \"sql\"; lane", "action = \"run\"; lane",
+                  ":12: task_types[2].action: found \"run\", expected one of \"sql\", \"email\"" },
+                { "action = \"sql\"; lane", "lane",
+                  ":12: task_types[2]: action is missing, expected \"sql\"" },
+                { "lane = \"urgent\"; statement = \"a.sql\";", "lane = \"urgent\";",
+                  ":12: task_types[2].statement: missing" },
+                { "lane = \"urgent\";", "record = \"a.sql\";",
+                  ":12: task_types[2].record: found with action \"sql\", expected only with \"email\"" },
                 { "lane = \"urgent\";", "email = { };", ":12: task_types[2].email: unknown key" },
-                { "scope = \"run\";", "scope = \"run\"; due = \"a.sql\";", ":16: task_types[5].due: found with scope \"run\", expected only with scope" },
-                { "action = \"files\";", "action = \"files\"; scope = \"subject\";", ":15: task_types[4].scope: found \"subject\", expected \"run\"" },
+                { "scope = \"run\";", "scope = \"run\"; due = \"a.sql\";",
+                  ":16: task_types[5].due: found with scope \"run\", expected only with scope" },
+                { "action = \"files\";", "action = \"files\"; scope = \"subject\";",
+                  ":15: task_types[4].scope: found \"subject\", expected \"run\"" },
                 { "text = \"a.txt\";", "", ":11: task_types[1].email.text: missing" },
-                { "subject = \"Hello {{name}}\";", "", ":11: task_types[1].email.subject: missing" },
-                { "Hello {{name}}", "Hello {{name", ":11: task_types[1].email.subject: template:1: " },
-                { "Hello {{name}}", "Hello\\nyou", ":11: task_types[1].email.subject: found a line break" },
+                { "subject = \"Hello {{name}}\";", "",
+                  ":11: task_types[1].email.subject: missing" },
+                { "Hello {{name}}", "Hello {{name",
+                  ":11: task_types[1].email.subject: template:1: " },
+                { "Hello {{name}}", "Hello\\nyou",
+                  ":11: task_types[1].email.subject: found a line break" },
                 { "text = \"a.txt\"", "text = \"bad.txt\"", "/p/bad.txt:2: " },
                 { "html = \"a.html\"", "html = \"b.html\"", "/p/b.html: No such file" },
-                { "lost_answer = \"hold\"", "lost_answer = \"drop\"", ":11: task_types[1].email.lost_answer: found \"drop\", expected one of \"resend\"" },
-                { "webhook = { url_file = \"secret\"; secret_file = \"key\"; };", "", ":16: task_types[5]: webhook is missing, expected a group" },
-                { "url_file = \"secret\";", "", ":16: task_types[5].webhook: expected either url or url_file" },
-                { "url_file = \"secret\";", "url = \"ftp://x\";", ":16: task_types[5].webhook.url: found \"ftp://x\", expected \"https://" },
-                { "url_file = \"secret\";", "url = \"http://x\"; timeout = 0;", ":16: task_types[5].webhook.timeout: found 0, expected a time span from" },
-                { "report = \"members\"", "report = \"member\"", ":14: task_types[3].report.report: pack has no report \"member\", did you mean \"members\"?" },
-                { "m_%Y.csv", "../m.csv", ":14: task_types[3].report.file: found \"../m.csv\", expected a file within" },
-                { "format = \"csv\"", "format = \"pdf\"", ":14: task_types[3].report.format: found \"pdf\"" },
-                { "folder = \"old\"", "folder = \"a/../../b\"", ":15: task_types[4].files.folder: found \"a/../../b\", expected a folder without" },
-                { "older_than = \"90d\"", "older_than = \"36h\"", ":15: task_types[4].files.older_than: found \"36h\", expected whole days" },
+                { "lost_answer = \"hold\"", "lost_answer = \"drop\"",
+                  ":11: task_types[1].email.lost_answer: found \"drop\", expected one of \"resend\"" },
+                { "webhook = { url_file = \"secret\"; secret_file = \"key\"; };", "",
+                  ":16: task_types[5]: webhook is missing, expected a group" },
+                { "url_file = \"secret\";", "",
+                  ":16: task_types[5].webhook: expected either url or url_file" },
+                { "url_file = \"secret\";", "url = \"ftp://x\";",
+                  ":16: task_types[5].webhook.url: found \"ftp://x\", expected \"https://" },
+                { "url_file = \"secret\";", "url = \"http://x\"; timeout = 0;",
+                  ":16: task_types[5].webhook.timeout: found 0, expected a time span from" },
+                { "report = \"members\"", "report = \"member\"",
+                  ":14: task_types[3].report.report: pack has no report \"member\", did you mean \"members\"?" },
+                { "m_%Y.csv", "../m.csv",
+                  ":14: task_types[3].report.file: found \"../m.csv\", expected a file within" },
+                { "format = \"csv\"", "format = \"pdf\"",
+                  ":14: task_types[3].report.format: found \"pdf\"" },
+                { "folder = \"old\"", "folder = \"a/../../b\"",
+                  ":15: task_types[4].files.folder: found \"a/../../b\", expected a folder without" },
+                { "older_than = \"90d\"", "older_than = \"36h\"",
+                  ":15: task_types[4].files.older_than: found \"36h\", expected whole days" },
                 { "older_than = \"90d\";", "", ":15: task_types[4].files: older_than is missing" },
                 { "do = \"delete\";", "", ":15: task_types[4].files: do is missing" },
-                { "follow_ups = [ \"warn\" ]", "follow_ups = [ \"warm\" ]", ":9: task_types[0].follow_ups[0]: pack has no task type \"warm\", did you mean \"warn\"?" },
-                { "follow_ups = [ \"warn\" ]", "follow_ups = [ \"tell\" ]", ":9: task_types[0].follow_ups[0]: found \"tell\" of scope \"run\", expected one of" },
-                { "follow_ups = [ \"warn\" ]", "follow_ups = [ \"extend\" ]", ":9: task_types[0].follow_ups[0]: found \"extend\", expected a task type without" },
-                { "follow_ups = [ \"warn\" ]", "follow_ups = [ \"warn\", \"warn\" ]", ":9: task_types[0].follow_ups[1]: found \"warn\" a second time" },
-                { "follow_ups = [ \"warn\" ]", "follow_ups = [ \"expire\" ]", ":9: task_types[0].follow_ups: found a circle: \"expire\" leads to itself" },
-                { "record = \"a.sql\";", "record = \"a.sql\"; follow_ups = [ \"expire\" ];", ":9: task_types[0].follow_ups: found a circle: \"expire\"" },
+                { "follow_ups = [ \"warn\" ]", "follow_ups = [ \"warm\" ]",
+                  ":9: task_types[0].follow_ups[0]: pack has no task type \"warm\", did you mean \"warn\"?" },
+                { "follow_ups = [ \"warn\" ]", "follow_ups = [ \"tell\" ]",
+                  ":9: task_types[0].follow_ups[0]: found \"tell\" of scope \"run\", expected one of" },
+                { "follow_ups = [ \"warn\" ]", "follow_ups = [ \"extend\" ]",
+                  ":9: task_types[0].follow_ups[0]: found \"extend\", expected a task type without" },
+                { "follow_ups = [ \"warn\" ]", "follow_ups = [ \"warn\", \"warn\" ]",
+                  ":9: task_types[0].follow_ups[1]: found \"warn\" a second time" },
+                { "follow_ups = [ \"warn\" ]", "follow_ups = [ \"expire\" ]",
+                  ":9: task_types[0].follow_ups: found a circle: \"expire\" leads to itself" },
+                { "record = \"a.sql\";", "record = \"a.sql\"; follow_ups = [ \"expire\" ];",
+                  ":9: task_types[0].follow_ups: found a circle: \"expire\"" },
                 /* jobs */
                 { "0 6 * * *", "0 25 * * *", ":18: jobs[0].schedule: cron" },
                 { "0 6 * * *", "0 6 30 2 *", ":18: jobs[0].schedule: cron" },
                 { "time_zone = \"UTC\"", "time_zone = \"Mars\"", ":20: jobs[1].time_zone: " },
                 { "tasks = [ \"expire\" ];", "", ":18: jobs[0]: tasks is missing" },
-                { "tasks = [ \"expire\" ]", "tasks = [ ]", ":18: jobs[0].tasks: found a list, expected a list with the names" },
-                { "tasks = [ \"expire\" ]", "tasks = [ \"expiry\" ]", ":18: jobs[0].tasks[0]: pack has no task type \"expiry\", did you mean \"expire\"?" },
-                { "tasks = [ \"expire\" ]", "tasks = [ \"warn\" ]", ":18: jobs[0].tasks[0]: found \"warn\" without a due statement" },
-                { "tasks = [ \"expire\" ]", "tasks = [ \"extend\" ]", ":18: jobs[0].tasks[0]: found \"extend\", expected a task type without required" },
-                { "tasks = [ \"expire\" ]", "tasks = [ \"expire\", \"expire\" ]", ":18: jobs[0].tasks[1]: found \"expire\" a second time" },
-                { "type = \"expire\"; dry_run", "type = \"expire\"; dryrun", ":20: jobs[1].tasks[1].dryrun: unknown key, did you mean \"dry_run\"?" },
-                { "role = \"member\"", "roles = \"member\"", ":18: jobs[0].settings.roles: pack has no setting \"roles\", did you mean \"role\"? It has: days," },
-                { "role = \"member\"", "role = \"nurse\"", ":18: jobs[0].settings.role: role: \"nurse\" is not one of \"all\", \"member\"" },
-                { "min_interval = \"23h\"", "min_interval = \"23\"", ":19: jobs[0].min_interval: found \"23\", expected a time span" },
-                { "min_interval = \"23h\"", "concurrency_policy = \"deny\"", ":19: jobs[0].concurrency_policy: found \"deny\", expected one of \"forbid\"" },
-                { "min_interval = \"23h\"", "catch_up = true", ":19: jobs[0].catch_up: found true, expected one of \"latest\", \"none\", \"all\"" },
-                { "min_interval = \"23h\"", "alert_on = \"sometimes\"", ":19: jobs[0].alert_on: found \"sometimes\", expected \"errors\", \"failed\", \"never\"" },
-                { "min_interval = \"23h\"", "alert_on = \"0%\"", ":19: jobs[0].alert_on: found \"0%\"" },
-                { "min_interval = \"23h\"", "alert_on = \"101%\"", ":19: jobs[0].alert_on: found \"101%\"" },
-                { "min_interval = \"23h\"", "alert_on = \"5\"", ":19: jobs[0].alert_on: found \"5\"" },
-                { "min_interval = \"23h\"", "alert_on = \"nan%\"", ":19: jobs[0].alert_on: found \"nan%\"" },
+                { "tasks = [ \"expire\" ]", "tasks = [ ]",
+                  ":18: jobs[0].tasks: found a list, expected a list with the names" },
+                { "tasks = [ \"expire\" ]", "tasks = [ \"expiry\" ]",
+                  ":18: jobs[0].tasks[0]: pack has no task type \"expiry\", did you mean \"expire\"?" },
+                { "tasks = [ \"expire\" ]", "tasks = [ \"warn\" ]",
+                  ":18: jobs[0].tasks[0]: found \"warn\" without a due statement" },
+                { "tasks = [ \"expire\" ]", "tasks = [ \"extend\" ]",
+                  ":18: jobs[0].tasks[0]: found \"extend\", expected a task type without required" },
+                { "tasks = [ \"expire\" ]", "tasks = [ \"expire\", \"expire\" ]",
+                  ":18: jobs[0].tasks[1]: found \"expire\" a second time" },
+                { "type = \"expire\"; dry_run", "type = \"expire\"; dryrun",
+                  ":20: jobs[1].tasks[1].dryrun: unknown key, did you mean \"dry_run\"?" },
+                { "role = \"member\"", "roles = \"member\"",
+                  ":18: jobs[0].settings.roles: pack has no setting \"roles\", did you mean \"role\"? It has: days," },
+                { "role = \"member\"", "role = \"nurse\"",
+                  ":18: jobs[0].settings.role: role: \"nurse\" is not one of \"all\", \"member\"" },
+                { "min_interval = \"23h\"", "min_interval = \"23\"",
+                  ":19: jobs[0].min_interval: found \"23\", expected a time span" },
+                { "min_interval = \"23h\"", "concurrency_policy = \"deny\"",
+                  ":19: jobs[0].concurrency_policy: found \"deny\", expected one of \"forbid\"" },
+                { "min_interval = \"23h\"", "catch_up = true",
+                  ":19: jobs[0].catch_up: found true, expected one of \"latest\", \"none\", \"all\"" },
+                { "min_interval = \"23h\"", "alert_on = \"sometimes\"",
+                  ":19: jobs[0].alert_on: found \"sometimes\", expected \"errors\", \"failed\", \"never\"" },
+                { "min_interval = \"23h\"", "alert_on = \"0%\"",
+                  ":19: jobs[0].alert_on: found \"0%\"" },
+                { "min_interval = \"23h\"", "alert_on = \"101%\"",
+                  ":19: jobs[0].alert_on: found \"101%\"" },
+                { "min_interval = \"23h\"", "alert_on = \"5\"",
+                  ":19: jobs[0].alert_on: found \"5\"" },
+                { "min_interval = \"23h\"", "alert_on = \"nan%\"",
+                  ":19: jobs[0].alert_on: found \"nan%\"" },
                 { "min_interval = \"23h\"", "alert_on = 5", ":19: jobs[0].alert_on: found 5" },
-                { "min_interval = \"23h\"", "min_planned = -1", ":19: jobs[0].min_planned: found -1" },
+                { "min_interval = \"23h\"", "min_planned = -1",
+                  ":19: jobs[0].min_planned: found -1" },
                 { "requires = \"a.sql\"", "requires = \"b.sql\"", ":19: jobs[0].requires: " },
-                { "on_finish = [ \"file\" ]", "on_finish = [ \"warn\" ]", ":19: jobs[0].on_finish[0]: found \"warn\" of scope \"subject\"" },
-                { "on_failure = [ \"tell\" ]", "on_failure = [ \"told\" ]", ":19: jobs[0].on_failure[0]: pack has no task type \"told\"" },
-                { "name = \"tidy\"", "name = \"nightly\"", ":20: jobs[1].name: found \"nightly\", expected a name that is not taken above" },
+                { "on_finish = [ \"file\" ]", "on_finish = [ \"warn\" ]",
+                  ":19: jobs[0].on_finish[0]: found \"warn\" of scope \"subject\"" },
+                { "on_failure = [ \"tell\" ]", "on_failure = [ \"told\" ]",
+                  ":19: jobs[0].on_failure[0]: pack has no task type \"told\"" },
+                { "name = \"tidy\"", "name = \"nightly\"",
+                  ":20: jobs[1].name: found \"nightly\", expected a name that is not taken above" },
                 /* commands, reports */
-                { "task_type = \"extend\"", "task_type = \"tell\"", ":22: commands[0].task_type: found \"tell\" of scope \"run\"" },
-                { "task_type = \"extend\"", "task_type = \"extent\"", ":22: commands[0].task_type: pack has no task type \"extent\", did you mean \"extend\"?" },
+                { "task_type = \"extend\"", "task_type = \"tell\"",
+                  ":22: commands[0].task_type: found \"tell\" of scope \"run\"" },
+                { "task_type = \"extend\"", "task_type = \"extent\"",
+                  ":22: commands[0].task_type: pack has no task type \"extent\", did you mean \"extend\"?" },
                 { "lookup = \"a.sql\";", "", ":22: commands[0].lookup: missing" },
-                { "name = \"members\"; statement = \"a.sql\";", "name = \"members\";", ":23: reports[0].statement: missing" },
-                { "name = \"run\"; type", "name = \"now\"; type", ":23: reports[0].parameters[0].name: found \"now\", expected another name" },
+                { "name = \"members\"; statement = \"a.sql\";", "name = \"members\";",
+                  ":23: reports[0].statement: missing" },
+                { "name = \"run\"; type", "name = \"now\"; type",
+                  ":23: reports[0].parameters[0].name: found \"now\", expected another name" },
                 { "reports = (", "reports = 5; x = (", ":23: x: unknown key" },
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -528,9 +649,11 @@ static void complaints(void **state)
                 struct err e = ERR_INIT;
                 BUF_CLEANUP struct buf text = { .max = 1 << 20 };
                 edit(cases[i].from, cases[i].to, &text);
-                int rc = try_load(SERVICE "packs = ( { path = \"p\"; } );", buf_str(&text), &s, &p, &e);
+                int rc = try_load(SERVICE "packs = ( { path = \"p\"; } );", buf_str(&text), &s, &p,
+                                  &e);
                 if (rc != -1 || p || e.class != ERR_FATAL || !strstr(e.text, cases[i].error))
-                        fail_msg("%s -> %s: %s\n  expected %s", cases[i].from, cases[i].to, rc < 0 ? e.text : "loaded", cases[i].error);
+                        fail_msg("%s -> %s: %s\n  expected %s", cases[i].from, cases[i].to,
+                                 rc < 0 ? e.text : "loaded", cases[i].error);
         }
 }
 
@@ -542,12 +665,18 @@ static void override_complaints(void **state)
         } cases[] = {
                 { "path = \"absent\";", "rollcall.cfg:2: packs[0].path: " },
                 { "path = \"absent\";", "/absent: found no such folder, expected a pack's" },
-                { "path = \"p\"; settings = { days = 91; };", "rollcall.cfg:2: packs[0].settings.days: days: 91 is more than 90" },
-                { "path = \"p\"; settings = { day = 9; };", "rollcall.cfg:2: packs[0].settings.day: pack has no setting \"day\", did you mean \"days\"?" },
-                { "path = \"p\";\n jobs = ( { name = \"night\"; } );", "rollcall.cfg:3: packs[0].jobs[0].name: pack has no job \"night\"" },
-                { "path = \"p\";\n jobs = ( { name = \"tidy\";\n schedule = \"x\"; } );", "rollcall.cfg:4: packs[0].jobs[0].schedule: cron" },
-                { "path = \"p\";\n jobs = ( { name = \"tidy\";\n cron = \"x\"; } );", "rollcall.cfg:4: packs[0].jobs[0].cron: unknown key" },
-                { "path = \"p\";\n jobs = ( { name = \"tidy\";\n settings = { days = 0; }; } );", "rollcall.cfg:4: packs[0].jobs[0].settings.days: days: 0" },
+                { "path = \"p\"; settings = { days = 91; };",
+                  "rollcall.cfg:2: packs[0].settings.days: days: 91 is more than 90" },
+                { "path = \"p\"; settings = { day = 9; };",
+                  "rollcall.cfg:2: packs[0].settings.day: pack has no setting \"day\", did you mean \"days\"?" },
+                { "path = \"p\";\n jobs = ( { name = \"night\"; } );",
+                  "rollcall.cfg:3: packs[0].jobs[0].name: pack has no job \"night\"" },
+                { "path = \"p\";\n jobs = ( { name = \"tidy\";\n schedule = \"x\"; } );",
+                  "rollcall.cfg:4: packs[0].jobs[0].schedule: cron" },
+                { "path = \"p\";\n jobs = ( { name = \"tidy\";\n cron = \"x\"; } );",
+                  "rollcall.cfg:4: packs[0].jobs[0].cron: unknown key" },
+                { "path = \"p\";\n jobs = ( { name = \"tidy\";\n settings = { days = 0; }; } );",
+                  "rollcall.cfg:4: packs[0].jobs[0].settings.days: days: 0" },
                 { "path = \"p\"; }, { path = \"p\";", "rollcall.cfg:2: packs[1]: " },
                 { "path = \"p\"; }, { path = \"p\";", "/p has the name \"club\", as " },
         };
@@ -562,7 +691,7 @@ static void override_complaints(void **state)
         }
 }
 
-/* ---- the packs that are shipped --------------------------------------------------------------------------------------------------- */
+/* ---- the packs that are shipped ---- */
 
 static void load_shipped(const char *name)
 {
@@ -593,10 +722,17 @@ static void astegni(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(destructive_jobs), cmocka_unit_test(locked_settings),
-                cmocka_unit_test(values),    cmocka_unit_test(declared_values), cmocka_unit_test(loads),
-                cmocka_unit_test(two_packs), cmocka_unit_test(shared_follow_ups), cmocka_unit_test(complaints),      cmocka_unit_test(override_complaints),
-                cmocka_unit_test(equipemed), cmocka_unit_test(astegni),
+                cmocka_unit_test(destructive_jobs),
+                cmocka_unit_test(locked_settings),
+                cmocka_unit_test(values),
+                cmocka_unit_test(declared_values),
+                cmocka_unit_test(loads),
+                cmocka_unit_test(two_packs),
+                cmocka_unit_test(shared_follow_ups),
+                cmocka_unit_test(complaints),
+                cmocka_unit_test(override_complaints),
+                cmocka_unit_test(equipemed),
+                cmocka_unit_test(astegni),
         };
         return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -17,7 +17,8 @@ static void the_table_is_read(void **state)
         static struct pauses p;
         pauses_read(&p, "3,17!,9");
         assert_int_equal(p.n, 3);
-        assert_true(pauses_has(&p, 3) && pauses_has(&p, 17) && pauses_has(&p, 9) && !pauses_has(&p, 1));
+        assert_true(pauses_has(&p, 3) && pauses_has(&p, 17) && pauses_has(&p, 9) &&
+                    !pauses_has(&p, 1));
         assert_true(!p.list[0].due && p.list[1].due && !p.list[2].due);
         pauses_read(&p, "");
         assert_int_equal(p.n, 0);
@@ -35,7 +36,8 @@ static void what_fails_in_one_way_is_counted(void **state)
         assert_false(pauses_count(&p, 1, "42501", PAUSE_TASKS - 1)); /* another way: begins anew */
         pauses_forget(&p, 1);
         assert_false(pauses_count(&p, 1, "42501", 1));
-        for (int type = 10; type < 10 + 2 * PAUSES_NEW; type++) /* more types than there is room for: the oldest is forgotten */
+        /* more types than there is room for: the oldest is forgotten */
+        for (int type = 10; type < 10 + 2 * PAUSES_NEW; type++)
                 assert_false(pauses_count(&p, type, "42501", PAUSE_TASKS - 1));
         assert_true(pauses_count(&p, 9 + 2 * PAUSES_NEW, "42501", 1));
         assert_false(pauses_count(&p, 10, "42501", 1));
@@ -71,12 +73,15 @@ static void who_is_passed_over_and_who_waits(void **state)
 {
         (void)state;
         struct run run = { .run_no = 1 };
-        struct entry of_run = { .state = ENTRY_READY, .run = &run }, adhoc = { .state = ENTRY_READY }, intent = { .state = ENTRY_PENDING, .run = &run, .tries = 2 };
+        struct entry of_run = { .state = ENTRY_READY, .run = &run },
+                     adhoc = { .state = ENTRY_READY },
+                     intent = { .state = ENTRY_PENDING, .run = &run, .tries = 2 };
         entry_pass(&of_run);
         entry_pass(&adhoc);
         entry_pass(&intent);
         assert_int_equal(of_run.state, ENTRY_PASSED);
-        assert_true(adhoc.state == ENTRY_DECIDED && adhoc.again && adhoc.paused && adhoc.tries == 0);
+        assert_true(adhoc.state == ENTRY_DECIDED && adhoc.again && adhoc.paused &&
+                    adhoc.tries == 0);
         assert_true(intent.state == ENTRY_ACTED && intent.again && intent.tries == 2);
 }
 
@@ -103,8 +108,10 @@ static void a_line_a_minute(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(the_table_is_read),  cmocka_unit_test(what_fails_in_one_way_is_counted),
-                cmocka_unit_test(samples_are_spread), cmocka_unit_test(who_is_passed_over_and_who_waits),
+                cmocka_unit_test(the_table_is_read),
+                cmocka_unit_test(what_fails_in_one_way_is_counted),
+                cmocka_unit_test(samples_are_spread),
+                cmocka_unit_test(who_is_passed_over_and_who_waits),
                 cmocka_unit_test(a_line_a_minute),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,7 +70,8 @@ static void test_table(void **state)
 static void test_table_of_rows(void **state)
 {
         (void)state;
-        expect("[{\"user\":\"a\",\"n\":1},{\"user\":\"e\\u0301b\",\"n\":-20,\"more\":{\"x\":1}}]", REPORT_TABLE,
+        expect("[{\"user\":\"a\",\"n\":1},{\"user\":\"e\\u0301b\",\"n\":-20,\"more\":{\"x\":1}}]",
+               REPORT_TABLE,
                "============================================================\n"
                "User lifecycle\n"
                "============================================================\n"
@@ -109,7 +110,8 @@ static void test_csv(void **state)
                "\r\n"
                "roles\r\n");
         expect("[]", REPORT_CSV, "");
-        expect("[{\"a\":\"x,y\",\"b\":\"say \\\"hi\\\"\",\"c\":\"two\\r\\nlines\"},{\"b\":null,\"d\":[1,{\"z\":2}]}]", REPORT_CSV,
+        expect("[{\"a\":\"x,y\",\"b\":\"say \\\"hi\\\"\",\"c\":\"two\\r\\nlines\"},{\"b\":null,\"d\":[1,{\"z\":2}]}]",
+               REPORT_CSV,
                "a,b,c,d\r\n"
                "\"x,y\",\"say \"\"hi\"\"\",\"two\r\nlines\",\r\n"
                ",,,\"[1,{\"\"z\"\":2}]\"\r\n");
@@ -154,7 +156,9 @@ static void test_json(void **state)
 static void test_bad_documents(void **state)
 {
         (void)state;
-        static const char *const bad[] = { "", "7", "{\"a\":", "[1,]", "{\"a\":\"\\ud800\"}", "\xff" };
+        static const char *const bad[] = {
+                "", "7", "{\"a\":", "[1,]", "{\"a\":\"\\ud800\"}", "\xff"
+        };
         for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
                 struct err e = ERR_INIT;
                 BUF_CLEANUP struct buf out;
@@ -166,7 +170,9 @@ static void test_bad_documents(void **state)
                 struct err e = ERR_INIT;
                 BUF_CLEANUP struct buf out;
                 buf_init(&out, 100);
-                assert_int_equal(report_render("t", span_of(lifecycle), (enum report_format)f, &out, &e), -1);
+                assert_int_equal(
+                        report_render("t", span_of(lifecycle), (enum report_format)f, &out, &e),
+                        -1);
                 assert_int_equal(e.class, ERR_POISON);
         }
 }
@@ -178,11 +184,13 @@ static void test_width(void **state)
                 const char *text;
                 size_t width;
         } cases[] = {
-                { "", 0 },     { "abc", 3 },    { "ação", 4 },   { "日本語", 6 },      { "한국", 4 },  { "ｱｲｳ", 3 },
-                { "e\xcc\x81", 1 }, { "🙂", 2 }, { "Ａ", 2 }, { "a\xff\xfe", 3 }, { "\xe6\x97", 2 },
+                { "", 0 },     { "abc", 3 },       { "ação", 4 },      { "日本語", 6 },
+                { "한국", 4 }, { "ｱｲｳ", 3 },       { "e\xcc\x81", 1 }, { "🙂", 2 },
+                { "Ａ", 2 },   { "a\xff\xfe", 3 }, { "\xe6\x97", 2 },
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-                assert_int_equal(display_width(cases[i].text, strlen(cases[i].text)), cases[i].width);
+                assert_int_equal(display_width(cases[i].text, strlen(cases[i].text)),
+                                 cases[i].width);
 }
 
 static void test_formats(void **state)
@@ -195,7 +203,7 @@ static void test_formats(void **state)
         assert_int_equal(report_format_parse("xml", &f), -1);
 }
 
-/* ---- files ----------------------------------------------------------------------------------------------------------------------------- */
+/* ---- files ---- */
 
 static char root[] = "/tmp/rollcall-report-XXXXXX";
 
@@ -246,7 +254,8 @@ static void test_save(void **state)
 static void test_save_refuses(void **state)
 {
         (void)state;
-        static const char *const bad[] = { "", "/etc/passwd", "../x", "a/../../x", "a//b", "a/", ".", "a/./b", ".." };
+        static const char *const bad[] = { "",   "/etc/passwd", "../x",  "a/../../x", "a//b",
+                                           "a/", ".",           "a/./b", ".." };
         struct err e = ERR_INIT;
         for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
                 assert_int_equal(report_save(root, bad[i], span_of("x"), NULL, &e), -1);
@@ -283,10 +292,17 @@ static void test_save_no_folder(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_table),       cmocka_unit_test(test_table_of_rows), cmocka_unit_test(test_csv),
-                cmocka_unit_test(test_csv_formulas), cmocka_unit_test(test_json),         cmocka_unit_test(test_bad_documents),
-                cmocka_unit_test(test_width),       cmocka_unit_test(test_formats),       cmocka_unit_test(test_save),
-                cmocka_unit_test(test_save_refuses), cmocka_unit_test(test_save_no_folder),
+                cmocka_unit_test(test_table),
+                cmocka_unit_test(test_table_of_rows),
+                cmocka_unit_test(test_csv),
+                cmocka_unit_test(test_csv_formulas),
+                cmocka_unit_test(test_json),
+                cmocka_unit_test(test_bad_documents),
+                cmocka_unit_test(test_width),
+                cmocka_unit_test(test_formats),
+                cmocka_unit_test(test_save),
+                cmocka_unit_test(test_save_refuses),
+                cmocka_unit_test(test_save_no_folder),
         };
         return cmocka_run_group_tests_name("report", tests, make_root, remove_root);
 }

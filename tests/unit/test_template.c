@@ -24,8 +24,15 @@ static struct span lookup(void *ctx, struct span name)
         static const struct {
                 const char *name, *value;
         } rows[] = {
-                { "name", "Ana <b>\"O'Neil\" & Co</b>" }, { "city", "Lisboa" }, { "empty", "" }, { "no", "false" }, { "n", "f" }, { "yes", "t" },
-                { "zero", "0" }, { "user.e-mail_1", "a@b.example" }, { "tag", "{{city}}" },
+                { "name", "Ana <b>\"O'Neil\" & Co</b>" },
+                { "city", "Lisboa" },
+                { "empty", "" },
+                { "no", "false" },
+                { "n", "f" },
+                { "yes", "t" },
+                { "zero", "0" },
+                { "user.e-mail_1", "a@b.example" },
+                { "tag", "{{city}}" },
         };
         (void)ctx;
         for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -63,8 +70,10 @@ static void renders(void **state)
                 { "{{tag}}", "{{city}}" },
                 { "a{{! a comment {{ with braces }}b", "ab" },
                 { "{{#city}}in {{city}}{{/city}}{{^city}}nowhere{{/city}}", "in Lisboa" },
-                { "{{#empty}}1{{/empty}}{{#no}}2{{/no}}{{#n}}3{{/n}}{{#missing}}4{{/missing}}{{#yes}}5{{/yes}}{{#zero}}6{{/zero}}", "56" },
-                { "{{^empty}}1{{/empty}}{{^no}}2{{/no}}{{^n}}3{{/n}}{{^missing}}4{{/missing}}{{^yes}}5{{/yes}}", "1234" },
+                { "{{#empty}}1{{/empty}}{{#no}}2{{/no}}{{#n}}3{{/n}}{{#missing}}4{{/missing}}{{#yes}}5{{/yes}}{{#zero}}6{{/zero}}",
+                  "56" },
+                { "{{^empty}}1{{/empty}}{{^no}}2{{/no}}{{^n}}3{{/n}}{{^missing}}4{{/missing}}{{^yes}}5{{/yes}}",
+                  "1234" },
                 { "{{#yes}}a{{#no}}b{{#yes}}c{{/yes}}{{/no}}d{{^no}}e{{/no}}{{/yes}}f", "adef" },
                 { "{{#no}}a{{#yes}}b{{/yes}}c{{/no}}d", "d" },
                 { "{{# yes }}x{{/ yes }}", "x" },
@@ -77,7 +86,8 @@ static void escapes_html(void **state)
 {
         (void)state;
         static const struct row rows[] = {
-                { "<p>{{name}}</p>", "<p>Ana &lt;b&gt;&quot;O&#39;Neil&quot; &amp; Co&lt;/b&gt;</p>" },
+                { "<p>{{name}}</p>",
+                  "<p>Ana &lt;b&gt;&quot;O&#39;Neil&quot; &amp; Co&lt;/b&gt;</p>" },
                 { "{{{name}}}", "Ana <b>\"O'Neil\" & Co</b>" },
                 { "{{&name}}", "Ana <b>\"O'Neil\" & Co</b>" },
                 { "{{missing}}{{empty}}{{city}}", "Lisboa" },
@@ -116,7 +126,8 @@ static void refuses(void **state)
                 { "a\n{{name", "mail.txt:2: tag is not closed: }} expected" },
                 { "{{{name}}", "mail.txt:1: tag is not closed: }}} expected" },
                 { "{{", "mail.txt:1: tag is not closed: }} expected" },
-                { "{{}}", "mail.txt:1: \"\" is not a name: letters, digits, '_', '.' and '-' expected" },
+                { "{{}}",
+                  "mail.txt:1: \"\" is not a name: letters, digits, '_', '.' and '-' expected" },
                 { "x\n\n{{a b}}", "mail.txt:3: \"a b\" is not a name" },
                 { "{{>partial}}", "mail.txt:1: \">partial\" is not a name" },
                 { "{{=<% %>=}}", "mail.txt:1: \"=<% %>=\" is not a name" },
@@ -124,13 +135,16 @@ static void refuses(void **state)
                 { "{{nam\xc3\xa9}}", "mail.txt:1: \"nam\xc3\xa9\" is not a name" },
                 { "a\n{{#x}}\n{{#y}}\n{{/y}}\n", "mail.txt:2: section \"x\" is not closed" },
                 { "{{/x}}", "mail.txt:1: {{/x}} closes a section that is not open" },
-                { "{{#x}}\n{{#y}}\n{{/x}}\n{{/y}}", "mail.txt:3: {{/x}} where {{/y}} was expected, open since line 2" },
+                { "{{#x}}\n{{#y}}\n{{/x}}\n{{/y}}",
+                  "mail.txt:3: {{/x}} where {{/y}} was expected, open since line 2" },
                 { "{{! a\nb }}\n{{bad name}}", "mail.txt:3: \"bad name\" is not a name" },
         };
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 struct template *t = NULL;
                 struct err e = ERR_INIT;
-                assert_int_equal(template_parse("mail.txt", span_of(rows[i].text), TEMPLATE_PLAIN, &t, &e), -1);
+                assert_int_equal(
+                        template_parse("mail.txt", span_of(rows[i].text), TEMPLATE_PLAIN, &t, &e),
+                        -1);
                 assert_null(t);
                 assert_int_equal(e.class, ERR_FATAL);
                 if (strncmp(e.text, rows[i].expected, strlen(rows[i].expected)) != 0)
@@ -147,8 +161,10 @@ static int collect(void *ctx, struct span name, int line)
 static void tells_its_names(void **state)
 {
         (void)state;
-        CLEANUP(template_cleanup) struct template *t =
-                parse("a {{b}}\n{{! no }}\n{{#c}}\n{{b}} {{{d}}}\n{{/c}}\n{{^e}}{{stop}}{{/e}}{{later}}", TEMPLATE_HTML);
+        CLEANUP(template_cleanup)
+        struct template *t = parse(
+                "a {{b}}\n{{! no }}\n{{#c}}\n{{b}} {{{d}}}\n{{/c}}\n{{^e}}{{stop}}{{/e}}{{later}}",
+                TEMPLATE_HTML);
         BUF_CLEANUP struct buf out;
         buf_init(&out, 200);
         assert_int_equal(template_names(t, collect, &out), 7);

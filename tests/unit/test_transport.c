@@ -46,7 +46,10 @@ static int tear_down(void **state)
 
 static struct outgoing letter(const char *id, const char *message)
 {
-        return (struct outgoing){ .from = "a@example.org", .to = "b@example.net", .message = span_of(message), .id = span_of(id) };
+        return (struct outgoing){ .from = "a@example.org",
+                                  .to = "b@example.net",
+                                  .message = span_of(message),
+                                  .id = span_of(id) };
 }
 
 static size_t count(const struct fixture *f, const char *name)
@@ -78,7 +81,8 @@ static void check_file(const struct fixture *f, const char *name, const char *ex
 static void a_repetition_replaces(void **state)
 {
         struct fixture *f = *state;
-        struct outgoing list[] = { letter("1@x", MESSAGE), letter("2@x", MESSAGE), letter("1@x", MESSAGE "again\r\n") };
+        struct outgoing list[] = { letter("1@x", MESSAGE), letter("2@x", MESSAGE),
+                                   letter("1@x", MESSAGE "again\r\n") };
         transport_send(f->t, list, 3, NULL, NULL);
         for (size_t i = 0; i < 3; i++) {
                 assert_int_equal(list[i].state, SEND_DONE);
@@ -103,7 +107,8 @@ static void names_are_safe_and_distinct(void **state)
         strcpy(long_a + sizeof long_a - 4, "@xa");
         memcpy(long_b, long_a, sizeof long_b);
         strcpy(long_b + sizeof long_b - 4, "@xb");
-        struct outgoing list[] = { letter("../../x@y", MESSAGE), letter(".hidden:2,S", MESSAGE), letter("%2E@x", MESSAGE), letter(long_a, MESSAGE),
+        struct outgoing list[] = { letter("../../x@y", MESSAGE), letter(".hidden:2,S", MESSAGE),
+                                   letter("%2E@x", MESSAGE), letter(long_a, MESSAGE),
                                    letter(long_b, MESSAGE) };
         transport_send(f->t, list, ARRAY_LEN(list), NULL, NULL);
         for (size_t i = 0; i < ARRAY_LEN(list); i++)
@@ -118,8 +123,10 @@ static void refuses_what_must_not_reach_a_wire(void **state)
 {
         struct fixture *f = *state;
         struct outgoing list[] = {
-                letter("1@x", MESSAGE), letter("2@x", "a\nb\r\n"), letter("3@x", "a\rb\r\n"), letter("4@x", "a\r\n.\n"), letter("5@x", "\nb"),
-                letter("6@x", "b\r"), letter("7@x", ""), letter("", MESSAGE), letter("8@x", MESSAGE), letter("9@x", MESSAGE), letter("10@x", MESSAGE),
+                letter("1@x", MESSAGE),    letter("2@x", "a\nb\r\n"), letter("3@x", "a\rb\r\n"),
+                letter("4@x", "a\r\n.\n"), letter("5@x", "\nb"),      letter("6@x", "b\r"),
+                letter("7@x", ""),         letter("", MESSAGE),       letter("8@x", MESSAGE),
+                letter("9@x", MESSAGE),    letter("10@x", MESSAGE),
         };
         list[8].to = "b@example.net\r\nRCPT TO:<c@example.net>";
         list[9].from = "a b@example.org";
@@ -196,7 +203,8 @@ static void *serve(void *ctx)
         struct server *s = ctx;
         int fd = accept(s->listener, NULL, NULL);
         size_t len = 0;
-        for (ssize_t n; len < sizeof s->request - 1 && !strstr(s->request, "\"end\"}"); len += (size_t)n)
+        for (ssize_t n; len < sizeof s->request - 1 && !strstr(s->request, "\"end\"}");
+             len += (size_t)n)
                 if ((n = read(fd, s->request + len, sizeof s->request - 1 - len)) <= 0)
                         break;
         if (s->reply && write(fd, s->reply, strlen(s->reply)) < 0)
@@ -227,12 +235,15 @@ static void webhooks_are_classified(void **state)
         } rows[] = {
                 { "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", SEND_DONE, 200, 0 },
                 { "HTTP/1.1 204 No Content\r\n\r\n", SEND_DONE, 204, 0 },
-                { "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\nContent-Length: 0\r\n\r\n", SEND_REFUSED, 302, 0 },
+                { "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\nContent-Length: 0\r\n\r\n",
+                  SEND_REFUSED, 302, 0 },
                 { "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", SEND_REFUSED, 404, 0 },
                 { "HTTP/1.1 429 Too Many\r\nContent-Length: 0\r\n\r\n", SEND_DEFERRED, 429, 0 },
                 { "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", SEND_DEFERRED, 503, 0 },
-                { "HTTP/1.1 429 Too Many\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n", SEND_DEFERRED, 429, 120000 },
-                { "HTTP/1.1 503 Busy\r\nRetry-After: 99999999\r\nContent-Length: 0\r\n\r\n", SEND_DEFERRED, 503, 3600000 },
+                { "HTTP/1.1 429 Too Many\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n",
+                  SEND_DEFERRED, 429, 120000 },
+                { "HTTP/1.1 503 Busy\r\nRetry-After: 99999999\r\nContent-Length: 0\r\n\r\n",
+                  SEND_DEFERRED, 503, 3600000 },
                 { NULL, SEND_UNKNOWN, 0, 0 },
         };
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -243,7 +254,11 @@ static void webhooks_are_classified(void **state)
                 char url[100];
                 snprintf(url, sizeof url, "http://127.0.0.1:%d/hook", s.port);
                 struct outgoing m = { 0 };
-                const struct webhook_options o = { .url = url, .timeout_ms = 5000, .id = "id-1", .type = "club.call", .second = 1795251600 };
+                const struct webhook_options o = { .url = url,
+                                                   .timeout_ms = 5000,
+                                                   .id = "id-1",
+                                                   .type = "club.call",
+                                                   .second = 1795251600 };
                 int r = webhook_post(&o, SPAN_LIT("{\"a\":\"end\"}"), &m);
                 pthread_join(thread, NULL);
                 close(s.listener);
@@ -260,7 +275,8 @@ static void webhooks_are_classified(void **state)
         }
 }
 
-#define VECTOR_KEY "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" /* of the Standard Webhooks' own libraries, with the rest */
+/* of the Standard Webhooks' own libraries, with the rest */
+#define VECTOR_KEY "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 static void signatures_are_the_standards(void **state)
 {
@@ -272,7 +288,9 @@ static void signatures_are_the_standards(void **state)
                 struct signing_key key;
                 assert_int_equal(signing_key_read(keys[i], &key, &e), 0);
                 assert_int_equal(key.len, 24);
-                assert_int_equal(webhook_sign(&key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, SPAN_LIT("{\"test\": 2432232314}"), text, &e), 0);
+                assert_int_equal(webhook_sign(&key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330,
+                                              SPAN_LIT("{\"test\": 2432232314}"), text, &e),
+                                 0);
                 assert_string_equal(text, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
         }
 }
@@ -303,7 +321,9 @@ static void keys_are_checked(void **state)
                 assert_int_equal(signing_key_read(rows[i].text, &key, &e), rows[i].len ? 0 : -1);
                 assert_int_equal(key.len, rows[i].len);
                 if (!rows[i].len)
-                        assert_string_equal(e.text, "expected a signing key: whsec_ and 24 to 64 bytes in base64");
+                        assert_string_equal(
+                                e.text,
+                                "expected a signing key: whsec_ and 24 to 64 bytes in base64");
         }
 }
 
@@ -331,7 +351,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(a_repetition_replaces, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(names_are_safe_and_distinct, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(refuses_what_must_not_reach_a_wire, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(refuses_what_must_not_reach_a_wire, set_up,
+                                                tear_down),
                 cmocka_unit_test_setup_teardown(ticks_can_stop_it, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(failures_are_deferred, set_up, tear_down),
                 cmocka_unit_test(webhooks_are_classified),

@@ -95,7 +95,8 @@ static void maps_local_times(void **state)
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 CLEANUP(zone_cleanup) struct zone *z = load(rows[i].zone);
                 instant t = 0;
-                assert_int_equal(zone_to_instant(z, at(rows[i].local) / INSTANT_SECOND, &t), rows[i].kind);
+                assert_int_equal(zone_to_instant(z, at(rows[i].local) / INSTANT_SECOND, &t),
+                                 rows[i].kind);
                 char text[INSTANT_TEXT_MAX];
                 instant_format(t, text);
                 assert_string_equal(text, rows[i].utc);
@@ -105,8 +106,14 @@ static void maps_local_times(void **state)
 static void refuses_unknown_zones_and_restores_tz(void **state)
 {
         (void)state;
-        static const char *const names[] = { "", "Mars/Olympus", "../zoneinfo/UTC", "Europe/../UTC", "/usr/share/zoneinfo/UTC", "Europe",
-                                             "zone.tab", ":UTC" };
+        static const char *const names[] = { "",
+                                             "Mars/Olympus",
+                                             "../zoneinfo/UTC",
+                                             "Europe/../UTC",
+                                             "/usr/share/zoneinfo/UTC",
+                                             "Europe",
+                                             "zone.tab",
+                                             ":UTC" };
         setenv("TZ", "Asia/Tokyo", 1);
         tzset();
         for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -137,26 +144,46 @@ static void reads_rules(void **state)
                 int year;
                 const char *begins, *ends; /* NULL: no summer time */
         } rows[] = {
-                { "CET-1CEST,M3.5.0,M10.5.0/3", 2045, "2045-03-26T01:00:00Z", "2045-10-29T01:00:00Z" },
-                { "IST-1GMT0,M10.5.0,M3.5.0/1", 2026, "2026-10-25T01:00:00Z", "2026-03-29T01:00:00Z" }, /* winter time is the exception */
-                { "NST3:30NDT,M3.2.0,M11.1.0", 2100, "2100-03-14T05:30:00Z", "2100-11-07T04:30:00Z" },
-                { "<-02>2<-01>,M3.5.0/-1,M10.5.0/0", 2026, "2026-03-29T01:00:00Z", "2026-10-25T01:00:00Z" },
+                { "CET-1CEST,M3.5.0,M10.5.0/3", 2045, "2045-03-26T01:00:00Z",
+                  "2045-10-29T01:00:00Z" },
+                /* winter time is the exception */
+                { "IST-1GMT0,M10.5.0,M3.5.0/1", 2026, "2026-10-25T01:00:00Z",
+                  "2026-03-29T01:00:00Z" },
+                { "NST3:30NDT,M3.2.0,M11.1.0", 2100, "2100-03-14T05:30:00Z",
+                  "2100-11-07T04:30:00Z" },
+                { "<-02>2<-01>,M3.5.0/-1,M10.5.0/0", 2026, "2026-03-29T01:00:00Z",
+                  "2026-10-25T01:00:00Z" },
                 { "EST5EDT,J60,J300", 2024, "2024-03-01T07:00:00Z", "2024-10-27T06:00:00Z" },
                 { "EST5EDT,59/3:30:15,299", 2024, "2024-02-29T08:30:15Z", "2024-10-26T06:00:00Z" },
-                { "IST-2IDT,M3.4.4/26,M10.5.0", 2026, "2026-03-27T00:00:00Z", "2026-10-24T23:00:00Z" },
+                { "IST-2IDT,M3.4.4/26,M10.5.0", 2026, "2026-03-27T00:00:00Z",
+                  "2026-10-24T23:00:00Z" },
                 { "<+13>-13", 2026, NULL, NULL },
         };
-        static const char *const wrong[] = { "", "CE-1", "CET", "CET-1CEST", "CET-1CEST,M3.5.0", "CET-1CEST,M13.5.0,M10.5.0", "CET-1CEST,M3.6.0,M10.5.0",
-                                             "CET-1CEST,M3.5.7,M10.5.0", "CET-1CEST,J0,J3", "CET-1CEST,366,3", "CET-1CEST,M3.5.0,M10.5.0x", "CET-168",
-                                             "<+13-13", "CET-1:60", "CET-1CEST,M3.5.0/,M10.5.0" };
+        static const char *const wrong[] = { "",
+                                             "CE-1",
+                                             "CET",
+                                             "CET-1CEST",
+                                             "CET-1CEST,M3.5.0",
+                                             "CET-1CEST,M13.5.0,M10.5.0",
+                                             "CET-1CEST,M3.6.0,M10.5.0",
+                                             "CET-1CEST,M3.5.7,M10.5.0",
+                                             "CET-1CEST,J0,J3",
+                                             "CET-1CEST,366,3",
+                                             "CET-1CEST,M3.5.0,M10.5.0x",
+                                             "CET-168",
+                                             "<+13-13",
+                                             "CET-1:60",
+                                             "CET-1CEST,M3.5.0/,M10.5.0" };
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 struct tz_rule r;
                 assert_true(tz_rule_parse(rows[i].text, &r));
                 assert_int_equal(r.has_summer, rows[i].begins != NULL);
                 if (!r.has_summer)
                         continue;
-                assert_int_equal(tz_rule_change(&r, rows[i].year, true) * INSTANT_SECOND, at(rows[i].begins));
-                assert_int_equal(tz_rule_change(&r, rows[i].year, false) * INSTANT_SECOND, at(rows[i].ends));
+                assert_int_equal(tz_rule_change(&r, rows[i].year, true) * INSTANT_SECOND,
+                                 at(rows[i].begins));
+                assert_int_equal(tz_rule_change(&r, rows[i].year, false) * INSTANT_SECOND,
+                                 at(rows[i].ends));
         }
         for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
                 struct tz_rule r;
@@ -184,7 +211,8 @@ static void survives_broken_files(void **state)
                 broken[i / 2] = (char)~broken[i / 2];
                 f = fopen(path, "we");
                 assert_non_null(f);
-                assert_int_equal(i % 2 ? fwrite(broken, 1, len, f) : fwrite(data, 1, i / 2, f), i % 2 ? len : i / 2);
+                assert_int_equal(i % 2 ? fwrite(broken, 1, len, f) : fwrite(data, 1, i / 2, f),
+                                 i % 2 ? len : i / 2);
                 fclose(f);
                 if (zone_load("X", &z, &e) < 0)
                         assert_non_null(strstr(e.text, "time zone \"X\""));
@@ -216,7 +244,12 @@ static void holds_the_nearest_offset_outside_the_table(void **state)
         static const struct {
                 int64_t second;
                 int offset;
-        } rows[] = { { INT64_C(-9000000000), 7200 }, { 999, 7200 }, { 1000, 3600 }, { 1999, 3600 }, { 2000, -1800 }, { INT64_C(9000000000), -1800 } };
+        } rows[] = { { INT64_C(-9000000000), 7200 },
+                     { 999, 7200 },
+                     { 1000, 3600 },
+                     { 1999, 3600 },
+                     { 2000, -1800 },
+                     { INT64_C(9000000000), -1800 } };
         for (size_t i = 0; i < ARRAY_LEN(rows); i++)
                 assert_int_equal(zone_offset(z, rows[i].second * INSTANT_SECOND), rows[i].offset);
         assert_int_equal(zone_offset(z, 1000 * INSTANT_SECOND - 1), 7200);
@@ -230,7 +263,8 @@ static void holds_the_nearest_offset_outside_the_table(void **state)
 static void formats_local_mean_time_as_the_same_instant(void **state)
 {
         (void)state;
-        CLEANUP(zone_cleanup) struct zone *z = zone_make("LMT", -11188, NULL, NULL, 0); /* -03:06:28 */
+        /* -03:06:28 */
+        CLEANUP(zone_cleanup) struct zone *z = zone_make("LMT", -11188, NULL, NULL, 0);
         char text[INSTANT_TEXT_MAX];
         zone_format(z, at("1900-01-01T12:00:00Z"), text);
         assert_string_equal(text, "1900-01-01T08:54:00-03:06");
@@ -255,29 +289,42 @@ static void finds_next_and_previous(void **state)
                 { "0 0 29 2 *", "UTC", "2025-01-01T00:00:00Z", "2028-02-29T00:00:00Z" },
                 { "0 0 29 FEB *", "UTC", "2096-03-01T00:00:00Z", NULL },
                 { "30 12 1,15 jan,jul *", "UTC", "2026-01-15T12:30:00Z", "2026-07-01T12:30:00Z" },
-                /* Vixie: either day field, when both are restricted; both, when one starts with a star. */
+                /* Vixie: either day field, when both are restricted; both, when one starts with a
+                   star. */
                 { "0 0 13 * 5", "UTC", "2026-11-21T00:00:00Z", "2026-11-27T00:00:00Z" },
                 { "0 0 24 * 5", "UTC", "2026-11-21T00:00:00Z", "2026-11-24T00:00:00Z" },
                 { "0 0 */2 * 5", "UTC", "2026-11-20T00:00:00Z", "2026-11-27T00:00:00Z" },
                 { "@weekly", "UTC", "2026-11-21T00:00:00Z", "2026-11-22T00:00:00Z" },
                 { "@monthly", "UTC", "2026-11-21T00:00:00Z", "2026-12-01T00:00:00Z" },
                 { "@yearly", "UTC", "2026-11-21T00:00:00Z", "2027-01-01T00:00:00Z" },
-                { "@midnight", "America/Sao_Paulo", "2026-11-21T09:00:00Z", "2026-11-22T03:00:00Z" },
+                { "@midnight", "America/Sao_Paulo", "2026-11-21T09:00:00Z",
+                  "2026-11-22T03:00:00Z" },
                 { " @Hourly ", "Asia/Kathmandu", "2026-11-21T00:00:00Z", "2026-11-21T00:15:00Z" },
                 /* gap at midnight */
-                { "0 0 * * *", "America/Sao_Paulo", "2018-11-03T12:00:00Z", "2018-11-04T03:00:00Z" },
-                { "0 0 * * *", "America/Sao_Paulo", "2018-11-04T03:00:00Z", "2018-11-05T02:00:00Z" },
-                { "0 0,1 * * *", "America/Sao_Paulo", "2018-11-04T03:00:00Z", "2018-11-05T02:00:00Z" },
-                { "30 0 4 11 *", "America/Sao_Paulo", "2018-11-01T00:00:00Z", "2018-11-04T03:00:00Z" },
+                { "0 0 * * *", "America/Sao_Paulo", "2018-11-03T12:00:00Z",
+                  "2018-11-04T03:00:00Z" },
+                { "0 0 * * *", "America/Sao_Paulo", "2018-11-04T03:00:00Z",
+                  "2018-11-05T02:00:00Z" },
+                { "0 0,1 * * *", "America/Sao_Paulo", "2018-11-04T03:00:00Z",
+                  "2018-11-05T02:00:00Z" },
+                { "30 0 4 11 *", "America/Sao_Paulo", "2018-11-01T00:00:00Z",
+                  "2018-11-04T03:00:00Z" },
                 /* overlap before midnight */
-                { "30 23 * * *", "America/Sao_Paulo", "2018-02-17T12:00:00Z", "2018-02-18T01:30:00Z" },
-                { "30 23 * * *", "America/Sao_Paulo", "2018-02-18T01:30:00Z", "2018-02-19T02:30:00Z" },
-                { "0 0 * * *", "America/Sao_Paulo", "2018-02-18T01:30:00Z", "2018-02-18T03:00:00Z" },
+                { "30 23 * * *", "America/Sao_Paulo", "2018-02-17T12:00:00Z",
+                  "2018-02-18T01:30:00Z" },
+                { "30 23 * * *", "America/Sao_Paulo", "2018-02-18T01:30:00Z",
+                  "2018-02-19T02:30:00Z" },
+                { "0 0 * * *", "America/Sao_Paulo", "2018-02-18T01:30:00Z",
+                  "2018-02-18T03:00:00Z" },
                 /* gap */
-                { "30 2 * * *", "America/New_York", "2026-03-08T06:59:00Z", "2026-03-08T07:00:00Z" },
-                { "30 2 * * *", "America/New_York", "2026-03-08T07:00:00Z", "2026-03-09T06:30:00Z" },
-                { "*/15 * * * *", "America/New_York", "2026-03-08T06:45:00Z", "2026-03-08T07:00:00Z" },
-                { "*/15 * * * *", "America/New_York", "2026-03-08T07:00:00Z", "2026-03-08T07:15:00Z" },
+                { "30 2 * * *", "America/New_York", "2026-03-08T06:59:00Z",
+                  "2026-03-08T07:00:00Z" },
+                { "30 2 * * *", "America/New_York", "2026-03-08T07:00:00Z",
+                  "2026-03-09T06:30:00Z" },
+                { "*/15 * * * *", "America/New_York", "2026-03-08T06:45:00Z",
+                  "2026-03-08T07:00:00Z" },
+                { "*/15 * * * *", "America/New_York", "2026-03-08T07:00:00Z",
+                  "2026-03-08T07:15:00Z" },
                 { "0 * * * *", "Europe/Berlin", "2026-03-29T00:00:00Z", "2026-03-29T01:00:00Z" },
                 { "0 * * * *", "Europe/Berlin", "2026-03-29T01:00:00Z", "2026-03-29T02:00:00Z" },
                 /* overlap */
@@ -287,10 +334,14 @@ static void finds_next_and_previous(void **state)
                 { "*/15 * * * *", "Europe/Berlin", "2026-10-25T01:20:00Z", "2026-10-25T02:00:00Z" },
                 { "0 * * * *", "America/New_York", "2026-11-01T05:00:00Z", "2026-11-01T07:00:00Z" },
                 /* half an hour */
-                { "15 2 * * *", "Australia/Lord_Howe", "2026-10-03T12:00:00Z", "2026-10-03T15:30:00Z" },
-                { "*/10 * * * *", "Australia/Lord_Howe", "2026-10-03T15:20:00Z", "2026-10-03T15:30:00Z" },
-                { "*/10 * * * *", "Australia/Lord_Howe", "2026-10-03T15:30:00Z", "2026-10-03T15:40:00Z" },
-                { "45 1 * * *", "Australia/Lord_Howe", "2026-04-04T14:45:00Z", "2026-04-05T15:15:00Z" },
+                { "15 2 * * *", "Australia/Lord_Howe", "2026-10-03T12:00:00Z",
+                  "2026-10-03T15:30:00Z" },
+                { "*/10 * * * *", "Australia/Lord_Howe", "2026-10-03T15:20:00Z",
+                  "2026-10-03T15:30:00Z" },
+                { "*/10 * * * *", "Australia/Lord_Howe", "2026-10-03T15:30:00Z",
+                  "2026-10-03T15:40:00Z" },
+                { "45 1 * * *", "Australia/Lord_Howe", "2026-04-04T14:45:00Z",
+                  "2026-04-05T15:15:00Z" },
         };
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 CLEANUP(zone_cleanup) struct zone *z = load(rows[i].zone);
@@ -299,7 +350,8 @@ static void finds_next_and_previous(void **state)
                 char text[INSTANT_TEXT_MAX] = "none", label[200];
                 if (next != INSTANT_NONE)
                         instant_format(next, text);
-                snprintf(label, sizeof label, "%s %s after %s: %s", rows[i].cron, rows[i].zone, rows[i].after, text);
+                snprintf(label, sizeof label, "%s %s after %s: %s", rows[i].cron, rows[i].zone,
+                         rows[i].after, text);
                 print_message("%s\n", label);
                 assert_string_equal(text, rows[i].next ? rows[i].next : "none");
                 if (next == INSTANT_NONE)
@@ -311,12 +363,14 @@ static void finds_next_and_previous(void **state)
 }
 
 /* The oracle: every minute asked of the C library, in order; no table, no search. */
-static size_t brute_force(const struct cron *c, const char *zone, instant from, instant to, instant *list, size_t max)
+static size_t brute_force(const struct cron *c, const char *zone, instant from, instant to,
+                          instant *list, size_t max)
 {
         setenv("TZ", zone, 1);
         tzset();
         size_t n = 0;
-        int64_t highest = INT64_MIN; /* local second of the last minute: what is not above it is a repetition */
+        /* local second of the last minute: what is not above it is a repetition */
+        int64_t highest = INT64_MIN;
         for (instant t = from - 3 * 3600 * INSTANT_SECOND; t <= to; t += MINUTE_US) {
                 time_t second = t / INSTANT_SECOND;
                 struct tm tm;
@@ -327,8 +381,10 @@ static size_t brute_force(const struct cron *c, const char *zone, instant from, 
                         time_t as_utc = l;
                         gmtime_r(&as_utc, &tm);
                         bool d = c->day >> tm.tm_mday & 1, w = c->weekday >> tm.tm_wday & 1;
-                        fires = fires || ((c->minute >> tm.tm_min & 1) && (c->hour >> tm.tm_hour & 1) && (c->month >> (tm.tm_mon + 1) & 1) &&
-                                          (c->any_day || c->any_weekday ? d && w : d || w));
+                        fires = fires ||
+                                ((c->minute >> tm.tm_min & 1) && (c->hour >> tm.tm_hour & 1) &&
+                                 (c->month >> (tm.tm_mon + 1) & 1) &&
+                                 (c->any_day || c->any_weekday ? d && w : d || w));
                 }
                 if (local > highest)
                         highest = local;
@@ -343,16 +399,23 @@ static size_t brute_force(const struct cron *c, const char *zone, instant from, 
 static void agrees_with_brute_force(void **state)
 {
         (void)state;
-        static const char *const crons[] = { "* * * * *",   "*/15 * * * *", "0 * * * *",        "30 * * * *",    "30 2 * * *",
-                                             "0 0 * * *",   "5,10 1-3 * * *", "*/7 */2 * * *",  "59 23 * * sun", "0 3 1-7,24-31 * 0" };
+        static const char *const crons[] = { "* * * * *",        "*/15 * * * *",  "0 * * * *",
+                                             "30 * * * *",       "30 2 * * *",    "0 0 * * *",
+                                             "5,10 1-3 * * *",   "*/7 */2 * * *", "59 23 * * sun",
+                                             "0 3 1-7,24-31 * 0" };
         static const struct {
                 const char *zone, *from;
         } windows[] = {
-                { "America/Sao_Paulo", "2018-11-02T12:00:00Z" }, { "America/Sao_Paulo", "2018-02-16T12:00:00Z" },
-                { "America/New_York", "2026-03-07T00:00:00Z" },  { "America/New_York", "2026-10-31T00:00:00Z" },
-                { "Europe/Berlin", "2026-03-28T00:00:00Z" },     { "Europe/Berlin", "2026-10-24T00:00:00Z" },
-                { "Australia/Lord_Howe", "2026-04-03T12:00:00Z" }, { "Australia/Lord_Howe", "2026-10-02T12:00:00Z" },
-                { "Asia/Kathmandu", "2028-02-28T00:00:00Z" },    { "Africa/Casablanca", "2026-02-13T00:00:00Z" },
+                { "America/Sao_Paulo", "2018-11-02T12:00:00Z" },
+                { "America/Sao_Paulo", "2018-02-16T12:00:00Z" },
+                { "America/New_York", "2026-03-07T00:00:00Z" },
+                { "America/New_York", "2026-10-31T00:00:00Z" },
+                { "Europe/Berlin", "2026-03-28T00:00:00Z" },
+                { "Europe/Berlin", "2026-10-24T00:00:00Z" },
+                { "Australia/Lord_Howe", "2026-04-03T12:00:00Z" },
+                { "Australia/Lord_Howe", "2026-10-02T12:00:00Z" },
+                { "Asia/Kathmandu", "2028-02-28T00:00:00Z" },
+                { "Africa/Casablanca", "2026-02-13T00:00:00Z" },
         };
         static instant expected[5000], found[5000];
         for (size_t w = 0; w < ARRAY_LEN(windows); w++) {
@@ -360,13 +423,16 @@ static void agrees_with_brute_force(void **state)
                 instant from = at(windows[w].from), to = from + 3 * 86400 * INSTANT_SECOND;
                 for (size_t i = 0; i < ARRAY_LEN(crons); i++) {
                         struct cron c = cron(crons[i]);
-                        size_t n = brute_force(&c, windows[w].zone, from, to, expected, ARRAY_LEN(expected));
+                        size_t n = brute_force(&c, windows[w].zone, from, to, expected,
+                                               ARRAY_LEN(expected));
                         size_t k = 0;
-                        for (instant t = cron_next(&c, z, from); t != INSTANT_NONE && t <= to; t = cron_next(&c, z, t))
+                        for (instant t = cron_next(&c, z, from); t != INSTANT_NONE && t <= to;
+                             t = cron_next(&c, z, t))
                                 found[k++] = t;
                         assert_int_equal(k, n);
                         assert_memory_equal(found, expected, n * sizeof *found);
-                        for (instant t = to; (t = cron_previous(&c, z, t, from)) != INSTANT_NONE; t--)
+                        for (instant t = to; (t = cron_previous(&c, z, t, from)) != INSTANT_NONE;
+                             t--)
                                 assert_true(k > 0 && t == expected[--k]);
                         assert_int_equal(k, 0);
                         /* from every minute, also those of a second pass */
@@ -374,7 +440,8 @@ static void agrees_with_brute_force(void **state)
                         for (instant t = from + MINUTE_US / 2; t < to; t += MINUTE_US) {
                                 while (last < n && expected[last] <= t)
                                         last++;
-                                assert_true(cron_previous(&c, z, t, from) == (last ? expected[last - 1] : INSTANT_NONE));
+                                assert_true(cron_previous(&c, z, t, from) ==
+                                            (last ? expected[last - 1] : INSTANT_NONE));
                         }
                 }
         }
@@ -385,7 +452,8 @@ static void previous_without_floor(void **state)
         (void)state;
         CLEANUP(zone_cleanup) struct zone *z = load("UTC");
         struct cron c = cron("0 0 29 2 *");
-        assert_true(cron_previous(&c, z, at("2028-02-28T00:00:00Z"), INSTANT_NONE) == at("2024-02-29T00:00:00Z"));
+        assert_true(cron_previous(&c, z, at("2028-02-28T00:00:00Z"), INSTANT_NONE) ==
+                    at("2024-02-29T00:00:00Z"));
         assert_true(cron_previous(&c, z, at("2103-01-01T00:00:00Z"), INSTANT_NONE) == INSTANT_NONE);
 }
 
@@ -395,7 +463,8 @@ static void refuses_bad_expressions(void **state)
         static const struct {
                 const char *text, *error;
         } rows[] = {
-                { "", "cron \"\": 0 fields, expected 5: minute hour day-of-month month day-of-week" },
+                { "",
+                  "cron \"\": 0 fields, expected 5: minute hour day-of-month month day-of-week" },
                 { "* * * *", "cron \"* * * *\": 4 fields, expected 5" },
                 { "* * * * * *", "cron \"* * * * * *\": 6 fields, expected 5" },
                 { "60 * * * *", "cron: minute field \"60\": expected *, 0-59" },
@@ -405,9 +474,11 @@ static void refuses_bad_expressions(void **state)
                 { "* * * 13 *", "cron: month field \"13\": expected *, 1-12 or jan-dec" },
                 { "* * * foo *", "cron: month field \"foo\"" },
                 { "* * * january *", "cron: month field \"january\"" },
-                { "* * * * 8", "cron: day-of-week field \"8\": expected *, 0-7 (0 and 7 are Sunday) or sun-sat" },
+                { "* * * * 8",
+                  "cron: day-of-week field \"8\": expected *, 0-7 (0 and 7 are Sunday) or sun-sat" },
                 { "* * * * sat-mon", "cron: day-of-week field \"sat-mon\"" },
-                { "5/15 * * * *", "cron: minute field \"5/15\": expected *, 0-59, a range a-b, */step, a-b/step" },
+                { "5/15 * * * *",
+                  "cron: minute field \"5/15\": expected *, 0-59, a range a-b, */step, a-b/step" },
                 { "*/0 * * * *", "cron: minute field \"*/0\"" },
                 { "*/61 * * * *", "cron: minute field \"*/61\"" },
                 { "*/ * * * *", "cron: minute field \"*/\"" },

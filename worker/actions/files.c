@@ -66,7 +66,8 @@ static int name_archive(int dir, const char *part, const char *name)
         return -1;
 }
 
-/* A crash came between the archive's name and the original's end: the archive has the file's time and, in its last bytes, its length. */
+/* A crash came between the archive's name and the original's end: the archive has the file's time
+ * and, in its last bytes, its length. */
 static bool is_archived(int dir, const char *name, const struct stat *st)
 {
         char final[NAME_BYTES];
@@ -74,20 +75,24 @@ static bool is_archived(int dir, const char *name, const struct stat *st)
         struct stat gz;
         for (int i = 0; i < ARCHIVES_MAX; i++) {
                 snprintf(final, sizeof final, i ? "%s.%d.gz" : "%s.gz", name, i);
-                int fd CLEANUP(cleanup_close) = openat(dir, final, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+                int fd CLEANUP(cleanup_close) = openat(
+                        dir, final, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
                 if (fd < 0 || fstat(fd, &gz) < 0)
                         return false;
-                if (gz.st_mtim.tv_sec != st->st_mtim.tv_sec || gz.st_mtim.tv_nsec != st->st_mtim.tv_nsec || gz.st_size < 18 ||
+                if (gz.st_mtim.tv_sec != st->st_mtim.tv_sec ||
+                    gz.st_mtim.tv_nsec != st->st_mtim.tv_nsec || gz.st_size < 18 ||
                     pread(fd, tail, sizeof tail, gz.st_size - 4) != sizeof tail)
                         continue;
-                uint32_t length = (uint32_t)tail[0] | (uint32_t)tail[1] << 8 | (uint32_t)tail[2] << 16 | (uint32_t)tail[3] << 24;
+                uint32_t length = (uint32_t)tail[0] | (uint32_t)tail[1] << 8 |
+                                  (uint32_t)tail[2] << 16 | (uint32_t)tail[3] << 24;
                 if (length == (uint32_t)st->st_size)
                         return true;
         }
         return false;
 }
 
-/* NAME becomes NAME.gz with the same times: written under another name, synced, renamed, and only then the original goes. */
+/* NAME becomes NAME.gz with the same times: written under another name, synced, renamed, and only
+ * then the original goes. */
 static int compress_file(int dir, const char *name, const struct stat *st, struct err *e)
 {
         char part[NAME_BYTES];
@@ -95,7 +100,9 @@ static int compress_file(int dir, const char *name, const struct stat *st, struc
         if (is_archived(dir, name, st))
                 return unlinkat(dir, name, 0) < 0 ? system_error(e, "cannot delete", name) : 0;
         int in CLEANUP(cleanup_close) = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-        int out = in < 0 ? -1 : openat(dir, part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, st->st_mode & 0777);
+        int out = in < 0 ? -1
+                         : openat(dir, part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+                                  st->st_mode & 0777);
         if (out < 0)
                 return system_error(e, "cannot open", in < 0 ? name : part);
         if (compress_into(in, out, e, name) < 0) {
@@ -104,8 +111,8 @@ static int compress_file(int dir, const char *name, const struct stat *st, struc
         }
         int written CLEANUP(cleanup_close) = openat(dir, part, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         const struct timespec times[2] = { st->st_atim, st->st_mtim };
-        if (written < 0 || fsync(written) < 0 || futimens(written, times) < 0 || name_archive(dir, part, name) < 0 || fsync(dir) < 0 ||
-            unlinkat(dir, name, 0) < 0) {
+        if (written < 0 || fsync(written) < 0 || futimens(written, times) < 0 ||
+            name_archive(dir, part, name) < 0 || fsync(dir) < 0 || unlinkat(dir, name, 0) < 0) {
                 system_error(e, "cannot compress", name);
                 unlinkat(dir, part, 0);
                 return -1;
@@ -123,13 +130,19 @@ static void sweep_file(int dir, const char *name, const struct task_type *t, str
 {
         struct stat st;
         struct err e = ERR_INIT;
-        if (fnmatch(t->files.pattern, name, FNM_PERIOD) != 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        if (fnmatch(t->files.pattern, name, FNM_PERIOD) != 0 ||
+            fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return;
-        if (!S_ISREG(st.st_mode) || st.st_mtim.tv_sec >= s->before || strlen(name) > NAME_BYTES - 16)
+        if (!S_ISREG(st.st_mode) || st.st_mtim.tv_sec >= s->before ||
+            strlen(name) > NAME_BYTES - 16)
                 return;
-        if (!t->files.delete && (ends_in(name, ".gz") || ends_in(name, ".gz.part"))) /* whatever the pattern says: it is an archive */
+        /* whatever the pattern says: it is an archive */
+        if (!t->files.delete && (ends_in(name, ".gz") || ends_in(name, ".gz.part")))
                 return;
-        int rc = t->files.delete ? (unlinkat(dir, name, 0) < 0 ? system_error(&e, "cannot delete", name) : 0) : compress_file(dir, name, &st, &e);
+        int rc = t->files.delete
+                         ? (unlinkat(dir, name, 0) < 0 ? system_error(&e, "cannot delete", name)
+                                                       : 0)
+                         : compress_file(dir, name, &st, &e);
         if (rc == 0)
                 s->done++;
         else if (s->failed++ == 0)
@@ -142,7 +155,8 @@ static int sweep_folder(struct actor *a, const struct task_type *t, struct sweep
         bool absolute = t->files.folder[0] == '/';
         if (!absolute && !a->service->reports.folder)
                 return err_set(e, ERR_POISON, "", "reports.folder is not configured");
-        snprintf(path, sizeof path, "%s%s%s", absolute ? "" : a->service->reports.folder, absolute ? "" : "/", t->files.folder);
+        snprintf(path, sizeof path, "%s%s%s", absolute ? "" : a->service->reports.folder,
+                 absolute ? "" : "/", t->files.folder);
         DIR *d = opendir(path);
         if (!d && errno == ENOENT)
                 return 0; /* nothing has been written there yet */
@@ -154,11 +168,13 @@ static int sweep_folder(struct actor *a, const struct task_type *t, struct sweep
         return 0;
 }
 
-int act_files(struct actor *a, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct err *e)
+int act_files(struct actor *a, struct batch *b, const struct unit *u, struct entry **list, size_t n,
+              struct err *e)
 {
         for (size_t i = 0; i < n; i++) {
                 instant now = u->run ? u->run->scheduled_at : instant_now();
-                struct sweep s = { .before = now / INSTANT_SECOND - u->type->files.older_than_days * 86400 };
+                struct sweep s = { .before = now / INSTANT_SECOND -
+                                             u->type->files.older_than_days * 86400 };
                 const char *verb = u->type->files.delete ? "deleted" : "compressed";
                 int rc = sweep_folder(a, u->type, &s, e);
                 if (rc == 0 && err_is_oom(&s.first)) {
@@ -168,7 +184,8 @@ int act_files(struct actor *a, struct batch *b, const struct unit *u, struct ent
                 if (rc < 0)
                         act_decide(b, list[i], OUTCOME_FAILED, "%s", e->text);
                 else if (s.failed)
-                        act_decide(b, list[i], OUTCOME_FAILED, "%zu files %s, %zu failed: %s", s.done, verb, s.failed, s.first.text);
+                        act_decide(b, list[i], OUTCOME_FAILED, "%zu files %s, %zu failed: %s",
+                                   s.done, verb, s.failed, s.first.text);
                 else
                         act_decide(b, list[i], OUTCOME_APPLIED, "%zu files %s", s.done, verb);
         }

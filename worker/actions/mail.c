@@ -8,7 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MESSAGE_MAX = 1024 * 1024, MAILS_BYTES = 8 * 1024 * 1024, AWAY_MIN_MS = 500, AWAY_MAX_MS = 30000 };
+enum {
+        MESSAGE_MAX = 1024 * 1024,
+        MAILS_BYTES = 8 * 1024 * 1024,
+        AWAY_MIN_MS = 500,
+        AWAY_MAX_MS = 30000
+};
 
 static struct span lookup(void *ctx, struct span name)
 {
@@ -30,7 +35,8 @@ static struct span rendered(const struct template *t, struct entry *en, struct b
         return (struct span){ buf_str(part), part->len };
 }
 
-/* A name as it stands in a header's one line: what breaks or moves a line is a space, and none stands at its ends. */
+/* A name as it stands in a header's one line: what breaks or moves a line is a space, and none
+ * stands at its ends. */
 static struct span one_line(struct buf *out, struct span s)
 {
         while (s.len && (unsigned char)s.ptr[0] <= ' ') {
@@ -45,7 +51,8 @@ static struct span one_line(struct buf *out, struct span s)
 }
 
 /* One message, or an outcome that says why there is none. */
-static int compose_mail(struct actor *a, struct batch *b, const struct unit *u, struct entry *en, struct outgoing *ret, struct err *e)
+static int compose_mail(struct actor *a, struct batch *b, const struct unit *u, struct entry *en,
+                        struct outgoing *ret, struct err *e)
 {
         const struct pack *p = u->type->pack;
         char id[UUID_TEXT_LEN + 1];
@@ -57,7 +64,10 @@ static int compose_mail(struct actor *a, struct batch *b, const struct unit *u, 
                 buf_init(parts[i], MESSAGE_MAX);
         const char *at = strrchr(p->mail.from_address, '@');
         uuid_to_text(en->task.task_id, id);
-        buf_addf(&message_id, "%s@%s", id, a->service->mail.domain ? a->service->mail.domain : at ? at + 1 : "localhost");
+        buf_addf(&message_id, "%s@%s", id,
+                 a->service->mail.domain ? a->service->mail.domain
+                 : at                    ? at + 1
+                                         : "localhost");
         struct mail m = {
                 .from_name = span_of(p->mail.from_name),
                 .from_address = span_of(p->mail.from_address),
@@ -116,7 +126,9 @@ static void note_relay(struct actor *a, const struct outgoing *list, size_t n)
                 log_warn("mail relay away, waiting", "reason=" LOG_Q, list[last].reason);
         else if (!is_away && a->relay_away)
                 log_info("mail relay is back", "answers=%zu", tried - away);
-        a->away_ms = !is_away || !a->relay_away ? AWAY_MIN_MS : a->away_ms * 2 < AWAY_MAX_MS ? a->away_ms * 2 : AWAY_MAX_MS;
+        a->away_ms = !is_away || !a->relay_away     ? AWAY_MIN_MS
+                     : a->away_ms * 2 < AWAY_MAX_MS ? a->away_ms * 2
+                                                    : AWAY_MAX_MS;
         a->relay_away = is_away;
         if (is_away)
                 transport_free(TAKE(a->transport)); /* the next one reads the password anew */
@@ -124,16 +136,19 @@ static void note_relay(struct actor *a, const struct outgoing *list, size_t n)
                 a->pause_ms = a->away_ms;
 }
 
-static void outcome_of(struct actor *a, struct batch *b, const struct unit *u, struct entry *en, const struct outgoing *o)
+static void outcome_of(struct actor *a, struct batch *b, const struct unit *u, struct entry *en,
+                       const struct outgoing *o)
 {
         if (o->state == SEND_DONE)
                 act_done(en);
         else if (o->state != SEND_PENDING && !unreachable(o)) /* those: another round */
-                act_missed(a, b, en, o, !u->type->email.hold_unknown, o->state == SEND_UNKNOWN ? "the server's answer was lost" : o->reason);
+                act_missed(a, b, en, o, !u->type->email.hold_unknown,
+                           o->state == SEND_UNKNOWN ? "the server's answer was lost" : o->reason);
 }
 
 /* Renders and sends list[0..n), as many as fit into the memory of one go; gives their number. */
-static int send_some(struct actor *a, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct err *e)
+static int send_some(struct actor *a, struct batch *b, const struct unit *u, struct entry **list,
+                     size_t n, struct err *e)
 {
         arena_reset(a->mails);
         struct outgoing *out = arena_alloc(a->mails, (n + 1) * sizeof *out);
@@ -159,7 +174,8 @@ static int send_some(struct actor *a, struct batch *b, const struct unit *u, str
         return (int)i;
 }
 
-int act_mail(struct actor *a, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct err *e)
+int act_mail(struct actor *a, struct batch *b, const struct unit *u, struct entry **list, size_t n,
+             struct err *e)
 {
         if (!a->transport && relay_open(a->service, &a->transport, e) < 0)
                 return -1;

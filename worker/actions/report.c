@@ -24,29 +24,37 @@ static bool file_name(const struct task_type *t, instant at, char *ret, size_t s
         return gmtime_r(&local, &tm) && strftime(ret, size, t->report.file, &tm) > 0;
 }
 
-/* The run that a report is about: the task's own, or, for a task that followed a run's end, the one that its subject names. 0, 1 none, -1 error. */
-static int run_about(struct actor *a, const struct unit *u, const struct entry *en, struct run **ret, struct err *e)
+/* The run that a report is about: the task's own, or, for a task that followed a run's end, the one
+ * that its subject names. 0, 1 none, -1 error. */
+static int run_about(struct actor *a, const struct unit *u, const struct entry *en,
+                     struct run **ret, struct err *e)
 {
         struct uuid id;
-        if (u->run || u->type->scope != SCOPE_RUN || !uuid_from_text(en->task.subject.ptr, en->task.subject.len, &id))
+        if (u->run || u->type->scope != SCOPE_RUN ||
+            !uuid_from_text(en->task.subject.ptr, en->task.subject.len, &id))
                 return 1;
         return run_load(a->transactor->db, a->packs, id, ret, e);
 }
 
-/* From the database into a file without a name, and from there into the report's: neither is ever whole in memory. */
-static int write_file(struct actor *a, const struct report *r, const struct run_values *v, enum report_format format, const char *name,
-                      const struct report_owner *owner, char **ret_path, struct err *e)
+/* From the database into a file without a name, and from there into the report's: neither is ever
+ * whole in memory. */
+static int write_file(struct actor *a, const struct report *r, const struct run_values *v,
+                      enum report_format format, const char *name, const struct report_owner *owner,
+                      char **ret_path, struct err *e)
 {
         const char *folder = a->service->reports.folder;
         int document CLEANUP(cleanup_close) = -1;
         CLEANUP(report_file_cleanup) struct report_file *f = NULL;
-        if (report_spool(folder, &document, e) < 0 || report_query(a->transactor->db, r, v, document, e) < 0 || report_create(folder, name, &f, e) < 0 ||
+        if (report_spool(folder, &document, e) < 0 ||
+            report_query(a->transactor->db, r, v, document, e) < 0 ||
+            report_create(folder, name, &f, e) < 0 ||
             report_render_file(r->title, document, format, report_fd(f), e) < 0)
                 return -1;
         return report_commit(f, owner, ret_path, e);
 }
 
-static int write_report(struct actor *a, const struct unit *u, const struct entry *en, char **ret_path, struct err *e)
+static int write_report(struct actor *a, const struct unit *u, const struct entry *en,
+                        char **ret_path, struct err *e)
 {
         const struct report *r = report_of(u->type);
         struct arena *scratch CLEANUP(arena_cleanup) = arena_new(1024 * 1024);
@@ -55,27 +63,39 @@ static int write_report(struct actor *a, const struct unit *u, const struct entr
         if (run_about(a, u, en, &about, e) < 0)
                 return -1;
         const struct run *run = u->run ? u->run : about;
-        instant at = run ? run->scheduled_at : a->transactor->at; /* the same name when it is written again */
-        struct run_values v = { .now = at, .actor = run ? run->requested_by : "", .pack = u->type->pack };
+        /* the same name when it is written again */
+        instant at = run ? run->scheduled_at : a->transactor->at;
+        struct run_values v = { .now = at,
+                                .actor = run ? run->requested_by : "",
+                                .pack = u->type->pack };
         if (run)
                 v.run_id = run->run_id;
-        if (!run && scratch && !(v.actor = arena_strndup(scratch, en->task.actor.ptr ? en->task.actor.ptr : "", en->task.actor.len)))
+        if (!run && scratch &&
+            !(v.actor = arena_strndup(scratch, en->task.actor.ptr ? en->task.actor.ptr : "",
+                                      en->task.actor.len)))
                 return err_oom(e);
-        struct setting_value *settings = NULL, *parameters = scratch ? arena_alloc(scratch, (r->n_parameters + 1) * sizeof *parameters) : NULL;
+        struct setting_value *settings = NULL,
+                             *parameters = scratch ? arena_alloc(scratch, (r->n_parameters +
+                                                                           1) * sizeof *parameters)
+                                                   : NULL;
         if (!parameters)
                 return err_oom(e);
         char subject[UUID_TEXT_LEN + 1];
         snprintf(subject, sizeof subject, "%.*s", SPAN_FMT(en->task.subject));
         for (size_t i = 0; i < r->n_parameters; i++) {
                 /* a report about a run is told which one: a run-scope task's subject */
-                bool of_run = u->type->scope == SCOPE_RUN && strcmp(r->parameters[i].name, "run") == 0;
-                parameters[i] = (struct setting_value){ r->parameters[i].name, of_run ? subject : r->parameters[i].fallback };
+                bool of_run = u->type->scope == SCOPE_RUN &&
+                              strcmp(r->parameters[i].name, "run") == 0;
+                parameters[i] = (struct setting_value){ r->parameters[i].name,
+                                                        of_run ? subject
+                                                               : r->parameters[i].fallback };
         }
         if (run && run->pack == u->type->pack) {
                 v.settings = run->settings;
                 v.n_settings = run->n_settings;
         } else {
-                if (settings_resolve(u->type->pack, NULL, NULL, 0, scratch, &settings, &v.n_settings, e) < 0)
+                if (settings_resolve(u->type->pack, NULL, NULL, 0, scratch, &settings,
+                                     &v.n_settings, e) < 0)
                         return -1;
                 v.settings = settings;
         }
@@ -89,7 +109,8 @@ static int write_report(struct actor *a, const struct unit *u, const struct entr
         return write_file(a, r, &v, u->type->report.format, name, &owner, ret_path, e);
 }
 
-int act_report(struct actor *a, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct err *e)
+int act_report(struct actor *a, struct batch *b, const struct unit *u, struct entry **list,
+               size_t n, struct err *e)
 {
         for (size_t i = 0; i < n; i++) {
                 char *path CLEANUP(cleanup_free) = NULL;

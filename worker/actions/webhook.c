@@ -36,13 +36,16 @@ static int read_target(const struct task_type *type, struct target *ret, struct 
         return type->webhook.secret_file ? read_key(type->webhook.secret_file, &ret->key, e) : 0;
 }
 
-static void post(struct actor *a, struct batch *b, const struct unit *u, const struct target *to, struct entry *en)
+static void post(struct actor *a, struct batch *b, const struct unit *u, const struct target *to,
+                 struct entry *en)
 {
         struct outgoing answer = { 0 };
         int column = db_column(en->row_of, "body");
         struct span body = column < 0 ? (struct span){ 0 } : db_span(en->row_of, en->row, column);
         char id[UUID_TEXT_LEN + 1], trace[TRACE_PARENT_MAX];
-        bool traced = trace_parent(uuid_is_nil(en->task.run_id) ? en->task.task_id : en->task.run_id, en->task.task_id, trace);
+        bool traced = trace_parent(uuid_is_nil(en->task.run_id) ? en->task.task_id
+                                                                : en->task.run_id,
+                                   en->task.task_id, trace);
         uuid_to_text(en->task.task_id, id);
         struct webhook_options o = {
                 .url = to->url,
@@ -65,7 +68,8 @@ static void post(struct actor *a, struct batch *b, const struct unit *u, const s
                 act_missed(a, b, en, &answer, true, answer.reason);
 }
 
-int act_webhook(struct actor *a, struct batch *b, const struct unit *u, struct entry **list, size_t n, struct err *e)
+int act_webhook(struct actor *a, struct batch *b, const struct unit *u, struct entry **list,
+                size_t n, struct err *e)
 {
         CLEANUP(target_cleanup) struct target to = { 0 };
         if (read_target(u->type, &to, e) < 0) {

@@ -1,4 +1,5 @@
 """Brokers: a real Apache Kafka node, and our embedded one."""
+
 import shutil
 import signal
 import tempfile
@@ -24,8 +25,14 @@ class Kafka:
 
     def start(self):
         log = self.root / f"broker.{len(list(self.root.glob('broker.*')))}"
-        self.process = Process([REPO / "tests/kafka/broker", "--keep", self.root / "node"], log, env={"ROLLCALL_BUILD": str(BUILD), **self.env})
-        self.bootstrap = self.process.wait_for_line("bootstrap=", timeout=180)  # the first time, its jars are fetched
+        self.process = Process(
+            [REPO / "tests/kafka/broker", "--keep", self.root / "node"],
+            log,
+            env={"ROLLCALL_BUILD": str(BUILD), **self.env},
+        )
+        self.bootstrap = self.process.wait_for_line(
+            "bootstrap=", timeout=180
+        )  # the first time, its jars are fetched
         if self.env:
             self.tls_bootstrap = self.process.wait_for_line("tls=")
 
@@ -48,24 +55,32 @@ class Kafka:
 
     def create(self, topic, partitions=1, **config):
         from confluent_kafka.admin import AdminClient, NewTopic
+
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
-        new = NewTopic(topic, partitions, 1, config={k.replace("_", "."): str(v) for k, v in config.items()})
+        new = NewTopic(
+            topic, partitions, 1, config={k.replace("_", "."): str(v) for k, v in config.items()}
+        )
         admin.create_topics([new])[topic].result(30)
 
     def configure(self, topic, **config):
         from confluent_kafka.admin import AdminClient, ConfigResource
-        resource = ConfigResource("topic", topic, {k.replace("_", "."): str(v) for k, v in config.items()})
+
+        resource = ConfigResource(
+            "topic", topic, {k.replace("_", "."): str(v) for k, v in config.items()}
+        )
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         admin.alter_configs([resource])[resource].result(30)
 
     def delete(self, topic):
         from confluent_kafka.admin import AdminClient
+
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         admin.delete_topics([topic])[topic].result(30)
 
     def delete_records(self, topic, partition, before):
         from confluent_kafka import TopicPartition
         from confluent_kafka.admin import AdminClient
+
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         for future in admin.delete_records([TopicPartition(topic, partition, before)]).values():
             future.result(30)
@@ -90,7 +105,10 @@ class Embedded:
             raise
 
     def start(self):
-        self.process = Process([program("rollcall-broker"), "--file", self.file, "--partitions", self.partitions], self.root / "log")
+        self.process = Process(
+            [program("rollcall-broker"), "--file", self.file, "--partitions", self.partitions],
+            self.root / "log",
+        )
         self.process.wait_until(self.file.exists)
 
     def _value(self, name):

@@ -1,4 +1,5 @@
 """The adapter's driver, tests/integration/kafka_driver.c, as objects."""
+
 import subprocess
 from collections import namedtuple
 
@@ -18,7 +19,9 @@ def run(broker, *command, options=(), text=None):
 
 def produce(broker, topic, pairs, options=()):
     """Pairs of key and value. Returns (partition, offset) of each, in order."""
-    answer = run(broker, "produce", topic, text="".join(f"{k}\t{v}\n" for k, v in pairs), options=options)
+    answer = run(
+        broker, "produce", topic, text="".join(f"{k}\t{v}\n" for k, v in pairs), options=options
+    )
     errors = [a for a in answer if a[0] != "delivered"]
     assert not errors, errors[:3]
     places = {int(a[1]): (int(a[3]), int(a[4])) for a in answer}
@@ -32,8 +35,13 @@ class Consumer:
         argv = [program(DRIVER), *broker.options, *options, "-s", str(session_ms)]
         if positions:
             argv += ["-p", str(positions)]
-        self.child = subprocess.Popen(argv + ["consume", group, *topics], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                      process_group=0)
+        self.child = subprocess.Popen(
+            argv + ["consume", group, *topics],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            process_group=0,
+        )
         self.messages, self.assigned, self.revoked, self.errors = [], [], [], []
 
     def __enter__(self):
@@ -79,7 +87,7 @@ class Consumer:
         return self.messages[before:]
 
     def join(self, seconds=60):
-        """Polls until partitions are assigned; takes no message. """
+        """Polls until partitions are assigned; takes no message."""
         had = len(self.assigned)
         for _ in range(int(seconds * 10)):
             self.ask("poll 100 0")

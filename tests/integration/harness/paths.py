@@ -1,10 +1,13 @@
 """Where things are."""
+
 import os
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[3]
 BUILD = Path(os.environ.get("ROLLCALL_BUILD", REPO / "build")).resolve()
-PROGRAM_MAX_KIB = 64 * 1024 * (4 if BUILD.name == "tsan" else 1)  # ThreadSanitizer's own memory comes on top
+PROGRAM_MAX_KIB = (
+    64 * 1024 * (4 if BUILD.name == "tsan" else 1)
+)  # ThreadSanitizer's own memory comes on top
 
 
 def program(name):

@@ -1,4 +1,5 @@
 """PgBouncer in front of a test's PostgreSQL."""
+
 import os
 import pwd
 import shutil
@@ -20,9 +21,20 @@ class PgBouncer:
         if owner:
             entry = pwd.getpwnam(owner)
             os.chown(self.root, entry.pw_uid, entry.pw_gid)
-        lines = {"listen_addr": "127.0.0.1", "listen_port": self.port, "unix_socket_dir": self.root, "auth_type": "any", "default_pool_size": 40, "max_client_conn": 200, **settings}
+        lines = {
+            "listen_addr": "127.0.0.1",
+            "listen_port": self.port,
+            "unix_socket_dir": self.root,
+            "auth_type": "any",
+            "default_pool_size": 40,
+            "max_client_conn": 200,
+            **settings,
+        }
         config = self.root / "pgbouncer.ini"
-        config.write_text(f"[databases]\n* = host={postgres.root} port={postgres.port} user=rollcall\n[pgbouncer]\n" + "".join(f"{k} = {v}\n" for k, v in lines.items()))
+        config.write_text(
+            f"[databases]\n* = host={postgres.root} port={postgres.port} user=rollcall\n[pgbouncer]\n"
+            + "".join(f"{k} = {v}\n" for k, v in lines.items())
+        )
         program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
         self.process = Process([program, config], self.root / "log", user=owner, cwd="/")
         self.process.wait_until(lambda: self._answers())

@@ -1,4 +1,5 @@
 """A private PostgreSQL cluster in a temporary folder."""
+
 import os
 import pwd
 import shutil
@@ -26,15 +27,28 @@ class Postgres:
     """fsync=False trades durability for speed; settings: more of postgresql.conf. Listens on a unix socket and a loopback port, without passwords."""
 
     def __init__(self, fsync=False, settings=None):
-        self.root = Path(tempfile.mkdtemp(prefix="rcpg-", dir="/tmp"))  # short: a socket's path has a limit
+        self.root = Path(
+            tempfile.mkdtemp(prefix="rcpg-", dir="/tmp")
+        )  # short: a socket's path has a limit
         self.data = self.root / "data"
         self.port = free_port()
         self.owner = "postgres" if os.geteuid() == 0 else None
         self.process = None
         self.settings = {
-            "listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": self.root, "max_connections": 100,
-            "shared_buffers": "64MB", "max_prepared_transactions": 0, "timezone": "UTC", "log_timezone": "UTC",
-            **({} if fsync else {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}), **(settings or {}),
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": self.root,
+            "max_connections": 100,
+            "shared_buffers": "64MB",
+            "max_prepared_transactions": 0,
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+            **(
+                {}
+                if fsync
+                else {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+            ),
+            **(settings or {}),
         }
         try:
             self._init()
@@ -47,15 +61,41 @@ class Postgres:
         if self.owner:
             entry = pwd.getpwnam(self.owner)
             os.chown(self.root, entry.pw_uid, entry.pw_gid)
-        argv = [str(binaries() / "initdb"), "-D", str(self.data), "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
+        argv = [
+            str(binaries() / "initdb"),
+            "-D",
+            str(self.data),
+            "-U",
+            USER,
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+        ]
         if self.owner:
-            argv = ["setpriv", "--reuid", self.owner, "--regid", self.owner, "--init-groups", "--"] + argv
+            argv = [
+                "setpriv",
+                "--reuid",
+                self.owner,
+                "--regid",
+                self.owner,
+                "--init-groups",
+                "--",
+            ] + argv
         subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, cwd="/")
         with open(self.data / "postgresql.conf", "a") as conf:
             conf.writelines(f"{name} = '{value}'\n" for name, value in self.settings.items())
 
     def start(self):
-        self.process = Process([binaries() / "postgres", "-D", self.data], self.root / "log", user=self.owner, death_signal="INT", cwd="/")
+        self.process = Process(
+            [binaries() / "postgres", "-D", self.data],
+            self.root / "log",
+            user=self.owner,
+            death_signal="INT",
+            cwd="/",
+        )
         self.process.wait_until(self._answers)
 
     def _answers(self):

@@ -1,4 +1,5 @@
 """Child processes that never outlive the tests: stopped by their owner, and by the kernel when pytest itself is killed."""
+
 import os
 import re
 import signal
@@ -17,8 +18,15 @@ class Process:
         if user:
             wrapper += ["--reuid", user, "--regid", user, "--init-groups"]
         with open(self.log, "ab") as out:
-            self.child = subprocess.Popen(wrapper + ["--"] + self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                          env={**os.environ, **(env or {})}, start_new_session=True, cwd=cwd)
+            self.child = subprocess.Popen(
+                wrapper + ["--"] + self.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env={**os.environ, **(env or {})},
+                start_new_session=True,
+                cwd=cwd,
+            )
 
     @property
     def pid(self):
@@ -38,16 +46,26 @@ class Process:
             if result:
                 return result
             if not self.running():
-                raise RuntimeError(f"{self.argv[0]} ended with {self.child.returncode}:\n{self.text()[-3000:]}")
+                raise RuntimeError(
+                    f"{self.argv[0]} ended with {self.child.returncode}:\n{self.text()[-3000:]}"
+                )
             if time.monotonic() > end:
-                raise TimeoutError(f"{self.argv[0]} did not {what} in {timeout} s:\n{self.text()[-3000:]}")
+                raise TimeoutError(
+                    f"{self.argv[0]} did not {what} in {timeout} s:\n{self.text()[-3000:]}"
+                )
             time.sleep(0.02)
 
     def wait_for_line(self, prefix, timeout=90):
         """The rest of the first output line that starts with `prefix`, colour codes aside."""
+
         def find():
-            lines = [line[len(prefix):] for line in re.sub(r"\x1b\[[0-9;]*m", "", self.text()).splitlines() if line.startswith(prefix)]
+            lines = [
+                line[len(prefix) :]
+                for line in re.sub(r"\x1b\[[0-9;]*m", "", self.text()).splitlines()
+                if line.startswith(prefix)
+            ]
             return (lines[0],) if lines else None
+
         return self.wait_until(find, timeout, f"print {prefix!r}")[0]
 
     def send_signal(self, number):
@@ -77,6 +95,7 @@ def free_port():
     """A loopback port that is free now, below those that the kernel gives to clients."""
     import random
     import socket
+
     while True:
         port = random.randrange(10000, 20000)
         with socket.socket() as s:

@@ -1,4 +1,5 @@
 """Rollcall's own tables, as `rollcall db apply` makes them: all versions in their order."""
+
 from .paths import REPO
 
 VERSIONS = sorted((REPO / "schemas/sql").glob("[0-9]*.sql"))

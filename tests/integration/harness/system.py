@@ -1,4 +1,5 @@
 """All of Rollcall on one database and one broker: the programs as an operator starts them, and the operator's tool."""
+
 import ctypes
 import email
 import email.policy
@@ -25,23 +26,58 @@ packs = ( {packs} );
 
 
 # librdkafka 2.4 to 2.8 use memory that they have freed when a topic is made anew: docs/operating.md.
-TOPICS_MADE_ANEW_CRASH = 0x020400ff <= ctypes.CDLL("librdkafka.so.1").rd_kafka_version() < 0x020a00ff
+TOPICS_MADE_ANEW_CRASH = (
+    0x020400FF <= ctypes.CDLL("librdkafka.so.1").rd_kafka_version() < 0x020A00FF
+)
 
 
 class System:
     """`packs`: folder -> more of its group in the configuration, such as 'settings = { webhook = true; };'. `sink`: a port to mail to, else a Maildir.
     `kafka`, `worker`: more of these groups."""
 
-    def __init__(self, folder, database, broker, prefix, packs, tables=(), sink=None, workers=2, kafka="", worker="", session="6s"):
+    def __init__(
+        self,
+        folder,
+        database,
+        broker,
+        prefix,
+        packs,
+        tables=(),
+        sink=None,
+        workers=2,
+        kafka="",
+        worker="",
+        session="6s",
+    ):
         self.folder, self.database, self.prefix = folder, database, prefix
         self.bootstrap = broker.bootstrap
         self.maildir, self.reports = folder / "mail", folder / "reports"
         self.reports.mkdir()
         self.config = folder / "rollcall.cfg"
-        where = f'embedded = "{broker.file}";' if hasattr(broker, "file") else f'brokers = "{broker.bootstrap}";'
-        mail = f'url = "smtp://127.0.0.1:{sink}"; tls = "none";' if sink else f'transport = "maildir"; maildir = "{self.maildir}";'
+        where = (
+            f'embedded = "{broker.file}";'
+            if hasattr(broker, "file")
+            else f'brokers = "{broker.bootstrap}";'
+        )
+        mail = (
+            f'url = "smtp://127.0.0.1:{sink}"; tls = "none";'
+            if sink
+            else f'transport = "maildir"; maildir = "{self.maildir}";'
+        )
         listed = ", ".join(f'{{ path = "{path}"; {more} }}' for path, more in packs.items())
-        self.config.write_text(CONFIG.format(conninfo=database.conninfo, kafka=where, more=kafka, session=session, worker=worker, prefix=prefix, mail=mail, reports=self.reports, packs=listed))
+        self.config.write_text(
+            CONFIG.format(
+                conninfo=database.conninfo,
+                kafka=where,
+                more=kafka,
+                session=session,
+                worker=worker,
+                prefix=prefix,
+                mail=mail,
+                reports=self.reports,
+                packs=listed,
+            )
+        )
         self.daemons = {}
         self.made_anew = False  # a topic was, while clients knew it
         try:
@@ -59,7 +95,9 @@ class System:
 
     def start(self, kind, name=None):
         name = name or kind
-        self.daemons[name] = Process([program(f"rollcall-{kind}"), "-c", self.config], self.folder / f"{name}.log")
+        self.daemons[name] = Process(
+            [program(f"rollcall-{kind}"), "-c", self.config], self.folder / f"{name}.log"
+        )
         self.daemons[name].wait_until(lambda: 'msg="ready"' in self.daemons[name].text())
         return self.daemons[name]
 
@@ -68,12 +106,20 @@ class System:
         keyboard, terminal = pty.openpty() if answer is not None else (None, subprocess.DEVNULL)
         if answer is not None:
             os.write(keyboard, f"{answer}\n".encode())
-        done = subprocess.run([program("rollcall"), *map(str, args)], env={**os.environ, "ROLLCALL_CONFIG": str(self.config)}, stdin=terminal,
-                              capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            [program("rollcall"), *map(str, args)],
+            env={**os.environ, "ROLLCALL_CONFIG": str(self.config)},
+            stdin=terminal,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
         if answer is not None:
             os.close(terminal)
             os.close(keyboard)
-        assert done.returncode in ok, f"rollcall {' '.join(map(str, args))}: exit {done.returncode}\n{done.stdout}\n{done.stderr}{self.logs()}"
+        assert done.returncode in ok, (
+            f"rollcall {' '.join(map(str, args))}: exit {done.returncode}\n{done.stdout}\n{done.stderr}{self.logs()}"
+        )
         return done.stdout if done.returncode == 0 or done.stdout else done.stderr
 
     def run(self, job, *flags, ok=(0,)):
@@ -95,7 +141,12 @@ class System:
     def revive(self):
         """What a service manager does."""
         for name, daemon in list(self.daemons.items()):
-            if TOPICS_MADE_ANEW_CRASH and self.made_anew and not daemon.running() and daemon.child.returncode in (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS):
+            if (
+                TOPICS_MADE_ANEW_CRASH
+                and self.made_anew
+                and not daemon.running()
+                and daemon.child.returncode in (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS)
+            ):
                 self.start(name.partition("-")[0], name)
 
     def mails(self, **headers):
