@@ -7,6 +7,7 @@
 #include "pump_internal.h"
 
 #include "base/log.h"
+#include "worker_statements.h"
 
 #include <string.h>
 
@@ -43,11 +44,7 @@ static int note(struct pump *p, const struct source *s, const int64_t *trying, s
                 db_add_int8(q, *trying);
         else
                 db_add_null(q);
-        return db_query(
-                p->db,
-                "update rollcall.position set trying = $3::bigint, deaths = case when $3::bigint is null then 0 else deaths end "
-                "where source_no = $1 and epoch = $2",
-                q, NULL, e);
+        return db_query(p->db, sql_note_trying, q, NULL, e);
 }
 
 int pump_try(struct pump *p, struct entry *en, enum entry_state decided, struct err *e)
@@ -76,7 +73,6 @@ int pump_tried(struct pump *p, struct source *s, struct err *e)
         return note(p, s, NULL, e);
 }
 
-/* One statement for all partitions; of a claim that is not ours any more it changes nothing. */
 void pump_leave_in_order(struct pump *p)
 {
         struct err ignored = ERR_INIT;
@@ -84,8 +80,5 @@ void pump_leave_in_order(struct pump *p)
         if (!q || !db_alive(p->db))
                 return;
         db_add_str(q, p->owner);
-        (void)!db_query(
-                p->db,
-                "update rollcall.position set claimed_by = '', deaths = 0, trying = null where claimed_by = $1",
-                q, NULL, &ignored);
+        (void)!db_query(p->db, sql_leave_in_order, q, NULL, &ignored);
 }
