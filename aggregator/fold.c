@@ -381,7 +381,7 @@ enum folded fold_event(struct fold *f, int32_t results_no, const struct outcome_
         struct source *x = NULL;
         int rc = sources_get(&f->sources, results_no, m->source_topic, m->source_partition, &x);
         if (rc > 0) {
-                err_set(e, ERR_POISON, "", "a source partition beyond the %zu that are remembered",
+                err_set(e, ERR_INPUT, "", "a source partition beyond the %zu that are remembered",
                         f->sources.n);
                 return FOLD_REFUSED;
         }

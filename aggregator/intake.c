@@ -66,9 +66,9 @@ static int take(struct aggregator *a, struct share *x, const struct kafka_messag
         int beyond = 0;
         arena_reset(a->decoded);
         if (m->unreadable)
-                err_set(&why, ERR_POISON, "", "%s", m->unreadable);
+                err_set(&why, ERR_INPUT, "", "%s", m->unreadable);
         else if (!m->value.ptr)
-                err_set(&why, ERR_POISON, "", "the message has no value");
+                err_set(&why, ERR_INPUT, "", "the message has no value");
         else if (outcome_decode(a->codec, m->value, a->decoded, &event, &why) == 0) {
                 beyond = check_numbered(a, &event, asked, &why);
                 if (beyond < 0)

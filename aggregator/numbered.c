@@ -65,18 +65,18 @@ int numbered_check(const struct numbered *x, const struct outcome_event *m, inst
                                : -1;
         if (last < 0)
                 return err_set(
-                        e, ERR_POISON, "",
+                        e, ERR_INPUT, "",
                         "no outcome can come from partition %d of the topic \"%.*s\": the ledger does not know it",
                         (int)m->source_partition,
                         m->source_topic.len < 249 ? (int)m->source_topic.len : 249,
                         m->source_topic.ptr);
         if (m->sequence > last)
-                return err_set(e, ERR_POISON, "",
+                return err_set(e, ERR_INPUT, "",
                                "sequence %lld: the ledger has numbered %s/%d only up to %lld",
                                (long long)m->sequence, t->name, (int)m->source_partition,
                                (long long)last);
         if (m->at > now + AHEAD)
-                return err_set(e, ERR_POISON, "",
+                return err_set(e, ERR_INPUT, "",
                                "at: %lld us since 1970 is later than the database's clock",
                                (long long)m->at);
         return 0;

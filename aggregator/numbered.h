@@ -20,7 +20,7 @@ struct numbered {
 void numbered_deinit(struct numbered *x);
 /* -1: out of memory. */
 int numbered_set(struct numbered *x, const char *topic, int32_t partition, int64_t last);
-/* 0, or ERR_POISON when the ledger cannot have made this event, as far as it is known: ask again
+/* 0, or ERR_INPUT when the ledger cannot have made this event, as far as it is known: ask again
  * first. `now`: by the database's clock. */
 int numbered_check(const struct numbered *x, const struct outcome_event *m, instant now,
                    struct err *e) MUST_CHECK;

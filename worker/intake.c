@@ -49,7 +49,7 @@ static int decode_json(struct entry *en, const struct intake_headers *h,
         const struct event_attributes binary = { h->specversion, h->id, h->source, h->type,
                                                  h->subject };
         if (has_media_type(h->content_type, "application/cloudevents-batch+json"))
-                return err_set(e, ERR_POISON, "EPROTO",
+                return err_set(e, ERR_INPUT, "EPROTO",
                                "a batch of CloudEvents: send each as a message of its own");
         bool structured = has_media_type(h->content_type, "application/cloudevents+json") ||
                           !h->specversion.ptr;
@@ -63,7 +63,7 @@ static int decode(struct entry *en, const struct intake_headers *h,
                   struct err *e)
 {
         if (!en->value.ptr)
-                return err_set(e, ERR_POISON, "EPROTO", "the message has no value");
+                return err_set(e, ERR_INPUT, "EPROTO", "the message has no value");
         if (looks_like_json(en->value) ||
             has_media_type(h->content_type, "application/cloudevents+json") ||
             has_media_type(h->content_type, "application/json") ||
@@ -111,11 +111,11 @@ int intake_admit(struct entry *en, const struct intake_headers *h,
         entry_admit(en, packs, numbers, NULL, a);
         if (readable && !uuid_is_nil(run_id)) {
                 readable = false;
-                err_set(&why, ERR_POISON, "",
+                err_set(&why, ERR_INPUT, "",
                         "the task names a run, whose tasks only the scheduler publishes");
         } else if (readable && en->state != ENTRY_DEAD && !may_ask_for(from, en->task.type)) {
                 readable = false;
-                err_set(&why, ERR_POISON, "", "the service %s may not ask for %.*s", from->service,
+                err_set(&why, ERR_INPUT, "", "the service %s may not ask for %.*s", from->service,
                         SPAN_FMT(en->task.type));
         }
         if (readable && en->state == ENTRY_READY) {

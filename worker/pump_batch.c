@@ -46,7 +46,7 @@ int pump_decode(struct pump *p, struct entry *en, int64_t now_ms, struct err *e)
                 return undecodable(p, en, &why, e);
         if (!uuid_is_nil(en->task.run_id)) {
                 int rc = runs_get(p->runs, p->db, en->task.run_id, now_ms, &run, e);
-                if (rc < 0 && e->class != ERR_POISON)
+                if (rc < 0 && e->class != ERR_INPUT)
                         return -1;
                 if (rc != 0) {
                         entry_bury(en, rc < 0 ? copied(p->batch.arena, e->text)

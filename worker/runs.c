@@ -104,7 +104,7 @@ int runs_about(struct runs *r, struct db *d, const struct task_type *type, struc
         if (!type || type->scope != SCOPE_RUN || !uuid_from_text(subject.ptr, subject.len, &id))
                 return 0;
         int rc = runs_get(r, d, id, now_ms, &run, e);
-        if (rc < 0 && e->class != ERR_POISON)
+        if (rc < 0 && e->class != ERR_INPUT)
                 return -1;
         if (rc == 0 && run->pack == type->pack)
                 *ret = run;

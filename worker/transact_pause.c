@@ -23,7 +23,7 @@ void transact_end_unit(struct transactor *t, struct batch *b, size_t unit, bool 
                 pauses_forget(&t->pauses, u->type_no);
         if (all_failed && pauses_count(&t->pauses, u->type_no, t->part.code, t->part.failed)) {
                 struct err why = ERR_INIT;
-                err_set(&why, ERR_POISON, t->part.code, "%.*s", SPAN_FMT(u->list[0]->reason));
+                err_set(&why, ERR_INPUT, t->part.code, "%.*s", SPAN_FMT(u->list[0]->reason));
                 (void)pauses_add(&t->pauses, u->type, u->type_no, &why, u->list, u->n);
         }
         for (size_t i = unit + 1; t->pauses.n_fresh && i < b->n_units; i++)

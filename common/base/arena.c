@@ -18,7 +18,7 @@ struct block {
 struct arena {
         struct block *first, *current;
         size_t max, total; /* bytes of all blocks */
-        bool starved;
+        bool oom;
 };
 
 struct arena *arena_new(size_t max)
@@ -40,9 +40,9 @@ void arena_free(struct arena *a)
         free(a);
 }
 
-bool arena_starved(const struct arena *a)
+bool arena_oom(const struct arena *a)
 {
-        return a->starved;
+        return a->oom;
 }
 
 void arena_reset(struct arena *a)
@@ -68,7 +68,7 @@ static struct block *add_block(struct arena *a, size_t size)
         if (cap > a->max || a->total > a->max - cap)
                 return NULL;
         struct block *b = malloc(sizeof *b + cap);
-        a->starved = !b;
+        a->oom = !b;
         if (!b)
                 return NULL;
         *b = (struct block){ .cap = cap };

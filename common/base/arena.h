@@ -10,7 +10,7 @@ struct arena;
 struct arena *arena_new(size_t max);
 void arena_free(struct arena *a);
 /* the last allocation that failed did so for lack of memory, not for the maximum */
-bool arena_starved(const struct arena *a);
+bool arena_oom(const struct arena *a);
 void arena_reset(struct arena *a); /* keeps the blocks for reuse */
 
 /* Zeroed, aligned for any type; NULL past the maximum or out of memory. */

@@ -34,7 +34,7 @@ void buf_deinit(struct buf *b)
 void buf_reset(struct buf *b)
 {
         b->len = 0;
-        b->failed = b->starved = false;
+        b->failed = b->oom = false;
         if (b->data)
                 b->data[0] = '\0';
 }
@@ -55,7 +55,7 @@ static bool reserve(struct buf *b, size_t len)
                 cap *= 2;
         char *data = realloc(b->data, cap);
         if (!data) {
-                b->failed = b->starved = true;
+                b->failed = b->oom = true;
                 return false;
         }
         b->data = data;
@@ -95,12 +95,12 @@ void buf_add_span(struct buf *b, struct span s)
         buf_add(b, s.ptr, s.len);
 }
 
-void buf_note_failure(struct buf *b, const struct buf *part)
+void buf_merge_failure(struct buf *b, const struct buf *part)
 {
         if (b->failed || !part->failed)
                 return;
         b->failed = true;
-        b->starved = part->starved;
+        b->oom = part->oom;
 }
 
 void buf_addf(struct buf *b, const char *fmt, ...)

@@ -16,7 +16,7 @@ struct buf {
         size_t max; /* bytes; set by buf_init */
         bool failed;
         /* failed for lack of memory, not for its maximum: the content is not to blame */
-        bool starved;
+        bool oom;
 };
 
 /* A piece of text that somebody else owns; not NUL-terminated. ptr NULL means "absent". */
@@ -40,8 +40,8 @@ void buf_adds(struct buf *b, const char *s);
 void buf_addc(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void buf_add_span(struct buf *b, struct span s);
-/* what `part` was to give has been lost: that is b's failure too */
-void buf_note_failure(struct buf *b, const struct buf *part);
+/* after appending from `part`: a failure of `part` becomes a failure of b */
+void buf_merge_failure(struct buf *b, const struct buf *part);
 /* room for `len` bytes, counted at once; NULL when it failed */
 void *buf_grow(struct buf *b, size_t len);
 const char *buf_str(const struct buf *b); /* "" when empty */

@@ -54,8 +54,8 @@ const char *err_class_name(enum err_class class)
                 return "none";
         case ERR_RETRY:
                 return "retry";
-        case ERR_POISON:
-                return "poison";
+        case ERR_INPUT:
+                return "input";
         case ERR_FATAL:
                 return "fatal";
         }

@@ -22,7 +22,7 @@ static int canon_schema(struct canon *c, const json_t *s, const char *space);
 
 static int wrong(struct canon *c, const char *what)
 {
-        return err_set(c->e, ERR_POISON, NULL, "not an Avro schema: %s", what);
+        return err_set(c->e, ERR_INPUT, NULL, "not an Avro schema: %s", what);
 }
 
 /* Letters, digits and "_", in parts joined by dots, none of which begins with a digit. */
@@ -217,7 +217,7 @@ static json_t *load(struct span text, struct err *e)
         json_t *s = json_loadb(text.ptr, text.len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES,
                                &where);
         if (!s)
-                err_set(e, ERR_POISON, NULL, "line %d: %s", where.line, where.text);
+                err_set(e, ERR_INPUT, NULL, "line %d: %s", where.line, where.text);
         return s;
 }
 
@@ -229,11 +229,10 @@ int schema_canonical(struct span json, struct buf *out, struct err *e)
         struct canon c = { .out = out, .e = e };
         if (canon_schema(&c, s, "") < 0)
                 return -1;
-        if (out->starved)
+        if (out->oom)
                 return err_oom(e);
-        return out->failed
-                       ? err_set(e, ERR_POISON, NULL, "a schema larger than %zu bytes", out->max)
-                       : 0;
+        return out->failed ? err_set(e, ERR_INPUT, NULL, "a schema larger than %zu bytes", out->max)
+                           : 0;
 }
 
 int schema_names(struct span json, struct buf *out, struct err *e)

@@ -4,7 +4,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* `json`: a schema's text. `out`: its canonical form. ERR_POISON, saying what is wrong, when it is
+/* `json`: a schema's text. `out`: its canonical form. ERR_INPUT, saying what is wrong, when it is
  * not a schema. */
 int schema_canonical(struct span json, struct buf *out, struct err *e) MUST_CHECK;
 uint64_t schema_fingerprint(struct span canonical);

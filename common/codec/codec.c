@@ -168,7 +168,7 @@ int codec_add_id(struct codec *c, uint32_t id, struct span schema, struct err *e
 {
         struct known_id new = { id, 0 };
         if (c->n_ids == IDS_MAX)
-                return err_set(e, ERR_POISON, "EPROTO",
+                return err_set(e, ERR_INPUT, "EPROTO",
                                "schema id %" PRIu32 ": more than %d schema ids", id, IDS_MAX);
         if (add_text(c, schema, &new.fingerprint, e) < 0)
                 return err_prefix(e, "schema id %" PRIu32, id);
@@ -190,7 +190,7 @@ static int read_frame(const struct codec *c, struct span bytes, uint64_t *ret_fi
                 const struct known_id *known = find_id(c, id);
                 if (!known)
                         return err_set(
-                                e, ERR_POISON, "EPROTO",
+                                e, ERR_INPUT, "EPROTO",
                                 "Confluent wire format with schema id %" PRIu32
                                 ", which is not configured here: send Avro single-object encoding, or see "
                                 "schemas.ids and schemas.registry",
@@ -201,7 +201,7 @@ static int read_frame(const struct codec *c, struct span bytes, uint64_t *ret_fi
         }
         *ret_len = FRAME_LEN;
         if (bytes.len < FRAME_LEN || p[0] != 0xc3 || p[1] != 0x01)
-                return err_set(e, ERR_POISON, "EPROTO",
+                return err_set(e, ERR_INPUT, "EPROTO",
                                "%zu bytes that are not Avro single-object encoding", bytes.len);
         uint64_t fingerprint = 0;
         for (unsigned i = 0; i < 8; i++)
@@ -220,7 +220,7 @@ static int identify(const struct codec *c, struct span bytes, enum message_kind 
         int own = own_kind(fingerprint);
         struct foreign *f = own < 0 ? find_foreign(c, fingerprint) : NULL;
         if (own < 0 && !f)
-                return err_set(e, ERR_POISON, "EPROTO",
+                return err_set(e, ERR_INPUT, "EPROTO",
                                "written with an unknown schema, fingerprint %016" PRIx64
                                ": put its .avsc into the schema folder",
                                fingerprint);
@@ -245,7 +245,7 @@ static int decode(struct codec *c, enum message_kind want, struct span bytes, st
         if (identify(c, bytes, &kind, &f, &len, e) < 0)
                 return -1;
         if (kind != want)
-                return err_set(e, ERR_POISON, "EPROTO", "a %s where a %s belongs", specs[kind].name,
+                return err_set(e, ERR_INPUT, "EPROTO", "a %s where a %s belongs", specs[kind].name,
                                specs[want].name);
         struct span body = { bytes.ptr + len, bytes.len - len };
         return f ? foreign_decode(f, body, a, m, e) : decode_body(&specs[kind], body, a, m, e);

@@ -48,19 +48,19 @@ void codec_free(struct codec *c);
 DEFINE_CLEANUP(codec_cleanup, struct codec, codec_free)
 
 /* The Confluent wire format (00, a schema id of four bytes, the body): the writer schema of that
- * id. Without it such messages are refused. ERR_POISON or ERR_FATAL when the schema is none of our
+ * id. Without it such messages are refused. ERR_INPUT or ERR_FATAL when the schema is none of our
  * messages'. */
 int codec_add_id(struct codec *c, uint32_t id, struct span schema, struct err *e) MUST_CHECK;
 /* Is it in that format, with an id that is not known? */
 bool codec_wants_id(const struct codec *c, struct span bytes, uint32_t *ret_id);
 
-/* What a message claims to be, from its framing and fingerprint alone. ERR_POISON when it is not
+/* What a message claims to be, from its framing and fingerprint alone. ERR_INPUT when it is not
  * ours to read. */
 int codec_kind(const struct codec *c, struct span bytes, enum message_kind *ret, struct err *e)
         MUST_CHECK;
 
 /* Decode one message. Spans point into `bytes` or into `a`. Trailing bytes, lengths past the end or
- * past the limits above, bad enum values, invalid UTF-8 in a text: ERR_POISON, saying which field.
+ * past the limits above, bad enum values, invalid UTF-8 in a text: ERR_INPUT, saying which field.
  */
 int task_decode(struct codec *c, struct span bytes, struct arena *a, struct task *ret,
                 struct err *e) MUST_CHECK;

@@ -115,11 +115,11 @@ int decode_body(const struct spec *spec, struct span body, struct arena *a, void
                 if (get_field(&in, f, a, m) < 0)
                         return err_oom(e);
                 if (in.bad)
-                        return err_set(e, ERR_POISON, "EBADMSG", "%s: field %s: %s", spec->name,
+                        return err_set(e, ERR_INPUT, "EBADMSG", "%s: field %s: %s", spec->name,
                                        f->name, in.bad);
         }
         if (in.at != in.end)
-                return err_set(e, ERR_POISON, "EBADMSG", "%s: %zu bytes after its end", spec->name,
+                return err_set(e, ERR_INPUT, "EBADMSG", "%s: %zu bytes after its end", spec->name,
                                wire_left(&in));
         return 0;
 }

@@ -317,7 +317,7 @@ static int read_value(struct foreign *f, struct span body, struct err *e)
 {
         const char *bad = avro_walk(f->writer, body);
         if (bad)
-                return err_set(e, ERR_POISON, "EBADMSG", "%s, by a foreign schema: %s",
+                return err_set(e, ERR_INPUT, "EBADMSG", "%s, by a foreign schema: %s",
                                specs[f->kind].name, bad);
         avro_reader_t in = avro_reader_memory(body.ptr, (int64_t)body.len);
         if (!in)
@@ -329,7 +329,7 @@ static int read_value(struct foreign *f, struct span body, struct err *e)
         if (r == ENOMEM)
                 return err_oom(e);
         if (r)
-                return err_set(e, ERR_POISON, "EBADMSG",
+                return err_set(e, ERR_INPUT, "EBADMSG",
                                "%s, by a foreign schema: a value that ours has no place for",
                                specs[f->kind].name);
         return 0;
@@ -359,7 +359,7 @@ int foreign_decode(struct foreign *f, struct span body, struct arena *a, void *m
                 if (bad == no_memory)
                         return err_oom(e);
                 if (bad)
-                        return err_set(e, ERR_POISON, "EBADMSG", "%s: field %s: %s", spec->name,
+                        return err_set(e, ERR_INPUT, "EBADMSG", "%s: field %s: %s", spec->name,
                                        spec->fields[i].name, bad);
         }
         return 0;

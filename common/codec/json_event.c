@@ -77,17 +77,17 @@ static json_t *parse(struct span text, struct err *e)
         json_error_t error;
         const char *limit = too_much(text);
         if (limit) {
-                err_set(e, ERR_POISON, "EBADMSG", "JSON: %s", limit);
+                err_set(e, ERR_INPUT, "EBADMSG", "JSON: %s", limit);
                 return NULL;
         }
         json_t *j = json_loadb(text.len ? text.ptr : "", text.len, JSON_REJECT_DUPLICATES, &error);
         if (!j && json_error_code(&error) == json_error_out_of_memory)
                 err_oom(e);
         else if (!j)
-                err_set(e, ERR_POISON, "EBADMSG", "JSON: line %d, column %d: %s", error.line,
+                err_set(e, ERR_INPUT, "EBADMSG", "JSON: line %d, column %d: %s", error.line,
                         error.column, what_is_wrong(&error));
         else if (!json_is_object(j))
-                err_set(e, ERR_POISON, "EBADMSG", "JSON: expected an object");
+                err_set(e, ERR_INPUT, "EBADMSG", "JSON: expected an object");
         if (j && !json_is_object(j)) {
                 json_decref(j);
                 return NULL;
@@ -111,14 +111,14 @@ static int text_of(const char *name, const json_t *v, struct arena *a, struct sp
         } else if (json_is_boolean(v)) {
                 s = json_is_true(v) ? SPAN_LIT("true") : SPAN_LIT("false");
         } else {
-                return err_set(e, ERR_POISON, "EBADMSG",
+                return err_set(e, ERR_INPUT, "EBADMSG",
                                "%s is %s, expected a text, a whole number, true or false", name,
                                json_is_real(v)   ? "a number with a fraction or an exponent"
                                : json_is_null(v) ? "null"
                                                  : "not one value");
         }
         if (s.len > CODEC_TEXT_MAX)
-                return err_set(e, ERR_POISON, "EBADMSG", "%s is longer than %d bytes", name,
+                return err_set(e, ERR_INPUT, "EBADMSG", "%s is longer than %d bytes", name,
                                CODEC_TEXT_MAX);
         *ret = arena_span(a, s);
         return ret->ptr ? 0 : err_oom(e);
@@ -139,7 +139,7 @@ static int read_arguments(const json_t *object, struct arena *a, struct task *t,
         if (!list || json_is_null(list))
                 return 0;
         if (!json_is_object(list) || json_object_size(list) > CODEC_ARGUMENTS_MAX)
-                return err_set(e, ERR_POISON, "EBADMSG",
+                return err_set(e, ERR_INPUT, "EBADMSG",
                                "arguments: expected an object of at most %d", CODEC_ARGUMENTS_MAX);
         t->arguments = arena_alloc(a, (json_object_size(list) + 1) * sizeof *t->arguments);
         if (!t->arguments)
@@ -175,7 +175,7 @@ static int check_fields(const json_t *data, struct err *e)
                         i++;
                 if (i == ARRAY_LEN(known))
                         return err_set(
-                                e, ERR_POISON, "EBADMSG",
+                                e, ERR_INPUT, "EBADMSG",
                                 "data has a field \"%.60s\", expected only type, subject, item, dry_run, arguments",
                                 name);
         }
@@ -191,7 +191,7 @@ static int read_data(const json_t *data, struct arena *a, struct task *t, struct
             optional_text(data, "item", a, &t->item, e) < 0)
                 return -1;
         if (dry && !json_is_boolean(dry))
-                return err_set(e, ERR_POISON, "EBADMSG", "dry_run is not true or false");
+                return err_set(e, ERR_INPUT, "EBADMSG", "dry_run is not true or false");
         t->dry_run = dry && json_is_true(dry);
         return read_arguments(data, a, t, e);
 }
@@ -199,10 +199,9 @@ static int read_data(const json_t *data, struct arena *a, struct task *t, struct
 static int check_attributes(const struct event_attributes *x, struct err *e)
 {
         if (!x->specversion.ptr || !span_is(x->specversion, "1.0"))
-                return err_set(e, ERR_POISON, "EBADMSG",
-                               "not a CloudEvent: specversion is not 1.0");
+                return err_set(e, ERR_INPUT, "EBADMSG", "not a CloudEvent: specversion is not 1.0");
         if (!x->id.len || !x->source.len || !x->type.len)
-                return err_set(e, ERR_POISON, "EBADMSG", "not a CloudEvent: %s is missing",
+                return err_set(e, ERR_INPUT, "EBADMSG", "not a CloudEvent: %s is missing",
                                !x->id.len       ? "id"
                                : !x->source.len ? "source"
                                                 : "type");
@@ -210,7 +209,7 @@ static int check_attributes(const struct event_attributes *x, struct err *e)
         for (size_t i = 0; i < ARRAY_LEN(given); i++)
                 if (given[i].len > CODEC_TEXT_MAX || !text_ok(given[i].ptr, given[i].len))
                         return err_set(
-                                e, ERR_POISON, "EBADMSG",
+                                e, ERR_INPUT, "EBADMSG",
                                 "an attribute of the event is not UTF-8, holds U+0000, or is longer than %d bytes",
                                 CODEC_TEXT_MAX);
         return 0;
@@ -221,10 +220,10 @@ static int read_structured(const json_t *event, struct event_attributes *x, cons
 {
         *ret_data = json_object_get(event, "data");
         if (json_object_get(event, "data_base64"))
-                return err_set(e, ERR_POISON, "EBADMSG",
+                return err_set(e, ERR_INPUT, "EBADMSG",
                                "data_base64 is not taken: give data as an object");
         if (!json_is_object(*ret_data))
-                return err_set(e, ERR_POISON, "EBADMSG", "data is missing or no object");
+                return err_set(e, ERR_INPUT, "EBADMSG", "data is missing or no object");
         return optional_text(event, "specversion", a, &x->specversion, e) < 0 ||
                                optional_text(event, "id", a, &x->id, e) < 0 ||
                                optional_text(event, "source", a, &x->source, e) < 0 ||

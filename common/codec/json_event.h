@@ -18,7 +18,7 @@ struct event_attributes { /* of a binary event; ptr NULL: absent */
 };
 
 /* `attributes` NULL: structured. `service` is part of an id that is derived; the task's actor is
- * left to the caller. Spans point into `a`. ERR_POISON saying what is wrong, without values; what
+ * left to the caller. Spans point into `a`. ERR_INPUT saying what is wrong, without values; what
  * was read until then is in `ret`, the id first, so that the sender can be answered. */
 int json_event_task(struct span json, const struct event_attributes *attributes,
                     struct span service, struct arena *a, struct task *ret, struct err *e)

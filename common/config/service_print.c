@@ -28,7 +28,7 @@ static void add_redacted(const char *s, struct buf *out)
         BUF_CLEANUP struct buf shown = { .max = 64 * 1024 };
         redact(s, &shown);
         add_quoted(out, buf_str(&shown), shown.len);
-        buf_note_failure(out, &shown);
+        buf_merge_failure(out, &shown);
 }
 
 static void add_pair(const char *pair, struct buf *out)
@@ -40,7 +40,7 @@ static void add_pair(const char *pair, struct buf *out)
         if (secret)
                 buf_adds(&shown, REDACTED);
         add_quoted(out, buf_str(&shown), shown.len);
-        buf_note_failure(out, &shown);
+        buf_merge_failure(out, &shown);
 }
 
 /* ---- the configuration in force ---- */
@@ -124,7 +124,7 @@ static void add_node(const struct cfg_node *n, struct buf *out)
         BUF_CLEANUP struct buf text = { .max = 64 * 1024 };
         if (!group && !cfg_is_list(n)) {
                 int rc = cfg_scalar_text(n, &text, NULL);
-                buf_note_failure(out, &text);
+                buf_merge_failure(out, &text);
                 if (rc == 0 && cfg_is_text(n))
                         add_quoted(out, buf_str(&text), text.len);
                 else if (rc == 0)

@@ -2,7 +2,7 @@
 /*
  * The adapter around libpq: the only place that includes it. A connection belongs to one thread.
  * Errors carry the SQLSTATE as code and are classed by it, never by text: 08, 57P0x, 53, 40, 55P03
- * and a broken connection -> ERR_RETRY; 22, 23, 54, P0 and other data errors -> ERR_POISON;
+ * and a broken connection -> ERR_RETRY; 22, 23, 54, P0 and other data errors -> ERR_INPUT;
  * everything else (syntax, missing table, privileges) -> ERR_FATAL. The class is for Rollcall's own
  * statements: whether the same call may succeed later. Whoever runs a statement of a pack asks
  * db_server_state instead.

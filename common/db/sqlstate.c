@@ -20,16 +20,16 @@ static const struct {
         { "53", ERR_RETRY, true },                 /* out of disk, memory, connections */
         { "55P03", ERR_RETRY, false },             /* lock_not_available */
         { "58", ERR_RETRY, false },                /* system error, outside PostgreSQL */
-        { "21", ERR_POISON, false },               /* cardinality violation */
-        { "22", ERR_POISON, false },               /* data exception */
-        { "23", ERR_POISON, false },               /* integrity constraint violation */
-        { "27", ERR_POISON, false },               /* triggered data change violation */
-        { "44", ERR_POISON, false },               /* WITH CHECK OPTION violation */
-        { "54", ERR_POISON, false }, /* program limit exceeded: a value too long for an index */
-        { "RC", ERR_POISON, false }, /* ours: ledger/compose.h */
-        { "P0", ERR_POISON, false }, /* raised by PL/pgSQL */
-        { "09", ERR_POISON, false }, /* triggered action exception */
-        { "38", ERR_POISON, false }, /* external routine exception */
+        { "21", ERR_INPUT, false },                /* cardinality violation */
+        { "22", ERR_INPUT, false },                /* data exception */
+        { "23", ERR_INPUT, false },                /* integrity constraint violation */
+        { "27", ERR_INPUT, false },                /* triggered data change violation */
+        { "44", ERR_INPUT, false },                /* WITH CHECK OPTION violation */
+        { "54", ERR_INPUT, false }, /* program limit exceeded: a value too long for an index */
+        { "RC", ERR_INPUT, false }, /* ours: ledger/compose.h */
+        { "P0", ERR_INPUT, false }, /* raised by PL/pgSQL */
+        { "09", ERR_INPUT, false }, /* triggered action exception */
+        { "38", ERR_INPUT, false }, /* external routine exception */
 };
 
 static bool has_prefix(const char *sqlstate, size_t i)

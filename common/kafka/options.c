@@ -61,7 +61,7 @@ static enum err_class class_of(rd_kafka_resp_err_t code)
         case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
         case RD_KAFKA_RESP_ERR_INVALID_MSG:
         case RD_KAFKA_RESP_ERR_INVALID_RECORD:
-                return ERR_POISON;
+                return ERR_INPUT;
         default:
                 return ERR_RETRY;
         }

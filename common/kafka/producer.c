@@ -193,7 +193,7 @@ int kafka_produce(struct kafka_producer *p, const struct kafka_record *r, struct
         if (!rkt)
                 return -1;
         if (r->n_headers > HEADERS_MAX)
-                return err_set(e, ERR_POISON, "", "message for %s has %zu headers, more than %d",
+                return err_set(e, ERR_INPUT, "", "message for %s has %zu headers, more than %d",
                                r->topic, r->n_headers, HEADERS_MAX);
         rd_kafka_vu_t v[FIXED + HEADERS_MAX];
         v[0] = (rd_kafka_vu_t){ .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = rkt };

@@ -38,11 +38,11 @@ void ledger_tables(struct buf *out);
  * not know */
 #define TASK_UNKNOWN "unknown"
 
-/* Sizes and characters, of any type: what does not fit cannot stand in the ledger. ERR_POISON with
+/* Sizes and characters, of any type: what does not fit cannot stand in the ledger. ERR_INPUT with
  * a sentence. */
 int task_validate_form(const struct task *t, struct err *e) MUST_CHECK;
 /* Subject and arguments, as the type wants them. `ret_number`: the subject, where the type's are
- * integers. ERR_POISON with a sentence. */
+ * integers. ERR_INPUT with a sentence. */
 int task_validate(const struct task_type *type, const struct task *t, int64_t *ret_number,
                   struct err *e) MUST_CHECK;
 
@@ -129,7 +129,7 @@ struct slot_request {
 int run_request_slot(struct db *d, const struct slot_request *q, struct err *e) MUST_CHECK;
 
 /* An operator asks for a run, in the name of the database session's user; the scheduler takes it up
- * at once. The database refuses (ERR_POISON) what the rules forbid. 0, or 1 as above. */
+ * at once. The database refuses (ERR_INPUT) what the rules forbid. 0, or 1 as above. */
 struct run_request {
         const struct job *job;
         instant scheduled_at;

@@ -11,7 +11,7 @@ static void dump(json_t *object, struct buf *out)
         if (text)
                 buf_adds(out, text);
         else
-                out->failed = out->starved = true;
+                out->failed = out->oom = true;
         free(text);
         json_decref(object);
 }
@@ -43,7 +43,7 @@ static int read_members(json_t *object, bool nulls, struct arena *a, struct sett
         {
                 bool null = nulls && json_is_null(value);
                 if (!null && !json_is_string(value))
-                        return err_set(e, ERR_POISON, "", "settings: \"%s\" is not a text", name);
+                        return err_set(e, ERR_INPUT, "", "settings: \"%s\" is not a text", name);
                 list->name = arena_strndup(a, name, strlen(name));
                 list->value = null ? NULL
                                    : arena_strndup(a, json_string_value(value),
@@ -62,7 +62,7 @@ static int from_json(struct span json, bool nulls, struct arena *a, struct setti
         json_t *object = json_loadb(json.ptr, json.len, 0, &je);
         if (!json_is_object(object)) {
                 json_decref(object);
-                return err_set(e, ERR_POISON, "", "settings: not a JSON object");
+                return err_set(e, ERR_INPUT, "", "settings: not a JSON object");
         }
         size_t n = json_object_size(object);
         struct setting_value *list = arena_alloc(a, (n + 1) * sizeof *list);

@@ -19,18 +19,17 @@ int task_validate_form(const struct task *t, struct err *e)
 {
         size_t bytes = 0;
         if (t->subject.len == 0)
-                return err_set(e, ERR_POISON, "", "the task has no subject");
+                return err_set(e, ERR_INPUT, "", "the task has no subject");
         if (t->subject.len > LEDGER_NAME_MAX || t->item.len > LEDGER_NAME_MAX)
-                return err_set(e, ERR_POISON, "", "subject or item is longer than %d bytes",
+                return err_set(e, ERR_INPUT, "", "subject or item is longer than %d bytes",
                                LEDGER_NAME_MAX);
         if (has_nul(t->subject) || has_nul(t->item) || has_nul(t->actor))
-                return err_set(e, ERR_POISON, "",
-                               "subject, item or actor contains a NUL character");
+                return err_set(e, ERR_INPUT, "", "subject, item or actor contains a NUL character");
         /* the ledger keeps them as JSON, where a byte may take six */
         for (size_t i = 0; i < t->n_arguments; i++)
                 bytes += t->arguments[i].name.len + t->arguments[i].value.len;
         if (bytes > ARGUMENTS_MAX)
-                return err_set(e, ERR_POISON, "", "the arguments are larger than 128 KiB");
+                return err_set(e, ERR_INPUT, "", "the arguments are larger than 128 KiB");
         return 0;
 }
 
@@ -56,7 +55,7 @@ static int check_subject(const struct task_type *type, struct span s, int64_t *r
 {
         *ret_number = 0;
         if (!value_valid(type->subject_type, s))
-                return err_set(e, ERR_POISON, "", "the subject \"%.*s\" is no %s, which %s takes",
+                return err_set(e, ERR_INPUT, "", "the subject \"%.*s\" is no %s, which %s takes",
                                s.len < 100 ? (int)s.len : 100, s.ptr,
                                value_sql_type(type->subject_type), type->full_name);
         if (type->subject_type == VALUE_INTEGER) {
@@ -67,7 +66,7 @@ static int check_subject(const struct task_type *type, struct span s, int64_t *r
                 *ret_number = strtoll(text, NULL, 10);
         }
         if (!is_canonical(type->subject_type, s, *ret_number))
-                return err_set(e, ERR_POISON, "",
+                return err_set(e, ERR_INPUT, "",
                                "the subject \"%.*s\" is not written as PostgreSQL writes it",
                                s.len < 100 ? (int)s.len : 100, s.ptr);
         return 0;
@@ -89,13 +88,13 @@ static int check_declared(const struct task_type *type, const struct task *t, st
                 const struct declared *d = &type->arguments[i];
                 const struct argument *given = find_argument(t, d->name);
                 if (given && d->from_actor)
-                        return err_set(e, ERR_POISON, "",
+                        return err_set(e, ERR_INPUT, "",
                                        "argument %s is filled in with who asks: it cannot be given",
                                        d->name);
                 if (given && declared_check(d, given->value, e) < 0)
                         return -1;
                 if (!given && d->required)
-                        return err_set(e, ERR_POISON, "", "argument %s is missing", d->name);
+                        return err_set(e, ERR_INPUT, "", "argument %s is missing", d->name);
         }
         return 0;
 }
@@ -108,7 +107,7 @@ static int check_known(const struct task_type *type, const struct task *t, struc
                        !span_is(t->arguments[i].name, type->arguments[k].name))
                         k++;
                 if (k == type->n_arguments)
-                        return err_set(e, ERR_POISON, TASK_UNKNOWN, "%s has no argument \"%.*s\"",
+                        return err_set(e, ERR_INPUT, TASK_UNKNOWN, "%s has no argument \"%.*s\"",
                                        type->full_name, SPAN_FMT(t->arguments[i].name));
         }
         return 0;

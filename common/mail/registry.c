@@ -42,9 +42,9 @@ static int read_answer(const struct buf *answer, uint32_t id, struct buf *ret, s
                      *type = json_object_get(j, "schemaType");
         if (!json_is_string(schema) ||
             (json_is_string(type) && strcmp(json_string_value(type), "AVRO") != 0))
-                return err_set(e, ERR_POISON, "", "schema registry: id %u is no Avro schema", id);
+                return err_set(e, ERR_INPUT, "", "schema registry: id %u is no Avro schema", id);
         buf_add(ret, json_string_value(schema), json_string_length(schema));
-        return ret->failed ? err_set(e, ERR_POISON, "",
+        return ret->failed ? err_set(e, ERR_INPUT, "",
                                      "schema registry: the schema of id %u is too large", id)
                            : 0;
 }
@@ -62,13 +62,13 @@ int registry_schema(const char *base, uint32_t id, long timeout_ms, struct buf *
                         "schema registry: out of memory, or an address that libcurl does not take");
         CURLcode rc = curl_easy_perform(easy);
         curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-        if (answer.failed && !answer.starved)
-                return err_set(e, ERR_POISON, "",
+        if (answer.failed && !answer.oom)
+                return err_set(e, ERR_INPUT, "",
                                "schema registry: the answer for id %u is too large", id);
         if (rc != CURLE_OK)
                 return err_set(e, ERR_RETRY, "", "schema registry: %s", curl_easy_strerror(rc));
         if (status == 404)
-                return err_set(e, ERR_POISON, "", "schema registry: there is no schema with id %u",
+                return err_set(e, ERR_INPUT, "", "schema registry: there is no schema with id %u",
                                id);
         if (status != 200)
                 return err_set(e, ERR_RETRY, "", "schema registry: it answered %ld", status);

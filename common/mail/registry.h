@@ -5,6 +5,6 @@
 #include "base/err.h"
 
 /* The schema's JSON text. `base`: "https://host:port/apis/ccompat/v7". ERR_RETRY: nobody answered,
- * or not now; ERR_POISON: there is no such id. */
+ * or not now; ERR_INPUT: there is no such id. */
 int registry_schema(const char *base, uint32_t id, long timeout_ms, struct buf *ret, struct err *e)
         MUST_CHECK;

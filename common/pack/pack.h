@@ -47,7 +47,7 @@ struct declared {
         int64_t min_items; /* arrays */
         const char *help;
 };
-/* ERR_POISON with a sentence for a person */
+/* ERR_INPUT with a sentence for a person */
 int declared_check(const struct declared *d, struct span text, struct err *e) MUST_CHECK;
 
 struct sql_file {

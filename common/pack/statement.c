@@ -195,7 +195,7 @@ static int bind(const struct sql_file *f, const struct pack *p, const struct dec
         b.text = out.failed ? NULL : strdup(buf_str(&out));
         if (!b.text) {
                 bound_sql_deinit(&b);
-                return out.failed && !out.starved
+                return out.failed && !out.oom
                                ? err_set(e, ERR_FATAL, "", "%s: longer than %d bytes", f->path,
                                          SQL_MAX)
                                : err_oom(e);
@@ -298,7 +298,7 @@ static int set_value(const struct pack *p, struct setting_value *list, struct se
 {
         const struct declared *d = pack_setting(p, span_of(given.name));
         if (!d)
-                return err_set(e, ERR_POISON, "", "pack %s has no setting \"%s\"", p->name,
+                return err_set(e, ERR_INPUT, "", "pack %s has no setting \"%s\"", p->name,
                                given.name);
         if (declared_check(d, span_of(given.value), e) < 0)
                 return -1;
@@ -325,7 +325,7 @@ int settings_resolve(const struct pack *p, const struct job *j, const struct set
                 const struct declared *d = pack_setting(p, span_of(given[i].name));
                 if (d && d->locked)
                         return err_set(
-                                e, ERR_POISON, "",
+                                e, ERR_INPUT, "",
                                 "the setting \"%s\" is locked: a run cannot change it, only the service's configuration can",
                                 d->name);
                 if (set_value(p, list, given[i], a, e) < 0)

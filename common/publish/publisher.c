@@ -115,10 +115,10 @@ static int send(struct publisher *p, const struct envelope *v, struct err *e)
         struct in_flight *f = p->limit ? topic_of(p, v->topic) : NULL;
         struct event_headers h;
         struct kafka_header headers[EVENT_HEADERS];
-        if (p->message.starved)
+        if (p->message.oom)
                 return err_oom(e);
         if (p->message.failed)
-                return err_set(e, ERR_POISON, "", "%s: the message is larger than %d bytes",
+                return err_set(e, ERR_INPUT, "", "%s: the message is larger than %d bytes",
                                message_name(v->kind), MESSAGE_MAX);
         event_headers(v->kind, v->id, v->trace, p->source, v->at, v->subject, &h);
         for (size_t i = 0; i < h.count; i++)

@@ -61,7 +61,7 @@ static void add_value(struct rendering *r, const struct json_node *v)
         BUF_CLEANUP struct buf text;
         buf_init(&text, r->out->max);
         value_text(r, v, &csv_words, &text);
-        buf_note_failure(r->out, &text);
+        buf_merge_failure(r->out, &text);
         add_cell((struct span){ buf_str(&text), text.len }, r->out);
 }
 
@@ -150,5 +150,5 @@ void csv_render(struct rendering *r, const struct json_node *document)
         buf_adds(r->out, "section,name,value\r\n");
         add_scalars(r, document, &path);
         add_tables(r, document, &path);
-        buf_note_failure(r->out, &path);
+        buf_merge_failure(r->out, &path);
 }

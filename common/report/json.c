@@ -69,16 +69,16 @@ static int wrong(struct parser *p, const char *expected)
 {
         if (p->text->failed)
                 return err_set(p->err, ERR_RETRY, "", "the report's document cannot be read again");
-        return err_set(p->err, ERR_POISON, "",
+        return err_set(p->err, ERR_INPUT, "",
                        "the report is no JSON object or array: %s at byte %lld", expected,
                        (long long)p->at);
 }
 
 static int no_memory(struct parser *p)
 {
-        if (p->scratch.starved || (p->arena && arena_starved(p->arena)))
+        if (p->scratch.oom || (p->arena && arena_oom(p->arena)))
                 return err_oom(p->err);
-        return err_set(p->err, ERR_POISON, "",
+        return err_set(p->err, ERR_INPUT, "",
                        "the report has a row, or values outside its lists, that are too large");
 }
 

@@ -33,7 +33,7 @@ void json_text_memory(struct json_text *t, struct span s);
 int json_text_file(struct json_text *t, int fd, struct err *e) MUST_CHECK;
 void json_text_deinit(struct json_text *t);
 
-/* The whole text as one value, checked to its end. ERR_POISON for what is no JSON object or array.
+/* The whole text as one value, checked to its end. ERR_INPUT for what is no JSON object or array.
  */
 int json_document(struct json_text *t, struct arena *a, struct json_node *ret, struct err *e)
         MUST_CHECK;

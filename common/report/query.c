@@ -25,7 +25,7 @@ static int complete(const struct report *r, const struct run_values *v, struct s
         for (size_t i = 0; i < v->n_parameters; i++) {
                 const struct declared *d = parameter(r, v->parameters[i].name);
                 if (!d)
-                        return err_set(e, ERR_POISON, "", "report %s has no parameter \"%s\"",
+                        return err_set(e, ERR_INPUT, "", "report %s has no parameter \"%s\"",
                                        r->name, v->parameters[i].name);
                 if (v->parameters[i].value &&
                     declared_check(d, span_of(v->parameters[i].value), e) < 0)
@@ -62,7 +62,7 @@ static int write_all(struct spool *s, const char *data, size_t len, struct err *
 static int bad_document(const struct report *r, const char *found, struct err *e)
 {
         return err_set(
-                e, ERR_POISON, "",
+                e, ERR_INPUT, "",
                 "%s: a report's statement returns one row with one json value, this one returned %s",
                 r->statement.path, found);
 }

@@ -288,11 +288,10 @@ static int render(struct rendering *r, const char *title, enum report_format f)
         if (r->broken)
                 return -1;
         if (r->out->failed)
-                return r->out->starved
-                               ? err_oom(r->err)
-                               : err_set(r->err, ERR_POISON, "", "%s than %zu bytes as %s",
-                                         r->fd < 0 ? "the report is larger" : "a row is larger",
-                                         r->out->max, report_format_name(f));
+                return r->out->oom ? err_oom(r->err)
+                                   : err_set(r->err, ERR_INPUT, "", "%s than %zu bytes as %s",
+                                             r->fd < 0 ? "the report is larger" : "a row is larger",
+                                             r->out->max, report_format_name(f));
         if (r->fd >= 0)
                 flush(r);
         return r->broken ? -1 : 0;

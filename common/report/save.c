@@ -16,7 +16,7 @@ static int failed(const char *folder, const char *path, const char *doing, struc
         static const int passing[] = { ENOSPC, EDQUOT, EIO,    EINTR,  EMFILE,
                                        ENFILE, ENOMEM, EAGAIN, ESTALE, EROFS };
         int code = errno;
-        enum err_class class = ERR_POISON;
+        enum err_class class = ERR_INPUT;
         for (size_t i = 0; i < ARRAY_LEN(passing); i++)
                 if (code == passing[i])
                         class = ERR_RETRY;
@@ -115,7 +115,7 @@ int report_create(const char *folder, const char *path, struct report_file **ret
 {
         if (!path_ok(path))
                 return err_set(
-                        e, ERR_POISON, "",
+                        e, ERR_INPUT, "",
                         "report file \"%s\": a path within the report folder is expected, without \"..\"",
                         path);
         CLEANUP(report_file_cleanup) struct report_file *f = calloc(1, sizeof *f);

@@ -27,7 +27,7 @@ static void add_label(const char *key, struct buf *out)
                         *p = ' ';
         if (label.len && label.data[0] >= 'a' && label.data[0] <= 'z')
                 label.data[0] = (char)(label.data[0] - 'a' + 'A');
-        buf_note_failure(out, &label);
+        buf_merge_failure(out, &label);
         add_printable(buf_str(&label), label.len, out);
 }
 
@@ -36,7 +36,7 @@ static void add_text(struct rendering *r, const struct json_node *v, struct buf 
         BUF_CLEANUP struct buf text;
         buf_init(&text, out->max);
         value_text(r, v, &people_words, &text);
-        buf_note_failure(out, &text);
+        buf_merge_failure(out, &text);
         add_printable(buf_str(&text), text.len, out);
 }
 
@@ -67,7 +67,7 @@ static void measure(struct rendering *r, const struct json_node *array, const st
         for (size_t k = 0; k < c->n; k++) {
                 buf_reset(&text);
                 add_label(c->names[k], &text);
-                buf_note_failure(r->out, &text);
+                buf_merge_failure(r->out, &text);
                 widen(&list[k], &text);
         }
         struct rows w ROWS_CLEANUP = rows_of(r, array);
@@ -76,7 +76,7 @@ static void measure(struct rendering *r, const struct json_node *array, const st
                         const struct json_node *v = cell_of(&w.row, c->names[k]);
                         buf_reset(&text);
                         add_text(r, v, &text);
-                        buf_note_failure(r->out, &text);
+                        buf_merge_failure(r->out, &text);
                         widen(&list[k], &text);
                         list[k].numbers |= v && v->kind == JSON_NUMBER;
                         list[k].others |= v && v->kind != JSON_NUMBER && v->kind != JSON_NULL_VALUE;
@@ -86,7 +86,7 @@ static void measure(struct rendering *r, const struct json_node *array, const st
 /* `last`: nothing follows, so nothing is filled up on the right. */
 static void add_cell(const struct buf *text, const struct column *c, bool last, struct buf *out)
 {
-        buf_note_failure(out, text);
+        buf_merge_failure(out, text);
         size_t w = display_width(buf_str(text), text->len), fill = c->width > w ? c->width - w : 0;
         bool right = c->numbers && !c->others;
         for (size_t i = 0; right && i < fill; i++)

@@ -224,7 +224,7 @@ static bool read_file(const char *name, struct buf *out)
         for (size_t n; (n = fread(part, 1, sizeof part, f)) > 0;)
                 buf_add(out, part, n);
         fclose(f);
-        return out->starved || (!out->failed && out->len > HEADER);
+        return out->oom || (!out->failed && out->len > HEADER);
 }
 
 int zone_load(const char *name, struct zone **ret, struct err *e)
@@ -232,7 +232,7 @@ int zone_load(const char *name, struct zone **ret, struct err *e)
         BUF_CLEANUP struct buf file = { .max = FILE_MAX };
         bool found = read_file(name, &file);
         CLEANUP(zone_cleanup) struct zone *z = zone_make(name, 0, NULL, NULL, 0);
-        if (!z || file.starved)
+        if (!z || file.oom)
                 return err_oom(e);
         const unsigned char *data = (const unsigned char *)buf_str(&file);
         if (!found || memcmp(data, "TZif", 4) != 0)

@@ -98,14 +98,14 @@ static int control(struct csv *c, int ch, struct err *e)
 {
         size_t line = c->next_line, column = c->column;
         skip_line(c, ch);
-        return err_set(e, ERR_POISON, "", "%s (0x%02x) at line %zu, column %zu",
+        return err_set(e, ERR_INPUT, "", "%s (0x%02x) at line %zu, column %zu",
                        ch ? "a control character" : "a NUL character", (unsigned)ch, line, column);
 }
 
 static int bad(struct csv *c, int ch, struct err *e, const char *why)
 {
         skip_line(c, ch);
-        return err_set(e, ERR_POISON, "", "%s", why);
+        return err_set(e, ERR_INPUT, "", "%s", why);
 }
 
 /* One field from its first character on; gives what ended it in `ret_end`. */
@@ -122,7 +122,7 @@ static int field(struct csv *c, int ch, int *ret_end, struct err *e)
                 if (is_bad)
                         return control(c, ch, e);
                 if (ch == -2)
-                        return err_set(e, ERR_POISON, "",
+                        return err_set(e, ERR_INPUT, "",
                                        "a quote is not closed before the file ends");
                 if (ch != ',' && ch != '\n' && ch != EOF)
                         return bad(c, ch, e, "something stands behind a closing quote");
@@ -167,7 +167,7 @@ static int check_utf8(const struct csv *c, size_t field, struct err *e)
         for (const char *s = c->fields[field]; *s;) {
                 size_t n = (unsigned char)*s < 0x80 ? 1 : utf8_length(s, strlen(s));
                 if (n == 0)
-                        return err_set(e, ERR_POISON, "",
+                        return err_set(e, ERR_INPUT, "",
                                        "a byte (0x%02x) that is not UTF-8 at line %zu, column %zu",
                                        (unsigned char)*s, line, column);
                 column = *s == '\n' ? 1 : column + n;
@@ -194,10 +194,10 @@ int csv_next(struct csv *c, const char *const **ret_fields, size_t *ret_n, struc
                 if (end == ',')
                         first = get(c);
         }
-        if (c->text.starved)
+        if (c->text.oom)
                 return err_oom(e);
         if (c->text.failed)
-                return err_set(e, ERR_POISON, "", "the record is longer than %d bytes",
+                return err_set(e, ERR_INPUT, "", "the record is longer than %d bytes",
                                CSV_RECORD_MAX);
         for (size_t i = 0; i < c->n; i++) {
                 c->fields[i] = c->text.data + c->starts[i];

@@ -27,12 +27,12 @@ static int check_text(const char *what, const char *text, bool lines, struct err
 {
         long at = bad_character(text, lines);
         if (at >= 0)
-                return err_set(e, ERR_POISON, "", "%s has a control character (0x%02x) at byte %ld",
+                return err_set(e, ERR_INPUT, "", "%s has a control character (0x%02x) at byte %ld",
                                what, (unsigned char)text[at], at + 1);
         size_t len = strlen(text);
         for (size_t i = 0, n; i < len; i += n)
                 if ((n = utf8_length(text + i, len - i)) == 0)
-                        return err_set(e, ERR_POISON, "", "%s is not UTF-8 at byte %zu", what,
+                        return err_set(e, ERR_INPUT, "", "%s is not UTF-8 at byte %zu", what,
                                        i + 1);
         return 0;
 }
@@ -55,7 +55,7 @@ int draft_check(const struct draft *d, struct err *e)
                 if (!d->values[i])
                         continue;
                 if (task.n_arguments == CODEC_ARGUMENTS_MAX)
-                        return err_set(e, ERR_POISON, "", "more than %d arguments",
+                        return err_set(e, ERR_INPUT, "", "more than %d arguments",
                                        CODEC_ARGUMENTS_MAX);
                 if (check_text(what, d->values[i], true, e) < 0)
                         return -1;

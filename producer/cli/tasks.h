@@ -12,7 +12,7 @@ struct draft { /* a task's values before it is built */
 };
 
 /* Checks subject and arguments as the worker will, so that a bad request fails here and at once.
- * ERR_POISON with a sentence. */
+ * ERR_INPUT with a sentence. */
 int draft_check(const struct draft *d, struct err *e) MUST_CHECK;
 /* Asks for it. 0, or an exit code after saying why. `ret_earlier`: when the same was asked for
  * before, else INSTANT_NONE. */

@@ -158,7 +158,7 @@ static int next(struct file *f, struct csv *c, struct draft *ret, struct err *e)
         if (rc < 0)
                 return -1;
         if (n != f->n_columns)
-                return err_set(e, ERR_POISON, "", "it has %zu fields, the first line has %zu", n,
+                return err_set(e, ERR_INPUT, "", "it has %zu fields, the first line has %zu", n,
                                f->n_columns);
         for (size_t i = 0; i < f->type->n_arguments; i++) {
                 const char *cell = f->columns[i] >= 0 && *fields[f->columns[i]]

@@ -153,9 +153,9 @@ static int announce(struct scheduler *s, const struct db_result *r, int row, str
         if (rc == 0)
                 /* released meanwhile */
                 rc = a->held && run->state != RUN_HELD ? 0 : publish_end(s, a, run, r, row, &bad);
-        else if (rc < 0 && bad.class == ERR_POISON)
+        else if (rc < 0 && bad.class == ERR_INPUT)
                 rc = 0; /* settings of no job here: nobody to tell */
-        if (rc < 0 && bad.class != ERR_POISON) {
+        if (rc < 0 && bad.class != ERR_INPUT) {
                 *e = bad;
                 return -1;
         }

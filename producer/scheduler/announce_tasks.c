@@ -73,7 +73,7 @@ int announce_tasks(struct scheduler *s, const struct announced *a, struct err *e
                 return 0;
         int rc = run_load(s->db, s->packs, db_uuid(r, 0, 0), &run, &bad);
         /* else the job is not known here: announce has said so */
-        if (rc < 0 && bad.class != ERR_POISON) {
+        if (rc < 0 && bad.class != ERR_INPUT) {
                 *e = bad;
                 return -1;
         }

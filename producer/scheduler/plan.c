@@ -49,7 +49,7 @@ static int check_requires(struct planning *p, const struct run_values *v, char *
                 return err_prefix(e, "%s", f->path);
         int ok = db_column(r, "ok"), reason = db_column(r, "reason");
         if (ok < 0 || db_rows(r) != 1)
-                return err_set(e, ERR_POISON, "", "%s: one row with a column \"ok\" was expected",
+                return err_set(e, ERR_INPUT, "", "%s: one row with a column \"ok\" was expected",
                                f->path);
         if (db_bool(r, 0, ok))
                 return 0;
@@ -165,7 +165,7 @@ int plan_run(struct planning *p, char *why, size_t max, struct err *e)
         if (plan_tasks(p, &v, e) < 0)
                 return -1;
         if (p->planned < run->job->min_planned)
-                return err_set(e, ERR_POISON, "",
+                return err_set(e, ERR_INPUT, "",
                                "%lld tasks were planned, and min_planned of the job is %lld",
                                (long long)p->planned, (long long)run->job->min_planned);
         if (plan_review(p, &v, why, max, e) < 0)

@@ -70,9 +70,9 @@ static int check_row(struct due *d, struct span subject, struct span item, struc
 {
         const char *file = d->task->type->due.path;
         if (subject.len == 0)
-                return err_set(e, ERR_POISON, "", "%s: a row has no subject", file);
+                return err_set(e, ERR_INPUT, "", "%s: a row has no subject", file);
         if (subject.len > LEDGER_NAME_MAX || item.len > LEDGER_NAME_MAX)
-                return err_set(e, ERR_POISON, "", "%s: a row's %s is longer than %d bytes", file,
+                return err_set(e, ERR_INPUT, "", "%s: a row's %s is longer than %d bytes", file,
                                subject.len > LEDGER_NAME_MAX ? "subject" : "item", LEDGER_NAME_MAX);
         return 0;
 }
@@ -152,7 +152,7 @@ static int find_columns(struct due *d, const struct db_result *r, struct err *e)
         d->subject = db_column(r, "subject");
         d->item = db_column(r, "item");
         return d->subject >= 0 ? 0
-                               : err_set(e, ERR_POISON, "", "%s: no column \"subject\"",
+                               : err_set(e, ERR_INPUT, "", "%s: no column \"subject\"",
                                          d->task->type->due.path);
 }
 
@@ -260,7 +260,7 @@ int plan_due(struct planning *p, const struct job_task *t, const struct run_valu
         buf_init(&d.last, LEDGER_NAME_MAX + 1);
         buf_init(&d.last_item, LEDGER_NAME_MAX + 1);
         int rc = t->type->due.text ? plan_rows(&d, v, e)
-                                   : err_set(e, ERR_POISON, "", "task type %s has no due statement",
+                                   : err_set(e, ERR_INPUT, "", "task type %s has no due statement",
                                              t->type->full_name);
         buf_deinit(&d.last);
         buf_deinit(&d.last_item);

@@ -52,7 +52,7 @@ static int count_population(struct planning *p, const struct run_values *v, stru
         if (db_query(p->db, b.text, p->params, &r, e) < 0)
                 return err_prefix(e, "%s", f->path);
         if (db_rows(r) != 1 || db_columns(r) != 1 || db_null(r, 0, 0))
-                return err_set(e, ERR_POISON, "", "%s: one row with one number was expected",
+                return err_set(e, ERR_INPUT, "", "%s: one row with one number was expected",
                                f->path);
         p->population = strtoll(db_str(r, 0, 0), NULL, 10);
         return 0;

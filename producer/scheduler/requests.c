@@ -164,7 +164,7 @@ static int publish_part(struct scheduler *s, struct publisher *p, struct hand *h
                 if (!h->begun)
                         begin_row(h);
                 int rc = h->ready ? 1 : next_task(h, e);
-                if (rc < 0 && e->class == ERR_POISON) {
+                if (rc < 0 && e->class == ERR_INPUT) {
                         log_error("a requested task cannot be published",
                                   "request_no=%lld error=" LOG_Q, (long long)a->request_no,
                                   e->text);

@@ -152,7 +152,7 @@ static int consider(struct scheduler *s, struct planner **slot, const struct db_
         struct job_world world = { 0, INSTANT_NONE, false };
         char why[REASON_MAX] = "";
         int rc = run_load(s->db, s->packs, db_uuid(r, row, RUN_ID), &run, &bad);
-        if (rc < 0 && bad.class == ERR_POISON) { /* settings that the job does not have */
+        if (rc < 0 && bad.class == ERR_INPUT) { /* settings that the job does not have */
                 rc = run_close(s, db_int(r, row, RUN_NO), RUN_REFUSED, bad.text, false, e);
                 if (rc == 0)
                         log_closed(&(struct run_name){ db_int(r, row, RUN_NO),

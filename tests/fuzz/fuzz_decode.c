@@ -69,7 +69,7 @@ static void again(enum message_kind kind, struct span message)
         buf_init(&one, 8 * 1024 * 1024);
         buf_init(&two, 8 * 1024 * 1024);
         if (sample_transcode(codec, kind, message, arena, &one, &e) < 0) {
-                PROMISE(e.class == ERR_POISON || e.class == ERR_FATAL);
+                PROMISE(e.class == ERR_INPUT || e.class == ERR_FATAL);
                 PROMISE(e.text[0]);
                 return;
         }
@@ -98,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (codec_kind(codec, s, &kind, &e) == 0)
                 again(kind, s);
         else
-                PROMISE(e.class == ERR_POISON);
+                PROMISE(e.class == ERR_INPUT);
         arena_reset(arena);
         free(exact);
         return 0;

@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         m.list_unsubscribe = optional(m.list_unsubscribe);
         buf_init(&out, 4 * 1024 * 1024);
         if (mail_render(&m, &out, &e) < 0) {
-                PROMISE(e.class == ERR_POISON && e.text[0]);
+                PROMISE(e.class == ERR_INPUT && e.text[0]);
                 return 0;
         }
         PROMISE(mail_check_address(m.to_address, &e) == 0);

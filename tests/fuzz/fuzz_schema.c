@@ -35,6 +35,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 return 0;
         PROMISE(foreign_kind(f) < MESSAGE_KIND_COUNT);
         if (foreign_decode(f, rest, a, &m, &e) < 0)
-                PROMISE(e.class == ERR_POISON || e.class == ERR_FATAL);
+                PROMISE(e.class == ERR_INPUT || e.class == ERR_FATAL);
         return 0;
 }

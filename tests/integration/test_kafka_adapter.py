@@ -412,8 +412,8 @@ def test_missing_topic_and_reserved_properties(kafka, unique):
         assert answer[0][1] == "fatal" and name.split("=")[0] in answer[0][3]
 
 
-def test_message_too_large_is_poison(kafka, unique):
+def test_message_too_large_is_an_input_error(kafka, unique):
     topic = unique("topic")
     kafka.create(topic, 1)
     answer = kafka_driver.run(kafka, "produce", topic, text=f"k\t{'x' * 1100000}\nk\tsmall\n")
-    assert answer[0][:3] == ["error", "poison", "MSG_SIZE_TOO_LARGE"]
+    assert answer[0][:3] == ["error", "input", "MSG_SIZE_TOO_LARGE"]

@@ -189,12 +189,12 @@ def test_foreign_schema_from_a_folder(tmp_path):
     }
 
 
-def test_poison_is_refused():
+def test_bad_input_is_refused():
     message = write(
         load("task"), {"task_id": bytes(16), "type": "p.t", "subject": "s", "scheduled_at": 0}
     )
     lines = ["", "00", "00000000072a", message.hex()[:-2], message.hex() + "00", "c301" + "00" * 20]
-    assert all(line.startswith("error poison: ") for line in driver("decode", lines=lines))
+    assert all(line.startswith("error input: ") for line in driver("decode", lines=lines))
 
 
 def test_worked_examples_of_ids():

@@ -1,7 +1,7 @@
 /*
  * Allocation failures in the core: each scenario runs once undisturbed, then again and again with
  * its first, second, … allocation failing, alone or with all that follow. It must then either say
- * "fatal" (never "poison": a task is not to blame for a full memory), or come to the same result.
+ * "fatal" (never "input": a task is not to blame for a full memory), or come to the same result.
  * Leaks are for the run under AddressSanitizer. Only allocations of our own code fail: libraries
  * have their own ways.
  */

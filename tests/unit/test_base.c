@@ -218,7 +218,7 @@ static void errors(void **state)
         err_prefix(&e, "where");
         assert_memory_equal(e.text, "where: xxx", 10);
         assert_int_equal(strlen(e.text), sizeof e.text - 1);
-        assert_string_equal(err_class_name(ERR_POISON), "poison");
+        assert_string_equal(err_class_name(ERR_INPUT), "input");
         for (size_t shift = 0; shift < 4; shift++) { /* cut within a character of four bytes */
                 for (size_t i = 0; i + 4 < sizeof large; i += 4)
                         memcpy(large + i, "\xf0\x9f\x98\x80", 5);

@@ -146,7 +146,7 @@ static void newer_schema_resolves(void **state)
 }
 
 /* A full arena is not the message's fault. */
-static void full_arena_is_not_poison(void **state)
+static void full_arena_is_not_an_input_error(void **state)
 {
         (void)state;
         struct codec *c CLEANUP(codec_cleanup) = NULL;
@@ -177,7 +177,7 @@ static void foreign_bytes_are_bounded(void **state)
                 assert_non_null(exact);
                 memcpy(exact, b.data, len);
                 assert_int_equal(task_decode(c, (struct span){ exact, n }, arena, &t, &e), -1);
-                assert_int_equal(e.class, ERR_POISON);
+                assert_int_equal(e.class, ERR_INPUT);
                 free(exact);
         }
         static const struct {
@@ -377,7 +377,7 @@ static int teardown(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(full_arena_is_not_poison),
+                cmocka_unit_test(full_arena_is_not_an_input_error),
                 cmocka_unit_test(newer_schema_resolves),
                 cmocka_unit_test(foreign_bytes_are_bounded),
                 cmocka_unit_test(empty_items_are_bounded),

@@ -167,7 +167,7 @@ static void test_refused(void **state)
         for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
                 struct err e = ERR_INIT;
                 assert_int_equal(fold_event(f, 1, &bad[i], &e), FOLD_REFUSED);
-                assert_int_equal(e.class, ERR_POISON);
+                assert_int_equal(e.class, ERR_INPUT);
         }
         struct fold_changes c = changes(f);
         assert_int_equal(c.counted + c.repeated + (int64_t)c.n_runs + (int64_t)c.n_sources, 0);
@@ -395,7 +395,7 @@ static void test_what_the_ledger_has_numbered(void **state)
                                            .at = rows[i].at };
                 int rc = numbered_check(&x, &m, now, &e);
                 if ((rc == 0) != !rows[i].said ||
-                    (rc < 0 && (e.class != ERR_POISON || !strstr(e.text, rows[i].said))))
+                    (rc < 0 && (e.class != ERR_INPUT || !strstr(e.text, rows[i].said))))
                         fail_msg("row %zu: %s", i, rc ? e.text : "it can be");
         }
         numbered_deinit(&x);

@@ -101,7 +101,7 @@ static void refused(void **state)
                 struct task t = { 0 };
                 int rc = read(rows[i].text, a, &t, &e);
                 if ((rc == 0) != !rows[i].said ||
-                    (rc < 0 && (e.class != ERR_POISON || !strstr(e.text, rows[i].said))))
+                    (rc < 0 && (e.class != ERR_INPUT || !strstr(e.text, rows[i].said))))
                         fail_msg("row %zu: %s", i, rc < 0 ? e.text : "taken");
                 if (rc < 0 && strstr(e.text, "secret"))
                         fail_msg("row %zu repeats a value: %s", i, e.text);

@@ -199,7 +199,7 @@ static void declared_values(void **state)
                 assert_int_equal(declared_check(cases[i].declared, span_of(cases[i].text), &e),
                                  cases[i].error ? -1 : 0);
                 assert_string_equal(e.text, cases[i].error ? cases[i].error : "");
-                assert_int_equal(e.class, cases[i].error ? ERR_POISON : ERR_NONE);
+                assert_int_equal(e.class, cases[i].error ? ERR_INPUT : ERR_NONE);
         }
 }
 
@@ -374,7 +374,7 @@ static void locked_settings(void **state)
         assert_string_equal(all[1].value, "member");
         assert_int_equal(settings_resolve(nightly->pack, nightly, &given, 1, memory, &all, &n, &e),
                          -1);
-        assert_int_equal(e.class, ERR_POISON);
+        assert_int_equal(e.class, ERR_INPUT);
         assert_non_null(strstr(e.text, "\"role\" is locked"));
 }
 

@@ -50,7 +50,7 @@ static void samples_are_spread(void **state)
         struct entry entries[100] = { 0 };
         struct entry *list[100];
         struct err why = ERR_INIT;
-        err_set(&why, ERR_POISON, "42P01", "no table");
+        err_set(&why, ERR_INPUT, "42P01", "no table");
         for (size_t i = 0; i < 100; i++) {
                 entries[i].value = (struct span){ "x", i };
                 list[i] = &entries[i];

@@ -164,7 +164,7 @@ static void test_bad_documents(void **state)
                 BUF_CLEANUP struct buf out;
                 buf_init(&out, 1000);
                 assert_int_equal(report_render("t", span_of(bad[i]), REPORT_CSV, &out, &e), -1);
-                assert_int_equal(e.class, ERR_POISON);
+                assert_int_equal(e.class, ERR_INPUT);
         }
         for (int f = REPORT_TABLE; f <= REPORT_CSV; f++) {
                 struct err e = ERR_INIT;
@@ -173,7 +173,7 @@ static void test_bad_documents(void **state)
                 assert_int_equal(
                         report_render("t", span_of(lifecycle), (enum report_format)f, &out, &e),
                         -1);
-                assert_int_equal(e.class, ERR_POISON);
+                assert_int_equal(e.class, ERR_INPUT);
         }
 }
 
@@ -259,7 +259,7 @@ static void test_save_refuses(void **state)
         struct err e = ERR_INIT;
         for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
                 assert_int_equal(report_save(root, bad[i], span_of("x"), NULL, &e), -1);
-                assert_int_equal(e.class, ERR_POISON);
+                assert_int_equal(e.class, ERR_INPUT);
         }
         /* A link inside the folder leads nowhere. */
         char link[100], outside[100];
@@ -268,7 +268,7 @@ static void test_save_refuses(void **state)
         assert_int_equal(mkdir(outside, 0700), 0);
         assert_int_equal(symlink(outside, link), 0);
         assert_int_equal(report_save(root, "link/x.csv", span_of("x"), NULL, &e), -1);
-        assert_int_equal(e.class, ERR_POISON);
+        assert_int_equal(e.class, ERR_INPUT);
         /* A link in the file's own place is replaced, not followed. */
         char victim[100], file_link[100];
         snprintf(victim, sizeof victim, "%s/victim", outside);
@@ -285,7 +285,7 @@ static void test_save_no_folder(void **state)
         (void)state;
         struct err e = ERR_INIT;
         assert_int_equal(report_save("/dev/full/x", "a", span_of("x"), NULL, &e), -1);
-        assert_int_equal(e.class, ERR_POISON);
+        assert_int_equal(e.class, ERR_INPUT);
         assert_non_null(strstr(e.text, "/dev/full/x"));
 }
 

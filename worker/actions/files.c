@@ -20,7 +20,7 @@ static bool ends_in(const char *name, const char *end)
 
 static int system_error(struct err *e, const char *what, const char *name)
 {
-        return err_set(e, ERR_POISON, "", "%s %s: %s", what, name, strerror(errno));
+        return err_set(e, ERR_INPUT, "", "%s %s: %s", what, name, strerror(errno));
 }
 
 static int compress_into(int in, int out, struct err *e, const char *name)
@@ -35,7 +35,7 @@ static int compress_into(int in, int out, struct err *e, const char *name)
         while ((n = read(in, data, sizeof data)) > 0)
                 if (gzwrite(gz, data, (unsigned)n) != (int)n) {
                         gzclose(gz);
-                        return err_set(e, ERR_POISON, "", "cannot compress %s: no room?", name);
+                        return err_set(e, ERR_INPUT, "", "cannot compress %s: no room?", name);
                 }
         if (gzclose(gz) != Z_OK || n < 0)
                 return system_error(e, "cannot compress", name);
@@ -154,7 +154,7 @@ static int sweep_folder(struct actor *a, const struct task_type *t, struct sweep
         char path[4096];
         bool absolute = t->files.folder[0] == '/';
         if (!absolute && !a->service->reports.folder)
-                return err_set(e, ERR_POISON, "", "reports.folder is not configured");
+                return err_set(e, ERR_INPUT, "", "reports.folder is not configured");
         snprintf(path, sizeof path, "%s%s%s", absolute ? "" : a->service->reports.folder,
                  absolute ? "" : "/", t->files.folder);
         DIR *d = opendir(path);

@@ -87,8 +87,8 @@ static int compose_mail(struct actor *a, struct batch *b, const struct unit *u, 
                 return 1;
         }
         for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-                buf_note_failure(&out, parts[i]);
-        if (out.starved)
+                buf_merge_failure(&out, parts[i]);
+        if (out.oom)
                 return err_oom(e);
         if (mail_check_address(m.to_address, &why) < 0 || mail_render(&m, &out, &why) < 0) {
                 if (err_is_oom(&why))

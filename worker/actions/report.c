@@ -102,9 +102,9 @@ static int write_report(struct actor *a, const struct unit *u, const struct entr
         v.parameters = parameters;
         v.n_parameters = r->n_parameters;
         if (!a->service->reports.folder)
-                return err_set(e, ERR_POISON, "", "reports.folder is not configured");
+                return err_set(e, ERR_INPUT, "", "reports.folder is not configured");
         if (!file_name(u->type, at, name, sizeof name))
-                return err_set(e, ERR_POISON, "", "the file name pattern gives no name");
+                return err_set(e, ERR_INPUT, "", "the file name pattern gives no name");
         const struct report_owner owner = { run ? run->run_id : en->task.task_id, at };
         return write_file(a, r, &v, u->type->report.format, name, &owner, ret_path, e);
 }
