@@ -74,7 +74,7 @@ static int queue_positions(struct store *s, const struct share *list, size_t n, 
         add_shares(p, DB_INT8, list, n, share_next);
         add_shares(p, DB_INT8, list, n, share_mark);
         add_shares(p, DB_INT8, list, n, share_letters);
-        return db_pipeline_run(s->db, "positions", p, e);
+        return db_pipeline_run(s->db, "move_positions", p, e);
 }
 
 static int queue_runs(struct store *s, const struct fold_run *runs, size_t n, struct err *e)
@@ -88,7 +88,7 @@ static int queue_runs(struct store *s, const struct fold_run *runs, size_t n, st
                 COLUMN(DB_INT8, n, runs, r, db_element_int(p, r->counts[k]));
         COLUMN(DB_TIMESTAMPTZ, n, runs, r, db_element_instant(p, r->first_at));
         COLUMN(DB_TIMESTAMPTZ, n, runs, r, db_element_instant(p, r->last_at));
-        return db_pipeline_run(s->db, "runs", p, e);
+        return db_pipeline_run(s->db, "add_run_totals", p, e);
 }
 
 static int queue_days(struct store *s, const struct fold_day *days, size_t n, struct err *e)
@@ -101,7 +101,7 @@ static int queue_days(struct store *s, const struct fold_day *days, size_t n, st
         COLUMN(DB_TEXT, n, days, d, db_element_text(p, d->reason));
         COLUMN(DB_INT8, n, days, d, db_element_int(p, d->count));
         db_add_int8(p, s->limits.reasons_max);
-        return db_pipeline_run(s->db, "days", p, e);
+        return db_pipeline_run(s->db, "add_day_totals", p, e);
 }
 
 static int queue_errors(struct store *s, const struct fold_type *types, size_t n, struct err *e)
@@ -124,7 +124,7 @@ static int queue_errors(struct store *s, const struct fold_type *types, size_t n
         ERRORS(DB_INT2, db_element_int(p, x->outcome));
         ERRORS(DB_TEXT, db_element_text(p, x->reason));
 #undef ERRORS
-        return db_pipeline_run(s->db, "errors", p, e);
+        return db_pipeline_run(s->db, "add_recent_errors", p, e);
 }
 
 static int queue_prune(struct store *s, const struct fold_type *types, size_t n, struct err *e)
@@ -132,7 +132,7 @@ static int queue_prune(struct store *s, const struct fold_type *types, size_t n,
         struct db_params *p = store_params(s);
         COLUMN(DB_TEXT, n, types, t, db_element_text(p, t->type));
         db_add_int8(p, s->limits.errors_kept);
-        return db_pipeline_run(s->db, "prune", p, e);
+        return db_pipeline_run(s->db, "prune_recent_errors", p, e);
 }
 
 static int queue_folded(struct store *s, const struct fold *f, size_t n, struct err *e)
@@ -154,7 +154,7 @@ static int queue_folded(struct store *s, const struct fold *f, size_t n, struct 
         for (size_t i = 0; i < n; i++)
                 db_element_int(p, fold_source_at(f, i).sequence);
         db_array_end(p);
-        return db_pipeline_run(s->db, "folded", p, e);
+        return db_pipeline_run(s->db, "save_sequences", p, e);
 }
 
 static int queue_letters(struct store *s, const struct letter *letters, struct err *e)
@@ -169,7 +169,7 @@ static int queue_letters(struct store *s, const struct letter *letters, struct e
         COLUMN(DB_TEXT, n, letters, l, db_element_text(p, l->reason));
         COLUMN(DB_BYTEA, n, letters, l, db_element_text(p, l->key));
         COLUMN(DB_BYTEA, n, letters, l, db_element_text(p, l->value));
-        return db_pipeline_run(s->db, "letters", p, e);
+        return db_pipeline_run(s->db, "add_dead_letters", p, e);
 }
 
 /* ---- the transaction ---- */

@@ -1,0 +1,3 @@
+update rollcall.position
+set published = greatest(published, $2::int8)
+where source_no = $1::int4 and epoch = $3::int8

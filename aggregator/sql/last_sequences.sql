@@ -1,0 +1,7 @@
+-- The last sequence that the ledger has given out of each partition that workers consume, and the
+-- database's clock. $1 is the results topic, which workers do not consume.
+select topic, partition, max(sequence), now()
+from rollcall.position
+where topic <> $1::text
+group by 1, 2
+order by 1, 2 desc
