@@ -1,14 +1,9 @@
 #include "transact_parts.h"
 
 #include "publish/dead_letter.h"
+#include "worker_statements.h"
 
 enum { REASON_BYTES = 500 };
-
-/* ---- dead letters ---- */
-
-const char DEAD_LETTERS_ADD[] =
-        "insert into rollcall.dead_letter (source_no, src_offset, sequence, reason, key, value) "
-        "select * from unnest($1::int[], $2::bigint[], $3::bigint[], $4::text[], $5::bytea[], $6::bytea[]) on conflict do nothing";
 
 void transact_dead_letter_params(const struct transactor *t, const struct batch *b, size_t n)
 {
@@ -53,22 +48,6 @@ int transact_drop_large_originals(struct batch *b, struct err *e)
 }
 
 /* ---- outcomes that no statement gave ---- */
-
-/* Of several with one key the first counts: a run's key is the task's, an ad-hoc task's its id,
- * whoever it is about. */
-static const char DECIDED_ADD[] =
-        "with fresh as materialized (select distinct on (u.task_id, k.run_no, k.type_no, k.subject, k.item) u.* "
-        "from unnest($1::text[], $2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::int[], $7::bigint[], $8::bigint[], $9::smallint[], "
-        "$10::text[], $11::text[], $12::text[], $13::uuid[], $14::text[], $15::boolean[], $16::text[]) with ordinality "
-        "as u(day, run_no, type_no, subject, item, source_no, src_offset, sequence, outcome, reason, before, after, task_id, actor, dry_run, arguments, n) "
-        "left join lateral (select u.run_no, u.type_no, u.subject, u.item where u.task_id is null) k on true "
-        "where case when u.task_id is null then not exists (select from rollcall.outcome o where o.day = u.day::date and o.run_no = u.run_no "
-        "and o.type_no = u.type_no and octet_length(o.subject) = octet_length(u.subject) and o.subject = u.subject and o.item = u.item) "
-        "else not exists (select from rollcall.outcome_adhoc o where o.task_id = u.task_id) end "
-        "order by u.task_id, k.run_no, k.type_no, k.subject, k.item, u.n), "
-        "written as (insert into rollcall.outcome (day, run_no, type_no, subject, item, source_no, src_offset, sequence, outcome, reason, before, after, "
-        "task_id, actor, dry_run, arguments) select day::date, run_no, type_no, subject, item, source_no, src_offset, case when outcome >= 0 then sequence end, "
-        "outcome, reason, before, after, task_id, actor, dry_run, arguments::jsonb from fresh) select n from fresh";
 
 enum { DECIDED_COLUMNS = 16, TYPES_MAX = 10000 };
 
@@ -133,7 +112,7 @@ int transact_write_decided(struct transactor *t, struct batch *b, struct err *e)
                                 return -1;
                 db_array_end(t->params);
         }
-        if (db_query(t->db, DECIDED_ADD, t->params, &r, e) < 0)
+        if (db_query(t->db, sql_outcomes_add, t->params, &r, e) < 0)
                 return -1;
         for (size_t i = 0; i < n; i++)
                 list[i]->state = ENTRY_REPEATED;
@@ -143,13 +122,6 @@ int transact_write_decided(struct transactor *t, struct batch *b, struct err *e)
         }
         return 0;
 }
-
-/* Looks the name up before it adds one: each try to insert would use up a number, of which there
- * are not many. No row: there are too many names. */
-static const char TYPE_NUMBER[] =
-        "with old as (select type_no from rollcall.task_type where name = $1), "
-        "new as (insert into rollcall.task_type (name) select $1 where not exists (select from old) and (select count(*) from rollcall.task_type) < $2 "
-        "on conflict (name) do nothing returning type_no) select type_no from old union all select type_no from new";
 
 static int number_unknown_type(struct transactor *t, struct batch *b, struct entry *en,
                                struct err *e)
@@ -163,7 +135,7 @@ static int number_unknown_type(struct transactor *t, struct batch *b, struct ent
         db_params_reset(t->params);
         db_add_text(t->params, en->task.type);
         db_add_int8(t->params, TYPES_MAX);
-        if (db_query(t->db, TYPE_NUMBER, t->params, &r, e) < 0)
+        if (db_query(t->db, sql_task_type_number, t->params, &r, e) < 0)
                 return -1;
         if (db_rows(r) == 0)
                 entry_bury(en, SPAN_LIT("unknown task type"));

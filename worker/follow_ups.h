@@ -5,8 +5,7 @@
 #include "batch.h"
 #include "db/db.h"
 
-extern const char FOLLOW_UPS_FILE[];
 /* How many the entries that are DONE have. */
 size_t follow_ups_count(const struct batch *b);
-/* The parameters of FOLLOW_UPS_FILE, for that many. */
+/* The parameters of sql_follow_ups_request, for that many. */
 void follow_ups_params(const struct batch *b, size_t n, struct db_params *p);

@@ -1,45 +1,13 @@
 #include "held.h"
 
 #include "transact_parts.h"
+#include "worker_statements.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- in the batch's transaction ---- */
-
-#define PAUSED(h)                                                         \
-        "exists (select from rollcall.paused_type z where z.type_no = " h \
-        ".type_no and z.resumed_at is null) "
-/* Later tasks of its subject wait behind it. Nobody waits for a paused type. */
-#define IN_ORDER(h) \
-        h ".state <> 'record' and (" h ".state in ('quarantined', 'behind') or not " PAUSED(h) ") "
-
-static const char HELD_ADD[] =
-        "insert into rollcall.held as h (source_no, src_offset, topic, subject, state, task_id, day, run_no, type_no, item, tries, due_at, errors, key, value) "
-        "select source_no, src_offset, topic, subject, state, task_id, day::date, run_no, type_no, item, tries, now() + delay * interval '1 ms', "
-        "case when error is null then '{}' else array[to_char(now() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\" ') || error] end, key, value "
-        "from unnest($1::int[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::bigint[], $9::smallint[], $10::text[], "
-        "$11::smallint[], $12::text[]::bigint[], $13::text[], $14::bytea[], $15::bytea[]) with ordinality "
-        "as u(source_no, src_offset, topic, subject, state, task_id, day, run_no, type_no, item, tries, delay, error, key, value, n) order by n "
-        "on conflict (source_no, src_offset) do update set tries = excluded.tries, "
-        /* asked for while the task was tried */
-        "state = case when h.state = 'drop' then h.state else excluded.state end, "
-        "due_at = case when h.state = 'drop' then now() else excluded.due_at end, "
-        "errors = (h.errors || excluded.errors)[greatest(1, cardinality(h.errors || excluded.errors) - 19):], updated_at = now()";
-
-static const char HELD_FORGET[] =
-        "delete from rollcall.held h using unnest($1::int[], $2::bigint[]) as u(source_no, src_offset) "
-        "where h.source_no = u.source_no and h.src_offset = u.src_offset";
-
-/* The first of a subject whose predecessor is gone is due; and those that wait behind one that is
- * quarantined now: they are to be counted with it. */
-static const char HELD_WAKE[] =
-        "update rollcall.held h set due_at = now() from (select distinct on (f.subject) f.held_no, f.subject, f.state from rollcall.held f "
-        "where f.topic = $1 and f.subject = any($2::text[]) and " IN_ORDER(
-                "f") "order by f.subject, f.held_no) f "
-                     "where h.topic = $1 and h.subject = f.subject and h.due_at is null and "
-                     "(h.held_no = f.held_no and h.state in ('waiting', 'behind') or f.state = 'quarantined' and h.state = 'waiting')";
 
 static bool is_aside(const struct entry *en)
 {
@@ -146,7 +114,7 @@ static int set_aside(struct transactor *t, const struct batch *b, size_t n, stru
                                 add_held(t, &b->entries[i], (enum held_column)column);
                 db_array_end(t->params);
         }
-        return db_query(t->db, HELD_ADD, t->params, NULL, e);
+        return db_query(t->db, sql_held_add, t->params, NULL, e);
 }
 
 static int forget(struct transactor *t, const struct batch *b, size_t n, struct err *e)
@@ -162,7 +130,7 @@ static int forget(struct transactor *t, const struct batch *b, size_t n, struct 
                 if (is_resolved(&b->entries[i]))
                         db_element_int(t->params, b->entries[i].offset);
         db_array_end(t->params);
-        return db_query(t->db, HELD_FORGET, t->params, NULL, e);
+        return db_query(t->db, sql_held_remove, t->params, NULL, e);
 }
 
 static bool may_wake(const struct entry *en)
@@ -190,7 +158,7 @@ static int wake(struct transactor *t, const struct batch *b, struct err *e)
                 if (may_wake(&b->entries[i]))
                         db_element_text(t->params, b->entries[i].task.subject);
         db_array_end(t->params);
-        return db_query(t->db, HELD_WAKE, t->params, NULL, e);
+        return db_query(t->db, sql_held_unblock, t->params, NULL, e);
 }
 
 int held_write(struct transactor *t, struct batch *b, struct err *e)
@@ -214,13 +182,6 @@ bool held_wrote(const struct batch *b)
                         return true;
         return false;
 }
-
-/* ---- before it ---- */
-
-static const char FIRST_OF[] =
-        "select distinct on (subject) subject, state in ('quarantined', 'behind') from rollcall.held h "
-        "where topic = $1 and subject = any($2::text[]) and " IN_ORDER(
-                "h") "order by subject, held_no";
 
 static bool may_stand_behind(const struct entry *en)
 {
@@ -257,7 +218,7 @@ int held_stand_behind(struct db *d, const char *topic, struct batch *b, struct e
                 if (may_stand_behind(&b->entries[i]))
                         db_element_text(p, b->entries[i].task.subject);
         db_array_end(p);
-        if (db_query(d, FIRST_OF, p, &r, e) < 0)
+        if (db_query(d, sql_held_first, p, &r, e) < 0)
                 return -1;
         size_t rows = (size_t)db_rows(r);
         struct first *first = arena_alloc(b->arena, (rows + 1) * sizeof *first);
@@ -279,11 +240,6 @@ int held_stand_behind(struct db *d, const char *topic, struct batch *b, struct e
         return 0;
 }
 
-static const char LOOK[] =
-        "select exists (select from rollcall.held where topic = $1 and state <> 'record'), "
-        "exists (select from rollcall.held h where source_no = any($2::int[]) and due_at <= now() and (state = 'drop' or not " PAUSED(
-                "h") "))";
-
 int held_look(struct db *d, const char *topic, const struct sources *sources, bool *ret_any,
               bool *ret_due, struct err *e)
 {
@@ -300,7 +256,8 @@ int held_look(struct db *d, const char *topic, const struct sources *sources, bo
                 if (sources->list[i].owned)
                         db_element_int(p, sources->list[i].source_no);
         db_array_end(p);
-        if (db_prepare(d, "held_look", LOOK, e) < 0 || db_run(d, "held_look", p, &r, e) < 0)
+        if (db_prepare(d, "held_look", sql_held_look, e) < 0 ||
+            db_run(d, "held_look", p, &r, e) < 0)
                 return -1;
         *ret_any = db_bool(r, 0, 0);
         *ret_due = db_bool(r, 0, 1);
@@ -309,45 +266,23 @@ int held_look(struct db *d, const char *topic, const struct sources *sources, bo
 
 /* ---- what is due ---- */
 
-/* An outcome is replaced only when its event is known to be on the results topic. */
-static const char DUE[] = RECOVER_ROWS_WITH(
-        ", wish, requested_by, waited",
-        RECOVER_FROM(
-                "h.held_no", "coalesce(o.sequence, 0)",
-                "case when h.state = 'waiting' then o.attempt else o.attempt + 1 end",
-                "o.arguments",
-                "h.tries") ", case when h.state = 'drop' then 'drop' when h.held_no <> f.held_no then 'behind' else 'try' end as wish, h.requested_by, "
-                           "case when h.state = 'unknown' then (extract(epoch from now() - h.since) * 1000)::bigint end as waited "
-                           "from rollcall.held h join rollcall.outcome o on o.day = h.day and o.source_no = h.source_no and o.src_offset = h.src_offset "
-                           /* being acted upon: a matter of recover_intents, if that was broken off
-                            */
-                           "and (o.outcome < 0 or o.outcome = 3) and o.outcome <> -1 "
-                           "join rollcall.position p on p.source_no = h.source_no join rollcall.task_type t on t.type_no = h.type_no left join rollcall.run r on r.run_no = o.run_no "
-                           "cross join lateral (select f.held_no, f.state from rollcall.held f where f.topic = h.topic and f.subject = h.subject "
-                           "and " IN_ORDER(
-                                   "f") "order by f.held_no limit 1) f "
-                                        "where h.source_no = $1::int and h.due_at <= now() and $2::bigint is not null and (o.outcome < 0 or o.sequence <= p.published) "
-                                        "and (h.state = 'drop' or not " PAUSED(
-                                                "h") ") "
-                                                     "and (h.state = 'drop' or h.held_no = f.held_no or (f.state = 'quarantined' and o.outcome < 0)) order by place");
-
-enum { C_WISH = RECOVER_COLUMNS, C_REQUESTED_BY, C_WAITED };
+enum { C_ACTION = RECOVER_COLUMNS, C_REQUESTED_BY, C_WAITED };
 
 static int decide_due(const struct recovery *rec, struct batch *b, struct entry *en,
                       const struct db_result *r, int row, struct err *e)
 {
-        struct span wish = db_span(r, row, C_WISH);
+        struct span action = db_span(r, row, C_ACTION);
         BUF_CLEANUP struct buf text;
         buf_init(&text, 1024);
         /* also when a replay has failed, and waits */
         en->replaces = en->replaces || en->outcome == OUTCOME_QUARANTINED;
         en->state = ENTRY_ACTED;
-        if (span_is(wish, "drop")) {
+        if (span_is(action, "drop")) {
                 en->outcome = OUTCOME_SKIPPED;
                 buf_addf(&text, "dropped%s by %s", en->replaces ? " from quarantine" : "",
                          db_str(r, row, C_REQUESTED_BY));
                 en->reason = arena_span(b->arena, (struct span){ buf_str(&text), text.len });
-        } else if (span_is(wish, "behind")) {
+        } else if (span_is(action, "blocked")) {
                 entry_stand_behind(en, true);
         } else if (en->run && en->run->state == RUN_CANCELLED) {
                 en->outcome = OUTCOME_SKIPPED;
@@ -365,7 +300,7 @@ static int decide_due(const struct recovery *rec, struct batch *b, struct entry 
 
 int held_due(struct recovery *rec, int index, struct batch *b, struct err *e)
 {
-        int n = recover_collect(rec, DUE, index, 0, b, e);
+        int n = recover_collect(rec, sql_held_due, index, 0, b, e);
         for (int i = 0; i < n; i++)
                 if (decide_due(rec, b, &b->entries[i], b->results[0], i, e) < 0)
                         return -1;
@@ -378,8 +313,5 @@ int held_wake_unknown(struct db *d, const struct source *s, struct err *e)
         if (!p)
                 return err_oom(e);
         db_add_int4(p, s->source_no);
-        return db_query(
-                d,
-                "update rollcall.held set due_at = now() where source_no = $1::int and state = 'unknown'",
-                p, NULL, e);
+        return db_query(d, sql_held_wake_unknown, p, NULL, e);
 }

@@ -44,7 +44,7 @@ static int note(struct pump *p, const struct source *s, const int64_t *trying, s
                 db_add_int8(q, *trying);
         else
                 db_add_null(q);
-        return db_query(p->db, sql_note_trying, q, NULL, e);
+        return db_query(p->db, sql_position_trying, q, NULL, e);
 }
 
 int pump_try(struct pump *p, struct entry *en, enum entry_state decided, struct err *e)
@@ -80,5 +80,5 @@ void pump_leave_in_order(struct pump *p)
         if (!q || !db_alive(p->db))
                 return;
         db_add_str(q, p->owner);
-        (void)!db_query(p->db, sql_leave_in_order, q, NULL, &ignored);
+        (void)!db_query(p->db, sql_position_leave, q, NULL, &ignored);
 }

@@ -10,6 +10,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "intake.h"
+#include "worker_statements.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,12 +28,6 @@ int pump_source(struct pump *p, const char *topic, int32_t partition)
         const struct service_intake *x = p->topic ? NULL : intake_of(p->o->service, topic);
         return source_index(&p->sources, p->topic ? p->topic : x ? x->topic : topic, partition);
 }
-
-/* ---- the requests' rows ---- */
-
-static const char REQUEST_ADD[] =
-        "with filed as (insert into rollcall.request (kind, actor, origin, about, type_no, dry_run, task_ids, subjects, items, arguments) "
-        "select 'tasks', $1, 'service', $2, $3::smallint, $4, $5, $6, $7, $8) select pg_notify('rollcall_request', '')";
 
 static bool goes_with(const struct entry *first, const struct entry *en, const struct source *list)
 {
@@ -92,7 +87,7 @@ static int write_row(struct pump *p, struct entry **row, size_t n, struct err *e
                 if (add_arguments(&row[i]->task, q, e) < 0)
                         return -1;
         db_array_end(q);
-        return db_query(p->db, REQUEST_ADD, q, NULL, e);
+        return db_query(p->db, sql_request_add, q, NULL, e);
 }
 
 static int write_requests(void *ctx, struct batch *b, struct err *e)

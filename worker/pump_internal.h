@@ -92,9 +92,6 @@ struct recovery pump_recovery(struct pump *p);
 int pump_recover(struct pump *p, struct err *e) MUST_CHECK;
 
 /* ---- pump_pause.c: task types that are paused */
-#define PAUSED_TYPES                                                                                                                       \
-        "(select coalesce(string_agg(type_no || case when next_try_at <= now() then '!' else '' end, ','), '') from rollcall.paused_type " \
-        "where resumed_at is null)"
 int pump_read_pauses(struct pump *p, struct err *e) MUST_CHECK;
 /* After the commit: says which types it has paused. */
 void pump_note_pauses(struct pump *p);

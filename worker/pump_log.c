@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "ledger/log_gap.h"
 #include "ledger/presence.h"
+#include "worker_statements.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -117,11 +118,6 @@ int pump_compare(struct pump *p, const struct kafka_message *list, size_t n, str
         return 0;
 }
 
-/* A mark that no message has: whoever claims next finds another log. */
-static const char FORGET[] =
-        "update rollcall.position p set mark = ~mark from unnest($1::int[], $2::bigint[]) as u(source_no, epoch) "
-        "where p.source_no = u.source_no and p.epoch = u.epoch";
-
 int pump_look_at_logs(struct pump *p, struct err *e)
 {
         struct err unknown = ERR_INIT; /* a broker that is away is met by the poll */
@@ -143,18 +139,8 @@ int pump_look_at_logs(struct pump *p, struct err *e)
                 }
                 db_array_end(q);
         }
-        return db_query(p->db, FORGET, q, NULL, e) < 0 ? -1 : 1;
+        return db_query(p->db, sql_position_discard_digest, q, NULL, e) < 0 ? -1 : 1;
 }
-
-/* Of ours, how many are where we left them; and the lowest partition that nobody has taken from us,
- * but that we have not. */
-static const char LOOK[] =
-        "select count(*) filter (where u.source_no is not null and p.epoch = u.epoch and p.next = u.next), "
-        "(array_agg(p.partition order by p.topic, p.partition) filter (where u.source_no is null))[1], " PAUSED_TYPES
-        ", "
-        "min(p.topic) filter (where u.source_no is null) "
-        "from rollcall.position p left join unnest($1::int[], $2::bigint[], $3::bigint[]) as u(source_no, epoch, next) using (source_no) "
-        "where u.source_no is not null or (p.cluster = $4 and p.topic = any($5::text[]) and p.owner = $6)";
 
 static void add_topics(const struct pump *p, struct db_params *q)
 {
@@ -235,8 +221,8 @@ int pump_look(struct pump *p, struct err *e)
         if (note_presence(p, e) < 0)
                 return -1;
         size_t n = look_params(p, p->transactor.params);
-        if (db_prepare(p->db, "look", LOOK, e) < 0 ||
-            db_run(p->db, "look", p->transactor.params, &r, e) < 0)
+        if (db_prepare(p->db, "position_verify", sql_position_verify, e) < 0 ||
+            db_run(p->db, "position_verify", p->transactor.params, &r, e) < 0)
                 return -1;
         pump_note_notices(p);
         pauses_read(&p->transactor.pauses, db_str(r, 0, 2));

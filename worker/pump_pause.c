@@ -3,13 +3,14 @@
 #include "pump_internal.h"
 
 #include "base/log.h"
+#include "worker_statements.h"
 
 #include <string.h>
 
 int pump_read_pauses(struct pump *p, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        if (db_query(p->db, "select " PAUSED_TYPES, NULL, &r, e) < 0)
+        if (db_query(p->db, sql_paused_types, NULL, &r, e) < 0)
                 return -1;
         pauses_read(&p->transactor.pauses, db_str(r, 0, 0));
         return 0;
@@ -36,20 +37,6 @@ void pump_note_notices(struct pump *p)
                          x->type->full_name, lane_name(p->o->lane), n, x->first);
 }
 
-/* ---- trying again ---- */
-
-/* Whoever gets the row tries. */
-static const char TRY[] =
-        "update rollcall.paused_type set tries = tries + 1, tried_at = clock_timestamp(), "
-        "next_try_at = clock_timestamp() + rollcall.pause_wait(tries + 1, $2, $3) "
-        "where type_no = $1::int and resumed_at is null and next_try_at <= clock_timestamp() "
-        "returning (select string_agg(encode(x, 'hex'), ',') from unnest(samples) x)";
-static const char RESUME[] =
-        "update rollcall.paused_type set resumed_at = clock_timestamp(), resumed_by = 'rollcall' "
-        "where type_no = $1::int and resumed_at is null returning pg_notify('rollcall_run', '')";
-static const char STILL[] =
-        "update rollcall.paused_type set reason = $2, sqlstate = $3 where type_no = $1::int and resumed_at is null";
-
 static int claim_try(struct pump *p, int type_no, struct db_result **ret, struct err *e)
 {
         struct db_params *q = p->transactor.params;
@@ -57,7 +44,7 @@ static int claim_try(struct pump *p, int type_no, struct db_result **ret, struct
         db_add_int4(q, type_no);
         db_add_int8(q, p->o->service->retry.pause_base_ms);
         db_add_int8(q, p->o->service->retry.pause_max_ms);
-        return db_query(p->db, TRY, q, ret, e);
+        return db_query(p->db, sql_paused_type_try, q, ret, e);
 }
 
 /* The tasks that failed, as the batch's entries; those that would not be given to the statement any
@@ -123,7 +110,7 @@ static int note_try(struct pump *p, const struct task_type *t, int type_no, cons
                 db_add_str(q, why->text);
                 db_add_str(q, why->code);
         }
-        if (db_query(p->db, why ? STILL : RESUME, q, NULL, e) < 0)
+        if (db_query(p->db, why ? sql_paused_type_failed : sql_paused_type_resume, q, NULL, e) < 0)
                 return -1;
         if (why)
                 log_warn("task type still paused", "type=%s sqlstate=%s reason=" LOG_Q,

@@ -5,20 +5,9 @@
  * The others are dead letters, so that no stranger's message counts in a run.
  */
 #include "pump_internal.h"
+#include "worker_statements.h"
 
 enum { C_N, C_STATE, C_DONE, C_PLANNED, C_SPAWNED };
-
-/* A follow-up's parent has the same subject and item, and names it. */
-static const char ASK[] =
-        "select u.n, r.state, "
-        "exists (select from rollcall.outcome o where o.day = r.day and o.run_no = r.run_no and o.type_no = t.type_no "
-        "and octet_length(o.subject) = octet_length(u.subject) and o.subject = u.subject and o.item = u.item), "
-        "exists (select from rollcall.plan p where p.run_no = r.run_no and p.type_no = t.type_no), "
-        "exists (select from rollcall.outcome o where o.day = r.day and o.run_no = r.run_no and o.type_no = any($5::smallint[]) "
-        "and octet_length(o.subject) = octet_length(u.subject) and o.subject = u.subject and o.item = u.item "
-        "and o.outcome = 0 and u.type = any(o.follow_ups)) "
-        "from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) with ordinality as u(run_id, type, subject, item, n) "
-        "join rollcall.run r using (run_id) left join rollcall.task_type t on t.name = u.type";
 
 static void ask_params(const struct pump *p, struct entry *const *list, size_t n,
                        struct db_params *q)
@@ -96,7 +85,7 @@ int pump_take_unexpected(struct pump *p, struct err *e)
                 if (b->entries[i].state == ENTRY_UNEXPECTED)
                         list[n++] = &b->entries[i];
         ask_params(p, list, n, p->transactor.params);
-        if (db_query(p->db, ASK, p->transactor.params, &r, e) < 0)
+        if (db_query(p->db, sql_run_takes_tasks, p->transactor.params, &r, e) < 0)
                 return -1;
         for (size_t i = 0; i < n; i++)
                 entry_bury(list[i], SPAN_LIT("no such run"));

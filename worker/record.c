@@ -4,6 +4,7 @@
 
 #include "held.h"
 #include "transact_parts.h"
+#include "worker_statements.h"
 
 #include <stdio.h>
 
@@ -55,21 +56,9 @@ int transact_record_unit(struct transactor *t, struct batch *b, const struct uni
 
 /* ---- later ---- */
 
-/* Only what is known to be on the results topic: an event that is published again must be the same.
- */
-static const char DUE[] = RECOVER_ROWS(RECOVER_FROM(
-        "h.held_no", "o.sequence", "o.attempt", "o.arguments",
-        "h.tries") "from rollcall.held h join rollcall.position p on p.source_no = h.source_no join rollcall.task_type t on t.type_no = h.type_no "
-                   "left join rollcall.run r on r.run_no = h.run_no cross join lateral ("
-                   "select * from rollcall.outcome x where h.run_no <> 0 and x.day = h.day and x.run_no = h.run_no and x.type_no = h.type_no "
-                   "and octet_length(x.subject) = octet_length(h.subject) and x.subject = h.subject and x.item = h.item "
-                   "union all select * from rollcall.outcome x where h.run_no = 0 and x.day = '-infinity' and x.task_id = h.task_id) o "
-                   "where h.source_no = $1::int and h.state = 'record' and h.due_at <= now() and $2::bigint is not null and o.outcome = 0 and o.sequence <= p.published "
-                   "and not exists (select from rollcall.paused_type z where z.type_no = h.type_no and z.resumed_at is null) order by place");
-
 int record_due(struct recovery *rec, int index, struct batch *b, struct err *e)
 {
-        int n = recover_collect(rec, DUE, index, 0, b, e);
+        int n = recover_collect(rec, sql_record_due, index, 0, b, e);
         for (int i = 0; i < n; i++)
                 b->entries[i].record_tries = b->entries[i].tries;
         return n;
@@ -91,19 +80,6 @@ static int recorded_later(struct transactor *t, struct batch *b, const struct un
         }
         return 0;
 }
-
-static const char RECORDED[] =
-        "with u as (select * from unnest($1::int[], $2::bigint[], $3::smallint[], $4::text[], $5::text[]::bigint[]) as u(source_no, src_offset, tries, error, delay)), "
-        "done as (delete from rollcall.held h using u where h.source_no = u.source_no and h.src_offset = u.src_offset and u.error is null "
-        "returning h.day, h.run_no, h.type_no, h.subject, h.item, h.task_id), "
-        "failed as (update rollcall.held h set tries = u.tries, due_at = now() + u.delay * interval '1 ms', updated_at = now(), "
-        "errors = (h.errors || (to_char(now() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\" ') || u.error))[greatest(1, cardinality(h.errors) - 18):] "
-        "from u where h.source_no = u.source_no and h.src_offset = u.src_offset and u.error is not null), "
-        "of_runs as (update rollcall.outcome o set reason = regexp_replace(o.reason, '(; )?applied, not recorded: .*$', '') from done d "
-        "where d.run_no <> 0 and o.day = d.day and o.run_no = d.run_no and o.type_no = d.type_no and octet_length(o.subject) = octet_length(d.subject) "
-        "and o.subject = d.subject and o.item = d.item) "
-        "update rollcall.outcome o set reason = regexp_replace(o.reason, '(; )?applied, not recorded: .*$', '') from done d "
-        "where d.run_no = 0 and o.day = '-infinity' and o.task_id = d.task_id";
 
 enum { R_SOURCE, R_OFFSET, R_TRIES, R_ERROR, R_DELAY, R_COLUMNS };
 
@@ -136,7 +112,7 @@ static int write_records(struct transactor *t, const struct batch *b, struct err
                         add_record(t, &b->entries[i], column);
                 db_array_end(t->params);
         }
-        return db_query(t->db, RECORDED, t->params, NULL, e);
+        return db_query(t->db, sql_record_done, t->params, NULL, e);
 }
 
 int transact_records(struct transactor *t, struct batch *b, struct err *e)

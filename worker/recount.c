@@ -1,10 +1,7 @@
 /* What changes the counts of a run that may be closed already is noted for the scheduler, which
  * then looks at the run's state again. */
 #include "transact_parts.h"
-
-static const char RECOUNT[] =
-        "insert into rollcall.recount (run_no) select distinct r.run_no from unnest($1::bigint[]) as u(run_no) join rollcall.run r using (run_no) "
-        "order by 1 on conflict do nothing returning pg_notify('rollcall_run', '')";
+#include "worker_statements.h"
 
 /* A replaced outcome of a run that closes just now: what this worker last read of it does not
  * count. */
@@ -27,5 +24,5 @@ int transact_note_recounts(struct transactor *t, const struct batch *b, struct e
                 if (late(&b->entries[i]))
                         db_element_int(t->params, b->entries[i].run->run_no);
         db_array_end(t->params);
-        return db_query(t->db, RECOUNT, t->params, NULL, e);
+        return db_query(t->db, sql_recount_add, t->params, NULL, e);
 }

@@ -1,30 +1,7 @@
 #include "recover.h"
+#include "worker_statements.h"
 
 #include <string.h>
-
-/* What is taken up of a log at once: the first rows, as many as RECOVER_BYTES hold, but one at
- * least. The columns are those of RECOVER_FROM. */
-/* asked once, not for each row */
-#define OF_THIS_PARTITION "any((select $1::int || rollcall.earlier_logs($1::int))::int[])"
-
-/* Publishing needs no arguments. The logs of a partition number on from each other: what an earlier
- * one decided last may still have to be published. */
-static const char OUTCOMES[] = RECOVER_ROWS(RECOVER_FROM(
-        "o.sequence", "o.sequence", "o.attempt", "null::jsonb",
-        "null::smallint") "from rollcall.outcome o join rollcall.task_type t using (type_no) left join rollcall.run r on r.run_no = o.run_no "
-                          "left join rollcall.held h on o.outcome = 3 and h.source_no = o.source_no and h.src_offset = o.src_offset "
-                          "where o.source_no = " OF_THIS_PARTITION
-                          " and o.sequence > $2::bigint and o.outcome >= 0 "
-                          "union all "
-                          "select sequence, case when source_no = $1::int then src_offset else rollcall.adopted_offset(source_no, src_offset) end, sequence, -3, 1, false, '', '', reason, null, null, null, null, null, null::jsonb, at, '', null, 0, key, value, null, null "
-                          "from rollcall.dead_letter where source_no = " OF_THIS_PARTITION
-                          " and sequence > $2::bigint order by place");
-
-static const char INTENTS[] = RECOVER_ROWS(RECOVER_FROM(
-        "o.src_offset", "0::bigint", "o.attempt + 1", "o.arguments",
-        "h.tries") "from rollcall.outcome o join rollcall.task_type t using (type_no) left join rollcall.run r on r.run_no = o.run_no "
-                   "left join rollcall.held h on h.source_no = o.source_no and h.src_offset = o.src_offset "
-                   "where o.source_no = $1::int and o.outcome = -1 and $2::bigint is not null order by place");
 
 enum {
         C_OFFSET,
@@ -51,7 +28,7 @@ enum {
         C_TRIES,
         C_END,
 };
-enum { DEAD_LETTER = -3 }; /* instead of an outcome: see OUTCOMES */
+enum { DEAD_LETTER = -3 }; /* instead of an outcome: see recover_outcomes.sql */
 _Static_assert((int)C_END == (int)RECOVER_COLUMNS, "recover.h counts the columns");
 
 int recover_from_hex(struct arena *a, struct span hex, struct span *ret)
@@ -184,7 +161,7 @@ void recover_limit(struct recovery *rec, size_t rows)
 int recover_outcomes(struct recovery *rec, int index, int64_t after, struct batch *b,
                      int64_t *ret_last, struct err *e)
 {
-        int n = recover_collect(rec, OUTCOMES, index, after, b, e);
+        int n = recover_collect(rec, sql_recover_outcomes, index, after, b, e);
         if (n > 0)
                 *ret_last = b->entries[n - 1].sequence;
         return n;
@@ -192,5 +169,5 @@ int recover_outcomes(struct recovery *rec, int index, int64_t after, struct batc
 
 int recover_intents(struct recovery *rec, int index, struct batch *b, struct err *e)
 {
-        return recover_collect(rec, INTENTS, index, 0, b, e);
+        return recover_collect(rec, sql_recover_intents, index, 0, b, e);
 }

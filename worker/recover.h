@@ -20,29 +20,9 @@ struct recovery {
 
 enum { RECOVER_MAX = 5000, RECOVER_COLUMNS = 22, RECOVER_BYTES = 2 * 1024 * 1024 };
 
-/*
- * A query for recover_collect: the columns that it reads, of rows made by RECOVER_FROM, in the
- * order of `place`. A row counts with what it costs here: bytes as hexadecimal digits and once more
- * as they are, arguments as JSON and once more read.
- */
-#define RECOVER_FROM(place, sequence, attempt, arguments, tries)                                 \
-        "select " place " as place, o.src_offset, " sequence " as sequence, o.outcome, " attempt \
-        " as attempt, o.dry_run, o.subject, o.item, "                                            \
-        "o.reason, o.before, o.after, o.follow_ups, o.task_id, o.actor, " arguments              \
-        " as arguments, o.at, t.name as type, r.run_id, o.type_no, "                             \
-        "h.key, h.value, o.replaces, " tries " as tries "
-#define RECOVER_ROWS_WITH(more, from)                                                                                                           \
-        "select src_offset, sequence, outcome, attempt, dry_run, subject, item, reason, before, after, array_to_string(follow_ups, ','), "      \
-        "task_id, actor, arguments, at, type, run_id, type_no, encode(key, 'hex'), encode(value, 'hex'), replaces, tries" more                  \
-        " "                                                                                                                                     \
-        "from (select s.*, sum(size) over (order by place rows unbounded preceding) - size as earlier "                                         \
-        "from (select q.*, 512 + coalesce(octet_length(reason), 0) + coalesce(octet_length(before), 0) + coalesce(octet_length(after), 0) "     \
-        "+ 3 * coalesce(octet_length(key), 0) + 3 * coalesce(octet_length(value), 0) + 4 * coalesce(octet_length(arguments::text), 0) as size " \
-        "from (" from " limit $3::bigint) q) s) x where earlier < $4::bigint order by place"
-#define RECOVER_ROWS(from) RECOVER_ROWS_WITH("", from)
-
-/* Fills the (reset) batch with entries of source `index` from a query made by RECOVER_ROWS with
- * parameters source number, `after`, rows, bytes; its result is the batch's first. Gives their
+/* Fills the (reset) batch with entries of source `index` from a statement whose columns
+ * are those of sql/_recover_columns.sql, with the parameters source number, `after`, rows, bytes;
+ * its result is the batch's first. Gives their
  * number. */
 int recover_collect(struct recovery *r, const char *sql, int index, int64_t after, struct batch *b,
                     struct err *e) MUST_CHECK;

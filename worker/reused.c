@@ -3,6 +3,7 @@
  * under that id is a dead letter. Asked only of a batch that has such a task.
  */
 #include "transact_parts.h"
+#include "worker_statements.h"
 
 enum { COLUMNS = 6 };
 
@@ -70,5 +71,5 @@ int transact_refuse_reused(struct transactor *t, struct batch *b, struct err *e)
         if (transact_drop_large_originals(b, e) < 0)
                 return -1;
         transact_dead_letter_params(t, b, batch_count(b, ENTRY_DEAD));
-        return db_query(t->db, DEAD_LETTERS_ADD, t->params, NULL, e);
+        return db_query(t->db, sql_dead_letters_add, t->params, NULL, e);
 }

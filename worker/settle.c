@@ -3,14 +3,7 @@
 #include "transact_parts.h"
 
 #include "base/failpoint.h"
-
-static const char OUTCOMES_SET[] =
-        "update rollcall.outcome o set outcome = u.outcome, reason = u.reason, sequence = case when u.outcome >= 0 then u.sequence end, attempt = u.attempt, "
-        "at = now(), before = u.before, after = u.after, follow_ups = case when u.outcome = 0 then string_to_array(nullif(u.follow_ups, ''), ',') end, "
-        "replaces = coalesce(u.replaces::smallint, o.replaces) "
-        "from unnest($1::int[], $2::bigint[], $3::smallint[], $4::bigint[], $5::smallint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[]) "
-        "as u(source_no, src_offset, outcome, sequence, attempt, replaces, reason, before, after, follow_ups) "
-        "where o.source_no = u.source_no and o.src_offset = u.src_offset and (o.outcome < 0 or o.outcome = 3)";
+#include "worker_statements.h"
 
 /* An SQL task that was set aside: its statement runs in the settling transaction. */
 static bool to_run(const struct entry *en)
@@ -75,7 +68,7 @@ static int write_outcomes(struct transactor *t, struct batch *b, struct err *e)
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         size_t n = batch_count(b, ENTRY_ACTED);
         outcome_params(t, b, n);
-        if (db_query(t->db, OUTCOMES_SET, t->params, &r, e) < 0)
+        if (db_query(t->db, sql_outcomes_set, t->params, &r, e) < 0)
                 return -1;
         if (db_affected(r) != (int64_t)n)
                 return err_set(
@@ -200,11 +193,6 @@ int transact_settle(struct transactor *t, struct batch *b, struct err *e)
         return transact_commit(t, b, e);
 }
 
-static const char INTEND[] =
-        "update rollcall.outcome o set outcome = -1, sequence = null, attempt = u.attempt, replaces = coalesce(u.replaces::smallint, o.replaces) "
-        "from unnest($1::int[], $2::bigint[], $3::smallint[], $4::text[]) as u(source_no, src_offset, attempt, replaces) "
-        "where o.source_no = u.source_no and o.src_offset = u.src_offset and (o.outcome < 0 or o.outcome = 3)";
-
 static bool to_act(const struct entry *en)
 {
         return en->state == ENTRY_PENDING && en->type->action != ACTION_SQL;
@@ -231,7 +219,7 @@ static int write_intents(struct transactor *t, struct batch *b, size_t n, struct
                 }
                 db_array_end(t->params);
         }
-        if (db_query(t->db, INTEND, t->params, &r, e) < 0)
+        if (db_query(t->db, sql_intents_set, t->params, &r, e) < 0)
                 return -1;
         return db_affected(r) == (int64_t)n
                        ? 0

@@ -5,17 +5,9 @@
  */
 #include "transact.h"
 #include "transact_parts.h"
+#include "worker_statements.h"
 
 #include <string.h>
-
-/* Keys in order, so that two transactions do not wait for each other. */
-static const char CLAIM[] =
-        "with asked as (select u.n, u.run_no, t.type_no, u.subject, u.item from unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) with ordinality "
-        "as u(run_no, type, subject, item, n) join rollcall.task_type t on t.name = u.type), "
-        "first as (select distinct on (run_no, type_no, subject, item) * from asked order by run_no, type_no, subject, item, n), "
-        "written as (insert into rollcall.shared_follow_up (run_no, type_no, subject, item) select run_no, type_no, subject, item from first "
-        "order by 1, 2, 3, 4 on conflict do nothing returning run_no, type_no, subject, item) "
-        "select f.n from first f join written using (run_no, type_no, subject, item)";
 
 struct claim {
         struct entry *en;
@@ -103,7 +95,7 @@ int transact_claim_shared(struct transactor *t, struct batch *b, struct err *e)
         c.n = 0;
         gather_all(b, &c);
         claim_params(&c, t->params);
-        if (db_query(t->db, CLAIM, t->params, &r, e) < 0)
+        if (db_query(t->db, sql_shared_follow_ups_claim, t->params, &r, e) < 0)
                 return -1;
         for (int row = 0; row < db_rows(r); row++)
                 c.list[db_int(r, row, 0) - 1].mine = true;

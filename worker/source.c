@@ -1,15 +1,8 @@
 #include "source.h"
+#include "worker_statements.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* Compare-and-set on epoch and offset: a row that is not ours any more is not touched, and the
- * caller sees it by the count. */
-const char SOURCE_MOVE[] =
-        "update rollcall.position p set next = u.next, mark = u.mark, sequence = u.sequence, published = greatest(p.published, u.published), updated_at = now() "
-        "from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) "
-        "as u(source_no, epoch, old_next, next, mark, sequence, published) "
-        "where p.source_no = u.source_no and p.epoch = u.epoch and p.next = u.old_next returning now()";
 
 int source_index(struct sources *s, const char *topic, int32_t partition)
 {
@@ -49,11 +42,7 @@ int source_claim(struct db *d, const char *cluster, const char *owner, struct so
         db_add_str(p, s->topic);
         db_add_int4(p, s->partition);
         db_add_str(p, owner);
-        if (db_query(
-                    d,
-                    "select c.source_no, c.epoch, c.next, c.sequence, c.published, c.mark, rollcall.adopt(c.source_no), d.deaths, d.trying "
-                    "from rollcall.claim($1, $2, $3, $4) c cross join lateral rollcall.count_deaths(c.source_no, $4) d",
-                    p, &r, e) < 0)
+        if (db_query(d, sql_position_claim, p, &r, e) < 0)
                 return -1;
         read_claim(s, r);
         s->acked = s->published;
@@ -70,11 +59,7 @@ int source_reclaim(struct db *d, struct source *s, struct err *e)
                 return err_oom(e);
         db_add_int4(p, s->source_no);
         db_add_int8(p, s->epoch);
-        if (db_query(
-                    d,
-                    "update rollcall.position set epoch = epoch + 1, updated_at = now() where source_no = $1 and epoch = $2 "
-                    "returning source_no, epoch, next, sequence, published, mark",
-                    p, &r, e) < 0)
+        if (db_query(d, sql_position_reclaim, p, &r, e) < 0)
                 return -1;
         if (db_rows(r) == 0)
                 return 1;

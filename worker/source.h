@@ -54,10 +54,9 @@ int source_claim(struct db *d, const char *cluster, const char *owner, struct so
  * acknowledged stays known. 1: somebody else has claimed it. */
 int source_reclaim(struct db *d, struct source *s, struct err *e) MUST_CHECK;
 
-/* The statement that every transaction begins with, and its parameters for all sources that have
+/* The parameters of the statement that every transaction begins with, for all sources that have
  * something to write: taken past `next`, touched, or with acknowledgements to note. Returns how
  * many rows it must give back; fewer mean that somebody else owns one now. */
-extern const char SOURCE_MOVE[];
 size_t source_move_params(const struct sources *s, struct db_params *p);
 /* After the commit: what was written is now what the table holds. */
 void source_moved(struct sources *s);

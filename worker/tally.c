@@ -5,14 +5,6 @@
 #include <endian.h>
 #include <string.h>
 
-const char PROGRESS_ADD[] =
-        "insert into rollcall.progress as p (run_no, source_no, applied, skipped, failed, quarantined, unknown, spawned, digest_a, digest_b) "
-        "select * from unnest($1::bigint[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], "
-        "$9::bigint[], $10::bigint[]) "
-        "on conflict (run_no, source_no) do update set applied = p.applied + excluded.applied, skipped = p.skipped + excluded.skipped, "
-        "failed = p.failed + excluded.failed, quarantined = p.quarantined + excluded.quarantined, unknown = p.unknown + excluded.unknown, "
-        "spawned = p.spawned + excluded.spawned, digest_a = p.digest_a # excluded.digest_a, digest_b = p.digest_b # excluded.digest_b";
-
 static struct tally *tally_of(struct tallies *t, int64_t run_no, int source, struct arena *a)
 {
         for (size_t i = t->n; i-- > 0;) /* the last one is the likeliest */

@@ -18,5 +18,4 @@ struct tallies {
 /* Adds an entry that is DONE, with its follow-ups. -1 when the arena is full. */
 int tally_add(struct tallies *t, const struct entry *en, struct arena *a) MUST_CHECK;
 
-extern const char PROGRESS_ADD[];
 void tally_params(const struct tallies *t, const struct sources *s, struct db_params *p);

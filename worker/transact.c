@@ -5,6 +5,7 @@
 #include "held.h"
 #include "tally.h"
 #include "transact_parts.h"
+#include "worker_statements.h"
 
 #include <string.h>
 
@@ -232,7 +233,7 @@ int transact_queue_begin(struct transactor *t, size_t *ret_rows, struct err *e)
                 return -1;
         db_params_reset(t->params);
         *ret_rows = source_move_params(t->sources, t->params);
-        return db_pipeline_run(t->db, "source_move", t->params, e);
+        return db_pipeline_run(t->db, "position_move", t->params, e);
 }
 
 int transact_take_begin(struct transactor *t, size_t rows, bool *ret_fenced, struct err *e)
@@ -259,7 +260,7 @@ static int run_units(struct transactor *t, struct batch *b, size_t from, bool op
                 return -1;
         if (dead) {
                 transact_dead_letter_params(t, b, dead);
-                if (db_pipeline_query(t->db, DEAD_LETTERS_ADD, t->params, e) < 0)
+                if (db_pipeline_query(t->db, sql_dead_letters_add, t->params, e) < 0)
                         return -1;
         }
         for (size_t i = from; i < b->n_units; i++) {
@@ -368,7 +369,7 @@ int transact_commit(struct transactor *t, struct batch *b, struct err *e)
         size_t follow_ups = follow_ups_count(b);
         if (follow_ups) {
                 follow_ups_params(b, follow_ups, t->params);
-                if (db_pipeline_query(t->db, FOLLOW_UPS_FILE, t->params, e) < 0)
+                if (db_pipeline_query(t->db, sql_follow_ups_request, t->params, e) < 0)
                         return -1;
         }
         if (db_pipeline_query(t->db, "commit", NULL, e) < 0 || db_pipeline_sync(t->db, e) < 0)
@@ -390,9 +391,9 @@ int transact_commit(struct transactor *t, struct batch *b, struct err *e)
 
 int transact_prepare(struct transactor *t, struct err *e)
 {
-        return db_prepare(t->db, "source_move", SOURCE_MOVE, e) < 0
+        return db_prepare(t->db, "position_move", sql_position_move, e) < 0
                        ? -1
-                       : db_prepare(t->db, "progress_add", PROGRESS_ADD, e);
+                       : db_prepare(t->db, "progress_add", sql_progress_add, e);
 }
 
 int transact_decide(struct transactor *t, struct batch *b, struct err *e)
@@ -426,7 +427,7 @@ int transact_mark(struct transactor *t, struct err *e)
         if (rows == 0)
                 return 0;
         FAILPOINT("mark.unwritten");
-        if (db_run(t->db, "source_move", t->params, &r, e) < 0)
+        if (db_run(t->db, "position_move", t->params, &r, e) < 0)
                 return -1;
         if ((size_t)db_rows(r) != rows)
                 return 1;

@@ -76,7 +76,6 @@ int transact_ready_units(struct transactor *t, struct batch *b, struct err *e) M
  * else -1, and the connection is unusable. */
 int transact_give_up(struct transactor *t, struct err *e) MUST_CHECK;
 
-extern const char DEAD_LETTERS_ADD[];
 /* Originals of any size come; not all are kept. */
 int transact_drop_large_originals(struct batch *b, struct err *e) MUST_CHECK;
 void transact_dead_letter_params(const struct transactor *t, const struct batch *b, size_t n);

@@ -1,5 +1,6 @@
 /* What the transactions of a batch know, find and write about paused types. */
 #include "transact_parts.h"
+#include "worker_statements.h"
 
 #include <string.h>
 
@@ -93,10 +94,7 @@ static int still_paused(struct transactor *t, const struct batch *b, struct err 
         for (size_t i = 0; i < n; i++)
                 db_element_int(t->params, types[i]);
         db_array_end(t->params);
-        if (db_query(
-                    t->db,
-                    "select type_no from rollcall.paused_type where type_no = any($1::int[]) and resumed_at is null order by type_no for share",
-                    t->params, &r, e) < 0)
+        if (db_query(t->db, sql_paused_types_lock, t->params, &r, e) < 0)
                 return -1;
         return (size_t)db_rows(r) == n
                        ? 0

@@ -1,0 +1,3 @@
+update rollcall.held
+set due_at = now()
+where source_no = $1::int and state = 'unknown'

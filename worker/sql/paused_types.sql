@@ -1,0 +1,2 @@
+select
+\ir _paused_types.sql
