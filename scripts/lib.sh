@@ -1,4 +1,5 @@
-# Shared by ./demo and ./check: what they need of the system, and the build. Sourced, never run.
+# Shared by ./demo, ./check and the scripts: what they need of the system, and the build. Sourced.
+# shellcheck shell=bash disable=SC2034
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -7,6 +8,7 @@ demo_packages=(postgresql postgresql-client tzdata util-linux)
 kafka_packages=(default-jre-headless maven)
 check_packages=(libcmocka-dev python3 python3-venv openssl gzip pgbouncer)
 fault_packages=(faketime iproute2)
+lint_packages=(binutils git)
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }

@@ -7,7 +7,6 @@ import uuid
 from pathlib import Path
 
 import psycopg
-
 from latency import percentiles
 from measure import Cpu, figures, peak_mib, wait
 from world import Copy, Service, assigned, prepare

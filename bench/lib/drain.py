@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
-
 from measure import Cpu, peak_mib, wait
 from world import BENCH, DRIVERS, JOBS, TYPES, Copy, Service, assigned
 

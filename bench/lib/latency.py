@@ -7,12 +7,11 @@ import subprocess
 import tempfile
 import time
 import uuid
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import fastavro
 from fastavro.schema import fingerprint, to_parsing_canonical_form
-
 from measure import wait
 from world import DRIVERS, REPO, Copy, Service, assigned, prepare
 
@@ -43,7 +42,7 @@ def task(task_id, subject):
             "type": "bench.touch",
             "subject": str(subject),
             "item": "",
-            "scheduled_at": datetime.now(timezone.utc),
+            "scheduled_at": datetime.now(UTC),
             "dry_run": False,
             "actor": "bench",
             "arguments": {},

@@ -12,7 +12,6 @@ import os
 import sys
 from pathlib import Path
 
-
 # As Kafka's own start script has it; the tests' node is a smaller one that starts sooner.
 KAFKA_JVM = "-Xms1g -Xmx1g -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent"
 

@@ -13,7 +13,8 @@ REPO = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO / "tests/integration"))
 
 from harness.kafka import Embedded, Kafka  # noqa: E402
-from harness.paths import BUILD as BUILD_FOLDER, program  # noqa: E402
+from harness.paths import BUILD as BUILD_FOLDER  # noqa: E402
+from harness.paths import program
 from harness.postgres import Database, Postgres  # noqa: E402
 from harness.process import Process  # noqa: E402
 

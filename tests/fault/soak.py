@@ -13,7 +13,6 @@ import uuid
 from collections import Counter
 
 import psycopg
-
 import verify
 from harness.postgres import Database, Postgres
 from whole import Node, encode_task

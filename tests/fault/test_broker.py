@@ -17,7 +17,6 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 from harness.paths import program
-
 from whole import encode_task
 
 # ---- 9, 10: the broker ----------------------------------------------------------------------------------------------------------------------

@@ -6,13 +6,12 @@ import subprocess
 import tempfile
 import time
 from collections import defaultdict
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from harness.postgres import Database, Postgres, binaries
 from harness.process import Process
-
 from whole import Node
 
 # ---- 19: full disks -------------------------------------------------------------------------------------------------------------------------
@@ -208,7 +207,7 @@ class Clock(Postgres):
         super().__init__()
 
     def set(self, at):
-        self.file.write_text(f"{round((at - datetime.now(timezone.utc)).total_seconds()):+d}\n")
+        self.file.write_text(f"{round((at - datetime.now(UTC)).total_seconds()):+d}\n")
         os.chmod(self.file, 0o644)
 
     def start(self):
@@ -227,7 +226,7 @@ class Clock(Postgres):
 
 
 def utc(*args):
-    return datetime(*args, tzinfo=timezone.utc)
+    return datetime(*args, tzinfo=UTC)
 
 
 @pytest.fixture

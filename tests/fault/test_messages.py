@@ -5,9 +5,8 @@ import time
 import uuid
 from collections import Counter
 
-from harness.paths import REPO
-
 import verify
+from harness.paths import REPO
 from whole import encode_task
 
 # ---- 22, 23, 24: messages -------------------------------------------------------------------------------------------------------------------

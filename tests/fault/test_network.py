@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from proxy import Proxy
 
 JOIN_GROUP = 11  # Kafka's number of that request

@@ -7,7 +7,6 @@ import uuid
 
 import pytest
 from harness.paths import program
-
 from whole import LANES, encode_task
 
 

@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
-
 import verify
 
 # ---- 25: mail -------------------------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
-
 import verify
 from whole import encode_task
 
@@ -16,6 +15,7 @@ from whole import encode_task
 def good(request, tmp_path_factory, kafka, postgres):
     """What a run without faults leaves behind: people deleted and mailed, ad-hoc tasks, dead letters."""
     import random
+
     from harness.postgres import Database
     from whole import Whole
 
@@ -531,6 +531,7 @@ def test_a_cancelled_run_may_lack_outcomes_and_no_other(good):
 def test_a_failpoint_list_that_cannot_be_read_is_refused(tmp_path):
     """Said with the part that is wrong, and the programs do not start."""
     import subprocess
+
     from harness.paths import REPO, program
 
     for text in (
@@ -573,6 +574,7 @@ def test_a_failpoint_list_that_cannot_be_read_is_refused(tmp_path):
 def test_every_failpoint_of_the_programs_is_tried():
     """A place that no case names is not tested; a name that no program has never fires."""
     import re
+
     from harness.paths import REPO
 
     places = Counter()

@@ -11,7 +11,7 @@ import re
 import sys
 import uuid
 from collections import Counter, defaultdict, namedtuple
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from email import message_from_bytes
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 RUN_SPACE = uuid.UUID("5f0c8a52-3b6e-4f5e-9d0a-7c1e2b9a4d11")
 LETTER_SPACE = uuid.UUID("5d0c6b0e-4a8f-4d1b-9c52-0a6e713fd824")
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NAMES = {0: "applied", 1: "skipped", 2: "failed", 3: "quarantined", 4: "unknown"}
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 MAIL_TYPES = {"club.greet", "club.careful"}
@@ -848,7 +848,7 @@ class Verify:
                     row.subject,
                     row.item,
                 )
-                if not "applied, not recorded" in row.reason:
+                if "applied, not recorded" not in row.reason:
                     recorded[key] -= 1
         for key, n in recorded.items():
             if n:

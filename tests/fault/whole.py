@@ -9,17 +9,16 @@ import subprocess
 import sys
 import time
 import uuid
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
+import club
 import fastavro
+import verify
 from confluent_kafka import Producer
 from harness.kafka import Kafka
 from harness.paths import BUILD, REPO, program
 from harness.process import Process, free_port
-
-import club
-import verify
 from proxy import Proxy
 
 CONFIG = """
@@ -36,7 +35,7 @@ packs = ( {{ path = "{pack}"; {packed} }} );
 
 LANES = '"jobs", "tasks", "urgent", "mail"'
 RSS_MAX_KIB = 96 * 1024
-NOON = datetime(2026, 5, 4, 12, tzinfo=timezone.utc)
+NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 
 class Node(Kafka):

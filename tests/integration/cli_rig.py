@@ -3,7 +3,6 @@
 import uuid
 
 import pytest
-
 from cli_pack import TABLES, Service
 from harness.paths import program
 from harness.process import Process

@@ -4,7 +4,6 @@ import time
 import uuid
 
 import psycopg
-
 from scheduler_rig import Schedulers
 
 

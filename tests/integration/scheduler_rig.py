@@ -6,7 +6,6 @@ import uuid
 
 import fastavro
 import pytest
-
 import worker_pack
 from harness.paths import REPO, program
 from harness.process import Process

@@ -9,7 +9,6 @@ import time
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
-
 from harness.kafka import Kafka
 from harness.paths import BUILD, REPO, program
 from harness.process import Process

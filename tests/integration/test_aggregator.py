@@ -8,22 +8,19 @@ import signal
 import time
 import uuid
 from collections import Counter, defaultdict
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import fastavro
 import pytest
 from confluent_kafka import Consumer, Producer
 from fastavro.schema import fingerprint, to_parsing_canonical_form
-
 from harness.paths import REPO, program
 from harness.postgres import Database, Postgres
 from harness.process import Process
 from harness.schema import schema_sql
 
 OUTCOMES = ["applied", "skipped", "failed", "quarantined", "unknown"]
-BASE = (datetime.now(timezone.utc) - timedelta(days=5)).replace(
-    hour=22, minute=0, second=0, microsecond=0
-)
+BASE = (datetime.now(UTC) - timedelta(days=5)).replace(hour=22, minute=0, second=0, microsecond=0)
 NIL = uuid.UUID(int=0)
 PARTITIONS = 4
 
@@ -380,8 +377,8 @@ def forged(events, r):
         ({"source_partition": 4}, "does not know it"),
         ({"source_partition": 2**31 - 1}, "does not know it"),
         ({"source_partition": -1}, "does not know it"),
-        ({"at": datetime.now(timezone.utc) + timedelta(days=2)}, "later than the database's clock"),
-        ({"at": datetime(9998, 1, 1, tzinfo=timezone.utc)}, "later"),
+        ({"at": datetime.now(UTC) + timedelta(days=2)}, "later than the database's clock"),
+        ({"at": datetime(9998, 1, 1, tzinfo=UTC)}, "later"),
     ]
     return [
         (dict(good, event_id=uuid.UUID(int=r.getrandbits(128)).bytes, **change), said)

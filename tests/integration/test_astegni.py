@@ -4,15 +4,14 @@ import itertools
 import json
 import shutil
 import threading
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-
 from harness.paths import REPO
 from harness.system import System, body, demo_tables
 
-NOW = datetime.now(timezone.utc).replace(microsecond=0)
+NOW = datetime.now(UTC).replace(microsecond=0)
 serial = itertools.count(1)
 
 
@@ -261,11 +260,7 @@ def test_schedule_cancel_and_list(market):
     due = market.database.value(
         "select scheduled_deletion_at from astegni.users where id = %s", [who]
     )
-    assert (
-        timedelta(days=4, hours=23)
-        < due - datetime.now(timezone.utc)
-        < timedelta(days=5, minutes=1)
-    )
+    assert timedelta(days=4, hours=23) < due - datetime.now(UTC) < timedelta(days=5, minutes=1)
     listed = market.report("scheduled-deletions")
     assert [(a["user_id"], a["days_left"]) for a in listed["accounts"]] == [(who, 5)]
     market.cli("cancel-deletion", "leaver@astegni.example", "--yes")

@@ -7,10 +7,9 @@ import subprocess
 import time
 
 import pytest
-
 from cli_pack import PACK_CFG, Service, run
-from harness.paths import REPO, program
 from cli_rig import UNREACHABLE, offline, online, service  # noqa: F401
+from harness.paths import REPO, program
 
 
 def commands():

@@ -3,13 +3,12 @@
 import re
 import subprocess
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import psycopg
 import pytest
-
-from harness.paths import program
 from cli_rig import make_run, offline, service  # noqa: F401
+from harness.paths import program
 
 
 def may_act_for_others(database):
@@ -178,7 +177,7 @@ def test_jobs_run_asks_for_a_run(service, database):
 
 def test_a_run_into_the_future_is_refused(service, database):
     """By the tool and by the database; a dry run may look ahead, and is nobody's last run."""
-    future = (datetime.now(timezone.utc) + timedelta(minutes=10)).isoformat()
+    future = (datetime.now(UTC) + timedelta(minutes=10)).isoformat()
     service.rollcall("jobs", "run", "by-hand", "--at", future, "--yes", code=7)
     assert "in the future" in service.err and "--dry-run" in service.err
     with pytest.raises(psycopg.errors.CheckViolation):
@@ -217,7 +216,7 @@ def test_a_distant_instant_is_named_and_asked_about(service, database):
     assert service.json("jobs", "run", "by-hand", "--at", "2025-02-01T00:00:00+01:00", "--yes")[
         "new"
     ]
-    lately = (datetime.now(timezone.utc) - timedelta(hours=20)).isoformat()
+    lately = (datetime.now(UTC) - timedelta(hours=20)).isoformat()
     assert service.json("jobs", "run", "by-hand", "--at", lately)["new"], "not asked about"
 
 

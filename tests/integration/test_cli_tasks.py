@@ -12,11 +12,9 @@ from pathlib import Path
 
 import fastavro
 import pytest
-
 from cli_pack import PACK_CFG
+from cli_rig import UNREACHABLE, make_run, offline, online, published, running, service  # noqa: F401
 from harness.paths import REPO, program
-from cli_rig import make_run, offline, online, published, running, service, UNREACHABLE  # noqa: F401
-
 
 # ---- tasks -----------------------------------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from cli_pack import Service
 from cli_rig import UNREACHABLE, offline  # noqa: F401
 from harness.paths import program

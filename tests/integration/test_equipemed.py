@@ -5,11 +5,10 @@ import io
 import itertools
 import json
 import os
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-
 from harness.paths import REPO
 from harness.postgres import Database
 from harness.system import System, body, demo_tables
@@ -379,7 +378,7 @@ def test_reports(hospital):
         "renewal_requests",
     ]
 
-    person(hospital, access_expires_at=datetime.now(timezone.utc) + timedelta(days=5))
+    person(hospital, access_expires_at=datetime.now(UTC) + timedelta(days=5))
     document = hospital.report("lifecycle", "--days-ahead", 30)
     assert document["report_period"]["days_ahead"] == 30
     assert document["summary"]["total_active_users"] == hospital.database.value(
@@ -508,7 +507,7 @@ def test_extend(hospital):
     hospital.cli(
         "extend", column(hospital, open_ended, "username"), "--days", 30, "--reason", "x", "--yes"
     )
-    left = column(hospital, open_ended, "access_expires_at") - datetime.now(timezone.utc)
+    left = column(hospital, open_ended, "access_expires_at") - datetime.now(UTC)
     assert timedelta(days=29, hours=23) < left < timedelta(days=30, hours=1)
     document = json.loads(
         hospital.cli("extend", name, "--days", 1, "--reason", "x", "--yes", "--json")

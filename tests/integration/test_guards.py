@@ -9,7 +9,6 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-
 from harness.paths import program
 from scheduler_rig import rig  # noqa: F401
 

@@ -5,9 +5,8 @@ import re
 from collections import defaultdict
 
 import pytest
-
-from worker_rig import rig, sink, through  # noqa: F401
 from worker_pack import Run
+from worker_rig import rig, sink, through  # noqa: F401
 
 
 def held(rig):

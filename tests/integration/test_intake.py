@@ -11,10 +11,8 @@ from collections import Counter
 
 import fastavro
 import pytest
-
 from harness.paths import REPO
 from harness.process import free_port
-
 from worker_pack import LETTER_MARK, NOON, TASK, TASK_MARK, Run, Task, adhoc, encode
 from worker_rig import rig  # noqa: F401
 

@@ -5,7 +5,6 @@ import signal
 import time
 
 import pytest
-
 from worker_pack import Run, adhoc
 from worker_rig import rig  # noqa: F401
 

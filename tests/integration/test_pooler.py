@@ -3,7 +3,6 @@
 import subprocess
 
 import pytest
-
 from cli_pack import TABLES, Service, run
 from harness.paths import REPO, program
 from harness.pgbouncer import PgBouncer

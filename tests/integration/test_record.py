@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from worker_pack import Run, adhoc
 from worker_rig import rig, sink, through  # noqa: F401
 

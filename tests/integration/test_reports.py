@@ -11,7 +11,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-
 from cli_pack import TABLES, Service
 from cli_rig import UNREACHABLE
 from harness.paths import REPO, program

@@ -5,7 +5,6 @@ import uuid
 
 import psycopg
 import pytest
-
 from requests_rig import Requests
 
 
@@ -259,6 +258,7 @@ def test_many_tasks_are_done_soon(rig, kafka, size):
 def test_a_file_is_waited_for_row_by_row(rig, kafka, tmp_path):
     """Over several windows; each row's line once, with its own outcome."""
     import subprocess
+
     from harness.paths import program
 
     rig = rig(kafka, people=12_000)
@@ -343,6 +343,7 @@ def test_an_id_is_of_one_task(rig, broker):
 def test_the_tool_says_that_no_scheduler_is_there(rig, kafka):
     rig = rig(kafka, people=1)
     import subprocess
+
     from harness.paths import program
 
     done = subprocess.run(

@@ -5,7 +5,6 @@ import subprocess
 
 import psycopg
 import pytest
-
 from harness.paths import REPO, program
 from harness.postgres import USER, Database, binaries
 from harness.process import Process

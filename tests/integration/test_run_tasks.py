@@ -4,7 +4,6 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-
 from worker_pack import NOON, Run
 from worker_rig import rig  # noqa: F401
 

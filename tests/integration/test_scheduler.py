@@ -11,10 +11,11 @@ from datetime import timedelta
 import worker_pack
 from harness.paths import PROGRAM_MAX_KIB
 from harness.postgres import Database, Postgres
-from scheduler_rig import expected
+from scheduler_rig import (
+    expected,
+    rig,  # noqa: F401
+)
 from worker_pack import EPOCH, RUN_SPACE, digest
-from scheduler_rig import rig  # noqa: F401
-
 
 # ---- plan and publication ---------------------------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ import json
 import threading
 
 import pytest
-
 import worker_pack
 from harness.paths import program
 from harness.process import Process

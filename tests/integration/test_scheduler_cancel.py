@@ -4,7 +4,6 @@ import json
 import time
 
 import pytest
-
 from scheduler_rig import rig  # noqa: F401
 from worker_rig import sink, through  # noqa: F401
 

@@ -2,10 +2,9 @@
 
 import re
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 from scheduler_rig import rig  # noqa: F401
-
 
 # ---- schedules ----------------------------------------------------------------------------------------------------------------------------------
 
@@ -22,9 +21,9 @@ def test_slots_missed_while_nobody_was_there(rig, embedded):
     rig.wait(lambda: [r[1] for r in rig.runs("hourly")] == ["published"] * 5)
     rig.wait(lambda: [r[1] for r in rig.runs("sweep")] == ["published"])
     assert all(r[0].minute == 0 for r in rig.runs("hourly"))
-    late = datetime.now(timezone.utc) - rig.runs("sweep")[0][0] > timedelta(minutes=1)
+    late = datetime.now(UTC) - rig.runs("sweep")[0][0] > timedelta(minutes=1)
     assert rig.runs("sweep")[0][2] == ("catch_up" if late else "schedule")
-    if datetime.now(timezone.utc).minute > 1:
+    if datetime.now(UTC).minute > 1:
         assert rig.runs("punctual") == []
     assert rig.runs("off") == [] and rig.runs("daily") == []
     assert re.search(r'slots skipped" job=club.off count=3', s.text()) and re.search(
@@ -57,7 +56,7 @@ def test_jitter_delays_the_start(rig, embedded):
         "select scheduled_at, not_before from rollcall.run where job = 'later'"
     )[0]
     assert slot <= not_before <= slot + timedelta(hours=9)
-    if not_before > datetime.now(timezone.utc) + timedelta(seconds=2):
+    if not_before > datetime.now(UTC) + timedelta(seconds=2):
         time.sleep(1)
         assert rig.runs("later")[0][1] == "requested"
         rig.database.execute("update rollcall.run set not_before = now() where job = 'later'")
@@ -91,7 +90,7 @@ def test_a_run_into_the_future_is_refused_by_the_scheduler(rig, embedded):
     )
     rig.wait(lambda: [(r[1], r[2]) for r in rig.runs("daily")] == [("refused", "manual")])
     assert "is in the future" in rig.runs("daily")[0][3]
-    ahead = (datetime.now(timezone.utc) + timedelta(days=300)).isoformat()
+    ahead = (datetime.now(UTC) + timedelta(days=300)).isoformat()
     rig.until(rig.ask("daily", "--dry-run", "--at", ahead), "published")
     rig.until(rig.ask("daily"), "published")
 

@@ -24,7 +24,7 @@ DRIVER = (
 )
 FILES = ["task", "outcome", "run", "dead-letter"]  # in the driver's order
 DOC = (REPO / "docs" / "messages.md").read_text(encoding="utf-8")
-EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 def load(name):
@@ -245,6 +245,4 @@ def test_example_publisher(monkeypatch):
     assert shown["value"]["arguments"] == {"days": "90", "reason": "contract renewed"}
     assert shown["value"]["run_id"] is None
     moment = EPOCH + datetime.timedelta(microseconds=shown["value"]["scheduled_at"])
-    assert abs(datetime.datetime.now(datetime.timezone.utc) - moment) < datetime.timedelta(
-        minutes=1
-    )
+    assert abs(datetime.datetime.now(datetime.UTC) - moment) < datetime.timedelta(minutes=1)

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from harness.paths import REPO
 from harness.postgres import Database
 from harness.schema import schema_sql

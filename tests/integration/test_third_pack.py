@@ -3,17 +3,16 @@
 import io
 import json
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import fastavro
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from fastavro.schema import fingerprint, to_parsing_canonical_form
-
 from harness.paths import REPO
 from harness.system import System, body
 
-NOW = datetime.now(timezone.utc)
+NOW = datetime.now(UTC)
 TABLE = "create table member (id bigint primary key, name text, email text, card text, renewed_at timestamptz)"
 
 

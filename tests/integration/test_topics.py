@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewPartitions
-
 from harness.system import System
 from worker_pack import BUMP, FILES, PACK_CFG, TABLES, adhoc
 

@@ -3,7 +3,6 @@
 import uuid
 
 import pytest
-
 from cli_pack import TABLES, Service
 from cli_rig import UNREACHABLE
 from harness.schema import VERSIONS

@@ -12,7 +12,6 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-
 from harness.process import free_port
 from worker_pack import NOON, Run, adhoc
 from worker_rig import rig, sink, through  # noqa: F401

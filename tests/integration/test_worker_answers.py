@@ -3,7 +3,6 @@
 import re
 
 import pytest
-
 from worker_pack import PACK_CFG, Run, adhoc
 from worker_rig import rig  # noqa: F401
 

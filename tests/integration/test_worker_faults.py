@@ -13,7 +13,6 @@ from harness.postgres import Database, Postgres
 from worker_pack import Run, adhoc
 from worker_rig import rig  # noqa: F401
 
-
 # ---- crashes and absences -------------------------------------------------------------------------------------------------------------------
 
 

@@ -4,10 +4,9 @@ import re
 import time
 
 import pytest
-
+from test_worker_now import own
 from worker_pack import Run, adhoc
 from worker_rig import rig  # noqa: F401
-from test_worker_now import own
 
 JUDGED = """
 found as (select p.id, p.hits, p.trap from batch b join person p on p.id = b.subject order by p.id for update of p),

@@ -1,8 +1,8 @@
 """A dry run counts the rows that its statements really change, whatever they say that they did."""
 
+from test_worker_now import own
 from worker_pack import Run
 from worker_rig import rig  # noqa: F401
-from test_worker_now import own
 
 MORE = """
 x as (update person p set hits = hits + 1 where (select count(*) from batch) > 0 returning id),

@@ -5,8 +5,8 @@ import os
 import signal
 import subprocess
 
-from scheduler_rig import rig  # noqa: F401
 from harness.paths import program
+from scheduler_rig import rig  # noqa: F401
 
 
 def programs(rig):

@@ -2,15 +2,14 @@
 
 import random
 import subprocess
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-
 from harness.paths import program
 
-BEGIN, END = (int(datetime(y, 1, 1, tzinfo=timezone.utc).timestamp()) for y in (1900, 2400))
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+BEGIN, END = (int(datetime(y, 1, 1, tzinfo=UTC).timestamp()) for y in (1900, 2400))
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NOTABLE = [
     "America/St_Johns",
     "Europe/Berlin",

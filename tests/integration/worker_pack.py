@@ -11,18 +11,17 @@ import subprocess
 import time
 import uuid
 from collections import Counter, namedtuple
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import fastavro
 from confluent_kafka import Consumer, Producer, TopicPartition
 from fastavro.schema import fingerprint, to_parsing_canonical_form
-
 from harness.paths import REPO, program
 from harness.process import Process
 
 RUN_SPACE = uuid.UUID("5f0c8a52-3b6e-4f5e-9d0a-7c1e2b9a4d11")  # docs/messages.md
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-NOON = datetime(2026, 5, 4, 12, tzinfo=timezone.utc)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 TABLES = """
 create table person (id bigint primary key, email text not null default '', hits int not null default 0, active boolean not null default true,

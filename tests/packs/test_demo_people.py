@@ -1,13 +1,13 @@
 """The demo's organisation, and the packs' statements on it: plans that stay good, whole runs, rows that fail."""
 
 import subprocess
-from datetime import datetime, timezone
+from datetime import UTC, datetime, timezone
 
 import psycopg
 import pytest
 from composer import REPO, Pack
 
-AT = datetime(2026, 3, 10, 6, 0, tzinfo=timezone.utc)
+AT = datetime(2026, 3, 10, 6, 0, tzinfo=UTC)
 PEOPLE = 30000
 
 

@@ -1,12 +1,12 @@
 """The pack that docs/packs.md makes from nothing is made and run, so that the page stays true."""
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from composer import REPO, Pack
 
-NOW = datetime(2026, 3, 10, 6, 0, tzinfo=timezone.utc)
+NOW = datetime(2026, 3, 10, 6, 0, tzinfo=UTC)
 
 
 @pytest.fixture

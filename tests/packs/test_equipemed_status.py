@@ -1,6 +1,6 @@
 """check-expiration, mark-inactive, auto-suspend: the checklist's rows, by PostgreSQL alone."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import psycopg
 import pytest
@@ -101,7 +101,7 @@ def test_a_zone_with_daylight_saving_days(db, equipemed):
     """2018-11-04 began at 01:00 in São Paulo: midnight did not exist."""
     now = datetime(2018, 11, 4, 6, 0, tzinfo=SAO_PAULO)
     before = person(db, access_expires_at=datetime(2018, 11, 3, 23, 59, tzinfo=SAO_PAULO))
-    first = person(db, access_expires_at=datetime(2018, 11, 4, 3, 0, tzinfo=timezone.utc))
+    first = person(db, access_expires_at=datetime(2018, 11, 4, 3, 0, tzinfo=UTC))
     assert {
         u: r["after"] for u, r in equipemed.run("check-expiration", [before, first], now).items()
     } == {before: "expired", first: "expiring_soon"}
@@ -163,6 +163,7 @@ def test_a_failing_row_alone(db, equipemed):
 def test_the_condition_is_read_again_under_the_lock(db, equipemed, server):
     """Somebody extends a user between the selection and the statement, and even while it waits for the row."""
     import threading
+
     from composer import Pack
 
     user = person(db, access_expires_at=at(-1))

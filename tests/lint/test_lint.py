@@ -1,0 +1,114 @@
+"""The code is laid out and checked by tools; what they are told not to say has its reason beside it."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("ROLLCALL_BUILD", REPO / "build/check")).resolve()
+BIN = REPO / ".venv/bin"
+WIDTH = 100
+PROGRAMS = ("common", "worker", "producer", "aggregator", "broker")
+
+
+def tracked(*patterns):
+    said = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns],
+        cwd=REPO,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    return [f for f in said.splitlines() if (REPO / f).is_file()]
+
+
+def first_line(path):
+    with (REPO / path).open(errors="replace") as f:
+        return f.readline()
+
+
+def shell_files():
+    plain = [f for f in tracked() if "." not in Path(f).name or f.startswith(".ci/")]
+    return tracked("*.sh") + [f for f in plain if "bash" in first_line(f)]
+
+
+def program_sources():
+    return [f for f in tracked("*.c") if f.split("/")[0] in PROGRAMS]
+
+
+def quiet(*command, **options):
+    """A tool that says nothing and ends with 0."""
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, **options)
+    said = (done.stdout + done.stderr).strip()
+    assert done.returncode == 0, said[-8000:]
+
+
+def test_c_and_python_are_laid_out():
+    quiet("scripts/format", "--check")
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [("*.c", "*.h"), ("*.sql",), ("*.py",), ("*.md",), ("*.sh", "CMakeLists.txt", "*.cmake")],
+    ids=["c", "sql", "python", "markdown", "shell"],
+)
+def test_lines_fit_the_page(patterns):
+    """100 columns; a row of a Markdown table may be longer, and so may an address."""
+    files = tracked(*patterns) + (shell_files() if "*.sh" in patterns else [])
+    long = []
+    for file in sorted(set(files)):
+        for number, line in enumerate((REPO / file).read_text().splitlines(), 1):
+            table = file.endswith(".md") and line.lstrip().startswith("|")
+            if len(line) > WIDTH and not table and "https://" not in line:
+                long.append(f"{file}:{number}: {len(line)} columns")
+    assert not long, "\n".join(long)
+
+
+def test_each_c_file_says_what_it_is_for():
+    silent = []
+    for file in program_sources():
+        text = (REPO / file).read_text()
+        lines = [line for line in text.splitlines() if "SPDX-License-Identifier" not in line]
+        if not "\n".join(lines).lstrip().startswith("/*"):
+            silent.append(file)
+    assert not silent, "\n".join(silent)
+
+
+def test_no_file_needs_itself_in_a_circle():
+    quiet("scripts/dependencies", "--cycles", str(BUILD))
+
+
+def test_python():
+    quiet(BIN / "ruff", "check", "--no-cache", ".")
+
+
+def test_shell():
+    quiet(BIN / "shellcheck", "-x", *shell_files())
+
+
+def test_cppcheck():
+    quiet(
+        BIN / "cppcheck",
+        f"--project={BUILD / 'compile_commands.json'}",
+        "--enable=warning,performance,portability",
+        "--inline-suppr",
+        "--suppressions-list=.cppcheck",
+        "--error-exitcode=1",
+        "--quiet",
+        f"--cppcheck-build-dir={cache()}",
+        "-j2",
+    )
+
+
+def cache():
+    folder = BUILD / "cppcheck"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.mark.parametrize("file", program_sources())
+def test_clang_tidy(file):
+    """What a file needs is compiled by gcc; clang reads it once more, with other eyes."""
+    quiet(BIN / "clang-tidy", "--quiet", "-p", BUILD, file)
