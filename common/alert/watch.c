@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "kafka/kafka.h"
 #include "pack/pack.h"
+#include "alert_statements.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -153,11 +154,6 @@ static int64_t waiting(struct kafka_producer *client, const char *topic,
         return sum;
 }
 
-/* A row for each lane that no worker serves, and partition of its topic. */
-static const char UNSERVED[] =
-        "select l.lane, l.topic, p.partition, p.next from unnest($1::text[], $2::text[]) as l(lane, topic) "
-        "left join rollcall.position p on p.cluster = $3 and p.topic = l.topic where not rollcall.lane_is_served(l.lane) order by 1, 2, 3";
-
 static int find_lanes(struct watch *w, struct db *d, struct kafka_producer *client,
                       const char *cluster, struct err *e)
 {
@@ -175,7 +171,7 @@ static int find_lanes(struct watch *w, struct db *d, struct kafka_producer *clie
                 db_array_end(w->params);
         }
         db_add_str(w->params, cluster);
-        if (db_query(d, UNSERVED, w->params, &r, e) < 0)
+        if (db_query(d, sql_unserved_lanes, w->params, &r, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(r); i++) {
                 char what[80], detail[400];
@@ -217,11 +213,7 @@ static int note_found(struct watch *w, struct db *d, struct err *e)
         db_params_reset(w->params);
         add_list(w, &w->what);
         add_list(w, &w->detail);
-        return db_query(
-                d,
-                "insert into rollcall.alert (what, detail) select * from unnest($1::text[], $2::text[]) on conflict (what) do update "
-                "set detail = excluded.detail, seen_at = clock_timestamp()",
-                w->params, NULL, e);
+        return db_query(d, sql_alert_found, w->params, NULL, e);
 }
 
 /* `lanes`: they were looked at, so that one that is not there any more is over. */
@@ -232,11 +224,7 @@ static int note_over(struct watch *w, struct db *d, bool lanes, struct err *e)
         add_list(w, &w->what);
         db_add_bool(w->params, lanes);
         db_add_int8(w->params, w->service->alert.after_ms);
-        if (db_query(
-                    d,
-                    "delete from rollcall.alert where what <> all($1::text[]) and ($2 or what not like 'no worker: %') "
-                    "and seen_at < clock_timestamp() - case when told_at is null then 0 else $3 end * interval '1 ms' returning what, detail, told_at is not null",
-                    w->params, &r, e) < 0)
+        if (db_query(d, sql_alert_over, w->params, &r, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(r); i++) {
                 if (!db_bool(r, i, 2))
@@ -255,11 +243,7 @@ static int note_told(struct watch *w, struct db *d, struct err *e)
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         db_params_reset(w->params);
         db_add_int8(w->params, w->service->alert.after_ms);
-        if (db_query(
-                    d,
-                    "update rollcall.alert set told_at = clock_timestamp() where told_at is null and since < clock_timestamp() - $1 * interval '1 ms' "
-                    "returning what, detail, to_char(since at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS\"Z\"')",
-                    w->params, &r, e) < 0)
+        if (db_query(d, sql_alert_due, w->params, &r, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(r); i++) {
                 if (i == 0)

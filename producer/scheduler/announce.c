@@ -4,6 +4,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "scheduler_statements.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -105,11 +106,7 @@ static int note(struct scheduler *s, const struct announced *a, struct err *e)
                 return -1;
         db_params_reset(s->params);
         db_add_int8(s->params, a->run_no);
-        if (db_query(
-                    s->db,
-                    a->held ? "update rollcall.run set held_notified_at = clock_timestamp() where run_no = $1 returning run_id, pack, job, 'held for review', reason"
-                            : "update rollcall.run set notified_at = clock_timestamp() where run_no = $1 returning run_id, pack, job, state, reason",
-                    s->params, &r, e) < 0)
+        if (db_query(s->db, a->held ? sql_hold_announced : sql_end_announced, s->params, &r, e) < 0)
                 return -1;
         int rc = scheduler_commit(s, e);
         if (rc == 0 && db_rows(r) == 1)
@@ -173,13 +170,7 @@ int announce_ends(struct scheduler *s, struct err *e)
         int rc = land(s, e);
         if (rc != 0)
                 return rc;
-        if (db_query(
-                    s->db,
-                    "select p.*, r.alert, r.closed_at is null as held, coalesce(r.closed_at, r.held_at) as at from rollcall.run r "
-                    "join rollcall.run_progress p using (run_no) where (r.closed_at is not null and r.notified_at is null) "
-                    "or (r.state = 'held for review' and r.held_notified_at is null) "
-                    "order by run_no limit 32",
-                    NULL, &r, e) < 0)
+        if (db_query(s->db, sql_unannounced_runs, NULL, &r, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(r) && s->n_announced < ANNOUNCED_MAX; i++)
                 if (!on_its_way(s, db_int(r, i, db_column(r, "run_no"))) &&

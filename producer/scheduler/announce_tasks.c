@@ -1,13 +1,10 @@
 /* What a job wants done when a run has closed: requests of Rollcall's own, filed in the transaction
  * that notes the run's end as announced. */
 #include "scheduler.h"
+#include "scheduler_statements.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static const char FILE_TASK[] =
-        "insert into rollcall.request (kind, actor, origin, about, type_no, task_ids, subjects, requested_at) "
-        "values ('tasks', $1, 'rollcall', $2, $3, array[$4::uuid], array[$2], $5)";
 
 static int file_task(struct scheduler *s, const struct run *run, const struct task_type *type,
                      const char *when, instant at, struct err *e)
@@ -22,7 +19,7 @@ static int file_task(struct scheduler *s, const struct run *run, const struct ta
         db_add_int4(s->params, type_number(s->types, type));
         db_add_uuid(s->params, uuid_v5(run->run_id, name, strlen(name)));
         db_add_instant(s->params, at);
-        return db_query(s->db, FILE_TASK, s->params, NULL, e);
+        return db_query(s->db, sql_request_task, s->params, NULL, e);
 }
 
 static int file_list(struct scheduler *s, const struct run *run, const struct task_type **list,

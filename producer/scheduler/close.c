@@ -3,6 +3,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "decide.h"
+#include "scheduler_statements.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,11 +20,7 @@ int run_close(struct scheduler *s, int64_t run_no, enum run_state state, const c
         db_add_bool(s->params, alert);
         if (db_exec(s->db, "begin", e) < 0)
                 return -1;
-        if (db_query(
-                    s->db,
-                    "update rollcall.run set state = $2, reason = $3, alert = $4, closed_at = clock_timestamp() "
-                    "where run_no = $1 and rollcall.run_is_open(state)",
-                    s->params, NULL, e) < 0)
+        if (db_query(s->db, sql_close_run, s->params, NULL, e) < 0)
                 return -1;
         FAILPOINT("close.uncommitted");
         return scheduler_commit(s, e);
@@ -83,17 +80,7 @@ static int failures_known(struct scheduler *s, int64_t run_no, bool *ret, struct
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         db_params_reset(s->params);
         db_add_int8(s->params, run_no);
-        if (db_query(
-                    s->db,
-                    "with this as (select * from rollcall.run where run_no = $1), "
-                    "before as (select b.run_no, b.day from rollcall.run b, this where b.pack = this.pack and b.job = this.job and b.run_no <> this.run_no "
-                    "and b.dry_run = this.dry_run and b.closed_at is not null and b.published_at is not null order by b.closed_at desc limit 1) "
-                    "select exists (select from before) and not exists ("
-                    "select from rollcall.outcome o, this where o.day = this.day and o.run_no = this.run_no and o.outcome in (2, 3, 4) and not exists ("
-                    "select from rollcall.outcome p, before where p.day = before.day and p.run_no = before.run_no and p.outcome in (2, 3, 4) "
-                    "and p.type_no = o.type_no and octet_length(p.subject) = octet_length(o.subject) and p.subject = o.subject and p.item = o.item "
-                    "and p.reason = o.reason))",
-                    s->params, &r, e) < 0)
+        if (db_query(s->db, sql_failures_known, s->params, &r, e) < 0)
                 return -1;
         *ret = db_bool(r, 0, 0);
         return 0;
@@ -140,10 +127,7 @@ static int close_run(struct scheduler *s, const struct db_result *r, int row, st
 static int cancel_late(struct scheduler *s, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        if (db_query(
-                    s->db,
-                    "select run_no, run_id, pack, job from rollcall.run where state in ('planned', 'published') and deadline_at < clock_timestamp()",
-                    NULL, &r, e) < 0)
+        if (db_query(s->db, sql_late_runs, NULL, &r, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(r); i++) {
                 char why[100], name[300];
@@ -169,21 +153,13 @@ int close_note_progress(struct scheduler *s, struct err *e)
         if (monotonic_ms() < s->progress_ms)
                 return 0;
         s->progress_ms = monotonic_ms() + PROGRESS_MS;
-        return db_query(
-                s->db,
-                "update rollcall.run r set progress_mark = p.done + r.chunks_published, progress_at = clock_timestamp() from rollcall.run_progress p "
-                "where p.run_no = r.run_no and rollcall.run_is_open(r.state) and r.progress_mark is distinct from p.done + r.chunks_published",
-                NULL, NULL, e);
+        return db_query(s->db, sql_note_progress, NULL, NULL, e);
 }
 
 int close_complete(struct scheduler *s, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        if (db_query(
-                    s->db,
-                    "select run_no, run_id, pack, job, dry_run, planned, applied, skipped, failed, quarantined, unknown, spawned, done, digest_matches, "
-                    "round(extract(epoch from clock_timestamp() - planned_at), 3) from rollcall.run_progress where state = 'published'",
-                    NULL, &r, e) < 0)
+        if (db_query(s->db, sql_published_runs, NULL, &r, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(r); i++) {
                 int rc = close_run(s, r, i, e);

@@ -4,6 +4,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "scheduler_statements.h"
 
 #include <stdlib.h>
 
@@ -47,36 +48,6 @@ bool fanout_acked(struct scheduler *s, uint64_t token)
 
 /* ---- what there is to publish ---- */
 
-/* Of runs whose tasks may be lost ($1 the present cluster; $2: a log lost some): their follow-ups
- * without an outcome, as chunks of their own, so that they are published like the rest. They are
- * counted as spawned already. $3 subjects per chunk. */
-#define MAY_BE_LOST "r.state in ('planned', 'published') and (r.cluster <> $1 or $2) "
-
-static const char PLAN_FOLLOW_UPS[] =
-        "with lost as (select distinct r.run_no, r.chunks, t.type_no, o.subject::text as subject, o.item::text as item "
-        "from rollcall.run r join rollcall.outcome o on o.day = r.day and o.run_no = r.run_no "
-        "cross join lateral unnest(o.follow_ups) as f(name) join rollcall.task_type t on t.name = f.name "
-        "where " MAY_BE_LOST "and o.outcome = 0 and not o.dry_run "
-        "and not exists (select from rollcall.outcome x where x.day = r.day and x.run_no = r.run_no and x.type_no = t.type_no "
-        "and octet_length(x.subject) = octet_length(o.subject) and x.subject = o.subject and x.item = o.item)), "
-        "placed as (select *, (row_number() over (partition by run_no, type_no order by subject, item) - 1) / $3::bigint as block from lost), "
-        "gathered as (select run_no, chunks, type_no, block, array_agg(subject order by subject, item) as subjects, array_agg(item order by subject, item) as items "
-        "from placed group by run_no, chunks, type_no, block), "
-        "added as (insert into rollcall.plan (run_no, chunk, type_no, dry_run, subjects, items) "
-        "select run_no, chunks + row_number() over (partition by run_no order by type_no, block)::integer - 1, type_no, false, subjects, items from gathered "
-        "returning run_no) "
-        "update rollcall.run r set chunks = r.chunks + n.n from (select run_no, count(*)::integer as n from added group by run_no) n where r.run_no = n.run_no";
-
-static const char PUBLISH_AGAIN[] =
-        "with again as (update rollcall.run r set cluster = $1, again = true, chunks_published = 0, state = 'planned', published_at = null "
-        "where " MAY_BE_LOST "returning r.run_no, r.run_id, r.pack, r.job) "
-        /* the cluster it was on: the statement sees what was before it */
-        "select a.*, r.cluster from again a join rollcall.run r using (run_no)";
-
-static const char GAPS_DONE[] =
-        "update rollcall.log_gap g set repaired_at = now() from rollcall.position p "
-        "where g.repaired_at is null and p.source_no = g.source_no and p.topic = any($1::text[])";
-
 static void add_lanes(struct scheduler *s)
 {
         db_params_reset(s->params);
@@ -91,11 +62,7 @@ static int find_lost(struct scheduler *s, bool *ret_elsewhere, bool *ret_gaps, s
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         add_lanes(s);
         db_add_str(s->params, s->cluster);
-        if (db_query(
-                    s->db,
-                    "select exists (select from rollcall.run where state in ('planned', 'published') and cluster is distinct from $2), "
-                    "exists (select from rollcall.log_gap g join rollcall.position p using (source_no) where g.repaired_at is null and p.topic = any($1::text[]))",
-                    s->params, &r, e) < 0)
+        if (db_query(s->db, sql_find_lost, s->params, &r, e) < 0)
                 return -1;
         *ret_elsewhere = db_bool(r, 0, 0);
         *ret_gaps = db_bool(r, 0, 1);
@@ -108,7 +75,7 @@ static int plan_follow_ups(struct scheduler *s, bool gaps, struct err *e)
         db_add_str(s->params, s->cluster);
         db_add_bool(s->params, gaps);
         db_add_int8(s->params, s->service->scheduler.chunk);
-        return db_query(s->db, PLAN_FOLLOW_UPS, s->params, NULL, e);
+        return db_query(s->db, sql_plan_lost_follow_ups, s->params, NULL, e);
 }
 
 /* `ret`: which runs, to be told once that is committed. */
@@ -117,7 +84,7 @@ static int publish_again(struct scheduler *s, bool gaps, struct db_result **ret,
         db_params_reset(s->params);
         db_add_str(s->params, s->cluster);
         db_add_bool(s->params, gaps);
-        return db_query(s->db, PUBLISH_AGAIN, s->params, ret, e);
+        return db_query(s->db, sql_republish_lost, s->params, ret, e);
 }
 
 static void log_again(const struct scheduler *s, const struct db_result *r, bool gaps)
@@ -143,7 +110,7 @@ static int find_again(struct scheduler *s, struct err *e)
                 return -1;
         add_lanes(s);
         /* first: one that is found meanwhile is the next look's */
-        if (gaps && db_query(s->db, GAPS_DONE, s->params, NULL, e) < 0)
+        if (gaps && db_query(s->db, sql_gaps_repaired, s->params, NULL, e) < 0)
                 return -1;
         if (gaps &&
             db_query(s->db, "select rollcall.republish_requests(null, null)", NULL, NULL, e) < 0)
@@ -211,10 +178,7 @@ int fanout_look(struct scheduler *s, struct err *e)
         int rc = find_again(s, e);
         if (rc != 0)
                 return rc;
-        if (db_query(
-                    s->db,
-                    "select run_no, run_id, chunks, chunks_published, planned, again from rollcall.run where state = 'planned' order by run_no limit 64",
-                    NULL, &r, e) < 0)
+        if (db_query(s->db, sql_planned_runs, NULL, &r, e) < 0)
                 return -1;
         for (size_t i = 0; i < s->n_fanouts; i++)
                 s->fanouts[i]->seen = false;
@@ -240,13 +204,6 @@ int fanout_look(struct scheduler *s, struct err *e)
 static const char CHUNK[] =
         "select subjects, items from rollcall.plan where run_no = $1 and chunk = $2";
 
-/* What has a row in the ledger has been taken: also what is still on its way from there. */
-static const char CHUNK_AGAIN[] =
-        "select array_agg(u.subject order by u.n), array_agg(u.item order by u.n) "
-        "from rollcall.plan p join rollcall.run r using (run_no) cross join lateral unnest(p.subjects, p.items) with ordinality as u(subject, item, n) "
-        "where p.run_no = $1 and p.chunk = $2 and not exists (select from rollcall.outcome o where o.day = r.day and o.run_no = r.run_no and o.type_no = p.type_no "
-        "and octet_length(o.subject) = octet_length(u.subject) and o.subject = u.subject and o.item = coalesce(u.item, ''))";
-
 static int load_chunk(struct scheduler *s, struct fanout *f, struct err *e)
 {
         struct db_result *head CLEANUP(db_result_cleanup) = NULL;
@@ -264,7 +221,8 @@ static int load_chunk(struct scheduler *s, struct fanout *f, struct err *e)
         if (!f->type)
                 return err_set(e, ERR_FATAL, "",
                                "a task type of its plan is not of this configuration");
-        if (db_query_binary(s->db, f->again ? CHUNK_AGAIN : CHUNK, s->params, &f->chunk, e) < 0)
+        if (db_query_binary(s->db, f->again ? sql_chunk_without_outcome : CHUNK, s->params,
+                            &f->chunk, e) < 0)
                 return -1;
         f->subjects = db_texts(f->chunk, 0, 0);
         f->items = db_texts(f->chunk, 0, 1);
@@ -348,11 +306,7 @@ static int note(struct scheduler *s, struct fanout *f, struct err *e)
         db_add_int4(s->params, f->noted);
         if (db_exec(s->db, "begin", e) < 0)
                 return -1;
-        if (db_query(
-                    s->db,
-                    "update rollcall.run set chunks_published = $2, state = case when chunks = $2 then 'published' else state end, "
-                    "published_at = case when chunks = $2 then clock_timestamp() end where run_no = $1 and state = 'planned' and chunks_published = $3",
-                    s->params, NULL, e) < 0)
+        if (db_query(s->db, sql_chunks_published, s->params, NULL, e) < 0)
                 return -1;
         FAILPOINT("fanout.unnoted");
         f->noted = f->published;

@@ -1,4 +1,5 @@
 #include "lease.h"
+#include "scheduler_statements.h"
 
 #include <stdio.h>
 
@@ -22,14 +23,7 @@ int lease_keep(struct lease *l, struct db *d, struct err *e)
                 return err_oom(e);
         db_add_int8(p, l->length_ms);
         int64_t asked_ms = monotonic_ms();
-        if (db_query(
-                    d,
-                    "insert into rollcall.lease as l (name, holder, epoch, expires_at) "
-                    "values ('scheduler', $1, $2::bigint + 1, clock_timestamp() + $3::bigint * interval '1 ms') "
-                    "on conflict (name) do update set holder = $1, epoch = case when l.holder = $1 and l.epoch = $2::bigint then l.epoch else l.epoch + 1 end, "
-                    "expires_at = clock_timestamp() + $3::bigint * interval '1 ms' "
-                    "where (l.holder = $1 and l.epoch = $2::bigint) or l.expires_at < clock_timestamp() returning l.epoch",
-                    p, &r, e) < 0)
+        if (db_query(d, sql_lease_keep, p, &r, e) < 0)
                 return -1;
         l->epoch = db_rows(r) ? db_int(r, 0, 0) : 0;
         l->renewed_ms = asked_ms;

@@ -1,6 +1,7 @@
 #include "planner.h"
 
 #include "base/failpoint.h"
+#include "scheduler_statements.h"
 
 #include <stdio.h>
 
@@ -81,12 +82,7 @@ static int note_shared(struct planning *p, const struct job_task *t, struct err 
         db_params_reset(p->params);
         db_add_int8(p->params, p->run->run_no);
         db_add_str(p->params, t->type->full_name);
-        return db_query(
-                p->db,
-                "insert into rollcall.shared_follow_up (run_no, type_no, subject, item) select p.run_no, p.type_no, s.subject, coalesce(s.item, '') "
-                "from rollcall.plan p cross join lateral unnest(p.subjects, p.items) as s(subject, item) "
-                "where p.run_no = $1 and p.type_no = (select type_no from rollcall.task_type where name = $2) on conflict do nothing",
-                p->params, NULL, e);
+        return db_query(p->db, sql_plan_shared, p->params, NULL, e);
 }
 
 static int plan_tasks(struct planning *p, const struct run_values *v, struct err *e)
@@ -127,12 +123,7 @@ static int set_planned(struct planning *p, const char *held_for, struct err *e)
                 db_add_int8(q, p->population);
         db_add_str(q, buf_str(&settings));
         db_add_str(q, buf_str(&statements));
-        if (db_query(
-                    p->db,
-                    "update rollcall.run set state = case $6 when '' then 'planned' else 'held for review' end, reason = $6, planned_at = clock_timestamp(), "
-                    "held_at = case when $6 <> '' then clock_timestamp() end, chunks = $2, planned = $3, planned_digest_a = $4, planned_digest_b = $5, "
-                    "population = $7, kept_settings = $8::jsonb, statements = $9::jsonb where run_no = $1 and state = 'requested' returning pg_notify('rollcall_run', '')",
-                    q, &r, e) < 0)
+        if (db_query(p->db, sql_set_planned, q, &r, e) < 0)
                 return -1;
         return db_rows(r) == 1 ? 0 : 1;
 }

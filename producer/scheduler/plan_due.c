@@ -6,6 +6,7 @@
  * again from distinct rows when it has to be.
  */
 #include "planner.h"
+#include "scheduler_statements.h"
 
 #include <endian.h>
 #include <stdio.h>
@@ -24,9 +25,6 @@ struct due {
         struct buf last_item;
         char fetch[64];
 };
-
-static const char INSERT[] =
-        "insert into rollcall.plan (run_no, chunk, type_no, dry_run, subjects, items) values ($1, $2, $3::int, $4, $5, $6)";
 
 static void add_digest(struct planning *p, const struct task_type *type, struct span subject,
                        struct span item)
@@ -218,11 +216,7 @@ static int repeats(struct due *d, struct err *e)
         db_params_reset(d->p->params);
         db_add_int8(d->p->params, d->p->run->run_no);
         db_add_int4(d->p->params, d->type_no);
-        if (db_query(
-                    d->p->db,
-                    "select count(*) > count(distinct (subject, item)) from rollcall.plan p, unnest(p.subjects, p.items) as u(subject, item) "
-                    "where p.run_no = $1 and p.type_no = $2",
-                    d->p->params, &r, e) < 0)
+        if (db_query(d->p->db, sql_plan_has_duplicates, d->p->params, &r, e) < 0)
                 return -1;
         return db_bool(r, 0, 0);
 }
@@ -239,8 +233,8 @@ static int remove_rows(struct due *d, struct err *e)
 static int plan_rows(struct due *d, const struct run_values *v, struct err *e)
 {
         const struct planning before = *d->p;
-        if (db_prepare(d->p->db, "plan_insert", INSERT, e) < 0 || declare(d, v, false, e) < 0 ||
-            run_cursor(d, e) < 0)
+        if (db_prepare(d->p->db, "plan_insert", sql_plan_insert, e) < 0 ||
+            declare(d, v, false, e) < 0 || run_cursor(d, e) < 0)
                 return -1;
         int again = d->ordered ? 0 : repeats(d, e);
         if (again <= 0)
@@ -282,5 +276,5 @@ int plan_run_scope(struct planning *p, const struct job_task *t, struct err *e)
         db_array_end(p->params);
         db_add_null(p->params);
         add_digest(p, t->type, span_of(subject), SPAN_LIT(""));
-        return db_query(p->db, INSERT, p->params, NULL, e);
+        return db_query(p->db, sql_plan_insert, p->params, NULL, e);
 }

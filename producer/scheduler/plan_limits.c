@@ -3,6 +3,7 @@
 #include "planner.h"
 
 #include "decide.h"
+#include "scheduler_statements.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,13 +17,7 @@ static int beyond_confirmed(struct planning *p, char *why, size_t max, struct er
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         db_params_reset(p->params);
         db_add_int8(p->params, p->run->run_no);
-        if (db_query(
-                    p->db,
-                    "select r.expect is null, t.name, sum(cardinality(p.subjects)), coalesce((r.expect->>t.name)::bigint, 0) "
-                    "from rollcall.run r left join (rollcall.plan p join rollcall.task_type t using (type_no)) on p.run_no = r.run_no and not p.dry_run "
-                    "where r.run_no = $1 group by 1, 2, 4 "
-                    "having r.expect is null or sum(cardinality(p.subjects)) > coalesce((r.expect->>t.name)::bigint, 0) order by 2 limit 1",
-                    p->params, &r, e) < 0)
+        if (db_query(p->db, sql_beyond_confirmed, p->params, &r, e) < 0)
                 return -1;
         if (db_rows(r) == 0)
                 return 0;
@@ -68,12 +63,8 @@ static int count_subjects(struct planning *p, bool distinct, int64_t *ret, struc
         db_params_reset(p->params);
         db_add_int8(p->params, p->run->run_no);
         db_add_str(p->params, run_id);
-        if (db_query(
-                    p->db,
-                    distinct
-                            ? "select count(distinct s) from rollcall.plan p, unnest(p.subjects) s where p.run_no = $1 and not p.dry_run and s <> $2"
-                            : "select coalesce(sum(cardinality(subjects)), 0) from rollcall.plan where run_no = $1 and not dry_run and subjects <> array[$2]",
-                    p->params, &r, e) < 0)
+        if (db_query(p->db, distinct ? sql_count_distinct_subjects : sql_count_subjects, p->params,
+                     &r, e) < 0)
                 return -1;
         *ret = db_int(r, 0, 0);
         return 0;

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "decide.h"
+#include "scheduler_statements.h"
 
 #include <stdio.h>
 
@@ -11,10 +12,6 @@ enum { REASON_MAX = 300 };
 
 /* Columns of a run that is looked at again. */
 enum { RUN_NO, RUN_ID, PACK, JOB, STATE, PLANNED, DONE, FAILED, QUARANTINED, UNKNOWN, MATCHES };
-
-static const char LOOK[] =
-        "select run_no, run_id, pack, job, state, planned, done, failed, quarantined, unknown, digest_matches "
-        "from rollcall.run_progress join rollcall.recount using (run_no) order by run_no limit 32";
 
 static const char SET[] =
         "update rollcall.run set state = $2, reason = $3 where run_no = $1 and state in ('succeeded', 'completed with errors')";
@@ -76,7 +73,7 @@ static int recount(struct scheduler *s, const struct db_result *r, int row, stru
 int recount_closed(struct scheduler *s, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        if (db_query(s->db, LOOK, NULL, &r, e) < 0)
+        if (db_query(s->db, sql_recount_runs, NULL, &r, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(r); i++) {
                 int rc = recount(s, r, i, e);

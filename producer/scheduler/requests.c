@@ -8,6 +8,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "scheduler_statements.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -211,10 +212,7 @@ static int note(struct scheduler *s, struct err *e)
         db_add_str(q->params, s->cluster);
         FAILPOINT("requests.unnoted");
         if (db_exec(s->db, "begin", e) < 0 ||
-            db_query(
-                    s->db,
-                    "update rollcall.request set published_at = clock_timestamp(), cluster = $2, again = false where request_no = any($1)",
-                    q->params, NULL, e) < 0)
+            db_query(s->db, sql_requests_published, q->params, NULL, e) < 0)
                 return -1;
         int rc = scheduler_commit(s, e);
         if (rc != 0)

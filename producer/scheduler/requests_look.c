@@ -3,6 +3,7 @@
 #include "requests.h"
 
 #include "base/log.h"
+#include "scheduler_statements.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,25 +18,6 @@ enum {
         SETTLE_SHARE = 20, /* a pass takes a twentieth of the time at most */
         SETTLE_TASKS = 20000,
 };
-
-/* $1 rows that are tracked, $2 types of lanes whose hand is full, $3 large, $4 how many. */
-static const char LOOK[] =
-        "select r.request_no, r.type_no, t.name, r.dry_run, r.actor, r.requested_at "
-        "from rollcall.request r join rollcall.task_type t using (type_no) "
-        "where r.published_at is null and r.kind = 'tasks' and r.request_no <> all($1) and r.type_no <> all($2) and r.large = $3 "
-        "order by r.request_no limit $4";
-
-/* A task is looked up by a sub-select with a limit, which the planner cannot turn into a join that
- * reads the whole ledger. Of rows that are published again only what the ledger does not have: what
- * is on its way there is taken, too. */
-static const char ARRAYS[] =
-        "select x.ids, x.subjects, x.items, x.arguments from rollcall.request r cross join lateral ("
-        "select r.task_ids, r.subjects, r.items, r.arguments where not r.again union all "
-        "select array_agg(u.id order by u.n), array_agg(u.subject order by u.n), array_agg(u.item order by u.n), "
-        "array_agg(u.argument order by u.n) "
-        "from unnest(r.task_ids, r.subjects, r.items, r.arguments) with ordinality as u(id, subject, item, argument, n) "
-        "where (select true from rollcall.outcome_adhoc o where o.task_id = u.id limit 1) is null having r.again"
-        ") x(ids, subjects, items, arguments) where r.request_no = any($1) order by r.request_no";
 
 static void add_tracked(struct requests *q)
 {
@@ -113,7 +95,7 @@ static int load_arrays(struct scheduler *s, struct hand *h, struct err *e)
         for (size_t i = 0; i < h->n; i++)
                 db_element_int(p, h->rows[i].request_no);
         db_array_end(p);
-        if (db_query_binary(s->db, ARRAYS, p, &h->arrays, e) < 0)
+        if (db_query_binary(s->db, sql_load_requests, p, &h->arrays, e) < 0)
                 return -1;
         if ((size_t)db_rows(h->arrays) != h->n)
                 return err_set(e, ERR_RETRY, "",
@@ -137,7 +119,7 @@ static int take_up(struct scheduler *s, bool large, struct err *e)
         add_busy_types(s, hands, large);
         db_add_bool(q->params, large);
         db_add_int8(q->params, (int64_t)limit);
-        if (db_query(s->db, LOOK, q->params, &r, e) < 0)
+        if (db_query(s->db, sql_find_requests, q->params, &r, e) < 0)
                 return -1;
         bool taken = false;
         for (int i = 0; i < db_rows(r); i++) {
@@ -193,18 +175,6 @@ int requests_look(struct scheduler *s, struct err *e)
 
 /* ---- settled ---- */
 
-/* $1 request_no after which, $2 tasks to look at. A task that is missing ends the look at its row.
- */
-static const char SETTLE[] =
-        "with next as (select request_no, sum(n_tasks) over (order by request_no) - n_tasks as before from ("
-        "select request_no, n_tasks from rollcall.request where kind = 'tasks' and settled_at is null and published_at is not null and request_no > $1 "
-        "order by request_no limit 200) w), "
-        "page as (select r.request_no, r.task_ids from next join rollcall.request r using (request_no) where before < $2), "
-        "settled as (update rollcall.request r set settled_at = clock_timestamp() from page where r.request_no = page.request_no "
-        "and r.published_at is not null and not exists (select from unnest(page.task_ids) as u(id) where ("
-        "select o.outcome >= 0 from rollcall.outcome_adhoc o where o.task_id = u.id limit 1) is not true) returning 1) "
-        "select max(request_no), (select count(*) from settled) from page";
-
 int requests_settle(struct scheduler *s, struct err *e)
 {
         struct requests *q = s->requests;
@@ -215,7 +185,7 @@ int requests_settle(struct scheduler *s, struct err *e)
         db_add_int8(q->params, q->settled_to);
         db_add_int8(q->params, SETTLE_TASKS);
         int64_t began = monotonic_ms();
-        if (db_query(s->db, SETTLE, q->params, &r, e) < 0)
+        if (db_query(s->db, sql_settle_requests, q->params, &r, e) < 0)
                 return -1;
         q->settle_took_ms += monotonic_ms() - began;
         q->settled_to = db_int(r, 0, 0);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "daemon/daemon.h"
 #include "ledger/presence.h"
+#include "scheduler_statements.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -229,11 +230,7 @@ static void say_well(struct scheduler *s)
 static int open_runs(struct scheduler *s, bool *ret, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        if (db_query(
-                    s->db,
-                    "select from rollcall.run where rollcall.run_is_open(state) and (state <> 'held for review' or held_notified_at is null) "
-                    "and (not_before is null or not_before <= clock_timestamp()) limit 1",
-                    NULL, &r, e) < 0)
+        if (db_query(s->db, sql_any_open_run, NULL, &r, e) < 0)
                 return -1;
         *ret = db_rows(r) > 0 || s->n_announced > 0 || take_any(s);
         return 0;

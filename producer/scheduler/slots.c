@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "decide.h"
+#include "scheduler_statements.h"
 
 #include <string.h>
 
@@ -108,11 +109,7 @@ int slots_request(struct scheduler *s, struct err *e)
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         instant next = INSTANT_NONE;
         size_t number = 0;
-        if (db_query(
-                    s->db,
-                    "select j.pack, j.job, j.suspended, j.considered_at, (select bool_or(r.state = 'held for review') from rollcall.run r "
-                    "where r.pack = j.pack and r.job = j.job and not r.dry_run and rollcall.run_is_open(r.state)), clock_timestamp() from rollcall.job j",
-                    NULL, &r, e) < 0)
+        if (db_query(s->db, sql_schedule_states, NULL, &r, e) < 0)
                 return -1;
         for (size_t i = 0; i < s->packs->n; i++)
                 for (size_t k = 0; k < s->packs->list[i]->n_jobs; k++, number++) {

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "decide.h"
+#include "scheduler_statements.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -32,9 +33,6 @@ static struct planner **free_planner(struct scheduler *s)
         return NULL;
 }
 
-/* A run with a plan, not closed. */
-#define STARTED "(rollcall.run_is_open(state) and state <> 'requested')"
-
 static bool same_job(const struct run *a, const struct run *b)
 {
         return a->run_no != b->run_no && a->job == b->job && !a->dry_run;
@@ -49,17 +47,7 @@ static int look_around(struct scheduler *s, const struct run *run, struct job_wo
         db_add_str(s->params, run->job_name);
         db_add_int8(s->params, run->run_no);
         db_add_bool(s->params, run->job->min_interval_ms > 0);
-        if (db_query(
-                    s->db,
-                    "select (select count(*) from rollcall.run where pack = $1 and job = $2 and run_no <> $3 and not dry_run and " STARTED
-                    "), "
-                    "(select suspended from rollcall.job where pack = $1 and job = $2), "
-                    "(select max(case when cause = 'manual' then requested_at else scheduled_at end) from rollcall.run where $4 and pack = $1 and job = $2 "
-                    "and run_no <> $3 and not dry_run and scheduled_at <= clock_timestamp() "
-                    "and settings in ('{}', (select settings from rollcall.run where run_no = $3)) "
-                    "and (" STARTED
-                    " or (closed_at is not null and published_at is not null and state <> 'cancelled')))",
-                    s->params, &r, e) < 0)
+        if (db_query(s->db, sql_job_context, s->params, &r, e) < 0)
                 return -1;
         *ret = (struct job_world){ (int)db_int(r, 0, 0), db_instant(r, 0, 2),
                                    db_bool(r, 0, 1) || run->job->suspend };
@@ -101,10 +89,7 @@ static int replace(struct scheduler *s, const struct run *run, struct err *e)
         db_add_str(s->params, run->pack_name);
         db_add_str(s->params, run->job_name);
         db_add_int8(s->params, run->run_no);
-        if (db_query(
-                    s->db,
-                    "select run_no, run_id from rollcall.run where pack = $1 and job = $2 and run_no <> $3 and not dry_run and " STARTED,
-                    s->params, &r, e) < 0)
+        if (db_query(s->db, sql_started_runs, s->params, &r, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(r); i++) {
                 int rc = run_close(s, db_int(r, i, 0), RUN_CANCELLED, why, false, e);
@@ -239,11 +224,7 @@ int take_requested(struct scheduler *s, struct err *e)
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         if (stop_cancelled(s, e) < 0)
                 return -1;
-        if (db_query(
-                    s->db,
-                    "select run_no, run_id, cause = 'manual', requested_at, not_before, clock_timestamp(), pack, job, coalesce(deadline_at < clock_timestamp(), false) "
-                    "from rollcall.run where state = 'requested' and (not_before is null or not_before <= clock_timestamp()) order by run_no limit 200",
-                    NULL, &r, e) < 0)
+        if (db_query(s->db, sql_requested_runs, NULL, &r, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(r); i++) {
                 int rc = 0;

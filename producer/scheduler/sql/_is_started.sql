@@ -1,0 +1,2 @@
+-- A run with a plan, not closed.
+(rollcall.run_is_open(state) and state <> 'requested')

@@ -1,0 +1,5 @@
+select run_no, run_id, chunks, chunks_published, planned, again
+from rollcall.run
+where state = 'planned'
+order by run_no
+limit 64

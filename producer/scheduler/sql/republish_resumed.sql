@@ -1,0 +1,9 @@
+-- Open runs that have planned tasks of the types $1.
+update rollcall.run r
+set again = true, chunks_published = 0, state = 'planned', published_at = null
+where r.state in ('planned', 'published')
+        and exists (
+                select from rollcall.plan p
+                where p.run_no = r.run_no and p.type_no = any($1::int[])
+        )
+returning r.run_no, r.run_id, r.pack, r.job
