@@ -1,5 +1,6 @@
 #include "aggregator/fold.h"
 
+#include "base/utf8.h"
 #include "aggregator/fold_check.h"
 #include "aggregator/map.h"
 #include "aggregator/sources.h"
@@ -230,7 +231,7 @@ static struct fold_day *day_of(struct fold *f, const struct outcome_event *m)
         static const int64_t day_us = 86400 * INSTANT_SECOND;
         struct fold_day key = { .day = m->at / day_us - (m->at % day_us < 0),
                                 .type = m->type,
-                                .reason = fold_cut(m->reason, FOLD_NAME_MAX),
+                                .reason = utf8_cut(m->reason, FOLD_NAME_MAX),
                                 .dry_run = m->dry_run,
                                 .outcome = m->outcome };
         if (f->latest_day && same_day(f->latest_day, &key))
@@ -326,9 +327,9 @@ static bool keep_error(struct fold *f, const struct outcome_event *m)
         bool full = t->n == f->limits.errors_max;
         if (full && !older(&t->errors[0], &x))
                 return true;
-        if (!room_for_error(f, t) || !copy(f, fold_cut(m->subject, FOLD_DETAIL_MAX), &x.subject) ||
-            !copy(f, fold_cut(m->item, FOLD_DETAIL_MAX), &x.item) ||
-            !copy(f, fold_cut(m->reason, FOLD_DETAIL_MAX), &x.reason))
+        if (!room_for_error(f, t) || !copy(f, utf8_cut(m->subject, FOLD_DETAIL_MAX), &x.subject) ||
+            !copy(f, utf8_cut(m->item, FOLD_DETAIL_MAX), &x.item) ||
+            !copy(f, utf8_cut(m->reason, FOLD_DETAIL_MAX), &x.reason))
                 return false;
         if (full) {
                 t->errors[0] = x;

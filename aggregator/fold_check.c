@@ -40,13 +40,3 @@ int fold_check(const struct outcome_event *m, struct err *e)
                 return -1;
         return check_text("item", m->item, SIZE_MAX, e);
 }
-
-struct span fold_cut(struct span s, size_t max)
-{
-        if (s.len <= max)
-                return s;
-        s.len = max;
-        while (s.len && ((unsigned char)s.ptr[s.len] & 0xc0) == 0x80)
-                s.len--;
-        return s;
-}

@@ -4,5 +4,3 @@
 
 /* ERR_INPUT naming the field. */
 int fold_check(const struct outcome_event *m, struct err *e) MUST_CHECK;
-/* At most `max` bytes, ending at a character's end. */
-struct span fold_cut(struct span s, size_t max);

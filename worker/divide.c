@@ -43,13 +43,6 @@ static int compare_pointers(const void *a, const void *b)
         return ((uintptr_t)a > (uintptr_t)b) - ((uintptr_t)a < (uintptr_t)b);
 }
 
-static int compare_spans(struct span x, struct span y)
-{
-        size_t len = x.len < y.len ? x.len : y.len;
-        int c = len ? memcmp(x.ptr, y.ptr, len) : 0;
-        return c ? c : (x.len > y.len) - (x.len < y.len);
-}
-
 static int compare_unit(const struct entry *x, const struct entry *y)
 {
         if (x->level != y->level)
@@ -62,7 +55,7 @@ static int compare_unit(const struct entry *x, const struct entry *y)
                 return compare_pointers(x->about, y->about);
         if (x->dry_run != y->dry_run)
                 return (int)x->dry_run - (int)y->dry_run;
-        return x->run || !x->type->by_actor ? 0 : compare_spans(x->task.actor, y->task.actor);
+        return x->run || !x->type->by_actor ? 0 : span_cmp(x->task.actor, y->task.actor);
 }
 
 static int compare_entries(const void *a, const void *b)
@@ -73,7 +66,7 @@ static int compare_entries(const void *a, const void *b)
                 return c;
         if (x->type->subject_type == VALUE_INTEGER)
                 return (x->subject_int > y->subject_int) - (x->subject_int < y->subject_int);
-        return compare_spans(x->task.subject, y->task.subject);
+        return span_cmp(x->task.subject, y->task.subject);
 }
 
 int batch_divide(struct batch *b, enum entry_state state, struct err *e)

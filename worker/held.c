@@ -190,10 +190,7 @@ static bool may_stand_behind(const struct entry *en)
 
 static int compare_subjects(const void *key, const void *at)
 {
-        const struct span *a = key, *b = at;
-        size_t len = a->len < b->len ? a->len : b->len;
-        int c = memcmp(a->ptr, b->ptr, len);
-        return c ? c : (a->len > b->len) - (a->len < b->len);
+        return span_cmp(*(const struct span *)key, *(const struct span *)at);
 }
 
 struct first {

@@ -1,6 +1,7 @@
 #include "outbox.h"
 
 #include "base/failpoint.h"
+#include "base/utf8.h"
 #include "codec/codec.h"
 #include "publish/dead_letter.h"
 #include "transact.h"
@@ -91,18 +92,6 @@ static struct span pack_of(const struct entry *en)
                               dot ? (size_t)(dot - en->task.type.ptr) : en->task.type.len };
 }
 
-/* A message's texts have a maximum, which the database's have not: a longer one is cut, between
- * characters. */
-static struct span fitting(struct span s)
-{
-        if (s.len <= CODEC_TEXT_MAX)
-                return s;
-        s.len = CODEC_TEXT_MAX;
-        while (s.len && ((unsigned char)s.ptr[s.len] & 0xc0) == 0x80)
-                s.len--;
-        return s;
-}
-
 /* What was adopted from an earlier log has an offset made of that log's number and the true one
  * (rollcall.adopt). */
 static int64_t true_offset(int64_t offset)
@@ -128,9 +117,9 @@ static int publish_event(struct outbox *o, const struct entry *en, uint64_t toke
                 .subject = en->task.subject,
                 .item = en->task.item,
                 .outcome = en->outcome,
-                .reason = fitting(en->reason),
-                .before = fitting(en->before),
-                .after = fitting(en->after),
+                .reason = utf8_cut(en->reason, CODEC_TEXT_MAX),
+                .before = utf8_cut(en->before, CODEC_TEXT_MAX),
+                .after = utf8_cut(en->after, CODEC_TEXT_MAX),
                 .at = en->at,
                 .dry_run = en->dry_run,
                 .actor = en->run ? span_of(en->run->requested_by) : en->task.actor,

@@ -1,6 +1,8 @@
 #include "recover.h"
 #include "worker_statements.h"
 
+#include "base/hex.h"
+
 #include <string.h>
 
 enum {
@@ -38,14 +40,8 @@ int recover_from_hex(struct arena *a, struct span hex, struct span *ret)
         char *p = arena_alloc(a, hex.len / 2 + 1);
         if (!p)
                 return -1;
-        for (size_t i = 0; i + 1 < hex.len; i += 2) {
-                int v = 0;
-                for (size_t k = 0; k < 2; k++) {
-                        char c = hex.ptr[i + k];
-                        v = v * 16 + (c <= '9' ? c - '0' : c - 'a' + 10);
-                }
-                p[i / 2] = (char)v;
-        }
+        for (size_t i = 0; i + 1 < hex.len; i += 2)
+                p[i / 2] = (char)(hex_value(hex.ptr[i]) << 4 | hex_value(hex.ptr[i + 1]));
         *ret = (struct span){ p, hex.len / 2 };
         return 0;
 }

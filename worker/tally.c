@@ -2,7 +2,6 @@
 
 #include "transact.h"
 
-#include <endian.h>
 #include <string.h>
 
 static struct tally *tally_of(struct tallies *t, int64_t run_no, int source, struct arena *a)
@@ -24,19 +23,11 @@ static struct tally *tally_of(struct tallies *t, int64_t run_no, int source, str
         return &t->list[t->n++];
 }
 
-static void add_id(struct tally *t, struct uuid id)
-{
-        uint64_t half[2];
-        memcpy(half, id.b, sizeof half);
-        t->digest_a ^= be64toh(half[0]);
-        t->digest_b ^= be64toh(half[1]);
-}
-
 static void add_follow_up(void *ctx, const struct entry *en, struct span name)
 {
         struct tally *t = ctx;
         t->spawned++;
-        add_id(t, follow_up_id(en, name));
+        uuid_digest_add(&t->digest, follow_up_id(en, name));
 }
 
 int tally_add(struct tallies *t, const struct entry *en, struct arena *a)
@@ -48,7 +39,7 @@ int tally_add(struct tallies *t, const struct entry *en, struct arena *a)
         if (en->replaces)
                 x->counts[OUTCOME_QUARANTINED]--;
         else
-                add_id(x, en->task.task_id);
+                uuid_digest_add(&x->digest, en->task.task_id);
         follow_ups_each(en, add_follow_up, x);
         return 0;
 }
@@ -67,8 +58,8 @@ void tally_params(const struct tallies *t, const struct sources *s, struct db_pa
                                                      x->counts[OUTCOME_QUARANTINED],
                                                      x->counts[OUTCOME_UNKNOWN],
                                                      x->spawned,
-                                                     (int64_t)x->digest_a,
-                                                     (int64_t)x->digest_b };
+                                                     (int64_t)x->digest.a,
+                                                     (int64_t)x->digest.b };
                         db_element_int(p, values[column]);
                 }
                 db_array_end(p);

@@ -7,7 +7,7 @@ struct tally {
         int64_t run_no;
         int source;
         int64_t counts[OUTCOME_COUNT], spawned;
-        uint64_t digest_a, digest_b; /* XOR of the halves of the ids done and spawned, big-endian */
+        struct uuid_digest digest; /* of the ids done and spawned */
 };
 
 struct tallies {

@@ -20,6 +20,13 @@ bool span_is(struct span a, const char *s)
         return span_eq(a, span_of(s));
 }
 
+int span_cmp(struct span a, struct span b)
+{
+        size_t len = a.len < b.len ? a.len : b.len;
+        int c = len ? memcmp(a.ptr, b.ptr, len) : 0;
+        return c ? c : (a.len > b.len) - (a.len < b.len);
+}
+
 void buf_init(struct buf *b, size_t max)
 {
         *b = (struct buf){ .max = max };

@@ -31,6 +31,8 @@ struct span {
 struct span span_of(const char *s); /* of a C string; NULL gives an absent span */
 bool span_eq(struct span a, struct span b);
 bool span_is(struct span a, const char *s);
+/* Byte by byte, then by length: below, equal to or above 0. */
+int span_cmp(struct span a, struct span b);
 
 void buf_init(struct buf *b, size_t max);
 void buf_deinit(struct buf *b); /* fine to call twice, and on a zeroed struct */

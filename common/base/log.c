@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include "base/instant.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -65,20 +66,15 @@ static size_t plain(const unsigned char *p, size_t left)
 {
         if (*p < 0x80)
                 return *p >= ' ' && *p != 0x7f && *p != '"' && *p != '\\';
-        size_t len = *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
-        if (*p < 0xc2 || *p > 0xf4 || len > left)
+        size_t len = utf8_length((const char *)p, left);
+        if (len == 0)
                 return 0;
         uint32_t code = *p & (0x7fU >> len);
-        for (size_t i = 1; i < len; i++) {
-                if ((p[i] & 0xc0) != 0x80)
-                        return 0;
+        for (size_t i = 1; i < len; i++)
                 code = code << 6 | (p[i] & 0x3fU);
-        }
-        bool too_long = (len == 3 && code < 0x800) || (len == 4 && code < 0x10000);
         bool control = code < 0xa0 || code == 0x2028 || code == 0x2029 ||
                        (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
-        return too_long || control || (code >= 0xd800 && code < 0xe000) || code > 0x10ffff ? 0
-                                                                                           : len;
+        return control ? 0 : len;
 }
 
 /* What could end the value or the line, or hide what follows, becomes a backslash and what it is.

@@ -1,5 +1,9 @@
+/* Ids, and what is made of many of them. */
 #include "base/uuid.h"
 
+#include "base/hex.h"
+
+#include <endian.h>
 #include <errno.h>
 #include <openssl/evp.h>
 #include <pthread.h>
@@ -73,17 +77,6 @@ struct uuid uuid_random(void)
         return versioned(bytes, 4);
 }
 
-static int hex(char c)
-{
-        if (c >= '0' && c <= '9')
-                return c - '0';
-        if (c >= 'a' && c <= 'f')
-                return c - 'a' + 10;
-        if (c >= 'A' && c <= 'F')
-                return c - 'A' + 10;
-        return -1;
-}
-
 bool uuid_from_text(const char *text, size_t len, struct uuid *ret)
 {
         struct uuid u;
@@ -95,7 +88,7 @@ bool uuid_from_text(const char *text, size_t len, struct uuid *ret)
                                 return false;
                         continue;
                 }
-                int hi = hex(text[i]), lo = hex(text[i + 1]);
+                int hi = hex_value(text[i]), lo = hex_value(text[i + 1]);
                 if (hi < 0 || lo < 0)
                         return false;
                 u.b[n++] = (uint8_t)(hi << 4 | lo);
@@ -107,13 +100,13 @@ bool uuid_from_text(const char *text, size_t len, struct uuid *ret)
 
 void uuid_to_text(struct uuid u, char text[UUID_TEXT_LEN + 1])
 {
-        static const char digits[] = "0123456789abcdef";
+        static const int groups[] = { 4, 2, 2, 2, 6 };
+        const uint8_t *from = u.b;
         char *p = text;
-        for (int i = 0; i < 16; i++) {
-                if (i == 4 || i == 6 || i == 8 || i == 10)
+        for (size_t i = 0; i < ARRAY_LEN(groups); from += groups[i++]) {
+                if (i)
                         *p++ = '-';
-                *p++ = digits[u.b[i] >> 4];
-                *p++ = digits[u.b[i] & 15];
+                p = hex_encode(p, from, (size_t)groups[i]);
         }
         *p = '\0';
 }
@@ -126,4 +119,12 @@ bool uuid_eq(struct uuid a, struct uuid b)
 bool uuid_is_nil(struct uuid u)
 {
         return uuid_eq(u, (struct uuid){ { 0 } });
+}
+
+void uuid_digest_add(struct uuid_digest *d, struct uuid u)
+{
+        uint64_t half[2];
+        memcpy(half, u.b, sizeof half);
+        d->a ^= be64toh(half[0]);
+        d->b ^= be64toh(half[1]);
 }

@@ -20,3 +20,10 @@ bool uuid_from_text(const char *text, size_t len, struct uuid *ret); /* any case
 void uuid_to_text(struct uuid u, char text[UUID_TEXT_LEN + 1]);      /* lower case */
 bool uuid_eq(struct uuid a, struct uuid b);
 bool uuid_is_nil(struct uuid u);
+
+/* A digest of a set of ids, whatever their order: the XOR of their halves, big-endian. */
+struct uuid_digest {
+        uint64_t a, b;
+};
+
+void uuid_digest_add(struct uuid_digest *d, struct uuid u);

@@ -1,5 +1,6 @@
 #include "codec/avro_walk.h"
 
+#include "base/utf8.h"
 #include "codec/wire.h"
 
 enum {
@@ -17,7 +18,7 @@ static void walk_value(struct walk *w, avro_schema_t s);
 static void walk_text(struct walk *w)
 {
         struct span s = wire_bytes(&w->in, wire_left(&w->in));
-        if (!text_ok(s.ptr, s.len))
+        if (!utf8_valid(s.ptr, s.len))
                 wire_bad(&w->in, "text that is not UTF-8, or holds U+0000");
 }
 

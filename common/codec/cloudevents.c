@@ -1,5 +1,6 @@
 #include "codec/cloudevents.h"
 
+#include "base/hex.h"
 #include "codec/spec.h"
 
 #include <string.h>
@@ -7,16 +8,6 @@
 static void add(struct event_headers *h, const char *name, struct span value)
 {
         h->list[h->count++] = (struct event_header){ name, value };
-}
-
-static char *put_hex(char *to, const uint8_t *from, size_t n)
-{
-        static const char digits[] = "0123456789abcdef";
-        for (size_t i = 0; i < n; i++) {
-                *to++ = digits[from[i] >> 4];
-                *to++ = digits[from[i] & 15];
-        }
-        return to;
 }
 
 static bool all_zero(const uint8_t *p, size_t n)
@@ -32,9 +23,9 @@ bool trace_parent(struct uuid trace, struct uuid id, char ret[TRACE_PARENT_MAX])
         if (all_zero(trace.b, sizeof trace.b) || all_zero(id.b, SPAN_ID_LEN))
                 return false;
         memcpy(ret, "00-", 3);
-        char *p = put_hex(ret + 3, trace.b, sizeof trace.b);
+        char *p = hex_encode(ret + 3, trace.b, sizeof trace.b);
         *p++ = '-';
-        p = put_hex(p, id.b, SPAN_ID_LEN);
+        p = hex_encode(p, id.b, SPAN_ID_LEN);
         memcpy(p, "-01", 4);
         return true;
 }

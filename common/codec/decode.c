@@ -1,11 +1,12 @@
 #include "codec/decode.h"
 
+#include "base/utf8.h"
 #include "codec/wire.h"
 
 static struct span get_text(struct wire_in *in)
 {
         struct span s = wire_bytes(in, CODEC_TEXT_MAX);
-        if (!text_ok(s.ptr, s.len))
+        if (!utf8_valid(s.ptr, s.len))
                 wire_bad(in, "text that is not UTF-8, or holds U+0000");
         return s;
 }

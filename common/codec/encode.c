@@ -1,4 +1,6 @@
 #include "codec/spec.h"
+
+#include "base/utf8.h"
 #include "codec/wire.h"
 
 static const void *at_offset(const void *m, const struct field *f)
@@ -45,7 +47,7 @@ static size_t field_bound(const struct field *f, const void *m)
 static uint8_t *put_text(uint8_t *at, struct span s)
 {
         at = wire_put_bytes(at, s);
-        text_mend((char *)at - s.len, s.len);
+        utf8_sanitize((char *)at - s.len, s.len);
         return at;
 }
 

@@ -1,5 +1,6 @@
 #include "codec/json_event.h"
 
+#include "base/utf8.h"
 #include "codec/wire.h"
 
 #include <jansson.h>
@@ -207,7 +208,7 @@ static int check_attributes(const struct event_attributes *x, struct err *e)
                                                 : "type");
         const struct span given[] = { x->id, x->source, x->type, x->subject };
         for (size_t i = 0; i < ARRAY_LEN(given); i++)
-                if (given[i].len > CODEC_TEXT_MAX || !text_ok(given[i].ptr, given[i].len))
+                if (given[i].len > CODEC_TEXT_MAX || !utf8_valid(given[i].ptr, given[i].len))
                         return err_set(
                                 e, ERR_INPUT, "EBADMSG",
                                 "an attribute of the event is not UTF-8, holds U+0000, or is longer than %d bytes",

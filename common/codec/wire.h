@@ -128,8 +128,3 @@ static inline uint8_t *wire_put_bytes(uint8_t *at, struct span s)
                 memcpy(at, s.ptr, s.len);
         return at + s.len;
 }
-
-/* UTF-8 without U+0000, which PostgreSQL's text cannot hold. */
-bool text_ok(const char *s, size_t len);
-/* Overwrites with '?' each byte that keeps `s` from being such text. */
-void text_mend(char *s, size_t len);

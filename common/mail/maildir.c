@@ -1,5 +1,6 @@
 #include "mail/transport_ops.h"
 
+#include "base/file.h"
 #include "base/instant.h"
 #include "base/uuid.h"
 
@@ -65,20 +66,6 @@ static void defer(struct outgoing *o, const char *what)
                      strerror_r(errno, text, sizeof text));
 }
 
-static bool write_all(int fd, struct span s)
-{
-        while (s.len) {
-                ssize_t n = write(fd, s.ptr, s.len);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return false;
-                s.ptr += n;
-                s.len -= (size_t)n;
-        }
-        return true;
-}
-
 static bool write_tmp(struct maildir *m, size_t i, struct outgoing *o, bool sync)
 {
         char name[NAME_LIMIT + 1];
@@ -88,7 +75,7 @@ static bool write_tmp(struct maildir *m, size_t i, struct outgoing *o, bool sync
                 defer(o, "tmp/ cannot be written");
                 return false;
         }
-        bool ok = write_all(fd, o->message) && (!sync || fsync(fd) == 0);
+        bool ok = file_write(fd, o->message.ptr, o->message.len) && (!sync || fsync(fd) == 0);
         int saved = errno;
         if (close(fd) < 0 && ok) {
                 ok = false;

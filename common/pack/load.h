@@ -14,7 +14,6 @@ struct loader {
 
 /* as pack.cfg names them, by enum value_type; NULL-terminated */
 extern const char *const value_type_names[];
-bool text_valid(struct span s); /* UTF-8 without NUL */
 
 /* pack_load.c */
 /* into l->pack, which the caller frees in any case */

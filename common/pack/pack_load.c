@@ -1,5 +1,6 @@
 #include "pack/load.h"
 
+#include "base/utf8.h"
 #include "config/trust.h"
 #include "config/words.h"
 
@@ -125,7 +126,7 @@ int load_file(struct loader *l, const struct cfg_node *n, const char *key, bool 
         struct span content = { buf_str(&text), text.len };
         if (strspn(content.ptr, " \t\r\n") == content.len)
                 return cfg_error(at, e, "%s: is empty", ret->path);
-        if (!text_valid(content))
+        if (!utf8_valid(content.ptr, content.len))
                 return cfg_error(at, e, "%s: is not UTF-8 text", ret->path);
         ret->text = arena_strndup(l->pack->arena, content.ptr, content.len);
         return ret->text ? 0 : err_oom(e);

@@ -1,5 +1,6 @@
 #include "pack/pack.h"
 
+#include "base/utf8.h"
 #include "base/uuid.h"
 #include "config/words.h"
 #include "pack/load.h"
@@ -17,39 +18,6 @@ const char *value_sql_type(enum value_type t)
         static const char *const names[] = { "text",        "bigint", "boolean",  "date",
                                              "timestamptz", "uuid",   "bigint[]", "text[]" };
         return names[t];
-}
-
-/* ---- UTF-8 ---- */
-
-/* Bytes of the character that begins at `p`, or 0: overlong forms, surrogates and what is past
- * U+10FFFF are none. */
-static size_t character(const unsigned char *p, size_t len)
-{
-        size_t n = p[0] < 0x80   ? 1
-                   : p[0] < 0xC2 ? 0
-                   : p[0] < 0xE0 ? 2
-                   : p[0] < 0xF0 ? 3
-                   : p[0] < 0xF5 ? 4
-                                 : 0;
-        if (n > len)
-                return 0;
-        for (size_t i = 1; i < n; i++)
-                if ((p[i] & 0xC0) != 0x80)
-                        return 0;
-        if ((p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F) ||
-            (p[0] == 0xF0 && p[1] < 0x90) || (p[0] == 0xF4 && p[1] > 0x8F))
-                return 0;
-        return n;
-}
-
-bool text_valid(struct span s)
-{
-        for (size_t i = 0, n; i < s.len; i += n) {
-                n = character((const unsigned char *)s.ptr + i, s.len - i);
-                if (n == 0 || s.ptr[i] == '\0')
-                        return false;
-        }
-        return true;
 }
 
 /* ---- scalars ---- */
@@ -216,7 +184,7 @@ bool value_valid(enum value_type t, struct span text)
         enum value_type element = t == VALUE_INTEGER_ARRAY ? VALUE_INTEGER : VALUE_TEXT;
         switch (t) {
         case VALUE_TEXT:
-                return text_valid(text);
+                return utf8_valid(text.ptr, text.len);
         case VALUE_INTEGER:
                 return integer_of(text, &n);
         case VALUE_BOOLEAN:

@@ -1,6 +1,7 @@
 /* Reads JSON (RFC 8259) where it stands: from memory, or through a window on a file. */
 #include "report/json.h"
 
+#include "base/hex.h"
 #include "base/utf8.h"
 
 #include <stdio.h>
@@ -94,11 +95,7 @@ static int hex4(struct parser *p, uint32_t *ret)
 {
         *ret = 0;
         for (int i = 0; i < 4; i++, p->at++) {
-                int c = peek(p->text, p->at);
-                int digit = c >= '0' && c <= '9'   ? c - '0'
-                            : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                            : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                                   : -1;
+                int digit = hex_value(peek(p->text, p->at));
                 if (digit < 0)
                         return wrong(p, "a bad \\u escape");
                 *ret = *ret << 4 | (uint32_t)digit;

@@ -1,5 +1,7 @@
 #include "report/report.h"
 
+#include "base/file.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,20 +45,12 @@ struct spool {
         size_t rows; /* of a statement of rows; pieces of a document */
 };
 
-static int write_all(struct spool *s, const char *data, size_t len, struct err *e)
+static int spool_write(struct spool *s, const char *data, size_t len, struct err *e)
 {
-        while (len > 0) {
-                ssize_t n = write(s->fd, data, len);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return err_set(e, ERR_RETRY, "",
-                                       "report %s: its document cannot be kept: %s",
-                                       s->report->name, strerror(errno));
-                data += n;
-                len -= (size_t)n;
-        }
-        return 0;
+        return file_write(s->fd, data, len)
+                       ? 0
+                       : err_set(e, ERR_RETRY, "", "report %s: its document cannot be kept: %s",
+                                 s->report->name, strerror(errno));
 }
 
 static int bad_document(const struct report *r, const char *found, struct err *e)
@@ -75,7 +69,7 @@ static int take_piece(void *ctx, const struct db_result *r, struct err *e)
         if (!first.len || !first.ptr[0])
                 return bad_document(s->report, "more rows", e);
         s->rows++;
-        return write_all(s, piece.ptr, piece.len, e);
+        return spool_write(s, piece.ptr, piece.len, e);
 }
 
 /* (a row as a JSON object) */
@@ -83,8 +77,9 @@ static int take_row(void *ctx, const struct db_result *r, struct err *e)
 {
         struct spool *s = ctx;
         struct span row = db_span(r, 0, 0);
-        return write_all(s, s->rows++ ? "," : "[", 1, e) < 0 ? -1
-                                                             : write_all(s, row.ptr, row.len, e);
+        return spool_write(s, s->rows++ ? "," : "[", 1, e) < 0
+                       ? -1
+                       : spool_write(s, row.ptr, row.len, e);
 }
 
 /* Up to the last word: without semicolons and comments behind it, as the statement becomes a part
@@ -125,7 +120,7 @@ static int spool(struct db *d, const struct report *r, const char *sql, const st
         if (db_each(d, buf_str(&query), p, r->rows ? take_row : take_piece, &s, e) < 0)
                 return -1;
         if (r->rows)
-                return write_all(&s, s.rows ? "]" : "[]", s.rows ? 1 : 2, e);
+                return spool_write(&s, s.rows ? "]" : "[]", s.rows ? 1 : 2, e);
         return s.rows ? 0 : bad_document(r, "no row, or NULL", e);
 }
 

@@ -1,5 +1,7 @@
 #include "report/report.h"
 
+#include "base/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -210,13 +212,8 @@ int report_save(const char *folder, const char *path, struct span content, char 
         CLEANUP(report_file_cleanup) struct report_file *f = NULL;
         if (report_create(folder, path, &f, e) < 0)
                 return -1;
-        for (size_t at = 0; at < content.len;) {
-                ssize_t n = write(f->fd, content.ptr + at, content.len - at);
-                if (n > 0)
-                        at += (size_t)n;
-                else if (n == 0 || errno != EINTR)
-                        return failed(folder, path, "writing", e);
-        }
+        if (!file_write(f->fd, content.ptr, content.len))
+                return failed(folder, path, "writing", e);
         return report_commit(f, NULL, ret_path, e);
 }
 

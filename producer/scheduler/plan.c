@@ -114,8 +114,8 @@ static int set_planned(struct planning *p, const char *held_for, struct err *e)
         db_add_int8(q, p->run->run_no);
         db_add_int4(q, p->chunk);
         db_add_int8(q, p->planned);
-        db_add_int8(q, (int64_t)p->digest_a);
-        db_add_int8(q, (int64_t)p->digest_b);
+        db_add_int8(q, (int64_t)p->digest.a);
+        db_add_int8(q, (int64_t)p->digest.b);
         db_add_str(q, held_for);
         if (p->population < 0)
                 db_add_null(q);

@@ -8,7 +8,6 @@
 #include "planner.h"
 #include "scheduler_statements.h"
 
-#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,10 +29,7 @@ static void add_digest(struct planning *p, const struct task_type *type, struct 
                        struct span item)
 {
         struct uuid id = task_id_of(p->run->run_id, span_of(type->full_name), subject, item);
-        uint64_t half[2];
-        memcpy(half, id.b, sizeof half);
-        p->digest_a ^= be64toh(half[0]);
-        p->digest_b ^= be64toh(half[1]);
+        uuid_digest_add(&p->digest, id);
         p->planned++;
 }
 
@@ -49,19 +45,14 @@ static int compare(const struct due *d, struct span a, struct span b)
                 long long x = strtoll(a.ptr, NULL, 10), y = strtoll(b.ptr, NULL, 10);
                 return (x > y) - (x < y);
         }
-        int c = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
-        return c ? c : (a.len > b.len) - (a.len < b.len);
+        return span_cmp(a, b);
 }
 
 static bool ascends(const struct due *d, struct span s0, struct span i0, struct span s1,
                     struct span i1)
 {
         int c = compare(d, s0, s1);
-        if (c != 0)
-                return c < 0;
-        size_t n = i0.len < i1.len ? i0.len : i1.len;
-        c = memcmp(i0.ptr, i1.ptr, n);
-        return c ? c < 0 : i0.len < i1.len;
+        return c ? c < 0 : span_cmp(i0, i1) < 0;
 }
 
 static int check_row(struct due *d, struct span subject, struct span item, struct err *e)

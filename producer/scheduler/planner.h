@@ -52,8 +52,8 @@ struct planning {
         const struct plan_options *o;
         int chunk; /* of the plan: the next one */
         int64_t planned;
-        int64_t population;          /* -1: the job does not say */
-        uint64_t digest_a, digest_b; /* XOR of the halves of the task ids, big-endian */
+        int64_t population;        /* -1: the job does not say */
+        struct uuid_digest digest; /* of the task ids */
 };
 /* 0: the run is planned and committed, and held for review unless `why` is ""; 1: refused, or not
  * ours to plan any more (`why` then is ""); -1. Anything but 0 is rolled back with the connection,

@@ -58,10 +58,8 @@ def test_a_renamed_column(rig, broker):  # noqa: F811
     assert paused(rig) == {"club.bump": "42703"} and outcomes(rig) == {
         ("club.gate-due", "applied"): 3000
     }
-    assert (
-        rig.database.value("select count(*) from rollcall.held") == 0
-        and state(rig, "both") == "published"
-    )
+    rig.wait(lambda: state(rig, "both") == "published", 60)
+    assert rig.database.value("select count(*) from rollcall.held") == 0
     code, text, _ = tool(rig, "status")
     assert code == 1 and re.search(r"Paused task types\n.*\nclub.bump .*42703", text)
     code, text, _ = tool(rig, "status", "--json")

@@ -7,6 +7,8 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/file.h"
+#include "base/hex.h"
 #include "base/instant.h"
 #include "base/log.h"
 #include "base/utf8.h"
@@ -258,6 +260,73 @@ static void utf8(void **state)
         }
 }
 
+static void spans_have_an_order(void **state)
+{
+        (void)state;
+        static const char *const ascending[] = { "", "a", "aa", "ab", "b", "\xc3\xa9" };
+        for (size_t i = 0; i < ARRAY_LEN(ascending); i++)
+                for (size_t k = 0; k < ARRAY_LEN(ascending); k++) {
+                        int c = span_cmp(span_of(ascending[i]), span_of(ascending[k]));
+                        assert_int_equal((c > 0) - (c < 0), (i > k) - (i < k));
+                }
+        assert_int_equal(span_cmp((struct span){ 0 }, (struct span){ 0 }), 0);
+        assert_int_equal(span_cmp(SPAN_LIT("a\0b"), SPAN_LIT("a\0a")) > 0, 1);
+}
+
+static void texts_are_cut_between_characters(void **state)
+{
+        (void)state;
+        static const char text[] = "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80";
+        static const size_t lengths[] = { 0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 10 };
+        for (size_t max = 0; max < ARRAY_LEN(lengths); max++)
+                assert_int_equal(utf8_cut(span_of(text), max).len, lengths[max]);
+}
+
+static void hexadecimal(void **state)
+{
+        (void)state;
+        const uint8_t bytes[] = { 0x00, 0x9a, 0xff };
+        char text[8] = "";
+        assert_ptr_equal(hex_encode(text, bytes, sizeof bytes), text + 6);
+        assert_string_equal(text, "009aff");
+        for (int i = 0; i < 16; i++) {
+                assert_int_equal(hex_value("0123456789abcdef"[i]), i);
+                assert_int_equal(hex_value("0123456789ABCDEF"[i]), i);
+        }
+        for (const char *p = "/:@G`g -"; *p; p++)
+                assert_int_equal(hex_value(*p), -1);
+        assert_int_equal(hex_value(-1), -1);
+}
+
+static void the_order_of_ids_does_not_change_their_digest(void **state)
+{
+        (void)state;
+        struct uuid one = { { 1, 0, 0, 0, 0, 0, 0, 2, [15] = 3 } }, other = uuid_random();
+        struct uuid_digest d = { 0 }, reverse = { 0 };
+        uuid_digest_add(&d, one);
+        assert_true(d.a == UINT64_C(0x0100000000000002) && d.b == 3);
+        uuid_digest_add(&d, other);
+        uuid_digest_add(&reverse, other);
+        uuid_digest_add(&reverse, one);
+        assert_true(d.a == reverse.a && d.b == reverse.b);
+        uuid_digest_add(&d, other);
+        assert_true(d.a == UINT64_C(0x0100000000000002) && d.b == 3);
+}
+
+static void files_are_written_whole(void **state)
+{
+        (void)state;
+        char text[16] = "";
+        int fds[2];
+        assert_int_equal(pipe(fds), 0);
+        assert_true(file_write(fds[1], "abc", 3) && file_write(fds[1], NULL, 0));
+        close(fds[1]);
+        assert_int_equal(read(fds[0], text, sizeof text), 3);
+        assert_string_equal(text, "abc");
+        close(fds[0]);
+        assert_false(file_write(fds[1], "abc", 3));
+}
+
 /* What log_write wrote, without its time, into `line`. */
 #define LOGGED(line, ...)                                            \
         do {                                                         \
@@ -348,6 +417,11 @@ int main(void)
                 cmocka_unit_test(days),
                 cmocka_unit_test(errors),
                 cmocka_unit_test(utf8),
+                cmocka_unit_test(spans_have_an_order),
+                cmocka_unit_test(texts_are_cut_between_characters),
+                cmocka_unit_test(hexadecimal),
+                cmocka_unit_test(the_order_of_ids_does_not_change_their_digest),
+                cmocka_unit_test(files_are_written_whole),
                 cmocka_unit_test(logs),
                 cmocka_unit_test(long_lines_are_cut),
         };

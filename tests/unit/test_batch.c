@@ -208,10 +208,10 @@ static void a_replaced_outcome_is_counted_once(void **state)
         second.outcome = OUTCOME_APPLIED;
         second.replaces = true;
         assert_int_equal(tally_add(&t, &first, a), 0);
-        uint64_t digest = t.list[0].digest_a;
+        uint64_t digest = t.list[0].digest.a;
         assert_int_equal(tally_add(&t, &second, a), 0);
         assert_true(t.list[0].counts[OUTCOME_QUARANTINED] == 0 &&
-                    t.list[0].counts[OUTCOME_APPLIED] == 1 && t.list[0].digest_a == digest);
+                    t.list[0].counts[OUTCOME_APPLIED] == 1 && t.list[0].digest.a == digest);
         arena_free(a);
 }
 
@@ -377,7 +377,7 @@ static void counts_and_digests(void **state)
         uint64_t half = 0;
         for (int i = 0; i < 8; i++)
                 half = half << 8 | done.task.task_id.b[i];
-        assert_true(t.list[0].digest_a == half);
+        assert_true(t.list[0].digest.a == half);
         assert_int_equal(t.list[0].spawned, 2); /* what failed spawns nothing */
         struct entry other = { .run = NULL, .source = 2, .outcome = OUTCOME_SKIPPED };
         assert_int_equal(tally_add(&t, &other, a), 0);

@@ -6,6 +6,8 @@
 #include <cmocka.h>
 
 #include "codec/canonical.h"
+
+#include "base/utf8.h"
 #include "codec/cloudevents.h"
 #include "codec/spec.h"
 #include "codec/wire.h"
@@ -311,7 +313,7 @@ static void text_must_be_utf8(void **state)
         static const struct {
                 const char *text;
                 size_t len;
-                const char *mended; /* NULL: it is fine */
+                const char *sanitized; /* NULL: it is fine */
         } rows[] = {
                 { "plain", 5, NULL },
                 { "a\xc3\xa7\xc3\xa3o", 6, NULL },
@@ -341,15 +343,15 @@ static void text_must_be_utf8(void **state)
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 char text[32];
                 memcpy(text, rows[i].text, rows[i].len);
-                assert_int_equal(text_ok(text, rows[i].len), rows[i].mended == NULL);
-                text_mend(text, rows[i].len);
-                assert_memory_equal(text, rows[i].mended ? rows[i].mended : rows[i].text,
+                assert_int_equal(utf8_valid(text, rows[i].len), rows[i].sanitized == NULL);
+                utf8_sanitize(text, rows[i].len);
+                assert_memory_equal(text, rows[i].sanitized ? rows[i].sanitized : rows[i].text,
                                     rows[i].len);
-                assert_true(text_ok(text, rows[i].len));
+                assert_true(utf8_valid(text, rows[i].len));
         }
         /* an empty text at a message's end; clang's sanitizer saw NULL + 0 */
-        assert_true(text_ok(NULL, 0));
-        text_mend(NULL, 0);
+        assert_true(utf8_valid(NULL, 0));
+        utf8_sanitize(NULL, 0);
         struct buf b BUF_CLEANUP;
         buf_init(&b, 4096);
         start_task(&b, "an\xe3", 3);
