@@ -91,18 +91,24 @@ static struct share *share_of(struct share *list, size_t n, const char *topic, i
         return NULL;
 }
 
-static int load_known(struct store *s, const struct share *list, size_t n, size_t unclaimed,
-                      struct fold *f, struct err *e)
+static bool unclaimed(const void *row, void *ctx)
 {
+        (void)ctx;
+        return ((const struct share *)row)->state == SHARE_UNCLAIMED;
+}
+
+static int load_known(struct store *s, const struct share *list, size_t n, struct fold *f,
+                      struct err *e)
+{
+        static const struct db_column source_no = DB_FIELD(DB_INT4, struct share, source_no);
+        struct db_rowset shares = DB_ARRAY(list, n);
         struct db_params *p = store_params(s);
         struct db_result *rows CLEANUP(db_result_cleanup) = NULL;
-        db_array_begin(p, DB_INT4, unclaimed);
         for (size_t i = 0; i < n; i++)
-                if (list[i].state == SHARE_UNCLAIMED) {
+                if (list[i].state == SHARE_UNCLAIMED)
                         fold_forget(f, list[i].source_no);
-                        db_element_int(p, list[i].source_no);
-                }
-        db_array_end(p);
+        shares.wanted = unclaimed;
+        db_add_columns(p, &shares, &source_no, 1);
         if (db_run(s->db, "aggregated_sequences", p, &rows, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(rows); i++) {
@@ -117,23 +123,17 @@ static int load_known(struct store *s, const struct share *list, size_t n, size_
 int store_claim(struct store *s, const char *cluster, const char *owner, struct share *list,
                 size_t n, struct fold *f, struct err *e)
 {
+        static const struct db_column columns[] = {
+                DB_FIELD(DB_TEXT, struct share, topic),
+                DB_FIELD(DB_INT4, struct share, partition),
+        };
+        struct db_rowset shares = DB_ARRAY(list, n);
         struct db_params *p = store_params(s);
         struct db_result *rows CLEANUP(db_result_cleanup) = NULL;
-        size_t unclaimed = 0;
-        for (size_t i = 0; i < n; i++)
-                unclaimed += list[i].state == SHARE_UNCLAIMED;
+        shares.wanted = unclaimed;
         db_add_str(p, cluster);
         db_add_str(p, owner);
-        db_array_begin(p, DB_TEXT, unclaimed);
-        for (size_t i = 0; i < n; i++)
-                if (list[i].state == SHARE_UNCLAIMED)
-                        db_element_text(p, span_of(list[i].topic));
-        db_array_end(p);
-        db_array_begin(p, DB_INT4, unclaimed);
-        for (size_t i = 0; i < n; i++)
-                if (list[i].state == SHARE_UNCLAIMED)
-                        db_element_int(p, list[i].partition);
-        db_array_end(p);
+        db_add_columns(p, &shares, columns, ARRAY_LEN(columns));
         if (db_run(s->db, "claim_partitions", p, &rows, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(rows); i++) {
@@ -149,7 +149,7 @@ int store_claim(struct store *s, const char *cluster, const char *owner, struct 
                 x->behind = db_bool(rows, i, 8);
                 x->letters_offset = -1;
         }
-        return load_known(s, list, n, unclaimed, f, e);
+        return load_known(s, list, n, f, e);
 }
 
 int store_numbers(struct store *s, const char *results, struct numbered *ret, struct err *e)
@@ -189,10 +189,7 @@ int store_behind(struct store *s, const struct share *x, const char *const *topi
 {
         struct db_params *p = store_params(s);
         db_add_int4(p, x->source_no);
-        db_array_begin(p, DB_TEXT, n);
-        for (size_t i = 0; i < n; i++)
-                db_element_text(p, span_of(topics[i]));
-        db_array_end(p);
+        db_add_strings(p, topics, n);
         return db_run(s->db, "backfill_sources", p, ret, e);
 }
 

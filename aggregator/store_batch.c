@@ -4,16 +4,34 @@
 
 #include "base/failpoint.h"
 
-#define COLUMN(type, count, list, item, add)                                \
-        do {                                                                \
-                db_array_begin(p, type, count);                             \
-                for (__typeof__(list) item = list; item; item = item->next) \
-                        add;                                                \
-                db_array_end(p);                                            \
-        } while (0)
+/* Adds the columns and runs the statement that takes them. */
+#define QUEUE_ROWS(s, name, rows, columns, e) \
+        queue_rows(s, name, rows, columns, ARRAY_LEN(columns), e)
 
-static bool changed(const struct share *x)
+static int queue_rows(struct store *s, const char *name, const struct db_rowset *rows,
+                      const struct db_column *columns, size_t n, struct err *e)
 {
+        struct db_params *p = store_params(s);
+        db_add_columns(p, rows, columns, n);
+        return db_pipeline_run(s->db, name, p, e);
+}
+
+/* The rows of a list whose structs have a member `next`. */
+#define NEXT_OF(name, type)                                     \
+        static const void *name(const void *row, void *first)   \
+        {                                                       \
+                return row ? ((const type *)row)->next : first; \
+        }
+NEXT_OF(next_run, struct fold_run)
+NEXT_OF(next_day, struct fold_day)
+NEXT_OF(next_type, struct fold_type)
+NEXT_OF(next_letter, struct letter)
+#undef NEXT_OF
+
+static bool changed(const void *row, void *ctx)
+{
+        const struct share *x = row;
+        (void)ctx;
         return x->next != x->stored || x->touched;
 }
 
@@ -21,116 +39,105 @@ static size_t moved(const struct share *list, size_t n)
 {
         size_t count = 0;
         for (size_t i = 0; i < n; i++)
-                count += changed(&list[i]);
+                count += changed(&list[i], NULL);
         return count;
-}
-
-static void add_shares(struct db_params *p, enum db_type type, const struct share *list, size_t n,
-                       int64_t (*of)(const struct share *))
-{
-        db_array_begin(p, type, moved(list, n));
-        for (size_t i = 0; i < n; i++)
-                if (changed(&list[i]))
-                        db_element_int(p, of(&list[i]));
-        db_array_end(p);
-}
-
-static int64_t share_no(const struct share *x)
-{
-        return x->source_no;
-}
-
-static int64_t share_epoch(const struct share *x)
-{
-        return x->epoch;
-}
-
-static int64_t share_stored(const struct share *x)
-{
-        return x->stored;
-}
-
-static int64_t share_next(const struct share *x)
-{
-        return x->next;
-}
-
-static int64_t share_mark(const struct share *x)
-{
-        return x->taken_mark;
-}
-
-static int64_t share_letters(const struct share *x)
-{
-        return x->letters;
 }
 
 static int queue_positions(struct store *s, const struct share *list, size_t n, struct err *e)
 {
-        struct db_params *p = store_params(s);
-        add_shares(p, DB_INT4, list, n, share_no);
-        add_shares(p, DB_INT8, list, n, share_epoch);
-        add_shares(p, DB_INT8, list, n, share_stored);
-        add_shares(p, DB_INT8, list, n, share_next);
-        add_shares(p, DB_INT8, list, n, share_mark);
-        add_shares(p, DB_INT8, list, n, share_letters);
-        return db_pipeline_run(s->db, "move_positions", p, e);
+        static const struct db_column columns[] = {
+                DB_FIELD(DB_INT4, struct share, source_no),
+                DB_FIELD(DB_INT8, struct share, epoch),
+                DB_FIELD(DB_INT8, struct share, stored),
+                DB_FIELD(DB_INT8, struct share, next),
+                DB_FIELD(DB_INT8, struct share, taken_mark),
+                DB_FIELD(DB_INT8, struct share, letters),
+        };
+        struct db_rowset rows = DB_ARRAY(list, n);
+        rows.wanted = changed;
+        return QUEUE_ROWS(s, "move_positions", &rows, columns, e);
 }
 
-static int queue_runs(struct store *s, const struct fold_run *runs, size_t n, struct err *e)
+static int queue_runs(struct store *s, const struct fold_run *runs, struct err *e)
 {
-        struct db_params *p = store_params(s);
-        COLUMN(DB_UUID, n, runs, r, db_element_uuid(p, &r->run_id));
-        COLUMN(DB_TEXT, n, runs, r, db_element_text(p, r->pack));
-        COLUMN(DB_TEXT, n, runs, r, db_element_text(p, r->job));
-        COLUMN(DB_BOOL, n, runs, r, db_element_int(p, r->dry_run));
-        for (size_t k = 0; k < OUTCOME_COUNT; k++)
-                COLUMN(DB_INT8, n, runs, r, db_element_int(p, r->counts[k]));
-        COLUMN(DB_TIMESTAMPTZ, n, runs, r, db_element_instant(p, r->first_at));
-        COLUMN(DB_TIMESTAMPTZ, n, runs, r, db_element_instant(p, r->last_at));
-        return db_pipeline_run(s->db, "add_run_totals", p, e);
+        static const struct db_column columns[] = {
+                DB_FIELD(DB_UUID, struct fold_run, run_id),
+                DB_FIELD(DB_TEXT, struct fold_run, pack),
+                DB_FIELD(DB_TEXT, struct fold_run, job),
+                DB_FIELD(DB_BOOL, struct fold_run, dry_run),
+                DB_FIELD(DB_INT8, struct fold_run, counts[OUTCOME_APPLIED]),
+                DB_FIELD(DB_INT8, struct fold_run, counts[OUTCOME_SKIPPED]),
+                DB_FIELD(DB_INT8, struct fold_run, counts[OUTCOME_FAILED]),
+                DB_FIELD(DB_INT8, struct fold_run, counts[OUTCOME_QUARANTINED]),
+                DB_FIELD(DB_INT8, struct fold_run, counts[OUTCOME_UNKNOWN]),
+                DB_FIELD(DB_TIMESTAMPTZ, struct fold_run, first_at),
+                DB_FIELD(DB_TIMESTAMPTZ, struct fold_run, last_at),
+        };
+        _Static_assert(OUTCOME_COUNT == 5, "a column for each outcome");
+        const struct db_rowset rows = { .next = next_run, .ctx = (void *)runs };
+        return QUEUE_ROWS(s, "add_run_totals", &rows, columns, e);
 }
 
-static int queue_days(struct store *s, const struct fold_day *days, size_t n, struct err *e)
+static int queue_days(struct store *s, const struct fold_day *days, struct err *e)
 {
+        static const struct db_column columns[] = {
+                DB_FIELD(DB_INT4, struct fold_day, day),
+                DB_FIELD(DB_TEXT, struct fold_day, type),
+                DB_FIELD(DB_BOOL, struct fold_day, dry_run),
+                DB_FIELD(DB_INT2, struct fold_day, outcome),
+                DB_FIELD(DB_TEXT, struct fold_day, reason),
+                DB_FIELD(DB_INT8, struct fold_day, count),
+        };
+        const struct db_rowset rows = { .next = next_day, .ctx = (void *)days };
         struct db_params *p = store_params(s);
-        COLUMN(DB_INT4, n, days, d, db_element_int(p, d->day));
-        COLUMN(DB_TEXT, n, days, d, db_element_text(p, d->type));
-        COLUMN(DB_BOOL, n, days, d, db_element_int(p, d->dry_run));
-        COLUMN(DB_INT2, n, days, d, db_element_int(p, d->outcome));
-        COLUMN(DB_TEXT, n, days, d, db_element_text(p, d->reason));
-        COLUMN(DB_INT8, n, days, d, db_element_int(p, d->count));
+        db_add_columns(p, &rows, columns, ARRAY_LEN(columns));
         db_add_int8(p, s->limits.reasons_max);
         return db_pipeline_run(s->db, "add_day_totals", p, e);
 }
 
-static int queue_errors(struct store *s, const struct fold_type *types, size_t n, struct err *e)
+/* Walks over the errors of all types. */
+struct errors {
+        const struct fold_type *types, *at;
+        size_t next;
+};
+
+static const void *next_error(const void *row, void *ctx)
 {
-        struct db_params *p = store_params(s);
-#define ERRORS(type, add)                                                                       \
-        do {                                                                                    \
-                db_array_begin(p, type, n);                                                     \
-                for (const struct fold_type *t = types; t; t = t->next)                         \
-                        for (const struct fold_error *x = t->errors; x < t->errors + t->n; x++) \
-                                add;                                                            \
-                db_array_end(p);                                                                \
-        } while (0)
-        ERRORS(DB_UUID, db_element_uuid(p, &x->event_id));
-        ERRORS(DB_TIMESTAMPTZ, db_element_instant(p, x->at));
-        ERRORS(DB_UUID, db_element_uuid(p, &x->run_id));
-        ERRORS(DB_TEXT, db_element_text(p, x->type));
-        ERRORS(DB_TEXT, db_element_text(p, x->subject));
-        ERRORS(DB_TEXT, db_element_text(p, x->item));
-        ERRORS(DB_INT2, db_element_int(p, x->outcome));
-        ERRORS(DB_TEXT, db_element_text(p, x->reason));
-#undef ERRORS
-        return db_pipeline_run(s->db, "add_recent_errors", p, e);
+        struct errors *x = ctx;
+        if (!row) {
+                x->at = x->types;
+                x->next = 0;
+        }
+        while (x->at && x->next == x->at->n) {
+                x->at = x->at->next;
+                x->next = 0;
+        }
+        return x->at ? &x->at->errors[x->next++] : NULL;
 }
 
-static int queue_prune(struct store *s, const struct fold_type *types, size_t n, struct err *e)
+static int queue_errors(struct store *s, const struct fold_type *types, struct err *e)
 {
+        static const struct db_column columns[] = {
+                DB_FIELD(DB_UUID, struct fold_error, event_id),
+                DB_FIELD(DB_TIMESTAMPTZ, struct fold_error, at),
+                DB_FIELD(DB_UUID, struct fold_error, run_id),
+                DB_FIELD(DB_TEXT, struct fold_error, type),
+                DB_FIELD(DB_TEXT, struct fold_error, subject),
+                DB_FIELD(DB_TEXT, struct fold_error, item),
+                DB_FIELD(DB_INT2, struct fold_error, outcome),
+                DB_FIELD(DB_TEXT, struct fold_error, reason),
+        };
+        struct errors errors = { .types = types };
+        const struct db_rowset rows = { .next = next_error, .ctx = &errors };
+        return QUEUE_ROWS(s, "add_recent_errors", &rows, columns, e);
+}
+
+static int queue_prune(struct store *s, const struct fold_type *types, struct err *e)
+{
+        static const struct db_column type = DB_FIELD(DB_TEXT, struct fold_type, type);
+        const struct db_rowset rows = { .next = next_type, .ctx = (void *)types };
         struct db_params *p = store_params(s);
-        COLUMN(DB_TEXT, n, types, t, db_element_text(p, t->type));
+        db_add_columns(p, &rows, &type, 1);
         db_add_int8(p, s->limits.errors_kept);
         return db_pipeline_run(s->db, "prune_recent_errors", p, e);
 }
@@ -157,19 +164,24 @@ static int queue_folded(struct store *s, const struct fold *f, size_t n, struct 
         return db_pipeline_run(s->db, "save_sequences", p, e);
 }
 
+static void add_letter_source(struct db_params *p, const void *row, void *ctx)
+{
+        (void)ctx;
+        db_element_int(p, ((const struct letter *)row)->share->source_no);
+}
+
 static int queue_letters(struct store *s, const struct letter *letters, struct err *e)
 {
-        struct db_params *p = store_params(s);
-        size_t n = 0;
-        for (const struct letter *l = letters; l; l = l->next)
-                n++;
-        COLUMN(DB_INT4, n, letters, l, db_element_int(p, l->share->source_no));
-        COLUMN(DB_INT8, n, letters, l, db_element_int(p, l->offset));
-        COLUMN(DB_INT8, n, letters, l, db_element_int(p, l->sequence));
-        COLUMN(DB_TEXT, n, letters, l, db_element_text(p, l->reason));
-        COLUMN(DB_BYTEA, n, letters, l, db_element_text(p, l->key));
-        COLUMN(DB_BYTEA, n, letters, l, db_element_text(p, l->value));
-        return db_pipeline_run(s->db, "add_dead_letters", p, e);
+        static const struct db_column columns[] = {
+                DB_CALL(DB_INT4, add_letter_source),
+                DB_FIELD(DB_INT8, struct letter, offset),
+                DB_FIELD(DB_INT8, struct letter, sequence),
+                DB_FIELD(DB_TEXT, struct letter, reason),
+                DB_FIELD(DB_BYTEA, struct letter, key),
+                DB_FIELD(DB_BYTEA, struct letter, value),
+        };
+        const struct db_rowset rows = { .next = next_letter, .ctx = (void *)letters };
+        return QUEUE_ROWS(s, "add_dead_letters", &rows, columns, e);
 }
 
 /* ---- the transaction ---- */
@@ -190,10 +202,10 @@ static int queue_all(struct store *s, const struct share *list, size_t n, const 
                 }                           \
         } while (0)
         QUEUE(true, queue_positions(s, list, n, e));
-        QUEUE(c.n_runs, queue_runs(s, c.runs, c.n_runs, e));
-        QUEUE(c.n_days, queue_days(s, c.days, c.n_days, e));
-        QUEUE(c.n_errors, queue_errors(s, c.types, c.n_errors, e));
-        QUEUE(c.n_errors, queue_prune(s, c.types, c.n_types, e));
+        QUEUE(c.n_runs, queue_runs(s, c.runs, e));
+        QUEUE(c.n_days, queue_days(s, c.days, e));
+        QUEUE(c.n_errors, queue_errors(s, c.types, e));
+        QUEUE(c.n_errors, queue_prune(s, c.types, e));
         QUEUE(c.n_sources, queue_folded(s, f, c.n_sources, e));
         QUEUE(letters != NULL, queue_letters(s, letters, e));
 #undef QUEUE

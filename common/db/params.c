@@ -1,3 +1,6 @@
+/* Parameters in the binary form that libpq sends. */
+#include "db/params.h"
+
 #include "db/internal.h"
 
 #include <endian.h>
@@ -255,9 +258,16 @@ void db_array_end(struct db_params *p)
         q->len = p->data.len - p->array_at;
 }
 
+void db_params_fail(struct db_params *p)
+{
+        p->failed = true;
+}
+
 int params_bind(struct db_params *p, struct err *e)
 {
-        if (p->failed || p->data.failed)
+        if (p->failed || p->data.oom)
+                return err_oom(e);
+        if (p->data.failed)
                 return err_set(e, ERR_FATAL, "",
                                "the statement's parameters are larger than %zu bytes", p->data.max);
         p->values = reallocarray(p->values, p->cap + 1, sizeof *p->values);

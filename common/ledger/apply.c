@@ -42,22 +42,24 @@ static int register_names(struct db *d, const char *sql, const char *a, const ch
         return db_query(d, sql, p, NULL, e);
 }
 
+static bool argument_from_actor(const void *row, void *ctx)
+{
+        (void)ctx;
+        return ((const struct declared *)row)->from_actor;
+}
+
 /* What the request functions need to know of a type. */
 static int describe_type(struct db *d, const struct task_type *t, struct err *e)
 {
+        static const struct db_column name = DB_FIELD(DB_TEXT, struct declared, name);
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
-        size_t n = 0;
+        struct db_rowset arguments = DB_ARRAY(t->arguments, t->n_arguments);
         if (!p)
                 return err_oom(e);
-        for (size_t i = 0; i < t->n_arguments; i++)
-                n += t->arguments[i].from_actor;
+        arguments.wanted = argument_from_actor;
         db_add_str(p, t->full_name);
         db_add_str(p, t->requires_role);
-        db_array_begin(p, DB_TEXT, n);
-        for (size_t i = 0; i < t->n_arguments; i++)
-                if (t->arguments[i].from_actor)
-                        db_element_text(p, span_of(t->arguments[i].name));
-        db_array_end(p);
+        db_add_columns(p, &arguments, &name, 1);
         return db_query(
                 d,
                 "update rollcall.task_type set requires_role = $2, actor_arguments = $3 where name = $1 "
@@ -65,22 +67,30 @@ static int describe_type(struct db *d, const struct task_type *t, struct err *e)
                 p, NULL, e);
 }
 
+static bool task_needs_role(const void *row, void *ctx)
+{
+        (void)ctx;
+        return ((const struct job_task *)row)->type->requires_role != NULL;
+}
+
+static void add_role(struct db_params *p, const void *row, void *ctx)
+{
+        (void)ctx;
+        db_element_text(p, span_of(((const struct job_task *)row)->type->requires_role));
+}
+
 /* A job needs the roles of all its types. */
 static int describe_job(struct db *d, const struct job *j, struct err *e)
 {
+        static const struct db_column role = DB_CALL(DB_TEXT, add_role);
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
-        size_t n = 0;
+        struct db_rowset tasks = DB_ARRAY(j->tasks, j->n_tasks);
         if (!p)
                 return err_oom(e);
-        for (size_t i = 0; i < j->n_tasks; i++)
-                n += j->tasks[i].type->requires_role != NULL;
+        tasks.wanted = task_needs_role;
         db_add_str(p, j->pack->name);
         db_add_str(p, j->name);
-        db_array_begin(p, DB_TEXT, n);
-        for (size_t i = 0; i < j->n_tasks; i++)
-                if (j->tasks[i].type->requires_role)
-                        db_element_text(p, span_of(j->tasks[i].type->requires_role));
-        db_array_end(p);
+        db_add_columns(p, &tasks, &role, 1);
         return db_query(d,
                         "update rollcall.job set requires_roles = $3 where pack = $1 and job = $2 "
                         "and requires_roles is distinct from $3",
@@ -92,10 +102,7 @@ static int apply_authority(struct db *d, const struct ledger_service *s, struct 
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
         if (!p)
                 return err_oom(e);
-        db_array_begin(p, DB_TEXT, s->n_act_for_others);
-        for (size_t i = 0; i < s->n_act_for_others; i++)
-                db_element_text(p, span_of(s->act_for_others[i]));
-        db_array_end(p);
+        db_add_strings(p, s->act_for_others, s->n_act_for_others);
         if (db_query(d, "delete from rollcall.authority where role_name <> all($1)", p, NULL, e) <
             0)
                 return -1;

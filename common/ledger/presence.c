@@ -6,6 +6,8 @@ enum { PARAMS_MAX = 64 * 1024 };
 
 int presence_note(struct db *d, const struct presence *p, int64_t *at_ms, struct err *e)
 {
+        static const struct db_column partition = DB_ITSELF(DB_INT4, int32_t);
+        const struct db_rowset partitions = DB_ARRAY(p->partitions, p->n_partitions);
         int64_t now = monotonic_ms();
         char host[64] = "";
         if (*at_ms && now - *at_ms < PRESENCE_MS)
@@ -20,10 +22,7 @@ int presence_note(struct db *d, const struct presence *p, int64_t *at_ms, struct
         db_add_int4(q, (int32_t)getpid());
         db_add_str(q, ROLLCALL_VERSION);
         db_add_str(q, p->lane);
-        db_array_begin(q, DB_INT4, p->n_partitions);
-        for (size_t i = 0; i < p->n_partitions; i++)
-                db_element_int(q, p->partitions[i]);
-        db_array_end(q);
+        db_add_columns(q, &partitions, &partition, 1);
         db_add_bool(q, p->leading);
         db_add_text(q, p->waits_for ? span_of(p->waits_for) : (struct span){ 0 });
         *at_ms = now;

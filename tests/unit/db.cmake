@@ -1,0 +1,1 @@
+unit_test(db_columns rc_db)
