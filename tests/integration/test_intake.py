@@ -550,7 +550,7 @@ def test_the_documented_examples(rig, kafka):
     rig = rig(kafka, people=5, more=HR, lanes='[ "intake" ]')
     rig.start()
     text = (REPO / "docs/messages.md").read_text()
-    examples = re.findall(r"```python\n(.*?)```", text[text.index("## Asking for a task") :], re.S)
+    examples = re.findall(r"```python\n(.*?)```", text[text.index("## Requesting a task") :], re.S)
     assert len(examples) == 2
     for code in examples:
         code = (
