@@ -1,14 +1,16 @@
+/* Adds events to the changes of a batch: by run, by day and reason, and the newest errors. */
 #include "aggregator/fold.h"
 
-#include "base/utf8.h"
 #include "aggregator/fold_check.h"
+#include "aggregator/fold_errors.h"
 #include "aggregator/map.h"
-#include "aggregator/sources.h"
+#include "aggregator/sequence_table.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Reasons are counted together for what people look at together: a type and a day. */
+/* The limit of different reasons holds for a task type and a day. */
 struct group {
         uint64_t hash;
         int64_t day;
@@ -19,12 +21,12 @@ struct group {
 struct fold {
         struct fold_limits limits;
         struct arena *memory; /* of the batch */
-        struct sources sources;
+        struct sequence_table sequences;
         struct map runs, days, groups, types;
         struct fold_run *latest_run;
         struct fold_day *latest_day;
         struct fold_changes changes;
-        bool full; /* the batch met the end of its memory: it takes no more */
+        bool full; /* the batch has used up its memory: it takes no more */
 };
 
 int fold_new(const struct fold_limits *l, struct fold **ret, struct err *e)
@@ -37,8 +39,8 @@ int fold_new(const struct fold_limits *l, struct fold **ret, struct err *e)
                 return err_oom(e);
         }
         f->limits = *l;
-        f->sources.max = l->sources_max;
-        f->sources.seed = l->seed;
+        f->sequences.max = l->sequences_max;
+        f->sequences.seed = l->seed;
         *ret = f;
         return 0;
 }
@@ -47,16 +49,16 @@ void fold_free(struct fold *f)
 {
         if (!f)
                 return;
-        sources_deinit(&f->sources);
+        sequence_table_deinit(&f->sequences);
         arena_free(f->memory);
         free(f);
 }
 
 static void end_batch(struct fold *f, bool commit)
 {
-        sources_end(&f->sources, commit);
-        /* An arena that is used up has only small blocks, which would hold no large table again:
-         * begin with another one. */
+        sequence_table_end(&f->sequences, commit);
+        /* An arena that is used up has only small blocks, which cannot hold a large table: replace
+         * it. */
         struct arena *fresh = f->full ? arena_new(f->limits.memory_max) : NULL;
         if (fresh) {
                 arena_free(f->memory);
@@ -75,25 +77,25 @@ void fold_commit(struct fold *f)
         end_batch(f, true);
 }
 
-void fold_drop(struct fold *f)
+void fold_discard(struct fold *f)
 {
         end_batch(f, false);
 }
 
 void fold_forget(struct fold *f, int32_t results_no)
 {
-        sources_forget(&f->sources, results_no);
+        sequence_table_forget(&f->sequences, results_no);
 }
 
-int fold_known(struct fold *f, const struct fold_source *s, struct err *e)
+int fold_load(struct fold *f, const struct fold_sequence *s, struct err *e)
 {
-        struct source *x = NULL;
-        int rc = sources_get(&f->sources, s->results_no, s->topic, s->partition, &x);
+        struct sequence_entry *x = NULL;
+        int rc = sequence_table_get(&f->sequences, s->results_no, s->topic, s->partition, &x);
         if (rc < 0)
                 return err_oom(e);
         if (rc)
                 return err_set(e, ERR_FATAL, "", "more than %zu source partitions are known",
-                               f->limits.sources_max);
+                               f->limits.sequences_max);
         x->stored = x->sequence = s->sequence;
         return 0;
 }
@@ -101,14 +103,14 @@ int fold_known(struct fold *f, const struct fold_source *s, struct err *e)
 void fold_changes(const struct fold *f, struct fold_changes *ret)
 {
         *ret = f->changes;
-        ret->n_sources = f->sources.n_moved;
+        ret->n_sequences = f->sequences.n_advanced;
 }
 
-struct fold_source fold_source_at(const struct fold *f, size_t i)
+struct fold_sequence fold_sequence_at(const struct fold *f, size_t i)
 {
-        const struct source *x = &f->sources.list[f->sources.moved[i]];
-        return (struct fold_source){ x->results_no, x->partition, f->sources.names[x->topic],
-                                     x->sequence };
+        const struct sequence_entry *x = &f->sequences.list[f->sequences.advanced[i]];
+        return (struct fold_sequence){ x->results_no, x->partition, f->sequences.names[x->topic],
+                                       x->sequence };
 }
 
 /* ---- runs ---- */
@@ -118,13 +120,6 @@ static bool same_run(const void *entry, const void *key)
         const struct fold_run *r = entry;
         const struct outcome_event *m = key;
         return r->dry_run == m->dry_run && uuid_eq(r->run_id, m->run_id);
-}
-
-/* A copy that is "" instead of absent: the tables have no NULL there. */
-static bool copy(struct fold *f, struct span s, struct span *ret)
-{
-        *ret = (struct span){ arena_strndup(f->memory, s.ptr, s.len), s.len };
-        return ret->ptr != NULL;
 }
 
 static struct fold_run *run_of(struct fold *f, const struct outcome_event *m)
@@ -144,8 +139,9 @@ static struct fold_run *run_of(struct fold *f, const struct outcome_event *m)
                                         .dry_run = m->dry_run,
                                         .first_at = m->at,
                                         .last_at = m->at };
-                if (!copy(f, adhoc ? none : m->pack, &r->pack) ||
-                    !copy(f, adhoc ? none : m->job, &r->job) || !map_add(&f->runs, f->memory, r))
+                if (!fold_copy(f->memory, adhoc ? none : m->pack, &r->pack) ||
+                    !fold_copy(f->memory, adhoc ? none : m->job, &r->job) ||
+                    !map_add(&f->runs, f->memory, r))
                         return NULL;
                 r->next = (struct fold_run *)f->changes.runs;
                 f->changes.runs = r;
@@ -190,7 +186,7 @@ static struct group *group_of(struct fold *f, int64_t day, struct span type)
         if (!g)
                 return NULL;
         *g = key;
-        return copy(f, type, &g->type) && map_add(&f->groups, f->memory, g) ? g : NULL;
+        return fold_copy(f->memory, type, &g->type) && map_add(&f->groups, f->memory, g) ? g : NULL;
 }
 
 static struct fold_day *find_day(struct fold *f, struct fold_day *key)
@@ -217,7 +213,7 @@ static struct fold_day *add_day(struct fold *f, struct fold_day *key)
                 return NULL;
         *d = *key;
         d->type = g->type;
-        if (!copy(f, key->reason, &d->reason) || !map_add(&f->days, f->memory, d))
+        if (!fold_copy(f->memory, key->reason, &d->reason) || !map_add(&f->days, f->memory, d))
                 return NULL;
         g->reasons += named;
         d->next = (struct fold_day *)f->changes.days;
@@ -261,7 +257,7 @@ static struct fold_type *type_of(struct fold *f, struct span type)
         if (!t)
                 return NULL;
         t->hash = hash;
-        if (!copy(f, type, &t->type) || !map_add(&f->types, f->memory, t))
+        if (!fold_copy(f->memory, type, &t->type) || !map_add(&f->types, f->memory, t))
                 return NULL;
         t->next = (struct fold_type *)f->changes.types;
         f->changes.types = t;
@@ -269,83 +265,25 @@ static struct fold_type *type_of(struct fold *f, struct span type)
         return t;
 }
 
-static bool older(const struct fold_error *a, const struct fold_error *b)
-{
-        return a->at != b->at ? a->at < b->at
-                              : memcmp(&a->event_id, &b->event_id, sizeof a->event_id) < 0;
-}
-
-static void sift_down(struct fold_type *t)
-{
-        for (size_t i = 0, child; (child = 2 * i + 1) < t->n; i = child) {
-                if (child + 1 < t->n && older(&t->errors[child + 1], &t->errors[child]))
-                        child++;
-                if (!older(&t->errors[child], &t->errors[i]))
-                        return;
-                struct fold_error swap = t->errors[i];
-                t->errors[i] = t->errors[child];
-                t->errors[child] = swap;
-        }
-}
-
-static void sift_up(struct fold_type *t)
-{
-        for (size_t i = t->n - 1; i > 0 && older(&t->errors[i], &t->errors[(i - 1) / 2]);
-             i = (i - 1) / 2) {
-                struct fold_error swap = t->errors[i];
-                t->errors[i] = t->errors[(i - 1) / 2];
-                t->errors[(i - 1) / 2] = swap;
-        }
-}
-
-static bool room_for_error(struct fold *f, struct fold_type *t)
-{
-        if (t->n < t->cap || t->n == f->limits.errors_max)
-                return true;
-        size_t cap = t->cap ? t->cap * 2 : 8;
-        struct fold_error *bigger = arena_alloc(f->memory, cap * sizeof *bigger);
-        if (!bigger)
-                return false;
-        if (t->n)
-                memcpy(bigger, t->errors, t->n * sizeof *bigger);
-        t->errors = bigger;
-        t->cap = cap;
-        return true;
-}
-
-/* Keeps the error if it is among the newest of its type. False: no memory. */
+/* False: no memory. */
 static bool keep_error(struct fold *f, const struct outcome_event *m)
 {
-        struct fold_type *t = f->limits.errors_max ? type_of(f, m->type) : NULL;
-        if (!t)
-                return f->limits.errors_max == 0;
-        struct fold_error x = { .event_id = m->event_id,
-                                .run_id = m->run_id,
-                                .at = m->at,
-                                .type = t->type,
-                                .outcome = m->outcome };
-        bool full = t->n == f->limits.errors_max;
-        if (full && !older(&t->errors[0], &x))
+        if (f->limits.errors_max == 0)
                 return true;
-        if (!room_for_error(f, t) || !copy(f, utf8_cut(m->subject, FOLD_DETAIL_MAX), &x.subject) ||
-            !copy(f, utf8_cut(m->item, FOLD_DETAIL_MAX), &x.item) ||
-            !copy(f, utf8_cut(m->reason, FOLD_DETAIL_MAX), &x.reason))
+        struct fold_type *t = type_of(f, m->type);
+        if (!t)
                 return false;
-        if (full) {
-                t->errors[0] = x;
-                sift_down(t);
-        } else {
-                t->errors[t->n++] = x;
-                sift_up(t);
-                f->changes.n_errors++;
-        }
+        size_t before = t->n;
+        if (!fold_errors_keep(t, f->limits.errors_max, f->memory, m))
+                return false;
+        f->changes.n_errors += t->n - before;
         return true;
 }
 
 /* ---- an event ---- */
 
-/* What an event made before the memory ended, it made last: the heads of the lists. */
-static enum folded end_of_memory(struct fold *f)
+/* Entries that an event added before the memory was used up are the heads of the lists. */
+static enum fold_result undo_partial_event(struct fold *f)
 {
         struct fold_changes *c = &f->changes;
         if (c->runs && c->runs->events == 0) {
@@ -364,7 +302,7 @@ static enum folded end_of_memory(struct fold *f)
         return FOLD_FULL;
 }
 
-/* A kind that is newer than this program was counted as unknown, too. */
+/* An outcome that this program does not know was counted as unknown, too. */
 static enum outcome replaced(const struct outcome_event *m)
 {
         enum outcome o = OUTCOME_UNKNOWN;
@@ -372,29 +310,30 @@ static enum outcome replaced(const struct outcome_event *m)
         return o;
 }
 
-enum folded fold_event(struct fold *f, int32_t results_no, const struct outcome_event *m,
-                       struct err *e)
+enum fold_result fold_event(struct fold *f, int32_t results_no, const struct outcome_event *m,
+                            struct err *e)
 {
         if (f->full)
                 return FOLD_FULL;
         if (fold_check(m, e) < 0)
                 return FOLD_REFUSED;
-        struct source *x = NULL;
-        int rc = sources_get(&f->sources, results_no, m->source_topic, m->source_partition, &x);
-        if (rc > 0) {
-                err_set(e, ERR_INPUT, "", "a source partition beyond the %zu that are remembered",
-                        f->sources.n);
+        struct sequence_entry *x = NULL;
+        int rc = sequence_table_get(&f->sequences, results_no, m->source_topic, m->source_partition,
+                                    &x);
+        if (rc == SEQUENCE_TABLE_FULL) {
+                err_set(e, ERR_INPUT, "", "more than %zu source partitions", f->sequences.n);
                 return FOLD_REFUSED;
         }
         if (rc == 0 && m->sequence <= x->sequence) {
-                f->changes.repeated++;
-                return FOLD_REPEATED;
+                f->changes.duplicates++;
+                return FOLD_DUPLICATE;
         }
-        /* First all that can fail, then all that counts: an event is folded whole or not at all. */
+        /* First all that can fail, then all that counts: an event is aggregated whole or not at
+         * all. */
         struct fold_run *r = rc == 0 ? run_of(f, m) : NULL;
         struct fold_day *d = r ? day_of(f, m) : NULL;
         if (!d || (m->outcome >= OUTCOME_FAILED && !keep_error(f, m)))
-                return end_of_memory(f);
+                return undo_partial_event(f);
         r->counts[m->outcome]++;
         if (m->replaces.ptr)
                 r->counts[replaced(m)]--;
@@ -402,7 +341,7 @@ enum folded fold_event(struct fold *f, int32_t results_no, const struct outcome_
         r->first_at = m->at < r->first_at ? m->at : r->first_at;
         r->last_at = m->at > r->last_at ? m->at : r->last_at;
         d->count++;
-        sources_move(&f->sources, x, m->sequence);
+        sequence_table_advance(&f->sequences, x, m->sequence);
         f->changes.counted++;
         return FOLD_COUNTED;
 }

@@ -1,11 +1,11 @@
 #pragma once
 /*
  * The aggregator's core: audit events in, changes of totals out. No I/O, no clock. Events of one
- * results partition must come in the order of their offsets; a repetition is then recognised by its
- * sequence, which is not above the last one folded of its source.
+ * results partition must come in the order of their offsets. A duplicate is recognised by its
+ * sequence, which is not above the last one aggregated of its source partition.
  *
  * Life of a batch: fold_event for each event, read the changes, store them, then fold_commit; or
- * fold_drop, which forgets the batch.
+ * fold_discard, which forgets the batch.
  */
 #include "base/err.h"
 #include "codec/messages.h"
@@ -15,19 +15,19 @@ enum {
         FOLD_TOPIC_MAX = 249,
         FOLD_DETAIL_MAX = 1000, /* bytes of a text of an error */
 };
-#define FOLD_OTHER "(other)" /* stands for the reasons beyond the limit */
+#define FOLD_OTHER "(other)" /* counts the reasons beyond the limit */
 
 struct fold_limits {
-        size_t memory_max;  /* bytes of a batch's changes; at least 1 MiB */
-        size_t reasons_max; /* different reasons per type and day, in one batch */
-        size_t errors_max;  /* newest errors kept per type */
-        size_t sources_max; /* source partitions remembered, over all results partitions */
-        uint64_t seed;      /* of the hashes */
+        size_t memory_max;    /* bytes of a batch's changes; at least 1 MiB */
+        size_t reasons_max;   /* different reasons per type and day, in one batch */
+        size_t errors_max;    /* newest errors kept per type */
+        size_t sequences_max; /* source partitions kept in memory, over all results partitions */
+        uint64_t seed;        /* of the hashes */
 };
 
-/* The last sequence folded of (source_topic, source_partition) as seen on a results partition. */
-struct fold_source {
-        int32_t results_no; /* any number the caller gives the results partition */
+/* The last sequence aggregated of a source partition, as seen on a results partition. */
+struct fold_sequence {
+        int32_t results_no; /* the caller's number of the results partition */
         int32_t partition;
         struct span topic;
         int64_t sequence;
@@ -38,7 +38,7 @@ struct fold_run {
         uint64_t hash;
         struct uuid run_id; /* nil: all ad-hoc tasks together; pack and job are then "" */
         struct span pack, job;
-        bool dry_run;                  /* a run's dry tasks are counted apart from the others */
+        bool dry_run;                  /* the tasks of a dry run are counted separately */
         int64_t counts[OUTCOME_COUNT]; /* negative where outcomes were replaced */
         int64_t events;
         instant first_at, last_at;
@@ -62,7 +62,8 @@ struct fold_error {
         enum outcome outcome;
 };
 
-struct fold_type { /* a type that had errors: the newest ones, in no order */
+/* A task type that had errors: the newest ones, in no order. */
+struct fold_type {
         uint64_t hash;
         struct span type;
         struct fold_error *errors; /* a heap, the oldest first */
@@ -74,35 +75,37 @@ struct fold_changes {
         const struct fold_run *runs; /* lists */
         const struct fold_day *days;
         const struct fold_type *types;
-        size_t n_runs, n_days, n_types, n_errors, n_sources;
-        int64_t counted, repeated;
+        size_t n_runs, n_days, n_types, n_errors, n_sequences;
+        int64_t counted, duplicates;
 };
 
 struct fold;
 
+/* ERR_FATAL: out of memory. */
 int fold_new(const struct fold_limits *l, struct fold **ret, struct err *e) MUST_CHECK;
 void fold_free(struct fold *f);
 DEFINE_CLEANUP(fold_cleanup, struct fold, fold_free)
 
-/* What is known of a results partition, between batches: first forget, then each source as it was
- * stored. */
+/* Between batches: fold_forget discards what is known of a results partition, then fold_load sets
+ * each sequence as it was stored. -1: too many, or out of memory. */
 void fold_forget(struct fold *f, int32_t results_no);
-int fold_known(struct fold *f, const struct fold_source *s, struct err *e) MUST_CHECK;
+int fold_load(struct fold *f, const struct fold_sequence *s, struct err *e) MUST_CHECK;
 
-enum folded {
+enum fold_result {
         FOLD_COUNTED,
-        FOLD_REPEATED, /* was folded before */
-        /* the batch's memory is used up: store it, then give the same event again. For a batch's
-           first event: out of memory */
+        FOLD_DUPLICATE, /* was aggregated before */
+        /* the batch's memory is used up: store the batch, then call with the same event once more.
+           For a batch's first event: out of memory */
         FOLD_FULL,
-        FOLD_REFUSED, /* the event contradicts itself or cannot be stored; `e` says why */
+        FOLD_REFUSED, /* the event contradicts itself or cannot be stored; `e` has the reason */
 };
-enum folded fold_event(struct fold *f, int32_t results_no, const struct outcome_event *m,
-                       struct err *e) MUST_CHECK;
+/* `m` is not kept: what is needed of it is copied. */
+enum fold_result fold_event(struct fold *f, int32_t results_no, const struct outcome_event *m,
+                            struct err *e) MUST_CHECK;
 
 void fold_changes(const struct fold *f, struct fold_changes *ret);
-/* The sources the batch moved; `i` below n_sources. */
-struct fold_source fold_source_at(const struct fold *f, size_t i);
+/* The sequences that the batch advanced; `i` below n_sequences. */
+struct fold_sequence fold_sequence_at(const struct fold *f, size_t i);
 
 void fold_commit(struct fold *f);
-void fold_drop(struct fold *f);
+void fold_discard(struct fold *f);

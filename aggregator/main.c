@@ -1,4 +1,5 @@
-#include "aggregator/aggregator.h"
+/* rollcall-aggregator: audit events of the results topic in, totals in PostgreSQL out. */
+#include "aggregator/loop.h"
 
 #include "base/log.h"
 #include "daemon/daemon.h"
@@ -8,42 +9,44 @@
 enum { WAIT_MS = 500, LEAVE_MS = 20000 };
 
 static const char help[] =
-        "Folds the audit events of the results topic into totals. Reads PREFIX.results as the group PREFIX.aggregator and\n"
-        "keeps in the database: totals per run (rollcall.run_total), totals per day, task type, outcome and reason\n"
-        "(rollcall.day_total), and the newest errors (rollcall.recent_error). Its position moves in the same transaction,\n"
-        "so an event counts once whatever crashes. Start more of them to share the topic's partitions.\n"
-        "See docs/aggregator.md.";
+        "Aggregates the audit events of the results topic into totals. Reads PREFIX.results as the\n"
+        "consumer group PREFIX.aggregator and keeps in the database: totals by run\n"
+        "(rollcall.run_total), totals by day, task type, outcome and reason (rollcall.day_total),\n"
+        "and the newest errors (rollcall.recent_error). Its position moves in the transaction that\n"
+        "holds the totals, so each event counts exactly once, also after a crash. Start more of\n"
+        "them to share the partitions of the topic. See docs/aggregator.md.";
 
-static int serve(struct daemon *d, struct aggregator *a, struct err *e)
+static int run_loop(struct daemon *d, struct aggregator *a, struct err *e)
 {
         bool ready = false;
         while (!daemon_stopping()) {
                 daemon_serve(d);
-                int rc = aggregator_step(a, e);
+                int rc = loop_step(a, e);
                 if (rc < 0)
                         return -1;
-                if (rc)
+                if (rc == LOOP_WAIT)
                         daemon_sleep(WAIT_MS);
-                if (!ready && a->consumer && !a->database_away) {
+                if (!ready && loop_is_ready(a)) {
                         daemon_ready(d);
                         ready = true;
                 }
         }
-        return daemon_stop_now() ? 0 : aggregator_drain(a, e);
+        return daemon_stop_now() ? 0 : loop_drain(a, e);
 }
 
-static int run(struct daemon *d)
+static int run_aggregator(struct daemon *d)
 {
         struct aggregator *a CLEANUP(aggregator_cleanup) = NULL;
         struct err e = ERR_INIT;
         if (daemon_leave_within(d, LEAVE_MS, &e) < 0 || aggregator_new(d->service, &a, &e) < 0 ||
-            serve(d, a, &e) < 0) {
-                log_error("aggregator cannot go on", "class=%s code=%s error=" LOG_Q,
+            run_loop(d, a, &e) < 0) {
+                log_error("aggregator failed", "class=%s code=%s error=" LOG_Q,
                           err_class_name(e.class), e.code, e.text);
                 return EXIT_FAILURE;
         }
-        log_info("aggregator stopped", "folded=%lld repeated=%lld undecodable=%lld forged=%lld",
-                 (long long)a->counted, (long long)a->repeated, (long long)a->undecodable,
+        log_info("aggregator stopped",
+                 "aggregated=%lld duplicates=%lld undecodable=%lld forged=%lld",
+                 (long long)a->counted, (long long)a->duplicates, (long long)a->undecodable,
                  (long long)a->forged);
         return EXIT_SUCCESS;
 }
@@ -54,7 +57,7 @@ int main(int argc, char **argv)
         int rc = daemon_start(&d, "rollcall-aggregator", help, argc, argv);
         if (rc >= 0)
                 return rc;
-        rc = run(&d);
+        rc = run_aggregator(&d);
         if (rc == EXIT_SUCCESS)
                 daemon_finish(&d);
         daemon_deinit(&d);

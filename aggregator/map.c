@@ -1,11 +1,12 @@
+/* Open addressing with linear probing; the table doubles when it is half full. */
 #include "aggregator/map.h"
 
 #include <string.h>
 
 enum { CAP_MIN = 256 };
 
-/* Multiplying and folding the halves, as wyhash does: every bit of the input reaches every bit of
- * the result. */
+/* Multiplies and combines the halves by XOR, as wyhash does: every bit of the input changes every
+ * bit of the result. */
 uint64_t hash_number(uint64_t seed, uint64_t v)
 {
         __extension__ typedef unsigned __int128 wide;
@@ -38,7 +39,7 @@ void *map_find(const struct map *m, uint64_t hash, map_same same, const void *ke
         return NULL;
 }
 
-static void place(struct map *m, uint64_t *entry)
+static void put_entry(struct map *m, uint64_t *entry)
 {
         size_t i = *entry & (m->cap - 1);
         while (m->slots[i])
@@ -55,10 +56,10 @@ bool map_add(struct map *m, struct arena *a, void *entry)
                         return false;
                 for (size_t i = 0; i < m->cap; i++)
                         if (m->slots[i])
-                                place(&grown, m->slots[i]);
+                                put_entry(&grown, m->slots[i]);
                 *m = grown;
         }
-        place(m, entry);
+        put_entry(m, entry);
         m->n++;
         return true;
 }

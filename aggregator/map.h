@@ -1,7 +1,7 @@
 #pragma once
 /*
- * A hash map of entries that live in an arena, with the arena's life: nothing is freed, nothing is
- * removed. Every entry begins with its hash.
+ * A hash map whose entries and table live in an arena: nothing is freed or removed before the arena
+ * is reset. The first member of each entry is its hash.
  */
 #include "base/arena.h"
 
@@ -14,8 +14,7 @@ typedef bool (*map_same)(const void *entry, const void *key);
 
 /* The entry of `key`, or NULL. */
 void *map_find(const struct map *m, uint64_t hash, map_same same, const void *key);
-/* Adds an entry that is not in there yet. False when the arena is full; then nothing has changed.
- */
+/* Adds an entry that the map does not have yet. False: the arena is full; nothing changed. */
 bool map_add(struct map *m, struct arena *a, void *entry);
 
 uint64_t hash_bytes(uint64_t seed, const void *data, size_t len);

@@ -1,3 +1,4 @@
+/* The connection with its prepared statements, and the queries outside of a batch. */
 #include "aggregator/store_internal.h"
 
 #include "aggregator_statements.h"
@@ -12,21 +13,13 @@
 static const struct {
         const char *name, *sql;
 } statements[] = {
-        STATEMENT(claim_partitions),
-        STATEMENT(aggregated_sequences),
-        STATEMENT(last_sequences),
-        STATEMENT(owns_partition),
-        STATEMENT(backfill_sources),
-        STATEMENT(backfill_outcomes),
-        STATEMENT(backfill_done),
-        STATEMENT(move_positions),
-        STATEMENT(add_run_totals),
-        STATEMENT(add_day_totals),
-        STATEMENT(add_recent_errors),
-        STATEMENT(prune_recent_errors),
-        STATEMENT(save_sequences),
-        STATEMENT(add_dead_letters),
-        STATEMENT(unpublished_dead_letters),
+        STATEMENT(aggregated_sequences),   STATEMENT(last_sequences),
+        STATEMENT(owns_partition),         STATEMENT(backfill_sources),
+        STATEMENT(backfill_outcomes),      STATEMENT(backfill_done),
+        STATEMENT(move_positions),         STATEMENT(add_run_totals),
+        STATEMENT(add_day_totals),         STATEMENT(add_recent_errors),
+        STATEMENT(prune_recent_errors),    STATEMENT(save_sequences),
+        STATEMENT(add_dead_letters),       STATEMENT(unpublished_dead_letters),
         STATEMENT(dead_letters_published),
 };
 
@@ -58,7 +51,7 @@ void store_detach(struct store *s)
         db_free(TAKE(s->db));
 }
 
-struct db *store_db(struct store *s)
+struct db *store_db(const struct store *s)
 {
         return s->db;
 }
@@ -75,84 +68,32 @@ int store_attach(struct store *s, struct db *d, struct err *e)
         return 0;
 }
 
-struct db_params *store_params(struct store *s)
-{
-        db_params_reset(s->params);
-        return s->params;
-}
+/* ---- what the ledger knows ---- */
 
-/* ---- shares ---- */
-
-static struct share *share_of(struct share *list, size_t n, const char *topic, int64_t partition)
+int store_load_sequences(struct store *s, const struct partition *list, size_t n, struct fold *f,
+                         struct err *e)
 {
-        for (size_t i = 0; i < n; i++)
-                if (list[i].partition == partition && strcmp(list[i].topic, topic) == 0)
-                        return &list[i];
-        return NULL;
-}
-
-static bool unclaimed(const void *row, void *ctx)
-{
-        (void)ctx;
-        return ((const struct share *)row)->state == SHARE_UNCLAIMED;
-}
-
-static int load_known(struct store *s, const struct share *list, size_t n, struct fold *f,
-                      struct err *e)
-{
-        static const struct db_column source_no = DB_FIELD(DB_INT4, struct share, source_no);
-        struct db_rowset shares = DB_ARRAY(list, n);
+        static const struct db_column source_no = DB_FIELD(DB_INT4, struct partition, source_no);
+        struct db_rowset unclaimed = DB_ARRAY(list, n);
         struct db_params *p = store_params(s);
         struct db_result *rows CLEANUP(db_result_cleanup) = NULL;
         for (size_t i = 0; i < n; i++)
-                if (list[i].state == SHARE_UNCLAIMED)
+                if (list[i].state == PARTITION_UNCLAIMED)
                         fold_forget(f, list[i].source_no);
-        shares.wanted = unclaimed;
-        db_add_columns(p, &shares, &source_no, 1);
+        unclaimed.wanted = partition_is_unclaimed;
+        db_add_columns(p, &unclaimed, &source_no, 1);
         if (db_run(s->db, "aggregated_sequences", p, &rows, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(rows); i++) {
-                struct fold_source x = { (int32_t)db_int(rows, i, 0), (int32_t)db_int(rows, i, 2),
-                                         db_span(rows, i, 1), db_int(rows, i, 3) };
-                if (fold_known(f, &x, e) < 0)
+                struct fold_sequence x = { (int32_t)db_int(rows, i, 0), (int32_t)db_int(rows, i, 2),
+                                           db_span(rows, i, 1), db_int(rows, i, 3) };
+                if (fold_load(f, &x, e) < 0)
                         return -1;
         }
         return 0;
 }
 
-int store_claim(struct store *s, const char *cluster, const char *owner, struct share *list,
-                size_t n, struct fold *f, struct err *e)
-{
-        static const struct db_column columns[] = {
-                DB_FIELD(DB_TEXT, struct share, topic),
-                DB_FIELD(DB_INT4, struct share, partition),
-        };
-        struct db_rowset shares = DB_ARRAY(list, n);
-        struct db_params *p = store_params(s);
-        struct db_result *rows CLEANUP(db_result_cleanup) = NULL;
-        shares.wanted = unclaimed;
-        db_add_str(p, cluster);
-        db_add_str(p, owner);
-        db_add_columns(p, &shares, columns, ARRAY_LEN(columns));
-        if (db_run(s->db, "claim_partitions", p, &rows, e) < 0)
-                return -1;
-        for (int i = 0; i < db_rows(rows); i++) {
-                struct share *x = share_of(list, n, db_str(rows, i, 1), db_int(rows, i, 2));
-                if (!x)
-                        continue;
-                x->source_no = (int32_t)db_int(rows, i, 0);
-                x->epoch = db_int(rows, i, 3);
-                x->stored = x->next = db_int(rows, i, 4);
-                x->letters_stored = x->letters = db_int(rows, i, 5);
-                x->letters_published = db_int(rows, i, 6);
-                x->mark = x->taken_mark = db_int(rows, i, 7);
-                x->behind = db_bool(rows, i, 8);
-                x->letters_offset = -1;
-        }
-        return load_known(s, list, n, f, e);
-}
-
-int store_numbers(struct store *s, const char *results, struct numbered *ret, struct err *e)
+int store_issued(struct store *s, const char *results, struct issued *ret, struct err *e)
 {
         struct db_params *p = store_params(s);
         struct db_result *rows CLEANUP(db_result_cleanup) = NULL;
@@ -160,8 +101,8 @@ int store_numbers(struct store *s, const char *results, struct numbered *ret, st
         if (db_run(s->db, "last_sequences", p, &rows, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(rows); i++) {
-                if (numbered_set(ret, db_str(rows, i, 0), (int32_t)db_int(rows, i, 1),
-                                 db_int(rows, i, 2)) < 0)
+                if (issued_set(ret, db_str(rows, i, 0), (int32_t)db_int(rows, i, 1),
+                               db_int(rows, i, 2)) < 0)
                         return err_oom(e);
                 ret->now = db_instant(rows, i, 3);
         }
@@ -182,10 +123,10 @@ int store_owns(struct store *s, const char *cluster, const char *topic, const ch
         return 0;
 }
 
-/* ---- what was lost ---- */
+/* ---- backfill ---- */
 
-int store_behind(struct store *s, const struct share *x, const char *const *topics, size_t n,
-                 struct db_result **ret, struct err *e)
+int store_backfill_sources(struct store *s, const struct partition *x, const char *const *topics,
+                           size_t n, struct db_result **ret, struct err *e)
 {
         struct db_params *p = store_params(s);
         db_add_int4(p, x->source_no);
@@ -193,8 +134,8 @@ int store_behind(struct store *s, const struct share *x, const char *const *topi
         return db_run(s->db, "backfill_sources", p, ret, e);
 }
 
-int store_ledger(struct store *s, const char *sources, int64_t after, int64_t to,
-                 struct db_result **ret, struct err *e)
+int store_backfill_outcomes(struct store *s, const char *sources, int64_t after, int64_t to,
+                            struct db_result **ret, struct err *e)
 {
         struct db_params *p = store_params(s);
         db_add_str(p, sources);
@@ -203,7 +144,7 @@ int store_ledger(struct store *s, const char *sources, int64_t after, int64_t to
         return db_run(s->db, "backfill_outcomes", p, ret, e);
 }
 
-int store_caught_up(struct store *s, const struct share *x, struct err *e)
+int store_backfill_done(struct store *s, const struct partition *x, struct err *e)
 {
         struct db_params *p = store_params(s);
         db_add_int4(p, x->source_no);
@@ -213,13 +154,13 @@ int store_caught_up(struct store *s, const struct share *x, struct err *e)
 
 /* ---- dead letters ---- */
 
-static int nibble(char c)
+static int hex_value(char c)
 {
         return c >= '0' && c <= '9' ? c - '0' : c - 'a' + 10;
 }
 
-/* A bytea as PostgreSQL prints it: \x and two digits a byte. */
-static bool copy_bytes(struct arena *a, struct span text, struct span *ret)
+/* The bytes of a bytea as PostgreSQL prints it: \x and two digits for each. */
+static bool read_bytea(struct arena *a, struct span text, struct span *ret)
 {
         *ret = (struct span){ 0 };
         if (!text.ptr || text.len < 2)
@@ -229,32 +170,33 @@ static bool copy_bytes(struct arena *a, struct span text, struct span *ret)
         if (!bytes)
                 return false;
         for (size_t i = 0; i < n; i++)
-                bytes[i] = (char)(nibble(text.ptr[2 + 2 * i]) << 4 | nibble(text.ptr[3 + 2 * i]));
+                bytes[i] = (char)(hex_value(text.ptr[2 + 2 * i]) << 4 |
+                                  hex_value(text.ptr[3 + 2 * i]));
         *ret = (struct span){ bytes, n };
         return true;
 }
 
-int store_letters(struct store *s, const struct share *x, struct arena *a, struct letter **ret,
-                  struct err *e)
+int store_unpublished(struct store *s, const struct partition *x, struct arena *a,
+                      struct dead_letter_entry **ret, struct err *e)
 {
         struct db_params *p = store_params(s);
         struct db_result *rows CLEANUP(db_result_cleanup) = NULL;
-        struct letter **end = ret;
+        struct dead_letter_entry **end = ret;
         *ret = NULL;
         db_add_int4(p, x->source_no);
-        db_add_int8(p, x->letters_offset);
-        db_add_int8(p, x->letters_published);
+        db_add_int8(p, x->dead_letters_offset);
+        db_add_int8(p, x->dead_letters_published);
         if (db_run(s->db, "unpublished_dead_letters", p, &rows, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(rows); i++) {
-                struct letter *l = arena_alloc(a, sizeof *l);
+                struct dead_letter_entry *l = arena_alloc(a, sizeof *l);
                 if (!l)
                         return err_oom(e);
                 l->offset = db_int(rows, i, 0);
                 l->sequence = db_int(rows, i, 1);
                 l->reason = arena_span(a, db_span(rows, i, 2));
-                if (!l->reason.ptr || !copy_bytes(a, db_span(rows, i, 3), &l->key) ||
-                    !copy_bytes(a, db_span(rows, i, 4), &l->value))
+                if (!l->reason.ptr || !read_bytea(a, db_span(rows, i, 3), &l->key) ||
+                    !read_bytea(a, db_span(rows, i, 4), &l->value))
                         return err_oom(e);
                 *end = l;
                 end = &l->next;
@@ -262,7 +204,7 @@ int store_letters(struct store *s, const struct share *x, struct arena *a, struc
         return 0;
 }
 
-int store_published(struct store *s, const struct share *x, int64_t sequence, struct err *e)
+int store_published(struct store *s, const struct partition *x, int64_t sequence, struct err *e)
 {
         struct db_params *p = store_params(s);
         db_add_int4(p, x->source_no);

@@ -1,7 +1,8 @@
-/* One batch as one transaction: what is queued here is sent at once, and committed only when every
+/* One batch as one transaction: all statements are sent together, and committed only if every
  * position was where we left it. */
-#include "aggregator/store_internal.h"
+#include "aggregator/store_batch.h"
 
+#include "aggregator/store_internal.h"
 #include "base/failpoint.h"
 
 /* Adds the columns and runs the statement that takes them. */
@@ -25,36 +26,36 @@ static int queue_rows(struct store *s, const char *name, const struct db_rowset 
 NEXT_OF(next_run, struct fold_run)
 NEXT_OF(next_day, struct fold_day)
 NEXT_OF(next_type, struct fold_type)
-NEXT_OF(next_letter, struct letter)
+NEXT_OF(next_dead_letter, struct dead_letter_entry)
 #undef NEXT_OF
 
-static bool changed(const void *row, void *ctx)
+static bool is_changed(const void *row, void *ctx)
 {
-        const struct share *x = row;
+        const struct partition *x = row;
         (void)ctx;
         return x->next != x->stored || x->touched;
 }
 
-static size_t moved(const struct share *list, size_t n)
+static size_t count_changed(const struct partition *list, size_t n)
 {
         size_t count = 0;
         for (size_t i = 0; i < n; i++)
-                count += changed(&list[i], NULL);
+                count += is_changed(&list[i], NULL);
         return count;
 }
 
-static int queue_positions(struct store *s, const struct share *list, size_t n, struct err *e)
+static int queue_positions(struct store *s, const struct partition *list, size_t n, struct err *e)
 {
         static const struct db_column columns[] = {
-                DB_FIELD(DB_INT4, struct share, source_no),
-                DB_FIELD(DB_INT8, struct share, epoch),
-                DB_FIELD(DB_INT8, struct share, stored),
-                DB_FIELD(DB_INT8, struct share, next),
-                DB_FIELD(DB_INT8, struct share, taken_mark),
-                DB_FIELD(DB_INT8, struct share, letters),
+                DB_FIELD(DB_INT4, struct partition, source_no),
+                DB_FIELD(DB_INT8, struct partition, epoch),
+                DB_FIELD(DB_INT8, struct partition, stored),
+                DB_FIELD(DB_INT8, struct partition, next),
+                DB_FIELD(DB_INT8, struct partition, next_digest),
+                DB_FIELD(DB_INT8, struct partition, dead_letters),
         };
         struct db_rowset rows = DB_ARRAY(list, n);
-        rows.wanted = changed;
+        rows.wanted = is_changed;
         return QUEUE_ROWS(s, "move_positions", &rows, columns, e);
 }
 
@@ -142,53 +143,54 @@ static int queue_prune(struct store *s, const struct fold_type *types, struct er
         return db_pipeline_run(s->db, "prune_recent_errors", p, e);
 }
 
-static int queue_folded(struct store *s, const struct fold *f, size_t n, struct err *e)
+static int queue_sequences(struct store *s, const struct fold *f, size_t n, struct err *e)
 {
         struct db_params *p = store_params(s);
         db_array_begin(p, DB_INT4, n);
         for (size_t i = 0; i < n; i++)
-                db_element_int(p, fold_source_at(f, i).results_no);
+                db_element_int(p, fold_sequence_at(f, i).results_no);
         db_array_end(p);
         db_array_begin(p, DB_TEXT, n);
         for (size_t i = 0; i < n; i++)
-                db_element_text(p, fold_source_at(f, i).topic);
+                db_element_text(p, fold_sequence_at(f, i).topic);
         db_array_end(p);
         db_array_begin(p, DB_INT4, n);
         for (size_t i = 0; i < n; i++)
-                db_element_int(p, fold_source_at(f, i).partition);
+                db_element_int(p, fold_sequence_at(f, i).partition);
         db_array_end(p);
         db_array_begin(p, DB_INT8, n);
         for (size_t i = 0; i < n; i++)
-                db_element_int(p, fold_source_at(f, i).sequence);
+                db_element_int(p, fold_sequence_at(f, i).sequence);
         db_array_end(p);
         return db_pipeline_run(s->db, "save_sequences", p, e);
 }
 
-static void add_letter_source(struct db_params *p, const void *row, void *ctx)
+static void add_source_no(struct db_params *p, const void *row, void *ctx)
 {
         (void)ctx;
-        db_element_int(p, ((const struct letter *)row)->share->source_no);
+        db_element_int(p, ((const struct dead_letter_entry *)row)->partition->source_no);
 }
 
-static int queue_letters(struct store *s, const struct letter *letters, struct err *e)
+static int queue_dead_letters(struct store *s, const struct dead_letter_entry *dead_letters,
+                              struct err *e)
 {
         static const struct db_column columns[] = {
-                DB_CALL(DB_INT4, add_letter_source),
-                DB_FIELD(DB_INT8, struct letter, offset),
-                DB_FIELD(DB_INT8, struct letter, sequence),
-                DB_FIELD(DB_TEXT, struct letter, reason),
-                DB_FIELD(DB_BYTEA, struct letter, key),
-                DB_FIELD(DB_BYTEA, struct letter, value),
+                DB_CALL(DB_INT4, add_source_no),
+                DB_FIELD(DB_INT8, struct dead_letter_entry, offset),
+                DB_FIELD(DB_INT8, struct dead_letter_entry, sequence),
+                DB_FIELD(DB_TEXT, struct dead_letter_entry, reason),
+                DB_FIELD(DB_BYTEA, struct dead_letter_entry, key),
+                DB_FIELD(DB_BYTEA, struct dead_letter_entry, value),
         };
-        const struct db_rowset rows = { .next = next_letter, .ctx = (void *)letters };
+        const struct db_rowset rows = { .next = next_dead_letter, .ctx = (void *)dead_letters };
         return QUEUE_ROWS(s, "add_dead_letters", &rows, columns, e);
 }
 
 /* ---- the transaction ---- */
 
 /* Queues the whole batch; `queued` counts the answers to come. */
-static int queue_all(struct store *s, const struct share *list, size_t n, const struct fold *f,
-                     const struct letter *letters, int *queued, struct err *e)
+static int queue_all(struct store *s, const struct partition *list, size_t n, const struct fold *f,
+                     const struct dead_letter_entry *dead_letters, int *queued, struct err *e)
 {
         struct fold_changes c;
         fold_changes(f, &c);
@@ -206,15 +208,15 @@ static int queue_all(struct store *s, const struct share *list, size_t n, const 
         QUEUE(c.n_days, queue_days(s, c.days, e));
         QUEUE(c.n_errors, queue_errors(s, c.types, e));
         QUEUE(c.n_errors, queue_prune(s, c.types, e));
-        QUEUE(c.n_sources, queue_folded(s, f, c.n_sources, e));
-        QUEUE(letters != NULL, queue_letters(s, letters, e));
+        QUEUE(c.n_sequences, queue_sequences(s, f, c.n_sequences, e));
+        QUEUE(dead_letters != NULL, queue_dead_letters(s, dead_letters, e));
 #undef QUEUE
         return rc;
 }
 
-/* Takes all answers; the first error counts. `ret_moved`: positions that were where we left them.
- */
-static int collect(struct store *s, int queued, int64_t *ret_moved, struct err *e)
+/* Reads all answers; the first error counts. `ret_moved`: how many positions were where we left
+ * them. */
+static int collect_answers(struct store *s, int queued, int64_t *ret_moved, struct err *e)
 {
         int rc = 0;
         for (int i = 0; i < queued; i++) {
@@ -230,17 +232,17 @@ static int collect(struct store *s, int queued, int64_t *ret_moved, struct err *
         return rc;
 }
 
-static int send_all(struct store *s, const struct share *list, size_t n, const struct fold *f,
-                    const struct letter *letters, int64_t *ret_moved, struct err *e)
+static int send_all(struct store *s, const struct partition *list, size_t n, const struct fold *f,
+                    const struct dead_letter_entry *dead_letters, int64_t *ret_moved, struct err *e)
 {
         struct err second = ERR_INIT;
         int queued = 0;
         if (db_pipeline_begin(s->db, e) < 0)
                 return -1;
-        int rc = queue_all(s, list, n, f, letters, &queued, e);
+        int rc = queue_all(s, list, n, f, dead_letters, &queued, e);
         if (db_pipeline_sync(s->db, rc < 0 ? &second : e) < 0)
                 return -1;
-        if (collect(s, queued, ret_moved, rc < 0 ? &second : e) < 0)
+        if (collect_answers(s, queued, ret_moved, rc < 0 ? &second : e) < 0)
                 rc = -1;
         if (!db_alive(s->db))
                 return -1;
@@ -250,18 +252,18 @@ static int send_all(struct store *s, const struct share *list, size_t n, const s
         return rc;
 }
 
-int store_batch(struct store *s, const struct share *list, size_t n, const struct fold *f,
-                const struct letter *letters, struct err *e)
+int store_batch(struct store *s, const struct partition *list, size_t n, const struct fold *f,
+                const struct dead_letter_entry *dead_letters, struct err *e)
 {
-        int64_t expected = (int64_t)moved(list, n), found = 0;
+        int64_t expected = (int64_t)count_changed(list, n), found = 0;
         if (expected == 0)
-                return 0;
-        int rc = send_all(s, list, n, f, letters, &found, e);
+                return STORE_COMMITTED;
+        int rc = send_all(s, list, n, f, dead_letters, &found, e);
         FAILPOINT("totals.uncommitted");
         if (rc == 0 && found == expected)
-                return db_exec(s->db, "commit", e);
+                return db_exec(s->db, "commit", e) < 0 ? -1 : STORE_COMMITTED;
         struct err second = ERR_INIT;
         if (db_alive(s->db) && db_exec(s->db, "rollback", rc < 0 ? &second : e) < 0)
                 rc = -1;
-        return rc < 0 ? -1 : 1;
+        return rc < 0 ? -1 : STORE_FENCED;
 }

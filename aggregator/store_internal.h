@@ -1,5 +1,5 @@
 #pragma once
-/* Shared by the store's two files only. */
+/* Shared by the two files of the store only. */
 #include "aggregator/store.h"
 
 struct store {
@@ -8,4 +8,9 @@ struct store {
         struct store_limits limits;
 };
 
-struct db_params *store_params(struct store *s); /* emptied */
+/* Emptied: the parameters of the next statement. */
+static inline struct db_params *store_params(struct store *s)
+{
+        db_params_reset(s->params);
+        return s->params;
+}

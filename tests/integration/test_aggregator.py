@@ -368,16 +368,19 @@ def forged(events, r):
     """(event, what the dead letter says): what no worker can have published."""
     good = Events(99).make()[1]
     changes = [
-        ({"sequence": 2**62}, "has numbered"),
-        ({"sequence": 2**63 - 1}, "has numbered"),
-        ({"sequence": 1_000_001}, "has numbered"),
-        ({"source_topic": "strange"}, "does not know it"),
-        ({"source_topic": "rc.task"}, "does not know it"),
+        ({"sequence": 2**62}, "has issued"),
+        ({"sequence": 2**63 - 1}, "has issued"),
+        ({"sequence": 1_000_001}, "has issued"),
+        ({"source_topic": "strange"}, "has no partition"),
+        ({"source_topic": "rc.task"}, "has no partition"),
         ({"source_topic": ""}, "."),
-        ({"source_partition": 4}, "does not know it"),
-        ({"source_partition": 2**31 - 1}, "does not know it"),
-        ({"source_partition": -1}, "does not know it"),
-        ({"at": datetime.now(UTC) + timedelta(days=2)}, "later than the database's clock"),
+        ({"source_partition": 4}, "has no partition"),
+        ({"source_partition": 2**31 - 1}, "has no partition"),
+        ({"source_partition": -1}, "has no partition"),
+        (
+            {"at": datetime.now(UTC) + timedelta(days=2)},
+            "later than the clock of the database",
+        ),
         ({"at": datetime(9998, 1, 1, tzinfo=UTC)}, "later"),
     ]
     return [
@@ -388,7 +391,7 @@ def forged(events, r):
 
 @pytest.mark.parametrize("kind", ["kafka", "embedded"])
 def test_forged_events_change_nothing(rig, request, database, kind):
-    """What the ledger cannot have numbered is set aside, and silences nobody; sources by the ten thousand, too. What is numbered while it runs is taken."""
+    """What the ledger cannot have issued is dead-lettered, and suppresses no other event; sources by the ten thousand, too. What is numbered while it runs is taken."""
     rig = rig(request.getfixturevalue(kind), database, embedded=kind == "embedded")
     events, r = Events(5), random.Random(5)
     rig.number(600)
@@ -490,7 +493,7 @@ def test_retention_passed_the_position(rig, kafka, database):
     assert process.stop() == 0
     # and while it runs, but is stopped: the broker deletes what it has not read yet
     process = rig.start()
-    rig.wait_log(process, "partitions taken up")
+    rig.wait_log(process, "partitions assigned")
     process.send_signal(signal.SIGSTOP)
     for _ in range(500):
         rig.send(0, encode(events.make()[1]))
@@ -503,16 +506,16 @@ def test_retention_passed_the_position(rig, kafka, database):
     counted = database.value("select sum(count) from rollcall.day_total")
     assert counted == 1500 - sum(
         last - first for first, last in gaps
-    )  # the test is the worker: the ledger has nothing to fold
+    )  # the test is the worker: the ledger has nothing to backfill
     assert process.stop() == 0
 
 
 def test_topic_ends_below_the_position(rig, kafka, database):
-    """As after the topic was made anew: said with both numbers, that partition waits, the others go on, and it goes on when put right."""
+    """As after the topic was re-created: the error has both numbers, that partition stops, the others continue, and it resumes when it is repaired."""
     rig = rig(kafka, database)
     events = Events(13)
     process = rig.start()
-    rig.wait_log(process, "partitions taken up")
+    rig.wait_log(process, "partitions assigned")
     for _ in range(100):
         _, event = events.make()
         rig.send(1, encode(event))
@@ -538,23 +541,23 @@ def test_topic_ends_below_the_position(rig, kafka, database):
     database.execute(
         "update rollcall.position set next = 100 where topic like '%.results' and partition = 1"
     )
-    rig.wait_log(process, r'"results partition goes on"')
+    rig.wait_log(process, r'"results partition resumed"')
     rig.wait_position(200)
     assert database.value("select sum(count) from rollcall.day_total") == 200
     # once each time that the group gives the partition out: a busy machine may let a session time out
     assert len(re.findall("below the position 5000", process.text())) <= process.text().count(
-        'msg="partitions taken up"'
+        'msg="partitions assigned"'
     )
     assert process.stop() == 0
 
 
-def test_topic_is_made_anew_while_running(rig, kafka, database):
+def test_topic_is_re_created_while_running(rig, kafka, database):
     from confluent_kafka.admin import AdminClient
 
     rig = rig(kafka, database)
     events = Events(19)
     process = rig.start()
-    rig.wait_log(process, "partitions taken up")
+    rig.wait_log(process, "partitions assigned")
     for _ in range(200):
         rig.send(3, encode(events.make()[1]))
     rig.producer.flush(30)
@@ -580,8 +583,8 @@ def test_topic_is_made_anew_while_running(rig, kafka, database):
     assert process.stop() == 0
 
 
-def test_database_and_broker_go_away(rig, kafka, tmp_path):
-    """Said once, waited for, and nothing is counted twice."""
+def test_database_and_broker_become_unavailable(rig, kafka, tmp_path):
+    """Logged once, retried, and nothing is counted twice."""
     server = Postgres()
     try:
         database = Database(server, "away")
@@ -612,9 +615,11 @@ def test_database_and_broker_go_away(rig, kafka, tmp_path):
         rig.wait_position(10000)
         assert rig.run_totals() == events.run_totals()
         text = process.text()
-        assert 1 <= len(re.findall("database away", text)) <= 3
-        assert len(re.findall("database away", text)) == len(re.findall("database back", text))
-        assert len(re.findall("broker away", text)) <= 2
+        assert 1 <= len(re.findall("database unavailable", text)) <= 3
+        assert len(re.findall("database unavailable", text)) == len(
+            re.findall("database recovered", text)
+        )
+        assert len(re.findall("broker unavailable", text)) <= 2
         assert process.stop() == 0
     finally:
         server.close()

@@ -252,7 +252,7 @@ static int folding(struct err *e)
         static const struct fold_limits limits = { .memory_max = 1 << 20,
                                                    .reasons_max = 5,
                                                    .errors_max = 3,
-                                                   .sources_max = 10,
+                                                   .sequences_max = 10,
                                                    .seed = 1 };
         struct fold *f CLEANUP(fold_cleanup) = NULL;
         struct fold_changes c;
@@ -274,7 +274,7 @@ static int folding(struct err *e)
                         .source_partition = i % 2,
                         .sequence = i,
                 };
-                enum folded rc = fold_event(f, 1, &m, e);
+                enum fold_result rc = fold_event(f, 1, &m, e);
                 if (rc == FOLD_FULL)
                         return err_oom(e); /* here: no memory, since the limit is far */
                 if (rc == FOLD_REFUSED)

@@ -1,5 +1,5 @@
 #include "aggregator/fold.h"
-#include "aggregator/numbered.h"
+#include "aggregator/issued.h"
 
 #include <inttypes.h>
 #include <setjmp.h>
@@ -13,9 +13,11 @@
 #define DAY (86400 * INSTANT_SECOND)
 static const instant BASE = INT64_C(1795996800) * INSTANT_SECOND; /* 2026-11-30T00:00:00Z */
 
-static const struct fold_limits roomy = {
-        .memory_max = 64 << 20, .reasons_max = 50, .errors_max = 10, .sources_max = 1000, .seed = 42
-};
+static const struct fold_limits roomy = { .memory_max = 64 << 20,
+                                          .reasons_max = 50,
+                                          .errors_max = 10,
+                                          .sequences_max = 1000,
+                                          .seed = 42 };
 
 static struct fold *make(const struct fold_limits *l)
 {
@@ -44,7 +46,7 @@ static struct outcome_event event(int64_t sequence)
         };
 }
 
-static enum folded give(struct fold *f, int32_t results_no, const struct outcome_event *m)
+static enum fold_result give(struct fold *f, int32_t results_no, const struct outcome_event *m)
 {
         struct err e = ERR_INIT;
         return fold_event(f, results_no, m, &e);
@@ -80,8 +82,8 @@ static void test_counts(void **state)
         assert_int_equal(done->counts[OUTCOME_SKIPPED], 1);
         assert_true(done->first_at == BASE - 1 && done->last_at == BASE);
         assert_int_equal(c.n_days, 3);
-        assert_int_equal(c.n_sources, 1);
-        assert_int_equal(fold_source_at(f, 0).sequence, 6);
+        assert_int_equal(c.n_sequences, 1);
+        assert_int_equal(fold_sequence_at(f, 0).sequence, 6);
         bool before = false;
         for (const struct fold_day *d = c.days; d; d = d->next)
                 before |= d->day == BASE / DAY - 1;
@@ -99,7 +101,7 @@ static void test_replaced(void **state)
         m = event(2);
         m.replaces = SPAN_LIT("quarantined");
         assert_int_equal(give(f, 1, &m), FOLD_COUNTED);
-        assert_int_equal(give(f, 1, &m), FOLD_REPEATED);
+        assert_int_equal(give(f, 1, &m), FOLD_DUPLICATE);
         struct fold_changes c = changes(f);
         assert_int_equal(c.runs->counts[OUTCOME_APPLIED], 1);
         assert_int_equal(c.runs->counts[OUTCOME_QUARANTINED], -1);
@@ -115,7 +117,7 @@ static void test_repetitions(void **state)
                 assert_int_equal(give(f, 1, &m), FOLD_COUNTED);
         }
         struct outcome_event m = event(10);
-        assert_int_equal(give(f, 1, &m), FOLD_REPEATED);
+        assert_int_equal(give(f, 1, &m), FOLD_DUPLICATE);
         m.source_partition = 1; /* another source */
         assert_int_equal(give(f, 1, &m), FOLD_COUNTED);
         m.source_topic = SPAN_LIT("rollcall.tasks.mail");
@@ -125,22 +127,23 @@ static void test_repetitions(void **state)
         assert_int_equal(give(f, 2, &m), FOLD_COUNTED);
         fold_commit(f);
         m = event(10);
-        assert_int_equal(give(f, 1, &m), FOLD_REPEATED);
+        assert_int_equal(give(f, 1, &m), FOLD_DUPLICATE);
         m = event(11);
         assert_int_equal(give(f, 1, &m), FOLD_COUNTED);
-        fold_drop(f); /* not stored: it comes again */
+        fold_discard(f); /* not stored: it comes again */
         assert_int_equal(give(f, 1, &m), FOLD_COUNTED);
         fold_commit(f);
         fold_forget(f, 1);
         struct err e = ERR_INIT;
         assert_int_equal(
-                fold_known(f, &(struct fold_source){ 1, 0, SPAN_LIT("rollcall.tasks"), 7 }, &e), 0);
+                fold_load(f, &(struct fold_sequence){ 1, 0, SPAN_LIT("rollcall.tasks"), 7 }, &e),
+                0);
         m = event(7);
-        assert_int_equal(give(f, 1, &m), FOLD_REPEATED);
+        assert_int_equal(give(f, 1, &m), FOLD_DUPLICATE);
         m = event(8);
         assert_int_equal(give(f, 1, &m), FOLD_COUNTED);
         m = event(3);
-        assert_int_equal(give(f, 2, &m), FOLD_REPEATED); /* others are not forgotten */
+        assert_int_equal(give(f, 2, &m), FOLD_DUPLICATE); /* others are not forgotten */
 }
 
 static void test_refused(void **state)
@@ -170,7 +173,7 @@ static void test_refused(void **state)
                 assert_int_equal(e.class, ERR_INPUT);
         }
         struct fold_changes c = changes(f);
-        assert_int_equal(c.counted + c.repeated + (int64_t)c.n_runs + (int64_t)c.n_sources, 0);
+        assert_int_equal(c.counted + c.duplicates + (int64_t)c.n_runs + (int64_t)c.n_sequences, 0);
         struct outcome_event m = event(1); /* and then the first good one counts */
         m.reason = (struct span){ long_text, sizeof long_text };
         m.subject = m.reason;
@@ -282,7 +285,7 @@ static void test_memory_has_an_end(void **state)
                 m.outcome = i % 3 ? OUTCOME_APPLIED : OUTCOME_FAILED;
                 m.at = BASE + i;
                 m.subject = (struct span){ text, sizeof text };
-                enum folded got = give(f, 1, &m);
+                enum fold_result got = give(f, 1, &m);
                 if (got == FOLD_COUNTED) {
                         i++;
                         in_batch++;
@@ -312,19 +315,19 @@ static void test_memory_has_an_end(void **state)
 }
 
 /* A results partition that was given up makes room for another; what the batch has moved stays. */
-static void test_forgotten_sources_make_room(void **state)
+static void test_forgotten_sequences_make_room(void **state)
 {
         (void)state;
         struct fold_limits l = roomy;
         struct fold *f;
         struct err e = ERR_INIT;
-        l.sources_max = 100;
+        l.sequences_max = 100;
         assert_int_equal(fold_new(&l, &f, &e), 0);
         for (int results = 1; results <= 50; results++) {
                 fold_forget(f, results);
                 for (int partition = 0; partition < 60; partition++) {
-                        struct fold_source x = { results, partition, SPAN_LIT("t"), 10 };
-                        if (fold_known(f, &x, &e) < 0)
+                        struct fold_sequence x = { results, partition, SPAN_LIT("t"), 10 };
+                        if (fold_load(f, &x, &e) < 0)
                                 fail_msg("%d/%d: %s", results, partition, e.text);
                 }
                 struct outcome_event m = { .source_topic = SPAN_LIT("t"),
@@ -332,7 +335,7 @@ static void test_forgotten_sources_make_room(void **state)
                                            .sequence = 10,
                                            .type = SPAN_LIT("p.a"),
                                            .at = 1 };
-                assert_int_equal(fold_event(f, results, &m, &e), FOLD_REPEATED);
+                assert_int_equal(fold_event(f, results, &m, &e), FOLD_DUPLICATE);
                 m.sequence = 11;
                 assert_int_equal(fold_event(f, results, &m, &e), FOLD_COUNTED);
                 if (results % 2) { /* room is made in the middle of a batch */
@@ -342,19 +345,19 @@ static void test_forgotten_sources_make_room(void **state)
                                 assert_int_equal(fold_event(f, results, &m, &e), FOLD_COUNTED);
                         }
                         m.source_partition = 7;
-                        assert_int_equal(fold_event(f, results, &m, &e), FOLD_REPEATED);
+                        assert_int_equal(fold_event(f, results, &m, &e), FOLD_DUPLICATE);
                 }
                 fold_commit(f);
-                assert_int_equal(fold_event(f, results, &m, &e), FOLD_REPEATED);
+                assert_int_equal(fold_event(f, results, &m, &e), FOLD_DUPLICATE);
                 fold_forget(f, results);
         }
         fold_free(f);
 }
 
-static void test_what_the_ledger_has_numbered(void **state)
+static void test_sequences_that_the_ledger_has_issued(void **state)
 {
         (void)state;
-        struct numbered x = { 0 };
+        struct issued x = { 0 };
         const instant now = 1000 * INSTANT_SECOND;
         static const struct {
                 const char *topic;
@@ -364,41 +367,41 @@ static void test_what_the_ledger_has_numbered(void **state)
                 const char *said; /* NULL: it can be */
         } rows[] = {
                 { "t", 0, 5, 0, NULL },
-                { "t", 0, 6, 0, "only up to 5" },
-                { "t", 0, INT64_C(1) << 62, 0, "only up to 5" },
-                { "t", 2, 1, 0, "does not know it" },
+                { "t", 0, 6, 0, "t/0 is 5" },
+                { "t", 0, INT64_C(1) << 62, 0, "t/0 is 5" },
+                { "t", 2, 1, 0, "has no partition" },
                 { "t", 3, 9, 0, NULL },
-                { "t", 3, 10, 0, "only up to 9" },
-                { "t", 4, 1, 0, "does not know it" },
-                { "t", -1, 1, 0, "does not know it" },
-                { "t", INT32_MAX, 1, 0, "does not know it" },
+                { "t", 3, 10, 0, "t/3 is 9" },
+                { "t", 4, 1, 0, "has no partition" },
+                { "t", -1, 1, 0, "has no partition" },
+                { "t", INT32_MAX, 1, 0, "has no partition" },
                 { "t.mail", 0, 1, 0, NULL },
-                { "tt", 0, 1, 0, "does not know it" },
-                { "", 0, 1, 0, "does not know it" },
-                { "t", 1, 1, 0, "only up to 0" },
+                { "tt", 0, 1, 0, "has no partition" },
+                { "", 0, 1, 0, "has no partition" },
+                { "t", 1, 1, 0, "t/1 is 0" },
                 { "t", 0, 5, 1299 * INSTANT_SECOND, NULL },
-                { "t", 0, 5, 1301 * INSTANT_SECOND, "later than the database's clock" },
+                { "t", 0, 5, 1301 * INSTANT_SECOND, "later than the clock of the database" },
         };
         struct err e = ERR_INIT;
         struct outcome_event any = { .source_topic = SPAN_LIT("t"), .sequence = 1 };
-        assert_int_equal(numbered_check(&x, &any, now, &e), -1); /* nothing is known yet */
-        assert_int_equal(numbered_set(&x, "t", 3, 9) + numbered_set(&x, "t", 0, 3) +
-                                 numbered_set(&x, "t", 1, 0) + numbered_set(&x, "t.mail", 0, 1),
+        assert_int_equal(issued_check(&x, &any, now, &e), -1); /* nothing is known yet */
+        assert_int_equal(issued_set(&x, "t", 3, 9) + issued_set(&x, "t", 0, 3) +
+                                 issued_set(&x, "t", 1, 0) + issued_set(&x, "t.mail", 0, 1),
                          0);
-        assert_int_equal(numbered_set(&x, "t", 0, 5) + numbered_set(&x, "t", INT32_MAX, 5) +
-                                 numbered_set(&x, "t", -1, 5),
+        assert_int_equal(issued_set(&x, "t", 0, 5) + issued_set(&x, "t", INT32_MAX, 5) +
+                                 issued_set(&x, "t", -1, 5),
                          0);
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 struct outcome_event m = { .source_topic = span_of(rows[i].topic),
                                            .source_partition = rows[i].partition,
                                            .sequence = rows[i].sequence,
                                            .at = rows[i].at };
-                int rc = numbered_check(&x, &m, now, &e);
+                int rc = issued_check(&x, &m, now, &e);
                 if ((rc == 0) != !rows[i].said ||
                     (rc < 0 && (e.class != ERR_INPUT || !strstr(e.text, rows[i].said))))
                         fail_msg("row %zu: %s", i, rc ? e.text : "it can be");
         }
-        numbered_deinit(&x);
+        issued_deinit(&x);
 }
 
 static void test_sources_are_bounded(void **state)
@@ -414,7 +417,7 @@ static void test_sources_are_bounded(void **state)
         m.source_partition = 1000;
         assert_int_equal(give(f, 1, &m), FOLD_REFUSED);
         m.source_partition = 999;
-        assert_int_equal(give(f, 0, &m), FOLD_REPEATED);
+        assert_int_equal(give(f, 0, &m), FOLD_DUPLICATE);
 }
 
 /* ---- property: repeated windows, batches that are dropped and come again: the totals are those of
@@ -514,7 +517,7 @@ static void store(const struct fold *f, struct totals *t)
         }
 }
 
-static void test_repeated_windows(void **state)
+static void test_republished_windows(void **state)
 {
         (void)state;
         struct stream *streams = calloc(PARTITIONS, sizeof *streams);
@@ -529,9 +532,9 @@ static void test_repeated_windows(void **state)
                 for (int left = PARTITIONS; left;) {
                         struct stream *s = &streams[pick(PARTITIONS)];
                         for (int k = 1 + pick(50); k > 0 && s->at < s->n; k--) {
-                                enum folded r = give(f, (int32_t)(s - streams),
-                                                     &events[s->events[s->at++]]);
-                                assert_true(r == FOLD_COUNTED || r == FOLD_REPEATED);
+                                enum fold_result r = give(f, (int32_t)(s - streams),
+                                                          &events[s->events[s->at++]]);
+                                assert_true(r == FOLD_COUNTED || r == FOLD_DUPLICATE);
                         }
                         int what = pick(10);
                         left = 0;
@@ -539,7 +542,7 @@ static void test_repeated_windows(void **state)
                                 left += streams[p].at < streams[p].n;
                         /* the transaction failed: back to what is stored */
                         if (what == 0 && left) {
-                                fold_drop(f);
+                                fold_discard(f);
                                 for (int p = 0; p < PARTITIONS; p++)
                                         streams[p].at = streams[p].stored;
                                 left = PARTITIONS;
@@ -586,9 +589,9 @@ int main(void)
                 cmocka_unit_test(test_newest_errors),
                 cmocka_unit_test(test_memory_has_an_end),
                 cmocka_unit_test(test_sources_are_bounded),
-                cmocka_unit_test(test_forgotten_sources_make_room),
-                cmocka_unit_test(test_what_the_ledger_has_numbered),
-                cmocka_unit_test(test_repeated_windows),
+                cmocka_unit_test(test_forgotten_sequences_make_room),
+                cmocka_unit_test(test_sequences_that_the_ledger_has_issued),
+                cmocka_unit_test(test_republished_windows),
                 cmocka_unit_test(test_many_runs),
         };
         return cmocka_run_group_tests_name("fold", tests, NULL, NULL);

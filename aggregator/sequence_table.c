@@ -1,4 +1,5 @@
-#include "aggregator/sources.h"
+/* The table of sequences: a growing list with an index by hash, open addressing. */
+#include "aggregator/sequence_table.h"
 
 #include "aggregator/map.h"
 
@@ -7,51 +8,51 @@
 
 enum { CAP_MIN = 64 };
 
-void sources_deinit(struct sources *s)
+void sequence_table_deinit(struct sequence_table *s)
 {
         for (size_t i = 0; i < s->n_names; i++)
                 free((char *)s->names[i].ptr);
         free(s->names);
         free(s->list);
         free(s->index);
-        free(s->moved);
-        *s = (struct sources){ 0 };
+        free(s->advanced);
+        *s = (struct sequence_table){ 0 };
 }
 
-static bool same(const struct sources *s, const struct source *x, int32_t results_no,
-                 struct span topic, int32_t partition)
+static bool is_entry_of(const struct sequence_table *s, const struct sequence_entry *x,
+                        int32_t results_no, struct span topic, int32_t partition)
 {
         return x->results_no == results_no && x->partition == partition &&
                span_eq(s->names[x->topic], topic);
 }
 
-static uint64_t hash_of(const struct sources *s, int32_t results_no, struct span topic,
+static uint64_t hash_of(const struct sequence_table *s, int32_t results_no, struct span topic,
                         int32_t partition)
 {
         uint64_t numbers = (uint64_t)(uint32_t)results_no << 32 | (uint32_t)partition;
         return hash_bytes(hash_number(s->seed, numbers), topic.ptr, topic.len);
 }
 
-static void place(struct sources *s, size_t at)
+static void index_entry(struct sequence_table *s, size_t at)
 {
-        const struct source *x = &s->list[at];
+        const struct sequence_entry *x = &s->list[at];
         size_t i = hash_of(s, x->results_no, s->names[x->topic], x->partition) & (s->index_cap - 1);
         while (s->index[i])
                 i = (i + 1) & (s->index_cap - 1);
         s->index[i] = (uint32_t)at + 1;
 }
 
-static int grow(struct sources *s)
+static int grow_table(struct sequence_table *s)
 {
         size_t cap = s->cap ? s->cap * 2 : CAP_MIN;
-        struct source *list = realloc(s->list, cap * sizeof *list);
+        struct sequence_entry *list = realloc(s->list, cap * sizeof *list);
         if (!list)
                 return -1;
         s->list = list;
-        uint32_t *moved = realloc(s->moved, cap * sizeof *moved);
-        if (!moved)
+        uint32_t *advanced = realloc(s->advanced, cap * sizeof *advanced);
+        if (!advanced)
                 return -1;
-        s->moved = moved;
+        s->advanced = advanced;
         uint32_t *index = calloc(cap * 2, sizeof *index);
         if (!index)
                 return -1;
@@ -60,12 +61,12 @@ static int grow(struct sources *s)
         s->index_cap = cap * 2;
         s->cap = cap;
         for (size_t i = 0; i < s->n; i++)
-                place(s, i);
+                index_entry(s, i);
         return 0;
 }
 
-/* Topics are few: a service has its lanes. */
-static int name_of(struct sources *s, struct span topic, uint32_t *ret)
+/* A linear search: a service has few topics. */
+static int intern_topic(struct sequence_table *s, struct span topic, uint32_t *ret)
 {
         for (size_t i = s->n_names; i > 0; i--)
                 if (span_eq(s->names[i - 1], topic)) {
@@ -86,8 +87,8 @@ static int name_of(struct sources *s, struct span topic, uint32_t *ret)
         return 0;
 }
 
-/* Removes what is forgotten, and moves the others up. -1: out of memory. */
-static int purge(struct sources *s)
+/* Removes what is forgotten, and closes the gaps. -1: out of memory. */
+static int remove_forgotten(struct sequence_table *s)
 {
         uint32_t *to = calloc(s->n + 1, sizeof *to);
         size_t n = 0;
@@ -95,49 +96,53 @@ static int purge(struct sources *s)
                 return -1;
         for (size_t i = 0; i < s->n; i++) {
                 to[i] = (uint32_t)n;
-                if (!s->list[i].forgotten || s->list[i].moved)
+                if (!s->list[i].forgotten || s->list[i].advanced)
                         s->list[n++] = s->list[i];
         }
-        for (size_t i = 0; i < s->n_moved; i++)
-                s->moved[i] = to[s->moved[i]];
+        for (size_t i = 0; i < s->n_advanced; i++)
+                s->advanced[i] = to[s->advanced[i]];
         free(to);
         s->n = n;
         s->latest = 0;
         memset(s->index, 0, s->index_cap * sizeof *s->index);
         for (size_t i = 0; i < s->n; i++)
-                place(s, i);
+                index_entry(s, i);
         return 0;
 }
 
-static int add(struct sources *s, int32_t results_no, struct span topic, int32_t partition)
+static int add_entry(struct sequence_table *s, int32_t results_no, struct span topic,
+                     int32_t partition)
 {
-        if (s->n == s->max && purge(s) < 0)
+        if (s->n == s->max && remove_forgotten(s) < 0)
                 return -1;
         if (s->n == s->max)
-                return 1;
+                return SEQUENCE_TABLE_FULL;
         uint32_t name;
-        if ((s->n == s->cap && grow(s) < 0) || name_of(s, topic, &name) < 0)
+        if ((s->n == s->cap && grow_table(s) < 0) || intern_topic(s, topic, &name) < 0)
                 return -1;
-        s->list[s->n] =
-                (struct source){ .results_no = results_no, .partition = partition, .topic = name };
-        place(s, s->n);
+        s->list[s->n] = (struct sequence_entry){ .results_no = results_no,
+                                                 .partition = partition,
+                                                 .topic = name };
+        index_entry(s, s->n);
         s->latest = s->n++;
-        return 0;
+        return SEQUENCE_FOUND;
 }
 
-int sources_get(struct sources *s, int32_t results_no, struct span topic, int32_t partition,
-                struct source **ret)
+int sequence_table_get(struct sequence_table *s, int32_t results_no, struct span topic,
+                       int32_t partition, struct sequence_entry **ret)
 {
-        if (s->latest >= s->n || !same(s, &s->list[s->latest], results_no, topic, partition)) {
+        if (s->latest >= s->n ||
+            !is_entry_of(s, &s->list[s->latest], results_no, topic, partition)) {
                 size_t found = SIZE_MAX, mask = s->index_cap - 1;
                 for (size_t i = s->n ? hash_of(s, results_no, topic, partition) & mask : 0;
                      s->n && s->index[i]; i = (i + 1) & mask)
-                        if (same(s, &s->list[s->index[i] - 1], results_no, topic, partition)) {
+                        if (is_entry_of(s, &s->list[s->index[i] - 1], results_no, topic,
+                                        partition)) {
                                 found = s->index[i] - 1;
                                 break;
                         }
                 if (found == SIZE_MAX) {
-                        int rc = add(s, results_no, topic, partition);
+                        int rc = add_entry(s, results_no, topic, partition);
                         if (rc)
                                 return rc;
                 } else {
@@ -146,18 +151,18 @@ int sources_get(struct sources *s, int32_t results_no, struct span topic, int32_
         }
         *ret = &s->list[s->latest];
         (*ret)->forgotten = false;
-        return 0;
+        return SEQUENCE_FOUND;
 }
 
-void sources_move(struct sources *s, struct source *x, int64_t sequence)
+void sequence_table_advance(struct sequence_table *s, struct sequence_entry *x, int64_t sequence)
 {
-        if (!x->moved)
-                s->moved[s->n_moved++] = (uint32_t)(x - s->list);
-        x->moved = true;
+        if (!x->advanced)
+                s->advanced[s->n_advanced++] = (uint32_t)(x - s->list);
+        x->advanced = true;
         x->sequence = sequence;
 }
 
-void sources_forget(struct sources *s, int32_t results_no)
+void sequence_table_forget(struct sequence_table *s, int32_t results_no)
 {
         for (size_t i = 0; i < s->n; i++)
                 if (s->list[i].results_no == results_no) {
@@ -166,15 +171,15 @@ void sources_forget(struct sources *s, int32_t results_no)
                 }
 }
 
-void sources_end(struct sources *s, bool commit)
+void sequence_table_end(struct sequence_table *s, bool commit)
 {
-        for (size_t i = 0; i < s->n_moved; i++) {
-                struct source *x = &s->list[s->moved[i]];
-                x->moved = false;
+        for (size_t i = 0; i < s->n_advanced; i++) {
+                struct sequence_entry *x = &s->list[s->advanced[i]];
+                x->advanced = false;
                 if (commit)
                         x->stored = x->sequence;
                 else
                         x->sequence = x->stored;
         }
-        s->n_moved = 0;
+        s->n_advanced = 0;
 }

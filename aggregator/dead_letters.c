@@ -1,0 +1,153 @@
+/* Stores and publishes the messages of the results topic that cannot be aggregated. */
+#include "aggregator/dead_letters.h"
+
+#include "base/log.h"
+#include "publish/dead_letter.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { REASON_BYTES = 500, ACK_TIMEOUT_MS = 5000 };
+
+bool dead_letters_add(struct aggregator *a, struct partition *x, const struct kafka_message *m,
+                      const char *reason)
+{
+        BUF_CLEANUP struct buf text;
+        struct arena *memory = a->batch.memory;
+        size_t size = m->key.len + m->value.len;
+        bool large = size > LETTER_KEPT_MAX;
+        buf_init(&text, REASON_BYTES);
+        if (large)
+                dead_letter_not_kept(span_of(reason), size, &text);
+        else
+                dead_letter_reason(span_of(reason), "", &text);
+        struct dead_letter_entry *l = arena_alloc(memory, sizeof *l);
+        char *copy = arena_strndup(memory, buf_str(&text), text.len);
+        if (!l || !copy)
+                return false;
+        *l = (struct dead_letter_entry){ .partition = x,
+                                         .offset = m->unreadable ? m->first : m->offset,
+                                         .sequence = x->dead_letters + 1,
+                                         .reason = span_of(copy) };
+        if (!large) {
+                l->key = arena_span(memory, m->key);
+                l->value = arena_span(memory, m->value);
+                if ((m->key.ptr && !l->key.ptr) || (m->value.ptr && !l->value.ptr))
+                        return false;
+        }
+        x->dead_letters++;
+        *a->batch.dead_letters_end = l;
+        a->batch.dead_letters_end = &l->next;
+        return true;
+}
+
+/* ---- to their topic ---- */
+
+/* Not negative. */
+enum published { PUBLISHED, NOT_NOW /* no acknowledgement in time */ };
+
+static int publish_one(struct aggregator *a, const struct partition *x,
+                       const struct dead_letter_entry *l, struct err *e)
+{
+        const struct letter_origin origin = { a->cluster,   x->topic,  x->partition,
+                                              x->source_no, l->offset, 1 };
+        struct dead_letter m = { .event_id = dead_letter_id(&origin),
+                                 .topic = span_of(x->topic),
+                                 .partition = x->partition,
+                                 .offset = l->offset,
+                                 .reason = l->reason,
+                                 .attempts = 1,
+                                 .at = instant_now(),
+                                 .key = l->key,
+                                 .value = l->value };
+        if (m.key.len + m.value.len > LETTER_PUBLISHED_MAX) {
+                BUF_CLEANUP struct buf reason;
+                buf_init(&reason, REASON_BYTES);
+                dead_letter_reason(l->reason, "; its bytes are in rollcall.dead_letter", &reason);
+                m.reason = arena_span(a->publishing, (struct span){ buf_str(&reason), reason.len });
+                m.key = m.value = (struct span){ 0 };
+        }
+        int64_t until = monotonic_ms() + ACK_TIMEOUT_MS;
+        for (;;) {
+                int rc = publish_dead_letter(a->publisher, &m, 0, e);
+                if (rc <= 0)
+                        return rc < 0 ? -1 : PUBLISHED;
+                if (monotonic_ms() >= until)
+                        return NOT_NOW;
+                if (publisher_poll(a->publisher, 100, e) < 0)
+                        return -1;
+        }
+}
+
+/* Logged here and not when it was stored: if the process ends in between, the next owner of the
+ * partition finds it unpublished, and logs it. */
+static void log_dead_letter(struct partition *x, const struct dead_letter_entry *l)
+{
+        if (l->sequence <= x->dead_letters_logged)
+                return;
+        x->dead_letters_logged = l->sequence;
+        log_warn("audit event refused, stored as a dead letter",
+                 "topic=%s partition=%d offset=%lld reason=" LOG_Q, x->topic, (int)x->partition,
+                 (long long)l->offset, l->reason.ptr);
+}
+
+/* Up to a few hundred dead letters of one partition, acknowledged. */
+static int publish_partition(struct aggregator *a, struct partition *x, struct err *e)
+{
+        struct dead_letter_entry *list = NULL;
+        arena_reset(a->publishing);
+        if (store_unpublished(a->store, x, a->publishing, &list, e) < 0)
+                return -1;
+        /* no row is left: somebody has deleted them */
+        int64_t last = list ? x->dead_letters_published : x->dead_letters_stored;
+        int64_t offset = x->dead_letters_offset;
+        a->publish_error = (struct err)ERR_INIT;
+        for (const struct dead_letter_entry *l = list; l; l = l->next) {
+                log_dead_letter(x, l);
+                int rc = publish_one(a, x, l, e);
+                if (rc != PUBLISHED)
+                        return rc;
+                last = l->sequence;
+                offset = l->offset;
+        }
+        int rc = list ? publisher_flush(a->publisher, ACK_TIMEOUT_MS, e) : 0;
+        if (rc)
+                return rc < 0 ? -1 : NOT_NOW;
+        if (a->publish_error.class != ERR_NONE) {
+                *e = a->publish_error;
+                return -1;
+        }
+        if (store_published(a->store, x, last, e) < 0)
+                return -1;
+        x->dead_letters_published = last;
+        x->dead_letters_offset = offset;
+        return PUBLISHED;
+}
+
+static int publish_due(struct aggregator *a, struct err *e)
+{
+        for (size_t i = 0; i < a->n_partitions; i++) {
+                struct partition *x = &a->partitions[i];
+                if (x->state != PARTITION_READY ||
+                    x->dead_letters_stored <= x->dead_letters_published)
+                        continue;
+                if (aggregator_need_publisher(a, e) < 0)
+                        return -1;
+                int rc = publish_partition(a, x, e);
+                if (rc == NOT_NOW)
+                        return err_set(e, ERR_RETRY, "", "%s: no acknowledgement within %d ms",
+                                       a->service->topic_dead_letters, ACK_TIMEOUT_MS);
+                if (rc < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+int dead_letters_publish(struct aggregator *a, struct err *e)
+{
+        if (monotonic_ms() < a->publish_not_before_ms)
+                return 0;
+        int rc = publish_due(a, e);
+        a->publish_not_before_ms = rc < 0 ? monotonic_ms() + AGGREGATOR_RETRY_MS : 0;
+        return rc;
+}

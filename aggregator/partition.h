@@ -1,0 +1,83 @@
+#pragma once
+/*
+ * A partition of the results topic that the group has assigned to us: its position in
+ * rollcall.position, and whether the topic still has the message at that position.
+ */
+#include "db/db.h"
+#include "kafka/kafka.h"
+
+enum partition_state {
+        PARTITION_UNCLAIMED, /* its position must be read first, also after a batch that failed */
+        PARTITION_READY,
+        PARTITION_BACKFILL, /* the topic lost messages: the ledger's outcomes are aggregated first
+                             */
+        PARTITION_STOPPED,  /* the stored offset is not in the topic: nothing is consumed before a
+                               repair */
+};
+
+struct partition {
+        const char *topic; /* lives as long as the consumer */
+        int32_t partition;
+        enum partition_state state;
+
+        /* the position */
+        int32_t source_no; /* of its row in rollcall.position */
+        int64_t epoch;
+        int64_t stored, next;        /* the next offset, as committed, and with this batch */
+        int64_t digest, next_digest; /* of the messages before `stored` and `next`; 0: none */
+        int64_t start;               /* offset to consume from after a claim */
+        /* offset of the message before `next` that is to be compared with `digest`; else -1 */
+        int64_t check;
+        int64_t seen_ms;  /* monotonic: when a message came, or the broker answered for it */
+        bool stop_logged; /* that it is stopped */
+
+        /* what the aggregator adds to it */
+        const struct kafka_message *last; /* in this batch, until `next_digest` is made of it */
+        bool behind;  /* the ledger has outcomes that must be aggregated before the next message */
+        bool touched; /* this batch has something of it although `next` does not move */
+        /* The number of its dead letters, as committed, and with this batch. */
+        int64_t dead_letters_stored, dead_letters;
+        int64_t dead_letters_published; /* how many of them are in their topic, as committed */
+        int64_t dead_letters_logged;    /* how many of them are in the log */
+        int64_t dead_letters_offset;    /* offset of the last one published; -1: not known */
+};
+
+/* What the functions below work with. */
+struct partition_context {
+        struct db *db;
+        struct kafka_consumer *consumer;
+        const char *cluster, *owner;
+        bool repair; /* kafka.lost_log: repair a position automatically */
+};
+
+/* Makes every unclaimed partition of the list ours: its epoch rises, so that the batch of an
+ * earlier owner no longer commits. Reads the positions. The partitions stay unclaimed: check each
+ * of them next. -1: error. */
+int partitions_claim(const struct partition_context *c, struct partition *list, size_t n,
+                     struct err *e) MUST_CHECK;
+
+/* Compares a claimed position with the first and last offset on the broker. The partition is then
+ * ready, to be backfilled, or stopped; or unclaimed, if its position was repaired. -1: error. */
+int partition_check(const struct partition_context *c, struct partition *x, struct err *e)
+        MUST_CHECK;
+
+/* Compares the message before the position with the one that was consumed there. Another message
+ * means that the topic was re-created: the partition is then stopped, or unclaimed again. Call it
+ * for each message while partition_is_unverified. -1: error. */
+int partition_verify(const struct partition_context *c, struct partition *x,
+                     const struct kafka_message *m, struct err *e) MUST_CHECK;
+bool partition_is_unverified(const struct partition *x);
+
+/* Makes a ready partition unclaimed if its position is no longer in the topic. -1: error. */
+int partition_recheck(const struct partition_context *c, struct partition *x, struct err *e)
+        MUST_CHECK;
+
+/* Undoes what this batch has moved. The partition is then unclaimed. */
+void partition_reset(struct partition *x);
+
+/* The partition of a message, or NULL. `latest`: where the search begins, and what it found. */
+struct partition *partitions_find(struct partition *list, size_t n, const struct kafka_message *m,
+                                  size_t *latest);
+/* For struct db_rowset.wanted. */
+bool partition_is_unclaimed(const void *partition, void *ctx);
+size_t partitions_count(const struct partition *list, size_t n, enum partition_state state);
