@@ -156,8 +156,10 @@ static int make_parts(struct aggregator *a, struct err *e)
         a->batch.memory = arena_new(DEAD_LETTER_BYTES);
         a->publishing = arena_new(2 * DEAD_LETTER_BYTES);
         a->messages = calloc(AGGREGATOR_POLL_MAX, sizeof *a->messages);
+        a->searches = kafka_searches_new();
         a->properties = calloc(AGGREGATOR_PROPERTIES_MAX, sizeof *a->properties);
-        if (!a->decoded || !a->batch.memory || !a->publishing || !a->messages || !a->properties)
+        if (!a->decoded || !a->batch.memory || !a->publishing || !a->messages || !a->searches ||
+            !a->properties)
                 return err_oom(e);
         if (watch_new(a->service, NULL, &a->watch, e) < 0)
                 return -1;
@@ -202,6 +204,7 @@ void aggregator_free(struct aggregator *a)
         arena_free(a->batch.memory);
         arena_free(a->publishing);
         free(a->messages);
+        kafka_searches_free(a->searches);
         free(a->properties);
         free(a->partitions);
         db_result_free(a->backfill.sources);

@@ -48,7 +48,8 @@ struct aggregator {
 
         struct kafka_property *properties;
         struct kafka_consumer *consumer; /* NULL until it could be created */
-        struct kafka_message *messages;  /* AGGREGATOR_POLL_MAX of them */
+        struct kafka_searches *searches;
+        struct kafka_message *messages; /* AGGREGATOR_POLL_MAX of them */
         struct codec *codec;
         struct arena *decoded; /* of one event */
 

@@ -126,7 +126,8 @@ int membership_need_consumer(struct aggregator *a, struct err *e)
                 .n_topics = 1,
                 .session_timeout_ms = (int)a->service->kafka.session_timeout_ms,
                 .prefetch_max_bytes = PREFETCH_BYTES,
-                .events = { .ctx = a, .assigned = assigned, .revoked = revoked }
+                .events = { .ctx = a, .assigned = assigned, .revoked = revoked },
+                .searches = a->searches,
         };
         struct err why = ERR_INIT;
         if (kafka_consumer_new(&options, &c, &a->consumer, &why) == 0)

@@ -19,6 +19,7 @@ struct pump {
         struct db *db, *flow_db; /* flow_db: for the publisher's in-flight limit */
         struct type_numbers *types;
         struct runs *runs;
+        struct kafka_searches *searches;
         struct codec *codec;
         struct sources sources;
         size_t recover_rows; /* how many of a partition's rows are taken up again at once */

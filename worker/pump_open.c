@@ -40,7 +40,9 @@ int pump_open_base(struct pump *p, struct err *e)
         /* the ledger's JSON takes up to six bytes for one */
         p->transactor.params = db_params_new(8 * MIB + 8 * room);
         p->runs = runs_new(p->o->packs, p->o->service->retry.version_wait_ms);
-        if (!p->messages || !p->recover || !p->batch.arena || !p->transactor.params || !p->runs)
+        p->searches = kafka_searches_new();
+        if (!p->messages || !p->recover || !p->batch.arena || !p->transactor.params || !p->runs ||
+            !p->searches)
                 return err_oom(e);
         p->transactor.sources = &p->sources;
         p->transactor.owner = p->owner;
@@ -247,6 +249,7 @@ int pump_open_kafka(struct pump *p, struct err *e)
                 .poll_max_ms = poll_max_ms(p),
                 .prefetch_max_bytes = share(p, PREFETCH_MAX),
                 .events = { p, pump_assigned, pump_revoked },
+                .searches = p->searches,
         };
         return kafka_consumer_new(&o, &c, &p->consumer, e);
 }
@@ -276,6 +279,7 @@ void pump_close(struct pump *p)
         db_free(p->flow_db);
         actor_deinit(&p->actor);
         runs_free(p->runs);
+        kafka_searches_free(p->searches);
         schema_ids_free(p->schema_ids);
         codec_free(p->codec);
         db_params_free(p->transactor.params);

@@ -35,6 +35,8 @@ static void forget_offer(struct kafka_consumer *c)
 
 static void forget_slots(struct kafka_consumer *c)
 {
+        for (size_t i = 0; i < c->n_slots; i++)
+                searches_keep(c->searches, &c->slots[i]);
         free(TAKE(c->slots));
         c->n_slots = 0;
         c->latest_rkt = NULL;
@@ -150,8 +152,8 @@ static int start(struct kafka_consumer *c, struct err *e)
                                           .partition = list[i].partition,
                                           .next = list[i].offset,
                                           .newest = -1,
-                                          .landmark.ms = -1,
-                                          .unreadable.probe = -1 };
+                                          .landmark.ms = -1 };
+                searches_recall(c->searches, &slots[i]);
         }
         rd_kafka_resp_err_t code = rd_kafka_assign(c->rk, c->offered);
         if (code) {

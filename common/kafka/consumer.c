@@ -113,8 +113,8 @@ static int connect_client(struct kafka_consumer *c, const struct kafka_options *
                 { "group.id", co->group, false },
                 { "enable.auto.commit", "false", false },
                 { "enable.auto.offset.store", "false", false },
-                { "auto.offset.reset", "error", false }, /* never a silent jump */
-                { "enable.partition.eof", "false", false },
+                { "auto.offset.reset", "error", false },   /* never a silent jump */
+                { "enable.partition.eof", "true", false }, /* see batch_end.h */
                 { "partition.assignment.strategy", "roundrobin", false },
                 { "session.timeout.ms", session_ms, false },
                 { "max.poll.interval.ms", poll_ms, false },
@@ -152,6 +152,7 @@ int kafka_consumer_new(const struct kafka_options *o, const struct kafka_consume
         if (!c)
                 return err_oom(e);
         c->events = co->events;
+        c->searches = co->searches;
         c->embedded = o->embedded ? strdup(o->embedded) : NULL;
         if (connect_client(c, o, co, e) < 0 || subscribe(c, co, e) < 0) {
                 kafka_consumer_free(c);
@@ -322,8 +323,9 @@ static int serve_idle(struct kafka_consumer *c, int timeout_ms, struct err *e)
         rd_kafka_message_t *m = rd_kafka_consumer_poll(c->rk, timeout_ms);
         if (!m)
                 return 0;
-        const struct slot *s = m->err ? NULL : assignment_of(c, m);
-        int res = s ? kafka_seek(c, s->topic, s->partition, s->next, e) : 0;
+        struct slot *s = m->err ? NULL : assignment_of(c, m);
+        bool wanted = s && !unreadable_probed(c, m, s);
+        int res = wanted ? kafka_seek(c, s->topic, s->partition, s->next, e) : 0;
         if (m->err)
                 note_error(c, m);
         rd_kafka_message_destroy(m);
@@ -361,6 +363,7 @@ int kafka_poll(struct kafka_consumer *c, int timeout_ms, struct kafka_message *l
                 return -1;
         if (c->offered && timeout_ms > c->offer_at - monotonic_ms())
                 timeout_ms = c->offer_at > monotonic_ms() ? (int)(c->offer_at - monotonic_ms()) : 0;
+        c->polled++;
         if (max == 0) {
                 if (serve_idle(c, timeout_ms, e) < 0)
                         return -1;
@@ -368,7 +371,6 @@ int kafka_poll(struct kafka_consumer *c, int timeout_ms, struct kafka_message *l
                 if (wake(c, e) < 0 || reserve(c, max, e) < 0)
                         return -1;
                 nudge(c);
-                c->polled++;
                 kept = keep_wanted(c, gather(c, timeout_ms, max), list);
                 int more = unreadable_give(c, list, kept, max, e);
                 if (more < 0)
@@ -462,7 +464,7 @@ int kafka_seek(struct kafka_consumer *c, const char *topic, int32_t partition, i
         if (consumer_seek(c, s, offset, e) < 0)
                 return -1;
         s->next = offset;
-        s->unreadable = (struct unreadable){ .probe = -1 };
+        s->unreadable = (struct unreadable){ .polled = c->polled };
         return 0;
 }
 

@@ -8,6 +8,7 @@
  * old assignment can be left in the batch; so a message whose partition is in `slots` belongs to
  * the present assignment.
  */
+#include "kafka/batch_end.h"
 #include "kafka/client.h"
 
 struct slot {
@@ -23,16 +24,14 @@ struct slot {
         } landmark;
         bool held; /* by kafka_pause_partition */
         struct unreadable {
-                int times;           /* that it failed at `first`, where the batch begins */
-                int64_t first, from; /* from: `first`, or where reading began inside the batch */
-                int64_t inside, outside; /* offsets known to be on either side of its end */
-                /* what comes from here tells more, until until_ms; -1: not asked for */
-                int64_t probe;
-                int64_t until_ms;
-                /* the poll that it was asked for in: what else that one brought is older */
+                struct batch_end end;
+                int64_t seek; /* where fetching was last begun anew for the search */
+                /* It was not accepted: tried again, and what comes meanwhile is of elsewhere. */
+                bool due;
+                bool ask; /* where the log ends was not answered: asked again */
+                /* The poll that it was asked for in: what else that one brought is older. */
                 uint64_t polled;
-                bool found; /* its end: `inside` is the last offset; to be given out */
-                char why[200];
+                int64_t until_ms; /* when to try again, should nothing come */
         } unreadable;
         /* as librdkafka knows it: 2.0.2 drops messages when a partition is resumed that was not
          * paused */
@@ -43,6 +42,7 @@ struct kafka_consumer {
         rd_kafka_t *rk;
         rd_kafka_queue_t *queue;
         struct kafka_consumer_events events;
+        struct kafka_searches *searches; /* NULL: a search that is interrupted begins anew */
         char **topics;
         size_t n_topics;
         struct slot *slots;     /* partitions of ours */
@@ -82,13 +82,18 @@ int consumer_seek(struct kafka_consumer *c, struct slot *s, int64_t offset, stru
 size_t opened_max(void);
 
 /* ---- unreadable.c */
-/* Is the error one of a batch that cannot be read? It is dealt with here. */
+/* Is it about a batch that cannot be read, or the search for its end? It is dealt with here. */
 bool unreadable_error(struct kafka_consumer *c, const rd_kafka_message_t *m);
-/* Is the message only the answer to a probe? */
+/* Is the message only an answer in the search? */
 bool unreadable_probed(struct kafka_consumer *c, const rd_kafka_message_t *m, struct slot *s);
 /* Adds unreadable batches whose end is known to list[n..max). The new n, or -1. */
 int unreadable_give(struct kafka_consumer *c, struct kafka_message *list, size_t n, size_t max,
                     struct err *e) MUST_CHECK;
+
+/* ---- searches.c: the searches of partitions that were taken away */
+void searches_keep(struct kafka_searches *list, const struct slot *s);
+/* What was kept of a partition that comes back where it was. */
+void searches_recall(struct kafka_searches *list, struct slot *s);
 
 /* ---- assignment.c */
 /* Takes up what the group has offered, if it is time; -1 when `assigned` or librdkafka refused. */

@@ -65,6 +65,12 @@ struct kafka_message {
 
 struct kafka_consumer;
 
+/* How far the search for the end of batches that cannot be read has come. One that goes from a
+ * consumer to the next makes the search end where none of them keeps its partitions for long. */
+struct kafka_searches;
+struct kafka_searches *kafka_searches_new(void); /* or NULL */
+void kafka_searches_free(struct kafka_searches *list);
+
 /* Joins `group` for `topics` (static strings or living as long as the consumer).
  * `prefetch_max_bytes` bounds what is prefetched. session_timeout_ms <= 0: the default.
  * poll_max_ms: the longest that the caller goes without a poll, at least half a minute and a
@@ -77,6 +83,7 @@ struct kafka_consumer_options {
         int64_t poll_max_ms;
         size_t prefetch_max_bytes;
         struct kafka_consumer_events events;
+        struct kafka_searches *searches; /* outlives the consumer; NULL: none */
 };
 int kafka_consumer_new(const struct kafka_options *o, const struct kafka_consumer_options *c,
                        struct kafka_consumer **ret, struct err *e) MUST_CHECK;

@@ -1,14 +1,16 @@
 /*
- * Bounds what a compressed batch may open to. librdkafka bounds zstd by receive.message.max.bytes;
- * gzip and lz4 it opens to whatever they hold, into memory: a few kilobytes could end the process.
- * It calls libraries for both, so a program's own functions of these names are taken instead: they
- * call the library's, and say that the data is damaged once it has given more than OPENED_MAX. All
- * codecs then fail alike, with _BAD_COMPRESSION; see unreadable.c. A librdkafka that has zlib and
- * lz4 built in does not pass here.
+ * Bounds what a compressed batch may open to. librdkafka opens gzip and lz4 to whatever they hold,
+ * into memory: a few kilobytes could end the process. A batch of zstd that does not say how much it
+ * holds, as most do not, it opens again and again into a buffer three times as large, and gives up
+ * below the bound. It calls libraries for all three, so a program's own functions of these names
+ * are taken instead: they call the library's, and say that the data is damaged when it gives more
+ * than OPENED_MAX. All codecs then fail alike, with _BAD_COMPRESSION; see unreadable.c. A
+ * librdkafka that has its codecs built in does not pass here.
  */
 #include "kafka/consumer.h"
 
 #include <dlfcn.h>
+#include <stdbool.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -100,4 +102,66 @@ EXPORTED size_t LZ4F_decompress(void *context, void *out, size_t *out_size, cons
         size_t rc = real(context, out, out_size, in, in_size, options);
         lz4.opened += *out_size;
         return rc;
+}
+
+/* ---- zstd: libzstd's interface, whose header need not be installed ---- */
+
+struct zstd_buffer { /* ZSTD_inBuffer, ZSTD_outBuffer */
+        const void *ptr;
+        size_t size, pos;
+};
+
+unsigned long long ZSTD_getFrameContentSize(const void *in, size_t in_size);
+
+static const unsigned long long ZSTD_FAILED = (unsigned long long)-2; /* ZSTD_CONTENTSIZE_ERROR */
+
+struct zstd {
+        void *(*create)(void);
+        size_t (*destroy)(void *);
+        size_t (*step)(void *, struct zstd_buffer *, struct zstd_buffer *);
+        unsigned (*failed)(size_t);
+};
+
+static bool zstd_find(struct zstd *z)
+{
+        void *at[] = { behind("ZSTD_createDStream"), behind("ZSTD_freeDStream"),
+                       behind("ZSTD_decompressStream"), behind("ZSTD_isError") };
+        for (size_t i = 0; i < sizeof at / sizeof *at; i++)
+                if (!at[i])
+                        return false;
+        memcpy(&z->create, &at[0], sizeof z->create);
+        memcpy(&z->destroy, &at[1], sizeof z->destroy);
+        memcpy(&z->step, &at[2], sizeof z->step);
+        memcpy(&z->failed, &at[3], sizeof z->failed);
+        return true;
+}
+
+/* What all frames hold together. Nothing of it is kept. */
+static unsigned long long zstd_opened(const struct zstd *z, void *stream, const void *in,
+                                      size_t in_size)
+{
+        char room[16 * 1024];
+        unsigned long long opened = 0;
+        struct zstd_buffer from = { in, in_size, 0 };
+        for (;;) {
+                struct zstd_buffer to = { room, sizeof room, 0 };
+                size_t rc = z->step(stream, &to, &from);
+                opened += to.pos;
+                if (z->failed(rc) || opened > OPENED_MAX)
+                        return ZSTD_FAILED;
+                if (from.pos == from.size && to.pos < to.size)
+                        return rc == 0 ? opened : ZSTD_FAILED;
+        }
+}
+
+/* librdkafka asks for this first, and makes a buffer of that size. */
+EXPORTED unsigned long long ZSTD_getFrameContentSize(const void *in, size_t in_size)
+{
+        struct zstd z;
+        void *stream = zstd_find(&z) ? z.create() : NULL;
+        if (!stream)
+                return ZSTD_FAILED;
+        unsigned long long opened = zstd_opened(&z, stream, in, in_size);
+        z.destroy(stream);
+        return opened;
 }

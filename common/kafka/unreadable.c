@@ -1,9 +1,6 @@
 /*
- * Goes on past a batch that cannot be read: damaged, or opening to more than we let it. librdkafka
- * reports where the batch begins, again and again, and not where it ends; the broker gives the
- * whole batch for any offset in it. So its end is searched for, by seeking: an offset that fails in
- * the same way lies inside. The batch is then given out as one message without content, which says
- * why.
+ * Goes on past a batch that cannot be read: damaged, or opening to more than we let it. Its end is
+ * searched for (batch_end.h); then it is given out as one message without content, which says why.
  */
 #include "kafka/consumer.h"
 
@@ -11,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TIMES = 3, PROBE_MS = 5000, WATERMARK_MS = 2000, WHY_MAX = 200 };
+enum { ANSWER_MS = 5000, LOG_END_MS = 2000, ASK_AGAIN_MS = 1000 };
 
 static bool is_about_a_batch(rd_kafka_resp_err_t code)
 {
@@ -22,121 +19,109 @@ static bool is_about_a_batch(rd_kafka_resp_err_t code)
                code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
 }
 
-/* What lies at the probe tells on which side of the end it is; where nothing comes, beyond it. */
-static void probe(struct kafka_consumer *c, struct slot *s)
+/* A seek that is not accepted may be done later all the same: until one is, nothing that comes is
+ * taken for an answer, or for a message to be given out. */
+static void seek(struct kafka_consumer *c, struct slot *s, int64_t offset)
 {
         struct unreadable *u = &s->unreadable;
         struct err ignored = ERR_INIT;
-        if (u->outside - u->inside <= 1) {
-                u->probe = -1;
-                u->found = true;
-                return;
-        }
-        int64_t further = u->inside - u->from + 1, middle = (u->outside - u->inside) / 2;
-        u->probe = u->inside + (further < middle ? further : middle);
-        u->until_ms = monotonic_ms() + PROBE_MS;
+        u->seek = offset;
         u->polled = c->polled;
-        if (consumer_seek(c, s, u->probe, &ignored) < 0)
-                u->times = 0, u->probe = -1; /* from the beginning, when the error comes again */
+        u->due = consumer_seek(c, s, offset, &ignored) < 0;
+        u->until_ms = monotonic_ms() + ANSWER_MS;
 }
 
-static void begin(struct kafka_consumer *c, struct slot *s)
+static void follow(struct kafka_consumer *c, struct slot *s, enum batch_end_answer answer)
 {
         struct unreadable *u = &s->unreadable;
-        int64_t low = 0, high = 0;
-        if (kafka_watermarks(c, s->topic, s->partition, &low, &high, WATERMARK_MS, NULL) < 0)
-                return;
-        u->from = u->inside = u->first > s->next ? u->first : s->next;
-        u->outside = high > u->from ? high : u->from + 1;
-        probe(c, s);
+        int64_t log_end = 0;
+        if (answer == BATCH_END_ASK) {
+                if (u->ask && monotonic_ms() < u->until_ms)
+                        return;
+                u->ask = client_offsets(c->rk, s->topic, s->partition, 1, RD_KAFKA_OFFSET_END,
+                                        &log_end, LOG_END_MS, NULL) < 0;
+                u->until_ms = monotonic_ms() + ASK_AGAIN_MS;
+                if (u->ask)
+                        return;
+                answer = batch_end_begin(&u->end, s->next, log_end);
+        }
+        if (answer == BATCH_END_PROBE)
+                seek(c, s, u->end.probe);
+        else if (answer == BATCH_END_AGAIN)
+                seek(c, s, s->next);
 }
 
-/* What comes next lies behind a batch that failed and that has not been given out: librdkafka went
- * on by itself, and the batch must not be lost for that. */
-static bool was_passed_over(const struct slot *s, int64_t offset)
+static bool is_older(const struct kafka_consumer *c, const struct unreadable *u)
 {
-        return s->unreadable.times && offset > s->unreadable.first && offset > s->next;
+        return u->due || u->polled == c->polled;
 }
 
 bool unreadable_error(struct kafka_consumer *c, const rd_kafka_message_t *m)
 {
-        struct slot *s = m->rkt && is_about_a_batch(m->err) ? assignment_of(c, m) : NULL;
+        struct slot *s = m->rkt ? assignment_of(c, m) : NULL;
+        bool end = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
         if (!s || m->offset < 0)
+                return end;
+        struct batch_end *b = &s->unreadable.end;
+        if (is_about_a_batch(m->err)) {
+                /* A broker that is asked for a time would open the batch, each time. */
+                s->landmark.ms = s->newest = -1;
+                if (!is_older(c, &s->unreadable))
+                        follow(c, s,
+                               batch_end_failed(b, s->next, m->offset, rd_kafka_message_errstr(m)));
+                return true;
+        }
+        if (end) {
+                if (!is_older(c, &s->unreadable))
+                        follow(c, s, batch_end_nothing(b, s->next, m->offset));
+                return true;
+        }
+        if (m->err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
                 return false;
-        struct unreadable *u = &s->unreadable;
-        if (u->found || (u->probe >= 0 && u->polled == c->polled))
-                return true;
-        if (u->probe >= 0) {
-                if (m->offset == u->first)
-                        u->inside = u->probe;
-                else
-                        u->outside = u->probe;
-                probe(c, s);
-                return true;
-        }
-        if (was_passed_over(s, m->offset)) {
-                begin(c, s);
-                return true;
-        }
-        if (u->times == 0 || u->first != m->offset) {
-                *u = (struct unreadable){ .first = m->offset, .probe = -1 };
-                snprintf(u->why, sizeof u->why, "%s", rd_kafka_message_errstr(m));
-        }
-        if (++u->times >= TIMES)
-                begin(c, s);
-        return true;
+        enum batch_end_answer answer = batch_end_no_offset(b);
+        follow(c, s, answer);
+        return answer != BATCH_END_PASS;
 }
 
 bool unreadable_probed(struct kafka_consumer *c, const rd_kafka_message_t *m, struct slot *s)
 {
-        struct unreadable *u = &s->unreadable;
-        if (u->found)
+        if (is_older(c, &s->unreadable))
                 return true;
-        if (u->probe < 0 && was_passed_over(s, m->offset)) {
-                begin(c, s);
-                return true;
-        }
-        if (u->probe < 0) {
-                u->times = 0;
-                return false;
-        }
-        if (m->offset >= u->probe && u->polled != c->polled) {
-                u->outside = u->probe;
-                probe(c, s);
-        }
-        return true;
+        enum batch_end_answer answer = batch_end_message(&s->unreadable.end, s->next, m->offset);
+        follow(c, s, answer);
+        return answer != BATCH_END_PASS;
+}
+
+static char *text_of(const struct batch_end *b)
+{
+        char text[sizeof b->why + 160], which[80] = "message";
+        if (b->inside > b->from)
+                snprintf(which, sizeof which, "batch of offsets %lld to %lld", (long long)b->from,
+                         (long long)b->inside);
+        snprintf(text, sizeof text,
+                 "the %s cannot be read: it is damaged, or opens to more than %zu MiB (%s)", which,
+                 opened_max() >> 20, b->why);
+        return strdup(text);
 }
 
 /* The batch as a message; librdkafka goes on behind it. */
 static int give(struct kafka_consumer *c, struct slot *s, struct kafka_message *ret, struct err *e)
 {
-        struct unreadable *u = &s->unreadable;
-        char text[WHY_MAX + 160];
-        if (u->inside > u->from)
-                snprintf(
-                        text, sizeof text,
-                        "the batch of offsets %lld to %lld cannot be read: it is damaged, or opens to more than %zu MiB (%s)",
-                        (long long)u->from, (long long)u->inside, opened_max() >> 20, u->why);
-        else
-                snprintf(
-                        text, sizeof text,
-                        "the message cannot be read: it is damaged, or opens to more than %zu MiB (%s)",
-                        opened_max() >> 20, u->why);
-        char *why = strdup(text);
+        struct batch_end *b = &s->unreadable.end;
+        int64_t from = b->from, last = b->inside;
+        char *why = text_of(b);
         if (!why)
                 return err_oom(e);
-        if (consumer_seek(c, s, u->inside + 1, e) < 0) {
+        if (kafka_seek(c, s->topic, s->partition, last + 1, e) < 0) {
                 free(why);
                 return -1;
         }
-        s->next = u->inside + 1;
         *ret = (struct kafka_message){ .topic = s->topic,
                                        .partition = s->partition,
-                                       .first = u->from,
-                                       .offset = u->inside,
+                                       .first = from,
+                                       .offset = last,
                                        .timestamp = INSTANT_NONE,
                                        .unreadable = why };
-        *u = (struct unreadable){ .probe = -1 };
         return 0;
 }
 
@@ -144,14 +129,16 @@ int unreadable_give(struct kafka_consumer *c, struct kafka_message *list, size_t
                     struct err *e)
 {
         for (size_t i = 0; i < c->n_slots && n < max; i++) {
-                struct unreadable *u = &c->slots[i].unreadable;
-                if (u->probe >= 0 && monotonic_ms() > u->until_ms) {
-                        u->outside = u->probe;
-                        probe(c, &c->slots[i]);
-                }
-                if (!u->found)
+                struct slot *s = &c->slots[i];
+                const struct unreadable *u = &s->unreadable;
+                bool late = monotonic_ms() > u->until_ms;
+                if (u->ask && late)
+                        follow(c, s, BATCH_END_ASK);
+                else if (u->due || (u->end.state == BATCH_END_SEARCHING && late))
+                        seek(c, s, u->seek);
+                if (u->end.state != BATCH_END_FOUND)
                         continue;
-                if (give(c, &c->slots[i], &list[n], e) < 0)
+                if (give(c, s, &list[n], e) < 0)
                         return n ? (int)n : -1;
                 n++;
         }

@@ -72,6 +72,20 @@ def test_a_worker_goes_on_behind_bombs(rig, kafka, codec):  # noqa: F811
     rig.stop_all()
 
 
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_batch_within_the_bound_is_opened(rig, kafka, codec):  # noqa: F811
+    """Also where it does not say how much it holds, and is a thousandth of that."""
+    rig = rig(kafka, people=3, partitions=1)
+    at = rig.bomb("tasks", codec, messages=7, size=7 * MIB)
+    rig.send([adhoc("club.bump", 1)])
+    rig.start(lanes=["tasks"])
+    rig.wait(lambda: rig.position() == at + 8)
+    found = dead(rig)
+    assert set(found) == set(range(at, at + 7))
+    assert not [reason for reason in found.values() if "cannot be read" in reason]
+    rig.stop_all()
+
+
 def test_a_restart_does_not_read_a_bomb_again(rig, kafka):  # noqa: F811
     rig = rig(kafka, people=3, partitions=1)
     rig.bomb("tasks", "gzip")
