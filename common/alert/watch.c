@@ -74,10 +74,10 @@ static void *send_text(void *arg)
         struct err e = ERR_INIT;
         w->failed = alert_send(w->service, w->subject, buf_str(&w->text), &e) < 0;
         if (w->failed)
-                log_error("nobody could be told, trying again", "subject=" LOG_Q " error=" LOG_Q,
+                log_error("alert could not be sent, will retry", "subject=" LOG_Q " error=" LOG_Q,
                           w->subject, e.text);
         else
-                log_info("told", "subject=" LOG_Q, w->subject);
+                log_info("alert sent", "subject=" LOG_Q, w->subject);
         atomic_store(&w->sent, true);
         return NULL;
 }
@@ -229,7 +229,7 @@ static int note_over(struct watch *w, struct db *d, bool lanes, struct err *e)
         for (int i = 0; i < db_rows(r); i++) {
                 if (!db_bool(r, i, 2))
                         continue;
-                log_info("trouble is over", "what=" LOG_Q, db_str(r, i, 0));
+                log_info("problem has ended", "what=" LOG_Q, db_str(r, i, 0));
                 if (!w->text.len)
                         snprintf(w->subject, sizeof w->subject, "[%s] over: %s",
                                  w->service->kafka.prefix, db_str(r, i, 0));
@@ -249,7 +249,7 @@ static int note_told(struct watch *w, struct db *d, struct err *e)
                 if (i == 0)
                         snprintf(w->subject, sizeof w->subject, "[%s] %s", w->service->kafka.prefix,
                                  db_str(r, i, 0));
-                log_error("trouble", "what=" LOG_Q " since=%s detail=" LOG_Q, db_str(r, i, 0),
+                log_error("problem", "what=" LOG_Q " since=%s detail=" LOG_Q, db_str(r, i, 0),
                           db_str(r, i, 2), db_str(r, i, 1));
                 buf_addf(&w->text, "Since %s: %s\n", db_str(r, i, 2), db_str(r, i, 1));
         }
@@ -289,7 +289,7 @@ int watch_look(struct watch *w, struct db *d, struct kafka_producer *client, con
         if (!w->text.len)
                 return 0;
         if (!alert_configured(w->service)) {
-                log_warn("nobody is told: alert.to and alert.webhook_file are not configured",
+                log_warn("alert not sent: alert.to and alert.webhook_file are not configured",
                          "subject=" LOG_Q, w->subject);
                 return 0;
         }

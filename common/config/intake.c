@@ -58,7 +58,7 @@ static int read_types(const struct cfg_node *n, struct service_intake *x, struct
         if (x->n_types == 0)
                 return cfg_error(
                         n, e,
-                        "types is missing or empty, expected the task types that the service may ask for, such as [ \"equipemed.extend\" ]");
+                        "types is missing or empty, expected the task types that the service may request, such as [ \"equipemed.extend\" ]");
         return 0;
 }
 

@@ -271,8 +271,8 @@ void service_reference(struct buf *out)
         }
         buf_adds(
                 out,
-                "| `intake` | list of groups | | | SIGHUP | The services that may ask for tasks: each `service` (its name, the actor of its tasks), `topic` "
-                "(PREFIX.intake.SERVICE), `types` (the task types it may ask for), `rate` (100 a second, over all workers), `burst` (as `rate`), `open_max` "
+                "| `intake` | list of groups | | | SIGHUP | The services that may request tasks: each `service` (its name, the actor of its tasks), `topic` "
+                "(PREFIX.intake.SERVICE), `types` (the task types that it may request), `rate` (100 a second, over all workers), `burst` (as `rate`), `open_max` "
                 "(10000 tasks without an outcome). |\n");
         buf_adds(
                 out,

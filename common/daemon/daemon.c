@@ -17,13 +17,13 @@ static void print_help(const char *program, const char *help)
         printf("Usage: %s [-c FILE] [--check-config]\n\n%s\n\n"
                "  -c, --config FILE  the configuration (else $ROLLCALL_CONFIG, ./rollcall.cfg, /etc/rollcall/rollcall.cfg);\n"
                "                     ./rollcall.cfg only when nobody but you and root can write it\n"
-               "      --check-config say whether the configuration and its packs are valid, and leave\n"
+               "      --check-config check whether the configuration and its packs are valid, and exit\n"
                "      --check-statements\n"
-               "                     the same, and prepare the statements against the database\n"
+               "                     the same, and prepare the statements on the database\n"
                "  -h, --help         this text\n"
                "  -V, --version      the version\n\n"
-               "SIGTERM or SIGINT: finish the work in hand and leave; a second one: leave at once. SIGHUP: check the\n"
-               "configuration, then start anew with it; an invalid one is reported and ignored.\n"
+               "SIGTERM or SIGINT: finish the current work and exit; a second one: exit at once. SIGHUP: check the\n"
+               "configuration, then restart with it; an invalid one is reported and ignored.\n"
                "Exit status: 0 done, 1 it could not start or had to stop, 2 wrong usage, 3 invalid configuration.\n",
                program, help);
 }

@@ -21,7 +21,7 @@ void notify(const char *state)
         socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
         if (fd >= 0 && sendto(fd, state, strlen(state), MSG_NOSIGNAL,
                               (const struct sockaddr *)&address, len) < 0)
-                log_warn("service manager not told", "state=%s", state);
+                log_warn("cannot notify systemd", "state=%s", state);
 }
 
 void daemon_ready(const struct daemon *d)

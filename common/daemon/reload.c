@@ -119,7 +119,7 @@ static void finish_check(const struct daemon *d, int status)
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
                 accept_reload(d);
         else
-                log_error("reload refused, going on as before", "reason=" LOG_Q,
+                log_error("reload refused, keeping the old configuration", "reason=" LOG_Q,
                           *text ? text : "the check of the configuration failed");
 }
 
@@ -154,5 +154,5 @@ void daemon_finish(struct daemon *d)
         /* whatever a library left open stays behind */
         close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
         execv(own_program(path), d->argv);
-        log_error("cannot start anew", "reason=\"%s\"", strerror(errno));
+        log_error("reload failed: exec", "reason=\"%s\"", strerror(errno));
 }

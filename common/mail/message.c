@@ -400,5 +400,5 @@ int mail_render(const struct mail *m, struct buf *out, struct err *e)
         out->len = start;
         if (out->oom)
                 return err_oom(e);
-        return err_set(e, ERR_INPUT, NULL, "message does not fit into %zu bytes", out->max - start);
+        return err_set(e, ERR_INPUT, NULL, "the message is larger than %zu bytes", out->max - start);
 }

@@ -1,6 +1,6 @@
 #!/bin/bash
 # acls.sh: gives each program, each service and each reader the least rights on Kafka's topics and groups (docs/security.md has the table). Uses Kafka's own
-# kafka-acls.sh, says what it does, and can be repeated. It adds rights and takes none away: see those that are there with `kafka-acls.sh --list`.
+# kafka-acls.sh, says what it does, and can be repeated. It adds rights and removes none: see those that are there with `kafka-acls.sh --list`.
 set -euo pipefail
 
 usage() {

@@ -38,7 +38,7 @@ grant delete on rollcall.recount to rollcall_scheduler;
 grant insert on rollcall.request to rollcall_worker; -- what follows on an ad-hoc task
 grant insert on rollcall.dead_letter, rollcall.task_type to rollcall_worker; -- a message may name a type that nobody has registered
 
--- What services ask for through their intake topics.
+-- Requests of services, from their intake topics.
 grant insert, update (uncounted_at) on rollcall.request to rollcall_worker;
 grant insert, update on rollcall.intake to rollcall_worker;
 
@@ -46,17 +46,18 @@ grant insert, update on rollcall.position, rollcall.folded, rollcall.run_total, 
 grant delete on rollcall.recent_error to rollcall_aggregator;
 grant insert on rollcall.dead_letter, rollcall.log_gap to rollcall_aggregator;
 
--- Each program writes down that it is there.
+-- Each program records that it is running.
 grant insert, update, delete on rollcall.process to rollcall_scheduler, rollcall_worker, rollcall_aggregator;
 grant select on rollcall.service, rollcall.process, rollcall.process_now, rollcall.lease, rollcall.alert, rollcall.paused_type_named to rollcall_aggregator;
 grant insert, update, delete on rollcall.alert to rollcall_scheduler, rollcall_aggregator;
 
--- A position that does not fit its log is put right by who meets it, or by the operator; what was lost is published again by the scheduler, and folded by
--- the aggregator.
+-- A position that is not in its topic is repaired by who finds it, or by the operator. What was lost is
+-- republished by the scheduler and backfilled by the aggregator.
 grant insert on rollcall.log_gap to rollcall_worker;
 grant update (repaired_at) on rollcall.log_gap to rollcall_scheduler, rollcall_aggregator;
 
--- Operators write to no table: what they ask for goes through functions that check their rights and keep who asked. No right in Kafka is needed either.
+-- Operators write to no table: their requests go through functions that check their rights and keep
+-- who asked. No right in Kafka is needed either.
 revoke insert, update, delete on all tables in schema rollcall from rollcall_operator;
 grant execute on function rollcall.republish_run(uuid, text) to rollcall_operator;
 grant execute on function rollcall.quarantine(text, text[], text, text, text, text, timestamptz, text, text) to rollcall_operator;

@@ -68,7 +68,7 @@ def test_no_worker_for_what_services_ask_for(rig, embedded):
             [
                 line
                 for line in s.text().splitlines()
-                if 'msg="trouble"' in line and "no worker: intake" in line
+                if 'msg="problem"' in line and "no worker: intake" in line
             ]
         )
         == 1
@@ -112,7 +112,7 @@ def test_no_worker_for_a_lane_with_work(rig, embedded, hook):
             [
                 line
                 for line in s.text().splitlines()
-                if 'msg="trouble"' in line and "level=error" in line
+                if 'msg="problem"' in line and "level=error" in line
             ]
         )
         == 1
@@ -159,5 +159,5 @@ def test_a_relay_that_is_away_is_tried_again(rig, embedded):
     rig.alert = 'to = "ops@example.org"; after = "1s";'
     s = rig.scheduler()
     rig.ask("sweep")
-    rig.wait(lambda: s.text().count("nobody could be told, trying again") >= 2)
+    rig.wait(lambda: s.text().count("alert could not be sent, will retry") >= 2)
     assert rig.tried("jobs", "list").returncode == 0

@@ -197,7 +197,7 @@ static void reload(void **state)
         expect_state(fd, "READY=1");
         write_config("kafka = {\n brokers = \"k\"; colour = 5; };");
         kill(c.pid, SIGHUP);
-        expect(&c, "msg=\"reload refused, going on as before\" reason=\"");
+        expect(&c, "msg=\"reload refused, keeping the old configuration\" reason=\"");
         expect(&c, "rollcall.cfg:2: kafka.colour: unknown key");
         assert_int_equal(kill(c.pid, 0), 0);
         write_config("kafka = { brokers = \"k\"; }; log = { level = \"debug\"; };");

@@ -1,5 +1,6 @@
--- Lets a high-value account go on the date that is scheduled. The approver is who asked for this, as the engine recorded it: a user of ours, who may approve,
--- and neither the user that goes nor who asked for the deletion.
+-- Approves the deletion of a high-value account on the scheduled date. The approver is who sent this
+-- request, as the engine recorded it: a user of ours, who may approve, and neither the user to be
+-- deleted nor who requested the deletion.
 person as (
   select u.id, u.email, u.high_value, u.scheduled_deletion_at as due_at
   from batch b

@@ -23,7 +23,8 @@ exception
   when duplicate_object or unique_violation then null; -- made by somebody else just now
 end $$;
 
--- Who asked for a deletion, and for when. Users who leave by themselves have no row: they are their own requester.
+-- Who requested a deletion, and for when. Users who leave by themselves have no row: they are their
+-- own requester.
 create table if not exists rollcall_astegni.deletion_request (
   user_id      bigint not null,
   item         text not null,              -- '' the account, else the role
@@ -48,7 +49,7 @@ create table if not exists rollcall_astegni.deletion_approval (
   primary key (user_id, due_at)
 );
 
--- A backup is told by the instant when it was taken.
+-- A backup is identified by the instant when it was taken.
 create table if not exists rollcall_astegni.backup_verified (
   taken_at    timestamptz primary key,
   name        text not null,
@@ -78,7 +79,8 @@ end $$;
 
 -- Deletes the due profiles of these (user, role) pairs and takes the role from those who have no other profile of it. Each condition is read
 -- again by the deleting statement itself: a cancellation that committed meanwhile wins.
--- Was it a schedule that began the run? What a person asked for, a run by hand or a single task, is not automated.
+-- Was it a schedule that began the run? What a person requested, a run by hand or a single task, is not
+-- automated.
 create or replace function rollcall_astegni.automated(of_run uuid) returns boolean language sql stable as $$
   select of_run is not null and coalesce((select cause <> 'manual' from rollcall.run where run_id = of_run), true)
 $$;

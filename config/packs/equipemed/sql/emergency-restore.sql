@@ -1,4 +1,4 @@
--- Gives a locked-out user access now, until N hours from now: audited in emergency_access, and the administrators are told (follow-up).
+-- Gives a locked-out user access now, until N hours from now: audited in emergency_access, and the administrators are notified (follow-up).
 -- For so long nothing else changes the user; afterwards end-emergency-access gives back the status, the expiry and the lock that were before.
 person as (
   select u.id, u.username, u.account_status as old_status, u.access_expires_at as old_expires_at, u.is_active as old_is_active,

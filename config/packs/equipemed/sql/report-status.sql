@@ -1,4 +1,4 @@
--- Who is due now: what a run of each job would take up, and what stands out.
+-- Who is due now: what a run of each job would process, and what stands out.
 select json_build_object(
   'generated_at', rollcall_equipemed.iso(:now, :time_zone),
   'due_now', json_build_object(
