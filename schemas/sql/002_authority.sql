@@ -1,5 +1,6 @@
--- Who asked for what. Everything that is not a run's own task is asked for here: by operators through the functions below, by services through their intake
--- topics, by Rollcall itself for what follows from a task or a run. The scheduler publishes the tasks.
+-- Who requested what. Everything that is not a run's own task is requested here: by operators through
+-- the functions below, by services on their intake topics, by Rollcall itself for what follows from a
+-- task or a run. The scheduler publishes the tasks.
 
 -- Rights that the configuration gives to database roles by name (`rollcall db apply` writes them).
 create table rollcall.authority (
@@ -11,7 +12,7 @@ create table rollcall.authority (
 -- One row per request; a request for many tasks has up to 10,000 of them in a row.
 create table rollcall.request (
   request_no   bigint generated always as identity primary key,
-  kind         text not null,               -- 'tasks', 'run', 'cancel run', …: what was asked for
+  kind         text not null,               -- 'tasks', 'run', 'cancel run', …: what was requested
   actor        text not null,               -- who asked: the database session's user, or the service whose intake topic it came from
   on_behalf_of text,                        -- for whom, where the actor may act for others
   origin       text not null check (origin in ('operator', 'service', 'rollcall')),
@@ -38,7 +39,7 @@ create index request_unsettled_cluster on rollcall.request (cluster) where kind 
 
 create index request_first_task on rollcall.request ((task_ids[1])) where kind = 'tasks';
 
--- Whoever files tasks: the limits of a row, and the scheduler is told.
+-- Checks the limits of a filed row, and notifies the scheduler.
 create function rollcall.request_filed() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   bytes bigint;
@@ -112,8 +113,8 @@ begin
   end loop;
 end $$;
 
--- Writes down who asks for what: every function that an operator's wish goes through calls it first. Callers are SECURITY DEFINER; session_user is still
--- who logged in.
+-- Records who requests what: every function that carries an operator's request calls it first. Callers
+-- are SECURITY DEFINER; session_user is still who logged in.
 create function rollcall.file_request(kind text, about text, detail jsonb, on_behalf_of text) returns bigint language plpgsql as $$
 #variable_conflict use_variable
 declare
@@ -137,7 +138,7 @@ begin
 end $$;
 
 
--- ---- tasks that operators ask for ---------------------------------------------------------------------------------------------------
+-- ---- tasks that operators request ---------------------------------------------------------------------------------------------------
 
 -- Files a request for up to 10,000 tasks of a type; the scheduler publishes them. `items` and `arguments` may be null; an argument is a JSON object of texts.
 create function rollcall.request_tasks(type text, dry_run boolean, on_behalf_of text, task_ids uuid[], subjects text[], items text[], arguments text[])
@@ -168,16 +169,16 @@ begin
     raise exception 'a task needs an id that is not nil' using errcode = 'invalid_parameter_value';
   end if;
   perform rollcall.check_arguments(asked, arguments);
-  -- asked for before, as a whole: the first task tells. By index only: the other rows' arrays are large.
+  -- requested before, as a whole: the first task decides. By index only: other rows' arrays are large.
   for earlier in select * from rollcall.request r where r.kind = 'tasks' and r.task_ids[1] = task_ids[1] loop
     if earlier.type_no = asked.type_no and earlier.dry_run = dry_run and earlier.task_ids = task_ids and earlier.subjects = subjects
        and earlier.items is not distinct from items and earlier.arguments is not distinct from arguments then
       return earlier.request_no;
     end if;
-    raise exception 'task id % was asked for before, by request %, with another content', task_ids[1], earlier.request_no
+    raise exception 'task id % was requested before, by request %, with another content', task_ids[1], earlier.request_no
       using errcode = 'unique_violation', hint = 'give another id';
   end loop;
-  if cardinality(task_ids) <= 100 then -- of more, the worker says so
+  if cardinality(task_ids) <= 100 then -- of more, the worker finds it
     select task_ids[n]::text into bad from rollcall.used_for_others(task_ids, array_fill(asked.type_no, array[cardinality(task_ids)]),
       array_fill(dry_run, array[cardinality(task_ids)]), subjects, items, arguments) as n limit 1;
     if found then
@@ -231,7 +232,8 @@ begin
 end $$;
 revoke execute on function rollcall.republish_run(uuid, text) from public;
 
--- `rollcall topics repair`: puts a position right that does not fit its log. False: it was somebody else's meanwhile.
+-- `rollcall topics repair`: repairs a position that is not in its topic. False: another owner has it
+-- meanwhile.
 create function rollcall.request_repair(of_source integer, at_epoch bigint, anew boolean, low bigint, high bigint, on_behalf_of text) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -240,7 +242,7 @@ begin
 end $$;
 revoke execute on function rollcall.request_repair(integer, bigint, boolean, bigint, bigint, text) from public;
 
--- Tasks that were set aside, chosen as `rollcall quarantine` does; null is any. `id_starts`: beginnings of task ids.
+-- Parked tasks, chosen as `rollcall quarantine` does; null is any. `id_starts`: beginnings of task ids.
 create function rollcall.held_chosen(id_starts text[], of_job text, of_type text, of_subject text, with_reason text, held_since timestamptz)
 returns setof rollcall.held_named language sql stable as $$
   select h.* from rollcall.held_named h
@@ -252,8 +254,9 @@ returns setof rollcall.held_named language sql stable as $$
     and (held_since is null or h.since >= held_since)
 $$;
 
--- Has quarantined tasks tried again ('replay', from their subject's first on) or given up ('drop'; of_state null: quarantined and behind). How many. The roles
--- that their types need are needed here.
+-- Requests that quarantined tasks are retried ('replay', from their subject's first on) or discarded
+-- ('drop'; of_state null: quarantined and behind). Returns how many. The roles that their types need are
+-- needed here.
 create function rollcall.quarantine(wish text, id_starts text[], of_job text, of_type text, of_subject text, with_reason text, held_since timestamptz,
                                     of_state text, on_behalf_of text)
 returns bigint language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -414,7 +417,7 @@ alter table rollcall.run
   add column expect           jsonb,        -- how many tasks of each type were shown and confirmed: {"pack.type": "12"}; null: nobody was asked
   add column population       bigint,       -- of the job's population statement, when it was planned
   add column held_at          timestamptz,  -- planned, but not published without a review
-  add column held_notified_at timestamptz,  -- the administrator has been told
+  add column held_notified_at timestamptz,  -- the administrator has been notified
   add column released_at      timestamptz,
   add column released_by      text;
 
@@ -427,7 +430,7 @@ create table rollcall.locked_setting (
   primary key (pack, name)
 );
 
--- Asks for a run by hand. False: that run (same job, same instant) exists already. What the tool and the scheduler refuse is refused here, too.
+-- Requests a run by hand. False: that run (same job, same instant) exists already. What the tool and the scheduler refuse is refused here, too.
 create function rollcall.request_run(run_id uuid, pack text, job text, scheduled_at timestamptz, settings jsonb, dry_run boolean, force boolean,
                                      expect jsonb, on_behalf_of text)
 returns boolean language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -443,7 +446,7 @@ begin
   perform rollcall.check_job_roles(pack, job);
   if not dry_run and scheduled_at > clock_timestamp() then
     raise exception 'the instant % is later than the database''s clock', scheduled_at
-      using errcode = 'check_violation', hint = 'only a dry run may look into the future';
+      using errcode = 'check_violation', hint = 'only a dry run may have an instant in the future';
   end if;
   insert into rollcall.run as r (run_id, pack, job, scheduled_at, day, cause, requested_by, requested_for, settings, dry_run, force, expect)
   values (run_id, pack, job, scheduled_at, (scheduled_at at time zone 'UTC')::date, 'manual', session_user,
@@ -460,7 +463,8 @@ begin
 end $$;
 revoke execute on function rollcall.request_run(uuid, text, text, timestamptz, jsonb, boolean, boolean, jsonb, text) from public;
 
--- Lets a run that was held for review go on as it was planned; its time limit runs from here. False: it is not held.
+-- Publishes a run that was held for review as it was planned; its time limit runs from here. False: it
+-- is not held.
 create function rollcall.release_run(run_id uuid, on_behalf_of text) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
@@ -574,7 +578,7 @@ from rollcall.process p;
 -- ---- task types that are paused ------------------------------------------------------------------------------------------------------
 
 -- A type whose statement fails whatever it is given. Workers pass over its tasks: no outcome, no row. When it is resumed the scheduler publishes again what
--- open runs and requests of that type still owe. The row stays after that: a type that is paused again soon is tried again less and less often.
+-- open runs and requests of that type still owe. The row stays after that: a type that is paused again soon is retried less and less often.
 create table rollcall.paused_type (
   type_no            smallint primary key,
   since              timestamptz not null default clock_timestamp(),
@@ -604,7 +608,7 @@ alter table rollcall.held add constraint held_state_check check (state in (
 create function rollcall.pause_wait(tries integer, base_ms bigint, max_ms bigint) returns interval language sql immutable return
   least(max_ms, base_ms * 2 ^ least(tries, 30)) * interval '1 millisecond';
 
--- False: it was paused already. Later tasks of other types do not wait behind those of a paused one.
+-- False: it was paused already. Tasks of a paused type do not block later tasks of other types.
 create function rollcall.pause_type(of_type smallint, why text, code text, by_worker text, failed bytea[], base_ms bigint, max_ms bigint) returns boolean
 language plpgsql as $$
 begin
@@ -624,7 +628,8 @@ begin
   return true;
 end $$;
 
--- What stood behind a task that was done while the type was paused was not woken by it: it is when the type resumes. Who is not first of its subject waits on.
+-- A task that was done while the type was paused did not unblock those that it blocked: that happens
+-- when the type resumes. Who is not first of its subject stays blocked.
 create function rollcall.wake_resumed() returns trigger language plpgsql as $$
 begin
   update rollcall.held set due_at = clock_timestamp() where type_no = new.type_no and state = 'waiting' and due_at is null;
@@ -648,16 +653,16 @@ begin
 end $$;
 revoke execute on function rollcall.resume_type(text, text) from public;
 
--- ---- what services ask for, through their intake topics ---------------------------------------------------------------------------------
+-- ---- what services request, on their intake topics ---------------------------------------------------------------------------------
 
 alter table rollcall.request add column uncounted_at timestamptz; -- of a service: it no longer counts as open
 create index request_counted on rollcall.request (actor, request_no) where origin = 'service' and uncounted_at is null;
 
--- How much each service may ask for: a bucket that fills at its rate, whoever takes from it.
+-- How much each service may request: a bucket that fills at its rate, whoever takes from it.
 create table rollcall.intake (
   service   text primary key,
   tokens    double precision not null,
-  open      bigint not null,             -- at most so many of its tasks have no outcome; counted anew when that is too many
+  open      bigint not null,             -- at most so many of its tasks have no outcome; counted again when that is too many
   filled_at timestamptz not null
 );
 
@@ -707,7 +712,8 @@ create function rollcall.lane_is_served(of_lane text) returns boolean language s
 -- How far a run had come, and since when: the scheduler looks every few seconds.
 alter table rollcall.run add column progress_mark bigint, add column progress_at timestamptz;
 
--- What somebody must be told, as far as the database knows: `what` says which trouble it is, and stays the same while it lasts.
+-- The problems to report, as far as the database knows: `what` names the problem, and stays the same
+-- while it lasts.
 create function rollcall.troubles(stuck_after interval) returns table (what text, detail text) language sql stable as $$
   select 'no scheduler', 'no scheduler leads: nothing is started, published or closed; start rollcall-scheduler'
   where not exists (select from rollcall.lease where name = 'scheduler' and expires_at > clock_timestamp())
@@ -729,7 +735,7 @@ create table rollcall.alert (
   detail  text not null,
   since   timestamptz not null default clock_timestamp(),
   seen_at timestamptz not null default clock_timestamp(),
-  told_at timestamptz                    -- when somebody was told; null: it has not lasted long enough
+  told_at timestamptz                    -- when it was reported; null: it has not lasted long enough
 );
 
 -- Closed runs whose counts have changed since: a quarantined task was replayed or dropped, or a follow-up of one was done. The scheduler looks at their state.
