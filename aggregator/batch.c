@@ -91,7 +91,7 @@ static int store_compared(struct aggregator *a, struct err *e)
                 return err_set(e, ERR_RETRY, "", "no connection");
         if (aggregator_need_publisher(a, e) < 0)
                 return -1;
-        int others = kafka_compare_logs(a->consumer, publisher_client(a->publisher), COMPARE_MS,
+        int others = kafka_find_recreated(a->consumer, publisher_client(a->publisher), COMPARE_MS,
                                         NULL, 0, e);
         if (others < 0)
                 return -1;

@@ -71,7 +71,7 @@ static void make_digests(struct aggregator *a)
         for (size_t i = 0; i < a->n_partitions; i++) {
                 struct partition *x = &a->partitions[i];
                 if (x->last)
-                        x->next_digest = kafka_message_mark(x->last);
+                        x->next_digest = kafka_message_digest(x->last);
                 x->last = NULL;
         }
 }

@@ -164,7 +164,7 @@ int partition_verify(const struct partition_context *c, struct partition *x,
                      const struct kafka_message *m, struct err *e)
 {
         int64_t low = 0, high = 0;
-        bool same = m->offset != x->check || kafka_message_mark(m) == x->digest;
+        bool same = m->offset != x->check || kafka_message_digest(m) == x->digest;
         x->check = -1;
         if (same) {
                 log_resumed(x);

@@ -115,7 +115,7 @@ static int turn(struct pump *p, struct err *e)
                 return mark(p, e);
         FAILPOINT("worker.polled");
         rc = pump_compare(p, p->messages, (size_t)n, e);
-        if (rc == 0 && kafka_compare_first(p->consumer))
+        if (rc == 0 && kafka_probe_missing(p->consumer))
                 rc = pump_look_at_logs(p, e);
         if (rc == 0)
                 rc = pump_recover(p, e); /* the poll may have brought partitions */
@@ -139,7 +139,7 @@ static int turn(struct pump *p, struct err *e)
 static void lose(struct pump *p, int rc)
 {
         struct err ignored = ERR_INIT;
-        if (p->consumer && kafka_consumer_replaced(p->consumer))
+        if (p->consumer && kafka_consumer_broker_restarted(p->consumer))
                 p->broken = true;
         if (p->publisher && !p->outbox.failed && !p->broken)
                 (void)!publisher_flush(p->publisher, pump_stopping(p) ? 0 : LAND_MS, &ignored);

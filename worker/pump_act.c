@@ -37,7 +37,7 @@ static int poll_nothing(struct pump *p, struct err *e)
         p->polled_ms = monotonic_ms();
         p->refused = false;
         int rc = kafka_poll(p->consumer, 0, NULL, 0, e);
-        if (kafka_consumer_replaced(p->consumer))
+        if (kafka_consumer_broker_restarted(p->consumer))
                 rc = err_set(e, ERR_FATAL, "", "the embedded broker was replaced by another one");
         if (rc >= 0 || p->refused || e->class != ERR_FATAL)
                 return 0; /* what passes, or fails again in the loop */

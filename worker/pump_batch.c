@@ -113,7 +113,7 @@ static int fill(struct pump *p, const struct kafka_message *list, size_t n, stru
         }
         for (size_t i = 0; i < p->sources.n; i++)
                 if (last[i])
-                        p->sources.list[i].taken_mark = kafka_message_mark(last[i]);
+                        p->sources.list[i].taken_mark = kafka_message_digest(last[i]);
         return 0;
 }
 

@@ -278,7 +278,7 @@ static int fill(struct pump *p, const struct kafka_message *list, size_t n, stru
                 x->left--;
                 bytes += list[i].value.len + 1;
                 p->sources.list[index].taken = list[i].offset + 1;
-                p->sources.list[index].taken_mark = kafka_message_mark(&list[i]);
+                p->sources.list[index].taken_mark = kafka_message_digest(&list[i]);
                 if (add_entry(p, &list[i], index, from, e) < 0)
                         return -1;
         }

@@ -90,7 +90,7 @@ static int compare(struct pump *p, struct source *s, const struct kafka_message 
 {
         int64_t low = 0, high = 0;
         /* another offset: it is deleted by now */
-        bool same = m->offset != s->check || kafka_message_mark(m) == s->mark;
+        bool same = m->offset != s->check || kafka_message_digest(m) == s->mark;
         s->check = -1;
         if (same) {
                 s->said = false;
@@ -124,7 +124,7 @@ int pump_look_at_logs(struct pump *p, struct err *e)
         CLEANUP(cleanup_free) struct kafka_partition *list = calloc(p->sources.n + 1, sizeof *list);
         if (!list)
                 return err_oom(e);
-        int n = kafka_compare_logs(p->consumer, publisher_client(p->publisher), COMPARE_TIMEOUT_MS,
+        int n = kafka_find_recreated(p->consumer, publisher_client(p->publisher), COMPARE_TIMEOUT_MS,
                                    list, p->sources.n, &unknown);
         if (n <= 0)
                 return 0;

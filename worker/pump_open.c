@@ -187,8 +187,8 @@ static int open_publisher(struct pump *p, struct err *e)
                 .acked = acked,
                 .database = flow_database,
                 .ctx = p,
-                .own_topic = p->topic,
-                .at_once = p->o->lane == LANE_URGENT,
+                .exempt_topic = p->topic,
+                .no_linger = p->o->lane == LANE_URGENT,
         };
         return publisher_new(&o, &p->publisher, e);
 }

@@ -1,3 +1,4 @@
+/* Creates topics and adds partitions to them. */
 #include "kafka/producer.h"
 
 #include <stdio.h>
@@ -10,12 +11,12 @@ DEFINE_CLEANUP(options_cleanup, rd_kafka_AdminOptions_t, rd_kafka_AdminOptions_d
 DEFINE_CLEANUP(queue_cleanup, rd_kafka_queue_t, rd_kafka_queue_destroy)
 DEFINE_CLEANUP(event_cleanup, rd_kafka_event_t, rd_kafka_event_destroy)
 
-/* How one topic of the answer fared; the whole request may have failed instead. */
+/* The result of the one topic of a request; the whole request may have failed instead. */
 static int topic_result(rd_kafka_event_t *event, const char *topic, struct err *e)
 {
         if (!event)
                 return err_set(e, ERR_RETRY, "_TIMED_OUT",
-                               "topic %s: the brokers did not answer in %d s", topic,
+                               "topic %s: no answer from the brokers within %d s", topic,
                                ADMIN_TIMEOUT_MS / 1000);
         if (rd_kafka_event_error(event))
                 return client_err(e, rd_kafka_event_error(event), "topic %s: %s", topic,
@@ -35,7 +36,7 @@ static int topic_result(rd_kafka_event_t *event, const char *topic, struct err *
         const char *why = rd_kafka_topic_result_error_string(results[0]);
         if (code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
                 return err_set(e, ERR_RETRY, rd_kafka_err2name(code),
-                               "topic %s was created by somebody else just now", topic);
+                               "topic %s has just been created by somebody else", topic);
         return client_err(e, code, "topic %s: %s", topic, why ? why : "");
 }
 
@@ -50,7 +51,7 @@ static rd_kafka_AdminOptions_t *options_new(struct kafka_producer *p, rd_kafka_a
         return o;
 }
 
-static int create(struct kafka_producer *p, const struct kafka_topic_spec *t, struct err *e)
+static int create_topic(struct kafka_producer *p, const struct kafka_topic_spec *t, struct err *e)
 {
         char why[512];
         CLEANUP(new_topic_cleanup)
@@ -73,7 +74,7 @@ static int create(struct kafka_producer *p, const struct kafka_topic_spec *t, st
         return topic_result(event, t->name, e);
 }
 
-static int grow(struct kafka_producer *p, const struct kafka_topic_spec *t, struct err *e)
+static int add_partitions(struct kafka_producer *p, const struct kafka_topic_spec *t, struct err *e)
 {
         char why[512];
         CLEANUP(new_partitions_cleanup)
@@ -90,9 +91,10 @@ static int grow(struct kafka_producer *p, const struct kafka_topic_spec *t, stru
         return topic_result(event, t->name, e);
 }
 
-/* The answer comes from the controller; the other requests of this client go by metadata, which
- * follows a moment later. */
-static int await(struct kafka_producer *p, const struct kafka_topic_spec *t, struct err *e)
+/* The controller has answered; the metadata, which all other requests of this client depend on,
+ * follow a moment later. */
+static int await_partitions(struct kafka_producer *p, const struct kafka_topic_spec *t,
+                            struct err *e)
 {
         int64_t until = monotonic_ms() + ADMIN_TIMEOUT_MS;
         while (monotonic_ms() < until) {
@@ -101,9 +103,10 @@ static int await(struct kafka_producer *p, const struct kafka_topic_spec *t, str
                         return n < 0 ? -1 : 0;
                 rd_kafka_poll(p->rk, 50);
         }
-        return err_set(e, ERR_RETRY, "_TIMED_OUT",
-                       "topic %s was made, but its %d partitions are not seen after %d s", t->name,
-                       t->partitions, ADMIN_TIMEOUT_MS / 1000);
+        return err_set(
+                e, ERR_RETRY, "_TIMED_OUT",
+                "topic %s was created, but the brokers do not report its %d partitions after %d s",
+                t->name, t->partitions, ADMIN_TIMEOUT_MS / 1000);
 }
 
 int kafka_topic_apply(struct kafka_producer *p, const struct kafka_topic_spec *t, bool dry_run,
@@ -120,17 +123,18 @@ int kafka_topic_apply(struct kafka_producer *p, const struct kafka_topic_spec *t
                                    : now > t->partitions ? TOPIC_LARGER
                                                          : TOPIC_SAME;
         if (!dry_run && change == TOPIC_CREATED &&
-            (p->embedded ? embedded_topic(&p->address, t->name, t->partitions, e)
-                         : create(p, t, e)) < 0)
+            (p->embedded ? embedded_create_topic(&p->address, t->name, t->partitions, e)
+                         : create_topic(p, t, e)) < 0)
                 return -1;
         if (change == TOPIC_GROWN && p->embedded)
                 return err_set(
                         e, ERR_FATAL, "INVALID_PARTITIONS",
                         "topic %s: the embedded broker cannot add partitions (%d, wanted %d): restart it",
                         t->name, now, t->partitions);
-        if (!dry_run && change == TOPIC_GROWN && grow(p, t, e) < 0)
+        if (!dry_run && change == TOPIC_GROWN && add_partitions(p, t, e) < 0)
                 return -1;
-        if (!dry_run && (change == TOPIC_CREATED || change == TOPIC_GROWN) && await(p, t, e) < 0)
+        if (!dry_run && (change == TOPIC_CREATED || change == TOPIC_GROWN) &&
+            await_partitions(p, t, e) < 0)
                 return -1;
         *ret = change;
         return 0;

@@ -1,9 +1,11 @@
+/* Which partitions the group has assigned to this consumer: applying, revoking, pausing, leaving.
+ */
 #include "kafka/consumer.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { OFFER_AGAIN_MS = 1000, LEAVE_MS = 5000, LEAVE_POLL_MS = 50 };
+enum { APPLY_RETRY_MS = 1000, LEAVE_MS = 5000, LEAVE_POLL_MS = 50 };
 
 struct slot *assignment_find(struct kafka_consumer *c, const char *topic, int32_t partition)
 {
@@ -26,11 +28,11 @@ struct slot *assignment_of(struct kafka_consumer *c, const rd_kafka_message_t *m
         return s;
 }
 
-static void forget_offer(struct kafka_consumer *c)
+static void drop_pending(struct kafka_consumer *c)
 {
-        if (c->offered)
-                rd_kafka_topic_partition_list_destroy(TAKE(c->offered));
-        c->acknowledged = false;
+        if (c->pending_assignment)
+                rd_kafka_topic_partition_list_destroy(TAKE(c->pending_assignment));
+        c->answered = false;
 }
 
 static void forget_slots(struct kafka_consumer *c)
@@ -42,8 +44,8 @@ static void forget_slots(struct kafka_consumer *c)
         c->latest_rkt = NULL;
 }
 
-/* librdkafka keeps a partition's pause beyond its assignment: should it come back, it would stand
- * still. */
+/* librdkafka keeps a partition paused beyond its assignment: assigned once more, it would bring
+ * nothing. */
 static void unpause(struct kafka_consumer *c)
 {
         TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(
@@ -56,8 +58,8 @@ static void unpause(struct kafka_consumer *c)
                 rd_kafka_resume_partitions(c->rk, list);
 }
 
-/* Tells the owner, who may still want to finish work, before the group may give the partitions to
- * somebody else. */
+/* Notifies the owner, who may finish its work before the group assigns the partitions to another
+ * member. */
 static void revoke(struct kafka_consumer *c)
 {
         if (c->n_slots && c->events.revoked) {
@@ -72,15 +74,15 @@ static void revoke(struct kafka_consumer *c)
         }
         if (!c->closing) {
                 unpause(c);
-                /* The only sign of a broker that is away, when nothing else was asked of it. */
+                /* The only sign of an unavailable broker if no other request was sent. */
                 if (rd_kafka_assignment_lost(c->rk))
                         err_set(&c->pending, ERR_RETRY, "_ASSIGNMENT_LOST",
-                                "the group's coordinator and this member have not heard of each other in time");
+                                "consumer group session timed out");
         }
         forget_slots(c);
 }
 
-/* An empty assignment, which is not the same as none (NULL): it answers an offer, and keeps the
+/* An empty assignment is not the same as none (NULL): it answers the group, and keeps the
  * membership. */
 static void assign_nothing(struct kafka_consumer *c)
 {
@@ -93,11 +95,11 @@ void assignment_callback(rd_kafka_t *rk, rd_kafka_resp_err_t code,
                          rd_kafka_topic_partition_list_t *list, void *opaque)
 {
         struct kafka_consumer *c = opaque;
-        forget_offer(c);
+        drop_pending(c);
         if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !c->closing) {
-                c->offered = rd_kafka_topic_partition_list_copy(list);
-                c->offer_at = 0;
-                rd_kafka_yield(rk); /* the poll returns at once, and takes it up */
+                c->pending_assignment = rd_kafka_topic_partition_list_copy(list);
+                c->apply_at = 0;
+                rd_kafka_yield(rk); /* the poll returns at once, and applies it */
                 return;
         }
         revoke(c);
@@ -115,12 +117,12 @@ static const char *topic_name(struct kafka_consumer *c, const char *name)
         return NULL;
 }
 
-/* Asks the owner for the offsets. */
+/* Requests the offsets from the owner. */
 static int start_offsets(struct kafka_consumer *c, struct kafka_partition *list, size_t n,
                          struct err *e)
 {
         for (size_t i = 0; i < n; i++) {
-                const rd_kafka_topic_partition_t *p = &c->offered->elems[i];
+                const rd_kafka_topic_partition_t *p = &c->pending_assignment->elems[i];
                 list[i] = (struct kafka_partition){ topic_name(c, p->topic), p->partition, -1 };
                 if (!list[i].topic)
                         return err_set(e, ERR_FATAL, "",
@@ -131,15 +133,15 @@ static int start_offsets(struct kafka_consumer *c, struct kafka_partition *list,
                 return -1;
         for (size_t i = 0; i < n; i++)
                 if (list[i].offset < 0)
-                        return err_set(e, ERR_FATAL, "", "%s [%d]: %lld is no offset to start at",
-                                       list[i].topic, (int)list[i].partition,
-                                       (long long)list[i].offset);
+                        return err_set(e, ERR_FATAL, "",
+                                       "%s [%d]: %lld is not an offset to start at", list[i].topic,
+                                       (int)list[i].partition, (long long)list[i].offset);
         return 0;
 }
 
-static int start(struct kafka_consumer *c, struct err *e)
+static int start_assignment(struct kafka_consumer *c, struct err *e)
 {
-        size_t n = (size_t)c->offered->cnt;
+        size_t n = (size_t)c->pending_assignment->cnt;
         CLEANUP(cleanup_free) struct kafka_partition *list = calloc(n + 1, sizeof *list);
         CLEANUP(cleanup_free) struct slot *slots = calloc(n + 1, sizeof *slots);
         if (!list || !slots)
@@ -147,44 +149,44 @@ static int start(struct kafka_consumer *c, struct err *e)
         if (start_offsets(c, list, n, e) < 0)
                 return -1;
         for (size_t i = 0; i < n; i++) {
-                c->offered->elems[i].offset = list[i].offset;
+                c->pending_assignment->elems[i].offset = list[i].offset;
                 slots[i] = (struct slot){ .topic = list[i].topic,
                                           .partition = list[i].partition,
                                           .next = list[i].offset,
                                           .newest = -1,
-                                          .landmark.ms = -1 };
+                                          .log_probe.ms = -1 };
                 searches_recall(c->searches, &slots[i]);
         }
-        rd_kafka_resp_err_t code = rd_kafka_assign(c->rk, c->offered);
+        rd_kafka_resp_err_t code = rd_kafka_assign(c->rk, c->pending_assignment);
         if (code) {
                 if (c->events.revoked)
                         c->events.revoked(c->events.ctx, list, n, true);
-                return client_err(e, code, "taking up %zu partitions", n);
+                return client_err(e, code, "assigning %zu partitions", n);
         }
         forget_slots(c);
         c->slots = TAKE(slots);
         c->n_slots = n;
-        forget_offer(c);
+        drop_pending(c);
         return assignment_apply_pause(c, e);
 }
 
-int assignment_take_up(struct kafka_consumer *c, struct err *e)
+int assignment_apply(struct kafka_consumer *c, struct err *e)
 {
-        if (!c->offered || monotonic_ms() < c->offer_at)
+        if (!c->pending_assignment || monotonic_ms() < c->apply_at)
                 return 0;
-        if (start(c, e) == 0)
+        if (start_assignment(c, e) == 0)
                 return 0;
-        if (c->offered) {
-                if (!c->acknowledged)
-                        assign_nothing(c); /* else the whole group waits for our answer */
-                c->acknowledged = true;
-                c->offer_at = monotonic_ms() + OFFER_AGAIN_MS;
+        if (c->pending_assignment) {
+                if (!c->answered)
+                        assign_nothing(c); /* else the whole group waits for it */
+                c->answered = true;
+                c->apply_at = monotonic_ms() + APPLY_RETRY_MS;
         }
-        return err_prefix(e, "partitions are not taken up");
+        return err_prefix(e, "partitions are not claimed");
 }
 
-/* Messages may still come; they are dropped. */
-static void serve_leaving(struct kafka_consumer *c, rd_kafka_queue_t *queue)
+/* Messages may still come; they are discarded. */
+static void serve_close(struct kafka_consumer *c, rd_kafka_queue_t *queue)
 {
         rd_kafka_event_t *event = rd_kafka_queue_poll(queue, LEAVE_POLL_MS);
         if (event && rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE)
@@ -193,9 +195,9 @@ static void serve_leaving(struct kafka_consumer *c, rd_kafka_queue_t *queue)
         rd_kafka_event_destroy(event);
 }
 
-/* Leaves the group; false when that did not end in time. rd_kafka_consumer_close would wait for
- * ever for a broker that does not come back. */
-static bool leave(struct kafka_consumer *c)
+/* Leaves the group; false when that did not end in time. rd_kafka_consumer_close would wait without
+ * a limit for a broker that does not come back. */
+static bool leave_group(struct kafka_consumer *c)
 {
         int64_t until = monotonic_ms() + LEAVE_MS;
         rd_kafka_queue_t *queue = rd_kafka_queue_new(c->rk);
@@ -204,7 +206,7 @@ static bool leave(struct kafka_consumer *c)
                 rd_kafka_error_destroy(error);
         else
                 while (!rd_kafka_consumer_closed(c->rk) && monotonic_ms() < until)
-                        serve_leaving(c, queue);
+                        serve_close(c, queue);
         bool closed = rd_kafka_consumer_closed(c->rk);
         rd_kafka_queue_destroy(queue);
         return closed;
@@ -213,10 +215,10 @@ static bool leave(struct kafka_consumer *c)
 bool assignment_close(struct kafka_consumer *c)
 {
         c->closing = true;
-        if (c->offered && !c->acknowledged)
+        if (c->pending_assignment && !c->answered)
                 assign_nothing(c);
-        forget_offer(c);
-        bool left = leave(c);
+        drop_pending(c);
+        bool left = leave_group(c);
         revoke(c); /* a close that failed did not */
         return left;
 }
@@ -227,7 +229,7 @@ static int apply_pause(struct kafka_consumer *c, bool pause, struct err *e)
                 (int)c->n_slots);
         for (size_t i = 0; i < c->n_slots; i++) {
                 struct slot *s = &c->slots[i];
-                if ((c->paused || c->idle || s->held) != pause || s->paused == pause)
+                if ((c->idle || s->pause_requested) != pause || s->paused == pause)
                         continue;
                 rd_kafka_topic_partition_list_add(list, s->topic, s->partition);
                 s->paused = pause;

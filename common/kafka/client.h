@@ -1,27 +1,15 @@
 #pragma once
 /* What the consumer, the producer and the administration share. Inside the kafka room only: it
  * shows librdkafka. */
+#include "kafka/embedded_client.h"
 #include "kafka/kafka.h"
 
 #include <librdkafka/rdkafka.h>
-
-/* Where an embedded broker is: the content of its file. */
-struct embedded_address {
-        char bootstrap[128];
-        char cluster[KAFKA_CLUSTER_ID_MAX];
-        int control; /* port on the loopback address */
-};
 
 struct client_setting {
         const char *name, *value;
         bool optional; /* newer versions only: left out where librdkafka does not know it */
 };
-
-int embedded_read(const char *path, struct embedded_address *ret, struct err *e) MUST_CHECK;
-/* Creates the topic unless it is there. partitions 0: the broker's default. 0 created, 1 it was
- * there, -1 error. */
-int embedded_topic(const struct embedded_address *a, const char *topic, int partitions,
-                   struct err *e) MUST_CHECK;
 
 /* A configuration with the defaults of both kinds of client, `settings`, and the caller's
  * properties, in this order. `address` is filled when o->embedded is set. */

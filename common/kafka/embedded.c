@@ -1,10 +1,11 @@
+/* The mock cluster in a process of its own, its file, and its control port. */
 #include "kafka/embedded.h"
 
 #include "base/log.h"
 #include "base/uuid.h"
 #include "kafka/client.h"
+#include "kafka/embedded_client.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -16,8 +17,6 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-enum { CONTROL_TIMEOUT_MS = 5000, CONTROL_LINE_MAX = KAFKA_TOPIC_MAX + 64 };
 
 struct embedded {
         rd_kafka_t *rk; /* the mock cluster needs a handle to live in */
@@ -31,33 +30,6 @@ struct embedded {
 };
 
 /* ---- the file ---- */
-
-int embedded_read(const char *path, struct embedded_address *ret, struct err *e)
-{
-        FILE *f = fopen(path, "re");
-        if (!f && errno == ENOENT)
-                return err_set(e, ERR_RETRY, "ENOENT", "embedded broker is not running (file %s)",
-                               path);
-        if (!f)
-                return err_set(e, ERR_RETRY, "", "embedded broker's file %s: %s", path,
-                               strerror(errno));
-        struct embedded_address a = { .control = -1 };
-        char line[256];
-        while (fgets(line, sizeof line, f)) {
-                line[strcspn(line, "\n")] = 0;
-                if (strncmp(line, "bootstrap=", 10) == 0)
-                        snprintf(a.bootstrap, sizeof a.bootstrap, "%s", line + 10);
-                else if (strncmp(line, "cluster=", 8) == 0)
-                        snprintf(a.cluster, sizeof a.cluster, "%s", line + 8);
-                else if (strncmp(line, "control=", 8) == 0)
-                        a.control = atoi(line + 8);
-        }
-        fclose(f);
-        if (!a.bootstrap[0] || !a.cluster[0] || a.control <= 0 || a.control > UINT16_MAX)
-                return err_set(e, ERR_FATAL, "", "%s is not the file of an embedded broker", path);
-        *ret = a;
-        return 0;
-}
 
 static int write_file(const struct embedded *b, struct err *e)
 {
@@ -75,72 +47,15 @@ static int write_file(const struct embedded *b, struct err *e)
         return err_set(e, ERR_FATAL, "", "cannot write %s: %s", b->path, strerror(error));
 }
 
-/* ---- the control port: "TOPIC PARTITIONS\n" is answered by "created", "exists" or "error CODE
- * TEXT" ---- */
+/* ---- the control port ---- */
 
-static struct sockaddr_in loopback(int port)
+static void serve_control(struct embedded *b, int fd)
 {
-        return (struct sockaddr_in){ .sin_family = AF_INET,
-                                     .sin_port = htons((uint16_t)port),
-                                     .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-}
-
-static void set_timeouts(int fd)
-{
-        struct timeval t = { .tv_sec = CONTROL_TIMEOUT_MS / 1000 };
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof t);
-}
-
-/* One line without its end; false when the peer is slow, gone, or talks too much. */
-static bool read_line(int fd, char line[CONTROL_LINE_MAX])
-{
-        size_t len = 0;
-        while (len < CONTROL_LINE_MAX - 1) {
-                ssize_t n = recv(fd, line + len, CONTROL_LINE_MAX - 1 - len, 0);
-                if (n <= 0)
-                        return false;
-                len += (size_t)n;
-                line[len] = 0;
-                char *end = strchr(line, '\n');
-                if (end) {
-                        *end = 0;
-                        return true;
-                }
-        }
-        return false;
-}
-
-int embedded_topic(const struct embedded_address *a, const char *topic, int partitions,
-                   struct err *e)
-{
-        CLEANUP(cleanup_close) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        struct sockaddr_in to = loopback(a->control);
-        char line[CONTROL_LINE_MAX];
-        int len = snprintf(line, sizeof line, "%s %d\n", topic, partitions);
-        if (len >= (int)sizeof line || strpbrk(topic, " \n"))
-                return err_set(e, ERR_FATAL, "", "\"%s\" is no name for a topic", topic);
-        if (fd >= 0)
-                set_timeouts(fd);
-        if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0 ||
-            send(fd, line, (size_t)len, MSG_NOSIGNAL) != len || !read_line(fd, line))
-                return err_set(e, ERR_RETRY, "_TRANSPORT",
-                               "embedded broker does not answer (port %d): it is not running",
-                               a->control);
-        if (strcmp(line, "created") == 0)
-                return 0;
-        if (strcmp(line, "exists") == 0)
-                return 1;
-        return err_set(e, ERR_FATAL, "", "embedded broker: topic %s: %s", topic, line);
-}
-
-static void serve(struct embedded *b, int fd)
-{
-        char line[CONTROL_LINE_MAX], topic[KAFKA_TOPIC_MAX + 1] = "";
-        char answer[CONTROL_LINE_MAX];
+        char line[EMBEDDED_LINE_MAX], topic[KAFKA_TOPIC_MAX + 1] = "";
+        char answer[EMBEDDED_LINE_MAX];
         int partitions = 0;
-        set_timeouts(fd);
-        if (!read_line(fd, line))
+        embedded_set_timeouts(fd);
+        if (!embedded_read_line(fd, line))
                 return;
         rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__INVALID_ARG;
         if (sscanf(line, "%249s %d", topic, &partitions) == 2 && partitions >= 0)
@@ -153,7 +68,7 @@ static void serve(struct embedded *b, int fd)
         else
                 snprintf(answer, sizeof answer, "error %s\n", rd_kafka_err2str(code));
         if (send(fd, answer, strlen(answer), MSG_NOSIGNAL) < 0)
-                log_debug("embedded broker: a client went away", "topic=" LOG_Q, topic);
+                log_debug("embedded broker: a client closed the connection", "topic=" LOG_Q, topic);
 }
 
 static void *control_main(void *arg)
@@ -167,14 +82,14 @@ static void *control_main(void *arg)
                 CLEANUP(cleanup_close)
                 int fd = fds[0].revents ? accept4(b->listener, NULL, NULL, SOCK_CLOEXEC) : -1;
                 if (fd >= 0)
-                        serve(b, fd);
+                        serve_control(b, fd);
         }
         return NULL;
 }
 
 static int start_control(struct embedded *b, struct err *e)
 {
-        struct sockaddr_in at = loopback(0);
+        struct sockaddr_in at = embedded_loopback(0);
         socklen_t len = sizeof at;
         b->stop = eventfd(0, EFD_CLOEXEC);
         b->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

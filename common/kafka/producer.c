@@ -1,3 +1,4 @@
+/* The idempotent producer, and the choice of a record's partition. */
 #include "kafka/producer.h"
 
 #include "base/log.h"
@@ -19,8 +20,7 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaqu
 {
         (void)rk;
         struct kafka_producer *p = opaque;
-        p->in_flight--;
-        p->callbacks++;
+        p->unacked--;
         if (!p->delivered)
                 return;
         const char *topic = rd_kafka_topic_name(m->rkt);
@@ -30,7 +30,7 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaqu
                 return;
         }
         struct err e = ERR_INIT;
-        client_err(&e, m->err, "message for %s was not accepted", topic);
+        client_err(&e, m->err, "message for %s was not acknowledged", topic);
         p->delivered(p->ctx, (uint64_t)(uintptr_t)m->_private, topic, m->partition, m->offset, &e);
 }
 
@@ -56,9 +56,9 @@ int kafka_producer_new(const struct kafka_options *o, size_t max_bytes, kafka_de
         const struct client_setting settings[] = {
                 { "enable.idempotence", "true", false },
                 { "acks", "all", false },
-                /* halves what a broker and its network have to do, for less than it costs here */
+                /* halves the load of broker and network, and costs less than that here */
                 { "compression.type", "lz4", false },
-                { "linger.ms", o->at_once ? "0" : "5", false },
+                { "linger.ms", o->no_linger ? "0" : "5", false },
                 { "queue.buffering.max.kbytes", kbytes, false },
                 { "queue.buffering.max.messages", messages, false },
         };
@@ -67,7 +67,7 @@ int kafka_producer_new(const struct kafka_options *o, size_t max_bytes, kafka_de
                 return err_oom(e);
         p->delivered = delivered;
         p->ctx = ctx;
-        p->embedded = o->embedded;
+        p->embedded = o->embedded ? strdup(o->embedded) : NULL;
         p->partitions = o->partitions;
         rd_kafka_conf_t *conf = client_conf(o, settings, ARRAY_LEN(settings), &p->address, e);
         if (conf) {
@@ -77,6 +77,7 @@ int kafka_producer_new(const struct kafka_options *o, size_t max_bytes, kafka_de
                 p->rk = client_new(RD_KAFKA_PRODUCER, conf, e);
         }
         if (!p->rk) {
+                free(p->embedded);
                 free(p);
                 return -1;
         }
@@ -97,9 +98,10 @@ void kafka_producer_free(struct kafka_producer *p)
         rd_kafka_destroy(p->rk);
         for (size_t i = 0; i < p->n_topics; i++) {
                 free(p->topics[i].name);
-                free(p->topics[i].spread);
+                free(p->topics[i].partitions);
         }
         free(p->topics);
+        free(p->embedded);
         free(p);
 }
 
@@ -110,10 +112,10 @@ int32_t kafka_partition_of(struct span key, int32_t partitions)
         return rd_kafka_msg_partitioner_murmur2(NULL, key.ptr, key.len, partitions, NULL, NULL);
 }
 
-static int32_t choose(const rd_kafka_topic_t *rkt, const void *key, size_t len, int32_t count,
-                      void *opaque, void *message)
+static int32_t choose_partition(const rd_kafka_topic_t *rkt, const void *key, size_t len,
+                                int32_t count, void *opaque, void *message)
 {
-        struct spread *s = opaque;
+        struct topic_partitions *s = opaque;
         int used = 0, first = s->wanted > 0 && s->wanted < count ? s->wanted : count;
         s->found = count;
         if (atomic_compare_exchange_strong(&s->used, &used, first))
@@ -122,51 +124,55 @@ static int32_t choose(const rd_kafka_topic_t *rkt, const void *key, size_t len, 
                                                        NULL, message);
 }
 
-static void say_spread(struct producer_topic *t)
+static void log_partition_count(struct producer_topic *t)
 {
-        struct spread *s = t->spread;
+        struct topic_partitions *s = t->partitions;
         int found = s->found, used = s->used;
-        if (found == s->said)
+        if (found == s->logged)
                 return;
         if (found > used)
-                log_warn("topic has more partitions than are used",
-                         "topic=%s partitions=%d before=%d used=%d", t->name, found,
-                         s->said ? s->said : used, used);
+                log_warn(
+                        "topic has more partitions than kafka.partitions; the extra ones are not used",
+                        "topic=%s partitions=%d before=%d used=%d", t->name, found,
+                        s->logged ? s->logged : used, used);
         else if (found < used)
                 log_error(
-                        "topic has fewer partitions than before: the order of a key's records is not kept",
-                        "topic=%s partitions=%d before=%d", t->name, found, s->said);
-        s->said = found;
+                        "topic has fewer partitions than before: the order of the records of a key is not kept",
+                        "topic=%s partitions=%d before=%d", t->name, found, s->logged);
+        s->logged = found;
 }
 
 /* ---- producing ---- */
 
-static rd_kafka_topic_t *open_topic(struct kafka_producer *p, const char *name, struct spread *s)
+static rd_kafka_topic_t *open_topic(struct kafka_producer *p, const char *name,
+                                    struct topic_partitions *s)
 {
         rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(p->rk);
-        rd_kafka_topic_conf_set_partitioner_cb(conf, choose);
+        rd_kafka_topic_conf_set_partitioner_cb(conf, choose_partition);
         rd_kafka_topic_conf_set_opaque(conf, s);
         return rd_kafka_topic_new(p->rk, name, conf);
 }
 
 static int add_topic(struct kafka_producer *p, const char *name, struct err *e)
 {
-        if (p->embedded && embedded_topic(&p->address, name, 0, e) < 0)
+        if (p->embedded && embedded_create_topic(&p->address, name, 0, e) < 0)
                 return -1;
         struct producer_topic *grown = reallocarray(p->topics, p->n_topics + 1, sizeof *grown);
         if (!grown)
                 return err_oom(e);
         p->topics = grown;
-        struct producer_topic t = { .name = strdup(name), .spread = calloc(1, sizeof *t.spread) };
-        if (t.name && t.spread) {
-                t.spread->wanted = p->partitions;
-                t.rkt = open_topic(p, name, t.spread);
+        struct producer_topic t = { .name = strdup(name),
+                                    .partitions = calloc(1, sizeof *t.partitions) };
+        if (t.name && t.partitions) {
+                t.partitions->wanted = p->partitions;
+                t.rkt = open_topic(p, name, t.partitions);
         }
         if (!t.rkt) {
-                int rc = t.name && t.spread ? client_err(e, rd_kafka_last_error(), "topic %s", name)
-                                            : err_oom(e);
+                int rc = t.name && t.partitions
+                                 ? client_err(e, rd_kafka_last_error(), "topic %s", name)
+                                 : err_oom(e);
                 free(t.name);
-                free(t.spread);
+                free(t.partitions);
                 return rc;
         }
         p->latest = p->n_topics++;
@@ -213,36 +219,34 @@ int kafka_produce(struct kafka_producer *p, const struct kafka_record *r, struct
                 h->u.header.size = (ssize_t)r->headers[i].value.len;
         }
         rd_kafka_error_t *error = rd_kafka_produceva(p->rk, v, FIXED + r->n_headers);
-        say_spread(&p->topics[p->latest]);
+        log_partition_count(&p->topics[p->latest]);
         if (!error) {
-                p->in_flight++;
-                return 0;
+                p->unacked++;
+                return KAFKA_QUEUED;
         }
         rd_kafka_resp_err_t code = rd_kafka_error_code(error);
         rd_kafka_error_destroy(error);
         if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
-                return 1;
+                return KAFKA_QUEUE_FULL;
         char fatal[512] = "";
         if (code == RD_KAFKA_RESP_ERR__FATAL)
                 rd_kafka_fatal_error(p->rk, fatal, sizeof fatal);
         return client_err(e, code, "message for %s%s%s", r->topic, *fatal ? ": " : "", fatal);
 }
 
-int kafka_producer_poll(struct kafka_producer *p, int timeout_ms)
+void kafka_producer_poll(struct kafka_producer *p, int timeout_ms)
 {
-        p->callbacks = 0;
         rd_kafka_poll(p->rk, timeout_ms);
-        return p->callbacks;
 }
 
-int kafka_flush(struct kafka_producer *p, int timeout_ms)
+bool kafka_flush(struct kafka_producer *p, int timeout_ms)
 {
-        return rd_kafka_flush(p->rk, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : 1;
+        return rd_kafka_flush(p->rk, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-size_t kafka_in_flight(struct kafka_producer *p)
+size_t kafka_unacked(const struct kafka_producer *p)
 {
-        return p->in_flight;
+        return p->unacked;
 }
 
 const char *kafka_producer_cluster(struct kafka_producer *p, int timeout_ms)
@@ -250,6 +254,11 @@ const char *kafka_producer_cluster(struct kafka_producer *p, int timeout_ms)
         if (p->embedded)
                 return p->address.cluster;
         return client_cluster(p->rk, timeout_ms, p->cluster) ? p->cluster : NULL;
+}
+
+bool kafka_producer_broker_restarted(const struct kafka_producer *p)
+{
+        return embedded_restarted(p->embedded, &p->address);
 }
 
 int producer_partitions(struct kafka_producer *p, const char *topic, bool all, int timeout_ms,
@@ -272,7 +281,8 @@ int kafka_partition_count(struct kafka_producer *p, const char *topic, int timeo
                         return err_set(e, ERR_RETRY, "UNKNOWN_TOPIC_OR_PART",
                                        "there is no topic %s: create it (rollcall topics apply)",
                                        topic);
-                rd_kafka_poll(p->rk, 50); /* a topic just created takes a moment to be known */
+                rd_kafka_poll(p->rk,
+                              50); /* it takes a moment until a new topic is in the metadata */
         }
 }
 

@@ -4,35 +4,35 @@
 
 #include <stdatomic.h>
 
-/* librdkafka's threads partition records that waited for the topic's metadata. */
-struct spread {
+/* Among how many partitions the keys of a topic are distributed. Atomic: records that had to wait
+ * for the topic's metadata are partitioned by threads of librdkafka. */
+struct topic_partitions {
         int wanted;       /* kafka_options.partitions */
-        atomic_int used;  /* keys are spread over so many partitions; 0: not settled yet */
+        atomic_int used;  /* 0: not fixed yet */
         atomic_int found; /* partitions that the topic has */
-        int said;         /* of `found` */
+        int logged;       /* the value of `found` that was logged */
 };
 
 struct producer_topic {
         char *name;
         rd_kafka_topic_t *rkt;
-        struct spread *spread;
+        struct topic_partitions *partitions;
 };
 
 struct kafka_producer {
         rd_kafka_t *rk;
         kafka_delivered delivered;
         void *ctx;
-        size_t in_flight;
+        size_t unacked;
         int partitions;
-        int callbacks;                 /* run since the start of this poll */
-        struct producer_topic *topics; /* a few; the latest used is tried first */
+        struct producer_topic *topics; /* a few; the latest used is compared first */
         size_t n_topics, latest;
-        bool embedded;
+        char *embedded; /* path, or NULL; owned */
         struct embedded_address address;
         char cluster[KAFKA_CLUSTER_ID_MAX];
 };
 
-/* The partitions of `topic`; 0 when there is no such topic. `all`: asks for the list of all topics,
- * which never creates one. */
+/* The number of partitions of `topic`; 0: there is no such topic; -1: error. `all`: requests the
+ * list of all topics, which never creates one. */
 int producer_partitions(struct kafka_producer *p, const char *topic, bool all, int timeout_ms,
                         struct err *e);

@@ -65,7 +65,7 @@ bool unreadable_error(struct kafka_consumer *c, const rd_kafka_message_t *m)
         struct batch_end *b = &s->unreadable.end;
         if (is_about_a_batch(m->err)) {
                 /* A broker that is asked for a time would open the batch, each time. */
-                s->landmark.ms = s->newest = -1;
+                s->log_probe.ms = s->newest = -1;
                 if (!is_older(c, &s->unreadable))
                         follow(c, s,
                                batch_end_failed(b, s->next, m->offset, rd_kafka_message_errstr(m)));

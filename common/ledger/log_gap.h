@@ -1,7 +1,7 @@
 #pragma once
 /*
  * A position and its log. What was taken last is known by a digest of its message
- * (kafka_message_mark): a log that has another message there, or ends before it, is not the one
+ * (kafka_message_digest): a log that has another message there, or ends before it, is not the one
  * that the position is of.
  */
 #include "db/db.h"

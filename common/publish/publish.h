@@ -25,10 +25,10 @@ struct publisher_options {
         struct db *(*database)(void *ctx);
         /* A lane that the caller itself consumes: never held back, since only the caller could make
          * room. NULL: none. */
-        const char *own_topic;
+        const char *exempt_topic;
         /* messages are few, and somebody waits for them: none waits for others that could share its
          * request */
-        bool at_once;
+        bool no_linger;
 };
 
 struct publisher;

@@ -70,7 +70,7 @@ int publisher_new(const struct publisher_options *o, struct publisher **ret, str
                 return err_oom(e);
         if (kafka_options_of(o->service, o->client_id, storage, PROPERTIES_MAX, &k, e) < 0)
                 return -1;
-        k.at_once = o->at_once;
+        k.no_linger = o->no_linger;
         if (kafka_producer_new(&k, o->queue_max_bytes, delivered, p, &p->producer, e) < 0)
                 return -1;
         *ret = TAKE(p);
@@ -103,7 +103,7 @@ struct envelope {
 static bool held_back(struct publisher *p, struct in_flight *f)
 {
         if (!p->limit || in_flight_bytes(f) < p->limit ||
-            (p->o.own_topic && strcmp(p->o.own_topic, f->topic) == 0))
+            (p->o.exempt_topic && strcmp(p->o.exempt_topic, f->topic) == 0))
                 return false;
         p->held = true;
         return true;
@@ -246,12 +246,12 @@ int publisher_poll(struct publisher *p, int timeout_ms, struct err *e)
 int publisher_flush(struct publisher *p, int timeout_ms, struct err *e)
 {
         (void)e;
-        return kafka_flush(p->producer, timeout_ms);
+        return kafka_flush(p->producer, timeout_ms) ? 0 : 1;
 }
 
 size_t publisher_unacked(const struct publisher *p)
 {
-        return kafka_in_flight(p->producer);
+        return kafka_unacked(p->producer);
 }
 
 struct kafka_producer *publisher_client(struct publisher *p)

@@ -145,7 +145,7 @@ static int compare_messages(struct repair *r, struct kafka_consumer *k)
                                 continue;
                         x->compare = false;
                         if (list[i].offset == x->g.next - 1 &&
-                            kafka_message_mark(&list[i]) != x->mark)
+                            kafka_message_digest(&list[i]) != x->mark)
                                 x->g.fit = LOG_OTHER;
                 }
                 kafka_release(list, n > 0 ? (size_t)n : 0);

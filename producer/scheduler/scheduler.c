@@ -189,7 +189,7 @@ static int open_kafka(struct scheduler *s, struct err *e)
                                                .acked = acked,
                                                .ctx = s,
                                                .database = flow_database,
-                                               .at_once = true };
+                                               .no_linger = true };
                 if (publisher_new(&o, &s->prompt, e) < 0)
                         return -1;
         }

@@ -52,7 +52,7 @@ static void print_delivery(void *ctx, uint64_t token, const char *topic, int32_t
 static int produce_one(struct kafka_producer *p, const struct kafka_record *r, struct err *e)
 {
         int res;
-        while ((res = kafka_produce(p, r, e)) == 1)
+        while ((res = kafka_produce(p, r, e)) == KAFKA_QUEUE_FULL)
                 kafka_producer_poll(p, 100);
         return res;
 }
@@ -85,8 +85,8 @@ static int produce(struct driver *d, const char *topic)
                 kafka_producer_poll(p, 0);
         }
         return kafka_flush(p, TIMEOUT_MS)
-                       ? fail(&(struct err){ ERR_RETRY, "", "flush: time is over" })
-                       : 0;
+                       ? 0
+                       : fail(&(struct err){ ERR_RETRY, "", "flush: time is over" });
 }
 
 struct tally {
@@ -151,7 +151,7 @@ static int produce_rate(struct driver *d, const char *topic, size_t n, size_t si
                 if (i % 1000 == 0)
                         kafka_producer_poll(p, 0);
         }
-        if (kafka_flush(p, TIMEOUT_MS) || t.failed)
+        if (!kafka_flush(p, TIMEOUT_MS) || t.failed)
                 return fail(&t.last);
         int64_t ms = monotonic_ms() - start;
         printf("produced\t%zu\t%" PRId64 "\t%zu\n", t.acknowledged, ms,
@@ -199,7 +199,7 @@ static int on_assigned(void *ctx, struct kafka_partition *list, size_t n, struct
 {
         const struct driver *d = ctx;
         if (d->refuse)
-                return err_set(e, ERR_RETRY, "", "the database is away");
+                return err_set(e, ERR_RETRY, "", "the database is unavailable");
         for (size_t i = 0; i < n; i++) {
                 char path[4096];
                 list[i].offset = 0;
@@ -304,7 +304,7 @@ static int compare(struct driver *d, struct kafka_consumer *c, struct err *e)
         if (!d->asking &&
             kafka_producer_new(&d->options, QUEUE, print_delivery, NULL, &d->asking, e) < 0)
                 return -1;
-        int n = kafka_compare_logs(c, d->asking, 5000, others, 10, e);
+        int n = kafka_find_recreated(c, d->asking, 5000, others, 10, e);
         for (int i = 0; i < n; i++)
                 printf("other\t%s\t%d\n", others[i].topic, (int)others[i].partition);
         return n < 0 ? -1 : 0;
@@ -326,8 +326,8 @@ static void obey(struct driver *d, struct kafka_consumer *c, char *line)
                 drain_slowly(d, c, x, a);
         else if (sscanf(line, "seek %249s %d %" SCNd64, topic, &a, &x) == 3)
                 a = kafka_seek(c, topic, a, x, &e);
-        else if (sscanf(line, "pause %d", &a) == 1)
-                a = kafka_pause(c, a, &e);
+        else if (sscanf(line, "pause %249s %d %d", topic, &a, &b) == 3)
+                a = kafka_pause_partition(c, topic, a, b, &e);
         else if (sscanf(line, "refuse %d", &a) == 1)
                 d->refuse = a;
         else if (sscanf(line, "watermarks %249s %d", topic, &a) == 2 &&

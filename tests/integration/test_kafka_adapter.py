@@ -166,7 +166,7 @@ def test_refused_partitions_are_offered_again(broker, unique):
         end = time.monotonic() + 60
         while not c.errors and time.monotonic() < end:
             c.ask("poll 100 10")
-        assert c.errors[0][0] == "retry" and "the database is away" in c.errors[0][2]
+        assert c.errors[0][0] == "retry" and "the database is unavailable" in c.errors[0][2]
         start = time.monotonic()
         while len(c.errors) < 4:
             assert c.drain(1, seconds=1) == []
@@ -263,13 +263,13 @@ def test_seek_pause_and_resume(broker, unique):
         c.drain(100)
         c.ask(f"seek {topic} 0 10")
         assert [m.offset for m in c.drain(100)] == list(range(10, 110))
-        c.ask("pause 1")
+        c.ask(f"pause {topic} 0 1")
         assert c.drain(1, seconds=1) == []
-        c.ask("pause 0")
+        c.ask(f"pause {topic} 0 0")
         assert [m.offset for m in c.drain(100)] == list(range(110, 210))
-        c.ask("pause 1")
+        c.ask(f"pause {topic} 0 1")
         c.ask(f"seek {topic} 0 4000")
-        c.ask("pause 0")
+        c.ask(f"pause {topic} 0 0")
         assert [m.offset for m in c.drain(1000)] == list(range(4000, 5000))
         assert c.ask(f"watermarks {topic} 0") == [["watermarks", "0", "5000"]]
         assert c.ask(f"seek {topic} 7 0")[0][1] == "retry", "not ours"
@@ -361,14 +361,14 @@ def test_another_embedded_broker_is_not_mistaken(embedded, unique):
         end = time.monotonic() + 60
         while not c.errors and time.monotonic() < end:
             c.ask("poll 200 100")
-        assert c.errors[0][0] == "fatal" and "replaced" in c.errors[0][2]
+        assert c.errors[0][0] == "fatal" and "restarted" in c.errors[0][2]
 
 
 def test_embedded_broker_not_running(tmp_path):
     missing = type("Missing", (), {"options": ["-e", str(tmp_path / "nothing")]})
     answer = kafka_driver.run(missing, "show", "t")
     assert answer[0][1] == "retry"
-    assert answer[0][3] == f"embedded broker is not running (file {tmp_path / 'nothing'})"
+    assert answer[0][3] == f"embedded broker is not running: there is no file {tmp_path / 'nothing'}"
 
 
 def test_topic_apply(broker, unique):

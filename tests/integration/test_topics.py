@@ -374,7 +374,7 @@ def test_partitions_added_during_a_run(world, kafka):
     w.s.start("worker", "worker-2")
     w.succeeded(run, 3000)
     assert re.search(
-        rf'level=warn .*msg="topic has more partitions than are used" topic={re.escape(w.topic())} partitions=7 before=4 used=4',
+        rf'level=warn .*msg="topic has more partitions than kafka.partitions; the extra ones are not used" topic={re.escape(w.topic())} partitions=7 before=4 used=4',
         w.log("scheduler"),
     )
     places = w.database.rows(

@@ -55,7 +55,7 @@ struct slot *assignment_of(struct kafka_consumer *c, const rd_kafka_message_t *m
 static void begin(int64_t next)
 {
         world.c = (struct kafka_consumer){ .slots = &world.slot, .n_slots = 1 };
-        world.slot = (struct slot){ .topic = "t", .next = next, .newest = 5, .landmark.ms = 4 };
+        world.slot = (struct slot){ .topic = "t", .next = next, .newest = 5, .log_probe.ms = 4 };
         world.refuse_seeks = world.no_answer = false;
         world.sought = -1;
         world.seeks = world.asked = 0;
@@ -130,7 +130,7 @@ static void no_more_is_asked_for_times(void **state)
         (void)state;
         begin(100);
         fails_at(100);
-        assert_true(world.slot.landmark.ms == -1 && world.slot.newest == -1);
+        assert_true(world.slot.log_probe.ms == -1 && world.slot.newest == -1);
 }
 
 /* It may be done later all the same: what comes from there is behind the batch. */

@@ -1,14 +1,14 @@
 /*
- * A log is known by its landmark: where its first message later than a given time lies, which stays
- * the same for as long as the log does. A log that was made later has later messages only, so that
- * its answer is its beginning.
+ * Detects topics that are re-created while they are consumed. A log probe is a time and the offset
+ * of the first message of that time or later, which does not change while the topic exists. A topic
+ * that was re-created since has later messages only, so it answers with its first offset.
  */
 #include "kafka/consumer.h"
 #include "kafka/producer.h"
 
 #include <stdlib.h>
 
-enum { RENEW_MS = 1000, ASK_TIMES = 3 };
+enum { RENEW_MS = 1000, FAILURES_MAX = 3 };
 
 /* The first offset of `ms` or later in each slot's log, into `ret`; -1: none. Slots with a negative
  * `ms` are left out. */
@@ -27,18 +27,20 @@ static int first_offsets(rd_kafka_t *rk, const struct slot *slots, size_t n, con
         for (size_t i = 0; i < n; i++) {
                 const rd_kafka_topic_partition_t *p = ms[i] >= 0 ? &list->elems[at++] : NULL;
                 if (p && (code || p->err))
-                        return client_err(e, code ? code : p->err, "%s [%d]: comparing the log",
+                        return client_err(e, code ? code : p->err,
+                                          "%s [%d]: checking whether the topic was re-created",
                                           p->topic, (int)p->partition);
                 ret[i] = p && p->offset >= 0 ? p->offset : -1;
         }
         return 0;
 }
 
-/* 1: it is another log; 0: it is not, or the landmark is deleted by now, with all before it; -1. */
-static int differs(rd_kafka_t *rk, const struct slot *s, int64_t found, int timeout_ms,
-                   struct err *e)
+/* 1: the topic was re-created; 0: it was not, or the probed message is deleted by now, with all
+ * before it; -1: error. */
+static int was_recreated(rd_kafka_t *rk, const struct slot *s, int64_t found, int timeout_ms,
+                         struct err *e)
 {
-        const struct landmark *l = &s->landmark;
+        const struct log_probe *l = &s->log_probe;
         int64_t low;
         if (l->ms < 0 || found == l->offset || (l->offset < 0 && found > l->after))
                 return 0;
@@ -55,57 +57,57 @@ struct answers {
         int64_t *ms, *newer, *older, *other; /* by slot */
 };
 
-/* The time of a slot's next landmark; -1: it keeps the one it has. */
+/* The time of a slot's next probe; -1: it keeps the one it has. */
 static int64_t next_time(const struct slot *s, bool renew)
 {
-        bool read_on = s->newest >= 0 && s->newest >= s->landmark.ms;
-        return read_on && (renew || s->landmark.ms < 0) ? s->newest + 1 : -1;
+        bool read_on = s->newest >= 0 && s->newest >= s->log_probe.ms;
+        return read_on && (renew || s->log_probe.ms < 0) ? s->newest + 1 : -1;
 }
 
-/* The newer landmarks are asked for first: when the older ones are still there after that, they are
- * of the same log. */
-static int ask(rd_kafka_t *rk, const struct slot *slots, size_t n, struct answers *a,
-               int timeout_ms, struct err *e)
+/* The newer probes are requested first: if the older ones have the same answer after that, both are
+ * of the same topic. */
+static int query(rd_kafka_t *rk, const struct slot *slots, size_t n, struct answers *a,
+                 int timeout_ms, struct err *e)
 {
         for (size_t i = 0; i < n; i++)
                 a->ms[i] = next_time(&slots[i], a->renew);
         if (first_offsets(rk, slots, n, a->ms, a->newer, timeout_ms, e) < 0)
                 return -1;
         for (size_t i = 0; i < n; i++)
-                a->ms[i] = slots[i].landmark.ms;
+                a->ms[i] = slots[i].log_probe.ms;
         if (first_offsets(rk, slots, n, a->ms, a->older, timeout_ms, e) < 0)
                 return -1;
         for (size_t i = 0; i < n; i++)
-                if ((a->other[i] = differs(rk, &slots[i], a->older[i], timeout_ms, e)) < 0)
+                if ((a->other[i] = was_recreated(rk, &slots[i], a->older[i], timeout_ms, e)) < 0)
                         return -1;
         return 0;
 }
 
-/* A broker opens the batch in which it looks for a time. Where it cannot, or not in time, it fails
- * in the same way each time; then the landmarks are taken anew, from messages further on. 0; -1: a
- * broker is away, which tells nothing, or it is to be tried again, for the reason that `e` has. */
-static int take_anew(struct kafka_consumer *c, rd_kafka_t *rk, int timeout_ms)
+/* A broker decompresses the batch in which it searches for a time. If it cannot, or not in time, it
+ * fails each time; then the probes are renewed from later messages. 0; -1: a broker is unavailable,
+ * or the query is to be retried; `e` has the reason. */
+static int renew_failed(struct kafka_consumer *c, rd_kafka_t *rk, int timeout_ms)
 {
         for (size_t i = 0; i < c->n_slots; i++) {
                 const struct slot *s = &c->slots[i];
-                struct err away = ERR_INIT;
+                struct err unavailable = ERR_INIT;
                 int64_t low;
                 if (client_offsets(rk, s->topic, s->partition, 1, RD_KAFKA_OFFSET_BEGINNING, &low,
-                                   timeout_ms, &away) < 0) {
-                        c->unanswered = 0;
+                                   timeout_ms, &unavailable) < 0) {
+                        c->probes_failed = 0;
                         return -1;
                 }
         }
-        if (++c->unanswered < ASK_TIMES)
+        if (++c->probes_failed < FAILURES_MAX)
                 return -1;
-        c->unanswered = 0;
+        c->probes_failed = 0;
         for (size_t i = 0; i < c->n_slots; i++)
-                c->slots[i].landmark.ms = c->slots[i].newest = -1;
+                c->slots[i].log_probe.ms = c->slots[i].newest = -1;
         return 0;
 }
 
-int kafka_compare_logs(struct kafka_consumer *c, struct kafka_producer *asking, int timeout_ms,
-                       struct kafka_partition *list, size_t max, struct err *e)
+int kafka_find_recreated(struct kafka_consumer *c, struct kafka_producer *asking, int timeout_ms,
+                         struct kafka_partition *list, size_t max, struct err *e)
 {
         size_t n = c->n_slots, others = 0;
         if (c->embedded || !n)
@@ -113,31 +115,31 @@ int kafka_compare_logs(struct kafka_consumer *c, struct kafka_producer *asking, 
         CLEANUP(cleanup_free) int64_t *numbers = calloc(4 * n, sizeof *numbers);
         if (!numbers)
                 return err_oom(e);
-        struct answers a = { monotonic_ms() >= c->landmark_at, numbers, numbers + n,
-                             numbers + 2 * n, numbers + 3 * n };
-        if (ask(asking->rk, c->slots, n, &a, timeout_ms, e) < 0)
-                return take_anew(c, asking->rk, timeout_ms);
-        c->unanswered = 0;
+        struct answers a = { monotonic_ms() >= c->probe_at, numbers, numbers + n, numbers + 2 * n,
+                             numbers + 3 * n };
+        if (query(asking->rk, c->slots, n, &a, timeout_ms, e) < 0)
+                return renew_failed(c, asking->rk, timeout_ms);
+        c->probes_failed = 0;
         for (size_t i = 0; i < n; i++) {
                 struct slot *s = &c->slots[i];
                 if (a.other[i] && others++ < max)
                         list[others - 1] = (struct kafka_partition){ s->topic, s->partition,
                                                                      s->next };
                 if (a.other[i])
-                        s->landmark.ms = s->newest = -1;
+                        s->log_probe.ms = s->newest = -1;
                 else if (next_time(s, a.renew) >= 0)
-                        s->landmark = (struct landmark){ next_time(s, a.renew), a.newer[i],
-                                                         s->next - 1 };
+                        s->log_probe = (struct log_probe){ next_time(s, a.renew), a.newer[i],
+                                                           s->next - 1 };
         }
         if (a.renew)
-                c->landmark_at = monotonic_ms() + RENEW_MS;
+                c->probe_at = monotonic_ms() + RENEW_MS;
         return (int)others;
 }
 
-bool kafka_compare_first(const struct kafka_consumer *c)
+bool kafka_probe_missing(const struct kafka_consumer *c)
 {
         for (size_t i = 0; !c->embedded && i < c->n_slots; i++)
-                if (c->slots[i].landmark.ms < 0 && c->slots[i].newest >= 0)
+                if (c->slots[i].log_probe.ms < 0 && c->slots[i].newest >= 0)
                         return true;
         return false;
 }

@@ -1,3 +1,5 @@
+/* What both kinds of client share: settings, errors, the log, and queries of offsets and metadata.
+ */
 #include "kafka/client.h"
 
 #include "base/log.h"
@@ -6,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Correctness hangs on these; the adapter alone sets them. */
+/* Correctness depends on these; only this file and its callers set them. */
 static const char *const reserved[] = {
         "acks",
         "auto.offset.reset",
@@ -80,8 +82,8 @@ int client_err(struct err *e, rd_kafka_resp_err_t code, const char *fmt, ...)
 
 void client_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
-        /* What the client retries by itself reaches the caller as one error when it matters (all
-         * brokers down): not a line a second. */
+        /* librdkafka retries these by itself. The caller gets one error when it matters (all
+         * brokers are down), so they need no line a second. */
         static const char *const noise[] = { "FAIL",      "ERROR",      "GETPID",  "CONFWARN",
                                              "TERMINATE", "COORDQUERY", "REQTMOUT" };
         /* syslog: 4 is a warning */
@@ -93,8 +95,8 @@ void client_log(const rd_kafka_t *rk, int level, const char *facility, const cha
                   rk ? rd_kafka_name(rk) : "", facility, text);
 }
 
-static int set(rd_kafka_conf_t *conf, const char *name, const char *value, bool optional,
-               struct err *e)
+static int set_property(rd_kafka_conf_t *conf, const char *name, const char *value, bool optional,
+                        struct err *e)
 {
         char why[512];
         rd_kafka_conf_res_t res = rd_kafka_conf_set(conf, name, value, why, sizeof why);
@@ -106,7 +108,7 @@ static int set(rd_kafka_conf_t *conf, const char *name, const char *value, bool 
 static int set_all(rd_kafka_conf_t *conf, const struct client_setting *s, size_t n, struct err *e)
 {
         for (size_t i = 0; i < n; i++)
-                if (set(conf, s[i].name, s[i].value, s[i].optional, e) < 0)
+                if (set_property(conf, s[i].name, s[i].value, s[i].optional, e) < 0)
                         return -1;
         return 0;
 }
@@ -116,19 +118,18 @@ static int set_properties(rd_kafka_conf_t *conf, const struct kafka_options *o, 
         for (size_t i = 0; i < o->n_properties; i++) {
                 for (size_t r = 0; r < ARRAY_LEN(reserved); r++)
                         if (strcmp(o->properties[i].name, reserved[r]) == 0)
-                                return err_set(
-                                        e, ERR_FATAL, "_INVALID_ARG",
-                                        "kafka property %s is not free to choose: leave it out",
-                                        reserved[r]);
-                if (set(conf, o->properties[i].name, o->properties[i].value, false, e) < 0)
+                                return err_set(e, ERR_FATAL, "_INVALID_ARG",
+                                               "kafka property %s cannot be set: remove it",
+                                               reserved[r]);
+                if (set_property(conf, o->properties[i].name, o->properties[i].value, false, e) < 0)
                         return -1;
         }
         return 0;
 }
 
-static int fill(rd_kafka_conf_t *conf, const struct kafka_options *o,
-                const struct client_setting *settings, size_t n, struct embedded_address *address,
-                struct err *e)
+static int set_everything(rd_kafka_conf_t *conf, const struct kafka_options *o,
+                          const struct client_setting *settings, size_t n,
+                          struct embedded_address *address, struct err *e)
 {
         const char *brokers = o->brokers;
         if (o->embedded) {
@@ -138,8 +139,8 @@ static int fill(rd_kafka_conf_t *conf, const struct kafka_options *o,
         }
         if (!brokers || !*brokers)
                 return err_set(e, ERR_FATAL, "_INVALID_ARG", "no kafka brokers are configured");
-        if (set(conf, "bootstrap.servers", brokers, false, e) < 0 ||
-            set(conf, "client.id", o->client_id ? o->client_id : "rollcall", false, e) < 0)
+        if (set_property(conf, "bootstrap.servers", brokers, false, e) < 0 ||
+            set_property(conf, "client.id", o->client_id ? o->client_id : "rollcall", false, e) < 0)
                 return -1;
         if (set_all(conf, common_settings, ARRAY_LEN(common_settings), e) < 0)
                 return -1;
@@ -155,7 +156,7 @@ rd_kafka_conf_t *client_conf(const struct kafka_options *o, const struct client_
 {
         rd_kafka_conf_t *conf = rd_kafka_conf_new();
         rd_kafka_conf_set_log_cb(conf, client_log);
-        if (fill(conf, o, settings, n, address, e) == 0)
+        if (set_everything(conf, o, settings, n, address, e) == 0)
                 return conf;
         rd_kafka_conf_destroy(conf);
         return NULL;
@@ -173,7 +174,8 @@ rd_kafka_t *client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct err *
         return rk;
 }
 
-/* Not rd_kafka_query_watermark_offsets: before 2.4 it waits for ever when the leader is away. */
+/* Not rd_kafka_query_watermark_offsets: before 2.4 it never returns while the leader is
+ * unavailable. */
 int client_offsets(rd_kafka_t *rk, const char *topic, int32_t first, int n, int64_t which,
                    int64_t *ret, int timeout_ms, struct err *e)
 {
