@@ -1,3 +1,4 @@
+/* Sends one alert, by mail to the relay and to a webhook, without a worker. */
 #include "alert/alert.h"
 
 #include "alert/relay.h"

@@ -1,3 +1,4 @@
+/* Opens the mail transport that the configuration names. */
 #include "alert/relay.h"
 
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+/* Finds problems, remembers in rollcall.alert which are reported, and sends the alerts in a
+ * thread of its own. */
 #include "alert/watch.h"
 
 #include "alert/alert.h"
@@ -96,7 +98,7 @@ static int start_sending(struct watch *w, struct err *e)
         return 0;
 }
 
-/* Whether a message is still on its way. What could not be told is told again. */
+/* Whether an alert is still being sent. One that could not be sent is sent again. */
 static int reap(struct watch *w, struct db *d, bool *ret_busy, struct err *e)
 {
         *ret_busy = w->sending && !atomic_load(&w->sent);
@@ -197,7 +199,7 @@ static int find_lanes(struct watch *w, struct db *d, struct kafka_producer *clie
         return 0;
 }
 
-/* ---- what has been told ---- */
+/* ---- what has been reported ---- */
 
 static void add_list(struct watch *w, const struct buf *list)
 {

@@ -1,8 +1,9 @@
 #pragma once
 /*
- * Looks for what nobody else would tell: no scheduler, no worker for a lane with work, runs that do
- * not close. What has lasted for alert.after is told once, and its end, too. The leading scheduler
- * watches; while there is none an aggregator does. What has been told stands in rollcall.alert.
+ * Finds the problems that nobody else would report: no scheduler, no worker for a lane with work,
+ * runs that do not close. A problem that has lasted for alert.after is reported once, and its end,
+ * too. The leading scheduler watches; while there is none an aggregator does. rollcall.alert has
+ * what was reported.
  */
 #include "config/service.h"
 #include "db/db.h"

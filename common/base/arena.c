@@ -1,3 +1,4 @@
+/* Memory that is freed as a whole: blocks with a limit, kept for the next round. */
 #include "base/arena.h"
 
 #include <stdalign.h>

@@ -1,3 +1,4 @@
+/* Growing bytes with a limit, and spans. */
 #include "base/buf.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* What the CLEANUP attribute calls. */
 #include "base/cleanup.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* Errors with a class, a code and a text. */
 #include "base/err.h"
 
 #include "base/utf8.h"

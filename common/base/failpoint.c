@@ -1,3 +1,5 @@
+/* Places in a test build at which the environment makes a program kill, stop or delay itself, or
+ * fail. */
 #include "base/failpoint.h"
 
 #ifdef ROLLCALL_FAILPOINTS

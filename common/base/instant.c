@@ -1,3 +1,4 @@
+/* Instants in microseconds, civil dates, and RFC 3339. */
 #include "base/instant.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* The headers of a message: CloudEvents 1.0 and W3C trace context. */
 #include "codec/cloudevents.h"
 
 #include "base/hex.h"

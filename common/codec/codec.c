@@ -1,3 +1,5 @@
+/* Decodes a message by its fingerprint or its schema id; knows our schemas and those of a folder.
+ */
 #include "codec/codec.h"
 
 #include "codec/canonical.h"

@@ -1,8 +1,8 @@
 #pragma once
 /*
  * Avro single-object encoding (C3 01, CRC-64-AVRO fingerprint, binary body) of the messages in
- * messages.h. Our own schemas go through a bounded codec that never allocates by a length it was
- * told; any other writer schema found in the schema folder is read by avro-c through schema
+ * messages.h. Our own schemas go through a bounded codec that never allocates by a length in the
+ * message; any other writer schema found in the schema folder is read by avro-c through schema
  * resolution, after its lengths were checked.
  */
 #include "base/err.h"

@@ -1,3 +1,4 @@
+/* CRC-64-AVRO, the fingerprint of a schema. */
 #include "codec/canonical.h"
 
 /* The specification's CRC-64-AVRO, bit by bit: it runs once per schema. */

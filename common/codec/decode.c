@@ -1,3 +1,4 @@
+/* Decodes the body of a message of ours, by the tables of spec.c. */
 #include "codec/decode.h"
 
 #include "base/utf8.h"

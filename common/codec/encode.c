@@ -1,3 +1,4 @@
+/* Encodes our messages, by the tables of spec.c. */
 #include "codec/spec.h"
 
 #include "base/utf8.h"

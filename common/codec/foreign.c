@@ -1,3 +1,4 @@
+/* Messages of other writers' schemas, resolved to ours by avro-c. */
 #include "codec/foreign.h"
 
 #include "codec/avro_walk.h"

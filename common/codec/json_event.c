@@ -1,3 +1,4 @@
+/* Requests as CloudEvents in JSON. */
 #include "codec/json_event.h"
 
 #include "base/utf8.h"

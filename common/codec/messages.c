@@ -1,3 +1,4 @@
+/* Names of outcomes, and the ids that follow from a message's content. */
 #include "codec/messages.h"
 
 #include "codec/codec.h"

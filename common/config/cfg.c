@@ -1,3 +1,4 @@
+/* libconfig behind our own interface: files, includes, values, and errors with file and line. */
 #include "config/cfg.h"
 
 #include "config/characters.h"

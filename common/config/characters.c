@@ -1,3 +1,4 @@
+/* Refuses what libconfig accepts or misreads: control characters and their escapes. */
 #include "config/characters.h"
 
 #include "base/utf8.h"

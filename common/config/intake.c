@@ -1,4 +1,4 @@
-/* The configuration's list `intake`: which services may ask for which task types, through which
+/* The configuration's list `intake`: which services may request which task types, on which
  * topic, and how much. */
 #include "config/service.h"
 
@@ -20,7 +20,7 @@ void service_intake_free(struct service_intake *list, size_t n)
         free(list);
 }
 
-/* It becomes the actor of what the service asks for, and part of a topic's name. */
+/* It becomes the actor of what the service requests, and part of a topic's name. */
 static int read_name(const struct cfg_node *n, struct service_intake *x, struct err *e)
 {
         if (cfg_str_required(n, "service", &x->service, e) < 0)

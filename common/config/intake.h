@@ -5,15 +5,14 @@
 enum { INTAKES_MAX = 256 };
 
 struct service_intake {
-        const struct cfg_node *node; /* for complaints */
+        const struct cfg_node *node; /* for errors */
         const char *service;         /* becomes the actor of its tasks */
         char *topic;                 /* owned; PREFIX.intake.SERVICE unless given */
-        const char **types;          /* full names that it may ask for; owned, the texts are not */
+        const char **types;          /* full names that it may request; owned, the texts are not */
         size_t n_types;
-        /* tasks a second that are taken in the long run, and at once after a silence; over all
-         * workers */
+        /* tasks a second that are accepted on average, and at once; over all workers */
         int64_t rate, burst;
-        int64_t open_max; /* tasks without an outcome; more are not taken */
+        int64_t open_max; /* tasks without an outcome; more are not accepted */
 };
 
 void service_intake_free(struct service_intake *list, size_t n);

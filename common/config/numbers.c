@@ -1,3 +1,4 @@
+/* Refuses numbers that libconfig before 1.7 would cut. */
 #include "config/numbers.h"
 
 #include <ctype.h>

@@ -1,5 +1,5 @@
 #pragma once
-/* libconfig before 1.7 cuts a number of more than 32 bits without a word, and later ones do not:
+/* libconfig before 1.7 cuts a number of more than 32 bits without an error, and later ones do not:
  * such a number must end in L. Private to this room. */
 #include "base/err.h"
 

@@ -37,10 +37,10 @@ const char *service_own(struct service *s, char *text);
 /* Loads the file. `found`: nobody named it, so it and what it includes must be the caller's or
  * root's alone. */
 int service_read(const char *path, bool found, struct service **ret, struct err *e) MUST_CHECK;
-/* Splits librdkafka's properties into names and values, and reads those whose values stand in files
+/* Splits librdkafka's properties into names and values, and reads those whose values are in files
  * (kafka_properties.c). */
 int service_name_kafka(struct service *s, struct err *e) MUST_CHECK;
-/* What must be said of librdkafka's properties: none that loads code, no password without TLS
+/* Checks librdkafka's properties: none that loads code, no password without TLS
  * (kafka_properties.c). */
 int service_check_kafka(const struct service *s, struct err *e) MUST_CHECK;
 

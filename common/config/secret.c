@@ -1,3 +1,5 @@
+/* Secrets from files that only their reader may read, and the connection string with its
+ * password. */
 #include "config/service.h"
 
 #include <errno.h>

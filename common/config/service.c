@@ -1,3 +1,4 @@
+/* The table of all properties, and what loads the service's configuration by it. */
 #include "config/service.h"
 
 #include "config/property.h"
@@ -481,7 +482,7 @@ static int name_topics(struct service *s, struct err *e)
         return 0;
 }
 
-/* Whoever sets the pace of all tries has set that of those that are put off. */
+/* What is set for all retries holds for deferred ones, too. */
 static void follow_retry(struct service *s)
 {
         const struct cfg_node *retry = cfg_get(cfg_root(s->cfg), "retry");

@@ -77,7 +77,7 @@ struct service {
         } security;
         struct {                  /* of a task that failed by its own fault */
                 int64_t attempts; /* then its subject is quarantined */
-                /* of what the other side puts off by a 4xx */
+                /* of what the other side defers by a 4xx */
                 int64_t put_off_attempts, put_off_base_ms, put_off_max_ms;
                 /* the n-th wait: anything up to base * 2^(n-1), at most max */
                 int64_t base_ms, max_ms;
@@ -88,7 +88,7 @@ struct service {
         } retry;
         struct {
                 int64_t lease_ms, tick_ms, chunk; /* chunk: subjects per row of the plan */
-                /* a run that is open and has not moved for so long is told */
+                /* an open run that has not moved for so long is reported */
                 int64_t stuck_after_ms;
         } scheduler;
         struct {
@@ -102,7 +102,7 @@ struct service {
                 int64_t connections, connect_timeout_ms, message_timeout_ms, batch_max;
                 const char *domain; /* right side of Message-IDs */
         } mail;
-        struct { /* who is told what needs no worker to be told */
+        struct { /* who is notified of problems, without a worker */
                 const char *to, *from, *webhook_file;
                 int64_t after_ms;
         } alert;

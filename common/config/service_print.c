@@ -1,3 +1,4 @@
+/* Prints the configuration in force and the reference of all properties, from the same table. */
 #include "config/service.h"
 
 #include "base/redact.h"

@@ -1,3 +1,4 @@
+/* Time spans as text, and the word that somebody may have meant. */
 #include "config/words.h"
 
 #include <string.h>
@@ -56,7 +57,7 @@ void duration_format(int64_t ms, struct buf *out)
 {
         if (ms == 0)
                 buf_adds(out, "0s");
-        /* days rather than weeks: "90d" is how people say it */
+        /* days rather than weeks: people write "90d" */
         for (size_t i = 1; i < ARRAY_LEN(units); i++) {
                 if (ms >= units[i].ms)
                         buf_addf(out, "%lld%s", (long long)(ms / units[i].ms), units[i].name);

@@ -1,3 +1,4 @@
+/* Command line, configuration and start of the three daemons. */
 #include "daemon/daemon.h"
 
 #include "base/failpoint.h"

@@ -1,3 +1,4 @@
+/* Reports the state to systemd (sd_notify's protocol). */
 #include "daemon/state.h"
 
 #include "base/log.h"

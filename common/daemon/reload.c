@@ -1,3 +1,4 @@
+/* A reload: a child checks the new configuration, then the program drains and executes itself. */
 #include "daemon/state.h"
 
 #include "base/log.h"

@@ -1,3 +1,4 @@
+/* What signals have requested: to stop, to stop at once, to reload. */
 #include "daemon/state.h"
 
 #include <errno.h>

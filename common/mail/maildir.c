@@ -1,3 +1,4 @@
+/* The transport that writes each mail into a Maildir. */
 #include "mail/transport_ops.h"
 
 #include "base/file.h"

@@ -1,3 +1,4 @@
+/* Composes a mail: addresses, encoded headers, text and HTML parts. */
 #include "mail/message.h"
 
 #include "base/utf8.h"
@@ -400,5 +401,6 @@ int mail_render(const struct mail *m, struct buf *out, struct err *e)
         out->len = start;
         if (out->oom)
                 return err_oom(e);
-        return err_set(e, ERR_INPUT, NULL, "the message is larger than %zu bytes", out->max - start);
+        return err_set(e, ERR_INPUT, NULL, "the message is larger than %zu bytes",
+                       out->max - start);
 }

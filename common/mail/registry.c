@@ -1,3 +1,4 @@
+/* Fetches a schema from a schema registry with Confluent's API. */
 #include "mail/registry.h"
 
 #include <curl/curl.h>

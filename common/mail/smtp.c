@@ -1,3 +1,4 @@
+/* The transport that sends mails to a relay, one thread for each connection. */
 #include "mail/smtp_lane.h"
 
 #include "base/instant.h"

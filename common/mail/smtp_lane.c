@@ -1,3 +1,4 @@
+/* One connection to the relay: a libcurl easy handle, and the reply codes of its dialogue. */
 #include "mail/smtp_lane.h"
 
 #include "base/failpoint.h"
@@ -146,7 +147,7 @@ void smtp_lane_free(struct smtp_lane *l)
         if (!l)
                 return;
         if (l->easy)
-                shut(l, SHUT_RD); /* QUIT is said, but a relay that has died is not waited for */
+                shut(l, SHUT_RD); /* QUIT is sent, but a relay that has died is not waited for */
         curl_easy_cleanup(l->easy);
         curl_slist_free_all(l->recipient);
         free(l);
@@ -204,7 +205,7 @@ static void judge(struct smtp_lane *l, CURLcode result, struct outgoing *m)
         }
 }
 
-/* The server may hang up on a kept connection at any time: politely with 421, or without a word. */
+/* The server may hang up on a kept connection at any time: politely with 421, or without notice. */
 static bool is_stale(const struct smtp_lane *l)
 {
         return l->kept && !l->opened && l->given == 0 && (l->reply < 400 || l->reply == 421);

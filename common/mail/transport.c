@@ -1,3 +1,4 @@
+/* What all mail transports share: checks before sending, and results. */
 #include "mail/transport_ops.h"
 
 #include "mail/message.h"

@@ -1,3 +1,4 @@
+/* Posts one webhook, signed, and judges the answer. */
 #include "mail/transport_ops.h"
 
 #include <curl/curl.h>
@@ -57,7 +58,7 @@ static void judge(CURL *easy, CURLcode result, struct outgoing *m)
                              curl_easy_strerror(result));
 }
 
-/* Headers as the Standard Webhooks have them, and what else is told; NULL: out of memory. */
+/* Headers of Standard Webhooks, and our own; NULL: out of memory. */
 static struct curl_slist *headers_of(const struct webhook_options *o, const char *signature)
 {
         char second[24];

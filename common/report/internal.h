@@ -13,7 +13,7 @@ struct rendering {
         struct err *err;
 };
 
-/* Between rows: writes what has gathered. False: give up. */
+/* Between rows: writes what has gathered. False: stop. */
 bool rendering_go_on(struct rendering *r);
 
 /* An array that is laid out as rows and columns: it has an element that is an object, or no element

@@ -1,3 +1,4 @@
+/* Runs a report's statement and stores its JSON in a file without a name, a row at a time. */
 #include "report/report.h"
 
 #include "base/file.h"
@@ -82,7 +83,7 @@ static int take_row(void *ctx, const struct db_result *r, struct err *e)
                        : spool_write(s, row.ptr, row.len, e);
 }
 
-/* Up to the last word: without semicolons and comments behind it, as the statement becomes a part
+/* Up to the last word: without semicolons and comments after it, as the statement becomes a part
  * of ours. */
 static size_t statement_length(const char *sql)
 {

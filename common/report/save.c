@@ -1,3 +1,4 @@
+/* Report files: written under a temporary name, and renamed when they are complete. */
 #include "report/report.h"
 
 #include "base/file.h"
@@ -12,7 +13,7 @@
 
 enum { FILE_MODE = 0640, FOLDER_MODE = 0750, TRIES = 100 };
 
-/* What may be better later is told from what will never work at this path. */
+/* Distinguishes what may work later from what will never work at this path. */
 static int failed(const char *folder, const char *path, const char *doing, struct err *e)
 {
         static const int passing[] = { ENOSPC, EDQUOT, EIO,    EINTR,  EMFILE,

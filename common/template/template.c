@@ -1,3 +1,4 @@
+/* Mustache templates: parsed once, rendered with values. */
 #include "template/template.h"
 
 #include <stdlib.h>
@@ -135,7 +136,7 @@ static const char *standalone(const struct parser *ps, const struct tag *tag)
         return *p == '\n' ? p + 1 : NULL;
 }
 
-/* Counts lines up to `to`, where reading goes on. */
+/* Counts lines up to `to`, where reading continues. */
 static void advance(struct parser *ps, const char *to)
 {
         for (const char *lf; (lf = memchr(ps->p, '\n', (size_t)(to - ps->p))); ps->p = lf + 1) {

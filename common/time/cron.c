@@ -1,3 +1,4 @@
+/* Five-field cron expressions: the next and the previous instant in a time zone. */
 #include "time/cron.h"
 
 #include "base/buf.h"

@@ -173,7 +173,7 @@ static int add_rule(struct zone *z, const struct tz_rule *r)
         return 0;
 }
 
-/* The file's text: version 1's block, or the second one, of 64 bits, and the rule behind it. */
+/* The file's text: version 1's block, or the second one, of 64 bits, and the rule after it. */
 static int parse(struct zone *z, struct reader r)
 {
         struct header h;

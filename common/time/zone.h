@@ -1,6 +1,6 @@
 #pragma once
 /*
- * A time zone as a table of transitions, and the rule that goes on behind it: pure data once
+ * A time zone as a table of transitions, and the rule that applies after it: pure data once
  * loaded, right for every year.
  */
 #include "base/err.h"
