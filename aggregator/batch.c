@@ -92,7 +92,7 @@ static int store_compared(struct aggregator *a, struct err *e)
         if (aggregator_need_publisher(a, e) < 0)
                 return -1;
         int others = kafka_find_recreated(a->consumer, publisher_client(a->publisher), COMPARE_MS,
-                                        NULL, 0, e);
+                                          NULL, 0, e);
         if (others < 0)
                 return -1;
         if (others > 0)

@@ -48,9 +48,7 @@ class Word:
     allowed: list[str]
 
 
-# ---- the glossary ---------------------------------------------------------------------------
-
-
+# ---- the glossary ----
 def word_of(entry, use, allowed):
     whole = entry.startswith('"')
     shown = entry.strip('"')
@@ -72,8 +70,7 @@ def glossary(text):
     return words
 
 
-# ---- what people read, by kind of file --------------------------------------------------------
-
+# ---- what people read, by kind of file ----
 C_TOKEN = re.compile(
     r"""(?P<comment>//[^\n]*|/\*.*?\*/)|(?P<char>'(?:[^'\\\n]|\\.)+')"""
     r"""|(?P<string>"(?:[^"\\\n]|\\.)*")|(?P<include>^[ \t]*\#[ \t]*include[^\n]*)"""
@@ -219,9 +216,7 @@ def reader_of(path):
     }.get(suffix)
 
 
-# ---- looking ------------------------------------------------------------------------------------
-
-
+# ---- looking ----
 def findings(text, words):
     """(position, word) of each word in a text that does not stand in an allowed phrase."""
     whole = text.text

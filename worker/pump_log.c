@@ -124,8 +124,8 @@ int pump_look_at_logs(struct pump *p, struct err *e)
         CLEANUP(cleanup_free) struct kafka_partition *list = calloc(p->sources.n + 1, sizeof *list);
         if (!list)
                 return err_oom(e);
-        int n = kafka_find_recreated(p->consumer, publisher_client(p->publisher), COMPARE_TIMEOUT_MS,
-                                   list, p->sources.n, &unknown);
+        int n = kafka_find_recreated(p->consumer, publisher_client(p->publisher),
+                                     COMPARE_TIMEOUT_MS, list, p->sources.n, &unknown);
         if (n <= 0)
                 return 0;
         struct db_params *q = p->transactor.params;

@@ -1,4 +1,6 @@
-"""r: a file of tasks, by `rollcall tasks submit --csv FILE --wait`, from start to end; urgent requests beside it; and a run of as many tasks from start to end."""
+"""r: a file of tasks, by `rollcall tasks submit --csv FILE --wait`, from start to end; urgent
+requests beside it; and a run of as many tasks from start to end.
+"""
 
 import tempfile
 import threading
@@ -12,7 +14,10 @@ from measure import Cpu, figures, peak_mib, wait
 from world import Copy, Service, assigned, prepare
 
 EVERY_S = 0.1
-FILE_REQUEST = "select rollcall.request_tasks('equipemed.update-status', false, null, array[%s]::uuid[], array[%s], null, array[%s])"
+FILE_REQUEST = (
+    "select rollcall.request_tasks('equipemed.update-status', false, null, array[%s]::uuid[],"
+    " array[%s], null, array[%s])"
+)
 ARGUMENTS = '{"to_status": "inactive", "reason": "bench"}'
 
 
@@ -49,14 +54,17 @@ class Urgent:
             "the urgent tasks",
         )
         rows = self.db.rows(
-            "select task_id, extract(epoch from pg_xact_commit_timestamp(xmin))::float from rollcall.outcome_adhoc where task_id = any(%s)",
+            "select task_id, extract(epoch from pg_xact_commit_timestamp(xmin))::float from"
+            " rollcall.outcome_adhoc where task_id = any(%s)",
             (ids,),
         )
         return percentiles([committed - self.sent[task] for task, committed in rows])
 
 
 def in_service(rig, template, work):
-    """`work(service, db, worker, scheduler)` beside a scheduler and one worker of two threads that serves both lanes."""
+    """`work(service, db, worker, scheduler)` beside a scheduler and one worker of two threads
+    that serves both lanes.
+    """
     db = Copy(rig.server, template)
     service = Service(
         Path(tempfile.mkdtemp(prefix="rcbench-", dir="/tmp")),
@@ -136,13 +144,16 @@ def by_file(rig, people, beside):
         )
         seconds, used = time.monotonic() - start, per_task(cpu, people)
         filed = db.value(
-            "select extract(epoch from max(requested_at) - min(requested_at))::float from rollcall.request where large"
+            "select extract(epoch from max(requested_at) - min(requested_at))::float from"
+            " rollcall.request where large"
         )
         published = db.value(
-            "select extract(epoch from max(published_at) - min(requested_at))::float from rollcall.request where large"
+            "select extract(epoch from max(published_at) - min(requested_at))::float from"
+            " rollcall.request where large"
         )
         done = db.value(
-            "select count(*) from rollcall.outcome_adhoc o join rollcall.task_type using (type_no) where name = 'equipemed.extend' and outcome = 0"
+            "select count(*) from rollcall.outcome_adhoc o join rollcall.task_type using (type_no)"
+            " where name = 'equipemed.extend' and outcome = 0"
         )
         if done != people:
             raise RuntimeError(f"{done:,} of {people:,} rows are applied")
@@ -174,12 +185,14 @@ def asked(rig, o, say):
             say(
                 f"  run {turn + 1}: {name}: {x['seconds']:.1f} s, {o.people / x['seconds']:,.0f}/s"
                 + (
-                    f"; filed in {x['filed_seconds']:.1f} s, published in {x['published_seconds']:.1f} s; worker {x['worker_mib']:.0f} MiB"
+                    f"; filed in {x['filed_seconds']:.1f} s, published in"
+                    f" {x['published_seconds']:.1f} s; worker {x['worker_mib']:.0f} MiB"
                     if "filed_seconds" in x
                     else ""
                 )
                 + (
-                    f"; urgent p50 {x['urgent']['p50_ms']:.0f} ms, p99 {x['urgent']['p99_ms']:.0f} ms ({x['urgent']['count']})"
+                    f"; urgent p50 {x['urgent']['p50_ms']:.0f} ms, p99 {x['urgent']['p99_ms']:.0f}"
+                    f" ms ({x['urgent']['count']})"
                     if "urgent" in x
                     else ""
                 )

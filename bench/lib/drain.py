@@ -1,4 +1,6 @@
-"""One measurement each: a batch job by hand, a fan-out, a drain by workers. Each on a fresh copy of a template."""
+"""One measurement each: a batch job by hand, a fan-out, a drain by workers. Each on a fresh copy
+of a template.
+"""
 
 import subprocess
 import tempfile
@@ -74,9 +76,7 @@ def sql_file(kind, pack):
     return BENCH / f"sql/{kind}-{pack}.sql"
 
 
-# ---- Rollcall ---------------------------------------------------------------------------------------------------------------------------
-
-
+# ---- Rollcall ----
 def plan_run(service, db, pack):
     """Asks for a run and the day's partition; its number."""
     service.rollcall("jobs", "run", f"{pack}.{JOBS[pack]}")
@@ -84,7 +84,9 @@ def plan_run(service, db, pack):
 
 
 def fan_out(rig, service, db, pack, timeout=600):
-    """Publishes a run with the scheduler. Tasks per second from the request to the last acknowledgement: select, plan, publishing."""
+    """Publishes a run with the scheduler. Tasks per second from the request to the last
+    acknowledgement: select, plan, publishing.
+    """
     scheduler = service.start("scheduler")
     service.ready(scheduler)
     cpu = Cpu(
@@ -104,8 +106,8 @@ def fan_out(rig, service, db, pack, timeout=600):
     )
     used, peak = cpu.used(), peak_mib(scheduler.pid)
     planned, plan, publish = db.rows(
-        "select planned, extract(epoch from planned_at - requested_at)::float, extract(epoch from published_at - planned_at)::float "
-        "from rollcall.run where run_no = %s",
+        "select planned, extract(epoch from planned_at - requested_at)::float, extract(epoch from"
+        " published_at - planned_at)::float from rollcall.run where run_no = %s",
         (run,),
     )[0]
     service.stop(scheduler)
@@ -195,7 +197,9 @@ def check(db, run, tasks, pack):
 
 
 def fan_out_and_drain(rig, template, pack, kind, workers, after=None, worker=""):
-    """A whole run. `after(service, db, results)`: more measurements on it, before everything is dropped."""
+    """A whole run. `after(service, db, results)`: more measurements on it, before everything is
+    dropped.
+    """
     rig.renew_embedded()
     db = Copy(rig.server, template)
     service = Service(

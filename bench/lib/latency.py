@@ -1,4 +1,6 @@
-"""e: an ad-hoc task, from its being handed to Kafka by a service that is connected to its commit in PostgreSQL and to its audit event in a reader's hands."""
+"""e: an ad-hoc task, from its being handed to Kafka by a service that is connected to its commit
+in PostgreSQL and to its audit event in a reader's hands.
+"""
 
 import io
 import json
@@ -63,7 +65,9 @@ def percentiles(values):
 
 
 def submit(service, db, count, first, until=None):
-    """One task after the other. `until()`: the instant after which what was sent does not count any more."""
+    """One task after the other. `until()`: the instant after which what was sent does not count
+    any more.
+    """
     subjects = range(first, first + count)
     ids = [uuid.uuid4() for _ in subjects]
     lines = "".join(f"{i.hex} {s} {task(i, s).hex()}\n" for i, s in zip(ids, subjects))
@@ -88,7 +92,8 @@ def submit(service, db, count, first, until=None):
         return None
     committed = dict(
         db.rows(
-            "select task_id, extract(epoch from pg_xact_commit_timestamp(xmin))::float from rollcall.outcome_adhoc where task_id = any(%s)",
+            "select task_id, extract(epoch from pg_xact_commit_timestamp(xmin))::float from"
+            " rollcall.outcome_adhoc where task_id = any(%s)",
             ([r[0] for r in rows],),
         )
     )
@@ -99,7 +104,9 @@ def submit(service, db, count, first, until=None):
 
 
 def by_command(service, first):
-    """The same by `rollcall tasks submit`, which starts, reads packs, connects to everything and waits for the acknowledgement."""
+    """The same by `rollcall tasks submit`, which starts, reads packs, connects to everything and
+    waits for the acknowledgement.
+    """
     took = []
     for subject in range(first, first + COMMANDS):
         start = time.monotonic()
@@ -111,8 +118,8 @@ def by_command(service, first):
 def bulk_end(db):
     """When the last bulk task was committed; None while there are some left."""
     left, end = db.rows(
-        "select (select planned - done from rollcall.run_progress), "
-        "(select max(extract(epoch from pg_xact_commit_timestamp(xmin)))::float from rollcall.progress where run_no > 0)"
+        "select (select planned - done from rollcall.run_progress), (select max(extract(epoch from"
+        " pg_xact_commit_timestamp(xmin)))::float from rollcall.progress where run_no > 0)"
     )[0]
     return end if left == 0 else None
 
@@ -168,14 +175,16 @@ def latency(rig, o, say):
                 say(
                     f"  {kind}, {name}: "
                     + (
-                        f"submit to audit event p50 {x['p50_ms']:.1f} ms, p99 {x['p99_ms']:.1f} ms ({x['count']}); "
-                        f"to commit {got['submit to commit']['p50_ms']:.1f} / {got['submit to commit']['p99_ms']:.1f} ms"
+                        f"submit to audit event p50 {x['p50_ms']:.1f} ms, p99 {x['p99_ms']:.1f} ms"
+                        f" ({x['count']}); to commit {got['submit to commit']['p50_ms']:.1f} /"
+                        f" {got['submit to commit']['p99_ms']:.1f} ms"
                         if got
                         else "the run was over before anything was asked"
                     )
                 )
             say(
-                f"  {kind}: rollcall tasks submit, start to end: p50 {result[kind]['idle']['command']['p50_ms']:.0f} ms"
+                f"  {kind}: rollcall tasks submit, start to end: p50"
+                f" {result[kind]['idle']['command']['p50_ms']:.0f} ms"
             )
         finally:
             service.close()

@@ -1,9 +1,13 @@
-"""Measures Rollcall against this machine's limits and against what people use today, and prints ratios; see docs/performance.md.
+"""Measures Rollcall against this machine's limits and against what people use today, and prints
+ratios; see docs/performance.md.
 
-Parts: a limits (the batch job by hand, the bare UPDATE, the worker's own statement by hand) · b workers draining a run · c fan-out, and the select of few
-due among many · d mail · e latency of ad-hoc tasks · f aggregator and reports · g memory · h growth · i the row-by-row loop · r a file of
+Parts: a limits (the batch job by hand, the bare UPDATE, the worker's own statement by hand) · b
+workers draining a run · c fan-out, and the select of few
+due among many · d mail · e latency of ad-hoc tasks · f aggregator and reports · g memory · h
+growth · i the row-by-row loop · r a file of
 tasks by request, with urgent requests beside it.
-a, b, c and i are measured in alternation, on fresh copies of one database. PostgreSQL is durable: fsync, full page writes and synchronous commit are on.
+a, b, c and i are measured in alternation, on fresh copies of one database. PostgreSQL is
+durable: fsync, full page writes and synchronous commit are on.
 """
 
 import argparse
@@ -13,7 +17,10 @@ import sys
 from pathlib import Path
 
 # As Kafka's own start script has it; the tests' node is a smaller one that starts sooner.
-KAFKA_JVM = "-Xms1g -Xmx1g -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent"
+KAFKA_JVM = (
+    "-Xms1g -Xmx1g -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20"
+    " -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent"
+)
 
 
 def arguments():
@@ -112,9 +119,16 @@ def ratio_lines(result):
     for pack, r in result.get("throughput", {}).items():
         yield f"{pack}: what was measured" + " " * 28 + "median/s        min–max"
         for name, e in r.items():
-            yield f"  {name:46s} {e['rate']['median']:12,.0f}   {e['rate']['min']:,.0f}–{e['rate']['max']:,.0f}"
+            yield (
+                f"  {name:46s} {e['rate']['median']:12,.0f}  "
+                f" {e['rate']['min']:,.0f}–{e['rate']['max']:,.0f}"
+            )
             if "fan_out_rate" in e:
-                yield f"    its fan-out, select and publishing            {e['fan_out_rate']['median']:11,.0f}   (publishing alone {e['fan_out_publish_rate']['median']:,.0f})"
+                yield (
+                    "    its fan-out, select and publishing           "
+                    f" {e['fan_out_rate']['median']:11,.0f}   (publishing alone"
+                    f" {e['fan_out_publish_rate']['median']:,.0f})"
+                )
         one, two, rows = (
             median(r, "batch job, 1 connection"),
             median(r, "batch job, 2 connections"),
@@ -137,15 +151,23 @@ def ratio_lines(result):
     d = result.get("mail")
     if d:
         loop, worker = median(d, "bare curl_multi loop"), median(d, "Rollcall, 1 worker")
-        yield f"mail: {worker:,.0f}/s, {worker / loop:.2f} × the bare curl_multi loop ({loop:,.0f}/s)"
+        yield (
+            f"mail: {worker:,.0f}/s, {worker / loop:.2f} × the bare curl_multi loop ({loop:,.0f}/s)"
+        )
     f = result.get("aggregator")
     if f:
-        yield f"aggregator: {median(f, 'aggregator'):,.0f} events/s, {median(f, 'aggregator') / median(f, 'two workers, kafka'):.1f} × two workers"
+        yield (
+            f"aggregator: {median(f, 'aggregator'):,.0f} events/s,"
+            f" {median(f, 'aggregator') / median(f, 'two workers, kafka'):.1f} × two workers"
+        )
     r = result.get("asked")
     if r:
         run = median(r, "a run of as many")
         for name, e in list(r.items())[1:]:
-            yield f"{name}: {e['rate']['median']:,.0f}/s, {e['rate']['median'] / run:.2f} × a run of as many ({run:,.0f}/s), both from start to end"
+            yield (
+                f"{name}: {e['rate']['median']:,.0f}/s, {e['rate']['median'] / run:.2f} × a run of"
+                f" as many ({run:,.0f}/s), both from start to end"
+            )
     h = result.get("growth")
     if h:
         full, empty = [e["rate"]["median"] for e in list(h.values())[-1:-3:-1]]
@@ -189,8 +211,10 @@ def main():
     }
     say("\n".join(f"{k}: {v}" for k, v in result["machine"].items()))
     say(
-        f"method: median of {o.runs}; PostgreSQL with fsync, full_page_writes, synchronous_commit on, 512 MB shared_buffers; servers, brokers and clients share the cores;\n"
-        f"{o.people:,} tasks; batches of 5,000; embedded broker with a partition per 6,000 tasks, Apache Kafka with 8\n"
+        f"method: median of {o.runs}; PostgreSQL with fsync, full_page_writes, synchronous_commit"
+        f" on, 512 MB shared_buffers; servers, brokers and clients share the cores;\n{o.people:,}"
+        " tasks; batches of 5,000; embedded broker with a partition per 6,000 tasks, Apache Kafka"
+        " with 8\n"
     )
     os.environ.setdefault("ROLLCALL_KAFKA_JVM", KAFKA_JVM)
     rig = Rig(durable(track_commit_timestamp="on"), lambda: Embedded(8), Kafka)

@@ -13,9 +13,7 @@ from world import BUILD_FOLDER, DRIVERS, Copy, Process, Service, assigned, prepa
 MAIL_CONNECTIONS = 16  # mail.connections' default
 
 
-# ---- d ----------------------------------------------------------------------------------------------------------------------------------
-
-
+# ---- d ----
 def mail_by_loop(sink, count):
     done = subprocess.run(
         [str(DRIVERS / "bench-mail"), sink, str(count), str(MAIL_CONNECTIONS)],
@@ -94,9 +92,7 @@ def mail(rig, o, say):
     }
 
 
-# ---- f ----------------------------------------------------------------------------------------------------------------------------------
-
-
+# ---- f ----
 def fold(rig, service, db, tasks):
     """The results of a drain, from the first to the last."""
     topic = f"{service.prefix}.results"
@@ -159,7 +155,8 @@ def aggregator(rig, o, say):
             ),
         )
         say(
-            f"  run {turn + 1}: two workers {drained[-1]:,.0f}/s, aggregator {folded[-1]['rate']:,.0f} events/s"
+            f"  run {turn + 1}: two workers {drained[-1]:,.0f}/s, aggregator"
+            f" {folded[-1]['rate']:,.0f} events/s"
         )
     return {
         "two workers, kafka": {"rate": figures(drained)},
@@ -197,11 +194,11 @@ def reports(rig, o, say):
     return result
 
 
-# ---- g ----------------------------------------------------------------------------------------------------------------------------------
-
-
+# ---- g ----
 def memory(rig, o, say):
-    """Peak resident memory of each program with o.backlog tasks waiting; the worker and the aggregator work on them for a while."""
+    """Peak resident memory of each program with o.backlog tasks waiting; the worker and the
+    aggregator work on them for a while.
+    """
     db = Copy(rig.server, prepare(rig.server, "bench", o.backlog, name="backlog"))
     service = Service(
         Path(tempfile.mkdtemp(prefix="rcbench-", dir="/tmp")), db, rig.broker("kafka"), "bench"

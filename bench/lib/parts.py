@@ -1,4 +1,6 @@
-"""The parts a, b, c, i: batch jobs and workers in alternation, so that their ratios come from the same minutes."""
+"""The parts a, b, c, i: batch jobs and workers in alternation, so that their ratios come from
+the same minutes.
+"""
 
 import re
 import tempfile
@@ -11,7 +13,9 @@ from world import BUILD_FOLDER, REPO, TYPES, Copy, Service, prepare
 
 
 def composed_statement(rig, template, pack):
-    """A worker's own statement for the pack's type, as the server's log shows it, and what it takes to drive it: its file, run number and parameters."""
+    """A worker's own statement for the pack's type, as the server's log shows it, and what it
+    takes to drive it: its file, run number and parameters.
+    """
     found = {}
 
     def keep(_service, db, _result):
@@ -57,7 +61,10 @@ def composed(rig, template, path, count, connections, parameters):
 
 def rollcall(workers, threads, kind):
     """What a measurement of Rollcall is called."""
-    return f"Rollcall, {workers} worker{'s' * (workers > 1)}{f' of {threads} threads' * (threads > 1)}, {kind}"
+    return (
+        f"Rollcall, {workers}"
+        f" worker{'s' * (workers > 1)}{f' of {threads} threads' * (threads > 1)}, {kind}"
+    )
 
 
 def alternation(rig, pack, templates, statement, o):
@@ -128,7 +135,7 @@ def throughput(rig, o, say):
             name: {"rate": figures([g["rate"] for g in list_]), "runs": list_}
             for name, list_ in runs.items()
         }
-        for name, entry in result[pack].items():
+        for entry in result[pack].values():
             for key in ("rate", "publish_rate"):
                 if "fan_out" in entry["runs"][0]:
                     entry[f"fan_out_{key}"] = figures([g["fan_out"][key] for g in entry["runs"]])
@@ -170,9 +177,10 @@ def fill_ledger(rig, name, rows):
     with rig.server.connect(name) as db:
         db.execute("select rollcall.ensure_day((now() at time zone 'UTC')::date)")
         db.execute(
-            "insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, state, planned, closed_at, notified_at) "
-            "values (gen_random_uuid(), 'bench', 'earlier', now() - interval '2 h', (now() at time zone 'UTC')::date, 'manual', 'bench', false, 'succeeded', "
-            "%s, now(), now())",
+            "insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by,"
+            " dry_run, state, planned, closed_at, notified_at) values (gen_random_uuid(), 'bench',"
+            " 'earlier', now() - interval '2 h', (now() at time zone 'UTC')::date, 'manual',"
+            " 'bench', false, 'succeeded', %s, now(), now())",
             (rows,),
         )
         db.execute(
@@ -180,9 +188,11 @@ def fill_ledger(rig, name, rows):
             (TYPES["bench"],),
         )
         db.execute(
-            "insert into rollcall.outcome (day, run_no, type_no, source_no, src_offset, sequence, outcome, subject, before, after) "
-            "select (now() at time zone 'UTC')::date, r.run_no, t.type_no, 1000, n, n, 0, n::text, 'active', 'expired' "
-            "from rollcall.run r, rollcall.task_type t, generate_series(1, %s) n where t.name = %s and r.job = 'earlier'",
+            "insert into rollcall.outcome (day, run_no, type_no, source_no, src_offset, sequence,"
+            " outcome, subject, before, after) select (now() at time zone 'UTC')::date, r.run_no,"
+            " t.type_no, 1000, n, n, 0, n::text, 'active', 'expired' from rollcall.run r,"
+            " rollcall.task_type t, generate_series(1, %s) n where t.name = %s and r.job ="
+            " 'earlier'",
             (rows, TYPES["bench"]),
         )
         db.execute("vacuum analyze rollcall.outcome")
@@ -190,7 +200,9 @@ def fill_ledger(rig, name, rows):
 
 
 def scan(rig, o, say):
-    """c: the select of due subjects when few of many are due, with the index that the pack's documentation recommends, and without."""
+    """c: the select of due subjects when few of many are due, with the index that the pack's
+    documentation recommends, and without.
+    """
     name = prepare(
         rig.server, "equipemed", o.scan_people, o.scan_people // 1000, name=f"scan_{o.scan_people}"
     )
@@ -235,7 +247,8 @@ def scan(rig, o, say):
         )
         result[label] = {"seconds": seconds, "cpu_seconds": used}
         say(
-            f"  {label}: {seconds:.2f} s from the request to the plan; CPU {used['postgres'] + used['scheduler']:.2f} s"
+            f"  {label}: {seconds:.2f} s from the request to the plan; CPU"
+            f" {used['postgres'] + used['scheduler']:.2f} s"
         )
     return result
 

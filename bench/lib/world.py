@@ -1,4 +1,6 @@
-"""Servers, databases and services that are measured: real PostgreSQL with durable settings, the embedded broker, a real Kafka node."""
+"""Servers, databases and services that are measured: real PostgreSQL with durable settings, the
+embedded broker, a real Kafka node.
+"""
 
 import itertools
 import os
@@ -14,13 +16,15 @@ sys.path.insert(0, str(REPO / "tests/integration"))
 
 from harness.kafka import Embedded, Kafka  # noqa: E402
 from harness.paths import BUILD as BUILD_FOLDER  # noqa: E402
-from harness.paths import program
+from harness.paths import program  # noqa: E402
 from harness.postgres import Database, Postgres  # noqa: E402
 from harness.process import Process  # noqa: E402
 
 BENCH = REPO / "bench"
 DRIVERS = Path(os.environ.get("BENCH_DRIVERS", "."))
-EMBEDDED_TASKS = 6000  # tasks per partition that stay below the embedded broker's in-flight limit (3 MiB, by the publisher's own estimate)
+# tasks per partition that stay below the embedded broker's in-flight limit (3 MiB, by the
+# publisher's own estimate)
+EMBEDDED_TASKS = 6000
 RESULTS_PARTITIONS = 8
 KAFKA_PARTITIONS = 8
 DURABLE = {
@@ -116,13 +120,16 @@ class Service:
         where = (
             'embedded = "none"'
             if not self.broker
-            else f'embedded = "{self.broker.file}"'
-            if self.embedded
-            else f'brokers = "{self.broker.bootstrap}"'
+            else (
+                f'embedded = "{self.broker.file}"'
+                if self.embedded
+                else f'brokers = "{self.broker.bootstrap}"'
+            )
         )
         names = ", ".join(f'"{lane}"' for lane in lanes)
         settings = (
-            'settings = { admin_email = "admin@example.org"; }; jobs = ( { name = "check-expiration"; max_subjects = -1; } );'
+            'settings = { admin_email = "admin@example.org"; }; jobs = ( { name ='
+            ' "check-expiration"; max_subjects = -1; } );'
             if self.pack == "equipemed"
             else ""
         )
@@ -137,8 +144,10 @@ packs = ( {{ path = "{PACKS[self.pack]}"; {settings} }} );
         return self.folder / "rollcall.cfg"
 
     def topics(self, tasks):
-        """Topics for `tasks` tasks. The embedded broker gets so many partitions for tasks that its in-flight limit is never met, and somebody who is
-        always done with the results: what is measured is not its smallness."""
+        """Topics for `tasks` tasks. The embedded broker gets so many partitions for tasks that
+        its in-flight limit is never met, and somebody who is
+        always done with the results: what is measured is not its smallness.
+        """
         if not self.embedded:
             self.rollcall("topics", "apply")
             return
@@ -147,7 +156,8 @@ packs = ( {{ path = "{PACKS[self.pack]}"; {settings} }} );
             embedded_topic(self.broker, f"{self.prefix}.{lane}", self.partitions)
         embedded_topic(self.broker, f"{self.prefix}.results", RESULTS_PARTITIONS)
         self.database.execute(
-            "insert into rollcall.position (cluster, topic, partition, next) select %s, %s, n, 1000000000000 from generate_series(0, %s) n",
+            "insert into rollcall.position (cluster, topic, partition, next) select %s, %s, n,"
+            " 1000000000000 from generate_series(0, %s) n",
             (self.broker.cluster, f"{self.prefix}.results", RESULTS_PARTITIONS - 1),
         )
 

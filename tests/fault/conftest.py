@@ -1,4 +1,6 @@
-"""Fixtures of the fault tests. One PostgreSQL, durable, and one Kafka node for all; databases and topics for each. --seed replays what a case chose."""
+"""Fixtures of the fault tests. One PostgreSQL, durable, and one Kafka node for all; databases
+and topics for each. --seed replays what a case chose.
+"""
 
 import itertools
 import os
@@ -88,7 +90,9 @@ def own_postgres():
 
 @pytest.fixture
 def whole(request, tmp_path, chance):
-    """whole(...): the system of this case. `postgres`, `node`, `database` stand for the shared ones."""
+    """whole(...): the system of this case. `postgres`, `node`, `database` stand for the shared
+    ones.
+    """
     made = []
 
     def make(**options):

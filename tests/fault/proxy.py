@@ -1,4 +1,6 @@
-"""A TCP proxy that spoils connections: latency, slices, resets, half-open connections, black holes in one direction or both, a lost reply to COMMIT."""
+"""A TCP proxy that spoils connections: latency, slices, resets, half-open connections, black
+holes in one direction or both, a lost reply to COMMIT.
+"""
 
 import select
 import socket
@@ -35,7 +37,10 @@ class Link:
                 data = source.recv(CHUNK)
                 while (
                     self.held(up) and not self.ended
-                ):  # on its way when the hole opened: it comes when that is filled, as TCP would send it again
+                    # on its way when the hole opened: it comes when that is filled, as TCP would
+                    # send
+                    # it again
+                ):
                     time.sleep(0.02)
                 if not data or self.ended:
                     break
@@ -81,7 +86,9 @@ class Link:
 
 
 class Proxy:
-    """Listens on `port` (0: a free one) and forwards to `target`. Faults are set at any time and hold for all connections."""
+    """Listens on `port` (0: a free one) and forwards to `target`. Faults are set at any time and
+    hold for all connections.
+    """
 
     def __init__(self, target, port=0, host="127.0.0.1", listen="127.0.0.1"):
         self.target, self.host, self.address, self.latency, self.slice = target, host, listen, 0, 0
@@ -117,7 +124,9 @@ class Proxy:
             self.bytes[up] += n
 
     def lose_reply(self, pattern=b"commit\0", nth=1):
-        """Once: the nth time that the client sends `pattern`, the connection ends before the answer comes back."""
+        """Once: the nth time that the client sends `pattern`, the connection ends before the
+        answer comes back.
+        """
         with self.lock:
             self.pattern, self.countdown = pattern, nth
 
@@ -145,7 +154,9 @@ class Proxy:
             self.forget(link)
 
     def abandon_at(self, api_key):
-        """Once: the connection over which the next Kafka request of that kind goes is half-open from then on."""
+        """Once: the connection over which the next Kafka request of that kind goes is half-open
+        from then on.
+        """
         self.api_key = api_key
 
     def deafens(self, data):

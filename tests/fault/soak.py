@@ -1,6 +1,8 @@
-"""Faults composed at random, for as long as asked: ./check soak --minutes N --seed S. Work never ceases meanwhile; verify.py has the last word.
+"""Faults composed at random, for as long as asked: ./check soak --minutes N --seed S. Work never
+ceases meanwhile; verify.py has the last word.
 
-Two to four workers, of one thread per lane or two, two schedulers and an aggregator run; each fault heals by itself, and after it a handful of requests in each lane measures how
+Two to four workers, of one thread per lane or two, two schedulers and an aggregator run; each
+fault heals by itself, and after it a handful of requests in each lane measures how
 long it takes until they are answered.
 """
 
@@ -93,7 +95,9 @@ class Soak:
     def traffic(self):
         chance = __import__("random").Random(self.chance.random())
         while not self.ending.is_set():
-            try:  # always work, but no more than this machine does now: what is measured is a fault's end, not a queue
+            # always work, but no more than this machine does now: what is measured is a fault's
+            # end, not a queue
+            try:
                 while (
                     not self.ending.is_set()
                     and self.rows(
@@ -159,7 +163,9 @@ class Soak:
         return p
 
     def supervise(self):
-        """What a service manager does, now and then with a failpoint in it; and what heals by now."""
+        """What a service manager does, now and then with a failpoint in it; and what heals by
+        now.
+        """
         c = self.chance
         for entry in [e for e in self.later if e[0] <= time.monotonic()]:
             self.later.remove(entry)
@@ -169,9 +175,10 @@ class Soak:
                 f"{p.name} did not end within {DRAIN_MAX_S} s of SIGTERM{self.w.tail()}"
             )
             if not p.running():
-                assert p.child.returncode in (0, -signal.SIGKILL), (
-                    f"{p.name} ended with {p.child.returncode}{self.w.tail()}"
-                )
+                assert p.child.returncode in (
+                    0,
+                    -signal.SIGKILL,
+                ), f"{p.name} ended with {p.child.returncode}{self.w.tail()}"
                 self.leaving.remove((p, until))
         for kind, least, points in (
             ("worker", 2, POINTS),
@@ -181,11 +188,14 @@ class Soak:
             while len(self.running(kind)) < least:
                 deadly = c.random() < 0.4
                 point = c.choice(points)
+                most = 200 if "task" in point or "acked" in point else 30
                 self.start(
                     kind,
-                    f"{point}={c.choice(['kill', 'kill', 'sleep:3000'])}@{c.randint(1, 200 if 'task' in point or 'acked' in point else 30)}"
-                    if deadly
-                    else "",
+                    (
+                        f"{point}={c.choice(['kill', 'kill', 'sleep:3000'])}@{c.randint(1, most)}"
+                        if deadly
+                        else ""
+                    ),
                 )
                 if deadly:
                     self.faults[f"failpoint {kind}"] += 1
@@ -243,7 +253,8 @@ class Soak:
 
     def backends_terminated(self):
         self.rows(
-            "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rollcall-%%' and random() < 0.7"
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name like"
+            " 'rollcall-%%' and random() < 0.7"
         )
 
     def database_crashed(self):
@@ -300,7 +311,8 @@ class Soak:
             self.w.producer.produce(m.topic, m.value, m.key)
         self.w.producer.flush(30)
 
-    # ---- faults of the data, of an application beside us, of what others put on the topics; they heal while the next ones come
+    # ---- faults of the data, of an application beside us, of what others put on the topics; they
+    # heal while the next ones come
 
     def heals(self, seconds, function):
         self.later.append((time.monotonic() + seconds, function))
@@ -357,8 +369,9 @@ class Soak:
 
     def rename(self, old, new):
         self.rows(
-            f"do $$ begin set local lock_timeout = '20s'; if exists (select from pg_attribute where attrelid = 'person'::regclass and attname = '{old}') "
-            f"then alter table person rename {old} to {new}; end if; end $$"
+            "do $$ begin set local lock_timeout = '20s'; if exists (select from pg_attribute where"
+            f" attrelid = 'person'::regclass and attname = '{old}') then alter table person rename"
+            f" {old} to {new}; end if; end $$"
         )
 
     def lock(self, sql, parameters=None):
@@ -426,7 +439,8 @@ class Soak:
         found = [
             r
             for (r,) in self.rows(
-                "select run_id::text from rollcall.run where rollcall.run_is_open(state) and state <> 'held for review' order by run_no"
+                "select run_id::text from rollcall.run where rollcall.run_is_open(state) and state"
+                " <> 'held for review' order by run_no"
             )
         ]
         if not found:
@@ -501,19 +515,23 @@ class Soak:
     ]
 
     def open_of(self, ids):
-        """What these requests wait for: their row in the ledger, and all that is set aside of their subjects."""
+        """What these requests wait for: their row in the ledger, and all that is set aside of
+        their subjects.
+        """
         return "\n".join(
             map(
                 str,
                 self.rows(
-                    "select i, o.subject, o.outcome, h.held_no, h.state, t.name, h.tries, h.due_at, h.since, h.errors[1] "
-                    "from unnest(%s) i left join rollcall.outcome_adhoc o on o.task_id = i "
-                    "left join rollcall.held h on h.subject = o.subject left join rollcall.task_type t on t.type_no = h.type_no "
-                    "where o.outcome is null or o.outcome < 0 order by o.subject, h.held_no",
+                    "select i, o.subject, o.outcome, h.held_no, h.state, t.name, h.tries, h.due_at,"
+                    " h.since, h.errors[1] from unnest(%s) i left join rollcall.outcome_adhoc o on"
+                    " o.task_id = i left join rollcall.held h on h.subject = o.subject left join"
+                    " rollcall.task_type t on t.type_no = h.type_no where o.outcome is null or"
+                    " o.outcome < 0 order by o.subject, h.held_no",
                     (ids,),
                 )
                 + self.rows(
-                    "select type_no, since, resumed_at, published_again_at from rollcall.paused_type"
+                    "select type_no, since, resumed_at, published_again_at from"
+                    " rollcall.paused_type"
                 ),
             )
         )
@@ -542,7 +560,8 @@ class Soak:
         )[0][0] < len(ids):
             self.supervise()
             assert time.monotonic() - start < 2 * RECOVERY_MAX_S, (
-                f"no recovery from {after} within {2 * RECOVERY_MAX_S} s; {self.open_of(ids)}{self.w.tail()}"
+                f"no recovery from {after} within {2 * RECOVERY_MAX_S} s;"
+                f" {self.open_of(ids)}{self.w.tail()}"
             )
             time.sleep(0.1)
         self.recoveries.append((time.monotonic() - start, after))
@@ -594,7 +613,8 @@ class Soak:
             self.w.cli("quarantine", "replay", "--all", "--yes")
             self.quiet(120)
             left = self.rows(
-                "select state, subject, errors from rollcall.held where state in ('quarantined', 'behind')"
+                "select state, subject, errors from rollcall.held where state in ('quarantined',"
+                " 'behind')"
             )
             assert not left, f"quarantined again after all was healed: {left[:5]}{self.w.tail()}"
         for p in self.w.processes:
@@ -612,9 +632,10 @@ class Soak:
             self.w.folder / "mails",
             self.w.logs_folder,
         )
-        return state, verify.Verify(
-            state, repeated_mails="paused", cancel_grace=CANCEL_GRACE_S
-        ).run()
+        return (
+            state,
+            verify.Verify(state, repeated_mails="paused", cancel_grace=CANCEL_GRACE_S).run(),
+        )
 
 
 def test_soak(request, whole, chance):
@@ -631,15 +652,27 @@ def test_soak(request, whole, chance):
         slowest = max(soak.recoveries)
         print(f"""
 soak: seed {config.getoption("--seed")}, {(time.monotonic() - started) / 60:.1f} minutes
-  runs {len(w.database.rows("select 1 from rollcall.run"))}, tasks planned {n["planned"]}, ad-hoc {n["adhoc"]}, outcomes {n["outcomes"]}, effects {n["effects"]}, mails {n["mails"]}
+  runs {len(w.database.rows("select 1 from rollcall.run"))}, tasks planned {n["planned"]},
+      ad-hoc {n["adhoc"]}, outcomes {n["outcomes"]}, effects {n["effects"]}, mails {n["mails"]}
   asked {dict(soak.asked)}, refused while a server was away {dict(soak.refused)}
-  faults {sum(soak.faults.values())}: {", ".join(f"{k} {v}" for k, v in sorted(soak.faults.items()))}
+  faults {sum(soak.faults.values())}: {
+            ", ".join(f"{k} {v}" for k, v in sorted(soak.faults.items()))
+        }
   replies to COMMIT lost: {w.postgres_proxy.swallowed}
-  requests {n["requested"]}; runs cancelled {n["cancelled"]}, with {n["done_after_cancelling"]} tasks done within {CANCEL_GRACE_S} s after it; held for review {n["held_for_review"]}, released {n["released"]}
-  task types paused and resumed: {", ".join(sorted(state.types[z.type_no] for z in state.paused)) or "none"}; dead letters {n["dead_letters"]}; quarantined at the end, then replayed {soak.quarantined}
+  requests {n["requested"]}; runs cancelled {n["cancelled"]},
+      with {n["done_after_cancelling"]} tasks done within {
+            CANCEL_GRACE_S
+        } s after it; held for review {n["held_for_review"]}, released {n["released"]}
+  task types paused and resumed: {
+            ", ".join(sorted(state.types[z.type_no] for z in state.paused)) or "none"
+        }; dead letters {n["dead_letters"]}; quarantined at the end,
+      then replayed {soak.quarantined}
   duplicates on the wire: {n["repeated_events"]} events, {n["repeated_letters"]} dead letters
-  repeated mails: {n["repeated_mails"]}, of which {n["counted_as_attempts"]} are counted as attempts (killed, or the answer lost), the others are a paused owner's
-  recovery after a fault: median {statistics.median(times):.1f} s, longest {slowest[0]:.1f} s ({slowest[1]})
+  repeated mails: {n["repeated_mails"]},
+      of which {n["counted_as_attempts"]} are counted as attempts (killed, or the answer lost),
+      the others are a paused owner's
+  recovery after a fault: median {statistics.median(times):.1f} s,
+      longest {slowest[0]:.1f} s ({slowest[1]})
   peak memory {max(getattr(p, "peak", 0) for p in w.processes)} KiB
   violations: {sum(r.counts.values())}""")
         assert not r.violations, r.text()

@@ -1,4 +1,6 @@
-"""Rows 9 to 13 and 29 of docs/reliability.md: the broker goes away, and topics change under everybody."""
+"""Rows 9 to 13 and 29 of docs/reliability.md: the broker goes away, and topics change under
+everybody.
+"""
 
 import signal
 import socket
@@ -19,9 +21,8 @@ from confluent_kafka.admin import (
 from harness.paths import program
 from whole import encode_task
 
-# ---- 9, 10: the broker ----------------------------------------------------------------------------------------------------------------------
 
-
+# ---- 9, 10: the broker ----
 @pytest.mark.parametrize("how", ["restart", "crash", "away"])
 def test_row_09_broker_goes_away(whole, kafka, chance, how, long):
     w = whole(people=500, batch=20, verify_options={"repeated_mails": "killed"})
@@ -107,7 +108,8 @@ def test_row_10_coordinator_and_leaders_move(whole, chance, tmp_path):
             assert node.say(f"coordinator {group} {chance.randint(1, 3)}") == "NO_ERROR"
             assert (
                 node.say(
-                    f"leader {w.topic(chance.choice(['tasks', 'mail', 'results']))} {chance.randrange(4)} {chance.randint(1, 3)}"
+                    f"leader {w.topic(chance.choice(['tasks', 'mail', 'results']))}"
+                    f" {chance.randrange(4)} {chance.randint(1, 3)}"
                 )
                 == "NO_ERROR"
             )
@@ -118,9 +120,7 @@ def test_row_10_coordinator_and_leaders_move(whole, chance, tmp_path):
         node.close()
 
 
-# ---- 11, 12, 13: topics that change ---------------------------------------------------------------------------------------------------------
-
-
+# ---- 11, 12, 13: topics that change ----
 def mend(w):
     """What docs/operating.md tells an operator to do."""
     assert "were put right" in w.cli("topics", "repair", "--yes")
@@ -128,8 +128,10 @@ def mend(w):
 
 @pytest.mark.parametrize("reader", ["stopped", "frozen"])
 def test_row_11_topic_made_anew(whole, kafka, reader):
-    """The lane's topic is deleted and made again with other tasks in it: said as an error; nothing is passed over in silence. Also when it is longer than the
-    one before when its reader, who was frozen meanwhile, reads on."""
+    """The lane's topic is deleted and made again with other tasks in it: said as an error;
+    nothing is passed over in silence. Also when it is longer than the
+    one before when its reader, who was frozen meanwhile, reads on.
+    """
     w = whole(
         people=200, session="30s" if reader == "frozen" else "2s", verify_options={"gone": True}
     )
@@ -166,7 +168,9 @@ def test_row_11_topic_made_anew(whole, kafka, reader):
 
 
 def test_row_12_partitions_added_while_running(whole):
-    """A topic grows while everybody runs, the lanes being empty as docs/operating.md asks: the new partitions are taken up, each person's order holds."""
+    """A topic grows while everybody runs, the lanes being empty as docs/operating.md asks: the
+    new partitions are taken up, each person's order holds.
+    """
     w = whole(
         people=100, partitions=2, batch=20, properties='"topic.metadata.refresh.interval.ms=3000"'
     )
@@ -205,7 +209,9 @@ def test_row_12_partitions_added_while_running(whole):
 
 
 def test_row_13_position_below_the_log_start(whole, kafka):
-    """Retention deleted what had not been taken: said with both numbers, waited for; once the operator has decided, the open run is published again."""
+    """Retention deleted what had not been taken: said with both numbers, waited for; once the
+    operator has decided, the open run is published again.
+    """
     w = whole(people=400, verify_options={"gone": True})
     w.start("aggregator")
     w.start("scheduler")
@@ -217,15 +223,14 @@ def test_row_13_position_below_the_log_start(whole, kafka):
     worker = w.worker()
     w.wait_log(
         worker,
-        r"level=error .*begins at offset [34]\d, above the position 0: .*to go on: rollcall topics repair",
+        r"level=error .*begins at offset [34]\d, above the position 0: .*to go on: rollcall topics"
+        r" repair",
     )
     mend(w)
     w.finish(timeout=90)
 
 
-# ---- 29: a topic that takes nothing ---------------------------------------------------------------------------------------------------------
-
-
+# ---- 29: a topic that takes nothing ----
 def results_take(w, size):
     resource = ConfigResource(
         ResourceType.TOPIC,
@@ -240,7 +245,9 @@ def results_take(w, size):
 
 
 def test_row_29_audit_topic_unavailable(whole):
-    """The results topic takes nothing: deletions stop after the few batches that may wait for their acknowledgement; nothing is lost when it is back."""
+    """The results topic takes nothing: deletions stop after the few batches that may wait for
+    their acknowledgement; nothing is lost when it is back.
+    """
     w = whole(people=3000, batch=20)
     w.database.execute("update person set leaving = true, approved = id % 3 > 0")
     results_take(w, 20)

@@ -1,4 +1,6 @@
-"""Rows 14 to 16 of docs/reliability.md: connections end, replies to COMMIT are lost, the server refuses to write or another takes its place."""
+"""Rows 14 to 16 of docs/reliability.md: connections end, replies to COMMIT are lost, the server
+refuses to write or another takes its place.
+"""
 
 import os
 import signal
@@ -8,9 +10,8 @@ import time
 import pytest
 from harness.postgres import Postgres, binaries
 
-# ---- 14, 15, 16: the database ---------------------------------------------------------------------------------------------------------------
 
-
+# ---- 14, 15, 16: the database ----
 @pytest.mark.parametrize("how", ["restart", "terminated", "idle"])
 def test_row_14_database_connections_end(whole, chance, how, own_postgres):
     w = whole(
@@ -24,7 +25,8 @@ def test_row_14_database_connections_end(whole, chance, how, own_postgres):
         w.wait_done(chance.randint(20, 500))
         if how == "terminated":
             w.database.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rollcall-%' and random() < 0.8"
+                "select pg_terminate_backend(pid) from pg_stat_activity where application_name like"
+                " 'rollcall-%' and random() < 0.8"
             )
         elif how == "restart":
             w.database.db.close()
@@ -38,7 +40,9 @@ def test_row_14_database_connections_end(whole, chance, how, own_postgres):
 
 
 def test_row_14_connection_ends_while_partitions_are_claimed(whole):
-    """Claimed in the table, but not taken up from the group: the offer is refused, and taken up when it comes again."""
+    """Claimed in the table, but not taken up from the group: the offer is refused, and taken up
+    when it comes again.
+    """
     w = whole(people=200)
     w.start("aggregator")
     w.start("scheduler")
@@ -46,7 +50,8 @@ def test_row_14_connection_ends_while_partitions_are_claimed(whole):
     claiming = w.worker("partitions.claimed=sleep:2000@1", lanes='"tasks"')
     w.wait_log(claiming, "failpoint name=")
     w.database.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rollcall-worker%' and datname = current_database()"
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name like"
+        " 'rollcall-worker%' and datname = current_database()"
     )
     claiming.expected = False
     w.ask("bumping")
@@ -55,7 +60,9 @@ def test_row_14_connection_ends_while_partitions_are_claimed(whole):
 
 @pytest.mark.parametrize("who", ["worker", "scheduler", "aggregator"])
 def test_row_15_the_reply_to_commit_is_lost(whole, chance, who):
-    """The server has committed and the client never hears of it, again and again: the truth is read back."""
+    """The server has committed and the client never hears of it, again and again: the truth is
+    read back.
+    """
     w = whole(people=300, batch=20, verify_options={"repeated_mails": "killed"})
     for kind in ("aggregator", "scheduler", "worker"):
         w.start(kind, **(w.through(postgres=w.postgres_proxy) if kind == who else {}))
@@ -95,7 +102,9 @@ def test_row_16_read_only_database(whole, chance, own_postgres):
 
 
 def test_row_16_failover(whole, chance, own_postgres):
-    """The primary dies, its synchronous standby is promoted: nothing that was acknowledged is missing, and the programs follow."""
+    """The primary dies, its synchronous standby is promoted: nothing that was acknowledged is
+    missing, and the programs follow.
+    """
     database = own_postgres(wal_level="replica", max_wal_senders=4, synchronous_commit="on")
     primary = database.server
     primary.stop()
@@ -107,7 +116,10 @@ def test_row_16_failover(whole, chance, own_postgres):
     try:
         database.db.execute("alter system set synchronous_standby_names = '*'")
         database.db.execute("select pg_reload_conf()")
-        hosts = f"host=127.0.0.1,127.0.0.1 port={primary.port},{standby.port} user=rollcall dbname={database.name} target_session_attrs=read-write"
+        hosts = (
+            f"host=127.0.0.1,127.0.0.1 port={primary.port},{standby.port} user=rollcall"
+            f" dbname={database.name} target_session_attrs=read-write"
+        )
         w = whole(
             database=database,
             people=300,
@@ -162,7 +174,8 @@ class Standby(Postgres):
         subprocess.run(wrapper + argv, check=True, cwd="/", stdout=subprocess.DEVNULL)
         with open(self.data / "postgresql.conf", "a") as conf:
             conf.write(
-                f"port = {self.port}\nunix_socket_directories = '{self.root}'\nsynchronous_standby_names = ''\n"
+                f"port = {self.port}\nunix_socket_directories ="
+                f" '{self.root}'\nsynchronous_standby_names = ''\n"
             )
         (self.data / "postgresql.auto.conf").write_text(
             "".join(

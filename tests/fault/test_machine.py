@@ -1,4 +1,6 @@
-"""Rows 19 to 21 of docs/reliability.md: full disks, clocks that jump, time that passes while nobody is there."""
+"""Rows 19 to 21 of docs/reliability.md: full disks, clocks that jump, time that passes while
+nobody is there.
+"""
 
 import os
 import shutil
@@ -14,9 +16,8 @@ from harness.postgres import Database, Postgres, binaries
 from harness.process import Process
 from whole import Node
 
-# ---- 19: full disks -------------------------------------------------------------------------------------------------------------------------
 
-
+# ---- 19: full disks ----
 @pytest.fixture
 def small_disk():
     """small_disk(mebibytes): a tmpfs."""
@@ -91,7 +92,9 @@ def test_row_19_database_disk_full(whole, chance, small_disk):
 
 
 def test_row_19_broker_disk_full(whole, chance, small_disk):
-    """The node gives its log up; with room again, and started anew, everything that was acknowledged is there and the rest comes."""
+    """The node gives its log up; with room again, and started anew, everything that was
+    acknowledged is there and the rest comes.
+    """
     disk = small_disk("64m")
     node = Node(data=disk / "data")
     try:
@@ -123,7 +126,8 @@ def test_row_19_report_folder_full(whole, small_disk):
     w.wait(
         lambda: (
             w.value(
-                "select count(*) from rollcall.run where state in ('succeeded', 'completed with errors')"
+                "select count(*) from rollcall.run where state in ('succeeded', 'completed with"
+                " errors')"
             )
             == 2
             or (
@@ -141,12 +145,15 @@ def test_row_19_report_folder_full(whole, small_disk):
     assert (disk / "census.csv").read_text() == before
 
 
-# ---- 20, 21: time ---------------------------------------------------------------------------------------------------------------------------
-
-JOBS = """, { name = "all"; tasks = [ "hourly" ]; schedule = "0 * * * *"; catch_up = "all"; concurrency_policy = "allow"; },
-          { name = "latest"; tasks = [ "hourly" ]; schedule = "0 * * * *"; concurrency_policy = "allow"; },
-          { name = "none"; tasks = [ "hourly" ]; schedule = "0 * * * *"; catch_up = "none"; concurrency_policy = "allow"; },
-          { name = "deadline"; tasks = [ "hourly" ]; schedule = "0 * * * *"; catch_up = "all"; starting_deadline = "150m"; concurrency_policy = "allow"; }"""
+# ---- 20, 21: time ----
+JOBS = """, { name = "all"; tasks = [ "hourly" ]; schedule = "0 * * * *"; catch_up = "all";
+    concurrency_policy = "allow"; },
+          { name = "latest"; tasks = [ "hourly" ]; schedule = "0 * * * *";
+              concurrency_policy = "allow"; },
+          { name = "none"; tasks = [ "hourly" ]; schedule = "0 * * * *"; catch_up = "none";
+              concurrency_policy = "allow"; },
+          { name = "deadline"; tasks = [ "hourly" ]; schedule = "0 * * * *"; catch_up = "all";
+              starting_deadline = "150m"; concurrency_policy = "allow"; }"""
 
 
 def test_row_21_scheduler_down_across_slots(whole, chance):
@@ -157,7 +164,8 @@ def test_row_21_scheduler_down_across_slots(whole, chance):
     now = w.value("select clock_timestamp()")
     for job in ("all", "latest", "none", "deadline"):
         w.database.execute(
-            "insert into rollcall.job (pack, job, considered_at) values ('club', %s, %s) on conflict (pack, job) do update set considered_at = excluded.considered_at",
+            "insert into rollcall.job (pack, job, considered_at) values ('club', %s, %s) on"
+            " conflict (pack, job) do update set considered_at = excluded.considered_at",
             (job, now - timedelta(hours=hours)),
         )
     first = w.start("scheduler", f"fanout.task=kill@{chance.randint(1, 60)}")
@@ -173,7 +181,7 @@ def test_row_21_scheduler_down_across_slots(whole, chance):
     ]
     w.finish()
     ran = defaultdict(list)
-    for job, at, cause in w.database.rows(
+    for job, at, _cause in w.database.rows(
         "select job, scheduled_at, cause from rollcall.run order by scheduled_at"
     ):
         ran[job].append(at)
@@ -188,7 +196,8 @@ FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 NIGHT = """, { name = "gap"; tasks = [ "hourly" ]; schedule = "30 2 8 3 *"; catch_up = "none"; },
            { name = "overlap"; tasks = [ "hourly" ]; schedule = "30 1 1 11 *"; catch_up = "none"; },
            { name = "leap"; tasks = [ "hourly" ]; schedule = "0 12 29 2 *"; catch_up = "none"; },
-           { name = "often"; tasks = [ "hourly" ]; schedule = "* * * * *"; catch_up = "latest"; concurrency_policy = "allow"; }"""
+           { name = "often"; tasks = [ "hourly" ]; schedule = "* * * * *"; catch_up = "latest";
+               concurrency_policy = "allow"; }"""
 
 
 class Clock(Postgres):
@@ -247,7 +256,9 @@ def clock(request):
 
 
 def test_row_20_dst_and_leap_day(whole, clock):
-    """Skipped times run once after the gap, doubled ones the first time, a leap day when there is one."""
+    """Skipped times run once after the gap, doubled ones the first time, a leap day when there
+    is one.
+    """
     server = clock(utc(2026, 3, 8, 6, 59, 50))
     database = Database(server, "time")
     w = whole(database=database, people=5, jobs=NIGHT, zone="America/New_York", lease="2s")
@@ -286,7 +297,9 @@ def test_row_20_dst_and_leap_day(whole, clock):
 
 
 def test_row_20_clocks_an_hour_off(whole, clock, chance):
-    """The database's clock, which decides, jumps an hour forth, back, and forth again: each slot has one run, none twice, and work goes on."""
+    """The database's clock, which decides, jumps an hour forth, back, and forth again: each slot
+    has one run, none twice, and work goes on.
+    """
     server = clock(utc(2026, 5, 4, 10, 0, 30))
     database = Database(server, "time")
     w = whole(database=database, people=30, jobs=NIGHT, lease="2s")

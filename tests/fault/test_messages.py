@@ -1,4 +1,6 @@
-"""Rows 22 to 24 and 30 of docs/reliability.md: messages that come again, are no messages, are of another schema, or are out of date."""
+"""Rows 22 to 24 and 30 of docs/reliability.md: messages that come again, are no messages, are of
+another schema, or are out of date.
+"""
 
 import json
 import time
@@ -9,11 +11,12 @@ import verify
 from harness.paths import REPO
 from whole import encode_task
 
-# ---- 22, 23, 24: messages -------------------------------------------------------------------------------------------------------------------
 
-
+# ---- 22, 23, 24: messages ----
 def test_row_22_duplicate_reordered_replayed_publishing(whole, chance):
-    """All that is on the lanes is published again: at once, out of order, and after the end; ad-hoc tasks too, and one id with two contents."""
+    """All that is on the lanes is published again: at once, out of order, and after the end;
+    ad-hoc tasks too, and one id with two contents.
+    """
     w = whole(people=200)
     w.begin()
     w.grants(100)
@@ -39,7 +42,9 @@ def test_row_22_duplicate_reordered_replayed_publishing(whole, chance):
 
 
 def test_row_23_tasks_that_fail_by_their_own_fault(whole, chance):
-    """Some rows divide by zero, while workers die: those tasks are tried again, then quarantined with what is behind them, and done when the row is mended."""
+    """Some rows divide by zero, while workers die: those tasks are tried again, then quarantined
+    with what is behind them, and done when the row is mended.
+    """
     w = whole(people=200, batch=20, verify_options={"repeated_mails": "killed"})
     bad = chance.sample(range(1, 201), 8)
     w.database.execute("update person set trap = 'zero' where id = any(%s)", (bad,))
@@ -80,22 +85,23 @@ def poisons(chance, good):
         "one more byte": good + b"\0",
         "only the mark": mark,
         "unknown schema": b"\xc3\x01" + chance.randbytes(8) + good[10:],
-        "huge length": mark
-        + bytes(16)
-        + b"\0"
-        + b"\xfe\xff\xff\xff\xff\xff\xff\xff\x7f"
-        + b"a" * 20,
+        "huge length": (
+            mark + bytes(16) + b"\0" + b"\xfe\xff\xff\xff\xff\xff\xff\xff\x7f" + b"a" * 20
+        ),
         "negative length": mark + bytes(16) + b"\0" + b"\x03" + b"a" * 20,
         "endless number": mark + b"\xff" * 200,
         "confluent": b"\0\0\0\0\x07" + good[10:],
         "large": b"\x01" * 900_000,
-        "other kind": next(k for k, v in verify.load_schemas().items() if v[0] == "outcome")
-        + good[10:],
+        "other kind": (
+            next(k for k, v in verify.load_schemas().items() if v[0] == "outcome") + good[10:]
+        ),
     }
 
 
 def test_row_23_poison(whole, chance):
-    """Each becomes one dead letter, with the original bytes; the partition goes on; nobody's memory grows."""
+    """Each becomes one dead letter, with the original bytes; the partition goes on; nobody's
+    memory grows.
+    """
     w = whole(people=200)
     w.begin()
     good = encode_task(uuid.uuid4(), "club.grant", "1", "never")
@@ -115,7 +121,9 @@ def test_row_23_poison(whole, chance):
 
 
 def test_row_24_rolling_upgrade(whole):
-    """A newer writer's tasks, with a field more, reach old readers that have its schema in their folder; one that has not sets them aside, loses none."""
+    """A newer writer's tasks, with a field more, reach old readers that have its schema in their
+    folder; one that has not sets them aside, loses none.
+    """
     newer = json.loads((REPO / "schemas/task.avsc").read_text())
     newer["fields"].append({"name": "priority", "type": "int", "default": 0})
     older = json.loads((REPO / "schemas/task.avsc").read_text())
@@ -172,11 +180,11 @@ def test_row_24_rolling_upgrade(whole):
     assert w.value("select count(*) from trace where type = 'club.grant'") == 60
 
 
-# ---- 30: requests out of date ---------------------------------------------------------------------------------------------------------------
-
-
+# ---- 30: requests out of date ----
 def test_row_30_reactivated_between_planning_and_purge(whole, chance):
-    """Planned while leaving; some stay after all, before the workers come and while they work: nobody is deleted who does not leave, approved, at that moment."""
+    """Planned while leaving; some stay after all, before the workers come and while they work:
+    nobody is deleted who does not leave, approved, at that moment.
+    """
     w = whole(people=1500, batch=20)
     w.database.execute("update person set leaving = true, approved = true")
     w.start("aggregator")

@@ -1,4 +1,6 @@
-"""Rows 17 and 18 of docs/reliability.md: networks that are cut, slow, half-open, or lose packets."""
+"""Rows 17 and 18 of docs/reliability.md: networks that are cut, slow, half-open, or lose
+packets.
+"""
 
 import os
 import subprocess
@@ -11,9 +13,8 @@ from proxy import Proxy
 
 JOIN_GROUP = 11  # Kafka's number of that request
 
-# ---- 17, 18: networks -----------------------------------------------------------------------------------------------------------------------
 
-
+# ---- 17, 18: networks ----
 @pytest.mark.parametrize(
     "cut, directions",
     [
@@ -26,7 +27,9 @@ JOIN_GROUP = 11  # Kafka's number of that request
     ],
 )
 def test_row_17_cut_off(whole, kafka, chance, cut, directions, long):
-    """One worker of two is cut off from Kafka, from PostgreSQL, or from both, one way or both ways, for longer than its session."""
+    """One worker of two is cut off from Kafka, from PostgreSQL, or from both, one way or both
+    ways, for longer than its session.
+    """
     w = whole(people=300, batch=20, verify_options={"repeated_mails": "killed"})
     w.start("aggregator")
     w.start("scheduler")
@@ -67,7 +70,9 @@ def test_row_18_slow_link_in_single_bytes(whole, kafka, link):
 
 @pytest.mark.parametrize("link", ["kafka", "smtp"])
 def test_row_18_half_open(whole, kafka, chance, link):
-    """The other side is gone without a word: a time limit notices. (PostgreSQL's case needs a network that loses packets: see the next one.)"""
+    """The other side is gone without a word: a time limit notices. (PostgreSQL's case needs a
+    network that loses packets: see the next one.)
+    """
     w = whole(
         people=200,
         batch=20,
@@ -87,7 +92,9 @@ def test_row_18_half_open(whole, kafka, chance, link):
 
 
 def test_row_18_half_open_while_joining_the_group(whole, kafka):
-    """The answer to JoinGroup may take as long as max.poll.interval.ms: a coordinator that is gone without a word by then must not cost minutes."""
+    """The answer to JoinGroup may take as long as max.poll.interval.ms: a coordinator that is
+    gone without a word by then must not cost minutes.
+    """
     w = whole(people=200, batch=20)
     proxy = kafka.proxies[1]
     w.start("aggregator")
@@ -104,7 +111,9 @@ def test_row_18_half_open_while_joining_the_group(whole, kafka):
 
 
 class Namespace:
-    """A network of its own with two ways to this one: over the first its Kafka traffic goes, over the second PostgreSQL's, which can lose its packets."""
+    """A network of its own with two ways to this one: over the first its Kafka traffic goes,
+    over the second PostgreSQL's, which can lose its packets.
+    """
 
     def __init__(self, kafka_port, postgres_port):
         self.name = f"rc{os.getpid()}"
@@ -180,7 +189,9 @@ class Namespace:
 
 
 def test_row_18_packets_are_lost(whole, kafka, chance):
-    """Nothing comes back from the database's host, not even a reset: noticed by keep-alive and time-outs, not after the kernel's hours; another takes over."""
+    """Nothing comes back from the database's host, not even a reset: noticed by keep-alive and
+    time-outs, not after the kernel's hours; another takes over.
+    """
     w = whole(people=300, batch=20)
     net = Namespace(int(kafka.bootstrap.split(":")[1]), w.postgres.port)
     try:
@@ -189,7 +200,9 @@ def test_row_18_packets_are_lost(whole, kafka, chance):
         far = w.start(
             "worker",
             wrapper=net.wrapper,
-            conninfo=f"host=10.78.0.1 port={net.postgres.port} user=rollcall dbname={w.database.name}",
+            conninfo=(
+                f"host=10.78.0.1 port={net.postgres.port} user=rollcall dbname={w.database.name}"
+            ),
             lanes='"tasks", "urgent"',
         )
         w.worker()

@@ -1,4 +1,6 @@
-"""Rows 0 to 8, 27 and 28 of docs/reliability.md: processes that die, sleep, are slow, starve, come and go, or read a new configuration."""
+"""Rows 0 to 8, 27 and 28 of docs/reliability.md: processes that die, sleep, are slow, starve,
+come and go, or read a new configuration.
+"""
 
 import signal
 import subprocess
@@ -25,8 +27,7 @@ def test_row_00_nothing_happens(whole):
     )
 
 
-# ---- 1: a worker dies at a named place ----------------------------------------------------------------------------------------------------
-
+# ---- 1: a worker dies at a named place ----
 DECIDING = [
     "worker.polled",
     "decide.uncommitted",
@@ -81,7 +82,9 @@ def test_row_01_killed_while_deciding(whole, chance, point):
 
 @pytest.mark.parametrize("point", MAILING)
 def test_row_01_killed_while_mailing(whole, chance, point):
-    """A further mail, under the same Message-ID and counted as an attempt, where the answer was lost; with `hold` none."""
+    """A further mail, under the same Message-ID and counted as an attempt, where the answer was
+    lost; with `hold` none.
+    """
     w = whole(people=150, verify_options={"repeated_mails": "killed"})
     w.begin(workers=1)
     die_at(
@@ -142,9 +145,7 @@ def test_row_01_killed_while_taking_requests(whole, chance):
     assert r.numbers["requested"] == r.numbers["adhoc"] - 1 == r.numbers["effects"]
 
 
-# ---- 2, 5: schedulers ---------------------------------------------------------------------------------------------------------------------
-
-
+# ---- 2, 5: schedulers ----
 @pytest.mark.parametrize(
     "point, most",
     [
@@ -158,7 +159,9 @@ def test_row_01_killed_while_taking_requests(whole, chance):
     ],
 )
 def test_row_02_scheduler_killed(whole, chance, point, most):
-    """At each place of a run's life, above all with half of its tasks published: the next one completes it under the same ids."""
+    """At each place of a run's life, above all with half of its tasks published: the next one
+    completes it under the same ids.
+    """
     w = whole()
     w.start("aggregator")
     w.worker()
@@ -172,7 +175,9 @@ def test_row_02_scheduler_killed(whole, chance, point, most):
 
 @pytest.mark.parametrize("point, most", [("requests.task", 250), ("requests.unnoted", 1)])
 def test_row_02_scheduler_killed_while_publishing_requests(whole, chance, point, most):
-    """Half of a request is on its lane when the scheduler dies: the next one publishes it under the same ids."""
+    """Half of a request is on its lane when the scheduler dies: the next one publishes it under
+    the same ids.
+    """
     w = whole()
     w.start("aggregator")
     w.worker()
@@ -219,9 +224,7 @@ def test_row_05_leader_paused_past_its_lease(whole, chance, how):
     assert w.value("select count(*) from rollcall.run") == 3
 
 
-# ---- 3: the aggregator --------------------------------------------------------------------------------------------------------------------
-
-
+# ---- 3: the aggregator ----
 @pytest.mark.parametrize("point", ["totals.uncommitted", "totals.committed"])
 def test_row_03_aggregator_killed_in_mid_batch(whole, chance, point):
     w = whole()
@@ -240,9 +243,7 @@ def test_row_03_aggregator_killed_in_mid_batch(whole, chance, point):
     w.finish()
 
 
-# ---- 4, 6, 7, 8: workers that sleep, are slow, come and go ------------------------------------------------------------------------------
-
-
+# ---- 4, 6, 7, 8: workers that sleep, are slow, come and go ----
 @pytest.mark.parametrize(
     "place",
     [
@@ -256,7 +257,9 @@ def test_row_03_aggregator_killed_in_mid_batch(whole, chance, point):
     ],
 )
 def test_row_04_paused_past_its_session(whole, chance, place):
-    """Frozen at a place of the protocol, or anywhere; another takes over; back again it writes nothing. What it may do again is a mail."""
+    """Frozen at a place of the protocol, or anywhere; another takes over; back again it writes
+    nothing. What it may do again is a mail.
+    """
     w = whole(people=200, verify_options={"repeated_mails": "paused"})
     w.begin(workers=1)
     nth = chance.randint(1, 2)
@@ -282,7 +285,9 @@ def test_row_04_paused_past_its_session(whole, chance, place):
 
 
 def test_row_06_a_task_longer_than_the_poll_interval(whole):
-    """The statement takes longer than Kafka lets a consumer be silent: the partition may move, the work is done once, and not for ever again."""
+    """The statement takes longer than Kafka lets a consumer be silent: the partition may move,
+    the work is done once, and not for ever again.
+    """
     w = whole(people=4, batch=2, properties='"max.poll.interval.ms=3000"')
     w.begin(workers=2)
     w.ask("napping", "--set", "nap=4")
@@ -293,7 +298,7 @@ def test_row_06_a_task_longer_than_the_poll_interval(whole):
 def test_row_07_rebalance_storm(whole, chance):
     w = whole(people=600, batch=20, threads=2, verify_options={"repeated_mails": "killed"})
     w.begin(workers=1)
-    for n in range(7):
+    for _n in range(7):
         w.ask()
         w.worker()
         time.sleep(0.5 + chance.random() * 1.5)
@@ -309,7 +314,9 @@ def test_row_07_rebalance_storm(whole, chance):
 
 @pytest.mark.parametrize("how", ["drain", "deadline", "second"])
 def test_row_08_terminated_while_busy(whole, chance, how):
-    """A drain ends in time with 0, also when the work in hand does not; a second signal ends it at once. What is left is taken over."""
+    """A drain ends in time with 0, also when the work in hand does not; a second signal ends it
+    at once. What is left is taken over.
+    """
     w = whole(people=400, batch=20, drain="1s", verify_options={"repeated_mails": "killed"})
     if how != "drain":  # a relay that does not answer keeps the mail lane busy
         w.smtp_proxy.black_hole("down")
@@ -339,15 +346,15 @@ def test_row_08_terminated_while_busy(whole, chance, how):
     w.finish()
 
 
-# ---- 27: memory -----------------------------------------------------------------------------------------------------------------------------
-
-
+# ---- 27: memory ----
 @pytest.mark.parametrize(
     "kind, lanes",
     [("worker", LANES), ("worker", '"mail"'), ("scheduler", LANES), ("aggregator", LANES)],
 )
 def test_row_27_allocations_fail(whole, chance, kind, lanes):
-    """One allocation of the program's own fails, somewhere, again and again; who ends is started again. No task is blamed for it."""
+    """One allocation of the program's own fails, somewhere, again and again; who ends is started
+    again. No task is blamed for it.
+    """
     w = whole(people=150, batch=20, verify_options={"repeated_mails": "killed"})
     for other in {"worker", "scheduler", "aggregator"} - {kind}:
         w.start(other)
@@ -396,20 +403,24 @@ def test_row_27_an_allocation_fails_at_the_start(whole, chance):
         )
         time.sleep(0.5)
         assert not starving.running() or w.stop(starving) in (0, 1), w.tail()
-        assert starving.child.returncode in (0, 1, 3), (
-            f"allocation {nth}: {starving.child.returncode}{w.tail()}"
-        )
+        assert starving.child.returncode in (
+            0,
+            1,
+            3,
+        ), f"allocation {nth}: {starving.child.returncode}{w.tail()}"
 
 
-# ---- 28: configuration ----------------------------------------------------------------------------------------------------------------------
-
-
+# ---- 28: configuration ----
 def test_row_28_reload(whole, chance):
-    """While busy. Invalid or half-written: the old one stays in force, and it is said. Valid: drained and started anew under the same process id."""
+    """While busy. Invalid or half-written: the old one stays in force, and it is said. Valid:
+    drained and started anew under the same process id.
+    """
     w = whole(people=300, batch=20, verify_options={"repeated_mails": "killed"})
 
     def half(text):
-        """A file that is written for a part: one that still is a configuration would be taken, and rightly."""
+        """A file that is written for a part: one that still is a configuration would be taken,
+        and rightly.
+        """
         while True:
             cut = w.folder / "cut.cfg"
             cut.write_text(text[: chance.randint(len(text) // 4, len(text) * 3 // 4)])

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import verify
 
-# ---- 25: mail -------------------------------------------------------------------------------------------------------------------------------
 
-
+# ---- 25: mail ----
 def test_row_25_smtp_answers(whole):
-    """Refused for good: never tried again. Put off: tried again. The answer lost before and after the message was kept: the same Message-ID, or held."""
+    """Refused for good: never tried again. Put off: tried again. The answer lost before and
+    after the message was kept: the same Message-ID, or held.
+    """
     w = whole(people=40, verify_options={"repeated_mails": "lost"})
     locals_ = [
         "refuse550",
@@ -36,7 +37,8 @@ def test_row_25_smtp_answers(whole):
     w.finish(timeout=180)
     outcomes = defaultdict(dict)
     for subject, job, outcome, attempt in w.database.rows(
-        "select subject, job, outcome, attempt from rollcall.outcome_named where type in ('club.greet', 'club.careful')"
+        "select subject, job, outcome, attempt from rollcall.outcome_named where type in"
+        " ('club.greet', 'club.careful')"
     ):
         outcomes[job][int(subject)] = (outcome, attempt)
     for job in ("mailing", "careful"):
@@ -137,7 +139,9 @@ def certificates(tmp_path):
 
 
 def test_row_25_starttls_fails(whole, certificates):
-    """A certificate of nobody we trust: nothing is sent, nothing is lost; trusted again, each mail goes out once."""
+    """A certificate of nobody we trust: nothing is sent, nothing is lost; trusted again, each
+    mail goes out once.
+    """
     good = certificates("good")
     foreign = Path(good[0]).parent / "foreign"
     subprocess.run(
@@ -177,7 +181,9 @@ def test_row_25_starttls_fails(whole, certificates):
 
 
 def test_row_25_relay_cut_off_in_mid_message(whole, chance):
-    """Reset at any byte, again and again: what was acknowledged is not sent again, what may have arrived keeps its Message-ID."""
+    """Reset at any byte, again and again: what was acknowledged is not sent again, what may have
+    arrived keeps its Message-ID.
+    """
     w = whole(people=150, verify_options={"repeated_mails": "lost"})
     w.begin(workers=1, **w.through(smtp=w.smtp_proxy))
     w.ask("mailing")
@@ -188,11 +194,11 @@ def test_row_25_relay_cut_off_in_mid_message(whole, chance):
     w.finish(timeout=120)
 
 
-# ---- 26: credentials ------------------------------------------------------------------------------------------------------------------------
-
-
+# ---- 26: credentials ----
 def test_row_26_credentials_change(whole, own_postgres, certificates):
-    """The database's password, the relay's password and its certificate change: new connections take what the files say now, without a restart."""
+    """The database's password, the relay's password and its certificate change: new connections
+    take what the files say now, without a restart.
+    """
     database = own_postgres()
     database.execute("create role rotating superuser login password 'hunter2-old'")
     hba = database.server.data / "pg_hba.conf"
@@ -211,7 +217,10 @@ def test_row_26_credentials_change(whole, own_postgres, certificates):
         password=f'password_file = "{secret}";',
         conninfo=database.conninfo_tcp.replace("user=rollcall", "user=rotating sslmode=disable"),
         sink=("--starttls", *tls, "--auth", "club", "geheim-old"),
-        mail=f'tls = "required"; ca_file = "{certificates.ca}"; user = "club"; password_file = "{relay}";',
+        mail=(
+            f'tls = "required"; ca_file = "{certificates.ca}"; user = "club"; password_file ='
+            f' "{relay}";'
+        ),
     )
     w.begin(workers=1)
     w.ask()

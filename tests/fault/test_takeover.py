@@ -12,7 +12,9 @@ SESSION_S, BATCH, IN_FLIGHT = (
 
 
 def test_takeover_with_100_000_tasks_waiting(whole):
-    """The dead one's partitions move on within the session timeout and two seconds, as fast as before; no more than what was in flight is published again."""
+    """The dead one's partitions move on within the session timeout and two seconds, as fast as
+    before; no more than what was in flight is published again.
+    """
     w: Whole = whole(
         people=130_000, session=f"{SESSION_S}s", batch=BATCH, chunk=10_000, triggers=False
     )
@@ -44,7 +46,10 @@ def test_takeover_with_100_000_tasks_waiting(whole):
 
     def rate_of(partitions, tasks):
         """Of the one that survives: what the dead one did is nobody's until it is replaced."""
-        done = lambda: sum(positions()[p][0] for p in partitions)  # noqa: E731
+
+        def done():
+            return sum(positions()[p][0] for p in partitions)
+
         begin, at = time.monotonic(), done()
         w.wait(lambda: done() >= at + tasks)
         return (done() - at) / (time.monotonic() - begin)
@@ -64,8 +69,12 @@ def test_takeover_with_100_000_tasks_waiting(whole):
     after = rate_of(positions(), 20_000)
     r = w.finish(timeout=180)
     again = r.numbers["repeated_events"]
-    print(f"""takeover: {waiting} tasks waiting, {len(mine)} partitions of the dead one moved on after {back:.1f} s (session timeout {SESSION_S} s); the other one's
-    {rate:.0f} tasks/s before, {after:.0f} after; {again} events published again, at most {(IN_FLIGHT + 1) * BATCH} can be""")
+    print(
+        f"takeover: {waiting} tasks waiting, {len(mine)} partitions of the dead one moved on after"
+        f" {back:.1f} s (session timeout {SESSION_S} s)\n"
+        f"  the other one's {rate:.0f} tasks/s before, {after:.0f} after\n"
+        f"  {again} events published again, at most {(IN_FLIGHT + 1) * BATCH} can be"
+    )
     assert mine and waiting >= 90_000
     asked = w.value("select sum(calls) from pg_stat_user_functions where funcname = 'earlier_logs'")
     assert 0 < asked < 1000, (

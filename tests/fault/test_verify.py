@@ -1,4 +1,6 @@
-"""verify.py must find what it is there for: each kind of violation is planted in a copy of a good result, and must be told under its letter."""
+"""verify.py must find what it is there for: each kind of violation is planted in a copy of a
+good result, and must be told under its letter.
+"""
 
 import copy
 import uuid
@@ -13,7 +15,9 @@ from whole import encode_task
 
 @pytest.fixture(scope="module")
 def good(request, tmp_path_factory, kafka, postgres):
-    """What a run without faults leaves behind: people deleted and mailed, ad-hoc tasks, dead letters."""
+    """What a run without faults leaves behind: people deleted and mailed, ad-hoc tasks, dead
+    letters.
+    """
     import random
 
     from harness.postgres import Database
@@ -39,7 +43,8 @@ def good(request, tmp_path_factory, kafka, postgres):
         w.send([(b"k", b"junk")])
         w.send([(b"1", encode_task(uuid.uuid4(), "club.grant", "1", "same"))] * 2, "urgent")
         w.settle()
-        # a type that is paused and resumed, runs that are held, released and cancelled, requests, a batch that cannot be read
+        # a type that is paused and resumed, runs that are held, released and cancelled, requests, a
+        # batch that cannot be read
         w.database.execute("alter table person rename hits to gone")
         run = w.ask("bumping")
         w.wait(lambda: w.value("select count(*) from rollcall.paused_type") == 1, 30)
@@ -483,7 +488,9 @@ def test_a_repeated_mail_is_allowed_only_where_an_answer_was_lost_and_it_was_cou
 
 
 def test_what_was_recorded_later_is_known_from_its_event(good):
-    """The event says that a mail was not recorded, the ledger that it was: in the end it must be."""
+    """The event says that a mail was not recorded, the ledger that it was: in the end it must
+    be.
+    """
 
     def spoiled(ledger_says):
         s = copy.copy(good)

@@ -1,7 +1,10 @@
-"""The invariants of docs/reliability.md, checked from PostgreSQL and from the topics, read from their first message to their last.
+"""The invariants of docs/reliability.md, checked from PostgreSQL and from the topics, read from
+their first message to their last.
 
-Shares nothing with the programs but the contract: docs/messages.md, the schemas, and the tables. Knows the pack of club.py: each effect leaves a row
-in `trace`, which has no unique key; `fence_log` and `ledger_log` are filled by triggers; each mail is a file in the sink's folder.
+Shares nothing with the programs but the contract: docs/messages.md, the schemas, and the tables.
+Knows the pack of club.py: each effect leaves a row
+in `trace`, which has no unique key; `fence_log` and `ledger_log` are filled by triggers; each
+mail is a file in the sink's folder.
 """
 
 import argparse
@@ -82,7 +85,9 @@ def decode(schemas, value):
 
 
 def read_topics(bootstrap, topics, timeout=60):
-    """Every message that is there, in the order of each partition; and {(topic, partition): (first, end)}."""
+    """Every message that is there, in the order of each partition; and {(topic, partition):
+    (first, end)}.
+    """
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
@@ -178,8 +183,9 @@ class State:
         self.plan = rows("select * from rollcall.plan order by run_no, chunk")
         self.positions = rows("select * from rollcall.position")
         self.ledger = rows(
-            "select run_no, src_offset, sequence, at, source_no, type_no, outcome, attempt, dry_run, subject, item, reason, before, after, follow_ups, "
-            "task_id, replaces from rollcall.outcome"
+            "select run_no, src_offset, sequence, at, source_no, type_no, outcome, attempt,"
+            " dry_run, subject, item, reason, before, after, follow_ups, task_id, replaces from"
+            " rollcall.outcome"
         )
         self.progress = rows("select * from rollcall.progress")
         self.dead = rows(
@@ -196,7 +202,8 @@ class State:
             "select source_no, src_offset, state, subject, type_no, due_at from rollcall.held"
         )
         self.requests = rows(
-            "select request_no, kind, actor, about, type_no, dry_run, task_ids, subjects, items, published_at, again from rollcall.request"
+            "select request_no, kind, actor, about, type_no, dry_run, task_ids, subjects, items,"
+            " published_at, again from rollcall.request"
         )
         self.paused = rows(
             "select type_no, reason, resumed_at, published_again_at from rollcall.paused_type"
@@ -218,9 +225,12 @@ class Report:
 
 
 class Verify:
-    """`repeated_mails`: why a mail may be there twice in this case (None: it may not). `lag`: everything has been taken. `gone`: messages of lanes may be
-    missing from the topics' first offset on (deleted or made anew in this case). `cancel_grace`: seconds after a run's cancellation in which what was in hand
-    may still be done; as long as a worker may sleep in this case, and a moment."""
+    """`repeated_mails`: why a mail may be there twice in this case (None: it may not). `lag`:
+    everything has been taken. `gone`: messages of lanes may be
+    missing from the topics' first offset on (deleted or made anew in this case). `cancel_grace`:
+    seconds after a run's cancellation in which what was in hand
+    may still be done; as long as a worker may sleep in this case, and a moment.
+    """
 
     def __init__(
         self, state, repeated_mails=None, lag=True, gone=False, totals=True, cancel_grace=3
@@ -297,10 +307,10 @@ class Verify:
         for row in self.s.ledger:
             if row.outcome == 0 and not row.dry_run:
                 for name in row.follow_ups or []:
-                    self.adhoc_spawned.add(
-                        self.follow_up_id(row, name)
-                    ) if not row.run_no else spawned[row.run_no].add(
-                        Task(row.run_no, name, row.subject, row.item)
+                    (
+                        self.adhoc_spawned.add(self.follow_up_id(row, name))
+                        if not row.run_no
+                        else spawned[row.run_no].add(Task(row.run_no, name, row.subject, row.item))
                     )
         chunks = Counter(p.run_no for p in self.s.plan)
         own = defaultdict(list)
@@ -327,7 +337,8 @@ class Verify:
                 if run.planned_at is not None:
                     self.r.wrong(
                         "L",
-                        f"run {run.run_no}: the plan has {len(planned)} tasks, the run says {run.planned}, or their digests differ",
+                        f"run {run.run_no}: the plan has {len(planned)} tasks, the run says"
+                        f" {run.planned}, or their digests differ",
                     )
             self.planned[run.run_no] = set(planned) | follow
             if run.state in OPEN:
@@ -339,14 +350,17 @@ class Verify:
         for row in self.s.ledger:
             if row.outcome >= 0:
                 done[
-                    Task(row.run_no, self.s.types[row.type_no], row.subject, row.item)
-                    if row.run_no
-                    else row.task_id
+                    (
+                        Task(row.run_no, self.s.types[row.type_no], row.subject, row.item)
+                        if row.run_no
+                        else row.task_id
+                    )
                 ] += 1
             elif self.lag:
                 self.r.wrong(
                     "L",
-                    f"{self.s.types[row.type_no]} {row.subject} of run {row.run_no} has outcome {row.outcome}, no terminal one",
+                    f"{self.s.types[row.type_no]} {row.subject} of run {row.run_no} has outcome"
+                    f" {row.outcome}, no terminal one",
                 )
         for what, n in done.items():
             if n > 1:
@@ -356,12 +370,14 @@ class Verify:
             if self.runs[run_no].state in WHOLE and missing:
                 self.r.wrong(
                     "L",
-                    f"run {run_no} is {self.runs[run_no].state}, but {len(missing)} of its tasks have no outcome, such as {sorted(missing)[0]}",
+                    f"run {run_no} is {self.runs[run_no].state}, but {len(missing)} of its tasks"
+                    f" have no outcome, such as {sorted(missing)[0]}",
                 )
             elif self.lag and missing and self.runs[run_no].state != "cancelled":
                 self.r.wrong(
                     "L",
-                    f"run {run_no}: {len(missing)} tasks have no outcome, such as {sorted(missing)[0]}",
+                    f"run {run_no}: {len(missing)} tasks have no outcome, such as"
+                    f" {sorted(missing)[0]}",
                 )
         for what in done:
             if isinstance(what, Task) and what not in self.planned.get(what.run, ()):
@@ -372,7 +388,9 @@ class Verify:
         )
 
     def dead_places(self):
-        """(topic, partition, offset) of what a dead letter tells of; that of a batch which cannot be read tells of each of its messages."""
+        """(topic, partition, offset) of what a dead letter tells of; that of a batch which
+        cannot be read tells of each of its messages.
+        """
         found = set()
         for d in self.s.dead:
             source = self.sources.get(d.source_no)
@@ -385,7 +403,9 @@ class Verify:
         return found
 
     def passed_over(self, record):
-        """Of a type that was paused, and of a run that was cancelled before it resumed: nobody does it any more."""
+        """Of a type that was paused, and of a run that was cancelled before it resumed: nobody
+        does it any more.
+        """
         run = self.runs_by_id.get(record["run_id"])
         return (
             run is not None
@@ -409,7 +429,8 @@ class Verify:
                 if self.lag and (m.topic, m.partition, m.offset) not in dead:
                     self.r.wrong(
                         "L",
-                        f"{m.topic}/{m.partition}/{m.offset} is no task, and no dead letter tells of it",
+                        f"{m.topic}/{m.partition}/{m.offset} is no task, and no dead letter tells"
+                        " of it",
                     )
                 continue
             on_lanes.add(record["task_id"])
@@ -422,7 +443,8 @@ class Verify:
             ):
                 self.r.wrong(
                     "L",
-                    f"task {record['task_id']} ({record['type']}) at {m.topic}/{m.partition}/{m.offset} has neither outcome nor dead letter",
+                    f"task {record['task_id']} ({record['type']}) at"
+                    f" {m.topic}/{m.partition}/{m.offset} has neither outcome nor dead letter",
                 )
             if m.key != record["subject"].encode() and (m.topic, m.partition, m.offset) not in dead:
                 self.r.wrong("L", f"{m.topic}/{m.partition}/{m.offset}: its key is not its subject")
@@ -434,7 +456,7 @@ class Verify:
         self.on_lanes, self.by_id, self.dead = on_lanes, by_id, dead
         for task in self.adhoc_spawned - on_lanes:
             self.r.wrong("L", f"follow-up {task} of an ad-hoc task was never published")
-        for (topic, partition), (first, end) in self.s.ends.items() if self.lag else ():
+        for (topic, partition), (_first, end) in self.s.ends.items() if self.lag else ():
             if topic == self.s.letters or end == 0:
                 continue
             positions = [
@@ -464,7 +486,8 @@ class Verify:
                 if self.lag and row is None:
                     self.r.wrong(
                         "L",
-                        f"task {task} ({q.about} {q.subjects[n]}) of request {q.request_no} has no outcome",
+                        f"task {task} ({q.about} {q.subjects[n]}) of request {q.request_no} has no"
+                        " outcome",
                     )
                 if (
                     q.published_at is not None
@@ -474,7 +497,8 @@ class Verify:
                 ):
                     self.r.wrong(
                         "L",
-                        f"task {task} of request {q.request_no} is said to be published, and is on no lane",
+                        f"task {task} of request {q.request_no} is said to be published, and is on"
+                        " no lane",
                     )
         for m, kind, record in self.decoded:
             if (
@@ -485,7 +509,8 @@ class Verify:
                 if kind != "task":
                     self.r.wrong(
                         "L",
-                        f"{m.topic}/{m.partition}/{m.offset} is no request, and no dead letter tells of it",
+                        f"{m.topic}/{m.partition}/{m.offset} is no request, and no dead letter"
+                        " tells of it",
                     )
                 elif asked.get(record["task_id"]) != (
                     record["type"],
@@ -494,7 +519,8 @@ class Verify:
                 ):
                     self.r.wrong(
                         "L",
-                        f"what {m.topic}/{m.partition}/{m.offset} asks for ({record['type']} {record['subject']}) was never filed, or otherwise",
+                        f"what {m.topic}/{m.partition}/{m.offset} asks for ({record['type']}"
+                        f" {record['subject']}) was never filed, or otherwise",
                     )
         self.r.numbers["requested"] = len(asked)
 
@@ -509,7 +535,8 @@ class Verify:
             ):
                 self.r.wrong(
                     "V",
-                    f"{self.s.types[h.type_no]} {h.subject} waits still: {h.state}, due at {h.due_at}",
+                    f"{self.s.types[h.type_no]} {h.subject} waits still: {h.state}, due at"
+                    f" {h.due_at}",
                 )
         for z in self.s.paused:
             if z.resumed_at is None:
@@ -517,13 +544,16 @@ class Verify:
             elif z.published_again_at is None:
                 self.r.wrong(
                     "V",
-                    f"{self.s.types[z.type_no]} is resumed, and what it owes was not published again",
+                    f"{self.s.types[z.type_no]} is resumed, and what it owes was not published"
+                    " again",
                 )
 
     # ---- E: runs that were cancelled, or held for review
 
     def stopped(self):
-        """A run's effects end with its cancellation, but for what was in hand; a run that is held for review has none before its release."""
+        """A run's effects end with its cancellation, but for what was in hand; a run that is
+        held for review has none before its release.
+        """
         cancelled = {r.run_no: r for r in self.s.runs if r.state == "cancelled"}
         held = {r.run_no: r for r in self.s.runs if r.held_at is not None}
         late = Counter()
@@ -532,14 +562,16 @@ class Verify:
             if run and row.outcome == 0 and row.at > run.closed_at + self.cancel_grace:
                 self.r.wrong(
                     "E",
-                    f"{self.s.types[row.type_no]} {row.subject} of run {row.run_no} was done at {row.at}, the run was cancelled at {run.closed_at}",
+                    f"{self.s.types[row.type_no]} {row.subject} of run {row.run_no} was done at"
+                    f" {row.at}, the run was cancelled at {run.closed_at}",
                 )
             late[row.run_no] += bool(run and row.outcome == 0 and row.at > run.closed_at)
             run = held.get(row.run_no)
             if run and row.outcome >= 0 and (run.released_at is None or row.at < run.released_at):
                 self.r.wrong(
                     "E",
-                    f"{self.s.types[row.type_no]} {row.subject} of run {row.run_no} was done, and nobody had released it by then",
+                    f"{self.s.types[row.type_no]} {row.subject} of run {row.run_no} was done, and"
+                    " nobody had released it by then",
                 )
         for m, kind, record in self.decoded:
             run = (
@@ -550,7 +582,8 @@ class Verify:
             if run and run.run_no in held and run.released_at is None:
                 self.r.wrong(
                     "E",
-                    f"{m.topic}/{m.partition}/{m.offset} is a task of run {run.run_no}, which is held for review",
+                    f"{m.topic}/{m.partition}/{m.offset} is a task of run {run.run_no}, which is"
+                    " held for review",
                 )
         self.r.numbers.update(
             cancelled=len(cancelled),
@@ -582,15 +615,21 @@ class Verify:
 
     # ---- A: ledger and audit topic one to one
 
-    FIELDS = "task_id run_id type subject item outcome reason before after dry_run attempt source_topic source_partition source_offset sequence at replaces".split()
+    FIELDS = (
+        "task_id run_id type subject item outcome reason before after dry_run attempt source_topic"
+        " source_partition source_offset sequence at replaces".split()
+    )
 
     def row_fields(self, row):
         source = self.sources[row.source_no]
-        cut = lambda t: (
-            t
-            if t is None or len(t.encode()) <= 65536
-            else t.encode()[:65536].decode(errors="ignore")
-        )  # noqa: E731
+
+        def cut(t):
+            return (
+                t
+                if t is None or len(t.encode()) <= 65536
+                else t.encode()[:65536].decode(errors="ignore")
+            )
+
         run = self.runs.get(row.run_no)
         return (
             self.task_id(row),
@@ -638,16 +677,18 @@ class Verify:
             if e["sequence"] <= highest.get(place, 0):
                 self.r.wrong(
                     "A",
-                    f"event {event}: sequence {e['sequence']} comes after {highest[place]} of {place}: readers take it for a repetition",
+                    f"event {event}: sequence {e['sequence']} comes after {highest[place]} of"
+                    f" {place}: readers take it for a repetition",
                 )
             highest[place] = max(e["sequence"], highest.get(place, 0))
-        for event, (m, e) in seen.items():
+        for event, (_, e) in seen.items():
             row = ledger.get(event)
             if row is None:
                 if e["outcome"] != "quarantined" or e["task_id"] not in replaced:
                     self.r.wrong(
                         "A",
-                        f"event {event} ({e['type']} {e['subject']} {e['outcome']} attempt {e['attempt']}) is on the topic, not in the ledger",
+                        f"event {event} ({e['type']} {e['subject']} {e['outcome']} attempt"
+                        f" {e['attempt']}) is on the topic, not in the ledger",
                     )
                 continue
             wire = tuple(e[f] for f in self.FIELDS)
@@ -663,7 +704,8 @@ class Verify:
             if wire != said:
                 self.r.wrong(
                     "A",
-                    f"event {event} says otherwise than the ledger: {[(f, a, b) for f, a, b in zip(self.FIELDS, wire, said) if a != b]}",
+                    f"event {event} says otherwise than the ledger:"
+                    f" {[(f, a, b) for f, a, b in zip(self.FIELDS, wire, said) if a != b]}",
                 )
             task = self.places.get((e["source_topic"], e["source_partition"], e["source_offset"]))
             if task is None and not self.gone and e["source_topic"] not in self.s.intakes:
@@ -673,7 +715,8 @@ class Verify:
         for event in ledger.keys() - seen.keys():
             self.r.wrong(
                 "A",
-                f"{self.s.types[ledger[event].type_no]} {ledger[event].subject} of run {ledger[event].run_no}: its outcome is not on the results topic",
+                f"{self.s.types[ledger[event].type_no]} {ledger[event].subject} of run"
+                f" {ledger[event].run_no}: its outcome is not on the results topic",
             )
         superseded = {e["task_id"] for event, (_, e) in seen.items() if event not in ledger}
         for task in replaced - superseded:
@@ -699,7 +742,8 @@ class Verify:
                     "A",
                     f"source {source_no} has given {max(numbers)}, its row says {source.sequence}",
                 )
-            # a log that another one took the place of: what it had not published, that one's owner has; the numbers go on
+            # a log that another one took the place of: what it had not published, that one's owner
+            # has; the numbers go on
             acknowledged = max(
                 (
                     p.published
@@ -711,7 +755,8 @@ class Verify:
             if source and self.lag and acknowledged < max(numbers):
                 self.r.wrong(
                     "V",
-                    f"{source.topic}/{source.partition}: acknowledged up to {acknowledged} of {max(numbers)}",
+                    f"{source.topic}/{source.partition}: acknowledged up to {acknowledged} of"
+                    f" {max(numbers)}",
                 )
             gaps += max(numbers) - len(numbers)
         self.r.numbers["sequence_gaps"] = gaps
@@ -735,7 +780,8 @@ class Verify:
             if e["event_id"] not in ids:
                 self.r.wrong(
                     "A",
-                    f"the dead letter of {e['topic']}/{e['partition']}/{e['offset']}, attempt {e['attempts']}, has another id than its content gives",
+                    f"the dead letter of {e['topic']}/{e['partition']}/{e['offset']}, attempt"
+                    f" {e['attempts']}, has another id than its content gives",
                 )
         places = {k[:3] for k in told}
         for d in self.s.dead:
@@ -743,7 +789,8 @@ class Verify:
             if (source.topic, source.partition, d.src_offset) not in places:
                 self.r.wrong(
                     "L",
-                    f"dead letter {source.topic}/{source.partition}/{d.src_offset} is not on its topic",
+                    f"dead letter {source.topic}/{source.partition}/{d.src_offset} is not on its"
+                    " topic",
                 )
         for h in self.s.held:
             source = self.sources[h.source_no]
@@ -753,7 +800,8 @@ class Verify:
             ):
                 self.r.wrong(
                     "L",
-                    f"no dead letter tells of the quarantined task at {source.topic}/{source.partition}/{h.src_offset}",
+                    "no dead letter tells of the quarantined task at"
+                    f" {source.topic}/{source.partition}/{h.src_offset}",
                 )
         self.r.numbers.update(
             dead_letters=len(self.s.dead), repeated_letters=sum(told.values()) - len(told)
@@ -773,7 +821,8 @@ class Verify:
             if +counted[run_no] != +said[run_no]:
                 self.r.wrong(
                     "L",
-                    f"run {run_no}: progress says {dict(+said[run_no])}, the ledger has {dict(+counted[run_no])}",
+                    f"run {run_no}: progress says {dict(+said[run_no])}, the ledger has"
+                    f" {dict(+counted[run_no])}",
                 )
 
     def fold(self):
@@ -794,7 +843,8 @@ class Verify:
             if said != runs.pop((t.run_id, t.dry_run), Counter()):
                 self.r.wrong(
                     "A",
-                    f"run_total of {t.run_id}{' (dry run)' if t.dry_run else ''} says {dict(said)}: not what the topic has",
+                    f"run_total of {t.run_id}{' (dry run)' if t.dry_run else ''} says {dict(said)}:"
+                    " not what the topic has",
                 )
         for run_id, count in runs.items():
             self.r.wrong("A", f"run_total lacks {run_id}: {dict(count)}")
@@ -804,7 +854,8 @@ class Verify:
         if +said != days:
             self.r.wrong(
                 "A",
-                f"day_total differs from a recount: {(+said) - days} too many, {days - said} too few",
+                f"day_total differs from a recount: {(+said) - days} too many, {days - said}"
+                " too few",
             )
 
     # ---- M: mails
@@ -833,7 +884,8 @@ class Verify:
                 elif row.attempt < n and self.repeated_mails != "paused":
                     self.r.wrong(
                         "M",
-                        f"mail {message_id} was accepted {n} times, its outcome says attempt {row.attempt}",
+                        f"mail {message_id} was accepted {n} times, its outcome says attempt"
+                        f" {row.attempt}",
                     )
             if row.outcome in (1, 2, 3) and not self.repeated_mails:
                 self.r.wrong(
@@ -878,13 +930,15 @@ class Verify:
             if f.epoch < highest.get(f.source_no, 0):
                 self.r.wrong(
                     "F",
-                    f"source {f.source_no}: epoch {f.epoch} was written after {highest[f.source_no]}",
+                    f"source {f.source_no}: epoch {f.epoch} was written after"
+                    f" {highest[f.source_no]}",
                 )
             highest[f.source_no] = max(f.epoch, highest.get(f.source_no, 0))
             if f.next < positions.get(f.source_no, 0) and not self.gone:
                 self.r.wrong(
                     "F",
-                    f"source {f.source_no}: the position went back from {positions[f.source_no]} to {f.next}",
+                    f"source {f.source_no}: the position went back from {positions[f.source_no]} to"
+                    f" {f.next}",
                 )
             positions[f.source_no] = f.next
         by_tx = defaultdict(set)
@@ -895,12 +949,14 @@ class Verify:
             if owner is None:
                 self.r.wrong(
                     "F",
-                    f"{w.writer} wrote outcome {w.outcome} of source {w.source_no} in a transaction that did not check its epoch",
+                    f"{w.writer} wrote outcome {w.outcome} of source {w.source_no} in a transaction"
+                    " that did not check its epoch",
                 )
             elif owner[:63] != w.writer:
                 self.r.wrong(
                     "F",
-                    f"{w.writer} wrote outcome {w.outcome} of source {w.source_no}, which {owner} owned",
+                    f"{w.writer} wrote outcome {w.outcome} of source {w.source_no}, which {owner}"
+                    " owned",
                 )
         for t in (
             self.s.trace if self.s.fences else ()
@@ -908,7 +964,8 @@ class Verify:
             if t.writer not in {o[:63] for o in by_tx[t.tx]}:
                 self.r.wrong(
                     "F",
-                    f"{t.writer} made an effect ({t.type} {t.subject}) in a transaction of {by_tx[t.tx] or 'nobody'}",
+                    f"{t.writer} made an effect ({t.type} {t.subject}) in a transaction of"
+                    f" {by_tx[t.tx] or 'nobody'}",
                 )
 
     # ---- H: nothing personal, nothing secret, no sanitizer

@@ -1,4 +1,6 @@
-"""The whole system under faults: schedulers, workers and aggregators as processes, on real PostgreSQL, Kafka and SMTP, with proxies in between."""
+"""The whole system under faults: schedulers, workers and aggregators as processes, on real
+PostgreSQL, Kafka and SMTP, with proxies in between.
+"""
 
 import json
 import os
@@ -23,11 +25,14 @@ from proxy import Proxy
 
 CONFIG = """
 database = {{ conninfo = "{conninfo}"; connect_timeout = "2s"; {password} }};
-kafka = {{ {kafka}; prefix = "{prefix}"; partitions = {partitions}; session_timeout = "{session}"; properties = [ {properties} ]; }};
-worker = {{ threads = {threads}; lanes = [ {lanes} ]; batch_max = {batch}; drain_timeout = "{drain}"; lock_timeout = "{lock}"; }};
+kafka = {{ {kafka}; prefix = "{prefix}"; partitions = {partitions}; session_timeout = "{session}";
+    properties = [ {properties} ]; }};
+worker = {{ threads = {threads}; lanes = [ {lanes} ]; batch_max = {batch};
+    drain_timeout = "{drain}"; lock_timeout = "{lock}"; }};
 retry = {{ attempts = 3; base = "300ms"; max = "1s"; pause_base = "500ms"; pause_max = "2s"; }};
 scheduler = {{ tick = "100ms"; lease = "{lease}"; chunk = {chunk}; }};
-mail = {{ {mail} domain = "club.test"; connect_timeout = "1s"; message_timeout = "3s"; connections = 4; batch_max = 50; }};
+mail = {{ {mail} domain = "club.test"; connect_timeout = "1s"; message_timeout = "3s";
+    connections = 4; batch_max = 50; }};
 reports = {{ folder = "{reports}"; }};
 {more}
 packs = ( {{ path = "{pack}"; {packed} }} );
@@ -77,7 +82,8 @@ class Sink:
 
     def start(self, *options):
         self.started += 1
-        # a sink numbers its files from 1: what an earlier one stored is put aside under names of its own, before the next one could write over it
+        # a sink numbers its files from 1: what an earlier one stored is put aside under names of
+        # its own, before the next one could write over it
         for path in sorted(self.folder.glob("0*.*")):
             path.rename(path.with_name(f"s{self.started}-{path.name}"))
         argv = [
@@ -214,7 +220,8 @@ class Whole:
 
     def people(self, count, first=1):
         self.database.execute(
-            "insert into person (id, email) select n, 'p' || n || '@example.org' from generate_series(%s::bigint, %s::bigint) n",
+            "insert into person (id, email) select n, 'p' || n || '@example.org' from"
+            " generate_series(%s::bigint, %s::bigint) n",
             (first, first + count - 1),
         )
 
@@ -490,7 +497,8 @@ class Whole:
         """What is still to be done, as text; empty when all is quiet."""
         found = []
         for run_no, job, state in self.database.rows(
-            "select run_no, job, state from rollcall.run where rollcall.run_is_open(state) or notified_at is null"
+            "select run_no, job, state from rollcall.run where rollcall.run_is_open(state) or"
+            " notified_at is null"
         ):
             found.append(f"run {run_no} {job} {state}")
         pending = self.value("select count(*) from rollcall.outcome where outcome < 0")
@@ -499,20 +507,23 @@ class Whole:
         found += [
             f"{n} in held: {state}"
             for state, n in self.database.rows(
-                "select state, count(*) from rollcall.held where state not in ('quarantined', 'behind') and not (state = 'record' and due_at is null) group by 1"
+                "select state, count(*) from rollcall.held where state not in ('quarantined',"
+                " 'behind') and not (state = 'record' and due_at is null) group by 1"
             )
         ]
         found += [
             f"{name} is paused"
             for (name,) in self.database.rows(
-                "select name from rollcall.paused_type join rollcall.task_type using (type_no) where published_again_at is null"
+                "select name from rollcall.paused_type join rollcall.task_type using (type_no)"
+                " where published_again_at is null"
             )
         ]
         # published, and then each of its tasks: what lies on its lane is seen below
         found += [
             f"request {n} is not published"
             for (n,) in self.database.rows(
-                "select request_no from rollcall.request where kind = 'tasks' and published_at is null"
+                "select request_no from rollcall.request where kind = 'tasks' and published_at is"
+                " null"
             )
         ]
         if not found:
@@ -535,10 +546,13 @@ class Whole:
                         found.append(
                             f"{topic}/{partition} {rows.get((topic, partition))} of {high}"
                         )
-            # the numbers of a partition go on from log to log, and so does what is acknowledged of them: a row set aside stays as it was
+            # the numbers of a partition go on from log to log, and so does what is acknowledged of
+            # them: a row set aside stays as it was
             late = self.database.rows(
-                "select topic, partition, max(published), max(greatest((select max(sequence) from rollcall.outcome o where o.source_no = p.source_no and outcome >= 0), "
-                "(select max(sequence) from rollcall.dead_letter d where d.source_no = p.source_no))) as last from rollcall.position p group by 1, 2"
+                "select topic, partition, max(published), max(greatest((select max(sequence) from"
+                " rollcall.outcome o where o.source_no = p.source_no and outcome >= 0), (select"
+                " max(sequence) from rollcall.dead_letter d where d.source_no = p.source_no))) as"
+                " last from rollcall.position p group by 1, 2"
             )
             late = [r for r in late if r[3] is not None and r[2] < r[3]]
             found += [f"{r} not acknowledged" for r in late]

@@ -1,4 +1,6 @@
-"""Fixtures of the integration tests. Servers live as long as the session, databases and topics as long as a test."""
+"""Fixtures of the integration tests. Servers live as long as the session, databases and topics
+as long as a test.
+"""
 
 import itertools
 import os
@@ -24,7 +26,9 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="session")
 def postgres():
-    """A PostgreSQL server of this session, without durability. A test that needs another one makes its own Postgres(...)."""
+    """A PostgreSQL server of this session, without durability. A test that needs another one
+    makes its own Postgres(...).
+    """
     server = Postgres()
     yield server
     server.close()

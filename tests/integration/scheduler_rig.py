@@ -16,68 +16,111 @@ RUN_SCHEMA = fastavro.parse_schema(json.loads((REPO / "schemas/run.avsc").read_t
 JOBS = """
 jobs = ( { name = "sweep"; tasks = [ "bump" ]; schedule = "0 3 * * *"; },
          { name = "daily"; tasks = [ "bump" ]; schedule = "0 3 * * *"; min_interval = "23h"; },
-         { name = "hourly"; tasks = [ "bump" ]; schedule = "0 * * * *"; catch_up = "all"; concurrency_policy = "allow"; },
+         { name = "hourly"; tasks = [ "bump" ]; schedule = "0 * * * *"; catch_up = "all";
+             concurrency_policy = "allow"; },
          { name = "punctual"; tasks = [ "bump" ]; schedule = "0 * * * *"; catch_up = "none"; },
          { name = "later"; tasks = [ "bump" ]; schedule = "0 3 * * *"; jitter = "9h"; },
          { name = "off"; tasks = [ "bump" ]; schedule = "0 3 * * *"; suspend = true; },
-         { name = "items"; tasks = ( { type = "pieces"; }, { type = "census"; }, { type = "other"; dry_run = true; } ); },
+         { name = "items"; tasks = ( { type = "pieces"; }, { type = "census"; },
+             { type = "other"; dry_run = true; } ); },
          { name = "broken"; tasks = [ "bad-due" ]; on_failure = [ "told-failure" ]; },
          { name = "nameless"; tasks = [ "no-subject" ]; },
-         { name = "slow"; tasks = [ "slow-due" ]; time_limit = "6s"; on_failure = [ "told-failure" ]; },
-         { name = "limited"; tasks = [ "gate-due" ]; time_limit = "3s"; on_failure = [ "told-failure" ]; on_finish = [ "told-finish" ]; },
+         { name = "slow"; tasks = [ "slow-due" ]; time_limit = "6s";
+             on_failure = [ "told-failure" ]; },
+         { name = "limited"; tasks = [ "gate-due" ]; time_limit = "3s";
+             on_failure = [ "told-failure" ]; on_finish = [ "told-finish" ]; },
          { name = "guarded"; tasks = [ "bump" ]; requires = "sql/requires.sql"; },
          { name = "doubled"; tasks = [ "twice" ]; },
-         { name = "sure"; tasks = [ "enrol" ]; on_success = [ "told-success" ]; on_failure = [ "told-failure" ]; on_finish = [ "told-finish" ]; },
-         { name = "mixed"; tasks = [ "sometimes" ]; on_success = [ "told-success" ]; on_failure = [ "told-failure" ]; on_finish = [ "told-finish" ]; },
+         { name = "sure"; tasks = [ "enrol" ]; on_success = [ "told-success" ];
+             on_failure = [ "told-failure" ]; on_finish = [ "told-finish" ]; },
+         { name = "mixed"; tasks = [ "sometimes" ]; on_success = [ "told-success" ];
+             on_failure = [ "told-failure" ]; on_finish = [ "told-finish" ]; },
          { name = "replaced"; tasks = [ "gate-due" ]; concurrency_policy = "replace"; },
          { name = "few"; tasks = [ "bump" ]; min_planned = 4; on_failure = [ "told-failure" ]; },
-         { name = "half"; tasks = [ "sometimes" ]; alert_on = "50%"; on_failure = [ "told-failure" ]; },
-         { name = "calm"; tasks = [ "sometimes" ]; alert_on = "failed"; on_failure = [ "told-failure" ]; },
-         { name = "soon"; tasks = [ "bump" ]; schedule = "0 3 * * *"; min_interval = "23h"; on_failure = [ "told-failure" ]; },
+         { name = "half"; tasks = [ "sometimes" ]; alert_on = "50%";
+             on_failure = [ "told-failure" ]; },
+         { name = "calm"; tasks = [ "sometimes" ]; alert_on = "failed";
+             on_failure = [ "told-failure" ]; },
+         { name = "soon"; tasks = [ "bump" ]; schedule = "0 3 * * *"; min_interval = "23h";
+             on_failure = [ "told-failure" ]; },
          { name = "shared"; tasks = [ "enrol", "choose", "greet", "stutter" ]; },
-         { name = "mailing"; tasks = [ "write" ]; on_failure = [ "told-failure" ]; on_finish = [ "told-finish" ]; },
-         { name = "wiping"; tasks = [ "bump", "wipe" ]; population = "sql/population.sql"; on_failure = [ "told-failure" ]; },
-         { name = "capped"; tasks = [ "bump", "other", "census" ]; max_subjects = 5; on_failure = [ "told-failure" ]; on_finish = [ "told-finish" ]; time_limit = "1h"; },
-         { name = "share"; tasks = [ "bump" ]; max_percent = 2.5; population = "sql/population.sql"; schedule = "0 * * * *"; concurrency_policy = "allow"; },
+         { name = "mailing"; tasks = [ "write" ]; on_failure = [ "told-failure" ];
+             on_finish = [ "told-finish" ]; },
+         { name = "wiping"; tasks = [ "bump",
+             "wipe" ]; population = "sql/population.sql"; on_failure = [ "told-failure" ]; },
+         { name = "capped"; tasks = [ "bump", "other",
+             "census" ]; max_subjects = 5; on_failure = [ "told-failure" ];
+                 on_finish = [ "told-finish" ]; time_limit = "1h"; },
+         { name = "share"; tasks = [ "bump" ]; max_percent = 2.5; population = "sql/population.sql";
+             schedule = "0 * * * *"; concurrency_policy = "allow"; },
          { name = "noting"; tasks = [ "note" ]; on_finish = [ "noted" ]; },
-         { name = "both"; tasks = [ "bump", "gate-due" ]; }, { name = "enrolment"; tasks = [ "enrol" ]; },
+         { name = "both"; tasks = [ "bump", "gate-due" ]; },
+             { name = "enrolment"; tasks = [ "enrol" ]; },
          { name = "alone"; tasks = [ "gate-due" ]; } );
 """
 
 TYPES = """
   { name = "note"; action = "sql"; due = "sql/due.sql"; statement = "sql/note.sql"; },
   { name = "noted"; action = "sql"; scope = "run"; lane = "urgent"; statement = "sql/noted.sql"; },
-  { name = "wipe"; action = "sql"; destructive = true; due = "sql/pieces.due.sql"; statement = "sql/bump.sql"; },
+  { name = "wipe"; action = "sql"; destructive = true; due = "sql/pieces.due.sql";
+      statement = "sql/bump.sql"; },
   { name = "pieces"; action = "sql"; due = "sql/pieces.due.sql"; statement = "sql/bump.sql"; },
   { name = "bad-due"; action = "sql"; due = "sql/bad.due.sql"; statement = "sql/bump.sql"; },
   { name = "no-subject"; action = "sql"; due = "sql/null.due.sql"; statement = "sql/bump.sql"; },
   { name = "slow-due"; action = "sql"; due = "sql/slow.due.sql"; statement = "sql/bump.sql"; },
   { name = "gate-due"; action = "sql"; due = "sql/due.sql"; statement = "sql/gate.sql"; },
-  { name = "stutter"; action = "sql"; due = "sql/due.sql"; statement = "sql/stutter.sql"; follow_ups = [ "welcome" ]; },
-  { name = "write"; action = "email"; due = "sql/due.sql"; statement = "sql/greet.sql"; record = "sql/greet.record.sql";
+  { name = "stutter"; action = "sql"; due = "sql/due.sql"; statement = "sql/stutter.sql";
+      follow_ups = [ "welcome" ]; },
+  { name = "write"; action = "email"; due = "sql/due.sql"; statement = "sql/greet.sql";
+      record = "sql/greet.record.sql";
     email = { subject = "Olá {{name}}"; text = "templates/greet.txt"; }; },
   { name = "twice"; action = "sql"; due = "sql/twice.due.sql"; statement = "sql/bump.sql"; },
   { name = "sometimes"; action = "sql"; due = "sql/due.sql"; statement = "sql/sometimes.sql"; },
-  { name = "told-success"; action = "sql"; scope = "run"; lane = "urgent"; statement = "sql/told.sql"; },
-  { name = "told-failure"; action = "sql"; scope = "run"; lane = "urgent"; statement = "sql/told.sql"; },
-  { name = "told-finish"; action = "sql"; scope = "run"; lane = "urgent"; statement = "sql/told.sql"; },
+  { name = "told-success"; action = "sql"; scope = "run"; lane = "urgent";
+      statement = "sql/told.sql"; },
+  { name = "told-failure"; action = "sql"; scope = "run"; lane = "urgent";
+      statement = "sql/told.sql"; },
+  { name = "told-finish"; action = "sql"; scope = "run"; lane = "urgent";
+      statement = "sql/told.sql"; },
   { name = "bump";"""
 
 FILES = {
-    "sql/pieces.due.sql": "select id as subject, 'part ' || n as item from person, generate_series(1, 2) n where active order by id desc; ",
-    "sql/note.sql": "done as (update person p set note = :first_word || ' ' || :second_word from batch b where p.id = b.subject returning p.id), "
-    "effect as (select id as subject, 'applied'::text as outcome from done)",
-    "sql/noted.sql": "noted as (insert into told (run) select subject || ' ' || :first_word || ' ' || :second_word from batch), "
-    "effect as (select subject, 'applied'::text as outcome from batch)",
+    "sql/pieces.due.sql": (
+        "select id as subject, 'part ' || n as item from person, generate_series(1, 2) n where"
+        " active order by id desc; "
+    ),
+    "sql/note.sql": (
+        "done as (update person p set note = :first_word || ' ' || :second_word from batch b where"
+        " p.id = b.subject returning p.id), effect as (select id as subject, 'applied'::text as"
+        " outcome from done)"
+    ),
+    "sql/noted.sql": (
+        "noted as (insert into told (run) select subject || ' ' || :first_word || ' ' ||"
+        " :second_word from batch), effect as (select subject, 'applied'::text as outcome from"
+        " batch)"
+    ),
     "sql/population.sql": "select count(*) from person",
     "sql/bad.due.sql": "select id as subject from persons",
     "sql/null.due.sql": "select nullif(id, 3) as subject from person",
     "sql/slow.due.sql": "select id as subject from person, pg_sleep(30)",
-    "sql/twice.due.sql": "select id as subject from person union all select id from person where id % 2 = 0",
-    "sql/requires.sql": "select exists (select from club_log) as ok, 'nobody signed the log'::text as reason",
-    "sql/sometimes.sql": "effect as (select subject, case when subject = 2 then 'failed' else 'applied' end as outcome, 'so it is'::text as reason from batch)",
-    "sql/stutter.sql": "effect as (select subject, 'applied'::text as outcome, array['welcome', 'welcome'] as follow_ups from batch)",
-    "sql/told.sql": "noted as (insert into told (run) select subject from batch), effect as (select subject, 'applied'::text as outcome from batch)",
+    "sql/twice.due.sql": (
+        "select id as subject from person union all select id from person where id % 2 = 0"
+    ),
+    "sql/requires.sql": (
+        "select exists (select from club_log) as ok, 'nobody signed the log'::text as reason"
+    ),
+    "sql/sometimes.sql": (
+        "effect as (select subject, case when subject = 2 then 'failed' else 'applied' end as"
+        " outcome, 'so it is'::text as reason from batch)"
+    ),
+    "sql/stutter.sql": (
+        "effect as (select subject, 'applied'::text as outcome, array['welcome', 'welcome'] as"
+        " follow_ups from batch)"
+    ),
+    "sql/told.sql": (
+        "noted as (insert into told (run) select subject from batch), effect as (select subject,"
+        " 'applied'::text as outcome from batch)"
+    ),
 }
 
 
@@ -97,13 +140,15 @@ class Schedulers(Rig):
         cfg = worker_pack.PACK_CFG[: worker_pack.PACK_CFG.index("jobs = (")] + JOBS
         cfg = cfg.replace(
             "settings = ( ",
-            'settings = ( { name = "first_word"; type = "text"; default = "one"; }, '
-            '{ name = "second_word"; type = "text"; default = "two"; }, { name = "gate"; type = "integer"; default = 1; locked = true; }, ',
+            'settings = ( { name = "first_word"; type = "text"; default = "one"; }, { name ='
+            ' "second_word"; type = "text"; default = "two"; }, { name = "gate"; type = "integer";'
+            " default = 1; locked = true; }, ",
             1,
         )
         cfg = (
             cfg.replace('{ name = "bump";', TYPES.lstrip(), 1)
-            + 'reports = ( { name = "census"; title = "CENSUS"; statement = "sql/census.sql"; } );\n'
+            + 'reports = ( { name = "census"; title = "CENSUS"; statement = "sql/census.sql"; }'
+            " );\n"
         )
         for path, text in FILES.items():
             (folder / "club" / path).parent.mkdir(parents=True, exist_ok=True)
@@ -153,7 +198,8 @@ class Schedulers(Rig):
         except AssertionError:
             print(
                 self.database.rows(
-                    "select state, reason, planned, done, spawned, digest_matches from rollcall.run_progress where run_id = %s",
+                    "select state, reason, planned, done, spawned, digest_matches from"
+                    " rollcall.run_progress where run_id = %s",
                     (run,),
                 )
             )
@@ -177,7 +223,8 @@ class Schedulers(Rig):
 
     def runs(self, job):
         return self.database.rows(
-            "select scheduled_at, state, cause, reason from rollcall.run where job = %s order by scheduled_at",
+            "select scheduled_at, state, cause, reason from rollcall.run where job = %s order by"
+            " scheduled_at",
             (job,),
         )
 

@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """An SMTP server for tests: stores what it accepts, and misbehaves on request.
 
-Prints "port N" when it listens. A message becomes FOLDER/NNNNNN.eml (the bytes as received, dot-stuffing undone) and NNNNNN.json (envelope,
-connection, HELO name, TLS, user). FOLDER/connections has a line per connection. The local part of a recipient says what happens to it:
+Prints "port N" when it listens. A message becomes FOLDER/NNNNNN.eml (the bytes as received,
+dot-stuffing undone) and NNNNNN.json (envelope,
+connection, HELO name, TLS, user). FOLDER/connections has a line per connection. The local part
+of a recipient says what happens to it:
 
-  refuse550  550 at RCPT            defer451  451 at RCPT
-  data550    550 after the message  data451   451 after the message
-  drop       hangs up after the final dot, without a reply; the message is not stored
-  dropkept   the same, but the message is stored
-  hang       never answers after the final dot
-  slow       answers half a second late
-  long       refuses at RCPT with several lines that repeat the address
-  full       accepts MAIL and RCPT, answers 452 to DATA
+refuse550  550 at RCPT            defer451  451 at RCPT
+data550    550 after the message  data451   451 after the message
+drop       hangs up after the final dot, without a reply; the message is not stored
+dropkept   the same, but the message is stored
+hang       never answers after the final dot
+slow       answers half a second late
+long       refuses at RCPT with several lines that repeat the address
+full       accepts MAIL and RCPT, answers 452 to DATA
 """
 
 import argparse

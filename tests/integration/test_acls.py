@@ -1,5 +1,7 @@
-"""Who may do what on Kafka: docker/kafka/acls.sh on a node with an authorizer, whose clients show certificates. Each right, each missing right; and the
-programs, with these rights and no others."""
+"""Who may do what on Kafka: docker/kafka/acls.sh on a node with an authorizer, whose clients
+show certificates. Each right, each missing right; and the
+programs, with these rights and no others.
+"""
 
 import json
 import os
@@ -144,7 +146,10 @@ class Node:
         }
 
     def acls(self, *args, check=True):
-        tool = f"java -Xmx128m -XX:TieredStopAtLevel=1 -cp {jars()}/*:{jars('tools')}/* org.apache.kafka.tools.AclCommand"
+        tool = (
+            f"java -Xmx128m -XX:TieredStopAtLevel=1 -cp {jars()}/*:{jars('tools')}/*"
+            " org.apache.kafka.tools.AclCommand"
+        )
         done = subprocess.run(
             [SCRIPT, "--bootstrap-server", self.kafka.bootstrap, *args],
             capture_output=True,
@@ -175,9 +180,7 @@ def node(tmp_path_factory):
         n.kafka.close()
 
 
-# ---- one right after the other --------------------------------------------------------------------------------------------------------------
-
-
+# ---- one right after the other ----
 def writable(node, who):
     outcome = {}
     producer = Producer(node.options(who, **{"message.timeout.ms": 20000}))
@@ -193,7 +196,9 @@ def writable(node, who):
 
 
 def readable(node, who, expected):
-    """The topics that give what stands in them, within a few seconds after those that were expected have."""
+    """The topics that give what stands in them, within a few seconds after those that were
+    expected have.
+    """
     found = set()
     consumer = Consumer(
         node.options(
@@ -214,7 +219,9 @@ def readable(node, who, expected):
 
 
 def joinable(node, who):
-    """Of one's own groups, and two of others: librdkafka goes on asking for a coordinator that it is not told."""
+    """Of one's own groups, and two of others: librdkafka goes on asking for a coordinator that
+    it is not told.
+    """
     others = [
         g
         for g in (f"{PREFIX}.worker.tasks", f"{PREFIX}.aggregator", "another")
@@ -288,9 +295,11 @@ def test_bad_usage(node):
         assert done.returncode == 2 and said in done.stderr and not done.stdout
 
 
-# ---- all of it ------------------------------------------------------------------------------------------------------------------------------
-
-INTAKE = 'intake = ( { service = "hr-portal"; types = [ "club.grant" ]; }, { service = "other"; types = [ "club.bump" ]; } );'
+# ---- all of it ----
+INTAKE = (
+    'intake = ( { service = "hr-portal"; types = [ "club.grant" ]; }, { service = "other"; types ='
+    ' [ "club.bump" ]; } );'
+)
 
 
 class Whole(Schedulers):
@@ -322,7 +331,9 @@ class Whole(Schedulers):
 
 
 def test_the_programs_work_with_these_rights(node, database, tmp_path, unique):
-    """Topics are made by the operator; a run, a service's request and its answers go all the way; nobody is refused anything."""
+    """Topics are made by the operator; a run, a service's request and its answers go all the
+    way; nobody is refused anything.
+    """
     rig = Whole(
         node,
         database,
@@ -384,7 +395,8 @@ def test_the_programs_work_with_these_rights(node, database, tmp_path, unique):
         rig.wait(
             lambda: (
                 database.value(
-                    "select sum(applied + skipped + failed + quarantined + unknown) from rollcall.run_total"
+                    "select sum(applied + skipped + failed + quarantined + unknown) from"
+                    " rollcall.run_total"
                 )
                 == total
             ),

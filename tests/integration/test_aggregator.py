@@ -1,4 +1,6 @@
-"""The aggregator on real parts: what it keeps equals a recount that shares no code with it, whatever was killed, repeated or unreadable."""
+"""The aggregator on real parts: what it keeps equals a recount that shares no code with it,
+whatever was killed, repeated or unreadable.
+"""
 
 import io
 import json
@@ -139,7 +141,8 @@ class Rig:
         self.config = folder / "rollcall.cfg"
         self.config.write_text(f"""
 database = {{ conninfo = "{database.conninfo}"; }};
-kafka = {{ {where}; prefix = "{prefix}"; session_timeout = "6s"; partitions = {PARTITIONS}; lost_log = "{lost_log}"; }};
+kafka = {{ {where}; prefix = "{prefix}"; session_timeout = "6s"; partitions = {PARTITIONS};
+    lost_log = "{lost_log}"; }};
 aggregator = {{ {" ".join(lines)} }};
 """)
         self.produced = 0
@@ -155,8 +158,9 @@ aggregator = {{ {" ".join(lines)} }};
     def number(self, last):
         """The workers' part: outcomes of the sources of Events are numbered up to here."""
         self.database.execute(
-            "insert into rollcall.position (cluster, topic, partition, sequence) select 'c', t, p, %s from unnest(%s::text[]) t, "
-            "generate_series(0, 3) p on conflict (cluster, topic, partition) do update set sequence = excluded.sequence",
+            "insert into rollcall.position (cluster, topic, partition, sequence) select 'c', t, p,"
+            " %s from unnest(%s::text[]) t, generate_series(0, 3) p on conflict (cluster, topic,"
+            " partition) do update set sequence = excluded.sequence",
             (last, ["rc.tasks", "rc.tasks.mail", "rc.tasks.urgent"]),
         )
 
@@ -215,7 +219,8 @@ aggregator = {{ {" ".join(lines)} }};
 
     def run_totals(self):
         rows = self.database.rows(
-            "select run_id, dry_run, applied, skipped, failed, quarantined, unknown from rollcall.run_total"
+            "select run_id, dry_run, applied, skipped, failed, quarantined, unknown from"
+            " rollcall.run_total"
         )
         return {row[:2]: tuple(row[2:]) for row in rows}
 
@@ -292,7 +297,9 @@ def bad_messages(r):
 
 
 def test_totals_equal_a_recount(rig, kafka, database):
-    """Kills in mid-batch, windows published again, unreadable messages in between, a second aggregator for a while."""
+    """Kills in mid-batch, windows published again, unreadable messages in between, a second
+    aggregator for a while.
+    """
     rig = rig(kafka, database, batch_max=300, errors_kept=20)
     events, r = Events(7), random.Random(7)
     bad, bad_places = bad_messages(r), []
@@ -303,7 +310,9 @@ def test_totals_equal_a_recount(rig, kafka, database):
             rig.send(place, encode(event))
             if (
                 r.random() < 0.003
-            ):  # as after a crash of a worker: what it had not seen acknowledged comes again, in order
+                # as after a crash of a worker: what it had not seen acknowledged comes again, in
+                # order
+            ):
                 source = (event["source_topic"], event["source_partition"])
                 window = [
                     (p, e)
@@ -336,7 +345,8 @@ def test_totals_equal_a_recount(rig, kafka, database):
 
     expected = {places[0]: value for places, value, _ in bad_places}
     rows = database.rows(
-        "select p.partition, d.src_offset, d.value, d.key, d.reason from rollcall.dead_letter d join rollcall.position p using (source_no)"
+        "select p.partition, d.src_offset, d.value, d.key, d.reason from rollcall.dead_letter d"
+        " join rollcall.position p using (source_no)"
     )
     assert {(row[0], row[1]): row[2] for row in rows} == expected
     assert {row[3] for row in rows} == {b"key", None}
@@ -391,7 +401,9 @@ def forged(events, r):
 
 @pytest.mark.parametrize("kind", ["kafka", "embedded"])
 def test_forged_events_change_nothing(rig, request, database, kind):
-    """What the ledger cannot have issued is dead-lettered, and suppresses no other event; sources by the ten thousand, too. What is numbered while it runs is taken."""
+    """What the ledger cannot have issued is dead-lettered, and suppresses no other event;
+    sources by the ten thousand, too. What is numbered while it runs is taken.
+    """
     rig = rig(request.getfixturevalue(kind), database, embedded=kind == "embedded")
     events, r = Events(5), random.Random(5)
     rig.number(600)
@@ -424,7 +436,8 @@ def test_forged_events_change_nothing(rig, request, database, kind):
     rows = {
         (row[0], row[1]): row[2]
         for row in database.rows(
-            "select p.partition, d.src_offset, d.reason from rollcall.dead_letter d join rollcall.position p using (source_no)"
+            "select p.partition, d.src_offset, d.reason from rollcall.dead_letter d join"
+            " rollcall.position p using (source_no)"
         )
     }
     assert len(rows) == len(letters) + 30_000
@@ -511,7 +524,9 @@ def test_retention_passed_the_position(rig, kafka, database):
 
 
 def test_topic_ends_below_the_position(rig, kafka, database):
-    """As after the topic was re-created: the error has both numbers, that partition stops, the others continue, and it resumes when it is repaired."""
+    """As after the topic was re-created: the error has both numbers, that partition stops, the
+    others continue, and it resumes when it is repaired.
+    """
     rig = rig(kafka, database)
     events = Events(13)
     process = rig.start()
@@ -528,7 +543,8 @@ def test_topic_ends_below_the_position(rig, kafka, database):
     process = rig.start()
     rig.wait_log(
         process,
-        r"level=error .*/1: the log ends at offset 100, below the position 5000.*rollcall topics repair",
+        r"level=error .*/1: the log ends at offset 100, below the position 5000.*rollcall topics"
+        r" repair",
     )
     for place in (1, 2):
         for _ in range(50):
@@ -536,7 +552,8 @@ def test_topic_ends_below_the_position(rig, kafka, database):
     rig.producer.flush(30)
     rig.wait_position(5050)
     assert database.rows(
-        "select partition, next from rollcall.position where topic like '%.results' and partition in (1, 2) order by 1"
+        "select partition, next from rollcall.position where topic like '%.results' and partition"
+        " in (1, 2) order by 1"
     ) == [(1, 5000), (2, 50)]
     database.execute(
         "update rollcall.position set next = 100 where topic like '%.results' and partition = 1"
@@ -544,7 +561,8 @@ def test_topic_ends_below_the_position(rig, kafka, database):
     rig.wait_log(process, r'"results partition resumed"')
     rig.wait_position(200)
     assert database.value("select sum(count) from rollcall.day_total") == 200
-    # once each time that the group gives the partition out: a busy machine may let a session time out
+    # once each time that the group gives the partition out: a busy machine may let a session time
+    # out
     assert len(re.findall("below the position 5000", process.text())) <= process.text().count(
         'msg="partitions assigned"'
     )
@@ -603,7 +621,8 @@ def test_database_and_broker_become_unavailable(rig, kafka, tmp_path):
                 database.db = server.connect("away")
                 rig.wait_position(3500)
                 database.execute(
-                    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'rollcall-aggregator'"
+                    "select pg_terminate_backend(pid) from pg_stat_activity where application_name"
+                    " = 'rollcall-aggregator'"
                 )
             database.db = server.connect("away")
         rig.wait_position(9000)

@@ -1,4 +1,6 @@
-"""The marketplace's purge on real parts: roles and accounts past their grace period, backup and approval first, everything told afterwards."""
+"""The marketplace's purge on real parts: roles and accounts past their grace period, backup and
+approval first, everything told afterwards.
+"""
 
 import itertools
 import json
@@ -45,7 +47,9 @@ def hook():
 
 @pytest.fixture
 def market(database, kafka, unique, tmp_path, hook):
-    """The pack as shipped, but for the file with the webhook's URL, which is a secret of the machine."""
+    """The pack as shipped, but for the file with the webhook's URL, which is a secret of the
+    machine.
+    """
     pack, secret = tmp_path / "astegni", tmp_path / "hook.url"
     shutil.copytree(REPO / "config/packs/astegni", pack)
     secret.write_text(f"http://127.0.0.1:{hook.server_port}/services/x\n")
@@ -84,14 +88,16 @@ def user(system, roles=(), due=None, **columns):
 
 def profile(system, table, who, due=None):
     return system.database.value(
-        f"insert into astegni.{table}_profiles (user_id, scheduled_deletion_at) values (%s, %s) returning id",
+        f"insert into astegni.{table}_profiles (user_id, scheduled_deletion_at) values (%s, %s)"
+        " returning id",
         [who, due],
     )
 
 
 def audit(system, who):
     return system.database.rows(
-        "select deletion_type, role_name, automated, user_email from astegni.deletion_audit_log where user_id = %s order by id",
+        "select deletion_type, role_name, automated, user_email from astegni.deletion_audit_log"
+        " where user_id = %s order by id",
         [who],
     )
 
@@ -198,7 +204,8 @@ def test_purge(market, hook):
     )
     market.database.execute("update rollcall_astegni.operator_identity set user_id = %s", [admin])
     market.database.execute(
-        "insert into rollcall_astegni.deletion_request (user_id, item, due_at, requested_by, reason) values (%s, '', %s, %s, 'x')",
+        "insert into rollcall_astegni.deletion_request (user_id, item, due_at, requested_by,"
+        " reason) values (%s, '', %s, %s, 'x')",
         [approved, past, me],
     )
     assert "the requester must not approve" in market.cli(
@@ -275,7 +282,9 @@ def test_schedule_cancel_and_list(market):
 
 
 def test_reprieve_between_plan_and_purge(market):
-    """A user who is reactivated after the plan was made is not deleted: the condition is read again in the transaction that deletes."""
+    """A user who is reactivated after the plan was made is not deleted: the condition is read
+    again in the transaction that deletes.
+    """
     saved, gone = (
         user(market, due=NOW - timedelta(days=1)),
         user(market, due=NOW - timedelta(days=1)),

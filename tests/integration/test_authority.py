@@ -1,4 +1,6 @@
-"""Who may ask for what: roles that a type or a command requires, acting for somebody else, arguments that nobody can give."""
+"""Who may ask for what: roles that a type or a command requires, acting for somebody else,
+arguments that nobody can give.
+"""
 
 import re
 import uuid
@@ -18,12 +20,13 @@ from worker_rig import rig  # noqa: F401
 class Person:
     """A database user with an operator's rights, and roles that it may be given."""
 
-    def __init__(self, database, service):  # noqa: F811
+    def __init__(self, database, service):
         self.database, self.service = database, service
         self.name, self.role = (f"{kind}_{uuid.uuid4().hex[:8]}" for kind in ("eva", "chief"))
         database.execute(
-            f"create role {self.role} nologin; create role {self.name} login; grant usage on schema rollcall to {self.name}; "
-            f"grant select on all tables in schema rollcall, public to {self.name}; grant execute on all functions in schema rollcall to {self.name}"
+            f"create role {self.role} nologin; create role {self.name} login; grant usage on schema"
+            f" rollcall to {self.name}; grant select on all tables in schema rollcall, public to"
+            f" {self.name}; grant execute on all functions in schema rollcall to {self.name}"
         )
 
     def become_member(self):
@@ -43,7 +46,7 @@ class Person:
 
 
 @pytest.fixture
-def eva(service, database):  # noqa: F811
+def eva(service, database):
     person = Person(database, service)
     yield person
     person.close()
@@ -68,7 +71,8 @@ def test_check_finds_roles_that_are_not_there(eva):
     require(eva, "none_such", "none_other")
     said = eva.service.rollcall("check", "--offline", code=1)
     assert re.search(
-        r'FAIL task type: guild.promote: requires_role is "none_such", and the database has no such role',
+        r'FAIL task type: guild.promote: requires_role is "none_such", and the database has no such'
+        r" role",
         said,
     ), said
     assert re.search(r'FAIL command: guild.promote: requires_role is "none_other"', said)
@@ -98,9 +102,12 @@ def test_acting_for_others_is_granted_by_name(eva, database):
     eva.service.extra = f'security = {{ act_for_others = [ "{eva.role}" ]; }};'
     eva.service.write()
     eva.service.rollcall("db", "apply")
-    submit = lambda **how: eva.rollcall(
-        "tasks", "submit", "--type", "lapse", "--subject", "1", "--actor", "bob", "--yes", **how
-    )  # noqa: E731
+
+    def submit(**how):
+        return eva.rollcall(
+            "tasks", "submit", "--type", "lapse", "--subject", "1", "--actor", "bob", "--yes", **how
+        )
+
     submit(code=7)
     assert (
         f"{eva.name} may not act for others" in eva.err
@@ -131,8 +138,9 @@ def test_acting_for_others_is_granted_by_name(eva, database):
 def test_what_was_set_aside_needs_the_role_too(eva, database, wish):
     require(eva, type_role=eva.role)
     database.execute(
-        "insert into rollcall.held (source_no, src_offset, topic, subject, state, task_id, day, run_no, type_no, item, tries) "
-        "select 1, 1, 't', '1', 'quarantined', gen_random_uuid(), '-infinity', 0, type_no, '', 5 from rollcall.task_type where name = 'guild.promote'"
+        "insert into rollcall.held (source_no, src_offset, topic, subject, state, task_id, day,"
+        " run_no, type_no, item, tries) select 1, 1, 't', '1', 'quarantined', gen_random_uuid(),"
+        " '-infinity', 0, type_no, '', 5 from rollcall.task_type where name = 'guild.promote'"
     )
     eva.rollcall("quarantine", wish, "--all", "--yes", code=7)
     assert f'guild.promote needs the role "{eva.role}"' in eva.err
@@ -147,12 +155,13 @@ def test_what_was_set_aside_needs_the_role_too(eva, database, wish):
 
 BOUND = CLUB_CFG.replace(
     '{ name = "days"; type = "integer"; required = true;',
-    '{ name = "by"; type = "text"; from = "actor"; }, { name = "days"; type = "integer"; required = true;',
+    '{ name = "by"; type = "text"; from = "actor"; }, { name = "days"; type = "integer"; required ='
+    " true;",
 )
 FILLED_IN = "argument by is filled in with who asks: it cannot be given"
 
 
-def test_an_argument_from_the_actor_cannot_be_given(rig, broker):  # noqa: F811
+def test_an_argument_from_the_actor_cannot_be_given(rig, broker):
     """On the lane, through an intake topic, or by a request."""
     rig = rig(
         broker,
@@ -192,7 +201,7 @@ def test_an_argument_from_the_actor_cannot_be_given(rig, broker):  # noqa: F811
     ],
 )
 @pytest.mark.parametrize("pack", [False, True])
-def test_no_control_character_in_a_configuration(service, text, said, pack):  # noqa: F811
+def test_no_control_character_in_a_configuration(service, text, said, pack):
     if pack:
         service.add_pack("guild", PACK_CFG.replace("The guild", f"The {text}guild", 1))
     else:

@@ -1,4 +1,6 @@
-"""Compressed batches that open to far more than they are: a dead letter each, and the partition goes on, in flat memory."""
+"""Compressed batches that open to far more than they are: a dead letter each, and the partition
+goes on, in flat memory.
+"""
 
 import subprocess
 
@@ -38,8 +40,10 @@ def dead(rig):
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_a_worker_goes_on_behind_bombs(rig, kafka, codec):  # noqa: F811
-    """A batch of one message, and one of thousands, whose offsets are named; what lies before, between and behind is done."""
+def test_a_worker_goes_on_behind_bombs(rig, kafka, codec):
+    """A batch of one message, and one of thousands, whose offsets are named; what lies before,
+    between and behind is done.
+    """
     rig = rig(kafka, people=30, partitions=1)
     rig.send([adhoc("club.bump", n) for n in range(1, 11)])
     one = rig.bomb("tasks", codec)
@@ -73,7 +77,7 @@ def test_a_worker_goes_on_behind_bombs(rig, kafka, codec):  # noqa: F811
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_a_batch_within_the_bound_is_opened(rig, kafka, codec):  # noqa: F811
+def test_a_batch_within_the_bound_is_opened(rig, kafka, codec):
     """Also where it does not say how much it holds, and is a thousandth of that."""
     rig = rig(kafka, people=3, partitions=1)
     at = rig.bomb("tasks", codec, messages=7, size=7 * MIB)
@@ -86,7 +90,7 @@ def test_a_batch_within_the_bound_is_opened(rig, kafka, codec):  # noqa: F811
     rig.stop_all()
 
 
-def test_a_restart_does_not_read_a_bomb_again(rig, kafka):  # noqa: F811
+def test_a_restart_does_not_read_a_bomb_again(rig, kafka):
     rig = rig(kafka, people=3, partitions=1)
     rig.bomb("tasks", "gzip")
     first = rig.start(lanes=["tasks"])
@@ -99,8 +103,10 @@ def test_a_restart_does_not_read_a_bomb_again(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
-def test_an_intake_topic_goes_on_behind_bombs(rig, kafka):  # noqa: F811
-    """The broker refuses them, as `rollcall topics apply` asks it to. Where it is not asked, the worker goes on behind them."""
+def test_an_intake_topic_goes_on_behind_bombs(rig, kafka):
+    """The broker refuses them, as `rollcall topics apply` asks it to. Where it is not asked, the
+    worker goes on behind them.
+    """
     rig = rig(kafka, people=30, partitions=1, more=HR, lanes='[ "intake" ]')
     topic, tasks = f"{rig.prefix}.intake.hr-portal", [adhoc("club.bump", n) for n in range(1, 21)]
     put_tasks(rig, tasks[:10])
@@ -119,7 +125,7 @@ def test_an_intake_topic_goes_on_behind_bombs(rig, kafka):  # noqa: F811
         and f"offsets {many} to {many + 499} cannot be read" in found[many]
     )
     letters = rig.wait(lambda: (lambda x: len(x) == 2 and x)(rig.letters()))
-    assert {k: (l["reason"], l["value"]) for k, l in letters.items()} == {
+    assert {k: (x["reason"], x["value"]) for k, x in letters.items()} == {
         (topic, 0, offset): (reason, None) for offset, reason in found.items()
     }
     assert f"topic={topic} partition=0 offset={many}" in worker.text() and not rig.events()
@@ -128,8 +134,10 @@ def test_an_intake_topic_goes_on_behind_bombs(rig, kafka):  # noqa: F811
 
 
 @pytest.mark.parametrize("messages, size", [(50, 40 * MIB), (1, 200 * MIB)])
-def test_aggregator_and_tail_go_on_behind_bombs(rig, kafka, messages, size):  # noqa: F811
-    """The broker opens it, too, when it is asked for times; one message of 200 MB is more than it has memory for."""
+def test_aggregator_and_tail_go_on_behind_bombs(rig, kafka, messages, size):
+    """The broker opens it, too, when it is asked for times; one message of 200 MB is more than
+    it has memory for.
+    """
     rig = rig(kafka, people=20, partitions=1)
     run = Run(rig)
     rig.send(run.plan([run.task("bump", n) for n in range(1, 11)]))

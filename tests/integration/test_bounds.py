@@ -26,8 +26,10 @@ def stays_small(worker, limit=MEMORY_MAX):
 
 
 @pytest.mark.parametrize("fill", ["x", "\x01"], ids=["text", "escaped"])
-def test_many_large_tasks_that_fail(rig, kafka, fill):  # noqa: F811
-    """Hundreds of failing tasks with arguments of 120 KB each: all are tried again, quarantined, replayed by one command, and dropped by another."""
+def test_many_large_tasks_that_fail(rig, kafka, fill):
+    """Hundreds of failing tasks with arguments of 120 KB each: all are tried again, quarantined,
+    replayed by one command, and dropped by another.
+    """
     count = 300 if fill == "x" else 30
     rig = rig(
         kafka, people=count, partitions=2, retry='attempts = 2; base = "100ms"; max = "100ms";'
@@ -70,8 +72,10 @@ def test_many_large_tasks_that_fail(rig, kafka, fill):  # noqa: F811
     rig.stop_all()
 
 
-def test_large_outcomes_are_published_again(rig, kafka):  # noqa: F811
-    """A worker is killed before its large outcomes are known to be published: the next one publishes them from the ledger, piece by piece."""
+def test_large_outcomes_are_published_again(rig, kafka):
+    """A worker is killed before its large outcomes are known to be published: the next one
+    publishes them from the ledger, piece by piece.
+    """
     rig = rig(kafka, people=1000, partitions=1)
     rig.database.execute("update person set note = '60000'")
     run = Run(rig)
@@ -91,7 +95,7 @@ def test_large_outcomes_are_published_again(rig, kafka):  # noqa: F811
 
 
 @pytest.mark.parametrize("size", [20_000, 60_000])
-def test_large_results(rig, kafka, size):  # noqa: F811
+def test_large_results(rig, kafka, size):
     """What a statement gives back is taken in batches that fit, and whole."""
     count = 3000
     rig = rig(kafka, people=count, partitions=2)
@@ -104,7 +108,8 @@ def test_large_results(rig, kafka, size):  # noqa: F811
     assert rig.database.rows("select hits, count(*) from person group by 1") == [(1, count)]
     assert (
         rig.database.value(
-            "select count(*) from rollcall.outcome where length(before) = %s and length(after) = %s",
+            "select count(*) from rollcall.outcome where length(before) = %s and length(after)"
+            " = %s",
             (size, size),
         )
         == count
@@ -114,8 +119,10 @@ def test_large_results(rig, kafka, size):  # noqa: F811
     rig.stop_all()
 
 
-def test_a_result_too_large_for_a_worker(rig, kafka):  # noqa: F811
-    """One task whose result is 40 MB among a hundred: it is quarantined with its size; the others are applied."""
+def test_a_result_too_large_for_a_worker(rig, kafka):
+    """One task whose result is 40 MB among a hundred: it is quarantined with its size; the
+    others are applied.
+    """
     rig = rig(kafka, people=100, partitions=1, retry="attempts = 1;")
     rig.database.execute("update person set note = '20000000' where id = 50")
     run = Run(rig)
@@ -132,8 +139,10 @@ def test_a_result_too_large_for_a_worker(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
-def test_large_originals_of_dead_letters(rig, kafka):  # noqa: F811
-    """Up to 900,000 bytes are on the topic, up to 1 MiB in the table, and of more there is a reason only."""
+def test_large_originals_of_dead_letters(rig, kafka):
+    """Up to 900,000 bytes are on the topic, up to 1 MiB in the table, and of more there is a
+    reason only.
+    """
     rig = rig(kafka, people=1, partitions=1)
     kafka.configure(rig.topic(), max_message_bytes=4 * 1024 * 1024)
     kafka.configure(rig.topic("dead-letters"), max_message_bytes=4 * 1024 * 1024)
@@ -160,8 +169,10 @@ def test_large_originals_of_dead_letters(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
-def test_a_dead_letter_of_another_log_has_another_id(rig, kafka):  # noqa: F811
-    """The topic is made anew: another message at the same offset is another dead letter; published again, each keeps its id."""
+def test_a_dead_letter_of_another_log_has_another_id(rig, kafka):
+    """The topic is made anew: another message at the same offset is another dead letter;
+    published again, each keeps its id.
+    """
     rig = rig(kafka, people=1, partitions=1, config='lost_log = "repair";')
     ids = []
     for round_number in range(2):
@@ -189,8 +200,10 @@ def test_a_dead_letter_of_another_log_has_another_id(rig, kafka):  # noqa: F811
 
 
 @pytest.mark.parametrize("threads,limit", [(1, 64), (2, 80)])
-def test_all_lanes_at_their_worst(rig, kafka, threads, limit):  # noqa: F811
-    """Mails of 60 KB, failing tasks of 120 KB, bulk work and a bomb at once, on eight partitions and four lanes."""
+def test_all_lanes_at_their_worst(rig, kafka, threads, limit):
+    """Mails of 60 KB, failing tasks of 120 KB, bulk work and a bomb at once, on eight partitions
+    and four lanes.
+    """
     rig = rig(
         kafka,
         people=6_000,

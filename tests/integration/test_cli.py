@@ -20,9 +20,7 @@ def commands():
     return [re.match(r"  ([a-z-]+(?: [a-z-]+)?)", line).group(1) for line in body.splitlines()]
 
 
-# ---- the command line -----------------------------------------------------------------------------------------------------------------
-
-
+# ---- the command line ----
 def test_help_needs_no_configuration_and_is_quick():
     best = min(timed("--help") for _ in range(20))
     assert best < 0.05
@@ -107,7 +105,8 @@ def test_configuration_is_found_by_environment_and_folder(service, tmp_path):
 def complete(*words):
     """What bash offers for the last word."""
     script = f"""source <({program("rollcall")} completion bash)
-COMP_WORDS=({" ".join(f"'{w}'" for w in words)}); COMP_CWORD={len(words) - 1}; _rollcall; printf '%s\\n' "${{COMPREPLY[@]}}" """
+COMP_WORDS=({" ".join(f"'{w}'" for w in words)}); COMP_CWORD={len(words) - 1}
+_rollcall; printf '%s\\n' "${{COMPREPLY[@]}}" """
     return subprocess.run(
         ["bash", "-c", script], check=True, capture_output=True, text=True
     ).stdout.split()
@@ -131,9 +130,7 @@ def test_config(offline):
     assert code == 0 and "kafka.brokers" in out
 
 
-# ---- db apply, check -------------------------------------------------------------------------------------------------------------------
-
-
+# ---- db apply, check ----
 def test_db_apply_twice(offline, database):
     offline.rollcall("jobs", "list", code=3)
     assert "rollcall db apply" in offline.err
@@ -188,7 +185,10 @@ def test_check_of_a_good_service(online):
 BROKEN = {
     "sql/lapse.due.sql": ("select id::text as subject from member", 'column "subject" is text'),
     "sql/lapse.sql": (
-        "effect as (\n  select id as subject, 'applied' as outcome\n  from members m join batch b on b.subject = m.id)",
+        (
+            "effect as (\n  select id as subject, 'applied' as outcome\n  from members m join batch"
+            " b on b.subject = m.id)"
+        ),
         'lapse.sql:3: relation "members" does not exist',
     ),
     "sql/remind.sql": (
@@ -223,21 +223,33 @@ def test_check_names_the_file_and_the_reason(service, path):
         assert any(path in f["where"] for f in found), found
 
 
-LAPSE = "due as (select m.id from member m join batch b on b.subject = m.id for update of m), effect as (select id as subject, %s from due)"
+LAPSE = (
+    "due as (select m.id from member m join batch b on b.subject = m.id for update of m), effect as"
+    " (select id as subject, %s from due)"
+)
 WRONG = {
     "no batch": (
         "sql/lapse.sql",
-        "x as (update member set level = 'lapsed' returning id), effect as (select id as subject, 'applied' as outcome from x)",
+        (
+            "x as (update member set level = 'lapsed' returning id), effect as (select id as"
+            " subject, 'applied' as outcome from x)"
+        ),
         'never reads "batch"',
     ),
     "no batch but in a comment": (
         "sql/lapse.sql",
-        "x as (delete from member returning id), -- from batch\neffect as (select id as subject, 'applied' as outcome from x)",
+        (
+            "x as (delete from member returning id), -- from batch\neffect as (select id as"
+            " subject, 'applied' as outcome from x)"
+        ),
         'never reads "batch"',
     ),
     "batch in an unused list": (
         "sql/lapse.sql",
-        "all_of_it as (select * from batch), effect as (select id as subject, 'applied' as outcome from member)",
+        (
+            "all_of_it as (select * from batch), effect as (select id as subject, 'applied' as"
+            " outcome from member)"
+        ),
         'never reads "batch"',
     ),
     "record without batch": (
@@ -253,20 +265,24 @@ WRONG = {
     "null": ("sql/lapse.sql", LAPSE % "null::text as outcome", "outcome null, expected 'applied'"),
     "one branch": (
         "sql/lapse.sql",
-        LAPSE
-        % "case when id = 1 then 'applied' when id > 3 then case id when 7 then 'x' end else 'skiped'::text end as outcome",
+        LAPSE % "case when id = 1 then 'applied' when id > 3 then case id when 7 then 'x' end else"
+        " 'skiped'::text end as outcome",
         "outcome 'skiped'",
     ),
     "another action's": (
         "sql/remind.sql",
-        "effect as (select m.id as subject, b.item, 'applied' as outcome, m.email as to_address, m.name, 'x' as until "
-        "from member m join batch b on b.subject = m.id)",
+        (
+            "effect as (select m.id as subject, b.item, 'applied' as outcome, m.email as"
+            " to_address, m.name, 'x' as until from member m join batch b on b.subject = m.id)"
+        ),
         "outcome 'applied', expected 'send', 'skipped' or 'failed'",
     ),
     "earlier list": (
         "sql/lapse.sql",
-        "judged as (select m.id, 'done' as outcome from member m join batch b on b.subject = m.id), "
-        "effect as (select id as subject, outcome from judged)",
+        (
+            "judged as (select m.id, 'done' as outcome from member m join batch b on b.subject ="
+            " m.id), effect as (select id as subject, outcome from judged)"
+        ),
         "outcome 'done'",
     ),
     "doubled": (
@@ -323,8 +339,11 @@ def test_check_reads_what_a_type_requires(service, text, said):
     [
         LAPSE % "'app' || 'lied' as outcome",
         LAPSE % "case when id = 1 then coalesce(null, 'applied') else 'skipped' end as outcome",
-        "judged as (select m.id, 'gone' as outcome from member m join batch b on b.subject = m.id), "
-        "effect as (select id as subject, case when outcome = 'gone' then 'applied' else 'failed' end as outcome from judged)",
+        (
+            "judged as (select m.id, 'gone' as outcome from member m join batch b on b.subject ="
+            " m.id), effect as (select id as subject, case when outcome = 'gone' then 'applied'"
+            " else 'failed' end as outcome from judged)"
+        ),
     ],
 )
 def test_check_takes_no_offence_at_other_words(service, text):
@@ -365,8 +384,9 @@ def test_check_of_an_unknown_name_and_of_a_bad_pack(service):
 
 def test_check_finds_missing_tables_and_privileges(service, database):
     database.execute(
-        "drop table rollcall.recent_error; drop role if exists guest; create role guest login; grant usage on schema rollcall to guest; "
-        "grant select on all tables in schema rollcall, public to guest"
+        "drop table rollcall.recent_error; drop role if exists guest; create role guest login;"
+        " grant usage on schema rollcall to guest; grant select on all tables in schema rollcall,"
+        " public to guest"
     )
     assert any("recent_error is missing" in f["text"] for f in failures(service, "--offline"))
     service.conninfo = service.conninfo.replace("user=rollcall", "user=guest")
@@ -382,9 +402,7 @@ def test_check_before_db_apply(offline):
     assert any("rollcall db apply" in f["text"] for f in failures(offline, "--offline"))
 
 
-# ---- topics ----------------------------------------------------------------------------------------------------------------------------
-
-
+# ---- topics ----
 def test_topics_apply_twice(tmp_path, database, kafka, unique):
     service = Service(tmp_path, database.conninfo, kafka.bootstrap, prefix=unique("p"))
     names = {
@@ -415,7 +433,8 @@ def test_kafka_unreachable(service):
 def test_an_ambiguous_name_is_refused_with_the_choices(service, database):
     database.execute("update member set name = 'Ana' where id = 3")
     (service.pack / "sql/find.sql").write_text(
-        "select id as subject, name, level from member where lower(name) = lower(:subject) or '#' || id = :subject order by id"
+        "select id as subject, name, level from member where lower(name) = lower(:subject) or '#'"
+        " || id = :subject order by id"
     )
     service.rollcall("promote", "ana", "--new-level", "gold", "--yes", code=2)
     assert 'several people match MEMBER "ana": #1 ana, #3 Ana; give one as #NUMBER' in service.err

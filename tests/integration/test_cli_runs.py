@@ -13,7 +13,8 @@ from harness.paths import program
 
 def may_act_for_others(database):
     database.execute(
-        "insert into rollcall.authority (right_name, role_name) values ('act_for_others', current_user) on conflict do nothing"
+        "insert into rollcall.authority (right_name, role_name) values ('act_for_others',"
+        " current_user) on conflict do nothing"
     )
 
 
@@ -22,7 +23,9 @@ def job(service, name, *args):
 
 
 def test_jobs_list_knows_zones_and_dst(service):
-    """Norway went to summer time on 2026-03-29 at 02:00: 02:30 does not exist, and is made up for right after the gap."""
+    """Norway went to summer time on 2026-03-29 at 02:00: 02:30 does not exist, and is made up
+    for right after the gap.
+    """
     nightly = job(service, "nightly", "--after", "2026-03-27T12:00:00Z", "--next", "3")
     assert nightly["next"] == [
         "2026-03-28T02:30:00+01:00",
@@ -30,9 +33,10 @@ def test_jobs_list_knows_zones_and_dst(service):
         "2026-03-30T02:30:00+02:00",
     ]
     nightly = job(service, "nightly", "--after", "2026-10-24T12:00:00Z", "--next", "2")
-    assert nightly["next"] == ["2026-10-25T02:30:00+02:00", "2026-10-26T02:30:00+01:00"], (
-        "a repeated time runs once, the first time"
-    )
+    assert nightly["next"] == [
+        "2026-10-25T02:30:00+02:00",
+        "2026-10-26T02:30:00+01:00",
+    ], "a repeated time runs once, the first time"
     reminders = job(service, "reminders", "--after", "2026-03-27T12:00:00Z")
     assert (
         reminders["next"] == ["2026-03-30T08:00:00-03:00"]
@@ -60,7 +64,8 @@ def test_suspend_and_resume(service, database):
     assert not job(service, "nightly")["suspended"]
     assert service.rollcall("jobs", "resume", "guild.nightly") == "guild.nightly: not suspended\n"
     assert database.rows(
-        "select kind, about, on_behalf_of, detail->>'reason' from rollcall.request order by request_no limit 2"
+        "select kind, about, on_behalf_of, detail->>'reason' from rollcall.request order by"
+        " request_no limit 2"
     ) == [
         ("suspend jobs", "guild.nightly", "ops:eva", "audit"),
         ("resume jobs", "guild.nightly", None, None),
@@ -129,7 +134,8 @@ def test_jobs_run_asks_for_a_run(service, database):
         "ops:eva",
     )
     row = database.rows(
-        "select run_id, pack, job, scheduled_at, cause, requested_by, settings, dry_run, force, state from rollcall.run"
+        "select run_id, pack, job, scheduled_at, cause, requested_by, settings, dry_run, force,"
+        " state from rollcall.run"
     )
     assert len(row) == 1
     run_id, pack, name, at, cause, by, settings, dry, force, state = row[0]
@@ -166,7 +172,8 @@ def test_jobs_run_asks_for_a_run(service, database):
     )
     assert "one with other settings" in service.err
     assert database.rows(
-        "select kind, actor = session_user, on_behalf_of, about, detail->>'job' from rollcall.request"
+        "select kind, actor = session_user, on_behalf_of, about, detail->>'job' from"
+        " rollcall.request"
     ) == [("run", True, "ops:eva", asked["run_id"], "guild.by-hand")]
     service.rollcall("jobs", "run", "by-hand", "--set", "grace_days=1000", code=2)
     service.rollcall("jobs", "run", "by-hand", "--set", "colour=red", code=2)
@@ -182,7 +189,8 @@ def test_a_run_into_the_future_is_refused(service, database):
     assert "in the future" in service.err and "--dry-run" in service.err
     with pytest.raises(psycopg.errors.CheckViolation):
         database.execute(
-            "select rollcall.request_run(gen_random_uuid(), 'guild', 'by-hand', clock_timestamp() + interval '1 s', '{}', false, false, null, null)"
+            "select rollcall.request_run(gen_random_uuid(), 'guild', 'by-hand', clock_timestamp() +"
+            " interval '1 s', '{}', false, false, null, null)"
         )
     assert database.value("select count(*) from rollcall.run") == 0
     ahead = service.json("jobs", "run", "by-hand", "--at", future, "--dry-run")

@@ -13,12 +13,19 @@ from pathlib import Path
 import fastavro
 import pytest
 from cli_pack import PACK_CFG
-from cli_rig import UNREACHABLE, make_run, offline, online, published, running, service  # noqa: F401
+from cli_rig import (
+    UNREACHABLE,
+    make_run,
+    offline,
+    online,
+    published,
+    running,
+    service,
+)  # noqa: F401
 from harness.paths import REPO, program
 
-# ---- tasks -----------------------------------------------------------------------------------------------------------------------------
 
-
+# ---- tasks ----
 @pytest.mark.parametrize(
     "args, code, said",
     [
@@ -122,7 +129,10 @@ def test_tasks_submit_publishes(published, kafka):
     assert "no outcome" in published.err and '"tasks"' in published.err
 
 
-CSV = 'subject,new_level,days\r\n1,gold,5\r\n"2","gold",\r\nthree,gold,5\r\n3,iron,5\r\n4,gold\r\n5,"gold,6\r\n'
+CSV = (
+    'subject,new_level,days\r\n1,gold,5\r\n"2","gold",\r\nthree,gold,5\r\n3,iron,5\r\n'
+    '4,gold\r\n5,"gold,6\r\n'
+)
 
 
 def test_csv_submits_good_rows_and_reports_bad_ones(published, kafka, tmp_path):
@@ -219,9 +229,7 @@ def high_water(pid):
         return 0
 
 
-# ---- results, dead letters, reports, status --------------------------------------------------------------------------------------------
-
-
+# ---- results, dead letters, reports, status ----
 def test_results_tail_of_an_empty_topic(online):
     assert online.rollcall("results", "tail") == ""
     online.rollcall("results", "tail", "--from", "yesterday", code=2)
@@ -352,8 +360,9 @@ def test_results_tail(online, kafka):
 
 def test_dead_letters(service, database):
     database.execute(
-        "insert into rollcall.position (cluster, topic, partition) values ('c', 't.tasks', 3); insert into rollcall.dead_letter "
-        "(source_no, src_offset, sequence, reason, key, value) select source_no, 42, 1, 'not Avro', '1', '\\x00ff' from rollcall.position"
+        "insert into rollcall.position (cluster, topic, partition) values ('c', 't.tasks', 3);"
+        " insert into rollcall.dead_letter (source_no, src_offset, sequence, reason, key, value)"
+        " select source_no, 42, 1, 'not Avro', '1', '\\x00ff' from rollcall.position"
     )
     [letter] = service.json("dead-letters", "list")
     assert (
@@ -472,12 +481,14 @@ def test_status_on_the_embedded_broker(service, embedded):
 def test_totals_are_read(service, database):
     run = uuid.uuid4()
     database.execute(
-        "insert into rollcall.run_total values (%s, 'guild', 'nightly', false, 5, 1, 0, 0, 0, now(), now()), (%s, 'guild', 'nightly', true, 0, 2, 0, 0, 0, now(), now()), "
-        "(%s, '', '', false, 3, 0, 0, 0, 0, now(), now()), (%s, '', '', true, 4, 0, 0, 0, 0, now(), now())",
+        "insert into rollcall.run_total values (%s, 'guild', 'nightly', false, 5, 1, 0, 0, 0,"
+        " now(), now()), (%s, 'guild', 'nightly', true, 0, 2, 0, 0, 0, now(), now()), (%s, '', '',"
+        " false, 3, 0, 0, 0, 0, now(), now()), (%s, '', '', true, 4, 0, 0, 0, 0, now(), now())",
         (run, run, uuid.UUID(int=0), uuid.UUID(int=0)),
     )
     database.execute(
-        "insert into rollcall.day_total select (now() at time zone 'UTC')::date - d, 'guild.lapse', d = 1, 1, 'not eligible', 7 + d from unnest(array[0, 1, 40]) d"
+        "insert into rollcall.day_total select (now() at time zone 'UTC')::date - d, 'guild.lapse',"
+        " d = 1, 1, 'not eligible', 7 + d from unnest(array[0, 1, 40]) d"
     )
     lines = [
         line.split() for line in service.rollcall("results", "totals", "--by", "run").splitlines()
@@ -504,9 +515,7 @@ def test_totals_are_read(service, database):
     service.rollcall("results", "totals", "--days", "0", code=2)
 
 
-# ---- the packs' own commands -----------------------------------------------------------------------------------------------------------
-
-
+# ---- the packs' own commands ----
 def test_pack_command_shows_state_and_proposal(running, database):
     text = running.rollcall("promote", "ana", "--new-level", "gold", "--dry-run")
     assert (
@@ -540,9 +549,12 @@ def test_pack_command_refusals(running, database):
 
 def test_csv_tells_what_was_and_what_is_done(running, database):
     csv = "subject,new_level,days\n1,gold,5\n2,gold,5\n"
-    submit = lambda *more, **how: running.rollcall(
-        "tasks", "submit", "--type", "promote", "--csv", "-", "--wait", *more, text=csv, **how
-    )  # noqa: E731
+
+    def submit(*more, **how):
+        return running.rollcall(
+            "tasks", "submit", "--type", "promote", "--csv", "-", "--wait", *more, text=csv, **how
+        )
+
     tried = submit("--dry-run")
     assert (
         "line 2: 1: applied: promoted for 5 days (basic → gold)" in tried and "already" not in tried
@@ -569,8 +581,9 @@ def test_waiting_compares_what_was_done(running, database):
     """A service may have used the id for another task meanwhile."""
     used = str(uuid.uuid4())
     database.execute(
-        "insert into rollcall.outcome (day, run_no, type_no, source_no, src_offset, sequence, outcome, subject, task_id) "
-        "select '-infinity', 0, type_no, 0, 0, 1, 0, '2', %s from rollcall.task_type where name = 'guild.lapse'",
+        "insert into rollcall.outcome (day, run_no, type_no, source_no, src_offset, sequence,"
+        " outcome, subject, task_id) select '-infinity', 0, type_no, 0, 0, 1, 0, '2', %s from"
+        " rollcall.task_type where name = 'guild.lapse'",
         (used,),
     )
     running.rollcall(

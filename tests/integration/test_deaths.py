@@ -3,16 +3,19 @@
 from worker_pack import Run
 from worker_rig import rig, sink  # noqa: F401
 
-# The person's statement, or mail, hangs; the test then kills the worker: as an operating system would for want of memory.
+# The person's statement, or mail, hangs; the test then kills the worker: as an operating system
+# would for want of memory.
 HANG = """
-create function hang() returns trigger language plpgsql as $$ begin if new.id = 7 then perform pg_sleep(300); end if; return new; end $$;
+create function hang() returns trigger language plpgsql as $$ begin if new.id = 7
+    then perform pg_sleep(300); end if; return new; end $$;
 create trigger hang before update on person for each row execute function hang();
 """
 
 
 def hangs(rig):
     return rig.database.value(
-        "select count(*) from pg_stat_activity where application_name like 'rollcall-worker%' and wait_event = 'PgSleep'"
+        "select count(*) from pg_stat_activity where application_name like 'rollcall-worker%' and"
+        " wait_event = 'PgSleep'"
     )
 
 
@@ -30,7 +33,7 @@ def die_until(rig, done, lanes):
         rig.wait(lambda: not hangs(rig), 30)
 
 
-def test_a_statement_that_kills(rig, kafka):  # noqa: F811
+def test_a_statement_that_kills(rig, kafka):
     rig = rig(kafka, people=40, partitions=1, session="2s")
     rig.database.execute(HANG)
     run = Run(rig)
@@ -46,8 +49,10 @@ def test_a_statement_that_kills(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
-def test_idle_workers_that_die(rig, kafka):  # noqa: F811
-    """Workers that are killed while there is nothing to do leave no doubt about what comes later."""
+def test_idle_workers_that_die(rig, kafka):
+    """Workers that are killed while there is nothing to do leave no doubt about what comes
+    later.
+    """
     rig = rig(kafka, people=500, partitions=2, session="2s")
     for _ in range(4):
         worker = rig.start(lanes=["tasks"])

@@ -1,4 +1,6 @@
-"""What Rollcall refuses unless somebody asks for it in words: configurations that nobody named, code in properties, passwords without TLS."""
+"""What Rollcall refuses unless somebody asks for it in words: configurations that nobody named,
+code in properties, passwords without TLS.
+"""
 
 import os
 import shutil
@@ -156,8 +158,8 @@ def test_a_secret_of_kafkas_comes_from_a_file_that_is_looked_at(here):
     (here / "rollcall.cfg").write_text(
         plain.replace(
             'prefix = "',
-            'properties = [ "security.protocol=sasl_ssl", "sasl.mechanisms=PLAIN", "sasl.username=u" ]; '
-            'secret_files = [ "sasl.password=p" ]; prefix = "',
+            'properties = [ "security.protocol=sasl_ssl", "sasl.mechanisms=PLAIN",'
+            ' "sasl.username=u" ]; secret_files = [ "sasl.password=p" ]; prefix = "',
         )
     )
     (here / "p").write_text("hunter2\n")
@@ -182,9 +184,7 @@ def test_help_is_printed_once(tmp_path, name):
         assert said.count(part) == 1, part
 
 
-# ---- PostgreSQL ------------------------------------------------------------------------------------------------------------------------
-
-
+# ---- PostgreSQL ----
 @pytest.fixture(scope="module")
 def encrypted(tmp_path_factory):
     """A PostgreSQL server with a certificate."""
@@ -332,9 +332,7 @@ def test_no_message_shows_a_password_of_the_relay(here, url):
         assert "mail" in said and "hunter2" not in said and "ter2" not in said, said
 
 
-# ---- durability ------------------------------------------------------------------------------------------------------------------------
-
-
+# ---- durability ----
 @pytest.fixture(scope="module")
 def durable():
     server = Postgres(fsync=True, settings={"shared_buffers": "16MB"})
@@ -434,13 +432,15 @@ def test_check_looks_at_every_table_of_the_catalogue(offline, database):
     names = [
         n
         for (n,) in database.rows(
-            "select relname from pg_class where relnamespace = 'rollcall'::regnamespace and relkind in ('r', 'p') and not relispartition"
+            "select relname from pg_class where relnamespace = 'rollcall'::regnamespace and relkind"
+            " in ('r', 'p') and not relispartition"
         )
     ]
     assert {"held", "log_gap", "schema_version", "request"} <= set(names)
     assert "may read and write all of its" in offline.rollcall("check", "--offline")
     database.execute(
-        "drop role if exists reader; create role reader login; grant usage, create on schema rollcall to reader; grant select on all tables in schema rollcall, public to reader"
+        "drop role if exists reader; create role reader login; grant usage, create on schema"
+        " rollcall to reader; grant select on all tables in schema rollcall, public to reader"
     )
     offline.conninfo = offline.conninfo.replace("user=rollcall", "user=reader")
     offline.write()

@@ -1,4 +1,6 @@
-"""The hospital's whole lifecycle on real parts: every scheduled job and task type of the pack, from the request of a run to people's rows, mails and files."""
+"""The hospital's whole lifecycle on real parts: every scheduled job and task type of the pack,
+from the request of a run to people's rows, mails and files.
+"""
 
 import csv
 import io
@@ -66,7 +68,8 @@ def person(system, **columns):
     }
     names = ", ".join(row)
     return system.database.value(
-        f"insert into equipemed.accounts_eqmdcustomuser ({names}) values ({', '.join(['%s'] * len(row))}) returning id",
+        f"insert into equipemed.accounts_eqmdcustomuser ({names}) values"
+        f" ({', '.join(['%s'] * len(row))}) returning id",
         list(row.values()),
     )
 
@@ -85,7 +88,8 @@ def reasons(system, user):
     return [
         r
         for (r,) in system.database.rows(
-            "select history_change_reason from equipemed.accounts_historicaleqmdcustomuser where id = %s order by history_id",
+            "select history_change_reason from equipemed.accounts_historicaleqmdcustomuser where id"
+            " = %s order by history_id",
             [user],
         )
     ]
@@ -101,7 +105,8 @@ def run(system, job, *flags, days=0, ok=(0, 1)):
 
 def outcomes(system, shown, user):
     return system.database.rows(
-        "select type, item, outcome, reason, before, after from rollcall.outcome_named where run_id = %s and subject = %s order by type, item",
+        "select type, item, outcome, reason, before, after from rollcall.outcome_named where run_id"
+        " = %s and subject = %s order by type, item",
         [shown["run_id"], str(user)],
     )
 
@@ -136,9 +141,13 @@ def test_check_expiration(hospital):
         "never": (person(hospital), "active"),
     }
     bad = person(hospital, username=f"bloqueado.{next(serial)}", access_expires_at=at(-2))
-    hospital.database.execute("""create or replace function equipemed.locked() returns trigger language plpgsql as $$
-        begin if new.username like 'bloqueado.%' then raise 'registro bloqueado'; end if; return new; end $$;
-        create or replace trigger locked before update on equipemed.accounts_eqmdcustomuser for each row execute function equipemed.locked()""")
+    hospital.database.execute(
+        """create or replace function equipemed.locked() returns trigger language plpgsql as $$
+        begin if new.username like 'bloqueado.%'
+            then raise 'registro bloqueado'; end if; return new; end $$;
+        create or replace trigger locked before update on equipemed.accounts_eqmdcustomuser
+            for each row execute function equipemed.locked()"""
+    )
     before = {k: status(hospital, u) for k, (u, _) in people.items()}
 
     dry = run(hospital, "check-expiration", "--dry-run", "--force")
@@ -273,7 +282,8 @@ def test_warnings(hospital):
     later = run(hospital, "send-expiration-warnings", days=4)  # the 3-day warning is another one
     assert [o[1:3] for o in outcomes(hospital, later, soon)][0] == ("2026-03-17/3", "applied")
     hospital.database.execute(
-        "update equipemed.accounts_eqmdcustomuser set access_expires_at = access_expires_at + interval '90 days' where id = %s",
+        "update equipemed.accounts_eqmdcustomuser set access_expires_at = access_expires_at +"
+        " interval '90 days' where id = %s",
         [soon],
     )
     assert (
@@ -406,7 +416,8 @@ def test_health_check(hospital):
     )
     assert status(hospital, resident) == "active"
     hospital.database.execute(
-        "alter table equipemed.accounts_historicaleqmdcustomuser add constraint broken check (history_change_reason not like 'Auto-updated by exp%') not valid"
+        "alter table equipemed.accounts_historicaleqmdcustomuser add constraint broken check"
+        " (history_change_reason not like 'Auto-updated by exp%') not valid"
     )
     assert run(hospital, "health-check")["state"] == "completed with errors"
     hospital.database.execute(
@@ -421,7 +432,8 @@ def test_monthly_maintenance(hospital):
     user = person(hospital)
     for state, age in (("approved", 731), ("denied", 800), ("pending", 900), ("approved", 700)):
         hospital.database.execute(
-            "insert into equipemed.core_accountrenewalrequest (user_id, status, created_at) values (%s, %s, %s)",
+            "insert into equipemed.core_accountrenewalrequest (user_id, status, created_at) values"
+            " (%s, %s, %s)",
             [user, state, NOW - timedelta(days=age)],
         )
     files = {"old.log": 91, "young.log": 89, "ancient.log.gz": 366, "kept.log.gz": 300}
@@ -574,17 +586,24 @@ def test_everything_was_published_and_folded(hospital):
     """Last: the audit topic's fold agrees with the ledger, and every run closed with its proof."""
 
     def agrees():
-        ledger = hospital.database.rows("""select r.run_id, count(*) filter (where o.outcome = 0), count(*) filter (where o.outcome = 1), count(*) filter (where o.outcome = 2)
-                                           from rollcall.outcome o join rollcall.run r using (run_no) group by 1 order by 1""")
+        ledger = hospital.database.rows(
+            """select r.run_id, count(*) filter (where o.outcome = 0),
+                count(*) filter (where o.outcome = 1), count(*) filter (where o.outcome = 2)
+                                           from rollcall.outcome o
+                                               join rollcall.run r using (run_no) group by 1
+                                               order by 1"""
+        )
         folded = hospital.database.rows(
-            "select run_id, sum(applied)::bigint, sum(skipped)::bigint, sum(failed)::bigint from rollcall.run_total where job <> '' group by 1 order by 1"
+            "select run_id, sum(applied)::bigint, sum(skipped)::bigint, sum(failed)::bigint from"
+            " rollcall.run_total where job <> '' group by 1 order by 1"
         )
         return ledger == folded
 
     hospital.wait("the fold to agree with the ledger", agrees)
     assert (
         hospital.database.rows(
-            "select run_id from rollcall.run_progress where state in ('succeeded', 'completed with errors') and planned > 0 and not (done = planned and digest_matches)"
+            "select run_id from rollcall.run_progress where state in ('succeeded', 'completed with"
+            " errors') and planned > 0 and not (done = planned and digest_matches)"
         )
         == []
     )
@@ -608,8 +627,9 @@ def test_a_name_with_a_line_break_is_one_line_in_its_mail(tmp_path, database, em
     try:
         for n, name in enumerate(["Ana\n", "\tBia\r\nBcc: x@example.com", "Caio"]):
             database.execute(
-                "insert into equipemed.accounts_eqmdcustomuser (username, email, first_name, last_name, profession_type, date_joined, access_expires_at) "
-                "values (%s, %s, %s, 'Souza\n', 1, now() - interval '1 year', now() + interval '7 days')",
+                "insert into equipemed.accounts_eqmdcustomuser (username, email, first_name,"
+                " last_name, profession_type, date_joined, access_expires_at) values (%s, %s, %s,"
+                " 'Souza\n', 1, now() - interval '1 year', now() + interval '7 days')",
                 [f"u{n}", f"u{n}@example.com", name],
             )
         run = system.run("send-expiration-warnings")

@@ -1,4 +1,6 @@
-"""A mistyped command does not destroy: what is destructive asks, and what is larger than it should be is held for review."""
+"""A mistyped command does not destroy: what is destructive asks, and what is larger than it
+should be is held for review.
+"""
 
 import json
 import os
@@ -31,9 +33,7 @@ def tool(rig, *args, answer=None):
     return done.returncode, done.stdout, done.stderr
 
 
-# ---- destructive work asks ----------------------------------------------------------------------------------------------------------------------
-
-
+# ---- destructive work asks ----
 def test_a_destructive_job_shows_how_many_and_asks(rig, embedded):
     rig = rig(embedded, people=8)
     rig.database.execute("update person set active = false where id > 6")
@@ -93,7 +93,8 @@ def test_a_destructive_run_that_nobody_confirmed_is_held(rig, embedded):
     rig = rig(embedded, people=3)
     rig.scheduler()
     rig.database.execute(
-        "select rollcall.request_run(gen_random_uuid(), 'club', 'wiping', now(), '{}', false, false, null, null)"
+        "select rollcall.request_run(gen_random_uuid(), 'club', 'wiping', now(), '{}', false,"
+        " false, null, null)"
     )
     rig.wait(
         lambda: (
@@ -111,8 +112,10 @@ def test_a_destructive_run_that_nobody_confirmed_is_held(rig, embedded):
 def test_tasks_of_a_destructive_type_ask(rig, embedded):
     """One, a file of them, and a pack's command that says it needs no question."""
     rig = rig(embedded, people=3)
-    rig.pack_cfg += """commands = ( { name = "wipe-out"; task_type = "wipe"; subject = "PERSON"; lookup = "sql/find.sql"; confirm = false; },
-                                    { name = "bump-up"; task_type = "bump"; subject = "PERSON"; lookup = "sql/find.sql"; confirm = false; } );"""
+    rig.pack_cfg += """commands = ( { name = "wipe-out"; task_type = "wipe"; subject = "PERSON";
+        lookup = "sql/find.sql"; confirm = false; },
+                                    { name = "bump-up"; task_type = "bump"; subject = "PERSON";
+                                        lookup = "sql/find.sql"; confirm = false; } );"""
     (rig.folder / "club/sql/find.sql").write_text(
         "select id as subject from person where id::text = :subject"
     )
@@ -140,9 +143,7 @@ def test_tasks_of_a_destructive_type_ask(rig, embedded):
     assert tool(rig, "wipe-out", "3", "--yes")[0] == 0 and tool(rig, "bump-up", "3")[0] == 0
 
 
-# ---- larger than it should be -------------------------------------------------------------------------------------------------------------------
-
-
+# ---- larger than it should be ----
 def test_a_run_over_its_limit_waits_for_a_release(rig, embedded):
     rig = rig(embedded, people=6)
     rig.scheduler()
@@ -172,7 +173,8 @@ def test_a_run_over_its_limit_waits_for_a_release(rig, embedded):
     )
     assert "still open" in rig.until(rig.ask("capped"), "refused")[1]
     rig.database.execute(
-        "update rollcall.run set deadline_at = deadline_at - interval '2 hours', held_at = held_at - interval '2 hours' where run_id = %s",
+        "update rollcall.run set deadline_at = deadline_at - interval '2 hours', held_at = held_at"
+        " - interval '2 hours' where run_id = %s",
         (run,),
     )
     assert tool(rig, "runs", "release", run, answer="y")[0] == 0
@@ -232,11 +234,11 @@ def test_a_population_that_is_no_number_fails_its_run(rig, embedded):
     assert "population.sql: one row with one number" in rig.until(run, "failed")[1]
 
 
-# ---- settings -----------------------------------------------------------------------------------------------------------------------------------
-
-
+# ---- settings ----
 def test_a_run_keeps_the_settings_and_statements_it_was_planned_with(rig, embedded):
-    """The configuration changes between the plan and the work; what follows from the run sees its settings, too."""
+    """The configuration changes between the plan and the work; what follows from the run sees
+    its settings, too.
+    """
     rig = rig(embedded, people=5)
     rig.scheduler()
     run = rig.ask("noting", "--set", "first_word=given")
@@ -267,7 +269,9 @@ def test_a_run_keeps_the_settings_and_statements_it_was_planned_with(rig, embedd
 
 
 def test_a_statement_that_changed_since_the_plan_waits(rig, embedded):
-    """For a worker that has the version that the run was planned with; after a stated time any worker does the rest, and it is said."""
+    """For a worker that has the version that the run was planned with; after a stated time any
+    worker does the rest, and it is said.
+    """
     rig = rig(
         embedded,
         people=5,
@@ -295,7 +299,8 @@ def test_a_statement_that_changed_since_the_plan_waits(rig, embedded):
     )
     rig.wait_log(
         w,
-        rf"task type is not as the run was planned with.*run_id={run} type=club.note planned=\S+ here=\S+",
+        rf"task type is not as the run was planned with.*run_id={run} type=club.note planned=\S+"
+        r" here=\S+",
     )
     assert rig.database.value("select count(*) from person where note is not null") == 0
     rig.stop(w)
@@ -314,17 +319,21 @@ def test_a_statement_that_changed_since_the_plan_waits(rig, embedded):
 
 
 def test_a_locked_setting(rig, embedded):
-    """The tool, the database and the scheduler refuse it; the pack's and the service's configuration may set it."""
+    """The tool, the database and the scheduler refuse it; the pack's and the service's
+    configuration may set it.
+    """
     rig = rig(embedded, people=1)
     code, _, err = tool(rig, "jobs", "run", "noting", "--set", "gate=2")
     assert code == 2 and '"gate" is locked' in err
     with pytest.raises(psycopg.errors.CheckViolation, match='"gate" is locked'):
         rig.database.execute(
-            "select rollcall.request_run(gen_random_uuid(), 'club', 'noting', now(), '{\"gate\": \"2\"}', true, false, null, null)"
+            "select rollcall.request_run(gen_random_uuid(), 'club', 'noting', now(), '{\"gate\":"
+            ' "2"}\', true, false, null, null)'
         )
     rig.database.execute(
-        "insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, settings) "
-        "values (gen_random_uuid(), 'club', 'noting', now(), current_date, 'manual', 'x', false, '{\"gate\": \"2\"}')"
+        "insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by,"
+        " dry_run, settings) values (gen_random_uuid(), 'club', 'noting', now(), current_date,"
+        " 'manual', 'x', false, '{\"gate\": \"2\"}')"
     )
     rig.scheduler()
     rig.wait(lambda: [r[1] for r in rig.runs("noting")] == ["refused"])

@@ -24,8 +24,10 @@ def listed(rig, *args):
     return json.loads(quarantine(rig, "list", "--json", *args))
 
 
-def test_a_failing_task_is_tried_again(rig, broker):  # noqa: F811
-    """Two tries fail, the third finds the row mended: applied, once, with its third attempt; the run closes with its digest."""
+def test_a_failing_task_is_tried_again(rig, broker):
+    """Two tries fail, the third finds the row mended: applied, once, with its third attempt; the
+    run closes with its digest.
+    """
     rig = rig(broker, people=50, retry='attempts = 5; base = "400ms"; max = "400ms";')
     rig.database.execute("update person set trap = 'zero' where id = 7")
     run = Run(rig)
@@ -57,8 +59,10 @@ def test_a_failing_task_is_tried_again(rig, broker):  # noqa: F811
     rig.stop_all()
 
 
-def test_repeated_messages_do_not_add_tries(rig, kafka):  # noqa: F811
-    """The task that waits is published again, twice: still one row, and one effect when it succeeds."""
+def test_repeated_messages_do_not_add_tries(rig, kafka):
+    """The task that waits is published again, twice: still one row, and one effect when it
+    succeeds.
+    """
     rig = rig(kafka, people=3, retry='attempts = 9; base = "1500ms"; max = "1500ms";')
     rig.database.execute("update person set trap = 'zero' where id = 2")
     run = Run(rig)
@@ -79,8 +83,10 @@ def test_repeated_messages_do_not_add_tries(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
-def test_quarantine_keeps_the_order_of_a_subject(rig, broker):  # noqa: F811
-    """After its last attempt the subject is quarantined: its later tasks stand behind, everybody else goes on; replay does all of them, in order."""
+def test_quarantine_keeps_the_order_of_a_subject(rig, broker):
+    """After its last attempt the subject is quarantined: its later tasks stand behind, everybody
+    else goes on; replay does all of them, in order.
+    """
     rig = rig(broker, people=20)
     rig.database.execute("update person set trap = 'zero' where id = 7")
     run = Run(rig)
@@ -126,7 +132,8 @@ def test_quarantine_keeps_the_order_of_a_subject(rig, broker):  # noqa: F811
     rig.wait(
         lambda: (
             rig.database.value(
-                "select attempt from rollcall.outcome where subject = '7' and item = '1' and outcome = 3"
+                "select attempt from rollcall.outcome where subject = '7' and item = '1' and"
+                " outcome = 3"
             )
             == 6
         )
@@ -161,7 +168,7 @@ def test_quarantine_keeps_the_order_of_a_subject(rig, broker):  # noqa: F811
     rig.stop_all()
 
 
-def test_drop(rig, kafka):  # noqa: F811
+def test_drop(rig, kafka):
     """A dropped task is skipped, with who dropped it; who stood behind goes on."""
     rig = rig(kafka, people=3, retry="attempts = 1;")
     rig.database.execute("update person set trap = 'zero' where id = 2")
@@ -185,8 +192,10 @@ def test_drop(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
-def test_drop_of_what_is_to_be_tried_again(rig, kafka):  # noqa: F811
-    """Only when the state is named; it is skipped, nothing is replaced, and who waited behind goes on."""
+def test_drop_of_what_is_to_be_tried_again(rig, kafka):
+    """Only when the state is named; it is skipped, nothing is replaced, and who waited behind
+    goes on.
+    """
     rig = rig(kafka, people=3, retry='attempts = 9; base = "60s"; max = "60s";')
     rig.database.execute("update person set trap = 'zero' where id = 2")
     run = Run(rig)
@@ -226,7 +235,7 @@ def test_drop_of_what_is_to_be_tried_again(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
-def test_drop_while_it_is_tried(rig, kafka):  # noqa: F811
+def test_drop_while_it_is_tried(rig, kafka):
     rig = rig(kafka, people=3, retry='attempts = 99; base = "300ms"; max = "300ms";')
     rig.database.execute("update person set trap = 'zero' where id = 2")
     run = Run(rig)
@@ -238,7 +247,8 @@ def test_drop_while_it_is_tried(rig, kafka):  # noqa: F811
         rig.wait(
             lambda: (
                 rig.database.value(
-                    "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+                    "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and"
+                    " datname = current_database()"
                 )
                 > 0
             )
@@ -250,8 +260,10 @@ def test_drop_while_it_is_tried(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
-def test_takeover_of_what_waits(rig, kafka):  # noqa: F811
-    """The owner is killed while a task waits for its next try, and one stands behind it: the next owner goes on with the tries where they were."""
+def test_takeover_of_what_waits(rig, kafka):
+    """The owner is killed while a task waits for its next try, and one stands behind it: the
+    next owner goes on with the tries where they were.
+    """
     rig = rig(kafka, people=5, partitions=1, retry='attempts = 4; base = "1s"; max = "1s";')
     rig.database.execute("update person set trap = 'zero' where id = 2")
     run = Run(rig)
@@ -275,8 +287,10 @@ def test_takeover_of_what_waits(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
-def test_a_deferred_mail_is_sent_later(rig, kafka, sink):  # noqa: F811
-    """4xx at first: the mail goes out at a later try, with the same Message-ID, and the subject's next mail after it."""
+def test_a_deferred_mail_is_sent_later(rig, kafka, sink):
+    """4xx at first: the mail goes out at a later try, with the same Message-ID, and the
+    subject's next mail after it.
+    """
     rig, server = (
         rig(kafka, people=2, retry='attempts = 100; base = "300ms"; max = "300ms";'),
         sink(),
@@ -302,15 +316,17 @@ def test_a_deferred_mail_is_sent_later(rig, kafka, sink):  # noqa: F811
     assert [
         r[0]
         for r in rig.database.rows(
-            "select t.name from rollcall.outcome o join rollcall.task_type t using (type_no) where o.subject = '2' "
-            "and t.name <> 'club.thanks' order by o.at"
+            "select t.name from rollcall.outcome o join rollcall.task_type t using (type_no) where"
+            " o.subject = '2' and t.name <> 'club.thanks' order by o.at"
         )
     ] == ["club.greet", "club.careful"]
     rig.stop_all()
 
 
-def test_a_deferred_mail_goes_once_while_outcomes_cannot_be_written(rig, kafka, sink):  # noqa: F811
-    """The database takes little writes, but no outcomes: what the relay has accepted is not sent again."""
+def test_a_deferred_mail_goes_once_while_outcomes_cannot_be_written(rig, kafka, sink):
+    """The database takes little writes, but no outcomes: what the relay has accepted is not sent
+    again.
+    """
     rig, server = (
         rig(kafka, people=1, retry='attempts = 99; base = "200ms"; max = "200ms";'),
         sink(),
@@ -321,9 +337,13 @@ def test_a_deferred_mail_goes_once_while_outcomes_cannot_be_written(rig, kafka, 
     rig.send(run.plan([run.task("greet", 1)]), "mail")
     worker = rig.start(lanes=["mail"])
     rig.wait(lambda: (rig.database.value("select max(tries) from rollcall.held") or 0) >= 2)
-    rig.database.execute("""create function full_disk() returns trigger language plpgsql as $$
-        begin if new.outcome >= 0 then raise exception using errcode = '53100', message = 'disk full'; end if; return new; end $$;
-        create trigger full_disk before update on rollcall.outcome for each row execute function full_disk()""")
+    rig.database.execute(
+        """create function full_disk() returns trigger language plpgsql as $$
+        begin if new.outcome >= 0 then raise exception using errcode = '53100',
+            message = 'disk full'; end if; return new; end $$;
+        create trigger full_disk before update on rollcall.outcome for each row
+            execute function full_disk()"""
+    )
     rig.database.execute("update person set email = 'fine@example.org'")
     rig.wait(lambda: len(rig.mails(server.folder)) == 1)
     rig.wait_log(worker, "disk full")
@@ -338,7 +358,7 @@ def test_a_deferred_mail_goes_once_while_outcomes_cannot_be_written(rig, kafka, 
 
 
 @pytest.mark.parametrize("count", [1500])
-def test_many_in_quarantine(rig, kafka, count):  # noqa: F811
+def test_many_in_quarantine(rig, kafka, count):
     """All of a batch fails for its last time, then all is replayed with one command."""
     rig = rig(kafka, people=count, retry="attempts = 1;")
     rig.database.execute(

@@ -1,4 +1,6 @@
-"""What other services ask for, each through a topic of its own: taken exactly once, stamped with who may write there, or refused with an answer."""
+"""What other services ask for, each through a topic of its own: taken exactly once, stamped with
+who may write there, or refused with an answer.
+"""
 
 import http.server
 import json
@@ -24,7 +26,8 @@ def intake(*services):
     return (
         "intake = (\n"
         + ",\n".join(
-            f'  {{ service = "{name}"; types = [ {", ".join(chr(34) + t + chr(34) for t in types)} ]; {limits} }}'
+            f'  {{ service = "{name}"; types = [ {", ".join(chr(34) + t + chr(34) for t in types)}'
+            f" ]; {limits} }}"
             for name, types, limits in services
         )
         + "\n);"
@@ -62,9 +65,10 @@ def filed(rig):
     return {
         r[0]: r[1:]
         for r in rig.database.rows(
-            "select u.id, r.actor, t.name, u.subject, u.item, u.arguments::jsonb, r.dry_run from rollcall.request r join rollcall.task_type t using (type_no), "
-            "unnest(r.task_ids, r.subjects, r.items, r.arguments) as u(id, subject, item, arguments) where r.kind = 'tasks' and r.origin = 'service' "
-            "and r.about = t.name"
+            "select u.id, r.actor, t.name, u.subject, u.item, u.arguments::jsonb, r.dry_run from"
+            " rollcall.request r join rollcall.task_type t using (type_no), unnest(r.task_ids,"
+            " r.subjects, r.items, r.arguments) as u(id, subject, item, arguments) where r.kind ="
+            " 'tasks' and r.origin = 'service' and r.about = t.name"
         )
     }
 
@@ -103,7 +107,9 @@ def derived(event_id, source="/hr", service="hr-portal"):
 
 
 def test_every_form_is_taken(rig, broker):
-    """Avro, CloudEvents structured and binary; the actor is the service, whatever the message says; ids are the sender's or made of its own."""
+    """Avro, CloudEvents structured and binary; the actor is the service, whatever the message
+    says; ids are the sender's or made of its own.
+    """
     rig = rig(broker, people=20, more=HR, lanes='[ "intake" ]')
     rig.start()
     avro = adhoc("club.grant", 4, item="x", days="7", level="gold")._replace(actor="root")
@@ -245,7 +251,9 @@ def refusals():
 
 
 def test_what_is_refused_is_answered(rig, broker):
-    """A dead letter with the reason for each, and for each that says which task it wants a failed outcome with that id on the results topic."""
+    """A dead letter with the reason for each, and for each that says which task it wants a
+    failed outcome with that id on the results topic.
+    """
     rig = rig(broker, people=20, more=HR, lanes='[ "intake" ]')
     cases = refusals()
     good = [adhoc("club.bump", n) for n in range(1, 11)]
@@ -269,8 +277,8 @@ def test_what_is_refused_is_answered(rig, broker):
     rig.wait(lambda: taken(rig) == len(cases) + len(good))
     assert set(filed(rig)) == {t.id for t in good}
     letters = rig.wait(lambda: (lambda x: len(x) == len(cases) and x)(rig.letters()))
-    by_value = Counter((l["value"], l["reason"]) for l in letters.values())
-    assert {k: l["value"] for k, l in letters.items()} == places
+    by_value = Counter((x["value"], x["reason"]) for x in letters.values())
+    assert {k: x["value"] for k, x in letters.items()} == places
     for value, _, _, said in cases:
         assert any(
             re.search(said, reason) and reason.startswith("refused: ")
@@ -294,7 +302,9 @@ def test_what_is_refused_is_answered(rig, broker):
 
 
 def test_each_request_once_through_kills(rig, kafka):
-    """Killed while its transaction waits, and at other moments; others go on: each request in one row, each refusal answered once."""
+    """Killed while its transaction waits, and at other moments; others go on: each request in
+    one row, each refusal answered once.
+    """
     rig = rig(kafka, people=400, more=HR, lanes='[ "intake" ]', batch_max=20)
     good, bad = (
         [adhoc("club.bump", n) for n in range(1, 601)],
@@ -307,7 +317,8 @@ def test_each_request_once_through_kills(rig, kafka):
         rig.wait(
             lambda: (
                 rig.database.value(
-                    "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+                    "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and"
+                    " datname = current_database()"
                 )
                 > 0
             )
@@ -333,7 +344,9 @@ def test_each_request_once_through_kills(rig, kafka):
 
 
 def test_repeated_requests_change_nothing(rig, kafka):
-    """The same refusal again: no second outcome. An id that is taken has its outcome, which is not written over."""
+    """The same refusal again: no second outcome. An id that is taken has its outcome, which is
+    not written over.
+    """
     rig = rig(kafka, people=5, more=HR, lanes='[ "intake" ]')
     bad = adhoc("club.gate", 3)
     put_tasks(rig, [bad])
@@ -388,8 +401,9 @@ def test_open_tasks_are_bounded(rig, kafka):
             "update rollcall.request set published_at = now() where published_at is null"
         )
         rig.database.execute(
-            "insert into rollcall.outcome (day, run_no, type_no, subject, source_no, src_offset, sequence, outcome, task_id, actor) "
-            "select '-infinity', 0, type_no, '1', 0, 0, 0, 0, id, 'x' from rollcall.request, unnest(task_ids) id on conflict do nothing"
+            "insert into rollcall.outcome (day, run_no, type_no, subject, source_no, src_offset,"
+            " sequence, outcome, task_id, actor) select '-infinity', 0, type_no, '1', 0, 0, 0, 0,"
+            " id, 'x' from rollcall.request, unnest(task_ids) id on conflict do nothing"
         )
         rig.wait(lambda: taken(rig) > before)
         assert taken(rig) - before <= 25
@@ -415,8 +429,7 @@ def test_partitions_move_between_workers(rig, kafka):
     rig.stop_all()
 
 
-# ---- the Confluent wire format, and the examples of docs/messages.md ------------------------------------------------------------------------
-
+# ---- the Confluent wire format, and the examples of docs/messages.md ----
 THEIRS = {
     "type": "record",
     "name": "com.example.Request",
@@ -445,7 +458,9 @@ def theirs(schema_id, task_id, subject):
 
 
 class Registry(http.server.ThreadingHTTPServer):
-    """What Rollcall asks of a registry with Confluent's API: schema 8 is theirs, 9 is none of our messages'."""
+    """What Rollcall asks of a registry with Confluent's API: schema 8 is theirs, 9 is none of
+    our messages'.
+    """
 
     def __init__(self, port=0):
         self.asked = asked = []
@@ -479,14 +494,16 @@ class Registry(http.server.ThreadingHTTPServer):
 
 
 def test_the_confluent_wire_format(rig, kafka):
-    """By an id of the configuration, or of the registry, which is asked once; while it is away that partition waits, and others go on."""
+    """By an id of the configuration, or of the registry, which is asked once; while it is away
+    that partition waits, and others go on.
+    """
     port = free_port()
     rig = rig(
         kafka,
         people=5,
         lanes='[ "intake" ]',
-        more=HR
-        + f'\nschemas = {{ ids = [ "7=theirs.avsc" ]; registry = "http://127.0.0.1:{port}/apis/ccompat/v7"; }};',
+        more=HR + '\nschemas = { ids = [ "7=theirs.avsc" ]; registry ='
+        f' "http://127.0.0.1:{port}/apis/ccompat/v7"; }};',
     )
     (rig.folder / "theirs.avsc").write_text(json.dumps(THEIRS))
     rig.start()

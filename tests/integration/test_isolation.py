@@ -1,4 +1,6 @@
-"""One odd thing stops nobody else: errors of every class, from a trigger as an application would have it."""
+"""One odd thing stops nobody else: errors of every class, from a trigger as an application would
+have it.
+"""
 
 import re
 import signal
@@ -29,14 +31,12 @@ def trap(rig, subject, state, text="not you"):
     )
 
 
-# ---- one of many ----------------------------------------------------------------------------------------------------------------------------
-
-
+# ---- one of many ----
 @pytest.mark.parametrize(
     "state",
     ["PT403", "42501", "42703", "XX000", "58030", "HV00A", "ZZ999", "25P02", "40001", "40P01"],
 )
-def test_one_of_many_fails(rig, embedded, state):  # noqa: F811
+def test_one_of_many_fails(rig, embedded, state):
     """Whatever the class: the one is tried again, then quarantined; 199 are done."""
     rig = rig(embedded, people=200)
     rig.database.execute(RAISE)
@@ -54,14 +54,19 @@ def test_one_of_many_fails(rig, embedded, state):  # noqa: F811
     rig.stop_all()
 
 
-def test_row_level_security_for_one(rig, kafka):  # noqa: F811
+def test_row_level_security_for_one(rig, kafka):
     """The worker's role may not write one of the rows."""
     rig = rig(kafka, people=200)
-    rig.database.execute("""do $$ begin if not exists (select from pg_roles where rolname = 'limited') then create role limited login; end if; end $$;
-        grant all on schema public, rollcall to limited; grant all on all tables in schema public, rollcall to limited;
+    rig.database.execute(
+        """do $$ begin if not exists (select from pg_roles where rolname = 'limited')
+            then create role limited login; end if; end $$;
+        grant all on schema public, rollcall to limited; grant all on all tables in schema public,
+            rollcall to limited;
         grant all on all sequences in schema public, rollcall to limited;
-        alter table journal enable row level security; create policy reading on journal for select using (true);
-        create policy writing on journal for insert with check (subject <> 150)""")
+        alter table journal enable row level security; create policy reading on journal for
+            select using (true);
+        create policy writing on journal for insert with check (subject <> 150)"""
+    )
     rig.conninfo = rig.database.conninfo.replace("user=rollcall", "user=limited")
     run = Run(rig)
     rig.send(run.plan([run.task("bump", n) for n in range(1, 201)]))
@@ -77,7 +82,7 @@ def test_row_level_security_for_one(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
-def test_a_statement_that_runs_out_of_time(rig, kafka):  # noqa: F811
+def test_a_statement_that_runs_out_of_time(rig, kafka):
     """The server's own time limit ends the statement of one: it is that task's fault."""
     rig = rig(kafka, people=200)
     rig.database.execute(RAISE)
@@ -91,8 +96,10 @@ def test_a_statement_that_runs_out_of_time(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
-def test_a_message_that_is_cut_within_a_character(rig, embedded):  # noqa: F811
-    """A text of 3,000 bytes from the application: what is kept of it is UTF-8, and the lane goes on."""
+def test_a_message_that_is_cut_within_a_character(rig, embedded):
+    """A text of 3,000 bytes from the application: what is kept of it is UTF-8, and the lane goes
+    on.
+    """
     rig = rig(embedded, people=20)
     rig.database.execute(RAISE)
     for shift in range(4):
@@ -105,7 +112,7 @@ def test_a_message_that_is_cut_within_a_character(rig, embedded):  # noqa: F811
     rig.stop_all()
 
 
-def test_the_servers_own_state_is_waited_for(rig, kafka):  # noqa: F811
+def test_the_servers_own_state_is_waited_for(rig, kafka):
     """Nothing is blamed on a task while the server has no room, and it is said."""
     rig = rig(kafka, people=50)
     rig.database.execute(RAISE)
@@ -139,12 +146,12 @@ def test_the_servers_own_state_is_waited_for(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
-# ---- rows that others have locked -----------------------------------------------------------------------------------------------------------
-
-
+# ---- rows that others have locked ----
 @pytest.mark.parametrize("locked", [3, 400])
-def test_locked_rows(rig, kafka, locked):  # noqa: F811
-    """The others are done within seconds, and their rows are free; the locked ones are tried again without being counted, and done at last."""
+def test_locked_rows(rig, kafka, locked):
+    """The others are done within seconds, and their rows are free; the locked ones are tried
+    again without being counted, and done at last.
+    """
     rig = rig(kafka, people=500, retry="attempts = 1;", lock_timeout='"500ms"')
     run = Run(rig)
     rig.start(lanes=["tasks"])
@@ -172,10 +179,8 @@ def test_locked_rows(rig, kafka, locked):  # noqa: F811
     rig.stop_all()
 
 
-# ---- reloads --------------------------------------------------------------------------------------------------------------------------------
-
-
-def test_a_reload_with_a_broken_statement_is_refused(rig, kafka):  # noqa: F811
+# ---- reloads ----
+def test_a_reload_with_a_broken_statement_is_refused(rig, kafka):
     """Nothing is drained: the worker says which file and why, and works on with the old pack."""
     rig = rig(kafka, people=40)
     worker = rig.start(lanes=["tasks"])
@@ -206,8 +211,10 @@ def test_a_reload_with_a_broken_statement_is_refused(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
-def test_notices_are_counted(rig, kafka):  # noqa: F811
-    """A statement that raises two for each row, and a warning: a line a minute says how many, and what the first was."""
+def test_notices_are_counted(rig, kafka):
+    """A statement that raises two for each row, and a warning: a line a minute says how many,
+    and what the first was.
+    """
     rig = rig(kafka, people=1000)
     rig.database.execute("""create function talks() returns trigger language plpgsql as $$
         begin raise notice 'person % changes', new.id; raise warning 'again'; return new; end $$;
@@ -229,8 +236,10 @@ def test_notices_are_counted(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
-def test_a_lock_that_every_task_needs(rig, kafka):  # noqa: F811
-    """Nothing of the type can be done while another session has it; so few wait, and go on by themselves. Other types are done."""
+def test_a_lock_that_every_task_needs(rig, kafka):
+    """Nothing of the type can be done while another session has it; so few wait, and go on by
+    themselves. Other types are done.
+    """
     rig = rig(kafka, people=300, retry="attempts = 1;", lock_timeout='"300ms"')
     run = Run(rig)
     rig.start(lanes=["tasks"])
@@ -249,22 +258,29 @@ def test_a_lock_that_every_task_needs(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
-# ---- packs of different versions ----------------------------------------------------------------------------------------------------------------
-
+# ---- packs of different versions ----
 NEWER = [
     (
         '{ name = "other"; action',
-        '{ name = "fresh"; action = "sql"; statement = "sql/gate.sql"; },\n  { name = "other"; action',
+        (
+            '{ name = "fresh"; action = "sql"; statement = "sql/gate.sql"; },\n  { name = "other";'
+            " action"
+        ),
     ),
     (
         '{ name = "until"; type = "date"',
-        '{ name = "note"; type = "text"; default = ""; },\n                  { name = "until"; type = "date"',
+        (
+            '{ name = "note"; type = "text"; default = ""; },\n                  { name = "until";'
+            ' type = "date"'
+        ),
     ),
 ]
 
 
-def test_a_worker_that_does_not_know_a_type_yet(rig, kafka):  # noqa: F811
-    """An older worker sets aside what it does not know; a newer one that takes over does it. Known tasks go on."""
+def test_a_worker_that_does_not_know_a_type_yet(rig, kafka):
+    """An older worker sets aside what it does not know; a newer one that takes over does it.
+    Known tasks go on.
+    """
     rig = rig(
         kafka, people=20, retry='attempts = 3; base = "100ms"; max = "300ms"; version_wait = "10m";'
     )
@@ -293,7 +309,7 @@ def test_a_worker_that_does_not_know_a_type_yet(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
-def test_what_nobody_knows_fails_in_the_end(rig, kafka):  # noqa: F811
+def test_what_nobody_knows_fails_in_the_end(rig, kafka):
     rig = rig(
         kafka, people=5, retry='attempts = 3; base = "100ms"; max = "300ms"; version_wait = "2s";'
     )

@@ -209,7 +209,9 @@ def recreate(kafka, topic):
 )
 @pytest.mark.parametrize("gone", [0, 12], ids=["", "deleted"])
 def test_a_log_is_known_again(kafka, unique, step, gone):
-    """It grows, and loses its beginning: it stays the same. Made anew it is another one, however long it is."""
+    """It grows, and loses its beginning: it stays the same. Made anew it is another one, however
+    long it is.
+    """
     topic, now = unique("topic"), int(time.time() * 1000) - 100000
     producer = confluent_kafka.Producer({"bootstrap.servers": kafka.bootstrap})
 
@@ -276,7 +278,9 @@ def test_seek_pause_and_resume(broker, unique):
 
 
 def test_slow_consumer_is_not_held_up(kafka, unique):
-    """librdkafka 2.0.2 fetches nothing for a second once its queue was full; the adapter prevents it."""
+    """librdkafka 2.0.2 fetches nothing for a second once its queue was full; the adapter
+    prevents it.
+    """
     topic = unique("topic")
     kafka.create(topic, 3)
     kafka_driver.run(kafka, "produce-rate", topic, 100000, 100, 0)
@@ -368,7 +372,9 @@ def test_embedded_broker_not_running(tmp_path):
     missing = type("Missing", (), {"options": ["-e", str(tmp_path / "nothing")]})
     answer = kafka_driver.run(missing, "show", "t")
     assert answer[0][1] == "retry"
-    assert answer[0][3] == f"embedded broker is not running: there is no file {tmp_path / 'nothing'}"
+    assert (
+        answer[0][3] == f"embedded broker is not running: there is no file {tmp_path / 'nothing'}"
+    )
 
 
 def test_topic_apply(broker, unique):

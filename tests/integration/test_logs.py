@@ -39,7 +39,8 @@ def test_every_line_is_keys_and_values_and_names_its_run(tmp_path, database, emb
             lambda: 'msg="run closed"' in system.daemons["scheduler"].text(),
         )
         database.execute(
-            'alter table equipemed.accounts_eqmdcustomuser rename column access_expires_at to "user""\nname"'
+            "alter table equipemed.accounts_eqmdcustomuser rename column access_expires_at to"
+            ' "user""\nname"'
         )
         system.cli("jobs", "run", "check-expiration", "--force")
         system.wait(

@@ -1,4 +1,6 @@
-"""transport_smtp against a real server: the driver tests/integration/send_mail.c, and smtp_sink.py."""
+"""transport_smtp against a real server: the driver tests/integration/send_mail.c, and
+smtp_sink.py.
+"""
 
 import collections
 import email
@@ -108,7 +110,7 @@ def send(port, *args, url=None):
         check=True,
     )
     seconds = time.monotonic() - start
-    rows = [l for l in done.stdout.splitlines() if not l.startswith("#") and l != "ok"]
+    rows = [x for x in done.stdout.splitlines() if not x.startswith("#") and x != "ok"]
     tick = int(done.stdout.split("# tick ")[1].split()[0])
     return Result([Line(*(r.split(" ", 3))) for r in rows], tick, seconds)
 
@@ -244,14 +246,14 @@ def test_all_behaviours_at_once(sink):
         "data550": "refused",
     }
     result = send(s.port, "--connections", 4, "--repeat", 20, *[f"{k}@example.net" for k in kinds])
-    assert [l.state for l in result.lines] == list(kinds.values()) * 20
+    assert [line.state for line in result.lines] == list(kinds.values()) * 20
     assert len(s.stored()) == 40
 
 
 def test_connections_work_at_the_same_time_and_ticks_come(sink):
     s = sink()
     result = send(s.port, "--connections", 8, "--repeat", 24, "slow@example.net")
-    assert all(l.state == "done" for l in result.lines)
+    assert all(line.state == "done" for line in result.lines)
     assert result.seconds < 6  # 24 × 0.5 s on 8 connections
     assert s.connections() == 8
     assert result.tick < 1000
@@ -270,7 +272,7 @@ def test_connection_that_hung_is_not_used_again_nor_waited_for(sink):
     result = send(
         s.port, "--connections", 1, "--timeout", 3000, "hang@example.net", *["ana@example.net"] * 5
     )
-    assert [l.state for l in result.lines] == ["unknown"] + ["done"] * 5
+    assert [line.state for line in result.lines] == ["unknown"] + ["done"] * 5
     assert s.connections() == 2
     assert result.seconds < 5.5  # a second wait for it would make 6
 
@@ -280,7 +282,7 @@ def test_stop_leaves_the_rest_pending(sink):
     result = send(
         s.port, "--connections", 2, "--repeat", 20, "--stop-after", 700, "slow@example.net"
     )
-    states = collections.Counter(l.state for l in result.lines)
+    states = collections.Counter(line.state for line in result.lines)
     assert set(states) == {"done", "pending"}
     assert 2 <= states["done"] <= 8
     assert len(s.stored()) == states["done"]
@@ -289,7 +291,7 @@ def test_stop_leaves_the_rest_pending(sink):
 def test_connections_are_reused(sink):
     s = sink()
     result = send(s.port, "--connections", 3, "--repeat", 300, "--batch", 50, "ana@example.net")
-    assert all(l.state == "done" for l in result.lines)
+    assert all(line.state == "done" for line in result.lines)
     assert s.connections() == 3
 
 
@@ -298,7 +300,7 @@ def test_idle_connection_closed_by_the_server(sink):
     result = send(
         s.port, "--connections", 2, "--repeat", 12, "--batch", 4, "--pause", 2500, "ana@example.net"
     )
-    assert [l.state for l in result.lines] == ["done"] * 12
+    assert [line.state for line in result.lines] == ["done"] * 12
     assert s.connections() == 6
     assert len(s.stored()) == 12
 
@@ -307,7 +309,7 @@ def test_idle_connection_closed_by_the_server(sink):
 def test_server_hangs_up_just_as_the_next_message_starts(sink, options):
     s = sink("--max-per-connection", 5, *options)
     result = send(s.port, "--connections", 1, "--repeat", 23, "ana@example.net")
-    assert [l.state for l in result.lines] == ["done"] * 23
+    assert [line.state for line in result.lines] == ["done"] * 23
     assert s.connections() == 5
     assert len(s.stored()) == 23
 
@@ -315,7 +317,7 @@ def test_server_hangs_up_just_as_the_next_message_starts(sink, options):
 def test_time_limit_counts_from_the_message_not_from_the_connection(sink):
     s = sink()
     result = send(s.port, "--connections", 1, "--timeout", 2000, "--repeat", 6, "slow@example.net")
-    assert [l.state for l in result.lines] == ["done"] * 6
+    assert [line.state for line in result.lines] == ["done"] * 6
     assert s.connections() == 1
 
 
@@ -328,7 +330,7 @@ def free_port():
 def test_no_relay(tmp_path):
     port = free_port()
     result = send(port, "--connections", 2, "--repeat", 1000, "ana@example.net")
-    assert {(l.state, l.code) for l in result.lines} == {("deferred", "0")}
+    assert {(line.state, line.code) for line in result.lines} == {("deferred", "0")}
     assert result.lines[0].reason.startswith("the connection failed: ")
     assert result.lines[-1].reason == "not tried: the relay took no connection 4 times in a row"
     assert result.seconds < 10
@@ -465,7 +467,7 @@ def test_starttls(sink, certificate):
         40,
         "ana@example.net",
     )
-    assert {l.state for l in result.lines} == {"done"}
+    assert {line.state for line in result.lines} == {"done"}
     assert s.connections() == 4
     untrusted = one(send(s.port, "--tls", "required", "ana@example.net"))
     assert (untrusted.state, untrusted.code) == ("deferred", "0")
@@ -509,7 +511,7 @@ def test_refuses_options(options, words):
 def test_two_thousand_mails(sink):
     s = sink()
     result = send(s.port, "--connections", 8, "--repeat", 2000, "ana@example.net")
-    assert {l.state for l in result.lines} == {"done"}
+    assert {line.state for line in result.lines} == {"done"}
     assert len({email.message_from_bytes(data)["Message-ID"] for _, data in s.stored()}) == 2000
     assert s.connections() == 8
     assert result.seconds < 30

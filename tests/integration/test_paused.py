@@ -1,4 +1,6 @@
-"""Task types that are paused: their statement fails whatever it is given. Others go on, and nothing of it is lost."""
+"""Task types that are paused: their statement fails whatever it is given. Others go on, and
+nothing of it is lost.
+"""
 
 import json
 import re
@@ -46,8 +48,10 @@ def state(rig, job):
     )
 
 
-def test_a_renamed_column(rig, broker):  # noqa: F811
-    """One type's statement fails without any task: it is paused, without a row per task. The other is done. Mended, it resumes by itself."""
+def test_a_renamed_column(rig, broker):
+    """One type's statement fails without any task: it is paused, without a row per task. The
+    other is done. Mended, it resumes by itself.
+    """
     rig = rig(broker, people=3000, retry=PAUSE)
     rig.scheduler()
     first, second = rig.start(), rig.start()
@@ -84,8 +88,10 @@ def test_a_renamed_column(rig, broker):  # noqa: F811
     rig.stop_all()
 
 
-def test_everybody_fails_in_the_same_way(rig, kafka):  # noqa: F811
-    """The statement works without tasks, and fails for each of them: nobody is quarantined, the tries do not publish anything."""
+def test_everybody_fails_in_the_same_way(rig, kafka):
+    """The statement works without tasks, and fails for each of them: nobody is quarantined, the
+    tries do not publish anything.
+    """
     rig = rig(kafka, people=700, retry=PAUSE)
     rig.database.execute(RAISE)
     rig.database.execute("update person set trap = 'raise PT403 nobody may'")
@@ -111,8 +117,10 @@ def test_everybody_fails_in_the_same_way(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
-def test_a_worker_starts_with_a_broken_statement(rig, kafka):  # noqa: F811
-    """It serves the others; `check` fails. With the file mended and the worker started again, the type resumes."""
+def test_a_worker_starts_with_a_broken_statement(rig, kafka):
+    """It serves the others; `check` fails. With the file mended and the worker started again,
+    the type resumes.
+    """
     rig = rig(kafka, people=200, retry=PAUSE)
     good = (rig.folder / "club/sql/gate.sql").read_text()
     (rig.folder / "club/sql/gate.sql").write_text(
@@ -134,13 +142,16 @@ def test_a_worker_starts_with_a_broken_statement(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
-def test_a_statement_that_acts_beyond_its_batch(rig, kafka):  # noqa: F811
-    """Three tasks are enough, since it does so without any. With the file mended, and `types resume`, each is done once; nothing is lost."""
+def test_a_statement_that_acts_beyond_its_batch(rig, kafka):
+    """Three tasks are enough, since it does so without any. With the file mended, and `types
+    resume`, each is done once; nothing is lost.
+    """
     rig = rig(kafka, people=3, retry=NEVER)
     path = rig.folder / "club/sql/gate.sql"
     good = path.read_text()
     path.write_text(
-        "x as (update person set hits = hits + 100 returning id), effect as (select id as subject, 'applied' as outcome from x)"
+        "x as (update person set hits = hits + 100 returning id), effect as (select id as subject,"
+        " 'applied' as outcome from x)"
     )
     rig.scheduler()
     worker = rig.start()
@@ -167,7 +178,7 @@ def test_a_statement_that_acts_beyond_its_batch(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
-def test_an_operator_resumes(rig, kafka):  # noqa: F811
+def test_an_operator_resumes(rig, kafka):
     """At once, and by name; who did it is kept. Ad-hoc tasks wait, and are done then."""
     rig = rig(kafka, people=50, retry=NEVER)
     rig.scheduler()
@@ -198,11 +209,12 @@ def test_an_operator_resumes(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
-def test_follow_ups_of_a_paused_type(rig, kafka):  # noqa: F811
+def test_follow_ups_of_a_paused_type(rig, kafka):
     """What a run's applied tasks have spawned is owed as well."""
     rig = rig(kafka, people=300, retry=PAUSE)
     (rig.folder / "club/sql/welcome.sql").write_text(
-        "x as (select 1 from no_such_table), effect as (select subject, 'applied'::text as outcome from batch)"
+        "x as (select 1 from no_such_table), effect as (select subject, 'applied'::text as outcome"
+        " from batch)"
     )
     rig.pack_cfg = rig.pack_cfg.replace(
         '{ name = "welcome"; action = "sql"; lane = "urgent"; statement = "sql/bump.sql"; }',

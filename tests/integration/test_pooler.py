@@ -1,4 +1,6 @@
-"""PostgreSQL behind PgBouncer: with session pooling everything works whatever its settings are, transaction pooling is refused by name."""
+"""PostgreSQL behind PgBouncer: with session pooling everything works whatever its settings are,
+transaction pooling is refused by name.
+"""
 
 import subprocess
 
@@ -61,8 +63,10 @@ def test_session_pooling_works_with_any_settings_and_zone(
     )
     try:
         database.execute(
-            "insert into equipemed.accounts_eqmdcustomuser (username, email, first_name, last_name, profession_type, date_joined, access_expires_at) "
-            "select 'p' || n, 'p' || n || '@example.com', 'Ana', 'C', 1, now() - interval '1 year', now() - interval '1 day' from generate_series(1, 50) n"
+            "insert into equipemed.accounts_eqmdcustomuser (username, email, first_name, last_name,"
+            " profession_type, date_joined, access_expires_at) select 'p' || n, 'p' || n ||"
+            " '@example.com', 'Ana', 'C', 1, now() - interval '1 year', now() - interval '1 day'"
+            " from generate_series(1, 50) n"
         )
         run = system.run("check-expiration")
         assert run["state"] == "succeeded" and run["applied"] == 50, run

@@ -1,4 +1,6 @@
-"""A mail that was sent is never sent again because its record, or its outcome, could not be written."""
+"""A mail that was sent is never sent again because its record, or its outcome, could not be
+written.
+"""
 
 import json
 
@@ -11,7 +13,8 @@ create sequence public.tried;
 create function refused() returns trigger language plpgsql as $$
 declare trap text := (select trap from person where id = new.subject);
 begin
-  if trap like 'record %' and (split_part(trap, ' ', 3) = '' or nextval('public.tried') <= split_part(trap, ' ', 3)::int) then
+  if trap like 'record %' and (split_part(trap, ' ', 3) = ''
+      or nextval('public.tried') <= split_part(trap, ' ', 3)::int) then
     raise exception using errcode = split_part(trap, ' ', 2), message = 'not recorded by us';
   end if;
   return new;
@@ -19,8 +22,10 @@ end $$;
 create trigger refused before insert on sent for each row execute function refused();
 """
 FULL = """create function full_disk() returns trigger language plpgsql as $$
-        begin if new.outcome >= 0 then raise exception using errcode = '53100', message = 'disk full'; end if; return new; end $$;
-        create trigger full_disk before update on rollcall.outcome for each row execute function full_disk()"""
+        begin if new.outcome >= 0 then raise exception using errcode = '53100',
+            message = 'disk full'; end if; return new; end $$;
+        create trigger full_disk before update on rollcall.outcome for each row
+            execute function full_disk()"""
 
 
 def states(rig):
@@ -30,8 +35,10 @@ def states(rig):
 
 
 @pytest.mark.parametrize("state", ["PT403", "40P01", "55P03", "53200", "42501"])
-def test_a_record_that_fails_for_one(rig, kafka, sink, state):  # noqa: F811
-    """Whatever the class: each mail goes out once, the neighbours are recorded, the one is tried alone, and at last stays visible."""
+def test_a_record_that_fails_for_one(rig, kafka, sink, state):
+    """Whatever the class: each mail goes out once, the neighbours are recorded, the one is tried
+    alone, and at last stays visible.
+    """
     rig, server = rig(kafka, people=20), sink()
     through(rig, server.port)
     rig.database.execute(RECORD)
@@ -54,8 +61,10 @@ def test_a_record_that_fails_for_one(rig, kafka, sink, state):  # noqa: F811
     rig.stop_all()
 
 
-def test_a_record_that_fails_for_a_while(rig, kafka, sink):  # noqa: F811
-    """It is recorded later, and the reason is put right; of a run and ad-hoc. A later mail of the subject does not wait for it."""
+def test_a_record_that_fails_for_a_while(rig, kafka, sink):
+    """It is recorded later, and the reason is put right; of a run and ad-hoc. A later mail of
+    the subject does not wait for it.
+    """
     rig, server = rig(kafka, people=5, retry='attempts = 9; base = "300ms"; max = "300ms";'), sink()
     through(rig, server.port)
     rig.database.execute(RECORD)
@@ -82,7 +91,7 @@ def test_a_record_that_fails_for_a_while(rig, kafka, sink):  # noqa: F811
     rig.stop_all()
 
 
-def test_a_deadlock_while_a_hundred_are_recorded(rig, kafka, sink):  # noqa: F811
+def test_a_deadlock_while_a_hundred_are_recorded(rig, kafka, sink):
     """Met once: all are recorded by the same transaction, and nobody gets two mails."""
     rig, server = rig(kafka, people=100), sink()
     through(rig, server.port)
@@ -101,8 +110,10 @@ def test_a_deadlock_while_a_hundred_are_recorded(rig, kafka, sink):  # noqa: F81
     rig.stop_all()
 
 
-def test_outcomes_that_cannot_be_written(rig, kafka, sink):  # noqa: F811
-    """The server has no room, and then ends the session: what was sent stays in memory, and is written when there is room again."""
+def test_outcomes_that_cannot_be_written(rig, kafka, sink):
+    """The server has no room, and then ends the session: what was sent stays in memory, and is
+    written when there is room again.
+    """
     rig, server = rig(kafka, people=30), sink()
     through(rig, server.port)
     rig.database.execute(FULL)
@@ -113,7 +124,8 @@ def test_outcomes_that_cannot_be_written(rig, kafka, sink):  # noqa: F811
     rig.wait_log(worker, 'msg="waiting".*disk full')
     for _ in range(2):
         rig.database.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rollcall-worker%'"
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name like"
+            " 'rollcall-worker%'"
         )
     rig.database.execute("drop trigger full_disk on rollcall.outcome")
     rig.wait(run.complete, 60)
@@ -128,13 +140,18 @@ def test_outcomes_that_cannot_be_written(rig, kafka, sink):  # noqa: F811
     rig.stop_all()
 
 
-def test_a_record_that_cannot_work(rig, kafka, sink):  # noqa: F811
-    """Its table was renamed after the start: the mails that went out stay applied, the type is paused before more go, and all is recorded later."""
+def test_a_record_that_cannot_work(rig, kafka, sink):
+    """Its table was renamed after the start: the mails that went out stay applied, the type is
+    paused before more go, and all is recorded later.
+    """
     rig, server = (
         rig(
             kafka,
             people=200,
-            retry='attempts = 9; base = "300ms"; max = "300ms"; pause_base = "500ms"; pause_max = "1s";',
+            retry=(
+                'attempts = 9; base = "300ms"; max = "300ms"; pause_base = "500ms"; pause_max ='
+                ' "1s";'
+            ),
             batch_max=50,
         ),
         sink(),

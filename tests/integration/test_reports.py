@@ -20,20 +20,33 @@ ROWS = 1_000_000
 PACK = f"""
 name = "large"; title = "Large"; search_path = "public"; subject_type = "integer";
 reports = (
-  {{ name = "rows"; statement = "rows.sql"; kind = "rows"; parameters = ( {{ name = "n"; type = "integer"; default = {ROWS}; }} ); }},
-  {{ name = "document"; statement = "document.sql"; parameters = ( {{ name = "n"; type = "integer"; default = {ROWS}; }} ); }},
+  {{ name = "rows"; statement = "rows.sql"; kind = "rows"; parameters = ( {{ name = "n";
+      type = "integer"; default = {ROWS}; }} ); }},
+  {{ name = "document"; statement = "document.sql"; parameters = ( {{ name = "n"; type = "integer";
+      default = {ROWS}; }} ); }},
   {{ name = "numbers"; statement = "numbers.sql"; }},
   {{ name = "two"; statement = "two.sql"; }},
   {{ name = "none"; statement = "none.sql"; }},
-  {{ name = "about"; statement = "about.sql"; parameters = ( {{ name = "run"; type = "uuid"; }} ); }}
+  {{ name = "about"; statement = "about.sql"; parameters = ( {{ name = "run"; type = "uuid"; }} );
+      }}
 );
 """
-COLUMNS = "n as id, 'Ana Conceição ' || n as name, n::numeric / 3 as share, null::text as note, n % 2 = 0 as even"
+COLUMNS = (
+    "n as id, 'Ana Conceição ' || n as name, n::numeric / 3 as share, null::text as note, n % 2 = 0"
+    " as even"
+)
 FILES = {
     "rows.sql": f"select {COLUMNS} from generate_series(1, :n) n; -- in this order\n",
-    "document.sql": f"select json_build_object('title', 'x', 'people', (select json_agg(p) from (select {COLUMNS} from generate_series(1, :n) n) p), 'end', true)\n;\n",
-    "numbers.sql": "select json_build_object('money', 12345678901234.56::numeric, 'sum', 9223372036854775807::numeric * 3, 'small', 0.1::numeric, 'third', 1::numeric / 3, "
-    "'zeros', 1.50::numeric, 'list', json_build_array(json_build_object('n', 123456789012345678901234567890.123456789::numeric)))",
+    "document.sql": (
+        "select json_build_object('title', 'x', 'people', (select json_agg(p) from (select"
+        f" {COLUMNS} from generate_series(1, :n) n) p), 'end', true)\n;\n"
+    ),
+    "numbers.sql": (
+        "select json_build_object('money', 12345678901234.56::numeric, 'sum',"
+        " 9223372036854775807::numeric * 3, 'small', 0.1::numeric, 'third', 1::numeric / 3,"
+        " 'zeros', 1.50::numeric, 'list', json_build_array(json_build_object('n',"
+        " 123456789012345678901234567890.123456789::numeric)))"
+    ),
     "two.sql": "select json_build_object('n', n) from generate_series(1, 2) n",
     "none.sql": "select null::json",
     "about.sql": "select json_build_object('run', :run)",
@@ -167,9 +180,7 @@ def test_a_file_that_cannot_be_written_is_not_half_there(service, tmp_path):
     assert list(folder.iterdir()) == []
 
 
-# ---- the worker's files ----------------------------------------------------------------------------------------------------------------
-
-
+# ---- the worker's files ----
 def test_the_weekly_report_of_100_000_people_and_two_runs_in_one_minute(
     tmp_path, database, embedded, unique
 ):
@@ -185,9 +196,10 @@ def test_the_weekly_report_of_100_000_people_and_two_runs_in_one_minute(
     )
     try:
         database.execute(
-            "insert into equipemed.accounts_eqmdcustomuser (username, email, first_name, last_name, profession_type, date_joined, access_expires_at) "
-            "select 'pessoa' || n, 'pessoa' || n || '@example.com', 'Ana Maria', 'da Conceição ' || n, n % 5, now() - interval '2 years', now() + interval '1 year' "
-            "from generate_series(1, 100000) n"
+            "insert into equipemed.accounts_eqmdcustomuser (username, email, first_name, last_name,"
+            " profession_type, date_joined, access_expires_at) select 'pessoa' || n, 'pessoa' || n"
+            " || '@example.com', 'Ana Maria', 'da Conceição ' || n, n % 5, now() - interval '2"
+            " years', now() + interval '1 year' from generate_series(1, 100000) n"
         )
         first = system.run("inactive-users-report")
         second = system.run("inactive-users-report", "--force")
@@ -218,8 +230,10 @@ def test_a_cut_list_says_so(tmp_path, database, embedded, unique):
     )
     try:
         database.execute(
-            "insert into equipemed.accounts_eqmdcustomuser (username, email, first_name, last_name, profession_type, date_joined, access_expires_at) "
-            "select 'p' || n, 'p' || n || '@example.com', 'Ana', 'C', 1, now() - interval '1 year', now() - interval '1 day' from generate_series(1, 1234) n"
+            "insert into equipemed.accounts_eqmdcustomuser (username, email, first_name, last_name,"
+            " profession_type, date_joined, access_expires_at) select 'p' || n, 'p' || n ||"
+            " '@example.com', 'Ana', 'C', 1, now() - interval '1 year', now() - interval '1 day'"
+            " from generate_series(1, 1234) n"
         )
         system.run("check-expiration")
         assert "Lists: newly_expired: 200 of 1,234 shown\n" in system.cli(

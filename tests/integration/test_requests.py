@@ -1,4 +1,6 @@
-"""Tasks are asked for in the database, and published by the scheduler: at once, once, and whatever ends in between."""
+"""Tasks are asked for in the database, and published by the scheduler: at once, once, and
+whatever ends in between.
+"""
 
 import re
 import uuid
@@ -119,7 +121,8 @@ def test_a_large_request_is_not_urgent(rig, kafka):
     rig.wait_done(large + small)
     topics = dict(
         rig.database.rows(
-            "select o.task_id, p.topic from rollcall.outcome_adhoc o join rollcall.position p using (source_no)"
+            "select o.task_id, p.topic from rollcall.outcome_adhoc o join rollcall.position p using"
+            " (source_no)"
         )
     )
     assert topics[large[0]] == rig.topic("tasks") and topics[small[0]] == rig.topic("urgent")
@@ -166,7 +169,9 @@ def test_a_lost_log_is_published_again(rig, kafka):
     half = rig.start(lanes=["tasks"])  # nobody serves the follow-ups' lanes
     done = rig.file(range(1, 6), "enrol")
     rig.wait_done(done)
-    by_type = "select about, origin, sum(n_tasks)::int from rollcall.request group by 1, 2 order by 1"  # a row for each batch
+    by_type = (  # a row for each batch
+        "select about, origin, sum(n_tasks)::int from rollcall.request group by 1, 2 order by 1"
+    )
     assert rig.database.rows(by_type) == [
         ("club.enrol", "operator", 5),
         ("club.greet", "rollcall", 5),
@@ -176,11 +181,13 @@ def test_a_lost_log_is_published_again(rig, kafka):
     rig.kill(half)
     for lane in "urgent", "mail":  # as `topics repair` leaves it when the topic was made anew
         source = rig.database.value(
-            "insert into rollcall.position (cluster, topic, partition) values ('c', %s, 77) returning source_no",
+            "insert into rollcall.position (cluster, topic, partition) values ('c', %s, 77)"
+            " returning source_no",
             (rig.topic(lane),),
         )
         rig.database.execute(
-            "insert into rollcall.log_gap (source_no, how, position, low, high, found_by) values (%s, 'made anew', 5, 0, 0, 'test')",
+            "insert into rollcall.log_gap (source_no, how, position, low, high, found_by) values"
+            " (%s, 'made anew', 5, 0, 0, 'test')",
             (source,),
         )
     rig.database.execute("notify rollcall_run")
@@ -235,14 +242,17 @@ def test_many_single_requests_beside_a_run(rig, kafka):
 
 @pytest.mark.parametrize("size", [1, 100, 10_000])
 def test_many_tasks_are_done_soon(rig, kafka, size):
-    """However they were asked for. The bound is far above what it takes: a plan that compares each with each takes minutes."""
+    """However they were asked for. The bound is far above what it takes: a plan that compares
+    each with each takes minutes.
+    """
     rig = rig(kafka, people=20_000)
     rig.scheduler()
     rig.start()
     with psycopg.connect(rig.database.conninfo) as db:
         db.execute(
-            "select count(rollcall.request_tasks('club.bump', false, null, ids, subjects, null, null)) from ("
-            "select array_agg(gen_random_uuid()) as ids, array_agg(n::text) as subjects from generate_series(1, 20000) n group by (n - 1) / %s) x",
+            "select count(rollcall.request_tasks('club.bump', false, null, ids, subjects, null,"
+            " null)) from (select array_agg(gen_random_uuid()) as ids, array_agg(n::text) as"
+            " subjects from generate_series(1, 20000) n group by (n - 1) / %s) x",
             (size,),
         )
     rig.wait(
@@ -298,7 +308,9 @@ def test_a_file_is_waited_for_row_by_row(rig, kafka, tmp_path):
 
 
 def test_an_id_is_of_one_task(rig, broker):
-    """Another task under a known id is a dead letter that says so; the very same is nothing. In one batch as in two."""
+    """Another task under a known id is a dead letter that says so; the very same is nothing. In
+    one batch as in two.
+    """
     rig = rig(broker, people=5)
     worker = rig.start()
     from worker_pack import adhoc
@@ -328,7 +340,8 @@ def test_an_id_is_of_one_task(rig, broker):
     rig.wait(
         lambda: (
             rig.database.value(
-                "select count(*) from rollcall.dead_letter where reason like '%0000004d was used before%'"
+                "select count(*) from rollcall.dead_letter where reason like '%0000004d was used"
+                " before%'"
             )
             == 1
         )

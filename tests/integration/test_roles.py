@@ -1,4 +1,6 @@
-"""Least privilege: every program works with the PostgreSQL role that docker/roles gives it, and with that role can do nothing else."""
+"""Least privilege: every program works with the PostgreSQL role that docker/roles gives it, and
+with that role can do nothing else.
+"""
 
 import os
 import subprocess
@@ -41,7 +43,9 @@ PACKS = {
 
 
 class Guarded(System):
-    """A System whose owner's role sets up; each program then has a configuration with its own role."""
+    """A System whose owner's role sets up; each program then has a configuration with its own
+    role.
+    """
 
     def with_role(self, role):
         path = self.folder / f"{role}.cfg"
@@ -149,12 +153,14 @@ def test_all_programs_work(guarded):
             "rollcall_operator", "jobs", "run", job, "--wait", "--force", "--yes", ok=(ok,)
         )
     denials = guarded.database.rows(
-        "select type, reason from rollcall.outcome_named where reason ~ 'SQLSTATE 42' and outcome <> 'applied'"
+        "select type, reason from rollcall.outcome_named where reason ~ 'SQLSTATE 42' and outcome"
+        " <> 'applied'"
     )
     assert denials == [] and denied(guarded) == []
     assert (
         guarded.database.value(
-            "select count(*) from rollcall.outcome_named where outcome = 'applied' and type ~ 'purge-(role|account)$'"
+            "select count(*) from rollcall.outcome_named where outcome = 'applied' and type ~"
+            " 'purge-(role|account)$'"
         )
         > 0
     )
@@ -174,7 +180,8 @@ def test_operator(guarded):
         return guarded.as_role("rollcall_operator", *args, **options)
 
     user = guarded.database.value(
-        "select username from equipemed.accounts_eqmdcustomuser where account_status = 'active' and access_expires_at > now() limit 1"
+        "select username from equipemed.accounts_eqmdcustomuser where account_status = 'active' and"
+        " access_expires_at > now() limit 1"
     )
     assert "applied" in operator("extend", user, "--days", "90", "--reason", "contract", "--yes")
     assert "applied" in operator(
@@ -185,8 +192,9 @@ def test_operator(guarded):
     )
     assert "applied" in operator("set-expiration", user, "--months", "6", "--yes")
     pending = guarded.database.value(
-        "select u.username from equipemed.core_accountrenewalrequest r join equipemed.accounts_eqmdcustomuser u on u.id = r.user_id "
-        "where r.status = 'pending' and u.account_status <> 'departed' limit 1"
+        "select u.username from equipemed.core_accountrenewalrequest r join"
+        " equipemed.accounts_eqmdcustomuser u on u.id = r.user_id where r.status = 'pending' and"
+        " u.account_status <> 'departed' limit 1"
     )
     assert "applied" in operator(
         "decide-renewal", pending, "--decision", "approve", "--by", "admin", "--yes"
@@ -215,7 +223,8 @@ def test_positions_are_put_right(guarded):
     """By the operator; the scheduler, the workers and the aggregator do their parts of it."""
     db, topics = guarded.database, [f"{guarded.prefix}.tasks", f"{guarded.prefix}.results"]
     db.execute(
-        "update rollcall.position set next = next + 100000, epoch = epoch + 1 where topic = any(%s)",
+        "update rollcall.position set next = next + 100000, epoch = epoch + 1 where topic ="
+        " any(%s)",
         (topics,),
     )
     guarded.wait(
@@ -261,7 +270,8 @@ def test_operator_cancels(guarded):
         "--yes",
     )  # nobody takes it up, or it is quick
     run = guarded.database.value(
-        "select run_id::text from rollcall.run where job = 'purge-expired' and scheduled_at = '2026-01-01T00:00:00Z'"
+        "select run_id::text from rollcall.run where job = 'purge-expired' and scheduled_at ="
+        " '2026-01-01T00:00:00Z'"
     )
     guarded.as_role("rollcall_operator", "runs", "cancel", run, "--yes", ok=(0, 7))
     assert guarded.database.value(
@@ -312,18 +322,27 @@ def test_reader_reads_only(guarded):
         ("rollcall_operator", "update rollcall.run set state = 'planned'"),
         (
             "rollcall_operator",
-            "insert into rollcall.request (kind, actor, origin) values ('run', 'somebody', 'operator')",
+            (
+                "insert into rollcall.request (kind, actor, origin) values ('run', 'somebody',"
+                " 'operator')"
+            ),
         ),
         ("rollcall_operator", "update rollcall.held set state = 'drop'"),
         ("rollcall_operator", "select rollcall.file_request('run', '', '{}', null)"),
         ("rollcall_operator", "select rollcall.republish_requests(null, null)"),
         (
             "rollcall_operator",
-            "select rollcall.request_tasks('astegni.approve-deletion', false, null, array[gen_random_uuid()], array['1'], null, null)",
+            (
+                "select rollcall.request_tasks('astegni.approve-deletion', false, null,"
+                " array[gen_random_uuid()], array['1'], null, null)"
+            ),
         ),
         (
             "rollcall_operator",
-            "select rollcall.request_tasks('equipemed.extend', false, 'somebody', array[gen_random_uuid()], array['1'], null, null)",
+            (
+                "select rollcall.request_tasks('equipemed.extend', false, 'somebody',"
+                " array[gen_random_uuid()], array['1'], null, null)"
+            ),
         ),
         ("rollcall_operator", "delete from astegni.users"),
         (
@@ -335,12 +354,18 @@ def test_reader_reads_only(guarded):
         ("rollcall_reader", "select * from equipemed.accounts_eqmdcustomuser"),
         (
             "rollcall_reader",
-            "select rollcall.request_tasks('equipemed.extend', false, null, array[gen_random_uuid()], array['1'], null, null)",
+            (
+                "select rollcall.request_tasks('equipemed.extend', false, null,"
+                " array[gen_random_uuid()], array['1'], null, null)"
+            ),
         ),
         ("rollcall_operator", "insert into rollcall.run (run_id) values (gen_random_uuid())"),
         (
             "rollcall_reader",
-            "select rollcall.request_run(gen_random_uuid(), 'astegni', 'purge-expired', now(), '{}', true, false, null, null)",
+            (
+                "select rollcall.request_run(gen_random_uuid(), 'astegni', 'purge-expired', now(),"
+                " '{}', true, false, null, null)"
+            ),
         ),
         ("rollcall_operator", "update rollcall.job set suspended = true"),
         ("rollcall_reader", "select rollcall.suspend_jobs('{}', true, null, null)"),

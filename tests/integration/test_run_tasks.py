@@ -1,4 +1,6 @@
-"""Which messages a run takes: its own tasks while it is open, and what followed from them. Whoever else names it gets a dead letter, and counts nowhere."""
+"""Which messages a run takes: its own tasks while it is open, and what followed from them.
+Whoever else names it gets a dead letter, and counts nowhere.
+"""
 
 from collections import Counter
 from datetime import timedelta
@@ -13,7 +15,9 @@ def reasons(rig):
 
 
 def test_foreign_types_do_not_count_in_a_run(rig, broker):
-    """Of types that the job has not, known and unknown, and with arguments: dead letters, and the proof holds."""
+    """Of types that the job has not, known and unknown, and with arguments: dead letters, and
+    the proof holds.
+    """
     rig = rig(broker, people=200)
     run = Run(rig, job="other")
     tasks = run.plan([run.task("bump", n) for n in range(1, 101)])
@@ -68,7 +72,9 @@ def test_a_run_that_is_not_open_takes_nothing(rig, kafka, state):
 
 
 def test_repetitions_for_a_closed_run_are_nothing(rig, kafka):
-    """What has an outcome comes again after the end: neither an effect nor a dead letter; what comes for the first time is one."""
+    """What has an outcome comes again after the end: neither an effect nor a dead letter; what
+    comes for the first time is one.
+    """
     rig = rig(kafka, people=60)
     run = Run(rig)
     tasks = run.plan([run.task("bump", n) for n in range(1, 51)])
@@ -104,7 +110,9 @@ def test_a_cancelled_run_skips_its_own_and_refuses_others(rig, kafka):
 
 
 def test_what_a_replay_spawns_after_the_end_is_done(rig, kafka):
-    """The closed run takes the follow-up that its replayed task names, and not the same type for another subject."""
+    """The closed run takes the follow-up that its replayed task names, and not the same type for
+    another subject.
+    """
     rig = rig(kafka, people=5)
     rig.database.execute("update person set trap = 'zero' where id = 3")
     run = Run(rig)

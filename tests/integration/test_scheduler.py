@@ -1,4 +1,6 @@
-"""Plan and publication, several schedulers and their deaths, the end of a run: real PostgreSQL, Kafka and the embedded broker."""
+"""Plan and publication, several schedulers and their deaths, the end of a run: real PostgreSQL,
+Kafka and the embedded broker.
+"""
 
 import os
 import re
@@ -17,11 +19,12 @@ from scheduler_rig import (
 )
 from worker_pack import EPOCH, RUN_SPACE, digest
 
-# ---- plan and publication ---------------------------------------------------------------------------------------------------------------------
 
-
+# ---- plan and publication ----
 def test_a_run_is_planned_and_published_exactly(rig, broker):
-    """Every due subject once: in the plan, by its digest, and on the topic; with items, run-level tasks and a dry step too."""
+    """Every due subject once: in the plan, by its digest, and on the topic; with items,
+    run-level tasks and a dry step too.
+    """
     rig = rig(broker, people=1234)
     rig.database.execute("update person set active = false where id % 10 = 0")
     due = [n for n in range(1, 1235) if n % 10]
@@ -58,7 +61,8 @@ def test_a_run_is_planned_and_published_exactly(rig, broker):
     assert {
         r[0]
         for r in rig.database.rows(
-            "select subject from rollcall.missing((select run_no from rollcall.run where run_id = %s))",
+            "select subject from rollcall.missing((select run_no from rollcall.run where run_id ="
+            " %s))",
             (run,),
         )
     } == {str(n) for n in due} | {run}
@@ -143,9 +147,7 @@ def test_memory_stays_flat_while_kafka_acknowledges_nothing(rig, kafka):
     assert rig.stop(s) == 0
 
 
-# ---- several schedulers, and their deaths ------------------------------------------------------------------------------------------------------
-
-
+# ---- several schedulers, and their deaths ----
 def test_two_schedulers_make_one_run(rig, broker):
     rig = rig(broker, people=300)
     rig.slots("sweep", timedelta(days=1))
@@ -166,7 +168,9 @@ def test_two_schedulers_make_one_run(rig, broker):
 
 
 def test_killed_while_publishing(rig, kafka):
-    """The next one goes on from the last chunk that is known to be acknowledged: the same ids, all of them."""
+    """The next one goes on from the last chunk that is known to be acknowledged: the same ids,
+    all of them.
+    """
     rig = rig(kafka, scheduler='lease = "1s"; tick = "100ms"; chunk = 500;')
     rig.database.execute("insert into person (id) select generate_series(1, 300000)")
     first = rig.scheduler()
@@ -186,7 +190,8 @@ def test_killed_while_planning(rig, embedded):
     """Half a plan is no plan."""
     rig = rig(embedded, people=100, scheduler='lease = "1s"; tick = "100ms";')
     (rig.folder / "club/sql/slow.due.sql").write_text(
-        "select id as subject from person, lateral (select pg_sleep(case when id > 50 then 30 end)) s"
+        "select id as subject from person, lateral (select pg_sleep(case when id > 50 then 30"
+        " end)) s"
     )
     first = rig.scheduler()
     run = rig.ask("slow", "--force")
@@ -247,16 +252,21 @@ def test_an_embedded_broker_started_anew_gets_all_again(rig, embedded):
 
 
 def test_follow_ups_that_a_lost_broker_had_are_published_again(rig, embedded):
-    """The part of the worker: ten tasks are done and have spawned; the follow-up of one of them is done too."""
+    """The part of the worker: ten tasks are done and have spawned; the follow-up of one of them
+    is done too.
+    """
     rig = rig(embedded, people=250)
     s = rig.scheduler()
     run = rig.ask("sure")
     rig.until(run, "published")
     rig.database.execute(
-        """insert into rollcall.outcome (day, run_no, type_no, source_no, src_offset, sequence, outcome, subject, follow_ups)
-        select r.day, r.run_no, t.type_no, 999, n, n, 0, n::text, array['club.welcome', 'club.greet'] from rollcall.run r, rollcall.task_type t,
+        """insert into rollcall.outcome (day, run_no, type_no, source_no, src_offset, sequence,
+            outcome, subject, follow_ups)
+        select r.day, r.run_no, t.type_no, 999, n, n, 0, n::text, array['club.welcome',
+            'club.greet'] from rollcall.run r, rollcall.task_type t,
         generate_series(1, 10) n where r.run_id = %s and t.name = 'club.enrol'
-        union all select r.day, r.run_no, t.type_no, 999, 11, 11, 2, '4', null from rollcall.run r, rollcall.task_type t where r.run_id = %s and t.name = 'club.welcome'""",
+        union all select r.day, r.run_no, t.type_no, 999, 11, 11, 2, '4', null from rollcall.run r,
+            rollcall.task_type t where r.run_id = %s and t.name = 'club.welcome'""",
         [run, run],
     )
     embedded.restart(crash=True)
@@ -305,9 +315,7 @@ def test_the_database_goes_away_and_comes_back(tmp_path, rig, embedded):
         server.close()
 
 
-# ---- closing ------------------------------------------------------------------------------------------------------------------------------------
-
-
+# ---- closing ----
 def test_a_run_ends_with_its_proof_and_what_follows_from_it(rig, broker):
     rig = rig(broker, people=300, lanes='[ "tasks", "urgent", "mail", "jobs" ]')
     s = rig.scheduler()
@@ -315,12 +323,14 @@ def test_a_run_ends_with_its_proof_and_what_follows_from_it(rig, broker):
     run = rig.ask("sure")
     assert rig.until(run, "succeeded", "failed") == ("succeeded", "")
     planned, applied, spawned, match = rig.database.rows(
-        "select planned, applied, spawned, digest_matches from rollcall.run_progress where run_id = %s",
+        "select planned, applied, spawned, digest_matches from rollcall.run_progress where run_id"
+        " = %s",
         (run,),
     )[0]
     assert match and planned == 300 + spawned and spawned >= 600 and applied == planned
     assert re.search(
-        rf'run closed.*job=club.sure state="succeeded".* planned={planned} applied={applied} skipped=0 failed=0',
+        rf'run closed.*job=club.sure state="succeeded".* planned={planned} applied={applied}'
+        r" skipped=0 failed=0",
         s.text(),
     )
     rig.wait(lambda: rig.database.value("select count(*) from told") == 2)
@@ -339,7 +349,9 @@ def test_a_run_ends_with_its_proof_and_what_follows_from_it(rig, broker):
 
 
 def test_a_follow_up_that_several_ways_lead_to_is_one_task(rig, embedded):
-    """welcome follows from enrol, choose and, named twice, from stutter; greet follows from enrol and is planned as well."""
+    """welcome follows from enrol, choose and, named twice, from stutter; greet follows from
+    enrol and is planned as well.
+    """
     rig = rig(embedded, people=60)
     rig.database.execute("update person set email = id || '@example.org'")
     rig.scheduler()
@@ -348,7 +360,8 @@ def test_a_follow_up_that_several_ways_lead_to_is_one_task(rig, embedded):
     run = rig.ask("shared")
     assert rig.until(run, "succeeded", timeout=60) == ("succeeded", "")
     assert rig.database.rows(
-        "select planned, done, spawned, digest_matches from rollcall.run_progress where run_id = %s",
+        "select planned, done, spawned, digest_matches from rollcall.run_progress where run_id"
+        " = %s",
         (run,),
     ) == [(360, 360, 120, True)]
     counts = rig.database.rows("select type, count(*) from rollcall.outcome_named group by 1")
@@ -394,7 +407,8 @@ def test_outcomes_that_were_not_planned_are_no_proof(rig, embedded):
     run = rig.ask("sweep")
     rig.until(run, "published")
     rig.database.execute(
-        "insert into rollcall.progress (run_no, source_no, applied, digest_a) select run_no, 1, 3, 5 from rollcall.run"
+        "insert into rollcall.progress (run_no, source_no, applied, digest_a) select run_no, 1, 3,"
+        " 5 from rollcall.run"
     )
     state, reason = rig.until(run, "failed")
     assert (

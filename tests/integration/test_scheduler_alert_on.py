@@ -1,4 +1,6 @@
-"""Which ends of a run are told: alert_on, failures that are known, refusals by schedule, too few planned."""
+"""Which ends of a run are told: alert_on, failures that are known, refusals by schedule, too few
+planned.
+"""
 
 from datetime import timedelta
 
@@ -6,7 +8,9 @@ from scheduler_rig import rig  # noqa: F401
 
 
 def told(rig, *runs):
-    """Once these runs' ends have been announced, and what follows from them is done: for which of them on_failure was."""
+    """Once these runs' ends have been announced, and what follows from them is done: for which
+    of them on_failure was.
+    """
     rig.wait(lambda: all(rig.row(run, "notified_at is not null")[0] for run in runs))
     rig.wait(
         lambda: (

@@ -1,4 +1,6 @@
-"""What no worker could tell: somebody is told by the scheduler, or by the aggregator when there is none."""
+"""What no worker could tell: somebody is told by the scheduler, or by the aggregator when there
+is none.
+"""
 
 import http.server
 import json
@@ -48,7 +50,10 @@ def test_no_worker_for_what_services_ask_for(rig, embedded):
     rig = rig(
         embedded,
         people=3,
-        more='intake = ( { service = "a"; types = [ "club.bump" ]; }, { service = "b"; types = [ "club.bump" ]; } );',
+        more=(
+            'intake = ( { service = "a"; types = [ "club.bump" ]; }, { service = "b"; types = ['
+            ' "club.bump" ]; } );'
+        ),
     )
     rig.alert = 'to = "ops@example.org"; from = "rollcall@example.org"; after = "1s";'
     s = rig.scheduler()
@@ -76,7 +81,8 @@ def test_no_worker_for_what_services_ask_for(rig, embedded):
     rig.wait(
         lambda: (
             rig.database.value(
-                "select count(*) from rollcall.outcome_adhoc where outcome = 0 and actor in ('a', 'b')"
+                "select count(*) from rollcall.outcome_adhoc where outcome = 0 and actor in ('a',"
+                " 'b')"
             )
             == 4
         )
@@ -86,7 +92,10 @@ def test_no_worker_for_what_services_ask_for(rig, embedded):
 
 def test_no_worker_for_a_lane_with_work(rig, embedded, hook):
     rig = rig(embedded, people=3)
-    rig.alert = 'to = "ops@example.org"; from = "rollcall@example.org"; webhook_file = "alert.url"; after = "1s";'
+    rig.alert = (
+        'to = "ops@example.org"; from = "rollcall@example.org"; webhook_file = "alert.url"; after ='
+        ' "1s";'
+    )
     s = rig.scheduler()
     rig.start(lanes=["jobs", "urgent", "mail"])
     rig.wait(lambda: status(rig) == (0, set()))

@@ -41,7 +41,8 @@ def test_a_mailing_stops_within_a_batch(rig, embedded, sink):
     sent = len(list(relay.folder.glob("*.eml")))
     assert sent <= before + 30, f"{before} before, {sent} in all"
     assert rig.database.rows(
-        "select outcome, reason, count(*) from rollcall.outcome_named where type = 'club.write' group by 1, 2 order by 1"
+        "select outcome, reason, count(*) from rollcall.outcome_named where type = 'club.write'"
+        " group by 1, 2 order by 1"
     ) == [("applied", "", sent), ("skipped", "run cancelled", 400 - sent)]
     rig.wait(
         lambda: rig.database.value("select count(*) from told where run = %s", (run,)) == 1
@@ -98,7 +99,8 @@ def test_in_the_middle_of_planning(rig, embedded):
     rig.wait(
         lambda: (
             rig.database.value(
-                "select count(*) from pg_stat_activity where query like 'fetch%%' and state = 'active'"
+                "select count(*) from pg_stat_activity where query like 'fetch%%' and state ="
+                " 'active'"
             )
             == 0
         )

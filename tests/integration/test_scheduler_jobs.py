@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from scheduler_rig import rig  # noqa: F401
 
-# ---- schedules ----------------------------------------------------------------------------------------------------------------------------------
 
-
+# ---- schedules ----
 def test_slots_missed_while_nobody_was_there(rig, embedded):
     rig = rig(embedded, people=3)
     rig.slots("sweep", timedelta(days=3))  # catch_up latest
@@ -85,8 +84,9 @@ def test_a_run_into_the_future_is_refused_by_the_scheduler(rig, embedded):
     rig = rig(embedded, people=3)
     rig.scheduler()
     rig.database.execute(
-        "insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run) "
-        "values (gen_random_uuid(), 'club', 'daily', now() + interval '2 hours', current_date, 'manual', 'x', false)"
+        "insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by,"
+        " dry_run) values (gen_random_uuid(), 'club', 'daily', now() + interval '2 hours',"
+        " current_date, 'manual', 'x', false)"
     )
     rig.wait(lambda: [(r[1], r[2]) for r in rig.runs("daily")] == [("refused", "manual")])
     assert "is in the future" in rig.runs("daily")[0][3]
@@ -95,9 +95,7 @@ def test_a_run_into_the_future_is_refused_by_the_scheduler(rig, embedded):
     rig.until(rig.ask("daily"), "published")
 
 
-# ---- refusals, failures, limits -----------------------------------------------------------------------------------------------------------------
-
-
+# ---- refusals, failures, limits ----
 def test_precondition(rig, embedded):
     rig = rig(embedded, people=3)
     rig.scheduler()
@@ -126,7 +124,8 @@ def test_a_due_statement_that_fails_stops_its_run_only(rig, embedded):
     rig.wait(lambda: rig.database.rows("select run from told") == [(bad,)])
     assert (
         rig.database.value(
-            "select count(*) from rollcall.plan where run_no in (select run_no from rollcall.run where state = 'failed')"
+            "select count(*) from rollcall.plan where run_no in (select run_no from rollcall.run"
+            " where state = 'failed')"
         )
         == 0
     )
@@ -174,7 +173,8 @@ def test_time_limit_of_a_run(rig, embedded):
         )
     )
     skipped = rig.database.value(
-        "select count(*) from rollcall.outcome_named where outcome = 'skipped' and reason = 'run cancelled'"
+        "select count(*) from rollcall.outcome_named where outcome = 'skipped' and reason = 'run"
+        " cancelled'"
     )
     assert skipped >= 10
     rig.wait(lambda: rig.database.value("select count(*) from told where run = %s", (run,)) == 2)

@@ -1,4 +1,6 @@
-"""SIGTERM ends each program within its stated time, whatever PostgreSQL or Kafka does; a second one at once."""
+"""SIGTERM ends each program within its stated time, whatever PostgreSQL or Kafka does; a second
+one at once.
+"""
 
 import os
 import signal
@@ -15,7 +17,8 @@ from worker_rig import rig, sink  # noqa: F401
 DRAIN = 4  # s
 STATED = 20  # s: scheduler and aggregator
 SLEEPY = """
-create function sleepy() returns trigger language plpgsql as $$ begin perform pg_sleep(300); return new; end $$;
+create function sleepy() returns trigger language plpgsql as $$
+    begin perform pg_sleep(300); return new; end $$;
 create trigger sleepy before insert on journal for each row execute function sleepy();
 """
 
@@ -23,8 +26,8 @@ create trigger sleepy before insert on journal for each row execute function sle
 def waiting(rig):
     """A statement of the worker's that has been running for a while."""
     return rig.database.value(
-        "select count(*) from pg_stat_activity where application_name like 'rollcall-worker%' and state = 'active' "
-        "and query like '%effect%' and now() - query_start > interval '500 ms'"
+        "select count(*) from pg_stat_activity where application_name like 'rollcall-worker%' and"
+        " state = 'active' and query like '%effect%' and now() - query_start > interval '500 ms'"
     )
 
 
@@ -37,8 +40,10 @@ def ends_within(process, seconds):
 
 
 @pytest.mark.parametrize("second", [False, True], ids=["drain", "at-once"])
-def test_a_statement_that_does_not_end(rig, kafka, second):  # noqa: F811
-    """The statement is cancelled when the time is over, which frees its locks; its tasks are as they were, without an error of their own."""
+def test_a_statement_that_does_not_end(rig, kafka, second):
+    """The statement is cancelled when the time is over, which frees its locks; its tasks are as
+    they were, without an error of their own.
+    """
     rig = rig(kafka, people=20, partitions=1, drain_timeout=f'"{DRAIN if not second else 120}s"')
     rig.database.execute(SLEEPY)
     run = Run(rig)
@@ -55,7 +60,8 @@ def test_a_statement_that_does_not_end(rig, kafka, second):  # noqa: F811
     rig.wait(
         lambda: (
             rig.database.value(
-                "select count(*) from pg_stat_activity where application_name like 'rollcall-worker%'"
+                "select count(*) from pg_stat_activity where application_name like"
+                " 'rollcall-worker%'"
             )
             == 0
         ),
@@ -69,7 +75,7 @@ def test_a_statement_that_does_not_end(rig, kafka, second):  # noqa: F811
     rig.stop_all()
 
 
-def test_a_lock_held_by_another_session(rig, kafka):  # noqa: F811
+def test_a_lock_held_by_another_session(rig, kafka):
     rig = rig(kafka, people=20, partitions=1, drain_timeout=f'"{DRAIN}s"')
     other = rig.database.connect()
     other.execute("begin")
@@ -92,7 +98,7 @@ def test_a_lock_held_by_another_session(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
-def test_a_killed_worker_frees_its_locks(rig, kafka):  # noqa: F811
+def test_a_killed_worker_frees_its_locks(rig, kafka):
     rig = rig(kafka, people=20, partitions=1)
     rig.database.execute(SLEEPY)
     run = Run(rig)
@@ -103,7 +109,8 @@ def test_a_killed_worker_frees_its_locks(rig, kafka):  # noqa: F811
     rig.wait(
         lambda: (
             rig.database.value(
-                "select count(*) from pg_stat_activity where application_name like 'rollcall-worker%'"
+                "select count(*) from pg_stat_activity where application_name like"
+                " 'rollcall-worker%'"
             )
             == 0
         ),
@@ -135,7 +142,7 @@ def all_end(worker, others):
         ends_within(process, STATED + 1 - DRAIN)
 
 
-def test_a_frozen_database(rig, kafka):  # noqa: F811
+def test_a_frozen_database(rig, kafka):
     """PostgreSQL answers nothing, and refuses nothing."""
     server = Postgres()
     try:
@@ -162,7 +169,7 @@ def test_a_frozen_database(rig, kafka):  # noqa: F811
         server.close()
 
 
-def test_a_frozen_broker(rig):  # noqa: F811
+def test_a_frozen_broker(rig):
     node = Kafka()
     try:
         rig = rig(node, people=2000, batch_max=50)

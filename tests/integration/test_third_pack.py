@@ -1,4 +1,6 @@
-"""A third organisation without a line of C: the pack that docs/packs.md makes from nothing, run by the real programs on both brokers."""
+"""A third organisation without a line of C: the pack that docs/packs.md makes from nothing, run
+by the real programs on both brokers.
+"""
 
 import io
 import json
@@ -13,7 +15,10 @@ from harness.paths import REPO
 from harness.system import System, body
 
 NOW = datetime.now(UTC)
-TABLE = "create table member (id bigint primary key, name text, email text, card text, renewed_at timestamptz)"
+TABLE = (
+    "create table member (id bigint primary key, name text, email text, card text, renewed_at"
+    " timestamptz)"
+)
 
 
 def pack_of_the_page(folder):

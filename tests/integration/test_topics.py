@@ -1,4 +1,6 @@
-"""Topics that change under the service: made anew, cut, expired, grown, lost. All of Rollcall on real parts; the numbers are read from the ledger."""
+"""Topics that change under the service: made anew, cut, expired, grown, lost. All of Rollcall on
+real parts; the numbers are read from the ledger.
+"""
 
 import json
 import re
@@ -16,7 +18,8 @@ from harness.system import System
 from worker_pack import BUMP, FILES, PACK_CFG, TABLES, adhoc
 
 JOBS = """
-jobs = ( { name = "sweep"; tasks = [ "bump", "other" ]; }, { name = "greetings"; tasks = [ "greet-all" ]; } );
+jobs = ( { name = "sweep"; tasks = [ "bump", "other" ]; }, { name = "greetings";
+    tasks = [ "greet-all" ]; } );
 """
 
 
@@ -37,9 +40,10 @@ class World:
         )
         cfg = cfg.replace(
             '{ name = "other"; action = "sql"; due = "sql/due.sql"; statement = "sql/bump.sql"; }',
-            '{ name = "other"; action = "sql"; due = "sql/due.sql"; statement = "sql/other.sql"; }, '
-            '{ name = "greet-all"; action = "email"; due = "sql/due.sql"; statement = "sql/greet.sql"; record = "sql/greet.record.sql"; '
-            'email = { subject = "Olá {{name}}"; text = "templates/greet.txt"; }; }',
+            '{ name = "other"; action = "sql"; due = "sql/due.sql"; statement = "sql/other.sql"; },'
+            ' { name = "greet-all"; action = "email"; due = "sql/due.sql"; statement ='
+            ' "sql/greet.sql"; record = "sql/greet.record.sql"; email = { subject = "Olá {{name}}";'
+            ' text = "templates/greet.txt"; }; }',
         )
         (pack / "pack.cfg").write_text(cfg)
         self.broker, self.database, self.prefix = broker, database, prefix
@@ -55,7 +59,8 @@ class World:
             **options,
         )
         database.execute(
-            "insert into person (id, email) select n, 'p' || n || '@example.org' from generate_series(1, %s) n",
+            "insert into person (id, email) select n, 'p' || n || '@example.org' from"
+            " generate_series(1, %s) n",
             (people,),
         )
 
@@ -83,7 +88,8 @@ class World:
         """Closed with its proof, and each task took effect once."""
         self.until(run, "succeeded", "completed with errors", "failed", "cancelled")
         row = self.database.rows(
-            "select state, planned, applied, done, digest_matches from rollcall.run_progress where run_id = %s",
+            "select state, planned, applied, done, digest_matches from rollcall.run_progress where"
+            " run_id = %s",
             (run,),
         )[0]
         assert row == ("succeeded", 2 * people, 2 * people, 2 * people, True), self.s.logs()
@@ -103,12 +109,13 @@ class World:
     def totals(self):
         """The aggregator's totals, and the ledger's."""
         ledger = self.database.rows(
-            "select coalesce(run_id, '00000000-0000-0000-0000-000000000000'), count(*) from rollcall.outcome_named "
-            "where outcome = 'applied' group by 1 order by 1"
+            "select coalesce(run_id, '00000000-0000-0000-0000-000000000000'), count(*) from"
+            " rollcall.outcome_named where outcome = 'applied' group by 1 order by 1"
         )
-        return self.database.rows(
-            "select run_id, applied from rollcall.run_total order by 1"
-        ), ledger
+        return (
+            self.database.rows("select run_id, applied from rollcall.run_total order by 1"),
+            ledger,
+        )
 
     def totals_match(self, timeout=40):
         def equal():
@@ -175,7 +182,9 @@ POLICIES = pytest.mark.parametrize("policy", ["stop", "repair"])
 
 
 def resolve(w, policy, run, pattern):
-    """With `stop` the worker waits and names the command, which is given; with `repair` nobody does anything."""
+    """With `stop` the worker waits and names the command, which is given; with `repair` nobody
+    does anything.
+    """
     if policy == "repair":
         w.s.wait("said", lambda: re.search(rf"level=error .*{pattern}", w.log("worker-1")))
         return
@@ -208,7 +217,9 @@ def resolve(w, policy, run, pattern):
 
 @POLICIES
 def test_topic_made_anew(world, kafka, policy):
-    """Its log ends below the positions. What was planned and waited in the old one is published again; what was done is not."""
+    """Its log ends below the positions. What was planned and waited in the old one is published
+    again; what was done is not.
+    """
     w = world(kafka, people=200, kafka=f'lost_log = "{policy}";')
     first = w.ask("sweep")
     w.succeeded(first, 200)
@@ -221,7 +232,8 @@ def test_topic_made_anew(world, kafka, policy):
     resolve(w, policy, second, "the log ends at offset 0, below the position")
     w.succeeded(second, 200)
     gaps = w.database.rows(
-        "select p.partition, g.how, g.position, g.low, g.repaired_at is not null from rollcall.log_gap g join rollcall.position p using (source_no) order by 1"
+        "select p.partition, g.how, g.position, g.low, g.repaired_at is not null from"
+        " rollcall.log_gap g join rollcall.position p using (source_no) order by 1"
     )
     assert gaps == [(n, "made anew", old[n], 0, True) for n in sorted(old)]
     w.totals_match()
@@ -230,7 +242,9 @@ def test_topic_made_anew(world, kafka, policy):
 
 @POLICIES
 def test_topic_made_anew_and_filled_again(world, kafka, policy):
-    """Its log reaches beyond the positions: only the messages tell that it is another one. All of the new one is read."""
+    """Its log reaches beyond the positions: only the messages tell that it is another one. All
+    of the new one is read.
+    """
     w = world(kafka, people=100, kafka=f'lost_log = "{policy}";')
     first = w.ask("sweep")
     w.succeeded(first, 100)
@@ -255,7 +269,9 @@ def test_topic_made_anew_and_filled_again(world, kafka, policy):
 
 
 def frozen_while_filled_again(w, name, lane, fill):
-    """The topic becomes another one, longer than what was read, while its reader is frozen: no fetch of the reader's tells it."""
+    """The topic becomes another one, longer than what was read, while its reader is frozen: no
+    fetch of the reader's tells it.
+    """
     w.s.daemons[name].send_signal(signal.SIGSTOP)
     w.recreate(lane)
     fill()
@@ -293,7 +309,9 @@ def test_topic_made_anew_and_filled_again_while_it_is_read(world, kafka, policy)
 
 @pytest.mark.parametrize("balanced", ["before", "meanwhile"])
 def test_topic_made_anew_while_it_is_read(world, kafka, balanced):
-    """Nobody is restarted: the scheduler, the workers and the aggregator go on with the new one. Also when the group was balanced while there was none."""
+    """Nobody is restarted: the scheduler, the workers and the aggregator go on with the new one.
+    Also when the group was balanced while there was none.
+    """
     w = world(
         kafka, people=300, kafka='lost_log = "repair";', workers=1 if balanced == "meanwhile" else 2
     )
@@ -374,16 +392,18 @@ def test_partitions_added_during_a_run(world, kafka):
     w.s.start("worker", "worker-2")
     w.succeeded(run, 3000)
     assert re.search(
-        rf'level=warn .*msg="topic has more partitions than kafka.partitions; the extra ones are not used" topic={re.escape(w.topic())} partitions=7 before=4 used=4',
+        r'level=warn .*msg="topic has more partitions than kafka.partitions; the extra ones are'
+        rf' not used" topic={re.escape(w.topic())} partitions=7 before=4 used=4',
         w.log("scheduler"),
     )
     places = w.database.rows(
-        "select o.subject, count(*), count(distinct p.partition), max(p.partition) from rollcall.outcome o join rollcall.position p using (source_no) "
-        "group by 1"
+        "select o.subject, count(*), count(distinct p.partition), max(p.partition) from"
+        " rollcall.outcome o join rollcall.position p using (source_no) group by 1"
     )
     assert {row[1:3] for row in places} == {(2, 1)} and {row[3] for row in places} == {0, 1, 2, 3}
     wrong = w.database.value(
-        "select count(*) from journal a join journal b on a.subject = b.subject and a.type = 'bump' and b.type = 'other' and a.n > b.n"
+        "select count(*) from journal a join journal b on a.subject = b.subject and a.type = 'bump'"
+        " and b.type = 'other' and a.n > b.n"
     )
     assert wrong == 0
     # what others publish there is read all the same
@@ -508,8 +528,10 @@ def sink(tmp_path):
 
 
 def test_embedded_broker_dies_with_the_workers_while_mail_is_out(world, embedded, sink):
-    """Broker, worker and aggregator at once: intents are settled, quarantined tasks can be replayed, audit events that were not folded are, runs close, and the
-    numbers go on."""
+    """Broker, worker and aggregator at once: intents are settled, quarantined tasks can be
+    replayed, audit events that were not folded are, runs close, and the
+    numbers go on.
+    """
     w = world(embedded, people=60, sink=sink.port)
     first = w.ask("sweep")
     w.succeeded(first, 60)
@@ -551,20 +573,23 @@ def test_embedded_broker_dies_with_the_workers_while_mail_is_out(world, embedded
     ) == [("succeeded", 58, True)]
     assert (
         w.database.value(
-            "select count(*) from rollcall.outcome where src_offset < 0 and outcome = 0 and attempt = 2"
+            "select count(*) from rollcall.outcome where src_offset < 0 and outcome = 0 and"
+            " attempt = 2"
         )
         == pending
     )
     w.s.cli("quarantine", "replay", "--all", "--yes")
     w.s.wait("replayed", lambda: w.database.value("select count(*) from rollcall.held") == 0)
     assert w.database.rows(
-        "select outcome, replaces, count(*) from rollcall.outcome_adhoc where src_offset < 0 group by 1, 2"
+        "select outcome, replaces, count(*) from rollcall.outcome_adhoc where src_offset < 0 group"
+        " by 1, 2"
     ) == [(0, 3, 2)]
     w.totals_match()
     third = w.ask("sweep", "--at", "2026-05-05T12:00:00Z")
     w.succeeded(third, 60)
     w.totals_match()
     doubled = w.database.rows(
-        "select p.topic, p.partition, o.sequence from rollcall.outcome o join rollcall.position p using (source_no) group by 1, 2, 3 having count(*) > 1"
+        "select p.topic, p.partition, o.sequence from rollcall.outcome o join rollcall.position p"
+        " using (source_no) group by 1, 2, 3 having count(*) > 1"
     )
     assert doubled == []

@@ -19,13 +19,16 @@ def earlier(tmp_path, database):
 def add_run(database, state, planned=3, published=True, **counts):
     run_id = uuid.uuid4()
     number = database.value(
-        "insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, state, planned, published_at) "
-        "values (%s, 'guild', 'nightly', '2026-02-01', '2026-02-01', 'manual', 'eva', false, %s, %s, case when %s then now() end) returning run_no",
+        "insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by,"
+        " dry_run, state, planned, published_at) values (%s, 'guild', 'nightly', '2026-02-01',"
+        " '2026-02-01', 'manual', 'eva', false, %s, %s, case when %s then now() end) returning"
+        " run_no",
         (run_id, state, planned, published),
     )
     if counts:
         database.execute(
-            f"insert into rollcall.progress (run_no, source_no, {', '.join(counts)}) values (%s, 1, {', '.join(str(n) for n in counts.values())})",
+            f"insert into rollcall.progress (run_no, source_no, {', '.join(counts)}) values (%s, 1,"
+            f" {', '.join(str(n) for n in counts.values())})",
             (number,),
         )
     return run_id

@@ -29,9 +29,7 @@ def found(path, source, glossary=GLOSSARY):
     ]
 
 
-# ---- the check can fail ---------------------------------------------------------------------
-
-
+# ---- the check can fail ----
 @pytest.mark.parametrize(
     "path, source, expected",
     [

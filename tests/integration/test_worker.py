@@ -1,4 +1,6 @@
-"""The worker on real parts: PostgreSQL, a real Kafka node and the embedded broker. The test is the scheduler."""
+"""The worker on real parts: PostgreSQL, a real Kafka node and the embedded broker. The test is
+the scheduler.
+"""
 
 import os
 import random
@@ -12,11 +14,12 @@ import pytest
 from worker_pack import LETTER_MARK, NOON, OUTCOME_MARK, TASK_MARK, Run, adhoc
 from worker_rig import rig  # noqa: F401
 
-# ---- the main way ---------------------------------------------------------------------------------------------------------------------------
 
-
+# ---- the main way ----
 def test_each_task_once(rig, broker):
-    """10,000 tasks in 4 partitions for 2 workers: each takes effect once, has one outcome, one event."""
+    """10,000 tasks in 4 partitions for 2 workers: each takes effect once, has one outcome, one
+    event.
+    """
     rig = rig(broker, people=10000)
     run = Run(rig)
     tasks = run.plan([run.task("bump", n) for n in range(1, 10001)])
@@ -55,7 +58,9 @@ def test_each_task_once(rig, broker):
 
 
 def test_repeated_tasks_take_effect_once(rig, broker):
-    """Twice in one batch, from a second scheduler, and again after the end; with another item it is another task."""
+    """Twice in one batch, from a second scheduler, and again after the end; with another item it
+    is another task.
+    """
     rig = rig(broker, people=500)
     run = Run(rig)
     tasks = run.plan([run.task("bump", n, item) for n in range(1, 501) for item in ("", "b")])
@@ -76,7 +81,9 @@ def test_repeated_tasks_take_effect_once(rig, broker):
 
 
 def test_order_of_one_subject(rig, kafka):
-    """Tasks of several types about the same people, in one batch and over many: each person's in the order of the topic."""
+    """Tasks of several types about the same people, in one batch and over many: each person's in
+    the order of the topic.
+    """
     rig = rig(kafka, people=50, batch_max=700)
     run = Run(rig)
     order = random.Random(5)
@@ -98,11 +105,11 @@ def test_order_of_one_subject(rig, kafka):
     rig.stop_all()
 
 
-# ---- what fails, and what is refused --------------------------------------------------------------------------------------------------------
-
-
+# ---- what fails, and what is refused ----
 def test_failing_rows_stand_alone(rig, broker):
-    """Three that fail among 5,000, by a data error and by constraints that are checked late: the others are applied."""
+    """Three that fail among 5,000, by a data error and by constraints that are checked late: the
+    others are applied.
+    """
     rig = rig(broker, people=5000)
     for subject, trap in ((17, "zero"), (2500, "deferred"), (4999, "zero")):
         rig.database.execute("update person set trap = %s where id = %s", (trap, subject))
@@ -120,7 +127,10 @@ def test_failing_rows_stand_alone(rig, broker):
         "4999": ("quarantined", "division by zero (SQLSTATE 22012)"),
         "2500": (
             "quarantined",
-            'insert or update on table "journal" violates foreign key constraint "journal_known_fkey" (SQLSTATE 23503)',
+            (
+                'insert or update on table "journal" violates foreign key constraint'
+                ' "journal_known_fkey" (SQLSTATE 23503)'
+            ),
         ),
         "5001": ("skipped", "not eligible"),
     }
@@ -152,9 +162,8 @@ def bad_messages(run):
     good = run.task("bump", 1).bytes
     r = random.Random(3)
     other = Run(run.rig, at=NOON + timedelta(days=400))
-    run.rig.database.execute(
-        f"drop table rollcall.outcome_{other.rig.database.value('select day from rollcall.run where run_no = %s', (other.no,)):%Y%m%d}"
-    )
+    day = other.rig.database.value("select day from rollcall.run where run_no = %s", (other.no,))
+    run.rig.database.execute(f"drop table rollcall.outcome_{day:%Y%m%d}")
     odd = Run(run.rig, job="other", settings='{"no_such": "1"}')
     nobody = run.task("bump", 4)._replace(run=uuid.UUID(int=5), id=uuid.UUID(int=6))
     return [
@@ -187,7 +196,9 @@ def bad_messages(run):
 
 
 def test_dead_letters(rig, broker):
-    """What is no task of ours: a row and a message with topic, partition, offset, reason and the original bytes; the partition goes on."""
+    """What is no task of ours: a row and a message with topic, partition, offset, reason and the
+    original bytes; the partition goes on.
+    """
     rig = rig(broker, people=300)
     run = Run(rig)
     places, values = [], []
@@ -204,7 +215,8 @@ def test_dead_letters(rig, broker):
     rig.wait(lambda: rig.position() == 300 + len(bad))
     expected = dict(zip(places, values))
     rows = rig.database.rows(
-        "select p.topic, p.partition, d.src_offset, d.value, d.key, d.reason, d.at from rollcall.dead_letter d join rollcall.position p using (source_no)"
+        "select p.topic, p.partition, d.src_offset, d.value, d.key, d.reason, d.at from"
+        " rollcall.dead_letter d join rollcall.position p using (source_no)"
     )
     letters = {
         k: v
@@ -255,7 +267,8 @@ def test_the_largest_arguments_are_kept_whole(rig, kafka):
     rig.wait(
         lambda: (
             rig.database.value(
-                "select count(*) from rollcall.outcome_adhoc where outcome = 2 and length(arguments ->> 'a') = 65000"
+                "select count(*) from rollcall.outcome_adhoc where outcome = 2 and length(arguments"
+                " ->> 'a') = 65000"
             )
             == 1
         )
@@ -294,13 +307,15 @@ def test_unknown_types_use_up_no_numbers(rig, kafka):
     rig = rig(kafka, batch_max=5)
     rig.send([adhoc(f"strange.type-{n % 3}", n) for n in range(200)])
     rig.database.execute(
-        "insert into rollcall.task_type (name) select 'filler.' || n from generate_series(1, 9970) n"
+        "insert into rollcall.task_type (name) select 'filler.' || n from generate_series(1,"
+        " 9970) n"
     )
     rig.start(lanes=["tasks"])
     rig.wait(lambda: rig.position() == 200)
     assert (
         rig.database.value(
-            "select count(*) from rollcall.outcome_named where type like 'strange.%' and reason = 'unknown task type'"
+            "select count(*) from rollcall.outcome_named where type like 'strange.%' and reason ="
+            " 'unknown task type'"
         )
         == 200
     )
@@ -317,11 +332,11 @@ def test_unknown_types_use_up_no_numbers(rig, kafka):
     rig.stop_all()
 
 
-# ---- ad-hoc tasks, dry runs, cancelled runs -------------------------------------------------------------------------------------------------
-
-
+# ---- ad-hoc tasks, dry runs, cancelled runs ----
 def test_adhoc_tasks(rig, broker):
-    """Arguments are typed and checked; an id takes effect once, whoever it is about; what was asked stays in the ledger."""
+    """Arguments are typed and checked; an id takes effect once, whoever it is about; what was
+    asked stays in the ledger.
+    """
     rig = rig(broker, people=20)
     same, failing = uuid.uuid4(), uuid.uuid4()
     good = [
@@ -380,7 +395,9 @@ def test_adhoc_tasks(rig, broker):
 
 @pytest.mark.parametrize("how", ["run", "message", "step", "adhoc"])
 def test_dry_run_leaves_no_trace(rig, kafka, how):
-    """But its outcomes, marked as such; also of failing and repeated tasks, of mail, and without follow-ups."""
+    """But its outcomes, marked as such; also of failing and repeated tasks, of mail, and without
+    follow-ups.
+    """
     rig = rig(kafka, people=50)
     rig.database.execute("update person set trap = 'zero' where id = 13")
     types = ["bump"] if how == "step" else ["bump", "enrol"]

@@ -1,4 +1,6 @@
-"""What a worker does besides SQL: follow-ups, mail into a Maildir and to an SMTP server, webhooks, reports, files."""
+"""What a worker does besides SQL: follow-ups, mail into a Maildir and to an SMTP server,
+webhooks, reports, files.
+"""
 
 import base64
 import gzip
@@ -18,7 +20,9 @@ from worker_rig import rig, sink, through  # noqa: F401
 
 
 def test_follow_ups(rig, broker):
-    """Published and counted: those that the statement names, or else all that the type declares; also those of a mail, once it has gone."""
+    """Published and counted: those that the statement names, or else all that the type declares;
+    also those of a mail, once it has gone.
+    """
     rig = rig(broker, people=60)
     rig.database.execute("update person set active = false where id > 50")
     run = Run(rig)
@@ -62,8 +66,9 @@ def test_follow_ups(rig, broker):
 def test_mail_into_a_maildir(rig, broker):
     rig = rig(broker, people=6)
     rig.database.execute(
-        "update person set email = case id when 2 then 'none' when 3 then 'not an address' when 4 then '' else email end, active = id <> 5, "
-        "trap = case id when 6 then 'record' else '' end, note = case id when 1 then 'Linha 1: ção' end"
+        "update person set email = case id when 2 then 'none' when 3 then 'not an address' when 4"
+        " then '' else email end, active = id <> 5, trap = case id when 6 then 'record' else ''"
+        " end, note = case id when 1 then 'Linha 1: ção' end"
     )
     run = Run(rig)
     tasks = run.plan([run.task("greet", n, "i") for n in range(1, 8)])
@@ -101,7 +106,9 @@ def test_mail_into_a_maildir(rig, broker):
 
 
 def test_mail_over_smtp(rig, kafka, sink):
-    """Refused: failed at once. Deferred: tried three times, then quarantined. A lost answer: sent again with the same Message-ID, or held."""
+    """Refused: failed at once. Deferred: tried three times, then quarantined. A lost answer:
+    sent again with the same Message-ID, or held.
+    """
     rig, server = rig(kafka, people=9), sink()
     through(rig, server.port)
     for n, local in enumerate(
@@ -135,7 +142,8 @@ def test_mail_over_smtp(rig, kafka, sink):
     }
     attempts = dict(
         rig.database.rows(
-            "select subject || t.name, attempt from rollcall.outcome join rollcall.task_type t using (type_no) where t.name <> 'club.thanks'"
+            "select subject || t.name, attempt from rollcall.outcome join rollcall.task_type t"
+            " using (type_no) where t.name <> 'club.thanks'"
         )
     )
     assert [attempts[f"{n}club.greet"] for n in range(1, 10)] == [1, 1, 3, 1, 3, 3, 3, 1, 1]
@@ -189,7 +197,9 @@ class Closed:
 
 
 def test_relay_away(rig, broker, sink):
-    """Waited for and said once; a rebalance and a drain are not held up meanwhile, and each mail goes out once."""
+    """Waited for and said once; a rebalance and a drain are not held up meanwhile, and each mail
+    goes out once.
+    """
     rig, away = rig(broker, people=40, session="2s"), Closed()
     through(rig, away.port)
     run = Run(rig)
@@ -223,7 +233,9 @@ def test_relay_away(rig, broker, sink):
 
 
 def test_killed_while_a_mail_is_out(rig, kafka, sink):
-    """Whether it arrived is not known: it is sent again under the same Message-ID, or held for review."""
+    """Whether it arrived is not known: it is sent again under the same Message-ID, or held for
+    review.
+    """
     rig, server = rig(kafka, people=3, session="2s"), sink()
     through(rig, server.port)
     rig.database.execute("update person set email = 'slow@example.org' where id = 2")
@@ -257,7 +269,8 @@ def test_killed_while_a_mail_is_out(rig, kafka, sink):
     assert {
         r[0]
         for r in rig.database.rows(
-            "select attempt from rollcall.outcome where reason <> '' or subject = '1' and follow_ups is not null"
+            "select attempt from rollcall.outcome where reason <> '' or subject = '1' and"
+            " follow_ups is not null"
         )
     } == {2}
     assert run.progress()["digest_matches"]
@@ -327,7 +340,9 @@ def sign_calls(rig, key_text, mode=0o600):
 
 
 def test_webhooks_are_signed_and_traced(rig, kafka):
-    """As a receiver checks it (Standard Webhooks, W3C Trace Context): each attempt, of a run's task and of one asked for by hand."""
+    """As a receiver checks it (Standard Webhooks, W3C Trace Context): each attempt, of a run's
+    task and of one asked for by hand.
+    """
     rig, hook = rig(kafka, people=3), Hook({1: [503, 200], 2: [200], 3: [200]})
     (rig.folder / "club/hook.url").write_text(hook.url + "\n")
     key = os.urandom(32)

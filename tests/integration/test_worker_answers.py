@@ -1,4 +1,6 @@
-"""What a type's statement answers is checked before anything of it is committed: on the first try and on every later one."""
+"""What a type's statement answers is checked before anything of it is committed: on the first
+try and on every later one.
+"""
 
 import re
 
@@ -6,49 +8,85 @@ import pytest
 from worker_pack import PACK_CFG, Run, adhoc
 from worker_rig import rig  # noqa: F401
 
-TOUCH = "changed as (update person p set hits = hits + 1 from batch b where p.id = b.subject returning p.id, b.item), "
-MAIL = "p.email as to_address, 'P' as to_name, 'P' as name, '' as note from person p join batch b on b.subject = p.id"
+TOUCH = (
+    "changed as (update person p set hits = hits + 1 from batch b where p.id = b.subject returning"
+    " p.id, b.item), "
+)
+MAIL = (
+    "p.email as to_address, 'P' as to_name, 'P' as name, '' as note from person p join batch b on"
+    " b.subject = p.id"
+)
 
 # statement, what is wrong with the rows of the people 2 and 5
 SQL = {
     "null outcome": (
-        "effect as (select id as subject, case when id not in (2, 5) then 'applied' end as outcome from changed)",
+        (
+            "effect as (select id as subject, case when id not in (2, 5) then 'applied' end as"
+            " outcome from changed)"
+        ),
         "effect.outcome is NULL",
     ),
     "misspelt": (
-        "effect as (select id as subject, case when id not in (2, 5) then 'applied' else 'aplied' end as outcome from changed)",
+        (
+            "effect as (select id as subject, case when id not in (2, 5) then 'applied' else"
+            " 'aplied' end as outcome from changed)"
+        ),
         "effect.outcome is 'aplied'",
     ),
     "another action's": (
-        "effect as (select id as subject, case when id not in (2, 5) then 'applied' else 'send' end as outcome from changed)",
+        (
+            "effect as (select id as subject, case when id not in (2, 5) then 'applied' else 'send'"
+            " end as outcome from changed)"
+        ),
         "effect.outcome is 'send'",
     ),
     "empty": (
-        "effect as (select id as subject, case when id not in (2, 5) then 'applied' else '' end as outcome from changed)",
+        (
+            "effect as (select id as subject, case when id not in (2, 5) then 'applied' else '' end"
+            " as outcome from changed)"
+        ),
         "effect.outcome is ''",
     ),
     "upper case": (
-        "effect as (select id as subject, case when id not in (2, 5) then 'applied' else 'Applied' end as outcome from changed)",
+        (
+            "effect as (select id as subject, case when id not in (2, 5) then 'applied' else"
+            " 'Applied' end as outcome from changed)"
+        ),
         "effect.outcome is 'Applied'",
     ),
     "twice": (
-        "effect as (select id as subject, 'applied'::text as outcome from changed union all select id, 'applied' from changed where id in (2, 5))",
+        (
+            "effect as (select id as subject, 'applied'::text as outcome from changed union all"
+            " select id, 'applied' from changed where id in (2, 5))"
+        ),
         "effect.subject is '2', expected each subject of batch once",
     ),
     "twice, differently": (
-        "effect as (select id as subject, 'applied'::text as outcome from changed union all select id, 'skipped' from changed where id in (2, 5))",
+        (
+            "effect as (select id as subject, 'applied'::text as outcome from changed union all"
+            " select id, 'skipped' from changed where id in (2, 5))"
+        ),
         "effect.subject is '2', expected each subject of batch once",
     ),
     "another item": (
-        "effect as (select id as subject, case when id in (2, 5) then 'x' else item end as item, 'applied'::text as outcome from changed)",
+        (
+            "effect as (select id as subject, case when id in (2, 5) then 'x' else item end as"
+            " item, 'applied'::text as outcome from changed)"
+        ),
         "effect.item is 'x', expected '', the item of batch",
     ),
     "a follow-up that is not the type's": (
-        "effect as (select id as subject, 'applied'::text as outcome, case when id in (2, 5) then array['welcom'] end as follow_ups from changed)",
+        (
+            "effect as (select id as subject, 'applied'::text as outcome, case when id in (2, 5)"
+            " then array['welcom'] end as follow_ups from changed)"
+        ),
         "effect.follow_ups is 'welcom', expected names that follow_ups of the task type has",
     ),
     "a follow-up without a name": (
-        "effect as (select id as subject, 'applied'::text as outcome, case when id in (2, 5) then array[null::text] end as follow_ups from changed)",
+        (
+            "effect as (select id as subject, 'applied'::text as outcome, case when id in (2, 5)"
+            " then array[null::text] end as follow_ups from changed)"
+        ),
         "effect.follow_ups is NULL",
     ),
 }
@@ -72,8 +110,10 @@ def all_ended(rig, of, number):
 
 
 @pytest.mark.parametrize("name", SQL)
-def test_a_wrong_row_of_effect_is_refused(rig, kafka, tmp_path, name):  # noqa: F811
-    """In a run, for ad-hoc tasks and in a dry run; the person with the wrong row stands alone, and is refused on every try."""
+def test_a_wrong_row_of_effect_is_refused(rig, kafka, tmp_path, name):
+    """In a run, for ad-hoc tasks and in a dry run; the person with the wrong row stands alone,
+    and is refused on every try.
+    """
     text, wrong = SQL[name]
     rig = rig(kafka, people=9, pack_cfg=with_statement(tmp_path, TOUCH + text))
     run, dry = Run(rig), Run(rig, job="other", dry_run=True)
@@ -112,7 +152,8 @@ def test_a_wrong_row_of_effect_is_refused(rig, kafka, tmp_path, name):  # noqa: 
     ]
     assert (
         rig.database.value(
-            "select min(attempt) from rollcall.outcome where subject in ('2', '5') and not dry_run and outcome = 3"
+            "select min(attempt) from rollcall.outcome where subject in ('2', '5') and not dry_run"
+            " and outcome = 3"
         )
         == 3
     )
@@ -131,8 +172,10 @@ def test_a_wrong_row_of_effect_is_refused(rig, kafka, tmp_path, name):  # noqa: 
     ],
 )
 @pytest.mark.parametrize("how", ["run", "ad-hoc"])
-def test_no_mail_is_noted_that_was_not_sent(rig, kafka, tmp_path, outcome, wrong, how):  # noqa: F811
-    """The outcome of a mail is 'send' or an answer that says why not; there is no third one, whichever try it is."""
+def test_no_mail_is_noted_that_was_not_sent(rig, kafka, tmp_path, outcome, wrong, how):
+    """The outcome of a mail is 'send' or an answer that says why not; there is no third one,
+    whichever try it is.
+    """
     rig = rig(
         kafka,
         people=3,
@@ -141,13 +184,16 @@ def test_no_mail_is_noted_that_was_not_sent(rig, kafka, tmp_path, outcome, wrong
         ),
     )
     rig.database.execute(
-        "alter table person alter active drop not null; update person set active = null where id = 2"
+        "alter table person alter active drop not null; update person set active = null where"
+        " id = 2"
     )
     run = Run(rig)
     rig.send(
-        run.plan([run.task("greet", n) for n in (1, 2, 3)])
-        if how == "run"
-        else [adhoc("club.greet", n) for n in (1, 2, 3)],
+        (
+            run.plan([run.task("greet", n) for n in (1, 2, 3)])
+            if how == "run"
+            else [adhoc("club.greet", n) for n in (1, 2, 3)]
+        ),
         lane="mail",
     )
     rig.start(lanes=["mail"])
@@ -162,7 +208,8 @@ def test_no_mail_is_noted_that_was_not_sent(rig, kafka, tmp_path, outcome, wrong
     rig.wait(
         lambda: (
             rig.database.value(
-                "select count(*) from rollcall.outcome where subject = '2' and attempt = 6 and outcome = 3"
+                "select count(*) from rollcall.outcome where subject = '2' and attempt = 6 and"
+                " outcome = 3"
             )
             == 1
         )
@@ -171,22 +218,34 @@ def test_no_mail_is_noted_that_was_not_sent(rig, kafka, tmp_path, outcome, wrong
     rig.stop_all()
 
 
-EVERYBODY = "x as (update person set hits = hits + 1 returning id), effect as (select id as subject, 'applied' as outcome from x)"
+EVERYBODY = (
+    "x as (update person set hits = hits + 1 returning id), effect as (select id as subject,"
+    " 'applied' as outcome from x)"
+)
 NOBODY_MORE = (
     TOUCH
-    + "effect as (select id as subject, 'applied' as outcome from changed union all select null, null)"
+    + "effect as (select id as subject, 'applied' as outcome from changed union all select null,"
+    " null)"
 )
 FOREIGN = {  # by some tasks, and not without any
-    "a neighbour": "x as (update person set hits = hits + 1 where id in (select subject from batch union select subject + 100 from batch where subject % 10 = 2) returning id), "
-    "effect as (select id as subject, 'applied' as outcome from x)",
-    "nobody": TOUCH
-    + "effect as (select case when id % 10 <> 2 then id end as subject, 'applied' as outcome from changed)",
+    "a neighbour": (
+        "x as (update person set hits = hits + 1 where id in (select subject from batch union"
+        " select subject + 100 from batch where subject % 10 = 2) returning id), effect as (select"
+        " id as subject, 'applied' as outcome from x)"
+    ),
+    "nobody": (
+        TOUCH
+        + "effect as (select case when id % 10 <> 2 then id end as subject, 'applied' as outcome"
+        " from changed)"
+    ),
 }
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_a_statement_acts_on_nobody_beyond_its_batch(rig, kafka, tmp_path, name):  # noqa: F811
-    """All of it is undone, for every task of the batch: half of it is no more to be trusted than the whole."""
+def test_a_statement_acts_on_nobody_beyond_its_batch(rig, kafka, tmp_path, name):
+    """All of it is undone, for every task of the batch: half of it is no more to be trusted than
+    the whole.
+    """
     rig = rig(kafka, people=300, partitions=1, pack_cfg=with_statement(tmp_path, FOREIGN[name]))
     run, dry = Run(rig), Run(rig, job="other", dry_run=True)
     rig.send(
@@ -212,13 +271,18 @@ def test_a_statement_acts_on_nobody_beyond_its_batch(rig, kafka, tmp_path, name)
 
 
 @pytest.mark.parametrize("statement", [EVERYBODY, NOBODY_MORE])
-def test_a_statement_that_never_reads_its_batch_is_paused(rig, kafka, tmp_path, statement):  # noqa: F811
-    """It acts also without any task, so it is its own fault: few tasks are enough, none of the 300 people is changed, and no task ends. Others go on."""
+def test_a_statement_that_never_reads_its_batch_is_paused(rig, kafka, tmp_path, statement):
+    """It acts also without any task, so it is its own fault: few tasks are enough, none of the
+    300 people is changed, and no task ends. Others go on.
+    """
     rig = rig(
         kafka,
         people=300,
         pack_cfg=with_statement(tmp_path, statement),
-        retry='attempts = 3; base = "100ms"; max = "100ms"; pause_base = "500ms"; pause_max = "500ms";',
+        retry=(
+            'attempts = 3; base = "100ms"; max = "100ms"; pause_base = "500ms"; pause_max ='
+            ' "500ms";'
+        ),
     )
     run = Run(rig)
     rig.send(
@@ -242,14 +306,15 @@ def test_a_statement_that_never_reads_its_batch_is_paused(rig, kafka, tmp_path, 
     rig.stop_all()
 
 
-def test_doubled_columns_of_effect_are_named(rig, kafka, tmp_path):  # noqa: F811
+def test_doubled_columns_of_effect_are_named(rig, kafka, tmp_path):
     rig = rig(
         kafka,
         people=3,
         pack_cfg=with_statement(
             tmp_path,
             TOUCH
-            + "effect as (select id as subject, 'applied' as outcome, 'a' as reason, 'b' as reason from changed)",
+            + "effect as (select id as subject, 'applied' as outcome, 'a' as reason, 'b' as reason"
+            " from changed)",
         ),
     )
     worker = rig.start(lanes=["tasks"], ready=False)

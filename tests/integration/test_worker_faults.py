@@ -13,9 +13,8 @@ from harness.postgres import Database, Postgres
 from worker_pack import Run, adhoc
 from worker_rig import rig  # noqa: F401
 
-# ---- crashes and absences -------------------------------------------------------------------------------------------------------------------
 
-
+# ---- crashes and absences ----
 def steady(rig, run, count, types=("bump", "enrol")):
     tasks = run.plan([run.task(t, n) for n in range(1, count + 1) for t in types])
     rig.send(tasks)
@@ -23,7 +22,9 @@ def steady(rig, run, count, types=("bump", "enrol")):
 
 
 def exactly_once(rig, run, count):
-    """After whatever happened: every task of `steady`, and what it caused, has one effect, one outcome, one event."""
+    """After whatever happened: every task of `steady`, and what it caused, has one effect, one
+    outcome, one event.
+    """
     assert run.progress()["digest_matches"] and run.progress()["failed"] == 0
     assert (
         run.progress()["applied"] == count * 5
@@ -60,7 +61,9 @@ def test_killed_workers(rig, broker, threads):
 
 
 def test_database_goes_away(rig, kafka, tmp_path):
-    """Backends terminated, the server stopped and crashed, in the middle: said, waited for, and nothing is lost or done twice."""
+    """Backends terminated, the server stopped and crashed, in the middle: said, waited for, and
+    nothing is lost or done twice.
+    """
     server = Postgres(fsync=True)
     try:
         rig = rig(kafka, db=Database(server, "away"), people=3000, batch_max=200, session="2s")
@@ -72,7 +75,8 @@ def test_database_goes_away(rig, kafka, tmp_path):
             rig.wait(lambda: run.progress()["done"] >= goal)
             if round_number in (0, 1, 3):
                 rig.database.execute(
-                    "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rollcall-worker%'"
+                    "select pg_terminate_backend(pid) from pg_stat_activity where application_name"
+                    " like 'rollcall-worker%'"
                 )
             else:
                 rig.database.db.close()
@@ -105,7 +109,9 @@ def test_broker_restarts(rig, kafka):
 
 
 def test_another_broker(rig, embedded):
-    """The embedded broker's end takes its messages along; another one does not inherit positions, and the run, published again, is completed."""
+    """The embedded broker's end takes its messages along; another one does not inherit
+    positions, and the run, published again, is completed.
+    """
     rig = rig(embedded, people=2000, batch_max=100)
     run = Run(rig)
     tasks = run.plan([run.task("bump", n) for n in range(1, 2001)])
@@ -157,11 +163,11 @@ def test_frozen_while_messages_are_deleted(rig, kafka):
     rig.stop_all()
 
 
-# ---- fencing --------------------------------------------------------------------------------------------------------------------------------
-
-
+# ---- fencing ----
 def held_at_the_gate(rig, gate, tasks):
-    """A worker in the middle of the transaction of these tasks of type `gate`, which ends when the lock goes that is taken on `gate`."""
+    """A worker in the middle of the transaction of these tasks of type `gate`, which ends when
+    the lock goes that is taken on `gate`.
+    """
     gate.execute("select pg_advisory_lock(77)")
     worker = rig.start(lanes=["tasks"], lock_timeout='"0s"')
     rig.send(tasks)
@@ -196,7 +202,9 @@ def each_once(rig, run):
 
 
 def test_a_statement_longer_than_the_poll_interval(rig, kafka):
-    """The group is served meanwhile: the membership is kept, another worker may join, and takes its share when the transaction has ended."""
+    """The group is served meanwhile: the membership is kept, another worker may join, and takes
+    its share when the transaction has ended.
+    """
     rig = rig(
         kafka,
         people=200,
@@ -221,7 +229,9 @@ def test_a_statement_longer_than_the_poll_interval(rig, kafka):
 
 
 def test_a_frozen_owner_comes_back(rig, kafka):
-    """Frozen in the middle of a transaction: another takes over although it holds locks. Back again it writes nothing, rejoins, and works on."""
+    """Frozen in the middle of a transaction: another takes over although it holds locks. Back
+    again it writes nothing, rejoins, and works on.
+    """
     rig = rig(kafka, people=300, session="2s", partitions=2)
     run = Run(rig)
     tasks = run.plan([run.task("gate", n) for n in range(1, 301)])
@@ -268,8 +278,8 @@ def published_is_true(rig):
     claimed = {
         tuple(r)
         for r in rig.database.rows(
-            "select p.topic, p.partition, o.sequence from rollcall.outcome o join rollcall.position p using (source_no) "
-            "where o.sequence <= p.published"
+            "select p.topic, p.partition, o.sequence from rollcall.outcome o join rollcall.position"
+            " p using (source_no) where o.sequence <= p.published"
         )
     }
     assert claimed <= wire
@@ -277,7 +287,9 @@ def published_is_true(rig):
 
 
 def test_held_back_and_drained(rig, embedded):
-    """Nobody takes the results, so publishing is held back. A drain ends in time all the same, and only what is on the topic is called published."""
+    """Nobody takes the results, so publishing is held back. A drain ends in time all the same,
+    and only what is on the topic is called published.
+    """
     rig = rig(
         embedded,
         people=3000,
@@ -302,7 +314,8 @@ def test_held_back_and_drained(rig, embedded):
         assert published_is_true(rig) < 3000
     rig.config_extra = ""
     rig.database.execute(
-        "insert into rollcall.position (cluster, topic, partition, next) select %s, %s, n, 1000000000 from generate_series(0, 3) n",
+        "insert into rollcall.position (cluster, topic, partition, next) select %s, %s, n,"
+        " 1000000000 from generate_series(0, 3) n",
         (embedded.cluster, rig.topic("results")),
     )
     rig.start(lanes=["tasks"])
@@ -311,9 +324,7 @@ def test_held_back_and_drained(rig, embedded):
     rig.stop_all()
 
 
-# ---- signals, speed, memory -----------------------------------------------------------------------------------------------------------------
-
-
+# ---- signals, speed, memory ----
 @pytest.mark.parametrize("threads", [1, 2])
 def test_drain_and_reload(rig, broker, threads):
     rig = rig(broker, people=6000, batch_max=200, threads=threads)
@@ -347,7 +358,9 @@ def peak(worker):
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_backlog(rig, kafka, threads):
-    """A bulk of 300,000 tasks: an urgent request overtakes it, and memory stays flat: two threads share what one would have."""
+    """A bulk of 300,000 tasks: an urgent request overtakes it, and memory stays flat: two
+    threads share what one would have.
+    """
     rig = rig(kafka, people=300000, partitions=8, threads=threads)
     run = Run(rig)
     rig.send_bulk(run, "bump", range(1, 300001))

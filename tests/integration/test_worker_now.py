@@ -1,4 +1,6 @@
-""":now, :today and :actor of ad-hoc tasks: the database's clock, and who asked, whatever the worker's own clock says."""
+""":now, :today and :actor of ad-hoc tasks: the database's clock, and who asked, whatever the
+worker's own clock says.
+"""
 
 import re
 import subprocess
@@ -21,10 +23,15 @@ int clock_gettime(clockid_t clock, struct timespec *ret)
 }
 """
 SAYS = (
-    "effect as (select p.id as subject, (1 / (1 - length(p.trap)))::text as reason, '%s' as outcome, :now::text as before, :today::text || ' ' || :actor as after, "
-    "p.email as to_address, 'P' as to_name, :now::text as name, :today::text as note from person p join batch b on b.subject = p.id)"
+    "effect as (select p.id as subject, (1 / (1 - length(p.trap)))::text as reason, '%s' as"
+    " outcome, :now::text as before, :today::text || ' ' || :actor as after, p.email as to_address,"
+    " 'P' as to_name, :now::text as name, :today::text as note from person p join batch b on"
+    " b.subject = p.id)"
 )
-RECORD = "noted as (insert into journal (subject, type, item, run, said) select subject, 'sent', '', '', :now::text || ' ' || :today || ' ' || :actor from batch)"
+RECORD = (
+    "noted as (insert into journal (subject, type, item, run, said) select subject, 'sent', '', '',"
+    " :now::text || ' ' || :today || ' ' || :actor from batch)"
+)
 AGREES = "select bool_and({0}::timestamptz between now() - interval '2 minutes' and now()) from {1}"
 
 
@@ -51,8 +58,10 @@ def own(tmp_path, **types):
     return cfg
 
 
-def test_now_is_the_databases(rig, kafka, tmp_path):  # noqa: F811
-    """A worker whose clock is 90 days ahead: at the first try, at a later one, for a mail and for its record."""
+def test_now_is_the_databases(rig, kafka, tmp_path):
+    """A worker whose clock is 90 days ahead: at the first try, at a later one, for a mail and
+    for its record.
+    """
     (tmp_path / "club/sql").mkdir(parents=True)
     (tmp_path / "club/sql/own.record.sql").write_text(RECORD)
     cfg = own(tmp_path, bump=SAYS % "applied", greet=SAYS % "send").replace(
@@ -76,7 +85,8 @@ def test_now_is_the_databases(rig, kafka, tmp_path):  # noqa: F811
         rig.database.value(
             AGREES.format(
                 "before",
-                "rollcall.outcome where type_no in (select type_no from rollcall.task_type where name = 'club.bump')",
+                "rollcall.outcome where type_no in (select type_no from rollcall.task_type where"
+                " name = 'club.bump')",
             )
         )
         is True
@@ -84,7 +94,8 @@ def test_now_is_the_databases(rig, kafka, tmp_path):  # noqa: F811
     assert rig.database.rows("select attempt from rollcall.outcome where subject = '2'") > [(1,)]
     assert (
         rig.database.value(
-            "select bool_and(after = (before::timestamptz at time zone 'America/Sao_Paulo')::date || ' cli:ana') from rollcall.outcome where before is not null"
+            "select bool_and(after = (before::timestamptz at time zone 'America/Sao_Paulo')::date"
+            " || ' cli:ana') from rollcall.outcome where before is not null"
         )
         is True
     )
@@ -99,7 +110,7 @@ def test_now_is_the_databases(rig, kafka, tmp_path):  # noqa: F811
     rig.stop_all()
 
 
-def test_actor_is_who_asked(rig, kafka, tmp_path):  # noqa: F811
+def test_actor_is_who_asked(rig, kafka, tmp_path):
     """Of several in one batch, each task's own."""
     rig = rig(
         kafka,
@@ -107,7 +118,10 @@ def test_actor_is_who_asked(rig, kafka, tmp_path):  # noqa: F811
         partitions=1,
         pack_cfg=own(
             tmp_path,
-            bump="effect as (select subject, 'applied' as outcome, :actor as before, actor as after from batch)",
+            bump=(
+                "effect as (select subject, 'applied' as outcome, :actor as before, actor as after"
+                " from batch)"
+            ),
         ),
     )
     rig.send([adhoc("club.bump", n)._replace(actor=f"cli:{'abc'[n % 3]}") for n in range(1, 61)])
@@ -116,6 +130,7 @@ def test_actor_is_who_asked(rig, kafka, tmp_path):  # noqa: F811
         lambda: rig.database.value("select count(*) from rollcall.outcome where outcome = 0") == 60
     )
     assert rig.database.rows(
-        "select before, count(*) from rollcall.outcome where before = after and before = actor group by 1 order by 1"
+        "select before, count(*) from rollcall.outcome where before = after and before = actor"
+        " group by 1 order by 1"
     ) == [("cli:a", 20), ("cli:b", 20), ("cli:c", 20)]
     rig.stop_all()

@@ -1,4 +1,6 @@
-"""No plan of a composed statement compares each row of a batch with each of another list: what is asked for by hand is as fast as a run's tasks."""
+"""No plan of a composed statement compares each row of a batch with each of another list: what
+is asked for by hand is as fast as a run's tasks.
+"""
 
 import re
 import time
@@ -9,13 +11,18 @@ from worker_pack import Run, adhoc
 from worker_rig import rig  # noqa: F401
 
 JUDGED = """
-found as (select p.id, p.hits, p.trap from batch b join person p on p.id = b.subject order by p.id for update of p),
-judged as (select b.subject, f.id, f.hits, 1 / (1 - length(f.trap)) as divided from batch b left join found f on f.id = b.subject),
-changed as (update person p set hits = j.hits + 1 from judged j where p.id = j.id and j.hits < 1000 returning p.id),
-effect as (select j.subject, case when c.id is null then 'skipped' else 'applied' end as outcome, j.divided::text as after from judged j left join changed c on c.id = j.id)"""
+found as (select p.id, p.hits, p.trap from batch b join person p on p.id = b.subject
+    order by p.id for update of p),
+judged as (select b.subject, f.id, f.hits, 1 / (1 - length(f.trap)) as divided from batch b left
+    join found f on f.id = b.subject),
+changed as (update person p set hits = j.hits + 1 from judged j where p.id = j.id and j.hits < 1000
+    returning p.id),
+effect as (select j.subject, case when c.id is null then 'skipped' else 'applied' end as outcome,
+    j.divided::text as after from judged j left join changed c on c.id = j.id)"""
 PLANS = (
-    "alter database {0} set session_preload_libraries = 'auto_explain'; alter database {0} set auto_explain.log_min_duration = 0; "
-    "alter database {0} set auto_explain.log_nested_statements = on"
+    "alter database {0} set session_preload_libraries = 'auto_explain'; alter database {0} set"
+    " auto_explain.log_min_duration = 0; alter database {0} set auto_explain.log_nested_statements"
+    " = on"
 )
 
 
@@ -54,7 +61,7 @@ def plans(postgres, of):
 
 
 @pytest.mark.parametrize("analyzed", [False, True])
-def test_no_plan_is_quadratic(rig, kafka, postgres, tmp_path, analyzed):  # noqa: F811
+def test_no_plan_is_quadratic(rig, kafka, postgres, tmp_path, analyzed):
     """By hand, a later try, and repetitions of a run; with statistics and without."""
     rig = rig(
         kafka,
@@ -95,7 +102,7 @@ def test_no_plan_is_quadratic(rig, kafka, postgres, tmp_path, analyzed):  # noqa
             ), p
 
 
-def test_five_thousand_by_hand(rig, kafka, tmp_path):  # noqa: F811
+def test_five_thousand_by_hand(rig, kafka, tmp_path):
     """In one batch, within a second or two: comparing each with each took ten times as long."""
     rig = rig(kafka, people=20000, partitions=1, pack_cfg=own(tmp_path, bump=JUDGED))
     rig.start(lanes=["tasks"])

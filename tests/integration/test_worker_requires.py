@@ -1,4 +1,6 @@
-"""What a task type requires is asked in the effect's own transaction, whoever asked for the task and however it came."""
+"""What a task type requires is asked in the effect's own transaction, whoever asked for the task
+and however it came.
+"""
 
 import re
 import uuid
@@ -7,9 +9,15 @@ import pytest
 from worker_pack import PACK_CFG, Run, adhoc
 from worker_rig import rig  # noqa: F401
 
-GATE = "create table public.gate (ok boolean, reason text); insert into public.gate values (%s, 'the gate is closed')"
+GATE = (
+    "create table public.gate (ok boolean, reason text); insert into public.gate values (%s, 'the"
+    " gate is closed')"
+)
 OPEN, CLOSED = GATE % "true", GATE % "false"
-REQUIRES = "select ok and :step >= 1 and :now is not null as ok, reason || case when :dry_run then '' else '' end as reason from gate -- no ; here"
+REQUIRES = (
+    "select ok and :step >= 1 and :now is not null as ok, reason || case when :dry_run then '' else"
+    " '' end as reason from gate -- no ; here"
+)
 
 
 def guarded(tmp_path, requires=REQUIRES, *names):
@@ -60,8 +68,10 @@ def ask(rig, run):
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_nothing_is_done_while_the_condition_is_not_met(rig, kafka, tmp_path, dry_run):  # noqa: F811
-    """SQL, mail, webhook, report and files; with arguments and without; the reason is the condition's."""
+def test_nothing_is_done_while_the_condition_is_not_met(rig, kafka, tmp_path, dry_run):
+    """SQL, mail, webhook, report and files; with arguments and without; the reason is the
+    condition's.
+    """
     rig = rig(kafka, people=9, pack_cfg=guarded(tmp_path))
     rig.database.execute(CLOSED)
     run = Run(rig, dry_run=dry_run)
@@ -80,7 +90,7 @@ def test_nothing_is_done_while_the_condition_is_not_met(rig, kafka, tmp_path, dr
     rig.stop_all()
 
 
-def test_all_is_done_while_the_condition_is_met(rig, kafka, tmp_path):  # noqa: F811
+def test_all_is_done_while_the_condition_is_met(rig, kafka, tmp_path):
     rig = rig(
         kafka, people=9, pack_cfg=guarded(tmp_path, REQUIRES, "bump", "grant", "greet", "census")
     )
@@ -101,7 +111,8 @@ def test_all_is_done_while_the_condition_is_met(rig, kafka, tmp_path):  # noqa: 
     rig.wait(
         lambda: (
             rig.database.value(
-                "select count(*) from rollcall.outcome_named where outcome >= '' and type <> 'club.thanks' and outcome not in ('pending', 'waiting')"
+                "select count(*) from rollcall.outcome_named where outcome >= '' and type <>"
+                " 'club.thanks' and outcome not in ('pending', 'waiting')"
             )
             == 7
         ),
@@ -130,12 +141,15 @@ def test_all_is_done_while_the_condition_is_met(rig, kafka, tmp_path):  # noqa: 
             "refused: its condition gave more than one row",
         ),
         (
-            "with a as (select :actor = 'cli:ana' as ok) select not ok as ok, 'asked by ' || :actor as reason from a",
+            (
+                "with a as (select :actor = 'cli:ana' as ok) select not ok as ok, 'asked by ' ||"
+                " :actor as reason from a"
+            ),
             "refused: asked by cli:ana",
         ),
     ],
 )
-def test_only_a_plain_yes_lets_it_be_done(rig, kafka, tmp_path, requires, reason):  # noqa: F811
+def test_only_a_plain_yes_lets_it_be_done(rig, kafka, tmp_path, requires, reason):
     rig = rig(kafka, people=9, pack_cfg=guarded(tmp_path, requires, "bump"))
     rig.send([adhoc("club.bump", 4)])
     rig.start(lanes=["tasks"])
@@ -144,8 +158,10 @@ def test_only_a_plain_yes_lets_it_be_done(rig, kafka, tmp_path, requires, reason
     rig.stop_all()
 
 
-def test_a_later_try_and_a_replay_are_refused_too(rig, kafka, tmp_path):  # noqa: F811
-    """The condition was met at the first try, when the task failed by itself; afterwards it is not."""
+def test_a_later_try_and_a_replay_are_refused_too(rig, kafka, tmp_path):
+    """The condition was met at the first try, when the task failed by itself; afterwards it is
+    not.
+    """
     rig = rig(
         kafka,
         people=9,
@@ -167,7 +183,7 @@ def test_a_later_try_and_a_replay_are_refused_too(rig, kafka, tmp_path):  # noqa
     rig.stop_all()
 
 
-def test_a_deferred_mail_is_not_sent_once_the_condition_fails(rig, kafka, tmp_path, database):  # noqa: F811
+def test_a_deferred_mail_is_not_sent_once_the_condition_fails(rig, kafka, tmp_path, database):
     """The relay is away at the first try."""
     rig = rig(
         kafka,
@@ -185,8 +201,10 @@ def test_a_deferred_mail_is_not_sent_once_the_condition_fails(rig, kafka, tmp_pa
     rig.stop_all()
 
 
-def test_the_condition_is_seen_as_the_effect_sees_it(rig, kafka, tmp_path):  # noqa: F811
-    """A statement that waits for a lock and a condition that changes meanwhile are one snapshot: what was met stays met, in one transaction with the effect."""
+def test_the_condition_is_seen_as_the_effect_sees_it(rig, kafka, tmp_path):
+    """A statement that waits for a lock and a condition that changes meanwhile are one snapshot:
+    what was met stays met, in one transaction with the effect.
+    """
     rig = rig(kafka, people=9, pack_cfg=guarded(tmp_path, "select ok, reason from gate for share"))
     rig.database.execute(OPEN)
     rig.send([adhoc("club.bump", 4)])
@@ -196,7 +214,7 @@ def test_the_condition_is_seen_as_the_effect_sees_it(rig, kafka, tmp_path):  # n
     rig.stop_all()
 
 
-def test_check_reads_the_condition(rig, kafka, tmp_path):  # noqa: F811
+def test_check_reads_the_condition(rig, kafka, tmp_path):
     rig = rig(
         kafka, people=1, pack_cfg=guarded(tmp_path, "select 1 as ok,\n nonsense as reason", "bump")
     )

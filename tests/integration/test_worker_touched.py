@@ -12,17 +12,22 @@ effect as (select subject, 'applied' as outcome from batch)"""
 
 def touched(rig, run):
     return rig.database.rows(
-        "select relation, sum(inserted), sum(updated), sum(deleted) from rollcall.touched where run_no = %s group by 1 order by 1",
+        "select relation, sum(inserted), sum(updated), sum(deleted) from rollcall.touched where"
+        " run_no = %s group by 1 order by 1",
         (run.no,),
     )
 
 
-def test_a_dry_run_counts_what_it_touched(rig, kafka, tmp_path):  # noqa: F811
-    """300 people changed for 3 tasks; a trigger's rows are counted, a real task's beside it are not; what fails alone is not either."""
+def test_a_dry_run_counts_what_it_touched(rig, kafka, tmp_path):
+    """300 people changed for 3 tasks; a trigger's rows are counted, a real task's beside it are
+    not; what fails alone is not either.
+    """
     rig = rig(kafka, people=300, partitions=1, pack_cfg=own(tmp_path, bump=MORE))
     rig.database.execute(
-        "create table public.trace (n int); create function public.traced() returns trigger language plpgsql as "
-        "$$ begin insert into public.trace values (1); return null; end $$; create trigger t after insert on public.journal for each row execute function public.traced()"
+        "create table public.trace (n int); create function public.traced() returns trigger"
+        " language plpgsql as $$ begin insert into public.trace values (1); return null; end $$;"
+        " create trigger t after insert on public.journal for each row execute function"
+        " public.traced()"
     )
     rig.database.execute("update public.person set trap = 'zero' where id = 9")
     dry = Run(rig, job="rehearsal", dry_run=True)

@@ -69,13 +69,18 @@ def test_one_in_a_long_statement_is_alive(rig, embedded):
 
 
 def test_one_service_a_database(rig, embedded):
-    """Another prefix on the same database: every program says whose it is, and ends; nothing is changed."""
+    """Another prefix on the same database: every program says whose it is, and ends; nothing is
+    changed.
+    """
     rig = rig(embedded, people=1)
     rig.write()
     mine = rig.prefix
     rig.prefix = "another"
     rig.write()
-    says = f'this database is used by the service with kafka.prefix "{mine}", and this configuration says "another"'
+    says = (
+        f'this database is used by the service with kafka.prefix "{mine}", and this configuration'
+        ' says "another"'
+    )
     for words, code in (["status"], 3), (["jobs", "run", "sweep"], 3), (["db", "apply"], 1):
         done = rig.tried(*words)
         assert done.returncode == code and says in done.stderr, (

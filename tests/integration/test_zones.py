@@ -1,4 +1,6 @@
-"""Time zones: every zone of the IANA database, the years 1900 to 2400, against Python's own reading of the same files."""
+"""Time zones: every zone of the IANA database, the years 1900 to 2400, against Python's own
+reading of the same files.
+"""
 
 import random
 import subprocess

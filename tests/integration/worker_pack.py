@@ -1,4 +1,6 @@
-"""A small pack of its own, a service around it, and the part of the scheduler: what the worker is tried on."""
+"""A small pack of its own, a service around it, and the part of the scheduler: what the worker
+is tried on.
+"""
 
 import email
 import email.policy
@@ -24,16 +26,19 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 TABLES = """
-create table person (id bigint primary key, email text not null default '', hits int not null default 0, active boolean not null default true,
+create table person (id bigint primary key, email text not null default '', hits int not null
+    default 0, active boolean not null default true,
                      trap text not null default '', note text);
 create table known (id int primary key);
-create table journal (n bigint generated always as identity primary key, subject bigint not null, type text not null, item text not null, run text not null,
+create table journal (n bigint generated always as identity primary key, subject bigint not null,
+    type text not null, item text not null, run text not null,
                       said text, known int references known deferrable initially deferred);
 create table sent (subject bigint not null, item text not null, at timestamptz not null);
 """
 
 PACK_CFG = """
-name = "club"; title = "The club"; time_zone = "America/Sao_Paulo"; search_path = "public"; subject_type = "integer"; schema = "sql/schema.sql";
+name = "club"; title = "The club"; time_zone = "America/Sao_Paulo"; search_path = "public";
+    subject_type = "integer"; schema = "sql/schema.sql";
 mail = { from_address = "club@example.org"; from_name = "The club"; };
 settings = ( { name = "step"; type = "integer"; default = 1; min = 1; max = 9; } );
 task_types = (
@@ -42,68 +47,116 @@ task_types = (
   { name = "gate"; action = "sql"; due = "sql/due.sql"; statement = "sql/gate.sql"; },
   { name = "grant"; action = "sql"; lane = "urgent"; statement = "sql/grant.sql";
     arguments = ( { name = "days"; type = "integer"; required = true; min = 1; max = 100; },
-                  { name = "level"; type = "text"; default = "basic"; values = [ "basic", "gold" ]; },
+                  { name = "level"; type = "text"; default = "basic"; values = [ "basic",
+                      "gold" ]; },
                   { name = "until"; type = "date"; default = "2030-01-02"; } ); },
-  { name = "enrol"; action = "sql"; due = "sql/due.sql"; statement = "sql/bump.sql"; follow_ups = [ "welcome", "greet" ]; },
-  { name = "choose"; action = "sql"; due = "sql/due.sql"; statement = "sql/choose.sql"; follow_ups = [ "welcome", "greet" ]; },
+  { name = "enrol"; action = "sql"; due = "sql/due.sql"; statement = "sql/bump.sql";
+      follow_ups = [ "welcome", "greet" ]; },
+  { name = "choose"; action = "sql"; due = "sql/due.sql"; statement = "sql/choose.sql";
+      follow_ups = [ "welcome", "greet" ]; },
   { name = "welcome"; action = "sql"; lane = "urgent"; statement = "sql/bump.sql"; },
   { name = "thanks"; action = "sql"; statement = "sql/bump.sql"; },
-  { name = "greet"; action = "email"; due = "sql/due.sql"; statement = "sql/greet.sql"; record = "sql/greet.record.sql"; follow_ups = [ "thanks" ];
-    email = { subject = "Olá {{name}}"; text = "templates/greet.txt"; html = "templates/greet.html"; }; },
+  { name = "greet"; action = "email"; due = "sql/due.sql"; statement = "sql/greet.sql";
+      record = "sql/greet.record.sql"; follow_ups = [ "thanks" ];
+    email = { subject = "Olá {{name}}"; text = "templates/greet.txt"; html = "templates/greet.html";
+        }; },
   { name = "large"; action = "sql"; due = "sql/due.sql"; statement = "sql/large.sql";
-    arguments = ( { name = "left"; type = "text"; default = ""; }, { name = "right"; type = "text"; default = ""; } ); },
-  { name = "careful"; action = "email"; due = "sql/due.sql"; statement = "sql/greet.sql"; record = "sql/greet.record.sql";
+    arguments = ( { name = "left"; type = "text"; default = ""; }, { name = "right"; type = "text";
+        default = ""; } ); },
+  { name = "careful"; action = "email"; due = "sql/due.sql"; statement = "sql/greet.sql";
+      record = "sql/greet.record.sql";
     email = { subject = "Olá {{name}}"; text = "templates/greet.txt"; lost_answer = "hold"; }; },
-  { name = "call"; action = "webhook"; due = "sql/due.sql"; statement = "sql/call.sql"; webhook = { url_file = "hook.url"; timeout = "2s"; }; },
-  { name = "census"; action = "report"; scope = "run"; report = { report = "census"; format = "csv"; file = "census_%Y%m%d_%H.csv"; }; },
-  { name = "pack-logs"; action = "files"; scope = "run"; files = { folder = "logs"; pattern = "*.log"; older_than = "2d"; do = "compress"; }; },
-  { name = "drop-logs"; action = "files"; scope = "run"; files = { folder = "logs"; pattern = "*.gz"; older_than = "2d"; do = "delete"; }; }
+  { name = "call"; action = "webhook"; due = "sql/due.sql"; statement = "sql/call.sql";
+      webhook = { url_file = "hook.url"; timeout = "2s"; }; },
+  { name = "census"; action = "report"; scope = "run"; report = { report = "census"; format = "csv";
+      file = "census_%Y%m%d_%H.csv"; }; },
+  { name = "pack-logs"; action = "files"; scope = "run"; files = { folder = "logs";
+      pattern = "*.log"; older_than = "2d"; do = "compress"; }; },
+  { name = "drop-logs"; action = "files"; scope = "run"; files = { folder = "logs";
+      pattern = "*.gz"; older_than = "2d"; do = "delete"; }; }
 );
-jobs = ( { name = "sweep"; tasks = [ "bump", "other", "enrol", "gate", "choose", "greet", "careful", "call", "census", "pack-logs", "drop-logs" ]; }, { name = "other"; tasks = [ "bump" ]; settings = { step = "3"; }; },
-         { name = "rehearsal"; tasks = ( { type = "bump"; dry_run = true; }, { type = "other"; } ); } );
+jobs = ( { name = "sweep"; tasks = [ "bump", "other", "enrol", "gate", "choose", "greet", "careful",
+    "call", "census", "pack-logs", "drop-logs" ]; },
+    { name = "other"; tasks = [ "bump" ]; settings = { step = "3"; }; },
+         { name = "rehearsal"; tasks = ( { type = "bump"; dry_run = true; },
+             { type = "other"; } ); } );
 reports = ( { name = "census"; title = "CENSUS"; statement = "sql/census.sql"; } );
 """
 
 # Every effect leaves a row in journal, whatever the condition says: a double one cannot hide.
 BUMP = """
-found as (select p.id, p.hits, p.trap, b.item from person p join batch b on b.subject = p.id where p.active order by p.id for update of p),
-changed as (update person p set hits = p.hits + :step * case when f.trap = 'zero' then 1 / (f.hits - f.hits) else 1 end from found f where p.id = f.id
+found as (select p.id, p.hits, p.trap, b.item from person p join batch b on b.subject = p.id
+    where p.active order by p.id for update of p),
+changed as (update person p set hits = p.hits + :step * case when f.trap = 'zero'
+    then 1 / (f.hits - f.hits) else 1 end from found f where p.id = f.id
             returning p.id, p.hits),
-noted as (insert into journal (subject, type, item, run, known) select c.id, '%s', f.item, coalesce(:run_id::text, ''),
+noted as (insert into journal (subject, type, item, run, known) select c.id, '%s', f.item,
+    coalesce(:run_id::text, ''),
           case when f.trap = 'deferred' then -1 end from changed c join found f on f.id = c.id),
-effect as (select f.id as subject, 'applied'::text as outcome, f.trap as reason, f.hits::text as before,
-                  case when f.trap = 'huge' then repeat('é', 400000) else c.hits::text end as after from found f join changed c on c.id = f.id)"""
+effect as (select f.id as subject, 'applied'::text as outcome, f.trap as reason,
+    f.hits::text as before,
+                  case when f.trap = 'huge' then repeat('é', 400000) else c.hits::text end as after
+                      from found f join changed c on c.id = f.id)"""
 
 FILES = {
     "sql/schema.sql": "create table if not exists club_log (said text);",
     "sql/due.sql": "select id as subject from person where active",
     "sql/bump.sql": BUMP % "bump",
-    "sql/gate.sql": """
+    "sql/gate.sql": (
+        """
 gate as materialized (select pg_advisory_xact_lock_shared(77)),
-noted as (insert into journal (subject, type, item, run) select b.subject, 'gate', b.item, coalesce(:run_id::text, '') from batch b, gate),
-effect as (select subject, 'applied'::text as outcome from batch)""",
-    # `note` says how many bytes before and after have; the trap is sprung by the statement, or by its result
-    "sql/large.sql": """
-changed as (update person p set hits = p.hits + case p.trap when 'zero' then 1 / (p.hits - p.hits) when 'word' then p.trap::int else 1 end
+noted as (insert into journal (subject, type, item, run) select b.subject, 'gate', b.item,
+    coalesce(:run_id::text, '') from batch b, gate),
+effect as (select subject, 'applied'::text as outcome from batch)"""
+    ),
+    # `note` says how many bytes before and after have; the trap is sprung by the statement, or by
+    # its result
+    "sql/large.sql": (
+        """
+changed as (update person p set hits = p.hits + case p.trap when 'zero' then 1 / (p.hits - p.hits)
+    when 'word' then p.trap::int else 1 end
             from batch b where p.id = b.subject returning p.id, p.note),
-effect as (select id as subject, 'applied'::text as outcome, repeat('b', coalesce(note, '0')::int) as before, repeat('a', coalesce(note, '0')::int) as after from changed)""",
-    "sql/choose.sql": """
-effect as (select p.id as subject, 'applied'::text as outcome, case when p.id % 2 = 0 then array['welcome'] end as follow_ups
-           from person p join batch b on b.subject = p.id)""",
-    "sql/grant.sql": """
-noted as (insert into journal (subject, type, item, run, said) select b.subject, 'grant', b.item, '', b.days + 1 || ' ' || b.level || ' ' || (b.until + 1) || ' ' ||
-          b.actor || ' ' || :actor from batch b join person p on p.id = b.subject returning subject, said),
-effect as (select subject, 'applied'::text as outcome, said as after from noted)""",
-    "sql/greet.sql": """
-effect as (select p.id as subject, case when p.email = 'none' then 'failed' when p.active then 'send' else 'skipped' end as outcome,
-                  case when p.email = 'none' then 'has no mail' when p.active then '' else 'is away' end as reason,
-                  p.email as to_address, 'Pessoa ' || p.id as to_name, 'Zé <' || p.id || '>' as name, coalesce(p.note, '') as note
-           from person p join batch b on b.subject = p.id)""",
-    "sql/greet.record.sql": """
-noted as (insert into sent (subject, item, at) select b.subject, case when p.trap = 'record' then null else b.item end, b.sent_at
-          from batch b join person p on p.id = b.subject)""",
-    "sql/call.sql": "effect as (select subject, 'send'::text as outcome, json_build_object('who', subject) as body from batch)",
-    "sql/census.sql": "select json_build_object('people', (select json_agg(x) from (select trap, count(*) as number from person group by 1 order by 1) x))",
+effect as (select id as subject, 'applied'::text as outcome, repeat('b', coalesce(note,
+    '0')::int) as before, repeat('a', coalesce(note, '0')::int) as after from changed)"""
+    ),
+    "sql/choose.sql": (
+        """
+effect as (select p.id as subject, 'applied'::text as outcome, case when p.id % 2 = 0
+    then array['welcome'] end as follow_ups
+           from person p join batch b on b.subject = p.id)"""
+    ),
+    "sql/grant.sql": (
+        """
+noted as (insert into journal (subject, type, item, run, said) select b.subject, 'grant', b.item,
+    '', b.days + 1 || ' ' || b.level || ' ' || (b.until + 1) || ' ' ||
+          b.actor || ' ' || :actor from batch b join person p on p.id = b.subject returning subject,
+              said),
+effect as (select subject, 'applied'::text as outcome, said as after from noted)"""
+    ),
+    "sql/greet.sql": (
+        """
+effect as (select p.id as subject, case when p.email = 'none' then 'failed' when p.active
+    then 'send' else 'skipped' end as outcome,
+                  case when p.email = 'none' then 'has no mail' when p.active then ''
+                      else 'is away' end as reason,
+                  p.email as to_address, 'Pessoa ' || p.id as to_name,
+                      'Zé <' || p.id || '>' as name, coalesce(p.note, '') as note
+           from person p join batch b on b.subject = p.id)"""
+    ),
+    "sql/greet.record.sql": (
+        """
+noted as (insert into sent (subject, item, at) select b.subject, case when p.trap = 'record'
+    then null else b.item end, b.sent_at
+          from batch b join person p on p.id = b.subject)"""
+    ),
+    "sql/call.sql": (
+        "effect as (select subject, 'send'::text as outcome, json_build_object('who', subject) as"
+        " body from batch)"
+    ),
+    "sql/census.sql": (
+        "select json_build_object('people', (select json_agg(x) from (select trap, count(*) as"
+        " number from person group by 1 order by 1) x))"
+    ),
     "templates/greet.txt": "Dear {{name}},\n{{note}}\n",
     "templates/greet.html": "<p>Dear {{name}}</p>\n",
     "hook.url": "http://127.0.0.1:1/none",
@@ -212,8 +265,9 @@ class Run:
         self.id = uuid.uuid5(RUN_SPACE, f"{pack}\0{job}\0{micros}")
         rig.database.execute("select rollcall.ensure_day(%s::date)", (at.date(),))
         self.no = rig.database.value(
-            "insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, state, settings) "
-            "values (%s, %s, %s, %s, %s, 'manual', 'cli:bob', %s, %s, %s) returning run_no",
+            "insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by,"
+            " dry_run, state, settings) values (%s, %s, %s, %s, %s, 'manual', 'cli:bob', %s, %s,"
+            " %s) returning run_no",
             (self.id, pack, job, at, at.date(), dry_run, state, settings),
         )
 
@@ -233,17 +287,20 @@ class Run:
     def plan(self, tasks):
         a, b = digest({t.id for t in tasks})
         self.rig.database.execute(
-            "update rollcall.run set planned = %s, planned_digest_a = %s, planned_digest_b = %s where run_no = %s",
+            "update rollcall.run set planned = %s, planned_digest_a = %s, planned_digest_b = %s"
+            " where run_no = %s",
             (len({t.id for t in tasks}), a, b, self.no),
         )
         types = sorted({t.type for t in tasks})
         self.rig.database.execute(
-            "insert into rollcall.task_type (name) select unnest(%s::text[]) on conflict do nothing",
+            "insert into rollcall.task_type (name) select unnest(%s::text[]) on conflict do"
+            " nothing",
             (types,),
         )
         self.rig.database.execute(
-            "insert into rollcall.plan (run_no, chunk, type_no, dry_run, subjects) select %s, type_no, type_no, false, '{}' from rollcall.task_type "
-            "where name = any(%s) on conflict do nothing",
+            "insert into rollcall.plan (run_no, chunk, type_no, dry_run, subjects) select %s,"
+            " type_no, type_no, false, '{}' from rollcall.task_type where name = any(%s) on"
+            " conflict do nothing",
             (self.no, types),
         )
         return tasks
@@ -266,7 +323,8 @@ class Run:
         return {
             r[0]: (r[1], r[2])
             for r in self.rig.database.rows(
-                "select subject, outcome, reason from rollcall.outcome_named where run_no = %s and (%s::text is null or type = 'club.' || %s)",
+                "select subject, outcome, reason from rollcall.outcome_named where run_no = %s and"
+                " (%s::text is null or type = 'club.' || %s)",
                 (self.no, type_name, type_name),
             )
         }
@@ -328,10 +386,12 @@ class Rig:
         worker = "".join(f" {name} = {value};" for name, value in self.settings.items())
         self.config.write_text(f"""
 database = {{ conninfo = "{self.conninfo}"; connect_timeout = "2s"; }};
-kafka = {{ {where}; prefix = "{self.prefix}"; session_timeout = "{self.session}"; partitions = {self.partitions}; {self.config_extra} }};
+kafka = {{ {where}; prefix = "{self.prefix}"; session_timeout = "{self.session}";
+    partitions = {self.partitions}; {self.config_extra} }};
 worker = {{{worker} }};
 retry = {{ {self.retry} }};
-mail = {{ {self.mail} domain = "mail.example.org"; connect_timeout = "1s"; message_timeout = "3s"; }};
+mail = {{ {self.mail} domain = "mail.example.org"; connect_timeout = "1s"; message_timeout = "3s";
+    }};
 reports = {{ folder = "reports"; }};
 packs = ( {{ path = "club"; }} );
 {self.more}
@@ -367,7 +427,8 @@ packs = ( {{ path = "club"; }} );
 
     def people(self, count, **columns):
         self.database.execute(
-            "insert into person (id, email) select n, 'p' || n || '@example.org' from generate_series(1, %s) n",
+            "insert into person (id, email) select n, 'p' || n || '@example.org' from"
+            " generate_series(1, %s) n",
             (count,),
         )
 
@@ -432,7 +493,8 @@ packs = ( {{ path = "club"; }} );
             )
         assert self.producer.flush(120) == 0
         self.database.execute(
-            "update rollcall.run set planned = %s, planned_digest_a = %s, planned_digest_b = %s where run_no = %s",
+            "update rollcall.run set planned = %s, planned_digest_a = %s, planned_digest_b = %s"
+            " where run_no = %s",
             (count, signed(x >> 64), signed(x & ((1 << 64) - 1)), run.no),
         )
 
@@ -489,7 +551,8 @@ packs = ( {{ path = "club"; }} );
 
     def logs(self):
         rows = self.database.rows(
-            "select topic, partition, epoch, owner, next, sequence, published from rollcall.position order by 1, 2"
+            "select topic, partition, epoch, owner, next, sequence, published from"
+            " rollcall.position order by 1, 2"
         )
         return "\n".join(
             [f"--- {w.log}\n{w.text()[-3000:]}" for w in self.started] + [str(row) for row in rows]
@@ -551,8 +614,10 @@ packs = ( {{ path = "club"; }} );
     def acknowledged(self):
         """Everything decided is on the results topic, and the table says so."""
         return self.database.value(
-            "select bool_and(p.published >= greatest((select coalesce(max(sequence), 0) from rollcall.outcome o where o.source_no = p.source_no and o.outcome >= 0), "
-            "(select coalesce(max(sequence), 0) from rollcall.dead_letter d where d.source_no = p.source_no))) from rollcall.position p"
+            "select bool_and(p.published >= greatest((select coalesce(max(sequence), 0) from"
+            " rollcall.outcome o where o.source_no = p.source_no and o.outcome >= 0), (select"
+            " coalesce(max(sequence), 0) from rollcall.dead_letter d where d.source_no ="
+            " p.source_no))) from rollcall.position p"
         )
 
     def read(self, lane="results"):
@@ -588,7 +653,9 @@ packs = ( {{ path = "club"; }} );
         return found
 
     def events(self, repeats=False):
-        """{event_id: record} of the results topic; with `repeats` an event may be there more than once, but then equal."""
+        """{event_id: record} of the results topic; with `repeats` an event may be there more
+        than once, but then equal.
+        """
         self.wait(self.acknowledged, 40, "all is acknowledged")
         events, latest = {}, {}
         for partition, _, key, kind, record in self.read():
@@ -601,7 +668,10 @@ packs = ( {{ path = "club"; }} );
             assert seen == record
             if (
                 seen is record
-            ):  # what is new stands in order: a reader that drops lower numbers as repetitions loses nothing
+                # what is new stands in order: a reader that drops lower numbers as repetitions
+                # loses
+                # nothing
+            ):
                 place = (partition, record["source_topic"], record["source_partition"])
                 assert record["sequence"] > latest.get(place, 0), record
                 latest[place] = record["sequence"]
@@ -610,10 +680,12 @@ packs = ( {{ path = "club"; }} );
     def check_ledger(self, events):
         """The results topic says what the ledger says, row by row."""
         rows = self.database.rows(
-            "select r.run_id, o.type, o.subject, o.item, o.outcome, o.reason, o.before, o.after, o.at, o.dry_run, o.attempt, o.task_id, o.actor, "
-            "p.topic, p.partition, x.src_offset, x.sequence from rollcall.outcome_named o join rollcall.outcome x using (run_no, day, type_no, subject, item, at) "
-            "left join rollcall.run r on r.run_no = o.run_no join rollcall.position p on p.source_no = x.source_no "
-            "where o.outcome not in ('pending', 'waiting') and x.task_id is not distinct from o.task_id"
+            "select r.run_id, o.type, o.subject, o.item, o.outcome, o.reason, o.before, o.after,"
+            " o.at, o.dry_run, o.attempt, o.task_id, o.actor, p.topic, p.partition, x.src_offset,"
+            " x.sequence from rollcall.outcome_named o join rollcall.outcome x using (run_no, day,"
+            " type_no, subject, item, at) left join rollcall.run r on r.run_no = o.run_no join"
+            " rollcall.position p on p.source_no = x.source_no where o.outcome not in ('pending',"
+            " 'waiting') and x.task_id is not distinct from o.task_id"
         )
         ledger = {}
         for (
@@ -656,7 +728,8 @@ packs = ( {{ path = "club"; }} );
                 sequence,
             )
         names = (
-            "task_id run_id type subject item outcome reason before after at dry_run attempt actor source_topic source_partition source_offset sequence"
+            "task_id run_id type subject item outcome reason before after at dry_run attempt actor"
+            " source_topic source_partition source_offset sequence"
         ).split()
         wire = {i: tuple(e[n] for n in names) for i, e in events.items()}
         assert wire == ledger

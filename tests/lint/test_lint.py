@@ -1,4 +1,6 @@
-"""The code is laid out and checked by tools; what they are told not to say has its reason beside it."""
+"""The code is laid out and checked by tools; what they are told not to say has its reason beside
+it.
+"""
 
 import os
 import subprocess

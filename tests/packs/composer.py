@@ -1,6 +1,10 @@
-"""Runs a pack's SQL as the engine does, without the engine: `:name` becomes a typed parameter, the WITH list is put behind `batch`, the
-transaction is rolled back for a dry run. Proves that a pack is right when nothing else is built yet. The engine's own composition is
-common/ledger/compose.c, which also refuses wrong answers and asks what a type requires: tests of those drive a worker."""
+"""Runs a pack's SQL as the engine does, without the engine: `:name` becomes a typed parameter,
+the WITH list is put behind `batch`, the
+transaction is rolled back for a dry run. Proves that a pack is right when nothing else is built
+yet. The engine's own composition is
+common/ledger/compose.c, which also refuses wrong answers and asks what a type requires: tests of
+those drive a worker.
+"""
 
 import re
 import uuid
@@ -161,12 +165,17 @@ class Pack:
         names = [("subject", kind), ("item", "text"), ("actor", "text"), *columns]
         arrays = ", ".join(f"%(batch_{n})s::{t}[]" for n, t in names)
         return (
-            f"with batch as (select * from unnest({arrays}) as b({', '.join(n for n, _ in names)})),\n{list_sql.rstrip()}\n",
+            (
+                f"with batch as (select * from unnest({arrays}) as"
+                f" b({', '.join(n for n, _ in names)})),\n{list_sql.rstrip()}\n"
+            ),
             names,
         )
 
     def run(self, task_type, tasks, now, arguments=None, dry_run=False, list_sql=None, **options):
-        """tasks: subjects or (subject, item)s. -> {subject: effect row}. Raises what PostgreSQL raises."""
+        """tasks: subjects or (subject, item)s. -> {subject: effect row}. Raises what PostgreSQL
+        raises.
+        """
         spec = self.types[task_type]
         tasks = [t if isinstance(t, tuple) else (t, "") for t in tasks]
         declared = spec.get("arguments", [])
@@ -199,13 +208,18 @@ class Pack:
         return found
 
     def send(self, task_type, tasks, now, **options):
-        """The e-mail flow: statement, then `record` for the rows to send (each is taken as accepted at `now`)."""
+        """The e-mail flow: statement, then `record` for the rows to send (each is taken as
+        accepted at `now`).
+        """
         rows = self.run(task_type, tasks, now, **options)
         sent = [(r["subject"], r.get("item", "")) for r in rows.values() if r["outcome"] == "send"]
         record = self.types[task_type].get("record")
         if sent and record:
             bound, _ = self.bind(self.file(record))
-            sql = f"with batch as (select * from unnest(%(s)s::bigint[], %(i)s::text[], %(t)s::timestamptz[]) as b(subject, item, sent_at)),\n{bound}\nselect 1"
+            sql = (
+                "with batch as (select * from unnest(%(s)s::bigint[], %(i)s::text[],"
+                f" %(t)s::timestamptz[]) as b(subject, item, sent_at)),\n{bound}\nselect 1"
+            )
             with self.conn.transaction(), self.conn.cursor() as cursor:
                 cursor.execute(f"set local search_path = {self.cfg['search_path']}")
                 cursor.execute(

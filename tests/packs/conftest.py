@@ -1,4 +1,6 @@
-"""A server of this session's own, with the tables of both organisations, Rollcall's and the packs', copied for each test."""
+"""A server of this session's own, with the tables of both organisations, Rollcall's and the
+packs', copied for each test.
+"""
 
 import sys
 from pathlib import Path

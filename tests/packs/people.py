@@ -31,7 +31,8 @@ def person(db, **columns):
     }
     names = ", ".join(row)
     return db.execute(
-        f"insert into equipemed.accounts_eqmdcustomuser ({names}) values ({', '.join(['%s'] * len(row))}) returning id",
+        f"insert into equipemed.accounts_eqmdcustomuser ({names}) values"
+        f" ({', '.join(['%s'] * len(row))}) returning id",
         list(row.values()),
     ).fetchone()[0]
 
@@ -48,8 +49,10 @@ def status(db, user):
 
 def history(db, user):
     return db.execute(
-        """select history_type, history_change_reason, history_user_id, username, account_status, access_expires_at
-                         from equipemed.accounts_historicaleqmdcustomuser where id = %s order by history_id""",
+        """select history_type, history_change_reason, history_user_id, username, account_status,
+            access_expires_at
+                         from equipemed.accounts_historicaleqmdcustomuser where id = %s
+                             order by history_id""",
         [user],
     ).fetchall()
 
@@ -59,7 +62,8 @@ def snapshot(db, schema="equipemed"):
     made = {}
     for schema_name, table in db.execute(
         """select schemaname, tablename from pg_tables
-                                            where schemaname = %s or schemaname like 'rollcall%%'""",
+                                            where schemaname = %s
+                                                or schemaname like 'rollcall%%'""",
         [schema],
     ).fetchall():
         made[schema_name, table] = sorted(

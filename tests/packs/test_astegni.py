@@ -29,19 +29,22 @@ def user(db, roles=("student",), goes=None, role_goes=None, profiles=1, **column
         **columns,
     }
     made = db.execute(
-        f"insert into astegni.users ({', '.join(row)}) values ({', '.join(['%s'] * len(row))}) returning id",
+        f"insert into astegni.users ({', '.join(row)}) values ({', '.join(['%s'] * len(row))})"
+        " returning id",
         list(row.values()),
     ).fetchone()[0]
     for role in set(roles) & set(ROLES):
         for _ in range(profiles):
             at = (role_goes or {}).get(role)
             profile = db.execute(
-                f"insert into astegni.{role}_profiles (user_id, is_active, scheduled_deletion_at) values (%s, %s, %s) returning id",
+                f"insert into astegni.{role}_profiles (user_id, is_active, scheduled_deletion_at)"
+                " values (%s, %s, %s) returning id",
                 [made, at is None, at],
             ).fetchone()[0]
             if role == "tutor":
                 db.execute(
-                    "insert into astegni.tutor_sessions (tutor_profile_id, held_at) values (%s, now())",
+                    "insert into astegni.tutor_sessions (tutor_profile_id, held_at) values (%s,"
+                    " now())",
                     [profile],
                 )
     return made
@@ -60,7 +63,8 @@ def profiles(db, role, u):
 
 def audit(db):
     return db.execute(
-        "select deletion_type, user_id, user_email, role_name, automated from astegni.deletion_audit_log order by id"
+        "select deletion_type, user_id, user_email, role_name, automated from"
+        " astegni.deletion_audit_log order by id"
     ).fetchall()
 
 
@@ -135,7 +139,8 @@ def test_by_hand_is_not_automated(db, astegni):
 def test_a_second_profile_that_is_not_due_keeps_the_role(db, astegni):
     u = user(db, ("tutor",), role_goes={"tutor": AGO}, profiles=2)
     db.execute(
-        "update astegni.tutor_profiles set scheduled_deletion_at = null where id = (select max(id) from astegni.tutor_profiles where user_id = %s)",
+        "update astegni.tutor_profiles set scheduled_deletion_at = null where id = (select max(id)"
+        " from astegni.tutor_profiles where user_id = %s)",
         [u],
     )
     assert astegni.run("purge-role", [(u, "tutor")], NOW)[u]["outcome"] == "applied"
@@ -144,7 +149,8 @@ def test_a_second_profile_that_is_not_due_keeps_the_role(db, astegni):
 
 def test_more_tables_by_configuration_alone(db, astegni):
     db.execute(
-        "create table astegni.trainers (like astegni.student_profiles including all, foreign key (user_id) references astegni.users on delete cascade)"
+        "create table astegni.trainers (like astegni.student_profiles including all, foreign key"
+        " (user_id) references astegni.users on delete cascade)"
     )
     u = user(db, ("coach", "student"))
     db.execute(
@@ -182,7 +188,8 @@ def test_purge_of_an_account(db, astegni):
 def approve(pack, u, by, **options):
     """By the database role that is that user's."""
     pack.conn.execute(
-        "insert into rollcall_astegni.operator_identity select %s, id from astegni.users where email = %s on conflict do nothing",
+        "insert into rollcall_astegni.operator_identity select %s, id from astegni.users where"
+        " email = %s on conflict do nothing",
         [by, by],
     )
     return pack.run(
@@ -202,7 +209,8 @@ def test_a_high_value_account_needs_an_approval(db, astegni):
     ) and audit(db) == []
     assert approve(astegni, rich, "boss@example.com")["outcome"] == "applied"
     db.execute(
-        "update astegni.users set scheduled_deletion_at = scheduled_deletion_at - interval '1 hour' where id = %s",
+        "update astegni.users set scheduled_deletion_at = scheduled_deletion_at - interval '1 hour'"
+        " where id = %s",
         [rich],
     )
     assert (
@@ -240,7 +248,10 @@ def test_who_may_approve(db, astegni):
         (
             "nobody@example.com",
             "failed",
-            "approver is not known: rollcall_astegni.operator_identity has no user for nobody@example.com",
+            (
+                "approver is not known: rollcall_astegni.operator_identity has no user for"
+                " nobody@example.com"
+            ),
         ),
         ("retired@example.com", "skipped", "approver is not active"),
         ("student@example.com", "skipped", "approver has not the role admin"),
@@ -263,7 +274,9 @@ def test_who_may_approve(db, astegni):
 
 @pytest.mark.parametrize("what", ["account", "role", "approval"])
 def test_a_cancellation_that_commits_first_wins(db, astegni, server, what):
-    """Invariant D: the deleting statement itself reads the date again, even when it had to wait for the row."""
+    """Invariant D: the deleting statement itself reads the date again, even when it had to wait
+    for the row.
+    """
     from composer import Pack
 
     u = user(
@@ -275,7 +288,8 @@ def test_a_cancellation_that_commits_first_wins(db, astegni, server, what):
     )
     if what == "approval":
         db.execute(
-            "insert into rollcall_astegni.deletion_approval (user_id, due_at, approved_by, reason) values (%s, %s, 'x', 'x')",
+            "insert into rollcall_astegni.deletion_approval (user_id, due_at, approved_by, reason)"
+            " values (%s, %s, 'x', 'x')",
             [u, AGO],
         )
     undo = {
@@ -312,9 +326,13 @@ def test_a_failing_profile_alone(db, astegni):
         [user(db, ("tutor",), role_goes={"tutor": AGO}) for _ in range(3)],
         user(db, ("tutor",), role_goes={"tutor": AGO}, email="blocked@example.com"),
     )
-    db.execute(f"""create function astegni.refuse() returns trigger language plpgsql as $$ begin
-                     if old.user_id = {bad} then raise exception 'registro bloqueado'; end if; return old; end $$;
-                   create trigger refuse before delete on astegni.tutor_profiles for each row execute function astegni.refuse()""")
+    db.execute(
+        f"""create function astegni.refuse() returns trigger language plpgsql as $$ begin
+                     if old.user_id = {bad}
+                         then raise exception 'registro bloqueado'; end if; return old; end $$;
+                   create trigger refuse before delete on astegni.tutor_profiles for each row
+                       execute function astegni.refuse()"""
+    )
     with pytest.raises(psycopg.errors.RaiseException):
         astegni.run("purge-role", [(u, "tutor") for u in [*good, bad]], NOW)
     assert (
@@ -343,7 +361,8 @@ def test_the_backup_must_be_fresh_and_verified(db, astegni):
     assert (
         not ok
         and reason
-        == "the newest verified backup was taken 2026-03-09 09:00, more than 26 hours before the run"
+        == "the newest verified backup was taken 2026-03-09 09:00, more than 26 hours before"
+        " the run"
     )
     assert check(settings={"backup_max_age_hours": 48}) == (True, "")
     assert record(NOW + timedelta(days=1), name="x")["outcome"] == "skipped"
@@ -369,7 +388,10 @@ def test_the_backup_must_be_fresh_and_verified(db, astegni):
 def test_schedule_and_cancel_an_account(db, astegni):
     user(db, ("admin",), email="boss@example.com")
     u, due = user(db), user(db, goes=AGO)
-    run = lambda name, who, **a: astegni.run(name, [who], NOW, arguments=a)[who]  # noqa: E731
+
+    def run(name, who, **a):
+        return astegni.run(name, [who], NOW, arguments=a)[who]
+
     by = {"by": "boss", "reason": "left"}
     assert run("cancel-deletion", u)["reason"] == "no deletion is scheduled"
     assert run("schedule-deletion", 10**9, **by)["reason"] == f"user {10**9} does not exist"
@@ -394,7 +416,10 @@ def test_schedule_and_cancel_an_account(db, astegni):
 
 def test_a_cancellation_gives_back_what_was(db, astegni):
     user(db, ("admin",), email="boss@example.com")
-    run = lambda name, who, **a: astegni.run(name, [who], NOW, arguments={"reason": "x", **a})[who]  # noqa: E731
+
+    def run(name, who, **a):
+        return astegni.run(name, [who], NOW, arguments={"reason": "x", **a})[who]
+
     state = "select is_active, scheduled_deletion_at from astegni.users where id = %s"
     for active in (False, True):
         u = user(db, is_active=active)
@@ -410,7 +435,8 @@ def test_a_cancellation_gives_back_what_was(db, astegni):
     ).fetchone() == (True, None)
     tutor = user(db, ("tutor",), profiles=3)
     closed = db.execute(
-        "update astegni.tutor_profiles set is_active = false where id = (select min(id) from astegni.tutor_profiles where user_id = %s) returning id",
+        "update astegni.tutor_profiles set is_active = false where id = (select min(id) from"
+        " astegni.tutor_profiles where user_id = %s) returning id",
         [tutor],
     ).fetchone()[0]
     for _ in range(2):
@@ -426,7 +452,10 @@ def test_a_cancellation_gives_back_what_was(db, astegni):
 
 def test_a_due_account_that_nobody_approved_can_be_kept(db, astegni):
     user(db, ("admin",), email="boss@example.com")
-    run = lambda name, who, **a: astegni.run(name, [who], NOW, arguments={"reason": "x", **a})[who]  # noqa: E731
+
+    def run(name, who, **a):
+        return astegni.run(name, [who], NOW, arguments={"reason": "x", **a})[who]
+
     rich, approved = user(db, goes=AGO, high_value=True), user(db, goes=AGO, high_value=True)
     assert approve(astegni, approved, "boss@example.com")["outcome"] == "applied"
     assert run("cancel-deletion", approved)["reason"] == "the deletion is due already"
@@ -446,7 +475,10 @@ def test_addresses_that_differ_by_case_only(db, astegni):
 def test_schedule_and_cancel_a_role(db, astegni):
     user(db, ("admin",), email="boss@example.com")
     u, due = user(db, ("student", "tutor")), user(db, ("tutor",), role_goes={"tutor": AGO})
-    run = lambda name, who, **a: astegni.run(name, [who], NOW, arguments={"reason": "x", **a})[who]  # noqa: E731
+
+    def run(name, who, **a):
+        return astegni.run(name, [who], NOW, arguments={"reason": "x", **a})[who]
+
     assert (
         run("schedule-deletion", u, role="parent", by="boss")["reason"]
         == "user has not the role parent"
@@ -497,18 +529,22 @@ def finished_run(db, rows, dry_run=False):
     """The ledger after a run; rows: (type, subject, item, outcome, reason)."""
     run = uuid.uuid4()
     number = db.execute(
-        """insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, state)
-                           values (%s, 'astegni', 'purge-expired', %s, %s, 'schedule', 'scheduler', %s, 'succeeded') returning run_no""",
+        """insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by,
+            dry_run, state)
+                           values (%s, 'astegni', 'purge-expired', %s, %s, 'schedule', 'scheduler',
+                               %s, 'succeeded') returning run_no""",
         [run, NOW, NOW.date(), dry_run],
     ).fetchone()[0]
     db.execute("select rollcall.ensure_day(%s)", [NOW.date()])
     for name, subject, item, outcome, reason in rows:
         type_no = db.execute(
-            "insert into rollcall.task_type (name) values (%s) on conflict (name) do update set name = excluded.name returning type_no",
+            "insert into rollcall.task_type (name) values (%s) on conflict (name) do update set"
+            " name = excluded.name returning type_no",
             [name],
         ).fetchone()[0]
         db.execute(
-            """insert into rollcall.outcome (run_no, src_offset, day, source_no, type_no, outcome, subject, item, reason)
+            """insert into rollcall.outcome (run_no, src_offset, day, source_no, type_no, outcome,
+                subject, item, reason)
                       values (%s, 0, %s, 1, %s, %s, %s, %s, %s)""",
             [number, NOW.date(), type_no, outcome, str(subject), item, reason],
         )
@@ -594,8 +630,10 @@ def test_the_job(astegni):
 def test_only_a_run_by_schedule_is_automated(db):
     for cause, expected in (("manual", False), ("schedule", True), ("catch_up", True)):
         run = db.execute(
-            """insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, state)
-                            values (gen_random_uuid(), 'astegni', 'purge-expired', now(), current_date, %s, 'eva', false, 'published') returning run_id""",
+            """insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by,
+                dry_run, state)
+                            values (gen_random_uuid(), 'astegni', 'purge-expired', now(),
+                                current_date, %s, 'eva', false, 'published') returning run_id""",
             [cause],
         ).fetchone()[0]
         assert db.execute("select rollcall_astegni.automated(%s)", [run]).fetchone()[0] is expected

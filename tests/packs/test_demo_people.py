@@ -1,4 +1,6 @@
-"""The demo's organisation, and the packs' statements on it: plans that stay good, whole runs, rows that fail."""
+"""The demo's organisation, and the packs' statements on it: plans that stay good, whole runs,
+rows that fail.
+"""
 
 import subprocess
 from datetime import UTC, datetime, timezone
@@ -65,9 +67,11 @@ def test_the_same_people_each_time(server, crowd):
 
 
 def test_a_realistic_organisation(crowd):
-    count = lambda sql: crowd.execute(
-        f"select count(*) from equipemed.accounts_eqmdcustomuser where {sql}"
-    ).fetchone()[0]  # noqa: E731
+    def count(sql):
+        return crowd.execute(
+            f"select count(*) from equipemed.accounts_eqmdcustomuser where {sql}"
+        ).fetchone()[0]
+
     assert (
         count("true") == PEOPLE
         and crowd.execute("select count(*) from astegni.users").fetchone()[0] == PEOPLE // 10
@@ -93,7 +97,8 @@ def test_a_realistic_organisation(crowd):
         and count("last_meaningful_activity is null") > 0
     )
     assert crowd.execute(
-        "select max(access_expires_at) - min(access_expires_at) > interval '725 days' from equipemed.accounts_eqmdcustomuser"
+        "select max(access_expires_at) - min(access_expires_at) > interval '725 days' from"
+        " equipemed.accounts_eqmdcustomuser"
     ).fetchone()[0]
 
 
@@ -134,7 +139,9 @@ def test_due_accounts_are_found_by_an_index(crowd):
 
 
 def test_a_batch_goes_through_the_primary_key(crowd):
-    """As a prepared statement of the worker sees it: the subjects are a parameter of unknown length."""
+    """As a prepared statement of the worker sees it: the subjects are a parameter of unknown
+    length.
+    """
     pack = Pack("equipemed", crowd)
     bound, _ = pack.bind(pack.file("sql/check-expiration.sql"))
     sql, _ = pack.composed("check-expiration", bound)
@@ -159,7 +166,9 @@ def halving(run, tasks):
 
 
 def test_a_whole_day(crowd):
-    """check, warnings, clean-up, purge, in batches of 5,000; every planned task has one outcome, the broken rows fail alone."""
+    """check, warnings, clean-up, purge, in batches of 5,000; every planned task has one outcome,
+    the broken rows fail alone.
+    """
     pack, shop = Pack("equipemed", crowd), Pack("astegni", crowd)
     failed = []
     for p, task_type in (

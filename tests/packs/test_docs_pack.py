@@ -25,10 +25,13 @@ def library(db, tmp_path):
         else:
             content.append(line)
     db.execute(
-        "create table public.member (id bigint primary key, name text, email text, card text, renewed_at timestamptz)"
+        "create table public.member (id bigint primary key, name text, email text, card text,"
+        " renewed_at timestamptz)"
     )
     db.execute(
-        """insert into public.member values (1, 'Rui', 'rui@example.com', 'valid', %s), (2, 'Eva', '', 'valid', %s), (3, 'Ida', 'ida@example.com', 'valid', %s)""",
+        """insert into public.member
+           values (1, 'Rui', 'rui@example.com', 'valid', %s), (2, 'Eva', '', 'valid', %s),
+                  (3, 'Ida', 'ida@example.com', 'valid', %s)""",
         [NOW - timedelta(days=366), NOW - timedelta(days=900), NOW - timedelta(days=10)],
     )
     return Pack(tmp_path, db)

@@ -124,9 +124,12 @@ def test_the_lookup(db, equipemed):
 
 def test_update_status(db, equipemed):
     user = person(db)
-    run = lambda **a: equipemed.run(
-        "update-status", [user], TODAY, arguments={"to_status": "departed", **WHY, **a}
-    )[user]  # noqa: E731
+
+    def run(**a):
+        return equipemed.run(
+            "update-status", [user], TODAY, arguments={"to_status": "departed", **WHY, **a}
+        )[user]
+
     assert run(from_status="expired")["reason"] == "status is active, not expired"
     assert run(by="x")["outcome"] == "failed"
     row = run(from_status="active")
@@ -162,9 +165,12 @@ def test_emergency_restore(db, equipemed):
     admin = person(db, username="plantao", is_staff=True)
     person(db, username="colega")
     user = person(db, account_status="suspended", is_active=False, access_expires_at=at(-50))
-    run = lambda u=user, **a: equipemed.run(
-        "emergency-restore", [u], TODAY, arguments={"by": "plantao", **WHY, **a}
-    )[u]  # noqa: E731
+
+    def run(u=user, **a):
+        return equipemed.run(
+            "emergency-restore", [u], TODAY, arguments={"by": "plantao", **WHY, **a}
+        )[u]
+
     assert run(by="colega")["outcome"] == "failed" and run(by="ninguem")["outcome"] == "failed"
     row = run(hours=12)
     assert (
@@ -176,7 +182,8 @@ def test_emergency_restore(db, equipemed):
         db, user, "access_expires_at"
     ) == TODAY + timedelta(hours=12)
     assert db.execute(
-        "select user_id, until, granted_by, previous_status, previous_is_active from rollcall_equipemed.emergency_access"
+        "select user_id, until, granted_by, previous_status, previous_is_active from"
+        " rollcall_equipemed.emergency_access"
     ).fetchall() == [(user, TODAY + timedelta(hours=12), admin, "suspended", False)]
     assert (
         history(db, user)[0][1].startswith("Emergency access for 12 h: ")
@@ -202,9 +209,12 @@ def test_emergency_restore(db, equipemed):
 
 def test_emergency_access_is_boxed_in_time(db, equipemed):
     person(db, username="plantao", is_staff=True)
-    restore = lambda u, now=TODAY, **a: equipemed.run(
-        "emergency-restore", [u], now, arguments={"by": "plantao", **WHY, **a}
-    )[u]  # noqa: E731
+
+    def restore(u, now=TODAY, **a):
+        return equipemed.run(
+            "emergency-restore", [u], now, arguments={"by": "plantao", **WHY, **a}
+        )[u]
+
     away = person(
         db, account_status="suspended", last_meaningful_activity=at(-200), access_expires_at=at(300)
     )
@@ -250,7 +260,8 @@ def test_emergency_access_is_boxed_in_time(db, equipemed):
 def test_an_expiry_out_of_all_calendars_stops_nobody(db, equipemed, when):
     odd = person(db, account_status="active")
     db.execute(
-        "update equipemed.accounts_eqmdcustomuser set access_expires_at = %s::timestamptz, last_meaningful_activity = %s::timestamptz where id = %s",
+        "update equipemed.accounts_eqmdcustomuser set access_expires_at = %s::timestamptz,"
+        " last_meaningful_activity = %s::timestamptz where id = %s",
         [when, when, odd],
     )
     due = person(db, account_status="active", access_expires_at=at(-1))
@@ -280,7 +291,8 @@ def test_an_expiry_out_of_all_calendars_stops_nobody(db, equipemed, when):
 def request(db, user, **columns):
     row = {"user_id": user, "created_at": TODAY - timedelta(days=2), **columns}
     return db.execute(
-        f"insert into equipemed.core_accountrenewalrequest ({', '.join(row)}) values ({', '.join(['%s'] * len(row))}) returning id",
+        f"insert into equipemed.core_accountrenewalrequest ({', '.join(row)}) values"
+        f" ({', '.join(['%s'] * len(row))}) returning id",
         list(row.values()),
     ).fetchone()[0]
 
@@ -297,11 +309,12 @@ def test_process_renewal_requests(db, equipemed):
         request(db, user, created_at=TODAY),
         request(db, other),
     )
-    run = lambda u, d, **a: equipemed.run(
-        "process-renewal-requests", [u], TODAY, arguments={"decision": d, "by": "chefe", **a}
-    ).get(  # noqa: E731
-        u[0] if isinstance(u, tuple) else u
-    )
+
+    def run(u, d, **a):
+        return equipemed.run(
+            "process-renewal-requests", [u], TODAY, arguments={"decision": d, "by": "chefe", **a}
+        ).get(u[0] if isinstance(u, tuple) else u)
+
     assert run(none, "approve") is None
     assert run(user, "approve", by="ninguem")["outcome"] == "failed"
     row = run(user, "approve")
@@ -312,7 +325,8 @@ def test_process_renewal_requests(db, equipemed):
     row = run((other, str(third)), "deny", notes="sem vínculo")
     assert row["reason"] == "denied" and column(db, other, "access_expires_at") == at(5)
     states = db.execute(
-        "select id, status, reviewed_by_id, review_notes from equipemed.core_accountrenewalrequest order by id"
+        "select id, status, reviewed_by_id, review_notes from equipemed.core_accountrenewalrequest"
+        " order by id"
     ).fetchall()
     assert states == [
         (first, "approved", admin, ""),

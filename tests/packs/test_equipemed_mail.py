@@ -1,4 +1,6 @@
-"""warn-expiration and warn-supervisor: the identity of a warning, missed days, addresses, wording."""
+"""warn-expiration and warn-supervisor: the identity of a warning, missed days, addresses,
+wording.
+"""
 
 import re
 import uuid
@@ -32,7 +34,7 @@ def test_each_threshold_once_over_a_whole_month(db, equipemed):
     user = person(db, access_expires_at=at(35, 23, 30))
     got = {}
     for n in range(0, 40):
-        for u, i in sent(equipemed, day(n)):
+        for _u, i in sent(equipemed, day(n)):
             got[35 - n] = i
         assert sent(equipemed, day(n)) == []  # the same day again
     assert got == {n: item(35, n) for n in (30, 14, 7, 3, 1)}
@@ -81,8 +83,10 @@ def test_a_late_message_is_not_sent_when_a_tighter_one_is_due(db, equipemed):
 
 
 def test_the_seeds_literal_dedupe(db, equipemed):
-    """7d: on the very day only, and not within 7 days of another warning: the 3- and 1-day warnings are swallowed."""
-    user = person(db, access_expires_at=at(35))
+    """7d: on the very day only, and not within 7 days of another warning: the 3- and 1-day
+    warnings are swallowed.
+    """
+    person(db, access_expires_at=at(35))
     got = [35 - n for n in range(0, 36) if sent(equipemed, day(n), settings={"dedupe": "7d"})]
     assert got == [30, 14, 7]
     db.execute("update equipemed.accounts_eqmdcustomuser set expiration_warning_sent = null")
@@ -161,7 +165,7 @@ def test_addresses(db, equipemed):
         ("failed", "invalid mail address")
     }
     assert (rows[none]["outcome"], rows[none]["reason"]) == ("failed", "no mail address")
-    for u, r in rows.items():
+    for _u, r in rows.items():
         assert r["outcome"] == "send" or "@" not in r["reason"]
     assert [u for u, _ in equipemed.due("warn-expiration", TODAY)] == bad + [
         none

@@ -154,22 +154,28 @@ def test_activity_analytics(db, equipemed):
 
 
 def record_run(db, job, rows, now=TODAY, dry_run=False):
-    """A run and its outcomes as the engine leaves them; rows: (type, subject, item, outcome, reason, before, after)."""
+    """A run and its outcomes as the engine leaves them; rows: (type, subject, item, outcome,
+    reason, before, after).
+    """
     run = uuid.uuid4()
     number = db.execute(
-        """insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, state)
-                           values (%s, 'equipemed', %s, %s, %s, 'schedule', 'scheduler', %s, 'succeeded') returning run_no""",
+        """insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by,
+            dry_run, state)
+                           values (%s, 'equipemed', %s, %s, %s, 'schedule', 'scheduler', %s,
+                               'succeeded') returning run_no""",
         [run, job, now, now.date(), dry_run],
     ).fetchone()[0]
     db.execute("select rollcall.ensure_day(%s)", [now.date()])
     for type_name, subject, item, outcome, reason, before, after in rows:
         type_no = db.execute(
             """insert into rollcall.task_type (name) values (%s)
-                                on conflict (name) do update set name = excluded.name returning type_no""",
+                                on conflict (name) do update set name = excluded.name
+                                    returning type_no""",
             [type_name],
         ).fetchone()[0]
         db.execute(
-            """insert into rollcall.outcome (run_no, src_offset, day, source_no, type_no, outcome, subject, item, reason, before, after)
+            """insert into rollcall.outcome (run_no, src_offset, day, source_no, type_no, outcome,
+                subject, item, reason, before, after)
                       values (%s, 0, %s, 1, %s, %s, %s, %s, %s, %s, %s)""",
             [number, now.date(), type_no, outcome, str(subject), item, reason, before, after],
         )
@@ -260,7 +266,12 @@ def test_status_counts_what_is_due(db, equipemed):
     assert (
         doc["due_now"]
         == due
-        == {"check_expiration": 2, "warn_expiration": 1, "mark_inactive": 3, "auto_suspend": 1}
+        == {
+            "check_expiration": 2,
+            "warn_expiration": 1,
+            "mark_inactive": 3,
+            "auto_suspend": 1,
+        }
     )
 
 

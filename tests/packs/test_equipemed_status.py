@@ -67,7 +67,8 @@ def test_every_status_and_day(db, equipemed, rule):
                 r["reason"],
                 None,
                 *db.execute(
-                    "select username, account_status, access_expires_at from equipemed.accounts_eqmdcustomuser where id = %s",
+                    "select username, account_status, access_expires_at from"
+                    " equipemed.accounts_eqmdcustomuser where id = %s",
                     [u],
                 ).fetchone(),
             )
@@ -146,14 +147,20 @@ def test_a_dry_run_leaves_no_trace(db, equipemed):
 
 
 def test_a_failing_row_alone(db, equipemed):
-    """The engine halves a failing batch; here: with the bad row it raises and changes nothing, without it all others are done."""
+    """The engine halves a failing batch; here: with the bad row it raises and changes nothing,
+    without it all others are done.
+    """
     good, bad = (
         [person(db, access_expires_at=at(-1)) for _ in range(5)],
         person(db, access_expires_at=at(-1), username="bloqueado.1"),
     )
-    db.execute("""create function equipemed.refuse() returns trigger language plpgsql as $$ begin raise exception 'registro bloqueado'; end $$;
-                  create trigger refuse before update of account_status on equipemed.accounts_eqmdcustomuser for each row
-                  when (old.username like 'bloqueado.%') execute function equipemed.refuse()""")
+    db.execute(
+        """create function equipemed.refuse() returns trigger language plpgsql as $$
+            begin raise exception 'registro bloqueado'; end $$;
+                  create trigger refuse before update of account_status
+                  on equipemed.accounts_eqmdcustomuser for each row
+                  when (old.username like 'bloqueado.%') execute function equipemed.refuse()"""
+    )
     with pytest.raises(psycopg.errors.RaiseException, match="registro bloqueado"):
         equipemed.run("check-expiration", good + [bad], TODAY)
     assert {status(db, u) for u in good} == {"active"}
@@ -161,7 +168,9 @@ def test_a_failing_row_alone(db, equipemed):
 
 
 def test_the_condition_is_read_again_under_the_lock(db, equipemed, server):
-    """Somebody extends a user between the selection and the statement, and even while it waits for the row."""
+    """Somebody extends a user between the selection and the statement, and even while it waits
+    for the row.
+    """
     import threading
 
     from composer import Pack

@@ -29,7 +29,9 @@ def produce(broker, topic, pairs, options=()):
 
 
 class Consumer:
-    """A process with one consumer. `positions` is the folder that stands for the database; events collect in the lists."""
+    """A process with one consumer. `positions` is the folder that stands for the database;
+    events collect in the lists.
+    """
 
     def __init__(self, broker, group, *topics, positions=None, session_ms=0, options=()):
         argv = [program(DRIVER), *broker.options, *options, "-s", str(session_ms)]
@@ -81,7 +83,9 @@ class Consumer:
         return self.answer()
 
     def drain(self, count, seconds=60):
-        """Polls until `count` more messages are there, an error comes, or the time is over; returns the new ones."""
+        """Polls until `count` more messages are there, an error comes, or the time is over;
+        returns the new ones.
+        """
         before = len(self.messages)
         self.ask(f"drain {count} {int(seconds * 1000)}")
         return self.messages[before:]

@@ -32,8 +32,8 @@ class PgBouncer:
         }
         config = self.root / "pgbouncer.ini"
         config.write_text(
-            f"[databases]\n* = host={postgres.root} port={postgres.port} user=rollcall\n[pgbouncer]\n"
-            + "".join(f"{k} = {v}\n" for k, v in lines.items())
+            f"[databases]\n* = host={postgres.root} port={postgres.port}"
+            " user=rollcall\n[pgbouncer]\n" + "".join(f"{k} = {v}\n" for k, v in lines.items())
         )
         program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
         self.process = Process([program, config], self.root / "log", user=owner, cwd="/")

@@ -24,7 +24,9 @@ def binaries():
 
 
 class Postgres:
-    """fsync=False trades durability for speed; settings: more of postgresql.conf. Listens on a unix socket and a loopback port, without passwords."""
+    """fsync=False trades durability for speed; settings: more of postgresql.conf. Listens on a
+    unix socket and a loopback port, without passwords.
+    """
 
     def __init__(self, fsync=False, settings=None):
         self.root = Path(
@@ -116,7 +118,10 @@ class Postgres:
         self.start()
 
     def conninfo(self, database, tcp=False):
-        return f"host={'127.0.0.1' if tcp else self.root} port={self.port} user={USER} dbname={database}"
+        return (
+            f"host={'127.0.0.1' if tcp else self.root} port={self.port} user={USER}"
+            f" dbname={database}"
+        )
 
     def connect(self, database="postgres", **options):
         return psycopg.connect(self.conninfo(database), autocommit=True, **options)

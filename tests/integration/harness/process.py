@@ -1,4 +1,6 @@
-"""Child processes that never outlive the tests: stopped by their owner, and by the kernel when pytest itself is killed."""
+"""Child processes that never outlive the tests: stopped by their owner, and by the kernel when
+pytest itself is killed.
+"""
 
 import os
 import re
@@ -9,7 +11,9 @@ from pathlib import Path
 
 
 class Process:
-    """A child in a session of its own (a Ctrl-C reaches pytest only, whose fixtures then stop it); its output goes to `log`."""
+    """A child in a session of its own (a Ctrl-C reaches pytest only, whose fixtures then stop
+    it); its output goes to `log`.
+    """
 
     def __init__(self, argv, log, env=None, user=None, death_signal="TERM", cwd=None):
         self.argv = [str(a) for a in argv]

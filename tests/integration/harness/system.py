@@ -1,4 +1,6 @@
-"""All of Rollcall on one database and one broker: the programs as an operator starts them, and the operator's tool."""
+"""All of Rollcall on one database and one broker: the programs as an operator starts them, and
+the operator's tool.
+"""
 
 import ctypes
 import email
@@ -25,15 +27,18 @@ packs = ( {packs} );
 """
 
 
-# librdkafka 2.4 to 2.8 use memory that they have freed when a topic is made anew: docs/operating.md.
+# librdkafka 2.4 to 2.8 use memory that they have freed when a topic is made anew:
+# docs/operating.md.
 TOPICS_MADE_ANEW_CRASH = (
     0x020400FF <= ctypes.CDLL("librdkafka.so.1").rd_kafka_version() < 0x020A00FF
 )
 
 
 class System:
-    """`packs`: folder -> more of its group in the configuration, such as 'settings = { webhook = true; };'. `sink`: a port to mail to, else a Maildir.
-    `kafka`, `worker`: more of these groups."""
+    """`packs`: folder -> more of its group in the configuration, such as 'settings = { webhook =
+    true; };'. `sink`: a port to mail to, else a Maildir.
+    `kafka`, `worker`: more of these groups.
+    """
 
     def __init__(
         self,
@@ -102,7 +107,9 @@ class System:
         return self.daemons[name]
 
     def cli(self, *args, ok=(0,), answer=None):
-        """What it printed. `ok`: exit codes that are expected; `answer`: typed at a terminal's prompt."""
+        """What it printed. `ok`: exit codes that are expected; `answer`: typed at a terminal's
+        prompt.
+        """
         keyboard, terminal = pty.openpty() if answer is not None else (None, subprocess.DEVNULL)
         if answer is not None:
             os.write(keyboard, f"{answer}\n".encode())
@@ -118,7 +125,8 @@ class System:
             os.close(terminal)
             os.close(keyboard)
         assert done.returncode in ok, (
-            f"rollcall {' '.join(map(str, args))}: exit {done.returncode}\n{done.stdout}\n{done.stderr}{self.logs()}"
+            f"rollcall {' '.join(map(str, args))}: exit"
+            f" {done.returncode}\n{done.stdout}\n{done.stderr}{self.logs()}"
         )
         return done.stdout if done.returncode == 0 or done.stdout else done.stderr
 
