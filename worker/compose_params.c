@@ -8,13 +8,13 @@ enum { ARGUMENTS_JSON_MAX = 1024 * 1024 };
 
 static struct span argument_of(const struct unit *u, const struct task *t, const struct declared *d)
 {
+        for (size_t i = 0; i < t->n_arguments; i++)
+                if (span_is(t->arguments[i].name, d->name))
+                        return t->arguments[i].value;
         if (d->from_actor)
                 return u->run         ? span_of(u->run->requested_by)
                        : t->actor.ptr ? t->actor
                                       : SPAN_LIT("");
-        for (size_t i = 0; i < t->n_arguments; i++)
-                if (span_is(t->arguments[i].name, d->name))
-                        return t->arguments[i].value;
         return span_of(d->fallback);
 }
 

@@ -94,6 +94,17 @@ static int refuse(struct entry *en, struct span why, struct arena *a, struct err
         return en->reason.ptr ? 0 : err_oom(e);
 }
 
+/* The argument by which the service would act for somebody else; NULL: there is none. */
+static const char *argument_for_others(const struct entry *en)
+{
+        for (size_t i = 0; en->type && i < en->type->n_arguments; i++)
+                for (size_t k = 0; en->type->arguments[i].for_others && k < en->task.n_arguments;
+                     k++)
+                        if (span_is(en->task.arguments[k].name, en->type->arguments[i].name))
+                                return en->type->arguments[i].name;
+        return NULL;
+}
+
 int intake_admit(struct entry *en, const struct intake_headers *h,
                  const struct service_intake *from, struct codec *c, const struct packs *packs,
                  const struct type_numbers *numbers, struct arena *a, struct err *e)
@@ -117,6 +128,11 @@ int intake_admit(struct entry *en, const struct intake_headers *h,
                 readable = false;
                 err_set(&why, ERR_INPUT, "", "the service %s may not ask for %.*s", from->service,
                         SPAN_FMT(en->task.type));
+        } else if (readable && argument_for_others(en)) {
+                readable = false;
+                err_set(&why, ERR_INPUT, "",
+                        "argument %s is filled in with who asks: a service cannot give it",
+                        argument_for_others(en));
         }
         if (readable && en->state == ENTRY_READY) {
                 en->state = ENTRY_FILED;

@@ -1,6 +1,7 @@
 #include "ledger/ledger.h"
 
 #include "ledger_sql.h"
+#include "ledger_statements.h"
 #include "pack/statement.h"
 
 #include <stdio.h>
@@ -42,10 +43,11 @@ static int register_names(struct db *d, const char *sql, const char *a, const ch
         return db_query(d, sql, p, NULL, e);
 }
 
+/* Is it who asks, and is that as `ctx`, a bool, says: given by who may act for others? */
 static bool argument_from_actor(const void *row, void *ctx)
 {
-        (void)ctx;
-        return ((const struct declared *)row)->from_actor;
+        const struct declared *d = row;
+        return d->from_actor && d->for_others == *(const bool *)ctx;
 }
 
 /* What the request functions need to know of a type. */
@@ -54,17 +56,17 @@ static int describe_type(struct db *d, const struct task_type *t, struct err *e)
         static const struct db_column name = DB_FIELD(DB_TEXT, struct declared, name);
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
         struct db_rowset arguments = DB_ARRAY(t->arguments, t->n_arguments);
+        bool for_others[] = { false, true };
         if (!p)
                 return err_oom(e);
-        arguments.wanted = argument_from_actor;
         db_add_str(p, t->full_name);
         db_add_str(p, t->requires_role);
-        db_add_columns(p, &arguments, &name, 1);
-        return db_query(
-                d,
-                "update rollcall.task_type set requires_role = $2, actor_arguments = $3 where name = $1 "
-                "and (requires_role is distinct from $2 or actor_arguments is distinct from $3)",
-                p, NULL, e);
+        arguments.wanted = argument_from_actor;
+        for (size_t i = 0; i < ARRAY_LEN(for_others); i++) {
+                arguments.ctx = &for_others[i];
+                db_add_columns(p, &arguments, &name, 1);
+        }
+        return db_query(d, sql_type_describe, p, NULL, e);
 }
 
 static bool task_needs_role(const void *row, void *ctx)

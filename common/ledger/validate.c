@@ -87,7 +87,7 @@ static int check_declared(const struct task_type *type, const struct task *t, st
         for (size_t i = 0; i < type->n_arguments; i++) {
                 const struct declared *d = &type->arguments[i];
                 const struct argument *given = find_argument(t, d->name);
-                if (given && d->from_actor)
+                if (given && d->from_actor && !d->for_others)
                         return err_set(e, ERR_INPUT, "",
                                        "argument %s is filled in with who asks: it cannot be given",
                                        d->name);

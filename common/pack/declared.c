@@ -146,6 +146,9 @@ static int read_from(const struct cfg_node *n, struct declared *d, struct err *e
                                                                                     "values" };
         const struct cfg_node *from = cfg_get(n, "from");
         int choice;
+        if (!from && cfg_get(n, "for_others"))
+                return cfg_error(cfg_get(n, "for_others"), e,
+                                 "found without from, expected only with from = \"actor\"");
         if (!from)
                 return 0;
         if (cfg_choice(n, "from", sources, 0, &choice, e) < 0)
@@ -155,11 +158,10 @@ static int read_from(const struct cfg_node *n, struct declared *d, struct err *e
                                  value_type_names[d->type]);
         for (size_t i = 0; i < ARRAY_LEN(others); i++)
                 if (cfg_get(n, others[i]))
-                        return cfg_error(
-                                cfg_get(n, others[i]), e,
-                                "found together with from, expected only one of them: nobody gives this argument");
+                        return cfg_error(cfg_get(n, others[i]), e,
+                                         "found together with from, expected only one of them");
         d->from_actor = true;
-        return 0;
+        return cfg_bool(n, "for_others", false, &d->for_others, e);
 }
 
 static int read_one(struct loader *l, const struct cfg_node *n, enum declared_kind kind,
@@ -172,10 +174,10 @@ static int read_one(struct loader *l, const struct cfg_node *n, enum declared_ki
         static const char *const keys[] = { "name",      "type",   "required", "allow_blank",
                                             "default",   "values", "min",      "max",
                                             "min_items", "help",   NULL };
-        static const char *const argument_keys[] = { "name",        "type",    "required",
-                                                     "allow_blank", "default", "values",
-                                                     "min",         "max",     "min_items",
-                                                     "help",        "from",    NULL };
+        static const char *const argument_keys[] = {
+                "name", "type",      "required", "allow_blank", "default",    "values", "min",
+                "max",  "min_items", "help",     "from",        "for_others", NULL
+        };
         const struct cfg_node *fallback = cfg_get(n, "default"), *type = cfg_get(n, "type");
         int choice;
         if (cfg_only(n,

@@ -38,8 +38,10 @@ struct declared {
         const char *fallback; /* default as text; NULL: none */
         bool required;        /* arguments only: must be given */
         bool allow_blank;     /* arguments only: a required text may be empty */
-        /* arguments only: it is who asks, as the engine recorded it; nobody can give it */
+        /* arguments only: it is who asks, as the engine recorded it */
         bool from_actor;
+        /* with from_actor: may be given, as the own name or by who may act for others */
+        bool for_others;
         bool locked;         /* settings only: `rollcall jobs run --set` cannot change it */
         const char **values; /* allowed texts; NULL: any */
         size_t n_values;

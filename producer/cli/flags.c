@@ -37,7 +37,7 @@ struct flag *flags_of(const struct declared *list, size_t n, const struct flag *
         struct flag *f = calloc(n + 1, sizeof *f);
         size_t used = 0;
         for (size_t i = 0; f && i < n; i++) {
-                if (list[i].from_actor) /* nobody gives it */
+                if (list[i].from_actor && !list[i].for_others) /* nobody gives it */
                         continue;
                 char *name = dashed(list[i].name);
                 bool taken = false;

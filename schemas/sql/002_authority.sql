@@ -66,7 +66,8 @@ create trigger request_filed before insert on rollcall.request for each row when
 -- What pack.cfg says of a type, for the functions below (`rollcall db apply` writes it).
 alter table rollcall.task_type
   add requires_role   text,                       -- operators need to be a member of it
-  add actor_arguments text[] not null default '{}'; -- filled in by Rollcall with who asked: nobody can give them
+  add actor_arguments text[] not null default '{}', -- filled in by Rollcall with who asked: nobody can give them
+  add for_others_arguments text[] not null default '{}'; -- the same, but given by who may act for others
 alter table rollcall.job add requires_roles text[] not null default '{}'; -- of its types
 
 -- May the session's user act for somebody else?
@@ -208,6 +209,7 @@ begin
       raise exception '%: % is filled in with who asks, and cannot be given', asked.name, array_to_string(asked.actor_arguments, ', ')
         using errcode = 'insufficient_privilege';
     end if;
+    perform rollcall.check_on_behalf_of(one.j ->> a) from unnest(asked.for_others_arguments) a where one.j ? a;
   end loop;
 exception
   when invalid_text_representation or untranslatable_character then

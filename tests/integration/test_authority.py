@@ -190,6 +190,36 @@ def test_an_argument_from_the_actor_cannot_be_given(rig, broker):
         Requests.file(rig, [1], "grant", arguments=['{"days": "3", "by": "boss"}'])
 
 
+FOR_OTHERS = BOUND.replace('from = "actor";', 'from = "actor"; for_others = true;')
+
+
+def test_an_argument_for_others_needs_the_right(rig, broker):  # noqa: F811
+    """One's own name, or another's by who may act for others; never by a service."""
+    rig = rig(
+        broker,
+        people=3,
+        pack_cfg=FOR_OTHERS,
+        more=intake(("hr-portal", ["club.grant"], "rate = 1000; open_max = 1000;")),
+        lanes='[ "intake", "urgent" ]',
+    )
+    rig.start()
+    me = rig.database.value("select session_user::text")
+    put_tasks(rig, [adhoc("club.grant", 3, days="3", by="boss")])
+    rig.wait(lambda: taken(rig) == 1)
+    assert filed(rig) == {} and rig.database.rows("select reason from rollcall.dead_letter") == [
+        ("refused: argument by is filled in with who asks: a service cannot give it",)
+    ]
+    as_boss = ['{"days": "3", "by": "boss"}']
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match=f"{me} may not act for others"):
+        Requests.file(rig, [1], "grant", arguments=as_boss)
+    Requests.file(rig, [1], "grant", arguments=[f'{{"days": "3", "by": "{me}"}}'])
+    rig.database.execute("insert into rollcall.authority values ('act_for_others', session_user)")
+    Requests.file(rig, [2], "grant", arguments=as_boss)
+    assert rig.database.rows(
+        "select actor, arguments[1]::jsonb ->> 'by' from rollcall.request where origin = 'operator' order by request_no"
+    ) == [(me, me), (me, "boss")]
+
+
 @pytest.mark.parametrize(
     "text, said",
     [

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from harness.paths import REPO
-from harness.postgres import Database
+from harness.postgres import USER, Database
 from harness.system import System, body, demo_tables
 
 ZONE = ZoneInfo("America/Sao_Paulo")
@@ -32,6 +32,9 @@ def hospital(postgres, kafka, tmp_path_factory):
         {REPO / "config/packs/equipemed": RESTING},
         tables=[demo_tables("equipemed")],
     )
+    with system.config.open("a") as config:
+        config.write(f'security = {{ act_for_others = [ "{USER}" ]; }};\n')
+    system.cli("db", "apply")
     yield system
     system.close()
     database.close()

@@ -10,7 +10,7 @@ person as (
   select b.subject, b.reason as why, b.by, a.id as admin_id, p.*,
          case
            when p.id is null then 'user ' || b.subject || ' does not exist'
-           when b.by <> '' and a.id is null then 'administrator ' || b.by || ' does not exist'
+           when b.by <> b.actor and a.id is null then 'administrator ' || b.by || ' does not exist'
          end as error,
          case when p.old_status = 'departed' and not coalesce(b.force, false) then 'departed user: force extends all the same' end as refusal,
          rollcall_equipemed.status_after_extension(p.old_status,

@@ -9,7 +9,7 @@ person as (
   for update of u
 ), judged as (
   select b.subject, b.reason as why, a.id as admin_id, p.*,
-         case when b.by <> '' and a.id is null then 'administrator ' || b.by || ' does not exist' end as error
+         case when b.by <> b.actor and a.id is null then 'administrator ' || b.by || ' does not exist' end as error
   from batch b
   join person p on p.id = b.subject
   left join accounts_eqmdcustomuser a on a.username = b.by

@@ -9,7 +9,7 @@ person as (
   select b.subject, b.to_status, b.reason as why, a.id as admin_id, p.id, p.old_status,
          case
            when p.id is null then 'user ' || b.subject || ' does not exist'
-           when b.by <> '' and a.id is null then 'administrator ' || b.by || ' does not exist'
+           when b.by <> b.actor and a.id is null then 'administrator ' || b.by || ' does not exist'
          end as error,
          case
            when b.from_status <> '' and b.from_status <> p.old_status then 'status is ' || p.old_status || ', not ' || b.from_status
