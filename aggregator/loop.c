@@ -11,6 +11,7 @@
 #include "aggregator/membership.h"
 #include "alert/watch.h"
 #include "base/log.h"
+#include "daemon/daemon.h"
 #include "ledger/presence.h"
 
 #include <string.h>
@@ -72,7 +73,9 @@ static int publish_dead_letters(struct aggregator *a, struct err *e)
 static int maintain(struct aggregator *a, struct err *e)
 {
         struct err why = ERR_INIT;
-        const struct presence me = { .name = a->owner, .program = "rollcall-aggregator" };
+        char refused[DAEMON_REFUSED_MAX];
+        struct presence me = { .name = a->owner, .program = "rollcall-aggregator" };
+        me.refused_reload = daemon_reload_refused(refused, &me.refused_at);
         struct db *d = store_db(a->store);
         if (d && (presence_note(d, &me, &a->present_ms, &why) < 0 ||
                   watch_look(a->watch, d, NULL, NULL, &why) < 0))

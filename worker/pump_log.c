@@ -2,6 +2,7 @@
 #include "pump_internal.h"
 
 #include "base/log.h"
+#include "daemon/daemon.h"
 #include "ledger/log_gap.h"
 #include "ledger/presence.h"
 #include "worker_statements.h"
@@ -209,6 +210,8 @@ static int note_presence(struct pump *p, struct err *e)
                         partitions[me.n_partitions++] = p->sources.list[i].partition;
         me.partitions = partitions;
         me.waits_for = waits_for(p);
+        char refused[DAEMON_REFUSED_MAX];
+        me.refused_reload = daemon_reload_refused(refused, &me.refused_at);
         return presence_note(p->db, &me, &p->present_ms, e);
 }
 

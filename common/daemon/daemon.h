@@ -41,6 +41,10 @@ void daemon_stop(void);     /* asks to drain, as a first signal does; any thread
 void daemon_sleep(int ms);
 /* Handles a pending SIGHUP (see above). Main thread only. */
 void daemon_serve(struct daemon *d);
+/* Why the last reload was refused, and when; NULL: none was, since this program started. Any
+ * thread. */
+enum { DAEMON_REFUSED_MAX = 600 };
+const char *daemon_reload_refused(char reason[DAEMON_REFUSED_MAX], instant *ret_at);
 /* After the drain: executes the program anew when a reload was asked for, else returns. `d` may be
  * deinitialised before. */
 void daemon_finish(struct daemon *d);

@@ -2,10 +2,12 @@
 #include "daemon/state.h"
 
 #include "base/log.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -22,6 +24,33 @@ static struct {
         int fd;    /* reads its standard error */
         int64_t deadline;
 } check = { .fd = -1 };
+
+/* The last reload that was refused; read by other threads. */
+static struct {
+        pthread_mutex_t lock;
+        char reason[DAEMON_REFUSED_MAX]; /* "": none was */
+        instant at;
+} refused = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void refuse(const char *reason)
+{
+        pthread_mutex_lock(&refused.lock);
+        snprintf(refused.reason, sizeof refused.reason, "%s", reason);
+        utf8_clean(refused.reason);
+        refused.at = instant_now();
+        pthread_mutex_unlock(&refused.lock);
+        log_error("reload refused, keeping the old configuration", "reason=" LOG_Q,
+                  reason);
+}
+
+const char *daemon_reload_refused(char reason[DAEMON_REFUSED_MAX], instant *ret_at)
+{
+        pthread_mutex_lock(&refused.lock);
+        snprintf(reason, DAEMON_REFUSED_MAX, "%s", refused.reason);
+        *ret_at = refused.at;
+        pthread_mutex_unlock(&refused.lock);
+        return *reason ? reason : NULL;
+}
 
 /* Our own program; a newer one when the file was replaced meanwhile. By its name rather than
  * /proc/self/exe, which would show as "exe". */
@@ -79,7 +108,7 @@ static void start_check(const struct daemon *d)
         if (!d->config_given)
                 argv[2] = NULL;
         if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0) {
-                log_error("reload refused", "reason=\"pipe: %s\"", strerror(errno));
+                refuse(strerror(errno));
                 return;
         }
         int rc = spawn(argv, pipes[1], &check.pid);
@@ -87,7 +116,7 @@ static void start_check(const struct daemon *d)
         if (rc != 0) {
                 close(pipes[0]);
                 check.pid = 0;
-                log_error("reload refused", "reason=\"%s\"", strerror(rc));
+                refuse(strerror(rc));
                 return;
         }
         check.fd = pipes[0];
@@ -120,8 +149,7 @@ static void finish_check(const struct daemon *d, int status)
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
                 accept_reload(d);
         else
-                log_error("reload refused, keeping the old configuration", "reason=" LOG_Q,
-                          *text ? text : "the check of the configuration failed");
+                refuse(*text ? text : "the check of the configuration failed");
 }
 
 void daemon_serve(struct daemon *d)

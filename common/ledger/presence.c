@@ -1,5 +1,7 @@
 #include "ledger/presence.h"
 
+#include "ledger_statements.h"
+
 #include <unistd.h>
 
 enum { PARAMS_MAX = 64 * 1024 };
@@ -25,14 +27,10 @@ int presence_note(struct db *d, const struct presence *p, int64_t *at_ms, struct
         db_add_columns(q, &partitions, &partition, 1);
         db_add_bool(q, p->leading);
         db_add_text(q, p->waits_for ? span_of(p->waits_for) : (struct span){ 0 });
+        db_add_str(q, p->refused_reload);
+        db_add_instant(q, p->refused_reload ? p->refused_at : INSTANT_NONE);
         *at_ms = now;
-        return db_query(
-                d,
-                "insert into rollcall.process (name, program, host, pid, version, lane, partitions, leads, backend_pid, waits_for) "
-                "values ($1, $2, $3, $4::int, $5, $6, $7::int[], $8, pg_backend_pid(), $9) "
-                "on conflict (name) do update set version = excluded.version, partitions = excluded.partitions, leads = excluded.leads, waits_for = excluded.waits_for, "
-                "backend_pid = excluded.backend_pid, seen_at = clock_timestamp()",
-                q, NULL, e);
+        return db_query(d, sql_presence_note, q, NULL, e);
 }
 
 void presence_leave(struct db *d, const char *name)

@@ -11,7 +11,9 @@ struct presence {
         const int32_t *partitions;
         size_t n_partitions;
         bool leading;
-        const char *waits_for; /* the error that keeps it from its work; NULL: none */
+        const char *waits_for;      /* the error that keeps it from its work; NULL: none */
+        const char *refused_reload; /* why the last reload was refused; NULL: none was */
+        instant refused_at;
 };
 
 /* Writes it when PRESENCE_MS have passed since *at_ms, which it sets; nothing while the session is

@@ -1,55 +1,12 @@
-#include "check.h"
+/* `rollcall check`: the configuration, each pack, the database, folders, mail and Kafka. */
+#include "check_database.h"
+#include "check_folders.h"
+#include "check_kafka.h"
+#include "check_mail.h"
+#include "check_statements.h"
 #include "verbs.h"
 
-#include "daemon/daemon.h"
-
-#include <stdarg.h>
 #include <stdlib.h>
-#include <string.h>
-
-static void finding(struct check *k, const char *status, const char *what, const char *where,
-                    const char *fmt, va_list ap)
-{
-        char text[1200];
-        vsnprintf(text, sizeof text, fmt, ap);
-        if (k->findings) {
-                json_array_append_new(k->findings,
-                                      json_pack("{s:s, s:s, s:s, s:s}", "status", status, "what",
-                                                what, "where", where, "text", text));
-                return;
-        }
-        printf("%s%s%s: %s%s", paint(k->cli, status), strlen(status) < 4 ? "   " : " ", what, where,
-               *where ? ": " : "");
-        print_clean(stdout, text);
-        putchar('\n');
-        fflush(stdout);
-}
-
-void check_ok(struct check *k, const char *what, const char *where, const char *fmt, ...)
-{
-        va_list ap;
-        va_start(ap, fmt);
-        finding(k, "ok", what, where, fmt, ap);
-        va_end(ap);
-        k->passed++;
-}
-
-void check_note(struct check *k, const char *what, const char *where, const char *fmt, ...)
-{
-        va_list ap;
-        va_start(ap, fmt);
-        finding(k, "note", what, where, fmt, ap);
-        va_end(ap);
-}
-
-void check_fail(struct check *k, const char *what, const char *where, const char *fmt, ...)
-{
-        va_list ap;
-        va_start(ap, fmt);
-        finding(k, "FAIL", what, where, fmt, ap);
-        va_end(ap);
-        k->failed++;
-}
 
 struct loaded { /* a pack loaded alone, so that one pack's fault hides no other's */
         struct service service;
@@ -136,10 +93,9 @@ static void check_all(struct check *k)
         }
         free_each(list, s->n_packs);
         check_folders(k, c->packs);
-        if (k->offline)
-                return;
         check_mail(k, c->packs);
-        check_topics(k);
+        if (!k->offline)
+                check_kafka(k);
 }
 
 int verb_check(struct cli *c, const struct args *a)

@@ -3,7 +3,7 @@
  * outcome, and the branches of case … end as outcome. What is computed is for the composed
  * statement to refuse when it runs.
  */
-#include "check.h"
+#include "check_outcome.h"
 #include "pack/statement.h"
 
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* The statements of a pack: prepared and described by PostgreSQL, never run. */
-#include "check.h"
+#include "check_outcome.h"
+#include "check_statements.h"
 #include "ledger/compose.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 #include "tasks.h"
+#include "rollcall_statements.h"
 
 #include "filing.h"
 
@@ -65,6 +66,13 @@ int draft_check(const struct draft *d, struct err *e)
         return task_validate_form(&task, e) < 0 ? -1 : task_validate(t, &task, &ignored, e);
 }
 
+void tasks_act_for_others(const struct cli *c, const struct task_type *t, const char **values)
+{
+        for (size_t i = 0; c->actor_given && i < t->n_arguments; i++)
+                if (t->arguments[i].for_others && !values[i])
+                        values[i] = c->actor_given;
+}
+
 static void filed(void *ctx, size_t tasks, instant earlier)
 {
         (void)tasks;
@@ -96,29 +104,6 @@ int note_no_scheduler(struct cli *c)
                 cli_note(
                         "no scheduler is running: what was asked for waits in the database until one starts");
         return rc;
-}
-
-int type_find(struct cli *c, const char *name, const struct task_type **ret)
-{
-        size_t found = 0;
-        int rc = cli_packs(c);
-        if (rc)
-                return rc;
-        *ret = packs_type(c->packs, span_of(name));
-        if (*ret)
-                return 0;
-        for (size_t i = 0; i < c->packs->n; i++)
-                for (size_t k = 0; k < c->packs->list[i]->n_types; k++)
-                        if (strcmp(c->packs->list[i]->types[k].name, name) == 0) {
-                                *ret = &c->packs->list[i]->types[k];
-                                found++;
-                        }
-        if (found == 1)
-                return 0;
-        if (found > 1)
-                return cli_error(CODE_USAGE, "several packs have a task type \"%s\": write PACK.%s",
-                                 name, name);
-        return cli_error(CODE_NOT_FOUND, "no pack has a task type \"%s\"", name);
 }
 
 int outcome_code(const char *outcome)
@@ -179,12 +164,7 @@ int outcome_wait(struct cli *c, const struct draft *d, int64_t timeout_ms, struc
         uuid_to_text(d->id, id);
         for (unsigned wait = WAIT_MS;;) {
                 struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-                int rc = cli_query(
-                        c,
-                        "select a.task_id, t.name as type, a.subject, a.item, (array['pending', 'applied', 'skipped', 'failed', 'quarantined', "
-                        "'unknown'])[a.outcome + 2] as outcome, a.reason, a.before, a.after, a.at, a.dry_run, a.actor, a.attempt "
-                        "from rollcall.outcome_adhoc a join rollcall.task_type t using (type_no) where a.task_id = $1::uuid and a.outcome >= 0",
-                        &param, 1, &r);
+                int rc = cli_query(c, sql_task_outcome, &param, 1, &r);
                 if (rc)
                         return rc;
                 if (db_rows(r) && !outcome_fits(r, 0, d))

@@ -1,5 +1,6 @@
 /* Files requests for tasks in the database; the scheduler publishes them. */
 #include "filing.h"
+#include "rollcall_statements.h"
 
 #include "ledger/ledger.h"
 
@@ -13,11 +14,6 @@ enum {
         PARAMS_MAX = 8 * 1024 * 1024,
         UNANSWERED_MAX = 2,
 };
-
-/* No row: it is new. */
-static const char FILE_REQUEST[] =
-        "select r.requested_at from rollcall.request_tasks($1, $2, $3, $4, $5, $6, $7) as n(filed) "
-        "left join rollcall.request r on r.request_no = n.filed where r.request_no is not null";
 
 struct filing {
         struct cli *cli;
@@ -152,7 +148,8 @@ static int file_request(struct filing *f)
         if (rc)
                 return rc;
         add_params(f);
-        if (db_pipeline_query(d, FILE_REQUEST, f->params, &e) < 0 || db_pipeline_sync(d, &e) < 0)
+        if (db_pipeline_query(d, sql_tasks_request, f->params, &e) < 0 ||
+            db_pipeline_sync(d, &e) < 0)
                 return cli_db_fail(&e);
         f->sizes[f->unanswered++] = f->n;
         f->n = 0;

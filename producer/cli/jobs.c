@@ -1,39 +1,12 @@
-#include "runs.h"
+/* `rollcall jobs list`: jobs with schedule, suspension and last run. */
+#include "output.h"
 #include "suspension.h"
 #include "verbs.h"
+#include "rollcall_statements.h"
 
 #include <string.h>
 
 enum { NEXT_MAX = 20 };
-
-const struct zone *job_zone(const struct cli *c, const char *pack, const char *job)
-{
-        for (size_t i = 0; c->packs && i < c->packs->n; i++)
-                for (size_t j = 0;
-                     strcmp(c->packs->list[i]->name, pack) == 0 && j < c->packs->list[i]->n_jobs;
-                     j++)
-                        if (strcmp(c->packs->list[i]->jobs[j].name, job) == 0)
-                                return c->packs->list[i]->jobs[j].zone;
-        return NULL;
-}
-
-int job_find(struct cli *c, const char *name, const struct job **ret)
-{
-        int rc = cli_packs(c);
-        if (rc)
-                return rc;
-        *ret = packs_job(c->packs, name);
-        if (*ret)
-                return 0;
-        size_t n = 0;
-        for (size_t i = 0; i < c->packs->n; i++)
-                for (size_t j = 0; j < c->packs->list[i]->n_jobs; j++)
-                        n += strcmp(c->packs->list[i]->jobs[j].name, name) == 0;
-        if (n > 1)
-                return cli_error(CODE_USAGE, "several packs have a job \"%s\": write PACK.%s", name,
-                                 name);
-        return cli_error(CODE_NOT_FOUND, "there is no job \"%s\"; see: rollcall jobs list", name);
-}
 
 struct job_line { /* one job as the list shows it */
         const struct job *job;
@@ -135,13 +108,7 @@ int verb_jobs_list(struct cli *c, const struct args *a)
         if (rc == 0)
                 rc = cli_db(c);
         if (rc == 0)
-                rc = cli_query(
-                        c,
-                        "select j.pack, j.job, j.suspended, r.run_id, r.scheduled_at, r.state, " SUSPENSION_COLUMNS
-                        " "
-                        "from rollcall.job j left join lateral (select * from rollcall.run r where r.pack = j.pack and r.job = j.job "
-                        "and not r.dry_run and r.scheduled_at <= clock_timestamp() order by r.scheduled_at desc limit 1) r on true",
-                        NULL, 0, &r);
+                rc = cli_query(c, sql_job_last_runs, NULL, 0, &r);
         if (rc)
                 return rc;
         TABLE_CLEANUP struct table t;

@@ -1,7 +1,9 @@
 /* `rollcall jobs run`: asks for a run, after showing what a mistyped command would do. */
 #include "extent.h"
+#include "lookup.h"
 #include "runs.h"
 #include "verbs.h"
+#include "rollcall_statements.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -156,10 +158,7 @@ static int differs(const struct wish *w, const struct run_ref *r, bool *ret)
         BUF_CLEANUP struct buf settings = { .max = MEMORY_MAX };
         settings_to_json(w->request.settings, w->request.n_settings, &settings);
         const char *params[] = { r->id, w->request.dry_run ? "true" : "false", buf_str(&settings) };
-        int rc = cli_query(
-                w->cli,
-                "select dry_run, dry_run <> $2::boolean, settings <> $3::jsonb from rollcall.run where run_id = $1::uuid",
-                params, ARRAY_LEN(params), &res);
+        int rc = cli_query(w->cli, sql_run_differs, params, ARRAY_LEN(params), &res);
         if (rc || db_rows(res) == 0)
                 return rc;
         *ret = db_bool(res, 0, 1) || db_bool(res, 0, 2);

@@ -137,6 +137,7 @@ static int prepare(struct request *q)
                 return cli_oom();
         for (size_t i = 0; i < t->n_arguments; i++)
                 q->given[i] = args_declared(q->args, &t->arguments[i]);
+        tasks_act_for_others(q->cli, t, q->given);
         q->values = (struct run_values){
                 .now = INSTANT_NONE, .actor = q->cli->actor, .dry_run = true, .pack = t->pack
         };

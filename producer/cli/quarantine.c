@@ -2,6 +2,7 @@
  * request. */
 #include "output.h"
 #include "verbs.h"
+#include "rollcall_statements.h"
 
 #include "base/instant.h"
 
@@ -10,14 +11,6 @@
 #include <string.h>
 
 enum { FILTERS = 6, ID_PREFIX_MIN = 4 };
-
-/* $1 ids, joined by commas; $2 job, $3 type, $4 subject, $5 reason, $6 since: NULL is any. */
-#define FILTER                                                                                                               \
-        "($1::text is null or exists (select from unnest(string_to_array($1, ',')) i where h.task_id::text like i || '%')) " \
-        "and ($2::text is null or $2 in (h.job, h.pack || '.' || h.job)) "                                                   \
-        "and ($3::text is null or h.type = $3 or h.type like '%.' || $3) "                                                   \
-        "and ($4::text is null or h.subject = $4) and ($5::text is null or position(lower($5) in lower(h.reason)) > 0) "     \
-        "and ($6::text is null or h.since >= $6::timestamptz) "
 
 static bool is_id(const char *text)
 {
@@ -80,12 +73,7 @@ int verb_quarantine_list(struct cli *c, const struct args *a)
                           : strcmp(state, "all") == 0 ? NULL
                                                       : state;
         params[FILTERS + 1] = limit;
-        rc = cli_query(
-                c,
-                "select h.task_id, h.state, h.type, h.subject, h.item, h.attempts, h.since, h.due_at, h.reason, h.run_id, h.job, h.topic, h.partition, h.src_offset "
-                "from rollcall.held_named h where " FILTER
-                "and ($7::text is null or h.state = any(string_to_array($7, ','))) order by h.held_no limit $8::bigint",
-                params, ARRAY_LEN(params), &r);
+        rc = cli_query(c, sql_quarantine_list, params, ARRAY_LEN(params), &r);
         if (rc)
                 return rc;
         if (c->json)
@@ -106,16 +94,9 @@ int verb_quarantine_show(struct cli *c, const struct args *a)
                                  id);
         int rc = cli_db(c);
         if (rc == 0)
-                rc = cli_query(
-                        c,
-                        "select task_id, state, type, subject, item, run_id, job, attempts, tries, since, updated_at, due_at, requested_by, topic, partition, "
-                        "src_offset, reason from rollcall.held_named where task_id::text like $1 || '%' order by held_no limit 2",
-                        &id, 1, &r);
+                rc = cli_query(c, sql_quarantine_show, &id, 1, &r);
         if (rc == 0)
-                rc = cli_query(
-                        c,
-                        "select unnest(errors) from rollcall.held_named where task_id::text like $1 || '%'",
-                        &id, 1, &errors);
+                rc = cli_query(c, sql_quarantine_errors, &id, 1, &errors);
         if (rc)
                 return rc;
         if (db_rows(r) == 0)
@@ -150,12 +131,6 @@ int verb_quarantine_show(struct cli *c, const struct args *a)
 
 /* ---- replay and drop ---- */
 
-static const char ACT[] =
-        "select rollcall.quarantine($8, string_to_array($1, ','), $2, $3, $4, $5, $6::timestamptz, $7, $9)";
-static const char COUNT[] =
-        "select count(*) filter (where h.state = 'quarantined'), count(*) filter (where h.state = 'behind'), count(*) filter (where h.state = $7) "
-        "from rollcall.held_named h where " FILTER;
-
 /* params[FILTERS]: the state that is asked for; NULL: quarantined and behind. */
 static int confirm(struct cli *c, const struct args *a, const char *what,
                    const char *const params[FILTERS + 1])
@@ -163,7 +138,7 @@ static int confirm(struct cli *c, const struct args *a, const char *what,
         const char *state = params[FILTERS];
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         char question[256];
-        int rc = cli_query(c, COUNT, params, FILTERS + 1, &r);
+        int rc = cli_query(c, sql_quarantine_count, params, FILTERS + 1, &r);
         if (rc)
                 return rc;
         int64_t quarantined = db_int(r, 0, 0), behind = db_int(r, 0, 1),
@@ -217,7 +192,7 @@ static int act(struct cli *c, const struct args *a, const char *what, const char
                 return rc;
         params[FILTERS + 1] = what;
         params[FILTERS + 2] = c->actor_given;
-        rc = cli_query(c, ACT, params, ARRAY_LEN(params), &r);
+        rc = cli_query(c, sql_quarantine_request, params, ARRAY_LEN(params), &r);
         if (rc)
                 return rc;
         int64_t n = db_int(r, 0, 0);

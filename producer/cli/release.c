@@ -2,14 +2,10 @@
 #include "extent.h"
 #include "runs.h"
 #include "verbs.h"
+#include "rollcall_statements.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-/* What would be published. */
-static const char KINDS[] =
-        "select t.name, sum(cardinality(p.subjects)), p.dry_run from rollcall.plan p join rollcall.task_type t using (type_no) "
-        "where p.run_no = $1::bigint group by 1, 3 order by min(p.chunk)";
 
 static void print_kinds(const struct db_result *kinds, const struct db_result *run)
 {
@@ -32,12 +28,9 @@ static int show(struct cli *c, const struct run_ref *run)
         char run_no[24], at[INSTANT_TEXT_MAX];
         const char *param = run_no;
         snprintf(run_no, sizeof run_no, "%" PRId64, run->run_no);
-        int rc = cli_query(
-                c,
-                "select state, reason, pack || '.' || job, held_at, population from rollcall.run where run_no = $1::bigint",
-                &param, 1, &r);
+        int rc = cli_query(c, sql_run_held, &param, 1, &r);
         if (rc == 0)
-                rc = cli_query(c, KINDS, &param, 1, &kinds);
+                rc = cli_query(c, sql_run_kinds, &param, 1, &kinds);
         if (rc)
                 return rc;
         if (db_rows(r) != 1 || strcmp(db_str(r, 0, 0), run_state_name(RUN_HELD)) != 0)

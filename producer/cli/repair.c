@@ -1,6 +1,7 @@
 /* Positions and their logs: what does not fit is listed, and put right. */
 #include "output.h"
 #include "verbs.h"
+#include "rollcall_statements.h"
 
 #include "kafka/kafka.h"
 #include "ledger/log_gap.h"
@@ -54,11 +55,7 @@ static int read_positions(struct repair *r, const char *cluster)
                 /* names of letters, digits, '.', '_' and '-' */
                 buf_addf(&topics, "%s%s", i ? "," : "", r->topics[i]);
         const char *params[] = { cluster, buf_str(&topics) };
-        int rc = cli_query(
-                r->c,
-                "select source_no, topic, partition, epoch, next, mark from rollcall.position where cluster = $1 "
-                "and topic = any(string_to_array($2, ',')) order by 2, 3",
-                params, ARRAY_LEN(params), &r->rows);
+        int rc = cli_query(r->c, sql_repair_positions, params, ARRAY_LEN(params), &r->rows);
         if (rc)
                 return rc;
         r->n = (size_t)db_rows(r->rows);
@@ -263,11 +260,7 @@ int verb_topics_repair(struct cli *c, const struct args *a)
         if (rc == 0)
                 rc = find(&r);
         if (rc == 0)
-                rc = cli_query(
-                        c,
-                        "select count(distinct r.run_no), count(*) from rollcall.run r cross join lateral rollcall.missing(r.run_no) "
-                        "where r.state in ('planned', 'published')",
-                        NULL, 0, &open);
+                rc = cli_query(c, sql_repair_missing, NULL, 0, &open);
         if (rc)
                 return rc;
         size_t n = misfits(&r);

@@ -1,6 +1,7 @@
-#include "reports.h"
-
+/* `rollcall report`: a pack's reports listed, rendered and written to files. */
+#include "lookup.h"
 #include "output.h"
+#include "reports.h"
 #include "verbs.h"
 
 #include "report/report.h"
@@ -8,24 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static int find(struct cli *c, const char *name, const struct report **ret)
-{
-        size_t n = 0;
-        int rc = cli_packs(c);
-        if (rc)
-                return rc;
-        *ret = packs_report(c->packs, name);
-        if (*ret)
-                return 0;
-        for (size_t i = 0; i < c->packs->n; i++)
-                for (size_t k = 0; k < c->packs->list[i]->n_reports; k++)
-                        n += strcmp(c->packs->list[i]->reports[k].name, name) == 0;
-        if (n > 1)
-                return cli_error(CODE_USAGE, "several packs have a report \"%s\": write PACK.%s",
-                                 name, name);
-        return cli_error(CODE_NOT_FOUND, "there is no report \"%s\"; see: rollcall report", name);
-}
 
 int report_declare(struct cli *c, const char *operand, struct flag **ret)
 {
@@ -35,7 +18,7 @@ int report_declare(struct cli *c, const char *operand, struct flag **ret)
                 { .name = NULL },
         };
         const struct report *r = NULL;
-        int rc = find(c, operand, &r);
+        int rc = report_find(c, operand, &r);
         if (rc)
                 return rc;
         *ret = flags_of(r->parameters, r->n_parameters, fixed);
@@ -170,7 +153,7 @@ int verb_report(struct cli *c, const struct args *a)
                                  "report: --format \"%s\": table, json or csv was expected",
                                  format_name);
         int document CLEANUP(cleanup_close) = -1;
-        int rc = find(c, args_operand(a, 0), &r);
+        int rc = report_find(c, args_operand(a, 0), &r);
         if (rc == 0)
                 rc = cli_actor(c);
         if (rc == 0)

@@ -1,6 +1,7 @@
 /* Who asked for what, and when: rollcall.request. */
 #include "output.h"
 #include "verbs.h"
+#include "rollcall_statements.h"
 
 int verb_requests_list(struct cli *c, const struct args *a)
 {
@@ -14,11 +15,7 @@ int verb_requests_list(struct cli *c, const struct args *a)
         if (rc == 0)
                 rc = cli_db(c);
         if (rc == 0)
-                rc = cli_query(
-                        c,
-                        "select request_no, requested_at, actor, on_behalf_of, origin, kind, about, n_tasks, dry_run, "
-                        "published_at, detail from rollcall.request order by request_no desc limit $1::bigint",
-                        &limit, 1, &r);
+                rc = cli_query(c, sql_requests_list, &limit, 1, &r);
         if (rc)
                 return rc;
         if (c->json)

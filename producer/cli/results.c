@@ -2,6 +2,7 @@
  */
 #include "runs.h"
 #include "verbs.h"
+#include "rollcall_statements.h"
 
 #include "codec/codec.h"
 #include "kafka/kafka.h"
@@ -233,15 +234,8 @@ int verb_dead_letters_list(struct cli *c, const struct args *a)
         if (rc == 0)
                 rc = cli_db(c);
         if (rc == 0)
-                rc = cli_query(
-                        c,
-                        c->json ? "select d.at, p.cluster, p.topic, p.partition, d.src_offset as offset, d.reason, encode(d.key, 'base64') as key, "
-                                  "encode(d.value, 'base64') as value from rollcall.dead_letter d join rollcall.position p using (source_no) "
-                                  "order by d.at desc, d.src_offset desc limit $1::bigint"
-                                : "select d.at, p.topic, p.partition, d.src_offset, coalesce(length(d.value), 0), d.reason "
-                                  "from rollcall.dead_letter d join rollcall.position p using (source_no) "
-                                  "order by d.at desc, d.src_offset desc limit $1::bigint",
-                        &limit, 1, &r);
+                rc = cli_query(c, c->json ? sql_dead_letters_whole : sql_dead_letters, &limit, 1,
+                               &r);
         if (rc)
                 return rc;
         if (c->json)

@@ -1,5 +1,6 @@
 /* Waiting for a run: progress on standard error, the end as an exit code. */
 #include "runs.h"
+#include "rollcall_statements.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -83,11 +84,7 @@ int run_follow(struct cli *c, const struct run_ref *run, int64_t timeout_ms)
         for (bool open = true; open;) {
                 struct db_result *r CLEANUP(db_result_cleanup) = NULL;
                 const char *id = run->id;
-                rc = cli_query(
-                        c,
-                        "select state, planned, done, applied, skipped, failed + quarantined + unknown, reason from rollcall.run_progress "
-                        "where run_id = $1::uuid",
-                        &id, 1, &r);
+                rc = cli_query(c, sql_run_follow, &id, 1, &r);
                 if (rc)
                         return rc;
                 if (db_rows(r) == 0)

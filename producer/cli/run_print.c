@@ -1,5 +1,7 @@
 /* All about one run. */
 #include "runs.h"
+#include "lookup.h"
+#include "rollcall_statements.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -25,34 +27,8 @@ static int ask_subjects(struct cli *c, const char *run_no, const char *limit,
                         const struct run_show *show, struct db_result **ret)
 {
         const char *params[] = { run_no, limit, show->outcome };
-        return cli_query(
-                c,
-                "select o.type, o.subject, o.item, o.outcome, o.reason, o.before, o.after, o.at, o.attempt from rollcall.outcome_named o "
-                "join rollcall.run r using (run_no) where o.run_no = $1::bigint and o.day = r.day "
-                "and case when $3::text is null then o.outcome in ('failed', 'quarantined', 'unknown') else o.outcome = $3 end "
-                "order by o.type, o.subject, o.item limit $2::bigint",
-                params, ARRAY_LEN(params), ret);
+        return cli_query(c, sql_run_subjects, params, ARRAY_LEN(params), ret);
 }
-
-/* An open run's types, planned or as follow-ups, of which no task is done now. */
-static const char PAUSED[] =
-        "select z.type, z.since, z.reason from rollcall.paused_type_named z join rollcall.run_progress r on rollcall.run_is_open(r.state) "
-        "where r.run_no = $1::bigint and (exists (select from rollcall.plan p where p.run_no = r.run_no and p.type_no = z.type_no) "
-        "or (r.spawned > 0 and z.type like r.pack || '.%')) order by z.type";
-
-/* Millions of rows are counted before anything in them gets a name. */
-static const char REASONS[] =
-        "select t.name as type, rollcall.outcome_name(g.outcome) as outcome, g.reason, g.count from ("
-        "select type_no, outcome, reason, count(*) as count from rollcall.outcome where run_no = $1::bigint "
-        "and day = (select day from rollcall.run where run_no = $1::bigint) group by 1, 2, 3) g join rollcall.task_type t using (type_no) "
-        "order by 1, 4 desc, 2, 3 limit $2::bigint";
-
-/* What dry tasks really changed, beside how many of them would be applied. */
-static const char TOUCHED[] =
-        "select t.name as type, x.relation, x.inserted, x.updated, x.deleted, x.tasks, greatest(x.inserted, x.updated, x.deleted) > x.tasks as more_rows_than_tasks "
-        "from (select u.type_no, u.relation, sum(u.inserted)::bigint as inserted, sum(u.updated)::bigint as updated, sum(u.deleted)::bigint as deleted, "
-        "(select count(*) from rollcall.outcome o join rollcall.run r using (run_no) where o.run_no = $1::bigint and o.day = r.day and o.type_no = u.type_no "
-        "and o.outcome = 0) as tasks from rollcall.touched u where u.run_no = $1::bigint group by 1, 2) x join rollcall.task_type t using (type_no) order by 1, 2";
 
 static int64_t number(const struct parts *p, const char *column)
 {
@@ -72,36 +48,21 @@ static int ask(struct cli *c, const struct run_ref *run, const struct run_show *
         snprintf(run_no, sizeof run_no, "%" PRId64, run->run_no);
         snprintf(limit, sizeof limit, "%" PRId64, show->limit);
         const char *params[] = { run_no, limit };
-        int rc = cli_query(
-                c,
-                "select run_id, pack, job, scheduled_at, cause, requested_by, settings, dry_run, state, reason, requested_at, planned_at, "
-                "published_at, closed_at, planned, applied, skipped, failed, quarantined, unknown, spawned, done, digest_matches, "
-                "requested_for, kept_settings, statements, expect, population, held_at, released_at, released_by from rollcall.run_progress p "
-                "join (select run_no, requested_for, kept_settings, statements, expect, population, held_at, released_at, released_by "
-                "from rollcall.run) more using (run_no) "
-                "where run_no = $1::bigint",
-                params, 1, &ret->head);
+        int rc = cli_query(c, sql_run_head, params, 1, &ret->head);
         if (rc == 0 && db_rows(ret->head) == 0)
                 return cli_error(CODE_NOT_FOUND, "run %s is gone from the database", run->id);
         if (rc == 0)
-                rc = cli_query(c, REASONS, params, 2, &ret->reasons);
+                rc = cli_query(c, sql_run_reasons, params, 2, &ret->reasons);
         if (rc == 0)
-                rc = cli_query(c, PAUSED, params, 1, &ret->paused);
+                rc = cli_query(c, sql_run_paused_types, params, 1, &ret->paused);
         if (rc == 0)
-                rc = cli_query(c, TOUCHED, params, 1, &ret->touched);
+                rc = cli_query(c, sql_run_touched, params, 1, &ret->touched);
         if (rc == 0 && db_bool(ret->head, 0, db_column(ret->head, "dry_run")))
-                rc = cli_query(
-                        c,
-                        "select o.type, o.subject, o.item, o.before, o.after, o.reason from rollcall.outcome_named o join rollcall.run r using (run_no) "
-                        "where o.run_no = $1::bigint and o.day = r.day and o.outcome = 'applied' order by o.type, o.subject, o.item limit $2::bigint",
-                        params, 2, &ret->changes);
+                rc = cli_query(c, sql_run_changes, params, 2, &ret->changes);
         if (rc == 0 && (show->outcome || problems(ret)))
                 rc = ask_subjects(c, run_no, limit, show, &ret->subjects);
         if (rc == 0 && show->missing)
-                rc = cli_query(
-                        c,
-                        "select type, subject, item from rollcall.missing($1::bigint) order by 1, 2, 3 limit $2::bigint",
-                        params, 2, &ret->missing);
+                rc = cli_query(c, sql_run_missing, params, 2, &ret->missing);
         return rc;
 }
 

@@ -1,5 +1,7 @@
 #include "runs.h"
+#include "lookup.h"
 #include "verbs.h"
+#include "rollcall_statements.h"
 
 #include "ledger/ledger.h"
 
@@ -28,20 +30,14 @@ int run_find(struct cli *c, const char *text, struct run_ref *ret)
         const struct db_result *r = NULL;
         int rc = 0;
         if (id_prefix(text)) {
-                rc = cli_query(
-                        c,
-                        "select run_no, run_id from rollcall.run where run_id::text like lower($1) || '%' order by run_no desc limit 2",
-                        &text, 1, &by_id);
+                rc = cli_query(c, sql_run_by_id, &text, 1, &by_id);
                 if (rc == 0 && db_rows(by_id) > 1)
                         return ambiguous(text, by_id);
                 if (rc == 0 && db_rows(by_id) == 1)
                         r = by_id;
         }
         if (rc == 0 && !r) {
-                rc = cli_query(
-                        c,
-                        "select run_no, run_id, pack from rollcall.run where $1 in (job, pack || '.' || job) order by run_no desc limit 1",
-                        &text, 1, &by_job);
+                rc = cli_query(c, sql_run_by_job, &text, 1, &by_job);
                 if (rc == 0 && db_rows(by_job) == 1)
                         r = by_job;
         }
@@ -105,13 +101,7 @@ int verb_runs_list(struct cli *c, const struct args *a)
         snprintf(limit, sizeof limit, "%" PRId64, n);
         const char *params[] = { args_get(a, "job"),
                                  args_get(a, "state") ? run_state_name(state) : NULL, limit };
-        rc = cli_query(
-                c,
-                "select p.run_id, p.pack, p.job, p.scheduled_at, p.cause, p.requested_by, p.dry_run, p.state, p.reason, p.planned, p.applied, p.skipped, "
-                "p.failed, p.quarantined, p.unknown, p.failed + p.quarantined + p.unknown as errors, p.done, p.requested_at, p.closed_at "
-                "from rollcall.run_progress p join (select run_no from rollcall.run where ($1::text is null or $1 in (job, pack || '.' || job)) "
-                "and ($2::text is null or state = $2) order by run_no desc limit $3::bigint) newest using (run_no) order by p.run_no desc",
-                params, ARRAY_LEN(params), &r);
+        rc = cli_query(c, sql_runs_list, params, ARRAY_LEN(params), &r);
         if (rc)
                 return rc;
         if (c->json)
@@ -170,10 +160,7 @@ static int confirm_cancel(struct cli *c, const struct args *a, const struct run_
         const char *id = run->id;
         char question[400];
         enum run_state state;
-        int rc = cli_query(
-                c,
-                "select state, pack || '.' || job, done, planned from rollcall.run_progress where run_id = $1::uuid",
-                &id, 1, &r);
+        int rc = cli_query(c, sql_run_cancel_preview, &id, 1, &r);
         if (rc)
                 return rc;
         if (db_rows(r) == 0 || run_state_parse(db_str(r, 0, 0), &state) < 0)

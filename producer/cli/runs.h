@@ -28,9 +28,3 @@ struct run_show {
 };
 /* Prints all about a run, as a text or as JSON. */
 int run_print(struct cli *c, const struct run_ref *r, const struct run_show *show) MUST_CHECK;
-
-/* The zone of a job's times, NULL (UTC) when the configuration does not know it. Packs need not be
- * loaded. */
-const struct zone *job_zone(const struct cli *c, const char *pack, const char *job);
-/* The job of that name. 0, or CODE_NOT_FOUND after naming what there is. */
-int job_find(struct cli *c, const char *name, const struct job **ret) MUST_CHECK;

@@ -1,5 +1,7 @@
 /* `rollcall jobs suspend` and `jobs resume`. */
 #include "suspension.h"
+#include "lookup.h"
+#include "rollcall_statements.h"
 
 #include "runs.h"
 #include "verbs.h"
@@ -79,10 +81,7 @@ static int prepare(struct cli *c, const struct args *a, const char *verb, struct
 static int ask_state(const struct change *x, struct db_result **ret)
 {
         const char *names = buf_str(&x->names);
-        return cli_query(x->cli,
-                         "select j.pack || '.' || j.job as job, " SUSPENSION_COLUMNS
-                         " from rollcall.job j where j.pack || '.' || j.job = any($1::text[])",
-                         &names, 1, ret);
+        return cli_query(x->cli, sql_job_suspensions, &names, 1, ret);
 }
 
 static int row_of(const struct db_result *r, const struct job *j)

@@ -3,10 +3,6 @@
  * configuration. */
 #include "output.h"
 
-/* Of rollcall.job j, for suspension_read. */
-#define SUSPENSION_COLUMNS \
-        "j.suspended as is_suspended, j.suspended_by, j.suspended_at, j.suspended_reason, j.suspended_with_all"
-
 struct suspension {
         bool suspended;
         const char *by, *reason; /* "" when there is none; they point into the result */

@@ -1,4 +1,5 @@
 #include "tasks.h"
+#include "lookup.h"
 #include "verbs.h"
 
 #include <stdlib.h>
@@ -133,6 +134,7 @@ int verb_tasks_submit(struct cli *c, const struct args *a)
         if (!values)
                 return cli_oom();
         rc = read_values(a, t, values);
+        tasks_act_for_others(c, t, values);
         if (rc == 0 && args_get(a, "csv")) {
                 if (args_get(a, "subject") || args_get(a, "item") || args_get(a, "id"))
                         return cli_error(

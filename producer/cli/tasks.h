@@ -14,14 +14,13 @@ struct draft { /* a task's values before it is built */
 /* Checks subject and arguments as the worker will, so that a bad request fails here and at once.
  * ERR_INPUT with a sentence. */
 int draft_check(const struct draft *d, struct err *e) MUST_CHECK;
+/* --actor: fills in the arguments that are for others, where they are not given. */
+void tasks_act_for_others(const struct cli *c, const struct task_type *t, const char **values);
 /* Asks for it. 0, or an exit code after saying why. `ret_earlier`: when the same was asked for
  * before, else INSTANT_NONE. */
 int draft_file(struct cli *c, const struct draft *d, instant *ret_earlier) MUST_CHECK;
 /* Says so when no scheduler is there to publish what was asked for. */
 int note_no_scheduler(struct cli *c) MUST_CHECK;
-
-/* The type of that name, "pack.type" or a name that only one pack has. */
-int type_find(struct cli *c, const char *name, const struct task_type **ret) MUST_CHECK;
 
 /* Waits for the outcome of one task: 0 and its row (columns task_id, type, subject, item, outcome,
  * reason, before, after, at, dry_run, actor, attempt), or an exit code after saying why. */

@@ -6,6 +6,7 @@
 #include "csv.h"
 #include "filing.h"
 #include "tasks.h"
+#include "rollcall_statements.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -279,14 +280,6 @@ static int print_row(struct file *f, const struct waiting *w, size_t i, const st
         return 0;
 }
 
-/* Looked up one by one: a join would read all ad-hoc outcomes there are, for each window again. */
-static const char OUTCOMES[] =
-        "select u.n::int as n, a.task_id, t.name as type, a.subject, a.item, "
-        "(array['applied', 'skipped', 'failed', 'quarantined', 'unknown'])[a.outcome + 1] as outcome, a.reason, a.before, a.after, a.at, a.dry_run "
-        "from unnest($1) with ordinality as u(id, n) cross join lateral (select o.task_id, o.type_no, o.subject, o.item, o.outcome, o.reason, o.before, "
-        "o.after, o.at, o.dry_run from rollcall.outcome_adhoc o where o.task_id = u.id and o.outcome >= 0 limit 1) a "
-        "join rollcall.task_type t using (type_no) order by u.n";
-
 static int ask(struct file *f, struct waiting *w)
 {
         struct err e = ERR_INIT;
@@ -302,7 +295,7 @@ static int ask(struct file *f, struct waiting *w)
                         asked[n++] = i;
                 }
         db_array_end(p);
-        if (db_query(f->cli->db, OUTCOMES, p, &r, &e) < 0)
+        if (db_query(f->cli->db, sql_task_outcomes, p, &r, &e) < 0)
                 return cli_db_fail(&e);
         int rc = 0;
         for (int row = 0; rc == 0 && row < db_rows(r); row++) {

@@ -1,18 +1,9 @@
 /* The aggregator's totals: rollcall.day_total and rollcall.run_total. */
 #include "output.h"
 #include "verbs.h"
+#include "rollcall_statements.h"
 
 #include <string.h>
-
-static const char BY_DAY[] =
-        "select day::text, type, dry_run, "
-        "(array['applied', 'skipped', 'failed', 'quarantined', 'unknown'])[outcome + 1] as outcome, count, reason from rollcall.day_total "
-        "where day > (clock_timestamp() at time zone 'UTC')::date - $1::int order by day desc, type, dry_run, day_total.outcome, count desc";
-
-static const char BY_RUN[] =
-        "select case when job = '' then 'ad-hoc tasks' else run_id::text end as run, case when job = '' then '' else pack || '.' || job end as job, "
-        "dry_run, applied, skipped, failed, quarantined, unknown from rollcall.run_total "
-        "where last_at > clock_timestamp() - $1::int * interval '1 day' order by job = '' desc, last_at desc, dry_run";
 
 int verb_results_totals(struct cli *c, const struct args *a)
 {
@@ -32,7 +23,7 @@ int verb_results_totals(struct cli *c, const struct args *a)
         if (rc == 0)
                 rc = cli_db(c);
         if (rc == 0)
-                rc = cli_query(c, runs ? BY_RUN : BY_DAY, &days, 1, &r);
+                rc = cli_query(c, runs ? sql_totals_by_run : sql_totals_by_day, &days, 1, &r);
         if (rc)
                 return rc;
         if (c->json)

@@ -2,19 +2,12 @@
 #include "output.h"
 #include "types.h"
 #include "verbs.h"
+#include "rollcall_statements.h"
 
 #include "pack/pack.h"
 
 #include <stdio.h>
 #include <string.h>
-
-int types_paused(struct cli *c, struct db_result **ret)
-{
-        return cli_query(
-                c,
-                "select type, since, sqlstate, tries, next_try_at, reason from rollcall.paused_type_named order by type",
-                NULL, 0, ret);
-}
 
 void types_print(const struct cli *c, const struct db_result *r)
 {
@@ -33,11 +26,7 @@ int verb_types_list(struct cli *c, const struct args *a)
         (void)a;
         int rc = cli_db(c);
         if (rc == 0)
-                rc = cli_query(
-                        c,
-                        "select t.name as type, case when z.since is null then 'active' else 'paused' end as state, z.since, z.sqlstate, z.next_try_at, "
-                        "z.tries, z.reason, z.by_whom from rollcall.task_type t left join rollcall.paused_type_named z using (type_no) order by t.name",
-                        NULL, 0, &r);
+                rc = cli_query(c, sql_types_list, NULL, 0, &r);
         if (rc)
                 return rc;
         if (c->json)
@@ -50,10 +39,7 @@ int verb_types_list(struct cli *c, const struct args *a)
 /* A name that only one registered type has may be given without its pack. */
 static int full_name(struct cli *c, const char *name, struct db_result **ret)
 {
-        int rc = cli_query(
-                c,
-                "select name from rollcall.task_type where name = $1 or substr(name, position('.' in name) + 1) = $1 order by name = $1 desc, name",
-                &name, 1, ret);
+        int rc = cli_query(c, sql_type_names, &name, 1, ret);
         if (rc)
                 return rc;
         if (db_rows(*ret) == 0)

@@ -1,15 +1,7 @@
 /* The programs of the service that are there, or were within a day. */
 #include "output.h"
 #include "verbs.h"
-
-static const char PROGRAMS[] =
-        "select program, host, pid, version, coalesce(string_agg(distinct lane, ', '), '') as lanes, coalesce(sum(cardinality(partitions)), 0)::bigint as partitions, "
-        "min(started_at) as started_at, max(seen_at) as seen_at, extract(epoch from clock_timestamp() - max(seen_at))::bigint as seen_seconds_ago, "
-        "case when not bool_or(alive) then 'gone' when bool_or(leads) then 'leading' when not bool_and(alive) then 'partly gone' else 'alive' end as state "
-        "from rollcall.process_now group by program, host, pid, version order by program, host, pid";
-
-static const char THREADS[] =
-        "select program, host, pid, name, lane, partitions, leads, seen_at, alive from rollcall.process_now order by name";
+#include "rollcall_statements.h"
 
 int verb_workers(struct cli *c, const struct args *a)
 {
@@ -20,9 +12,9 @@ int verb_workers(struct cli *c, const struct args *a)
         (void)a;
         int rc = cli_db(c);
         if (rc == 0)
-                rc = cli_query(c, PROGRAMS, NULL, 0, &r);
+                rc = cli_query(c, sql_workers_programs, NULL, 0, &r);
         if (rc == 0 && c->json)
-                rc = cli_query(c, THREADS, NULL, 0, &threads);
+                rc = cli_query(c, sql_workers_threads, NULL, 0, &threads);
         if (rc)
                 return rc;
         if (c->json)

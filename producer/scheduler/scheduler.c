@@ -314,9 +314,11 @@ static int turn(struct scheduler *s, int64_t *look_ms, struct err *e)
                 return -1;
         if ((leading == 1) != s->leading)
                 s->present_ms = 0;
-        const struct presence me = { .name = s->lease.holder,
-                                     .program = "rollcall-scheduler",
-                                     .leading = leading };
+        char refused[DAEMON_REFUSED_MAX];
+        struct presence me = { .name = s->lease.holder,
+                               .program = "rollcall-scheduler",
+                               .leading = leading };
+        me.refused_reload = daemon_reload_refused(refused, &me.refused_at);
         if (presence_note(s->db, &me, &s->present_ms, e) < 0)
                 return -1;
         if (leading && !s->leading) {

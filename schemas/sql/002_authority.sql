@@ -566,6 +566,8 @@ create table rollcall.process (
   leads       boolean not null default false, -- the scheduler that leads
   backend_pid integer not null,         -- its session with PostgreSQL
   waits_for   text,                     -- an error that it meets again and again
+  refused_reload text,                  -- why it did not take the last configuration that it was given; the one before stays in force
+  refused_at  timestamptz,
   started_at  timestamptz not null default clock_timestamp(),
   seen_at     timestamptz not null default clock_timestamp()
 ) with (fillfactor = 50);
@@ -729,6 +731,11 @@ create function rollcall.troubles(stuck_after interval) returns table (what text
   select 'type paused: ' || type, format('the task type %s is paused: %s; its tasks wait, see: rollcall types list', type, reason) from rollcall.paused_type_named
   union all
   select 'waits: ' || name, format('%s makes no progress: %s', name, waits_for) from rollcall.process_now where alive and waits_for is not null
+  union all
+  select distinct on (program, host, pid) format('reload refused: %s %s/%s', program, host, pid),
+         format('%s on %s (pid %s) has refused its configuration since %s and runs with the one before: %s', program, host, pid,
+                to_char(refused_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"'), refused_reload)
+  from rollcall.process_now where alive and refused_reload is not null
 $$;
 
 -- Troubles that were found, until they are over.

@@ -182,6 +182,22 @@ def test_check_of_a_good_service(online):
     assert failures(online, code=0) == []
 
 
+def test_check_reads_where_alerts_go(service):
+    """An address that is none, and one that nothing can be mailed to."""
+    service.extra = 'alert = { to = "ops"; from = "rollcall@"; };'
+    service.write()
+    found = {f["what"]: f["text"] for f in failures(service, "--offline")}
+    assert "not local@domain" in found["alert.to"] and "not local@domain" in found["alert.from"]
+    service.extra = 'alert = { to = "ops@example.org"; };'
+    service.write()
+    assert failures(service, "--offline", code=0) == []
+    service.add_pack("guild", re.sub(r"\{ name = \"remind\";.*?\}; \},", "", PACK_CFG, flags=re.S))
+    text = service.file.read_text()
+    service.file.write_text(re.sub(r"mail = \{.*?\};\n", "", text, count=1))
+    found = [f for f in failures(service, "--offline") if f["what"] == "alert.to"]
+    assert [f["text"] for f in found] == ["alerts are mailed there, but mail.url is not configured"]
+
+
 BROKEN = {
     "sql/lapse.due.sql": ("select id::text as subject from member", 'column "subject" is text'),
     "sql/lapse.sql": (

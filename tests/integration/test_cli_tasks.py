@@ -29,7 +29,7 @@ from harness.paths import REPO, program
 @pytest.mark.parametrize(
     "args, code, said",
     [
-        (["--type", "nope", "--subject", "1"], 5, "no pack has a task type"),
+        (["--type", "nope", "--subject", "1"], 5, "there is no task type"),
         (["--type", "promote"], 2, "--subject or --csv is missing"),
         (
             ["--type", "promote", "--subject", "ana", "--set", "new_level=gold"],

@@ -15,6 +15,7 @@ import fastavro
 import pytest
 from harness.paths import REPO
 from harness.process import free_port
+from test_paused import tool
 from worker_pack import LETTER_MARK, NOON, TASK, TASK_MARK, Run, Task, adhoc, encode
 from worker_rig import rig  # noqa: F401
 
@@ -298,6 +299,12 @@ def test_what_is_refused_is_answered(rig, broker):
             )
             assert e["run_id"] is None and e["source_topic"] == f"{rig.prefix}.intake.hr-portal"
     rig.check_ledger(rig.events())
+    (shown,) = json.loads(tool(rig, "status", "--json")[1])["intake"]
+    assert shown["refused_last_day"] == len(cases) and shown["open"] == len(good)
+    assert re.search(
+        rf"hr-portal +{rig.prefix}.intake.hr-portal +{len(cases) + len(good)} +0 +{len(good)} +{len(cases)} ",
+        tool(rig, "status")[1],
+    )
     rig.stop_all()
 
 
@@ -395,6 +402,10 @@ def test_open_tasks_are_bounded(rig, kafka):
     end = time.monotonic() + 2
     rig.wait(lambda: time.monotonic() > end)
     assert taken(rig) == 25
+    code, page, _ = tool(rig, "status", "--json")
+    (shown,) = json.loads(page)["intake"]
+    assert (shown["service"], shown["topic"]) == ("hr-portal", f"{rig.prefix}.intake.hr-portal")
+    assert [shown[k] for k in ("taken", "waiting", "open")] == [25, 75, 25], (code, page)
     while taken(rig) < 100:  # the part of the scheduler and of a worker
         before = taken(rig)
         rig.database.execute(

@@ -2,11 +2,14 @@
 have it.
 """
 
+import json
 import re
 import signal
+import subprocess
 import time
 
 import pytest
+from harness.paths import program
 from worker_pack import Run, adhoc
 from worker_rig import rig  # noqa: F401
 
@@ -180,6 +183,29 @@ def test_locked_rows(rig, kafka, locked):
 
 
 # ---- reloads ----
+
+
+def refused(rig):
+    """What `rollcall status` and the alerts say about a reload that was refused."""
+    return "".join(
+        detail
+        for (detail,) in rig.database.rows(
+            "select detail from rollcall.troubles('1 h') "
+            "where what like 'reload refused: rollcall-worker %'"
+        )
+    )
+
+
+def status(rig):
+    done = subprocess.run(
+        [program("rollcall"), "-c", str(rig.config), "status", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.returncode, json.loads(done.stdout)
+
+
 def test_a_reload_with_a_broken_statement_is_refused(rig, kafka):
     """Nothing is drained: the worker says which file and why, and works on with the old pack."""
     rig = rig(kafka, people=40)
@@ -201,6 +227,9 @@ def test_a_reload_with_a_broken_statement_is_refused(rig, kafka):
         worker.send_signal(signal.SIGHUP)
         rig.wait(lambda: worker.text().count("reload refused") > before, 30)
         assert re.search(said, worker.text().split("reload refused")[-1])
+        rig.wait(lambda: re.search(said, refused(rig)), 30)
+    code, page = status(rig)
+    assert code == 1 and ("sql/bump.sql" in page["refused_reloads"][0]["reason"]), page
     assert worker.text().count('msg="ready"') == 1 and "partitions revoked" not in worker.text()
     run = Run(rig)
     rig.send(run.plan([run.task("bump", n) for n in range(1, 41)]))
@@ -208,6 +237,7 @@ def test_a_reload_with_a_broken_statement_is_refused(rig, kafka):
     (rig.folder / "club/sql/bump.sql").write_text(good)
     worker.send_signal(signal.SIGHUP)
     rig.wait(lambda: worker.text().count('msg="ready"') == 2, 30)
+    rig.wait(lambda: refused(rig) == "" and status(rig)[1]["refused_reloads"] == [], 30)
     rig.stop_all()
 
 

@@ -1,0 +1,5 @@
+#pragma once
+#include "finding.h"
+
+/* What the database's settings must be, so that what Rollcall has published stays true. */
+void check_durability(struct check *k, struct db *d);

@@ -1,0 +1,1 @@
+rollcall.held_chosen(string_to_array($1, ','), $2, $3, $4, $5, $6::timestamptz)

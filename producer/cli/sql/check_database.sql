@@ -1,0 +1,3 @@
+select current_database()::text, pg_encoding_to_char(encoding)::text
+from pg_database
+where datname = current_database()

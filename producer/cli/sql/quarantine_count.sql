@@ -1,0 +1,5 @@
+select count(*) filter (where h.state = 'quarantined'),
+       count(*) filter (where h.state = 'behind'), count(*) filter (where h.state = $7)
+from
+\ir _held_chosen.sql
+as h

@@ -1,0 +1,1 @@
+select unnest(errors) from rollcall.held_named where task_id::text like $1 || '%'

@@ -1,0 +1,3 @@
+select state, reason, pack || '.' || job, held_at, population
+from rollcall.run
+where run_no = $1::bigint

@@ -1,0 +1,1 @@
+select type, subject, item from rollcall.missing($1::bigint) order by 1, 2, 3 limit $2::bigint

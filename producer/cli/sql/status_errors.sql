@@ -1,0 +1,1 @@
+select at, type, subject, reason from rollcall.recent_error order by at desc limit 5

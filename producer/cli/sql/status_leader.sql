@@ -1,0 +1,1 @@
+select name, holder, expires_at > now() as alive, expires_at from rollcall.lease order by name

@@ -1,0 +1,1 @@
+select l from unnest($1::text[]) l where not rollcall.lane_is_served(l)

@@ -1,0 +1,3 @@
+select program, host, pid, name, lane, partitions, leads, seen_at, alive
+from rollcall.process_now
+order by name
