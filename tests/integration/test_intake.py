@@ -299,7 +299,7 @@ def test_what_is_refused_is_answered(rig, broker):
             )
             assert e["run_id"] is None and e["source_topic"] == f"{rig.prefix}.intake.hr-portal"
     rig.check_ledger(rig.events())
-    (shown,) = json.loads(tool(rig, "status", "--json")[1])["intake"]
+    shown = json.loads(tool(rig, "status", "--json")[1])["intake"][0]
     assert shown["refused_last_day"] == len(cases) and shown["open"] == len(good)
     assert re.search(
         rf"hr-portal +{rig.prefix}.intake.hr-portal +{len(cases) + len(good)} +0 +{len(good)} +{len(cases)} ",
