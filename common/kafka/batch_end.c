@@ -126,12 +126,6 @@ enum batch_end_answer batch_end_begin(struct batch_end *b, int64_t next, int64_t
         return narrow(b);
 }
 
-enum batch_end_answer batch_end_no_offset(struct batch_end *b)
-{
-        bool searching = b->state == BATCH_END_SEARCHING || b->state == BATCH_END_FOUND;
-        return searching ? again(b) : BATCH_END_PASS;
-}
-
 struct batch_end batch_end_resume(const struct batch_end *earlier)
 {
         struct batch_end b = *earlier;

@@ -46,7 +46,5 @@ enum batch_end_answer batch_end_message(struct batch_end *b, int64_t next, int64
 enum batch_end_answer batch_end_nothing(struct batch_end *b, int64_t next, int64_t offset);
 /* The answer to BATCH_END_ASK. */
 enum batch_end_answer batch_end_begin(struct batch_end *b, int64_t next, int64_t log_end);
-/* An offset was refused that the log does not have. */
-enum batch_end_answer batch_end_no_offset(struct batch_end *b);
 /* What an earlier search found is taken up when the same batch fails in the same way. */
 struct batch_end batch_end_resume(const struct batch_end *earlier);

@@ -76,11 +76,10 @@ bool unreadable_error(struct kafka_consumer *c, const rd_kafka_message_t *m)
                         follow(c, s, batch_end_nothing(b, s->next, m->offset));
                 return true;
         }
-        if (m->err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
-                return false;
-        enum batch_end_answer answer = batch_end_no_offset(b);
-        follow(c, s, answer);
-        return answer != BATCH_END_PASS;
+        /* The log is not as it was. librdkafka fetches no more, and accepts no seek. */
+        if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
+                s->unreadable = (struct unreadable){ 0 };
+        return false;
 }
 
 bool unreadable_probed(struct kafka_consumer *c, const rd_kafka_message_t *m, struct slot *s)

@@ -72,9 +72,10 @@ static bool fetch(struct client *c)
         const struct batch *at = batch_at(c->log, c->position);
         int64_t position = c->position;
         assert_true(++c->fetches < 5000);
-        if (position > c->log->end)
-                follow(c, batch_end_no_offset(&c->b));
-        else if (!at)
+        if (position > c->log->end) { /* an error, and the partition is taken up anew */
+                c->b = (struct batch_end){ 0 };
+                c->position = c->next;
+        } else if (!at)
                 follow(c, batch_end_nothing(&c->b, c->next, c->log->end));
         if (!at)
                 return c->position != position;
