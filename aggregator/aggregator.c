@@ -120,11 +120,6 @@ static void acked(void *ctx, uint64_t token, const struct err *e)
                 a->publish_error = *e;
 }
 
-static struct db *database_of(void *ctx)
-{
-        return store_db(((struct aggregator *)ctx)->store);
-}
-
 int aggregator_need_publisher(struct aggregator *a, struct err *e)
 {
         if (a->publisher)
@@ -134,8 +129,7 @@ int aggregator_need_publisher(struct aggregator *a, struct err *e)
                                        .client_id = "rollcall-aggregator",
                                        .queue_max_bytes = PUBLISH_QUEUE_BYTES,
                                        .acked = acked,
-                                       .ctx = a,
-                                       .database = database_of };
+                                       .ctx = a };
         return publisher_new(&o, &a->publisher, e);
 }
 

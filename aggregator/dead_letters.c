@@ -4,23 +4,16 @@
 #include "base/log.h"
 #include "publish/dead_letter.h"
 
-#include <stdio.h>
-#include <string.h>
-
-enum { REASON_BYTES = 500, ACK_TIMEOUT_MS = 5000 };
+enum { ACK_TIMEOUT_MS = 5000 };
 
 bool dead_letters_add(struct aggregator *a, struct partition *x, const struct kafka_message *m,
                       const char *reason)
 {
         BUF_CLEANUP struct buf text;
         struct arena *memory = a->batch.memory;
-        size_t size = m->key.len + m->value.len;
-        bool large = size > LETTER_KEPT_MAX;
-        buf_init(&text, REASON_BYTES);
-        if (large)
-                dead_letter_not_kept(span_of(reason), size, &text);
-        else
-                dead_letter_reason(span_of(reason), "", &text);
+        struct span key = m->key, value = m->value;
+        buf_init(&text, DEAD_LETTER_REASON_MAX);
+        dead_letter_keep(span_of(reason), &key, &value, &text);
         struct dead_letter_entry *l = arena_alloc(memory, sizeof *l);
         char *copy = arena_strndup(memory, buf_str(&text), text.len);
         if (!l || !copy)
@@ -28,13 +21,11 @@ bool dead_letters_add(struct aggregator *a, struct partition *x, const struct ka
         *l = (struct dead_letter_entry){ .partition = x,
                                          .offset = m->unreadable ? m->first : m->offset,
                                          .sequence = x->dead_letters + 1,
-                                         .reason = span_of(copy) };
-        if (!large) {
-                l->key = arena_span(memory, m->key);
-                l->value = arena_span(memory, m->value);
-                if ((m->key.ptr && !l->key.ptr) || (m->value.ptr && !l->value.ptr))
-                        return false;
-        }
+                                         .reason = span_of(copy),
+                                         .key = arena_span(memory, key),
+                                         .value = arena_span(memory, value) };
+        if ((key.ptr && !l->key.ptr) || (value.ptr && !l->value.ptr))
+                return false;
         x->dead_letters++;
         *a->batch.dead_letters_end = l;
         a->batch.dead_letters_end = &l->next;
@@ -49,33 +40,22 @@ enum published { PUBLISHED, NOT_NOW /* no acknowledgement in time */ };
 static int publish_one(struct aggregator *a, const struct partition *x,
                        const struct dead_letter_entry *l, struct err *e)
 {
-        const struct letter_origin origin = { a->cluster,   x->topic,  x->partition,
-                                              x->source_no, l->offset, 1 };
-        struct dead_letter m = { .event_id = dead_letter_id(&origin),
-                                 .topic = span_of(x->topic),
-                                 .partition = x->partition,
-                                 .offset = l->offset,
-                                 .reason = l->reason,
-                                 .attempts = 1,
-                                 .at = instant_now(),
-                                 .key = l->key,
-                                 .value = l->value };
-        if (m.key.len + m.value.len > LETTER_PUBLISHED_MAX) {
-                BUF_CLEANUP struct buf reason;
-                buf_init(&reason, REASON_BYTES);
-                dead_letter_reason(l->reason, "; its bytes are in rollcall.dead_letter", &reason);
-                m.reason = arena_span(a->publishing, (struct span){ buf_str(&reason), reason.len });
-                m.key = m.value = (struct span){ 0 };
-        }
+        const struct dead_letter_post d = {
+                .origin = { a->cluster, x->topic, x->partition, x->source_no, l->offset, 1 },
+                .reason = l->reason,
+                .key = l->key,
+                .value = l->value,
+                .at = instant_now(),
+                .table = "dead_letter",
+        };
         int64_t until = monotonic_ms() + ACK_TIMEOUT_MS;
         for (;;) {
-                int rc = publish_dead_letter(a->publisher, &m, 0, e);
-                if (rc <= 0)
+                int rc = publish_dead_letter(a->publisher, &d, 0, e);
+                if (rc != PUBLISH_WAIT)
                         return rc < 0 ? -1 : PUBLISHED;
                 if (monotonic_ms() >= until)
                         return NOT_NOW;
-                if (publisher_poll(a->publisher, 100, e) < 0)
-                        return -1;
+                publisher_poll(a->publisher, 100);
         }
 }
 
@@ -110,9 +90,8 @@ static int publish_partition(struct aggregator *a, struct partition *x, struct e
                 last = l->sequence;
                 offset = l->offset;
         }
-        int rc = list ? publisher_flush(a->publisher, ACK_TIMEOUT_MS, e) : 0;
-        if (rc)
-                return rc < 0 ? -1 : NOT_NOW;
+        if (list && !publisher_flush(a->publisher, ACK_TIMEOUT_MS))
+                return NOT_NOW;
         if (a->publish_error.class != ERR_NONE) {
                 *e = a->publish_error;
                 return -1;

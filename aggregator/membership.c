@@ -3,6 +3,7 @@
 
 #include "aggregator/batch.h"
 #include "base/log.h"
+#include "publish/kafka_options.h"
 
 #include <stdio.h>
 #include <stdlib.h>

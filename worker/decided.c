@@ -34,13 +34,12 @@ int transact_drop_large_originals(struct batch *b, struct err *e)
 {
         for (size_t i = 0; i < b->n; i++) {
                 struct entry *en = &b->entries[i];
-                if (en->state != ENTRY_DEAD || en->key.len + en->value.len <= LETTER_KEPT_MAX)
+                if (en->state != ENTRY_DEAD || en->key.len + en->value.len <= DEAD_LETTER_KEPT_MAX)
                         continue;
                 BUF_CLEANUP struct buf text;
-                buf_init(&text, REASON_BYTES);
-                dead_letter_not_kept(en->reason, en->key.len + en->value.len, &text);
+                buf_init(&text, DEAD_LETTER_REASON_MAX);
+                dead_letter_keep(en->reason, &en->key, &en->value, &text);
                 en->reason = arena_span(b->arena, (struct span){ buf_str(&text), text.len });
-                en->key = en->value = (struct span){ 0 };
                 if (!en->reason.ptr)
                         return err_oom(e);
         }

@@ -67,8 +67,7 @@ void outbox_reset(struct outbox *o)
 
 static int wait(struct outbox *o, struct err *e)
 {
-        if (publisher_poll(o->publisher, WAIT_MS, e) < 0)
-                return -1;
+        publisher_poll(o->publisher, WAIT_MS);
         if (o->failed)
                 return err_set(e, ERR_RETRY, "", "a message was not accepted by Kafka");
         if (o->tick && o->tick(o->ctx))
@@ -132,7 +131,7 @@ static int publish_event(struct outbox *o, const struct entry *en, uint64_t toke
                                          : (struct span){ 0 },
         };
         int rc;
-        while ((rc = publish_outcome(o->publisher, &ev, token, e)) == 1)
+        while ((rc = publish_outcome(o->publisher, &ev, token, e)) == PUBLISH_WAIT)
                 if (wait(o, e) < 0)
                         return -1;
         return handed_over(o, rc);
@@ -161,7 +160,7 @@ static void publish_follow_up(void *ctx, const struct entry *en, struct span nam
         while (x->rc == 0) {
                 int rc = publish_task(x->o->publisher, &t, type ? type->lane : LANE_TASKS, x->f->id,
                                       x->e);
-                if (rc == 0) {
+                if (rc == PUBLISH_QUEUED) {
                         x->f->waiting++;
                         return;
                 }
@@ -169,36 +168,21 @@ static void publish_follow_up(void *ctx, const struct entry *en, struct span nam
         }
 }
 
-static int publish_burial(struct outbox *o, const struct entry *en, uint64_t token, struct err *e)
+static int publish_dead_letter_of(struct outbox *o, const struct entry *en, uint64_t token,
+                                  struct err *e)
 {
         const struct source *s = &o->sources->list[en->source];
-        const struct letter_origin origin = { o->cluster,
-                                              s->topic,
-                                              s->partition,
-                                              true_source(s, en->offset),
-                                              true_offset(en->offset),
-                                              en->state == ENTRY_DEAD ? 1 : en->attempt };
-        BUF_CLEANUP struct buf reason;
-        bool large = en->key.len + en->value.len > LETTER_PUBLISHED_MAX;
-        buf_init(&reason, REASON_BYTES);
-        dead_letter_reason(en->reason,
-                           !large                    ? ""
-                           : en->state == ENTRY_DEAD ? "; its bytes are in rollcall.dead_letter"
-                                                     : "; its bytes are in rollcall.held",
-                           &reason);
-        struct dead_letter m = {
-                .event_id = dead_letter_id(&origin),
-                .topic = span_of(s->topic),
-                .partition = s->partition,
-                .offset = origin.offset,
-                .reason = { buf_str(&reason), reason.len },
-                .attempts = origin.attempts,
+        const struct dead_letter_post d = {
+                .origin = { o->cluster, s->topic, s->partition, true_source(s, en->offset),
+                            true_offset(en->offset), en->state == ENTRY_DEAD ? 1 : en->attempt },
+                .reason = en->reason,
+                .key = en->key,
+                .value = en->value,
                 .at = en->at ? en->at : instant_now(),
-                .key = large ? (struct span){ 0 } : en->key,
-                .value = large ? (struct span){ 0 } : en->value,
+                .table = en->state == ENTRY_DEAD ? "dead_letter" : "held",
         };
         int rc;
-        while ((rc = publish_dead_letter(o->publisher, &m, token, e)) == 1)
+        while ((rc = publish_dead_letter(o->publisher, &d, token, e)) == PUBLISH_WAIT)
                 if (wait(o, e) < 0)
                         return -1;
         return handed_over(o, rc);
@@ -207,7 +191,7 @@ static int publish_burial(struct outbox *o, const struct entry *en, uint64_t tok
 static int publish_entry(struct outbox *o, const struct entry *en, struct flight *f, struct err *e)
 {
         if (en->state == ENTRY_DEAD) {
-                if (publish_burial(o, en, f->id, e) < 0)
+                if (publish_dead_letter_of(o, en, f->id, e) < 0)
                         return -1;
                 f->waiting++;
                 return 0;
@@ -218,7 +202,7 @@ static int publish_entry(struct outbox *o, const struct entry *en, struct flight
                 return -1;
         f->waiting++;
         if (en->outcome == OUTCOME_QUARANTINED && !en->dry_run) {
-                if (publish_burial(o, en, f->id, e) < 0)
+                if (publish_dead_letter_of(o, en, f->id, e) < 0)
                         return -1;
                 f->waiting++;
         }

@@ -89,8 +89,7 @@ static int turn(struct pump *p, struct err *e)
 {
         if (p->outbox.failed)
                 return err_set(e, ERR_RETRY, "", "a message was not accepted by Kafka");
-        if (publisher_poll(p->publisher, 0, e) < 0)
-                return -1;
+        publisher_poll(p->publisher, 0);
         pump_let_go(p);
         int rc = pump_look(p, e);
         if (rc == 0)
@@ -138,11 +137,10 @@ static int turn(struct pump *p, struct err *e)
  * rest is read from the tables again. */
 static void lose(struct pump *p, int rc)
 {
-        struct err ignored = ERR_INIT;
         if (p->consumer && kafka_consumer_broker_restarted(p->consumer))
                 p->broken = true;
         if (p->publisher && !p->outbox.failed && !p->broken)
-                (void)!publisher_flush(p->publisher, pump_stopping(p) ? 0 : LAND_MS, &ignored);
+                (void)!publisher_flush(p->publisher, pump_stopping(p) ? 0 : LAND_MS);
         pump_close_database(p);
         pump_let_go(p);
         if (rc == 1 || p->rejoin || p->broken)
@@ -168,8 +166,7 @@ static void drain(struct pump *p)
         struct err e = ERR_INIT;
         while (p->publisher && !p->outbox.failed && publisher_unacked(p->publisher) &&
                !pump_stopping(p))
-                if (publisher_poll(p->publisher, 100, &e) < 0)
-                        break;
+                publisher_poll(p->publisher, 100);
         pump_note_landed(p);
         if (p->db && transact_mark(&p->transactor, &e) != 0)
                 log_warn("last acknowledgements not noted; they will be published again",

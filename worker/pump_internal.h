@@ -16,7 +16,7 @@ struct pump {
         const char *topic; /* NULL: the intake topics */
         struct kafka_consumer *consumer;
         struct publisher *publisher;
-        struct db *db, *flow_db; /* flow_db: for the publisher's in-flight limit */
+        struct db *db;
         struct type_numbers *types;
         struct runs *runs;
         struct kafka_searches *searches;

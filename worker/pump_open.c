@@ -3,6 +3,7 @@
 #include "ledger/presence.h"
 
 #include "base/log.h"
+#include "publish/kafka_options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,22 +156,6 @@ void pump_close_database(struct pump *p)
         pump_close_session(p);
 }
 
-/* The in-flight limit is asked on a connection of its own: the pump's may be inside a transaction.
- */
-static struct db *flow_database(void *ctx)
-{
-        struct pump *p = ctx;
-        struct err e = ERR_INIT;
-        char *conninfo CLEANUP(cleanup_free) = NULL;
-        if (p->flow_db && !db_alive(p->flow_db))
-                db_free(TAKE(p->flow_db));
-        if (!p->flow_db && service_conninfo(p->o->service, &conninfo, &e) == 0 &&
-            db_open(conninfo, p->owner, (int)p->o->service->database.connect_timeout_ms,
-                    &p->flow_db, &e) < 0)
-                return NULL;
-        return p->flow_db;
-}
-
 static void acked(void *ctx, uint64_t token, const struct err *e)
 {
         struct pump *p = ctx;
@@ -185,7 +170,6 @@ static int open_publisher(struct pump *p, struct err *e)
                 .client_id = p->owner,
                 .queue_max_bytes = share(p, QUEUE_MAX),
                 .acked = acked,
-                .database = flow_database,
                 .ctx = p,
                 .exempt_topic = p->topic,
                 .no_linger = p->o->lane == LANE_URGENT,
@@ -276,7 +260,6 @@ void pump_close(struct pump *p)
         pump_close_consumer(p);
         pump_close_publisher(p);
         pump_close_database(p);
-        db_free(p->flow_db);
         actor_deinit(&p->actor);
         runs_free(p->runs);
         kafka_searches_free(p->searches);

@@ -126,7 +126,7 @@ static void land(struct pump *p)
         struct err ignored = ERR_INIT;
         if (!p->db || !db_alive(p->db) || !p->publisher || p->outbox.failed)
                 return;
-        (void)!publisher_flush(p->publisher, LAND_MS, &ignored);
+        (void)!publisher_flush(p->publisher, LAND_MS);
         (void)!transact_mark(&p->transactor, &ignored);
         pump_leave_in_order(p);
 }

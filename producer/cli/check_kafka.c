@@ -2,7 +2,7 @@
 #include "check_kafka.h"
 #include "topics.h"
 
-#include "publish/publish.h"
+#include "publish/kafka_options.h"
 
 enum { KAFKA_TIMEOUT_MS = 5000, QUEUE_BYTES = 2 * 1024 * 1024, PROPERTIES_MAX = 64 };
 

@@ -3,7 +3,7 @@
 #include "daemon/daemon.h"
 #include "kafka/kafka.h"
 #include "ledger/ledger.h"
-#include "publish/publish.h"
+#include "publish/kafka_options.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -78,7 +78,7 @@ static int publish_end(struct scheduler *s, struct announced *a, const struct ru
         struct run_event ev = event_of(run, run->state, db_instant(r, row, db_column(r, "at")));
         set_counts(&ev, r, row);
         int rc = publish_run(s->publisher, &ev, (uint64_t)a->id << 32, e);
-        a->waiting += rc == 0;
+        a->waiting += rc == PUBLISH_QUEUED;
         return rc;
 }
 

@@ -260,7 +260,7 @@ static int publish_part(struct scheduler *s, struct fanout *f, struct err *e)
                 t.item = f->item;
                 t.task_id = task_id_of(t.run_id, t.type, t.subject, t.item);
                 int rc = publish_task(s->publisher, &t, f->type->lane, token, e);
-                if (rc != 0)
+                if (rc != PUBLISH_QUEUED)
                         return rc < 0 ? -1 : i ? 2 : 1;
                 f->ready = false;
                 f->waiting[f->next_chunk % CHUNKS_IN_FLIGHT]++;
@@ -380,8 +380,7 @@ int fanout_work(struct scheduler *s, int ms, struct err *e)
                 if (asked < 0 || asked == 2)
                         return asked;
                 more |= asked;
-                if (publisher_poll(s->publisher, 0, e) < 0)
-                        return -1;
+                publisher_poll(s->publisher, 0);
         } while (more && !s->failed && monotonic_ms() < until);
         return more;
 }

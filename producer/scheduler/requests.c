@@ -179,7 +179,7 @@ static int publish_part(struct scheduler *s, struct publisher *p, struct hand *h
                 }
                 h->ready = true;
                 rc = publish_task(p, &h->task, a->lane, (uint64_t)t->id << 32 | a->slot, e);
-                if (rc != 0)
+                if (rc != PUBLISH_QUEUED)
                         return rc < 0 ? -1 : 0;
                 h->ready = false;
                 t->waiting++;
@@ -245,8 +245,8 @@ int requests_work(struct scheduler *s, struct err *e)
                         return -1;
                 more |= small | large;
         }
-        if (rc == 0 && publisher_poll(s->prompt, 0, e) < 0)
-                return -1;
+        if (rc == 0)
+                publisher_poll(s->prompt, 0);
         if (rc == 0 && q->n_published &&
             (monotonic_ms() - q->noted_ms >= NOTE_MS || q->n_published >= TRACKED_MAX / 2))
                 rc = note(s, e);

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -53,13 +52,6 @@ static int connect(struct scheduler *s, const char *name, struct db **ret, struc
                  "set idle_in_transaction_session_timeout = %lld; set lock_timeout = %lld",
                  (long long)s->lease.length_ms, (long long)s->lease.length_ms);
         return db_exec(*ret, sql, e);
-}
-
-static struct db *flow_database(void *ctx)
-{
-        struct scheduler *s = ctx;
-        struct err ignored = ERR_INIT;
-        return connect(s, "rollcall-scheduler flow", &s->flow_db, &ignored) < 0 ? NULL : s->flow_db;
 }
 
 /* While a long statement runs, the lease is kept on its own connection. What fails here is met
@@ -122,7 +114,6 @@ static void close_database(struct scheduler *s)
         s->n_announced = 0;
         db_free(TAKE(s->db));
         db_free(TAKE(s->lease_db));
-        db_free(TAKE(s->flow_db));
 }
 
 /* ---- Kafka ---- */
@@ -150,22 +141,11 @@ static void close_kafka(struct scheduler *s)
         s->failed = s->stalled = false;
 }
 
-/* The embedded broker writes its file anew when it starts: then everything in it is lost, and its
- * port another one. */
-static int64_t embedded_mark(const struct service *s)
-{
-        struct stat st;
-        if (!s->kafka.embedded || stat(s->kafka.embedded, &st) < 0)
-                return 0;
-        return (int64_t)st.st_ino ^ (st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec);
-}
-
 static int open_kafka(struct scheduler *s, struct err *e)
 {
-        int64_t mark = embedded_mark(s->service);
-        if (s->publisher && (s->failed || mark != s->embedded_mark)) {
+        if (s->publisher && (s->failed || publisher_broker_restarted(s->publisher))) {
                 err_set(e, ERR_RETRY, "", "%s",
-                        s->failed ? s->failure : "the embedded broker was started anew");
+                        s->failed ? s->failure : "the embedded broker was restarted");
                 close_kafka(s);
                 return -1;
         }
@@ -175,9 +155,7 @@ static int open_kafka(struct scheduler *s, struct err *e)
                                                .client_id = s->lease.holder,
                                                .queue_max_bytes = QUEUE_MAX,
                                                .acked = acked,
-                                               .ctx = s,
-                                               .database = flow_database };
-                s->embedded_mark = mark;
+                                               .ctx = s };
                 if (publisher_new(&o, &s->publisher, e) < 0)
                         return -1;
         }
@@ -188,7 +166,6 @@ static int open_kafka(struct scheduler *s, struct err *e)
                                                .queue_max_bytes = PROMPT_MAX,
                                                .acked = acked,
                                                .ctx = s,
-                                               .database = flow_database,
                                                .no_linger = true };
                 if (publisher_new(&o, &s->prompt, e) < 0)
                         return -1;
@@ -266,9 +243,7 @@ static int rest(struct scheduler *s, int64_t until_ms, struct err *e)
         int ms = left < 0 ? 0 : left < WAIT_MS ? (int)left : WAIT_MS;
         bool busy = s->publisher && (publisher_unacked(s->publisher) > 0 || s->n_fanouts > 0);
         if (busy || (s->prompt && requests_waiting(s->requests))) {
-                if (publisher_poll(busy ? s->publisher : s->prompt, ms < POLL_MS ? ms : POLL_MS,
-                                   e) < 0)
-                        return -1;
+                publisher_poll(busy ? s->publisher : s->prompt, ms < POLL_MS ? ms : POLL_MS);
                 ms = 0;
         }
         return db_wait_notify(s->lease_db, ms, e);
@@ -349,11 +324,10 @@ static void leave(struct scheduler *s)
         struct err ignored = ERR_INIT;
         int64_t until = monotonic_ms() + STOP_MS;
         take_stop(s);
-        if (s->publisher && !daemon_stop_now() &&
-            publisher_flush(s->publisher, FLUSH_MS, &ignored) == 0 && s->db && db_alive(s->db) &&
-            s->lease.epoch) {
-                if (publisher_flush(s->prompt, FLUSH_MS, &ignored) == 0 &&
-                    fanout_note_all(s, &ignored) == 0 && requests_note_all(s, &ignored) == 0)
+        if (s->publisher && !daemon_stop_now() && publisher_flush(s->publisher, FLUSH_MS) &&
+            s->db && db_alive(s->db) && s->lease.epoch) {
+                if (publisher_flush(s->prompt, FLUSH_MS) && fanout_note_all(s, &ignored) == 0 &&
+                    requests_note_all(s, &ignored) == 0)
                         (void)!announce_ends(s, &ignored);
         }
         if (s->lease_db && db_alive(s->lease_db)) {

@@ -41,7 +41,7 @@ struct requests; /* requests.c */
 struct scheduler {
         const struct service *service;
         const struct packs *packs;
-        struct db *db, *lease_db, *flow_db;
+        struct db *db, *lease_db;
         struct lease lease;
         bool leading; /* as was said */
         struct watch *watch;
@@ -51,8 +51,7 @@ struct scheduler {
         struct publisher *publisher;
         /* for requests of a few tasks: nothing waits there behind a run */
         struct publisher *prompt;
-        const char *cluster;   /* the publisher's */
-        int64_t embedded_mark; /* changes when the embedded broker is another one */
+        const char *cluster; /* the publisher's */
         struct planner *planners[PLANNERS_MAX];
         struct retry { /* runs whose planning met trouble of the world */
                 int64_t run_no, at_ms;

@@ -1,2 +1,2 @@
-unit_test(in_flight rc_publish)
+unit_test(backlog rc_publish)
 unit_test(dead_letter rc_publish)

@@ -1,6 +1,5 @@
-#include "publish/publish.h"
-
-#include "kafka/kafka.h"
+/* Turns the configuration into options for a Kafka client. */
+#include "publish/kafka_options.h"
 
 #include <string.h>
 
@@ -12,8 +11,8 @@ int kafka_options_of(const struct service *s, const char *client_id, struct kafk
                 return err_set(e, ERR_FATAL, NULL, "%s", s->kafka.secrets_fault);
         if (n > max)
                 return err_set(e, ERR_FATAL, NULL,
-                               "%s: found %zu properties of Kafka's, expected at most %zu", s->file,
-                               n, max);
+                               "%s: %zu Kafka properties, but at most %zu are allowed", s->file, n,
+                               max);
         for (size_t i = 0; i < n; i++) {
                 const char *value = i < plain ? strchr(s->kafka.properties[i], '=') + 1
                                               : s->kafka.secrets[i - plain];

@@ -1,54 +1,35 @@
+/* Encodes messages and sends them. */
 #include "publish/publish.h"
 
 #include "codec/cloudevents.h"
 #include "kafka/kafka.h"
-#include "publish/in_flight.h"
+#include "publish/kafka_options.h"
+#include "publish/throttle.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-        MESSAGE_MAX = 2 * 1024 * 1024,
-        PROPERTIES_MAX = 64,
-        TOPICS = LANE_COUNT + 1,
-        RESULTS = LANE_COUNT,
-        REFRESH_MS = 20,
-        HEADER_BYTES = 320
-};
+enum { MESSAGE_MAX = 2 * 1024 * 1024, PROPERTIES_MAX = 64, HEADER_BYTES = 320 };
 
 struct publisher {
         const struct service *service;
-        struct publisher_options o;
         char *source;
+        publish_acked acked;
+        void *ctx;
         struct kafka_producer *producer;
-        struct buf message;              /* reused for each encoding */
-        struct in_flight topics[TOPICS]; /* the lanes and results: what somebody of ours consumes */
-        uint64_t limit;                  /* 0: none */
-        int64_t refreshed_ms;
-        bool held; /* the limit has been met since the last refresh */
+        struct throttle *throttle; /* NULL: no limit */
+        struct buf message;        /* reused for each encoding */
         char cluster[KAFKA_CLUSTER_ID_MAX];
 };
-
-static struct in_flight *topic_of(struct publisher *p, const char *topic)
-{
-        for (size_t i = 0; i < TOPICS; i++)
-                if (strcmp(p->topics[i].topic, topic) == 0)
-                        return &p->topics[i];
-        return NULL;
-}
 
 static void delivered(void *ctx, uint64_t token, const char *topic, int32_t partition,
                       int64_t offset, const struct err *e)
 {
         struct publisher *p = ctx;
-        struct in_flight *f = p->limit ? topic_of(p, topic) : NULL;
-        if (f && e)
-                in_flight_dropped(f);
-        else if (f)
-                in_flight_acked(f, partition, offset);
-        if (p->o.acked)
-                p->o.acked(p->o.ctx, token, e);
+        throttle_delivered(p->throttle, topic, partition, offset, !e);
+        if (p->acked)
+                p->acked(p->ctx, token, e);
 }
 
 int publisher_new(const struct publisher_options *o, struct publisher **ret, struct err *e)
@@ -59,16 +40,14 @@ int publisher_new(const struct publisher_options *o, struct publisher **ret, str
         if (!p)
                 return err_oom(e);
         p->service = o->service;
-        p->o = *o;
-        p->limit = (uint64_t)o->service->kafka.in_flight_max_bytes;
+        p->acked = o->acked;
+        p->ctx = o->ctx;
         buf_init(&p->message, MESSAGE_MAX);
-        for (size_t i = 0; i < LANE_COUNT; i++)
-                p->topics[i].topic = o->service->topics[i];
-        p->topics[RESULTS].topic = o->service->topic_results;
         p->source = strdup(o->source);
         if (!p->source)
                 return err_oom(e);
-        if (kafka_options_of(o->service, o->client_id, storage, PROPERTIES_MAX, &k, e) < 0)
+        if (throttle_new(o->service, o->exempt_topic, o->client_id, &p->throttle, e) < 0 ||
+            kafka_options_of(o->service, o->client_id, storage, PROPERTIES_MAX, &k, e) < 0)
                 return -1;
         k.no_linger = o->no_linger;
         if (kafka_producer_new(&k, o->queue_max_bytes, delivered, p, &p->producer, e) < 0)
@@ -82,8 +61,7 @@ void publisher_free(struct publisher *p)
         if (!p)
                 return;
         kafka_producer_free(p->producer);
-        for (size_t i = 0; i < TOPICS; i++)
-                in_flight_deinit(&p->topics[i]);
+        throttle_free(p->throttle);
         buf_deinit(&p->message);
         free(p->source);
         free(p);
@@ -100,19 +78,9 @@ struct envelope {
         uint64_t token;
 };
 
-static bool held_back(struct publisher *p, struct in_flight *f)
+/* Sends the content of p->message. */
+static int send_message(struct publisher *p, const struct envelope *v, struct err *e)
 {
-        if (!p->limit || in_flight_bytes(f) < p->limit ||
-            (p->o.exempt_topic && strcmp(p->o.exempt_topic, f->topic) == 0))
-                return false;
-        p->held = true;
-        return true;
-}
-
-/* Sends what p->message holds. */
-static int send(struct publisher *p, const struct envelope *v, struct err *e)
-{
-        struct in_flight *f = p->limit ? topic_of(p, v->topic) : NULL;
         struct event_headers h;
         struct kafka_header headers[EVENT_HEADERS];
         if (p->message.oom)
@@ -130,31 +98,34 @@ static int send(struct publisher *p, const struct envelope *v, struct err *e)
                                   .n_headers = h.count,
                                   .token = v->token };
         int rc = kafka_produce(p->producer, &r, e);
-        if (rc == 0 && f)
-                in_flight_sent(f, p->message.len + v->key.len + HEADER_BYTES);
-        return rc;
+        if (rc < 0)
+                return -1;
+        if (rc == KAFKA_QUEUE_FULL)
+                return PUBLISH_WAIT;
+        throttle_sent(p->throttle, v->topic, p->message.len + v->key.len + HEADER_BYTES);
+        return PUBLISH_QUEUED;
 }
 
 int publish_task(struct publisher *p, const struct task *m, enum lane lane, uint64_t token,
                  struct err *e)
 {
         const char *topic = p->service->topics[lane];
-        if (held_back(p, &p->topics[lane]))
-                return 1;
+        if (throttle_blocks(p->throttle, topic))
+                return PUBLISH_WAIT;
         buf_reset(&p->message);
         task_encode(m, &p->message);
         struct envelope v = { topic,           m->subject,
                               m->subject,      MESSAGE_TASK,
                               m->task_id,      uuid_is_nil(m->run_id) ? m->task_id : m->run_id,
                               m->scheduled_at, token };
-        return send(p, &v, e);
+        return send_message(p, &v, e);
 }
 
 int publish_outcome(struct publisher *p, const struct outcome_event *m, uint64_t token,
                     struct err *e)
 {
-        if (held_back(p, &p->topics[RESULTS]))
-                return 1;
+        if (throttle_blocks(p->throttle, p->service->topic_results))
+                return PUBLISH_WAIT;
         buf_reset(&p->message);
         outcome_encode(m, &p->message);
         struct envelope v = { p->service->topic_results,
@@ -165,7 +136,7 @@ int publish_outcome(struct publisher *p, const struct outcome_event *m, uint64_t
                               uuid_is_nil(m->run_id) ? m->task_id : m->run_id,
                               m->at,
                               token };
-        return send(p, &v, e);
+        return send_message(p, &v, e);
 }
 
 int publish_run(struct publisher *p, const struct run_event *m, uint64_t token, struct err *e)
@@ -183,11 +154,11 @@ int publish_run(struct publisher *p, const struct run_event *m, uint64_t token, 
                               m->run_id,
                               m->at,
                               token };
-        return send(p, &v, e);
+        return send_message(p, &v, e);
 }
 
-int publish_dead_letter(struct publisher *p, const struct dead_letter *m, uint64_t token,
-                        struct err *e)
+int publish_dead_letter_event(struct publisher *p, const struct dead_letter *m, uint64_t token,
+                              struct err *e)
 {
         char key[512];
         int n = snprintf(key, sizeof key, "%.*s/%d", SPAN_FMT(m->topic), (int)m->partition);
@@ -202,51 +173,26 @@ int publish_dead_letter(struct publisher *p, const struct dead_letter *m, uint64
                               m->event_id,
                               m->at,
                               token };
-        return send(p, &v, e);
+        return send_message(p, &v, e);
 }
 
-/* ---- waiting ---- */
+/* ---- acknowledgements ---- */
 
-/* Reads how far our topics have been consumed. A database that is away changes nothing: publishing
- * goes on waiting. */
-static void refresh(struct publisher *p)
+void publisher_poll(struct publisher *p, int timeout_ms)
 {
         struct err ignored = ERR_INIT;
         const char *cluster = NULL;
-        struct db *d = p->o.database ? p->o.database(p->o.ctx) : NULL;
-        struct db_params *q CLEANUP(db_params_cleanup) = db_params_new(4096);
-        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        if (!d || !q || publisher_cluster(p, 0, &cluster, &ignored) < 0)
-                return;
-        db_add_str(q, cluster);
-        if (db_query(d, "select topic, partition, next from rollcall.position where cluster = $1",
-                     q, &r, &ignored) < 0)
-                return;
-        for (int row = 0; row < db_rows(r); row++) {
-                struct in_flight *f = topic_of(p, db_str(r, row, 0));
-                if (f)
-                        in_flight_consumed(f, (int32_t)db_int(r, row, 1), db_int(r, row, 2));
-        }
-        p->held = false;
-}
-
-int publisher_poll(struct publisher *p, int timeout_ms, struct err *e)
-{
-        (void)e;
-        if (p->held && timeout_ms > REFRESH_MS)
-                timeout_ms = REFRESH_MS;
+        bool waiting = throttle_is_waiting(p->throttle);
+        if (waiting && timeout_ms > THROTTLE_REFRESH_MS)
+                timeout_ms = THROTTLE_REFRESH_MS;
         kafka_producer_poll(p->producer, timeout_ms);
-        if (p->held && monotonic_ms() - p->refreshed_ms >= REFRESH_MS) {
-                p->refreshed_ms = monotonic_ms();
-                refresh(p);
-        }
-        return 0;
+        if (waiting && publisher_cluster(p, 0, &cluster, &ignored) == 0)
+                throttle_refresh(p->throttle, cluster);
 }
 
-int publisher_flush(struct publisher *p, int timeout_ms, struct err *e)
+bool publisher_flush(struct publisher *p, int timeout_ms)
 {
-        (void)e;
-        return kafka_flush(p->producer, timeout_ms) ? 0 : 1;
+        return kafka_flush(p->producer, timeout_ms);
 }
 
 size_t publisher_unacked(const struct publisher *p)
@@ -271,4 +217,9 @@ int publisher_cluster(struct publisher *p, int timeout_ms, const char **ret, str
         }
         *ret = p->cluster;
         return 0;
+}
+
+bool publisher_broker_restarted(const struct publisher *p)
+{
+        return kafka_producer_broker_restarted(p->producer);
 }
