@@ -172,15 +172,16 @@ static enum guard refuse_future(const struct job *j, instant at, char *reason, s
         return GUARD_REFUSE;
 }
 
-static bool too_soon(const struct job *j, const struct run_asked *r, const struct job_world *w)
+static bool too_soon(const struct job *j, const struct run_candidate *r,
+                     const struct job_context *w)
 {
         return j->min_interval_ms && !r->force && w->last_start != INSTANT_NONE &&
                run_start(r->manual, r->scheduled_at, r->requested_at) - w->last_start <
                        j->min_interval_ms * INSTANT_MS;
 }
 
-enum guard guard_run(const struct job *j, const struct run_asked *r, const struct job_world *w,
-                     instant now, char *reason, size_t max)
+enum guard guard_run(const struct job *j, const struct run_candidate *r,
+                     const struct job_context *w, instant now, char *reason, size_t max)
 {
         if (!j) {
                 snprintf(reason, max, "the scheduler's configuration has no such job");

@@ -56,14 +56,14 @@ instant decide_not_before(const struct job *j, instant slot);
 
 /* ---- guards: whether a requested run may start ---- */
 
-struct run_asked {
+struct run_candidate {
         instant scheduled_at;
         instant requested_at;
         instant not_before; /* INSTANT_NONE: at once */
         bool manual, dry_run, force;
 };
 
-struct job_world {   /* other runs of the same job, dry runs left out */
+struct job_context { /* other runs of the same job, dry runs left out */
         int started; /* planned or published, not closed */
         /* greatest run_start of those planned, published, or closed with every task's outcome;
          * INSTANT_NONE: none */
@@ -79,8 +79,8 @@ instant run_start(bool manual, instant scheduled_at, instant requested_at);
 
 /* GO; WAIT for now; REPLACE: cancel the job's started runs, then go; REFUSE with a sentence in
  * `reason`. `j` NULL: not in this configuration. */
-enum guard guard_run(const struct job *j, const struct run_asked *r, const struct job_world *w,
-                     instant now, char *reason, size_t max);
+enum guard guard_run(const struct job *j, const struct run_candidate *r,
+                     const struct job_context *w, instant now, char *reason, size_t max);
 
 /* ---- limits: whether a planned run may be published without a review ---- */
 

@@ -1,16 +1,56 @@
-/* Planned runs are published, a part of each in turn, so that a run of millions delays no small
- * one. */
-#include "scheduler.h"
+/* Tasks are published chunk by chunk. A chunk counts as published when Kafka has acknowledged its
+ * tasks; the table stores up to which one, so that another scheduler can continue there. */
+#include "fanout.h"
 
+#include "announce.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "run_close.h"
 #include "scheduler_statements.h"
 
 #include <stdlib.h>
 
-enum { PART_ROWS = 1000, NOTE_MS = 200 };
+enum { FANOUTS_MAX = 64, CHUNKS_IN_FLIGHT = 8, PART_ROWS = 1000, CHECKPOINT_MS = 200 };
 
-static void fanout_free(struct fanout *f)
+/* A run that is being published. */
+struct fanout {
+        struct run *run;
+        int chunks, next_chunk, published; /* published: chunks whose tasks are all acknowledged */
+        int checkpointed;                  /* `published`, as the table has it */
+        int64_t checkpoint_ms;
+        int64_t planned;
+        bool republished;                /* only what has no outcome is published */
+        struct db_result *chunk;         /* in hand; NULL: none */
+        struct db_texts subjects, items; /* of it, that are left */
+        struct span subject, item;       /* the next to be published, when `ready` */
+        bool ready;
+        const struct task_type *type;
+        bool dry_run;
+        size_t unacked[CHUNKS_IN_FLIGHT]; /* tasks of chunk i (modulo) */
+        uint32_t id;                      /* upper half of the tokens */
+        bool seen;                        /* by the latest fanout_find */
+};
+
+struct fanouts {
+        struct context *c;
+        const struct admission *admission;
+        struct fanout *list[FANOUTS_MAX];
+        size_t n;
+        bool soon;
+};
+
+int fanouts_new(struct context *c, const struct admission *a, struct fanouts **ret, struct err *e)
+{
+        struct fanouts *all = calloc(1, sizeof *all);
+        if (!all)
+                return err_oom(e);
+        all->c = c;
+        all->admission = a;
+        *ret = all;
+        return 0;
+}
+
+static void free_fanout(struct fanout *f)
 {
         if (!f)
                 return;
@@ -19,28 +59,47 @@ static void fanout_free(struct fanout *f)
         free(f);
 }
 
-void fanout_reset(struct scheduler *s)
+void fanout_reset(struct fanouts *all)
 {
-        for (size_t i = 0; i < s->n_fanouts; i++)
-                fanout_free(s->fanouts[i]);
-        s->n_fanouts = 0;
+        for (size_t i = 0; i < all->n; i++)
+                free_fanout(all->list[i]);
+        all->n = 0;
 }
 
-static void drop(struct scheduler *s, size_t i)
+void fanouts_free(struct fanouts *all)
 {
-        fanout_free(s->fanouts[i]);
-        s->fanouts[i] = s->fanouts[--s->n_fanouts];
+        if (!all)
+                return;
+        fanout_reset(all);
+        free(all);
+}
+
+bool fanout_active(const struct fanouts *all)
+{
+        return all->n > 0;
+}
+
+bool fanout_soon(const struct fanouts *all)
+{
+        return all->soon;
+}
+
+static void drop_fanout(struct fanouts *all, size_t i)
+{
+        free_fanout(all->list[i]);
+        all->list[i] = all->list[--all->n];
 }
 
 /* Tokens: the fan-out's id and the chunk. */
-bool fanout_acked(struct scheduler *s, uint64_t token)
+bool fanout_acked(struct fanouts *all, uint64_t token)
 {
-        for (size_t i = 0; i < s->n_fanouts; i++) {
-                struct fanout *f = s->fanouts[i];
+        for (size_t i = 0; i < all->n; i++) {
+                struct fanout *f = all->list[i];
                 if (f->id != token >> 32)
                         continue;
-                if (f->waiting[(uint32_t)token % CHUNKS_IN_FLIGHT] > 0)
-                        f->waiting[(uint32_t)token % CHUNKS_IN_FLIGHT]--;
+                size_t *unacked = &f->unacked[(uint32_t)token % CHUNKS_IN_FLIGHT];
+                if (*unacked > 0)
+                        --*unacked;
                 return true;
         }
         return false;
@@ -48,181 +107,94 @@ bool fanout_acked(struct scheduler *s, uint64_t token)
 
 /* ---- what there is to publish ---- */
 
-static void add_lanes(struct scheduler *s)
-{
-        db_params_reset(s->params);
-        db_array_begin(s->params, DB_TEXT, LANE_COUNT);
-        for (size_t i = 0; i < LANE_COUNT; i++)
-                db_element_text(s->params, span_of(s->service->topics[i]));
-        db_array_end(s->params);
-}
-
-static int find_lost(struct scheduler *s, bool *ret_elsewhere, bool *ret_gaps, struct err *e)
-{
-        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        add_lanes(s);
-        db_add_str(s->params, s->cluster);
-        if (db_query(s->db, sql_find_lost, s->params, &r, e) < 0)
-                return -1;
-        *ret_elsewhere = db_bool(r, 0, 0);
-        *ret_gaps = db_bool(r, 0, 1);
-        return 0;
-}
-
-static int plan_follow_ups(struct scheduler *s, bool gaps, struct err *e)
-{
-        db_params_reset(s->params);
-        db_add_str(s->params, s->cluster);
-        db_add_bool(s->params, gaps);
-        db_add_int8(s->params, s->service->scheduler.chunk);
-        return db_query(s->db, sql_plan_lost_follow_ups, s->params, NULL, e);
-}
-
-/* `ret`: which runs, to be told once that is committed. */
-static int publish_again(struct scheduler *s, bool gaps, struct db_result **ret, struct err *e)
-{
-        db_params_reset(s->params);
-        db_add_str(s->params, s->cluster);
-        db_add_bool(s->params, gaps);
-        return db_query(s->db, sql_republish_lost, s->params, ret, e);
-}
-
-static void log_again(const struct scheduler *s, const struct db_result *r, bool gaps)
-{
-        for (int i = 0; i < db_rows(r); i++)
-                log_warn("run is published again", RUN_Q " was_on=%s now_on=%s log_lost=%s",
-                         RUN_VALUES(db_int(r, i, 0), db_str(r, i, 1), db_str(r, i, 2),
-                                    db_str(r, i, 3)),
-                         db_str(r, i, 4), s->cluster, gaps ? "true" : "false");
-}
-
-/* Tasks that went to another cluster are not on this one, and a log that was repaired may have lost
- * some: those without an outcome are published again, with the same ids. */
-static int find_again(struct scheduler *s, struct err *e)
-{
-        struct db_result *again CLEANUP(db_result_cleanup) = NULL;
-        bool elsewhere, gaps;
-        if (find_lost(s, &elsewhere, &gaps, e) < 0)
-                return -1;
-        if (!elsewhere && !gaps)
-                return 0;
-        if (db_exec(s->db, "begin", e) < 0)
-                return -1;
-        add_lanes(s);
-        /* first: one that is found meanwhile is the next look's */
-        if (gaps && db_query(s->db, sql_gaps_repaired, s->params, NULL, e) < 0)
-                return -1;
-        if (gaps &&
-            db_query(s->db, "select rollcall.republish_requests(null, null)", NULL, NULL, e) < 0)
-                return -1;
-        if (plan_follow_ups(s, gaps, e) < 0 || publish_again(s, gaps, &again, e) < 0)
-                return -1;
-        db_params_reset(s->params);
-        db_add_str(s->params, s->cluster);
-        if (db_query(
-                    s->db,
-                    "update rollcall.run set cluster = $1 where state in ('planned', 'published') and cluster is null",
-                    s->params, NULL, e) < 0)
-                return -1;
-        int rc = scheduler_commit(s, e);
-        if (rc == 0)
-                log_again(s, again, gaps);
-        if (rc == 0 && gaps) {
-                fanout_reset(s);
-                requests_reset(s);
-        }
-        return rc;
-}
-
+/* Columns of sql_planned_runs. */
 enum { RUN_NO, RUN_ID, CHUNKS, PUBLISHED, PLANNED, AGAIN };
 
-static int add_fanout(struct scheduler *s, const struct db_result *r, int row, struct err *e)
+static int add_fanout(struct fanouts *all, const struct db_result *r, int row, struct err *e)
 {
+        struct context *c = all->c;
         struct fanout *f = calloc(1, sizeof *f);
         if (!f)
                 return err_oom(e);
-        int rc = run_load(s->db, s->packs, db_uuid(r, row, RUN_ID), &f->run, e);
+        int rc = run_load(c->db, c->packs, db_uuid(r, row, RUN_ID), &f->run, e);
         if (rc != 0) {
-                fanout_free(f);
+                free_fanout(f);
                 return rc < 0 ? -1 : 0;
         }
         f->chunks = (int)db_int(r, row, CHUNKS);
         f->planned = db_int(r, row, PLANNED);
-        f->again = db_bool(r, row, AGAIN);
-        f->next_chunk = f->published = f->noted = (int)db_int(r, row, PUBLISHED);
-        f->id = ++s->next_id;
+        f->republished = db_bool(r, row, AGAIN);
+        f->next_chunk = f->published = f->checkpointed = (int)db_int(r, row, PUBLISHED);
+        f->id = ++c->last_token;
         f->seen = true;
-        s->fanouts[s->n_fanouts++] = f;
+        all->list[all->n++] = f;
         return 0;
 }
 
-/* What an operator has set back is begun anew. */
-static bool known(struct scheduler *s, const struct db_result *r, int row)
+/* A run that an operator has set back starts from the table's state. */
+static bool is_current(struct fanouts *all, const struct db_result *r, int row)
 {
-        for (size_t i = 0; i < s->n_fanouts; i++) {
-                if (s->fanouts[i]->run->run_no != db_int(r, row, RUN_NO))
+        for (size_t i = 0; i < all->n; i++) {
+                struct fanout *f = all->list[i];
+                if (f->run->run_no != db_int(r, row, RUN_NO))
                         continue;
-                s->fanouts[i]->seen = db_int(r, row, PUBLISHED) == s->fanouts[i]->noted &&
-                                      db_bool(r, row, AGAIN) == s->fanouts[i]->again;
-                if (s->fanouts[i]->seen)
+                f->seen = db_int(r, row, PUBLISHED) == f->checkpointed &&
+                          db_bool(r, row, AGAIN) == f->republished;
+                if (f->seen)
                         return true;
-                drop(s, i);
+                drop_fanout(all, i);
                 return false;
         }
         return false;
 }
 
-int fanout_look(struct scheduler *s, struct err *e)
+int fanout_find(struct fanouts *all, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        int rc = find_again(s, e);
-        if (rc != 0)
-                return rc;
-        if (db_query(s->db, sql_planned_runs, NULL, &r, e) < 0)
+        if (db_query(all->c->db, sql_planned_runs, NULL, &r, e) < 0)
                 return -1;
-        for (size_t i = 0; i < s->n_fanouts; i++)
-                s->fanouts[i]->seen = false;
-        s->planned_soon = false;
+        for (size_t i = 0; i < all->n; i++)
+                all->list[i]->seen = false;
+        all->soon = false;
         for (int i = 0; i < db_rows(r); i++) {
-                /* else "published" may be told before "planned" */
-                bool planning = take_planning(s, db_int(r, i, RUN_NO));
-                s->planned_soon |= planning;
-                if (!planning && !known(s, r, i) && s->n_fanouts < FANOUTS_MAX &&
-                    add_fanout(s, r, i, e) < 0)
+                /* else "published" may be announced before "planned" */
+                bool planning = admission_plans(all->admission, db_int(r, i, RUN_NO));
+                all->soon |= planning;
+                if (!planning && !is_current(all, r, i) && all->n < FANOUTS_MAX &&
+                    add_fanout(all, r, i, e) < 0)
                         return -1;
         }
-        for (size_t i = 0; i < s->n_fanouts;)
-                if (s->fanouts[i]->seen)
+        for (size_t i = 0; i < all->n;)
+                if (all->list[i]->seen)
                         i++;
                 else
-                        drop(s, i); /* cancelled */
+                        drop_fanout(all, i); /* cancelled */
         return 0;
 }
 
 /* ---- publishing ---- */
 
-static const char CHUNK[] =
-        "select subjects, items from rollcall.plan where run_no = $1 and chunk = $2";
-
-static int load_chunk(struct scheduler *s, struct fanout *f, struct err *e)
+static int load_chunk(struct context *c, struct fanout *f, struct err *e)
 {
         struct db_result *head CLEANUP(db_result_cleanup) = NULL;
-        db_params_reset(s->params);
-        db_add_int8(s->params, f->run->run_no);
-        db_add_int4(s->params, f->next_chunk);
-        if (db_query(s->db,
+        db_params_reset(c->params);
+        db_add_int8(c->params, f->run->run_no);
+        db_add_int4(c->params, f->next_chunk);
+        if (db_query(c->db,
                      "select type_no, dry_run from rollcall.plan where run_no = $1 and chunk = $2",
-                     s->params, &head, e) < 0)
+                     c->params, &head, e) < 0)
                 return -1;
         if (db_rows(head) != 1)
                 return err_set(e, ERR_FATAL, "", "chunk %d of its plan is missing", f->next_chunk);
-        f->type = type_by_number(s->types, (int)db_int(head, 0, 0));
+        f->type = type_by_number(c->types, (int)db_int(head, 0, 0));
         f->dry_run = db_bool(head, 0, 1);
         if (!f->type)
                 return err_set(e, ERR_FATAL, "",
                                "a task type of its plan is not of this configuration");
-        if (db_query_binary(s->db, f->again ? sql_chunk_without_outcome : CHUNK, s->params,
-                            &f->chunk, e) < 0)
+        const char *sql = f->republished ? sql_chunk_without_outcome
+                                         : "select subjects, items from rollcall.plan "
+                                           "where run_no = $1 and chunk = $2";
+        if (db_query_binary(c->db, sql, c->params, &f->chunk, e) < 0)
                 return -1;
         f->subjects = db_texts(f->chunk, 0, 0);
         f->items = db_texts(f->chunk, 0, 1);
@@ -241,9 +213,10 @@ static bool next_subject(struct fanout *f)
         return f->ready = true;
 }
 
-/* Publishes a part of the chunk in hand. 0 it is through, 1 held back at once, 2 there is more of
- * it, -1 error. */
-static int publish_part(struct scheduler *s, struct fanout *f, struct err *e)
+/* What publishing a part of a chunk comes to, beside -1. */
+enum part { PART_CHUNK_DONE, PART_THROTTLED /* at once */, PART_ROWS_LEFT };
+
+static int publish_part(struct context *c, struct fanout *f, struct err *e)
 {
         struct task t = {
                 .run_id = f->run->run_id,
@@ -255,141 +228,122 @@ static int publish_part(struct scheduler *s, struct fanout *f, struct err *e)
         uint64_t token = (uint64_t)f->id << 32 | (uint32_t)f->next_chunk;
         for (int i = 0; i < PART_ROWS; i++) {
                 if (!next_subject(f))
-                        return 0;
+                        return PART_CHUNK_DONE;
                 t.subject = f->subject;
                 t.item = f->item;
                 t.task_id = task_id_of(t.run_id, t.type, t.subject, t.item);
-                int rc = publish_task(s->publisher, &t, f->type->lane, token, e);
+                int rc = publish_task(c->publisher, &t, f->type->lane, token, e);
                 if (rc != PUBLISH_QUEUED)
-                        return rc < 0 ? -1 : i ? 2 : 1;
+                        return rc < 0 ? -1 : i ? PART_ROWS_LEFT : PART_THROTTLED;
                 f->ready = false;
-                f->waiting[f->next_chunk % CHUNKS_IN_FLIGHT]++;
+                f->unacked[f->next_chunk % CHUNKS_IN_FLIGHT]++;
                 FAILPOINT("fanout.task");
         }
-        return 2;
+        return PART_ROWS_LEFT;
 }
 
-/* Chunks are acknowledged in order: `published` is where a takeover goes on. */
+/* Chunks count in order: another scheduler continues at `published`. */
 static void advance(struct fanout *f)
 {
-        while (f->published < f->next_chunk && f->waiting[f->published % CHUNKS_IN_FLIGHT] == 0)
+        while (f->published < f->next_chunk && f->unacked[f->published % CHUNKS_IN_FLIGHT] == 0)
                 f->published++;
 }
 
-/* 1 did something, 0 has to wait, -1 error. */
-static int step(struct scheduler *s, struct fanout *f, struct err *e)
+/* 0: it has to wait; WORK_LEFT; -1. */
+static int publish_step(struct context *c, struct fanout *f, struct err *e)
 {
         advance(f);
         if (f->next_chunk == f->chunks || f->next_chunk - f->published >= CHUNKS_IN_FLIGHT)
                 return 0;
-        if (!f->chunk && load_chunk(s, f, e) < 0)
+        if (!f->chunk && load_chunk(c, f, e) < 0)
                 return -1;
-        int rc = publish_part(s, f, e);
-        if (rc != 0)
-                return rc < 0 ? -1 : rc == 2;
+        int part = publish_part(c, f, e);
+        if (part < 0)
+                return -1;
+        if (part != PART_CHUNK_DONE)
+                return part == PART_ROWS_LEFT ? WORK_LEFT : 0;
         FAILPOINT("fanout.chunk");
         db_result_free(f->chunk);
         f->chunk = NULL;
         f->next_chunk++;
-        return 1;
+        return WORK_LEFT;
 }
 
-static int note(struct scheduler *s, struct fanout *f, struct err *e)
+static int checkpoint(struct context *c, struct fanout *f, struct err *e)
 {
         advance(f);
-        bool whole = f->published == f->chunks;
-        if (!whole && (f->published == f->noted || monotonic_ms() - f->noted_ms < NOTE_MS))
+        bool complete = f->published == f->chunks;
+        if (!complete &&
+            (f->published == f->checkpointed || monotonic_ms() - f->checkpoint_ms < CHECKPOINT_MS))
                 return 0;
-        db_params_reset(s->params);
-        db_add_int8(s->params, f->run->run_no);
-        db_add_int4(s->params, f->published);
-        db_add_int4(s->params, f->noted);
-        if (db_exec(s->db, "begin", e) < 0)
-                return -1;
-        if (db_query(s->db, sql_chunks_published, s->params, NULL, e) < 0)
+        db_params_reset(c->params);
+        db_add_int8(c->params, f->run->run_no);
+        db_add_int4(c->params, f->published);
+        db_add_int4(c->params, f->checkpointed);
+        if (db_exec(c->db, "begin", e) < 0 ||
+            db_query(c->db, sql_chunks_published, c->params, NULL, e) < 0)
                 return -1;
         FAILPOINT("fanout.unnoted");
-        f->noted = f->published;
-        f->noted_ms = monotonic_ms();
-        return scheduler_commit(s, e);
+        f->checkpointed = f->published;
+        f->checkpoint_ms = monotonic_ms();
+        return lease_commit(&c->lease, c->db, e);
 }
 
-/* A run that cannot be published is closed; the others go on. */
-static int give_up(struct scheduler *s, size_t i, struct err *e)
+/* A run that cannot be published is closed; the others continue. */
+static int fail_run(struct fanouts *all, size_t i, struct err *e)
 {
         struct err why = *e;
-        struct run *run = s->fanouts[i]->run;
-        if (why.class == ERR_RETRY || err_is_oom(&why) || !db_alive(s->db))
+        const struct run_name n = run_name_of(all->list[i]->run);
+        if (why.class == ERR_RETRY || err_is_oom(&why) || !db_alive(all->c->db))
                 return -1;
-        int rc = run_close(s, run->run_no, RUN_FAILED, why.text, true, e);
-        if (rc == 0)
-                log_closed(&(struct run_name){ run->run_no, run->run_id, run->pack_name,
-                                               run->job_name },
-                           RUN_FAILED, why.text);
-        drop(s, i);
+        const struct run_end end = { .state = RUN_FAILED, .reason = why.text, .alert = true };
+        int rc = run_close(all->c, &n, &end, e);
+        drop_fanout(all, i);
         return rc;
 }
 
-static void finish(struct scheduler *s, size_t i)
+static void finish_run(struct fanouts *all, size_t i)
 {
-        const struct fanout *f = s->fanouts[i];
+        const struct fanout *f = all->list[i];
         char id[UUID_TEXT_LEN + 1];
         uuid_to_text(f->run->run_id, id);
         log_info("run published", RUN_Q " tasks=%lld",
                  RUN_VALUES(f->run->run_no, id, f->run->pack_name, f->run->job_name),
                  (long long)f->planned);
-        announce_state(s, f->run, RUN_PUBLISHED, f->planned);
-        drop(s, i);
+        announce_state(all->c, f->run, RUN_PUBLISHED, f->planned);
+        drop_fanout(all, i);
 }
 
-static int one_round(struct scheduler *s, struct err *e)
+int fanout_round(struct fanouts *all, struct err *e)
 {
-        int more = 0;
-        for (size_t i = 0; i < s->n_fanouts;) {
-                struct fanout *f = s->fanouts[i];
-                int rc = step(s, f, e);
+        int left = 0;
+        for (size_t i = 0; i < all->n;) {
+                struct fanout *f = all->list[i];
+                int rc = publish_step(all->c, f, e);
                 if (rc < 0) {
-                        rc = give_up(s, i, e);
+                        rc = fail_run(all, i, e);
                         if (rc != 0)
-                                return rc < 0 ? -1 : 2;
+                                return rc;
                         continue;
                 }
-                more |= rc;
-                rc = note(s, f, e);
+                if (rc == WORK_LEFT)
+                        left = WORK_LEFT;
+                rc = checkpoint(all->c, f, e);
                 if (rc != 0)
-                        return rc < 0 ? -1 : 2;
-                if (f->noted == f->chunks)
-                        finish(s, i);
+                        return rc;
+                if (f->checkpointed == f->chunks)
+                        finish_run(all, i);
                 else
                         i++;
         }
-        return more;
+        return left;
 }
 
-int fanout_work(struct scheduler *s, int ms, struct err *e)
+int fanout_checkpoint(struct fanouts *all, struct err *e)
 {
-        int64_t until = monotonic_ms() + ms;
-        int more;
-        do {
-                more = one_round(s, e);
-                if (more < 0 || more == 2)
-                        return more;
-                if (db_wait_notify(s->lease_db, 0, e) < 0) /* a request waits for no run */
-                        return -1;
-                int asked = requests_work(s, e);
-                if (asked < 0 || asked == 2)
-                        return asked;
-                more |= asked;
-                publisher_poll(s->publisher, 0);
-        } while (more && !s->failed && monotonic_ms() < until);
-        return more;
-}
-
-int fanout_note_all(struct scheduler *s, struct err *e)
-{
-        for (size_t i = 0; i < s->n_fanouts; i++) {
-                s->fanouts[i]->noted_ms = 0;
-                int rc = note(s, s->fanouts[i], e);
+        for (size_t i = 0; i < all->n; i++) {
+                all->list[i]->checkpoint_ms = 0;
+                int rc = checkpoint(all->c, all->list[i], e);
                 if (rc != 0)
                         return rc;
         }

@@ -1,3 +1,4 @@
+/* The lease is one row; its functions are one statement each. */
 #include "lease.h"
 #include "scheduler_statements.h"
 
@@ -13,10 +14,13 @@ static struct db_params *params_of(const struct lease *l)
         return p;
 }
 
-int lease_keep(struct lease *l, struct db *d, struct err *e)
+static bool is_fresh(const struct lease *l)
 {
-        if (l->epoch && monotonic_ms() - l->renewed_ms < l->length_ms / 3)
-                return 1;
+        return l->epoch && monotonic_ms() - l->renewed_ms < l->length_ms / 3;
+}
+
+static int renew(struct lease *l, struct db *d, struct err *e)
+{
         struct db_params *p CLEANUP(db_params_cleanup) = params_of(l);
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         if (!p)
@@ -27,7 +31,16 @@ int lease_keep(struct lease *l, struct db *d, struct err *e)
                 return -1;
         l->epoch = db_rows(r) ? db_int(r, 0, 0) : 0;
         l->renewed_ms = asked_ms;
-        return l->epoch != 0;
+        return 0;
+}
+
+int lease_keep(struct lease *l, struct db *d, bool *ret_leading, struct err *e)
+{
+        if (!is_fresh(l) && renew(l, d, e) < 0)
+                return -1;
+        if (ret_leading)
+                *ret_leading = l->epoch != 0;
+        return 0;
 }
 
 int lease_check(struct lease *l, struct db *d, struct err *e)
@@ -44,7 +57,15 @@ int lease_check(struct lease *l, struct db *d, struct err *e)
         if (db_rows(r) == 1)
                 return 0;
         l->epoch = 0;
-        return 1;
+        return LEAD_LOST;
+}
+
+int lease_commit(struct lease *l, struct db *d, struct err *e)
+{
+        int rc = lease_check(l, d, e);
+        if (rc == 0)
+                return db_exec(d, "commit", e);
+        return rc < 0 || db_exec(d, "rollback", e) < 0 ? -1 : LEAD_LOST;
 }
 
 void lease_release(struct lease *l, struct db *d)

@@ -1,4 +1,4 @@
-#include "run.h"
+#include "scheduler.h"
 
 #include "base/log.h"
 #include "daemon/daemon.h"

@@ -1,6 +1,10 @@
-#include "planner.h"
+/* The plan of a run: its precondition, the rows of each task type, its limits, and the change of
+ * the run's state are one transaction. */
+#include "plan.h"
 
 #include "base/failpoint.h"
+#include "plan_due.h"
+#include "plan_limits.h"
 #include "scheduler_statements.h"
 
 #include <stdio.h>
@@ -17,9 +21,8 @@ static int ensure_day(struct planning *p, struct err *e)
                         NULL, e);
 }
 
-/* Two planners of one run (one of a scheduler that has lost the lead) come one after the other. 1:
- * planned or closed already. The run's row stays free: whoever cancels it does not wait for the
- * plan. */
+/* Two planners of one run (one of a scheduler that has lost the lead) come one after the other. The
+ * run's row is not locked: whoever cancels it does not wait for the plan. */
 static int lock_run(struct planning *p, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -30,10 +33,10 @@ static int lock_run(struct planning *p, struct err *e)
             db_query(p->db, "select 1 from rollcall.run where run_no = $1 and state = 'requested'",
                      p->params, &r, e) < 0)
                 return -1;
-        return db_rows(r) == 1 ? 0 : 1;
+        return db_rows(r) == 1 ? PLAN_COMMITTED : PLAN_NOT_OURS;
 }
 
-/* The precondition statement's row: ok, reason. 0 met, 1 not (`why` says so), -1 error. */
+/* The precondition statement's row: ok, reason. PLAN_COMMITTED: it is met. */
 static int check_requires(struct planning *p, const struct run_values *v, char *why, size_t max,
                           struct err *e)
 {
@@ -56,12 +59,12 @@ static int check_requires(struct planning *p, const struct run_values *v, char *
                 return 0;
         const char *text = reason < 0 ? "" : db_str(r, 0, reason);
         snprintf(why, max, "%s", *text ? text : "its precondition is not met");
-        return 1;
+        return PLAN_NOT_MET;
 }
 
-/* A type that the job lists twice is planned once: its tasks would be the same ones. Dry only when
- * each mention is. */
-static bool merged(const struct job *j, size_t i, bool *ret_dry)
+/* A type that the job lists twice is planned once: its tasks would be the same ones. They are dry
+ * only when each mention is. */
+static bool is_first_mention(const struct job *j, size_t i, bool *ret_dry)
 {
         *ret_dry = true;
         for (size_t k = 0; k < j->n_tasks; k++) {
@@ -75,7 +78,7 @@ static bool merged(const struct job *j, size_t i, bool *ret_dry)
 }
 
 /* What is planned is no follow-up any more: see rollcall.shared_follow_up. */
-static int note_shared(struct planning *p, const struct job_task *t, struct err *e)
+static int add_shared(struct planning *p, const struct job_task *t, struct err *e)
 {
         if (p->run->dry_run || !job_shares(p->run->job, span_of(t->type->full_name)))
                 return 0;
@@ -90,19 +93,19 @@ static int plan_tasks(struct planning *p, const struct run_values *v, struct err
         const struct job *j = p->run->job;
         for (size_t i = 0; i < j->n_tasks; i++) {
                 struct job_task t = { .type = j->tasks[i].type };
-                if (!merged(j, i, &t.dry_run))
+                if (!is_first_mention(j, i, &t.dry_run))
                         continue;
                 t.dry_run = t.dry_run || p->run->dry_run;
                 if (t.type->scope == SCOPE_RUN ? plan_run_scope(p, &t, e) < 0
                                                : plan_due(p, &t, v, e) < 0)
                         return -1;
-                if (note_shared(p, &t, e) < 0)
+                if (add_shared(p, &t, e) < 0)
                         return -1;
         }
         return 0;
 }
 
-/* `held_for`: why it is held for review; "": it is not. 1: it was cancelled meanwhile. */
+/* `held_for`: why it is held for review; "": it is not. */
 static int set_planned(struct planning *p, const char *held_for, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -125,7 +128,7 @@ static int set_planned(struct planning *p, const char *held_for, struct err *e)
         db_add_str(q, buf_str(&statements));
         if (db_query(p->db, sql_set_planned, q, &r, e) < 0)
                 return -1;
-        return db_rows(r) == 1 ? 0 : 1;
+        return db_rows(r) == 1 ? PLAN_COMMITTED : PLAN_NOT_OURS;
 }
 
 int plan_run(struct planning *p, char *why, size_t max, struct err *e)
@@ -163,9 +166,7 @@ int plan_run(struct planning *p, char *why, size_t max, struct err *e)
                 return -1;
         rc = set_planned(p, why, e);
         FAILPOINT("plan.uncommitted");
-        if (rc == 0)
-                rc = lease_check(&lease, p->db, e);
-        if (rc > 0) /* cancelled, or the lead is lost: nothing is held */
-                *why = '\0';
-        return rc != 0 ? rc : db_exec(p->db, "commit", e);
+        if (rc == PLAN_COMMITTED && (rc = lease_check(&lease, p->db, e)) == LEAD_LOST)
+                rc = PLAN_NOT_OURS;
+        return rc == PLAN_COMMITTED ? db_exec(p->db, "commit", e) : rc;
 }

@@ -2,10 +2,11 @@
  * The rows of rollcall.plan of one task type: a cursor over the due statement, a chunk at a time.
  * The server selects the next chunk while this one is hashed and written. A due statement that
  * names somebody twice would leave the run without an end, since one task has one outcome: rows
- * that come in ascending order cannot repeat; if they do not, the plan is looked through, and made
- * again from distinct rows when it has to be.
+ * that come in ascending order cannot repeat; if they do not, the plan is checked, and made once
+ * more from distinct rows when it has to be.
  */
-#include "planner.h"
+#include "plan_due.h"
+
 #include "scheduler_statements.h"
 
 #include <stdio.h>
@@ -39,7 +40,7 @@ static struct span item_of(const struct due *d, const struct db_result *r, int r
         return s.ptr ? s : SPAN_LIT("");
 }
 
-static int compare(const struct due *d, struct span a, struct span b)
+static int compare_subjects(const struct due *d, struct span a, struct span b)
 {
         if (d->task->type->subject_type == VALUE_INTEGER) { /* NUL-terminated, both */
                 long long x = strtoll(a.ptr, NULL, 10), y = strtoll(b.ptr, NULL, 10);
@@ -51,7 +52,7 @@ static int compare(const struct due *d, struct span a, struct span b)
 static bool ascends(const struct due *d, struct span s0, struct span i0, struct span s1,
                     struct span i1)
 {
-        int c = compare(d, s0, s1);
+        int c = compare_subjects(d, s0, s1);
         return c ? c < 0 : span_cmp(i0, i1) < 0;
 }
 
@@ -129,7 +130,7 @@ static int send_fetch(struct due *d, struct err *e)
                        : 0;
 }
 
-static int take(struct due *d, struct db_result **ret, struct err *e)
+static int take_result(struct due *d, struct db_result **ret, struct err *e)
 {
         if (db_pipeline_result(d->p->db, ret, e) < 0)
                 return err_prefix(e, "%s", d->task->type->due.path);
@@ -146,7 +147,7 @@ static int find_columns(struct due *d, const struct db_result *r, struct err *e)
 }
 
 /* The next chunk is asked for before this one is written, so that both sides work. An error leaves
- * the pipeline as it is: the connection is given up. */
+ * the pipeline as it is: the connection is closed. */
 static int run_cursor(struct due *d, struct err *e)
 {
         struct db *db = d->p->db;
@@ -157,16 +158,16 @@ static int run_cursor(struct due *d, struct err *e)
                 return -1;
         for (bool more = true; more;) {
                 struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-                if (take(d, &r, e) < 0 || find_columns(d, r, e) < 0)
+                if (take_result(d, &r, e) < 0 || find_columns(d, r, e) < 0)
                         return -1;
                 more = db_rows(r) == chunk;
-                if ((more && send_fetch(d, e) < 0) || (inserting && take(d, NULL, e) < 0))
+                if ((more && send_fetch(d, e) < 0) || (inserting && take_result(d, NULL, e) < 0))
                         return -1;
                 inserting = db_rows(r) > 0;
                 if (inserting && insert_chunk(d, r, e) < 0)
                         return -1;
         }
-        if (inserting && take(d, NULL, e) < 0)
+        if (inserting && take_result(d, NULL, e) < 0)
                 return -1;
         if (db_pipeline_end(db, e) < 0)
                 return -1;
@@ -174,7 +175,7 @@ static int run_cursor(struct due *d, struct err *e)
 }
 
 /* `distinct`: from the statement as a subselect. */
-static int declare(struct due *d, const struct run_values *v, bool distinct, struct err *e)
+static int declare_cursor(struct due *d, const struct run_values *v, bool distinct, struct err *e)
 {
         const struct sql_file *f = &d->task->type->due;
         struct bound_sql b CLEANUP(bound_sql_deinit) = { 0 };
@@ -200,8 +201,7 @@ static int declare(struct due *d, const struct run_values *v, bool distinct, str
         return 0;
 }
 
-/* 1: somebody is planned twice. */
-static int repeats(struct due *d, struct err *e)
+static int find_duplicates(struct due *d, bool *ret, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         db_params_reset(d->p->params);
@@ -209,7 +209,8 @@ static int repeats(struct due *d, struct err *e)
         db_add_int4(d->p->params, d->type_no);
         if (db_query(d->p->db, sql_plan_has_duplicates, d->p->params, &r, e) < 0)
                 return -1;
-        return db_bool(r, 0, 0);
+        *ret = db_bool(r, 0, 0);
+        return 0;
 }
 
 static int remove_rows(struct due *d, struct err *e)
@@ -225,15 +226,17 @@ static int plan_rows(struct due *d, const struct run_values *v, struct err *e)
 {
         const struct planning before = *d->p;
         if (db_prepare(d->p->db, "plan_insert", sql_plan_insert, e) < 0 ||
-            declare(d, v, false, e) < 0 || run_cursor(d, e) < 0)
+            declare_cursor(d, v, false, e) < 0 || run_cursor(d, e) < 0)
                 return -1;
-        int again = d->ordered ? 0 : repeats(d, e);
-        if (again <= 0)
-                return again;
+        bool duplicates = false;
+        if (!d->ordered && find_duplicates(d, &duplicates, e) < 0)
+                return -1;
+        if (!duplicates)
+                return 0;
         if (remove_rows(d, e) < 0)
                 return -1;
         *d->p = before;
-        return declare(d, v, true, e) < 0 || run_cursor(d, e) < 0 ? -1 : 0;
+        return declare_cursor(d, v, true, e) < 0 || run_cursor(d, e) < 0 ? -1 : 0;
 }
 
 int plan_due(struct planning *p, const struct job_task *t, const struct run_values *v,
@@ -252,7 +255,6 @@ int plan_due(struct planning *p, const struct job_task *t, const struct run_valu
         return rc;
 }
 
-/* A run-level task: one, whose subject is the run. */
 int plan_run_scope(struct planning *p, const struct job_task *t, struct err *e)
 {
         char subject[UUID_TEXT_LEN + 1];

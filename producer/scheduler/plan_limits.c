@@ -1,6 +1,6 @@
-/* Whether a plan goes farther than the job's limits, or than what the operator confirmed: then
- * nothing of it is published without a review. */
-#include "planner.h"
+/* Whether a plan exceeds the job's limits, or what the operator confirmed: then nothing of it is
+ * published without a review. */
+#include "plan_limits.h"
 
 #include "decide.h"
 #include "scheduler_statements.h"
@@ -11,8 +11,8 @@
 
 /* ---- what was confirmed ---- */
 
-/* 1: nobody confirmed a destructive run, or it found more of a type than was confirmed. */
-static int beyond_confirmed(struct planning *p, char *why, size_t max, struct err *e)
+/* Nobody confirmed a destructive run, or it found more of a type than was confirmed. */
+static int check_confirmed(struct planning *p, char *why, size_t max, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         db_params_reset(p->params);
@@ -24,13 +24,12 @@ static int beyond_confirmed(struct planning *p, char *why, size_t max, struct er
         if (!db_bool(r, 0, 0)) {
                 snprintf(why, max, "%s tasks of %s are due, %s were confirmed", db_str(r, 0, 2),
                          db_str(r, 0, 1), db_str(r, 0, 3));
-                return 1;
-        }
-        if (!p->o->manual || !job_destructive(p->run->job))
                 return 0;
-        snprintf(why, max,
-                 "the job is destructive, and nobody confirmed how many subjects are due");
-        return 1;
+        }
+        if (p->o->manual && job_destructive(p->run->job))
+                snprintf(why, max,
+                         "the job is destructive, and nobody confirmed how many subjects are due");
+        return 0;
 }
 
 /* ---- the job's limits ---- */
@@ -70,8 +69,8 @@ static int count_subjects(struct planning *p, bool distinct, int64_t *ret, struc
         return 0;
 }
 
-static int beyond_limits(struct planning *p, const struct run_values *v, char *why, size_t max,
-                         struct err *e)
+static int check_limits(struct planning *p, const struct run_values *v, char *why, size_t max,
+                        struct err *e)
 {
         const struct job *j = p->run->job;
         struct extent x = { 0 };
@@ -79,14 +78,15 @@ static int beyond_limits(struct planning *p, const struct run_values *v, char *w
                 return -1;
         if (j->max_subjects < 0 && j->max_percent < 0)
                 return 0;
-        for (int distinct = 0; distinct < 2; distinct++) {
+        /* distinct subjects take longer to count, and are no more than the others */
+        bool beyond = true;
+        for (int distinct = 0; beyond && distinct < 2; distinct++) {
                 if (count_subjects(p, distinct, &x.subjects, e) < 0)
                         return -1;
                 x.population = p->population;
-                if (!exceeds_limits(j, &x, why, max))
-                        return 0;
+                beyond = exceeds_limits(j, &x, why, max);
         }
-        return 1;
+        return 0;
 }
 
 int plan_review(struct planning *p, const struct run_values *v, char *why, size_t max,
@@ -95,6 +95,7 @@ int plan_review(struct planning *p, const struct run_values *v, char *why, size_
         *why = '\0';
         if (p->run->dry_run)
                 return 0;
-        int rc = beyond_confirmed(p, why, max, e);
-        return rc != 0 ? rc : beyond_limits(p, v, why, max, e);
+        if (check_confirmed(p, why, max, e) < 0)
+                return -1;
+        return *why ? 0 : check_limits(p, v, why, max, e);
 }

@@ -1,6 +1,8 @@
+/* The thread of a planner, and how its owner stops it. */
 #include "planner.h"
 
 #include "base/failpoint.h"
+#include "plan.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -27,15 +29,15 @@ struct planner {
 };
 
 /* Runs in the planner's thread while it waits for the database. */
-static void tick(void *ctx)
+static void cancel_if_stopped(void *ctx)
 {
         struct planner *p = ctx;
         if (atomic_load(&p->stop))
                 db_cancel(p->db);
 }
 
-/* Who waits for a lock in vain gives up; who was paused in the middle loses his: the lease's row
- * must not stay locked. */
+/* Waiting for a lock has a limit, and the locks of a process that was paused are released: the
+ * lease's row must not stay locked. */
 static int open_session(struct planner *p, struct err *e)
 {
         char sql[200];
@@ -44,50 +46,54 @@ static int open_session(struct planner *p, struct err *e)
             db_open(conninfo, p->o.lease.holder, (int)p->o.service->database.connect_timeout_ms,
                     &p->db, e) < 0)
                 return -1;
-        db_set_tick(p->db, tick, p);
+        db_set_tick(p->db, cancel_if_stopped, p);
         snprintf(
                 sql, sizeof sql,
                 "set idle_in_transaction_session_timeout = %lld; set lock_timeout = %lld; set cursor_tuple_fraction = 1",
                 (long long)p->o.lease.length_ms, (long long)p->o.lease.length_ms);
         if (db_exec(p->db, sql, e) < 0)
                 return -1;
-        /* a planner that was killed lets go of its run before its statement ends, where the
-         * server's system can tell */
+        /* the server ends the statement of a planner that was killed, where its system can find out
+         */
         (void)!db_exec(p->db, "set client_connection_check_interval = '1s'", NULL);
         return 0;
 }
 
-static enum plan_end plan(struct planner *p, struct err *e)
+static enum plan_end run_plan(struct planner *p, struct err *e)
 {
         struct db_params *params CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
         if (!params) {
                 err_oom(e);
-                return PLAN_AGAIN;
+                return PLAN_RETRY;
         }
         if (open_session(p, e) < 0)
-                return PLAN_AGAIN;
+                return PLAN_RETRY;
         struct planning w = {
                 .db = p->db, .params = params, .run = p->run, .o = &p->o, .population = -1
         };
         int rc = plan_run(&w, p->why, sizeof p->why, e);
         p->planned = w.planned;
         FAILPOINT("plan.committed");
-        if (rc == 0)
+        if (rc == PLAN_COMMITTED)
                 return p->why[0] ? PLAN_HELD : PLAN_DONE;
-        if (rc > 0)
-                return p->why[0] ? PLAN_REFUSED : PLAN_AGAIN;
+        if (rc == PLAN_NOT_MET)
+                return PLAN_REFUSED;
+        if (rc == PLAN_NOT_OURS) {
+                p->why[0] = '\0';
+                return PLAN_RETRY;
+        }
         if (atomic_load(&p->stop))
                 return PLAN_STOPPED;
         /* a statement that takes longer than it may will do so again */
         bool passes = e->class == ERR_RETRY && strcmp(e->code, "57014") != 0;
-        return passes || err_is_oom(e) || !db_alive(p->db) ? PLAN_AGAIN : PLAN_FAILED;
+        return passes || err_is_oom(e) || !db_alive(p->db) ? PLAN_RETRY : PLAN_FAILED;
 }
 
-static void *work(void *arg)
+static void *run_thread(void *arg)
 {
         struct planner *p = arg;
         struct err e = ERR_INIT;
-        p->end = plan(p, &e);
+        p->end = run_plan(p, &e);
         if (e.class != ERR_NONE)
                 snprintf(p->why, sizeof p->why, "%s", e.text);
         db_free(TAKE(p->db));
@@ -108,7 +114,7 @@ int planner_start(const struct plan_options *o, struct run *run, struct planner 
         p->run = run;
         pthread_attr_init(&attr);
         pthread_attr_setstacksize(&attr, STACK_BYTES);
-        int rc = pthread_create(&p->thread, &attr, work, p);
+        int rc = pthread_create(&p->thread, &attr, run_thread, p);
         pthread_attr_destroy(&attr);
         if (rc != 0)
                 return err_set(e, ERR_RETRY, "", "no thread for planning: %s", strerror(rc));

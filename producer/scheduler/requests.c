@@ -1,13 +1,13 @@
 /*
- * Requested tasks (rollcall.request, kind 'tasks') are published at once: small requests before
- * large ones, each lane by itself, so that neither a large request nor a lane that takes no more
- * delays the others. A row is published when all its tasks are acknowledged; what a crash leaves in
- * between is published again, with the same ids.
+ * A request is recorded as published when Kafka has acknowledged all its tasks; after a crash in
+ * between it is published again, with the same ids.
  */
 #include "requests.h"
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "request_find.h"
+#include "request_state.h"
 #include "scheduler_statements.h"
 
 #include <stdio.h>
@@ -16,57 +16,32 @@
 
 enum {
         PART_TASKS = 1000,
-        NOTE_MS = 50,
+        CHECKPOINT_MS = 50,
         PARAMS_MAX = 256 * 1024,
         ARGUMENTS_MEMORY = 2 * 1024 * 1024,
 };
 
-struct requests *requests_new(void)
+int requests_new(struct context *c, struct requests **ret, struct err *e)
 {
-        struct requests *q = calloc(1, sizeof *q);
-        if (!q)
-                return NULL;
-        q->params = db_params_new(PARAMS_MAX);
+        struct requests *q CLEANUP(requests_cleanup) = calloc(1, sizeof *q);
+        if (!q || !(q->params = db_params_new(PARAMS_MAX)))
+                return err_oom(e);
+        q->c = c;
         for (size_t i = 0; i < LANE_COUNT; i++) {
                 q->small[i].memory = arena_new(ARGUMENTS_MEMORY);
                 q->large[i].memory = arena_new(ARGUMENTS_MEMORY);
-                if (!q->small[i].memory || !q->large[i].memory || !q->params) {
-                        requests_free(q);
-                        return NULL;
-                }
+                if (!q->small[i].memory || !q->large[i].memory)
+                        return err_oom(e);
         }
-        return q;
-}
-
-static void hand_empty(struct hand *h)
-{
-        for (size_t i = 0; i < h->n; i++)
-                free(h->rows[i].actor);
-        free(h->rows);
-        db_result_free(h->arrays);
-        arena_reset(h->memory);
-        *h = (struct hand){ .memory = h->memory };
-}
-
-void requests_reset_hands(struct requests *q)
-{
-        for (size_t i = 0; i < LANE_COUNT; i++) {
-                if (q->small[i].memory)
-                        hand_empty(&q->small[i]);
-                if (q->large[i].memory)
-                        hand_empty(&q->large[i]);
-        }
-        memset(q->slots, 0, sizeof q->slots);
-        q->n_tracked = q->n_published = 0;
-        q->look = true;
-        q->compared = false;
+        *ret = TAKE(q);
+        return 0;
 }
 
 void requests_free(struct requests *q)
 {
         if (!q)
                 return;
-        requests_reset_hands(q);
+        request_state_reset(q);
         for (size_t i = 0; i < LANE_COUNT; i++) {
                 arena_free(q->small[i].memory);
                 arena_free(q->large[i].memory);
@@ -75,24 +50,24 @@ void requests_free(struct requests *q)
         free(q);
 }
 
-void requests_reset(struct scheduler *s)
+void requests_reset(struct requests *q)
 {
-        requests_reset_hands(s->requests);
+        request_state_reset(q);
 }
 
 void requests_notified(struct requests *q)
 {
-        q->look = true;
+        q->more = true;
 }
 
-bool requests_waiting(const struct requests *q)
+bool requests_pending(const struct requests *q)
 {
         return q->n_tracked > 0;
 }
 
 /* ---- publishing ---- */
 
-static int read_arguments(struct hand *h, struct span json, struct err *e)
+static int read_arguments(struct request_hand *h, struct span json, struct err *e)
 {
         struct setting_value *list = NULL;
         if (h->parsed.ptr && json.ptr && span_eq(h->parsed, json))
@@ -116,9 +91,9 @@ static int read_arguments(struct hand *h, struct span json, struct err *e)
         return 0;
 }
 
-static void begin_row(struct hand *h)
+static void begin_row(struct request_hand *h)
 {
-        const struct asked *a = &h->rows[h->row];
+        const struct request_row *a = &h->rows[h->row];
         h->ids = db_texts(h->arrays, (int)h->row, 0);
         h->subjects = db_texts(h->arrays, (int)h->row, 1);
         h->items = db_texts(h->arrays, (int)h->row, 2);
@@ -130,41 +105,48 @@ static void begin_row(struct hand *h)
         h->begun = true;
 }
 
-/* 1 the row's next task is in h->task, 0 the row has no more, -1 error. */
-static int next_task(struct hand *h, struct err *e)
+/* Reads the row's next task into h->task; `ready` stays false when it has no more. */
+static int next_task(struct request_hand *h, struct err *e)
 {
         struct span id, arguments = { 0 };
+        if (h->ready)
+                return 0;
         if (!db_texts_next(&h->ids, &id) || !db_texts_next(&h->subjects, &h->task.subject))
                 return 0;
         memcpy(h->task.task_id.b, id.ptr, sizeof h->task.task_id.b);
         if (!db_texts_next(&h->items, &h->task.item) || !h->task.item.ptr)
                 h->task.item = SPAN_LIT("");
         (void)!db_texts_next(&h->arguments, &arguments);
-        return read_arguments(h, arguments, e) < 0 ? -1 : 1;
+        if (read_arguments(h, arguments, e) < 0)
+                return -1;
+        h->ready = true;
+        return 0;
 }
 
-static void end_row(struct requests *q, struct hand *h)
+static void end_row(struct requests *q, struct request_hand *h)
 {
-        struct tracked *t = &q->slots[h->rows[h->row].slot];
-        t->whole = true;
-        q->n_published += t->waiting == 0;
+        struct request_tracked *t = &q->slots[h->rows[h->row].slot];
+        t->complete = true;
+        q->n_published += t->unacked == 0;
         h->row++;
         h->begun = false;
         if (h->row == h->n) {
-                hand_empty(h);
-                q->look = true;
+                request_hand_empty(h);
+                q->more = true;
         }
 }
 
-/* Publishes a part of what is in hand. 1 there is more, 0 nothing left or held back, -1 error. */
-static int publish_part(struct scheduler *s, struct publisher *p, struct hand *h, struct err *e)
+/* Publishes a part of what is in hand. 0: nothing is left, or Kafka takes no more now; WORK_LEFT;
+ * -1. */
+static int publish_part(struct requests *q, struct publisher *p, struct request_hand *h,
+                        struct err *e)
 {
         for (int i = 0; h->arrays && i < PART_TASKS; i++) {
-                const struct asked *a = &h->rows[h->row];
-                struct tracked *t = &s->requests->slots[a->slot];
+                const struct request_row *a = &h->rows[h->row];
+                struct request_tracked *t = &q->slots[a->slot];
                 if (!h->begun)
                         begin_row(h);
-                int rc = h->ready ? 1 : next_task(h, e);
+                int rc = next_task(h, e);
                 if (rc < 0 && e->class == ERR_INPUT) {
                         log_error("a requested task cannot be published",
                                   "request_no=%lld error=" LOG_Q, (long long)a->request_no,
@@ -173,82 +155,87 @@ static int publish_part(struct scheduler *s, struct publisher *p, struct hand *h
                 }
                 if (rc < 0)
                         return -1;
-                if (rc == 0) {
-                        end_row(s->requests, h);
+                if (!h->ready) {
+                        end_row(q, h);
                         continue;
                 }
-                h->ready = true;
                 rc = publish_task(p, &h->task, a->lane, (uint64_t)t->id << 32 | a->slot, e);
                 if (rc != PUBLISH_QUEUED)
                         return rc < 0 ? -1 : 0;
                 h->ready = false;
-                t->waiting++;
+                t->unacked++;
                 FAILPOINT("requests.task");
         }
-        return h->arrays != NULL;
+        return h->arrays ? WORK_LEFT : 0;
 }
 
-bool requests_acked(struct scheduler *s, uint64_t token)
+bool requests_acked(struct requests *q, uint64_t token)
 {
-        struct requests *q = s->requests;
         uint32_t slot = (uint32_t)token;
-        struct tracked *t = slot < TRACKED_MAX ? &q->slots[slot] : NULL;
+        struct request_tracked *t = slot < TRACKED_MAX ? &q->slots[slot] : NULL;
         if (!t || !t->id || t->id != token >> 32)
                 return false;
-        if (t->waiting > 0 && --t->waiting == 0 && t->whole)
+        if (t->unacked > 0 && --t->unacked == 0 && t->complete)
                 q->n_published++;
         return true;
 }
 
-static int note(struct scheduler *s, struct err *e)
+static int record_published(struct requests *q, struct err *e)
 {
-        struct requests *q = s->requests;
+        struct context *c = q->c;
         db_params_reset(q->params);
         db_array_begin(q->params, DB_INT8, q->n_published);
         for (size_t i = 0; i < TRACKED_MAX; i++)
-                if (q->slots[i].id && q->slots[i].whole && q->slots[i].waiting == 0)
+                if (q->slots[i].id && q->slots[i].complete && q->slots[i].unacked == 0)
                         db_element_int(q->params, q->slots[i].request_no);
         db_array_end(q->params);
-        db_add_str(q->params, s->cluster);
+        db_add_str(q->params, c->cluster);
         FAILPOINT("requests.unnoted");
-        if (db_exec(s->db, "begin", e) < 0 ||
-            db_query(s->db, sql_requests_published, q->params, NULL, e) < 0)
+        if (db_exec(c->db, "begin", e) < 0 ||
+            db_query(c->db, sql_requests_published, q->params, NULL, e) < 0)
                 return -1;
-        int rc = scheduler_commit(s, e);
+        int rc = lease_commit(&c->lease, c->db, e);
         if (rc != 0)
                 return rc;
         for (size_t i = 0; i < TRACKED_MAX; i++)
-                if (q->slots[i].id && q->slots[i].whole && q->slots[i].waiting == 0) {
-                        q->slots[i] = (struct tracked){ 0 };
+                if (q->slots[i].id && q->slots[i].complete && q->slots[i].unacked == 0) {
+                        q->slots[i] = (struct request_tracked){ 0 };
                         q->n_tracked--;
                 }
         q->n_published = 0;
-        q->noted_ms = monotonic_ms();
-        q->settle_pause_ms = 0;
-        q->look = true;
+        q->checkpoint_ms = monotonic_ms();
+        q->settling.pause_ms = 0;
+        q->more = true;
         return 0;
 }
 
-int requests_note_all(struct scheduler *s, struct err *e)
+int requests_checkpoint(struct requests *q, struct err *e)
 {
-        return s->requests->n_published ? note(s, e) : 0;
+        return q->n_published ? record_published(q, e) : 0;
 }
 
-int requests_work(struct scheduler *s, struct err *e)
+static bool is_checkpoint_due(const struct requests *q)
 {
-        struct requests *q = s->requests;
-        int more = 0, rc = requests_look(s, e);
-        for (size_t i = 0; rc == 0 && i < LANE_COUNT; i++) {
-                int small = publish_part(s, s->prompt, &q->small[i], e);
-                int large = small < 0 ? -1 : publish_part(s, s->publisher, &q->large[i], e);
+        return q->n_published && (monotonic_ms() - q->checkpoint_ms >= CHECKPOINT_MS ||
+                                  q->n_published >= TRACKED_MAX / 2);
+}
+
+int requests_work(struct requests *q, struct err *e)
+{
+        const struct context *c = q->c;
+        bool left = false;
+        int rc = request_find(q, e);
+        if (rc != 0)
+                return rc;
+        for (size_t i = 0; i < LANE_COUNT; i++) {
+                int small = publish_part(q, c->prompt, &q->small[i], e);
+                int large = small < 0 ? -1 : publish_part(q, c->publisher, &q->large[i], e);
                 if (large < 0)
                         return -1;
-                more |= small | large;
+                left = left || small == WORK_LEFT || large == WORK_LEFT;
         }
-        if (rc == 0)
-                publisher_poll(s->prompt, 0);
-        if (rc == 0 && q->n_published &&
-            (monotonic_ms() - q->noted_ms >= NOTE_MS || q->n_published >= TRACKED_MAX / 2))
-                rc = note(s, e);
-        return rc ? (rc < 0 ? -1 : 2) : more || q->look;
+        publisher_poll(c->prompt, 0);
+        if (is_checkpoint_due(q) && (rc = record_published(q, e)) != 0)
+                return rc;
+        return left || q->more ? WORK_LEFT : 0;
 }

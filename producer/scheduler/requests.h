@@ -1,54 +1,24 @@
 #pragma once
-/* What the two files of requests share: requests_look.c takes rows in hand, requests.c publishes
- * them. */
-#include "scheduler.h"
+/*
+ * Requested tasks (rollcall.request, kind 'tasks') are published at once: small requests before
+ * large ones, each lane by itself, so that neither a large request nor a lane that takes no more
+ * delays the others.
+ */
+#include "context.h"
 
-enum {
-        TRACKED_MAX = 4096, /* rows that are handed over, at once */
-        NAME_SIZE = 160,
-};
+struct requests;
 
-struct asked { /* a row of the table */
-        int64_t request_no;
-        char type[NAME_SIZE];
-        char *actor;
-        enum lane lane;
-        bool dry_run;
-        instant at;
-        size_t slot;
-};
+int requests_new(struct context *c, struct requests **ret, struct err *e) MUST_CHECK;
+void requests_free(struct requests *q);
+DEFINE_CLEANUP(requests_cleanup, struct requests, requests_free)
 
-struct hand { /* the rows of one lane that are being published, in their order */
-        /* task_ids, subjects, items, arguments of each row; NULL: the hand is empty */
-        struct db_result *arrays;
-        struct asked *rows;
-        size_t n, row;
-        struct db_texts ids, subjects, items, arguments; /* of the row, that are left */
-        bool begun;                                      /* they are those of `row` */
-        struct task task;                                /* the next one, when `ready` */
-        bool ready;
-        struct span parsed;   /* the text that task.arguments was made of: tasks often share it */
-        struct arena *memory; /* of task.arguments */
-};
-
-struct tracked { /* a row from when it is in hand until it is noted as published */
-        int64_t request_no;
-        uint32_t id;    /* upper half of the tokens; 0: the slot is free */
-        size_t waiting; /* tasks without acknowledgement */
-        bool whole;     /* all of it is handed over */
-};
-
-struct requests {
-        struct tracked slots[TRACKED_MAX];
-        size_t n_tracked, n_published; /* in use; of them those to be noted */
-        struct hand small[LANE_COUNT], large[LANE_COUNT];
-        struct db_params *params;
-        bool look;     /* there may be rows to take in hand */
-        bool compared; /* what went to another cluster is published again */
-        int64_t looked_ms, noted_ms, settle_ms, settle_pause_ms, settle_took_ms;
-        int64_t settled_to; /* request_no up to which has been looked whether it is settled */
-};
-
-void requests_reset_hands(struct requests *q);
-/* Takes in hand what there is. 0, 1 the lead is lost, -1 error. */
-int requests_look(struct scheduler *s, struct err *e) MUST_CHECK;
+void requests_notified(struct requests *q); /* there may be new ones */
+/* Publishes for a moment what there is, and records what is acknowledged. 0: there is nothing, or
+ * all of it waits; WORK_LEFT; LEAD_LOST; -1. */
+int requests_work(struct requests *q, struct err *e) MUST_CHECK;
+bool requests_acked(struct requests *q, uint64_t token); /* false: it is somebody else's token */
+bool requests_pending(const struct requests *q); /* something is not recorded as published yet */
+/* Forgets what is in hand: it is read from the table again. */
+void requests_reset(struct requests *q);
+/* Records what is acknowledged by now. */
+int requests_checkpoint(struct requests *q, struct err *e) MUST_CHECK;

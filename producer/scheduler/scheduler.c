@@ -1,10 +1,22 @@
-#include "run.h"
+/* The loop: the leader does its duties when something is notified or due, and publishes in between;
+ * the others try to take the lease. */
 #include "scheduler.h"
 
+#include "admission.h"
+#include "alert/watch.h"
+#include "announce.h"
 #include "base/log.h"
+#include "closing.h"
+#include "connections.h"
 #include "daemon/daemon.h"
+#include "fanout.h"
 #include "ledger/presence.h"
+#include "recount.h"
+#include "republish.h"
+#include "request_settle.h"
+#include "requests.h"
 #include "scheduler_statements.h"
+#include "slots.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,331 +25,289 @@
 
 enum {
         PARAMS_MAX = 64 * 1024,
-        QUEUE_MAX = 16 * 1024 * 1024,
-        PROMPT_MAX = 4 * 1024 * 1024,
-        CLUSTER_TIMEOUT_MS = 1000,
-        OPEN_LOOK_MS = 100,
+        OPEN_DUTIES_MS = 100, /* while a run is open */
         SLICE_MS = 20,
         POLL_MS = 10,
         WAIT_MS = 200,
         BACKOFF_MS = 500,
         FLUSH_MS = 10000,
         STOP_MS = 10000,
-        STALL_MS = 10000,
 };
 
-int scheduler_commit(struct scheduler *s, struct err *e)
-{
-        int rc = lease_check(&s->lease, s->db, e);
-        if (rc == 0)
-                return db_exec(s->db, "commit", e);
-        return rc < 0 || db_exec(s->db, "rollback", e) < 0 ? -1 : 1;
-}
+struct scheduler {
+        struct context c;
+        struct connections *connections;
+        struct slots *slots;
+        struct admission *admission;
+        struct fanouts *fanouts;
+        struct requests *requests;
+        struct announcer *announcer;
+        struct watch *watch;
+        bool leading;      /* as was logged */
+        bool notified;     /* something about runs */
+        int64_t duties_ms; /* monotonic, as the others: when the duties are due */
+        int64_t progress_ms, presence_ms;
+        char trouble[256]; /* as was logged; "": none */
+};
 
-/* ---- the database ---- */
+/* ---- events ---- */
 
-/* Whoever is paused in the middle of a transaction must not keep the lease's row locked; and nobody
- * waits for it for ever. */
-static int connect(struct scheduler *s, const char *name, struct db **ret, struct err *e)
-{
-        char sql[160];
-        if (*ret && db_alive(*ret))
-                return 0;
-        char *conninfo CLEANUP(cleanup_free) = NULL;
-        db_free(TAKE(*ret));
-        if (service_conninfo(s->service, &conninfo, e) < 0 ||
-            db_open(conninfo, name, (int)s->service->database.connect_timeout_ms, ret, e) < 0)
-                return -1;
-        snprintf(sql, sizeof sql,
-                 "set idle_in_transaction_session_timeout = %lld; set lock_timeout = %lld",
-                 (long long)s->lease.length_ms, (long long)s->lease.length_ms);
-        return db_exec(*ret, sql, e);
-}
-
-/* While a long statement runs, the lease is kept on its own connection. What fails here is met
- * again by the loop. */
-static void keep_lease(void *ctx)
+static void handle_ack(void *ctx, uint64_t token, const struct err *e)
 {
         struct scheduler *s = ctx;
-        struct err ignored = ERR_INIT;
-        if (s->lease.epoch && s->lease_db && db_alive(s->lease_db))
-                (void)!lease_keep(&s->lease, s->lease_db, &ignored);
+        (void)e; /* an event that is published once: it is not repeated */
+        if (!fanout_acked(s->fanouts, token) && !requests_acked(s->requests, token))
+                announce_acked(s->announcer, token);
 }
 
-/* Jobs that were added to a pack since `rollcall db apply`. */
-static int register_jobs(struct scheduler *s, struct err *e)
-{
-        for (size_t i = 0; i < s->packs->n; i++)
-                for (size_t k = 0; k < s->packs->list[i]->n_jobs; k++) {
-                        db_params_reset(s->params);
-                        db_add_str(s->params, s->packs->list[i]->name);
-                        db_add_str(s->params, s->packs->list[i]->jobs[k].name);
-                        if (db_query(
-                                    s->db,
-                                    "insert into rollcall.job (pack, job) values ($1, $2) on conflict do nothing",
-                                    s->params, NULL, e) < 0)
-                                return -1;
-                }
-        return 0;
-}
-
-static void notified(void *ctx, const char *channel)
+static void handle_notification(void *ctx, const char *channel)
 {
         struct scheduler *s = ctx;
         if (strcmp(channel, "rollcall_request") == 0)
                 requests_notified(s->requests);
         else
-                s->look_now = true;
+                s->notified = true;
 }
 
-static int open_database(struct scheduler *s, struct err *e)
+static void log_trouble_once(struct scheduler *s, const struct err *e)
 {
-        if (s->db && db_alive(s->db) && s->lease_db && db_alive(s->lease_db))
-                return 0;
-        if (connect(s, "rollcall-scheduler", &s->db, e) < 0 ||
-            connect(s, "rollcall-scheduler lease", &s->lease_db, e) < 0)
-                return -1;
-        db_set_tick(s->db, keep_lease, s);
-        db_on_notify(s->lease_db, notified, s);
-        requests_notified(s->requests);
-        if (ledger_check(s->db, s->service->kafka.prefix, e) < 0 ||
-            (!s->types && type_numbers_load(s->db, s->packs, &s->types, e) < 0) ||
-            register_jobs(s, e) < 0)
-                return -1;
-        return db_exec(s->lease_db, "listen rollcall_run; listen rollcall_request", e);
-}
-
-static void close_database(struct scheduler *s)
-{
-        fanout_reset(s);
-        requests_reset(s);
-        s->n_announced = 0;
-        db_free(TAKE(s->db));
-        db_free(TAKE(s->lease_db));
-}
-
-/* ---- Kafka ---- */
-
-static void acked(void *ctx, uint64_t token, const struct err *e)
-{
-        struct scheduler *s = ctx;
-        s->acked_ms = monotonic_ms();
-        if (e && token) {
-                s->failed = true;
-                snprintf(s->failure, sizeof s->failure, "%s", e->text);
-        } else if (!fanout_acked(s, token) && !requests_acked(s, token)) {
-                announce_acked(s, token);
-        }
-}
-
-static void close_kafka(struct scheduler *s)
-{
-        fanout_reset(s);
-        requests_reset(s);
-        s->n_announced = 0;
-        publisher_free(TAKE(s->publisher));
-        publisher_free(TAKE(s->prompt));
-        s->cluster = NULL;
-        s->failed = s->stalled = false;
-}
-
-static int open_kafka(struct scheduler *s, struct err *e)
-{
-        if (s->publisher && (s->failed || publisher_broker_restarted(s->publisher))) {
-                err_set(e, ERR_RETRY, "", "%s",
-                        s->failed ? s->failure : "the embedded broker was restarted");
-                close_kafka(s);
-                return -1;
-        }
-        if (!s->publisher) {
-                struct publisher_options o = { .service = s->service,
-                                               .source = "/rollcall/scheduler",
-                                               .client_id = s->lease.holder,
-                                               .queue_max_bytes = QUEUE_MAX,
-                                               .acked = acked,
-                                               .ctx = s };
-                if (publisher_new(&o, &s->publisher, e) < 0)
-                        return -1;
-        }
-        if (!s->prompt) {
-                struct publisher_options o = { .service = s->service,
-                                               .source = "/rollcall/scheduler",
-                                               .client_id = s->lease.holder,
-                                               .queue_max_bytes = PROMPT_MAX,
-                                               .acked = acked,
-                                               .ctx = s,
-                                               .no_linger = true };
-                if (publisher_new(&o, &s->prompt, e) < 0)
-                        return -1;
-        }
-        return s->cluster ? 0 : publisher_cluster(s->publisher, CLUSTER_TIMEOUT_MS, &s->cluster, e);
-}
-
-static void watch_acks(struct scheduler *s)
-{
-        int64_t now = monotonic_ms();
-        if (publisher_unacked(s->publisher) == 0)
-                s->acked_ms = now;
-        bool stalled = now - s->acked_ms >= STALL_MS;
-        if (stalled && !s->stalled)
-                log_warn("Kafka does not acknowledge", "messages=%zu",
-                         publisher_unacked(s->publisher));
-        if (!stalled && s->stalled)
-                log_info("Kafka acknowledges again", "cluster=%s", s->cluster);
-        s->stalled = stalled;
-}
-
-/* ---- the loop ---- */
-
-static void say(struct scheduler *s, const struct err *e)
-{
-        if (strncmp(s->said, e->text, sizeof s->said - 1) == 0)
+        if (strncmp(s->trouble, e->text, sizeof s->trouble - 1) == 0)
                 return;
-        snprintf(s->said, sizeof s->said, "%s", e->text);
-        log_warn("waiting", "class=%s error=" LOG_Q, err_class_name(e->class), e->text);
+        snprintf(s->trouble, sizeof s->trouble, "%s", e->text);
+        log_warn("cannot make progress, will retry", "class=%s error=" LOG_Q,
+                 err_class_name(e->class), e->text);
 }
 
-static void say_well(struct scheduler *s)
+static void log_recovered(struct scheduler *s)
 {
-        if (s->said[0])
-                log_info("going on", "holder=" LOG_Q, s->lease.holder);
-        s->said[0] = '\0';
+        if (s->trouble[0])
+                log_info("recovered", "holder=" LOG_Q, s->c.lease.holder);
+        s->trouble[0] = '\0';
 }
 
-static int open_runs(struct scheduler *s, bool *ret, struct err *e)
+/* What is in hand is forgotten: the tables have it. */
+static void reset_work(struct scheduler *s)
+{
+        fanout_reset(s->fanouts);
+        requests_reset(s->requests);
+        announce_reset(s->announcer);
+}
+
+/* ---- the duties of the leader ---- */
+
+static int republish(struct scheduler *s, struct err *e)
+{
+        struct republished what = { 0 };
+        int rc = republish_resumed(&s->c, &what, e);
+        if (rc == 0)
+                rc = republish_lost(&s->c, &what, e);
+        if (what.runs)
+                fanout_reset(s->fanouts);
+        if (what.requests)
+                requests_reset(s->requests);
+        return rc;
+}
+
+/* Everything but publishing. */
+static int run_duties(struct scheduler *s, struct err *e)
+{
+        int rc = slots_request(s->slots, e);
+        if (rc == 0)
+                rc = admission_collect(s->admission, e);
+        if (rc == 0)
+                rc = admission_start(s->admission, e);
+        if (rc == 0)
+                rc = republish(s, e);
+        if (rc == 0)
+                rc = fanout_find(s->fanouts, e);
+        if (rc == 0)
+                rc = closing_complete(&s->c, e);
+        if (rc == 0)
+                rc = recount_closed(&s->c, e);
+        return rc ? rc : announce_ends(s->announcer, e);
+}
+
+static int find_open(struct scheduler *s, bool *ret, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        if (db_query(s->db, sql_any_open_run, NULL, &r, e) < 0)
+        *ret = true;
+        if (fanout_active(s->fanouts))
+                return 0;
+        if (db_query(s->c.db, sql_any_open_run, NULL, &r, e) < 0)
                 return -1;
-        *ret = db_rows(r) > 0 || s->n_announced > 0 || take_any(s);
+        *ret = db_rows(r) > 0 || announce_pending(s->announcer) || admission_busy(s->admission);
         return 0;
 }
 
-/* Everything but publishing. 0; 1 the lead is lost; -1 error. */
-static int look(struct scheduler *s, struct err *e)
+/* The duties, if they are due; and when they are due again. */
+static int check_duties(struct scheduler *s, struct err *e)
 {
-        bool any;
-        int rc = 0;
-        if (monotonic_ms() >= s->slots_ms)
-                rc = slots_request(s, e);
-        if (rc == 0)
-                rc = take_planned(s, &any, e);
-        if (rc == 0)
-                rc = take_requested(s, e);
-        if (rc == 0)
-                rc = resume_look(s, e);
-        if (rc == 0)
-                rc = fanout_look(s, e);
-        if (rc == 0)
-                rc = close_complete(s, e);
-        if (rc == 0)
-                rc = recount_closed(s, e);
-        return rc ? rc : announce_ends(s, e);
+        bool open;
+        if (!s->notified && monotonic_ms() < s->duties_ms)
+                return 0;
+        s->notified = false;
+        s->duties_ms = 0;
+        int rc = run_duties(s, e);
+        if (rc != 0)
+                return rc;
+        if (find_open(s, &open, e) < 0)
+                return -1;
+        s->duties_ms = slots_due_ms(s->slots);
+        int64_t soon = monotonic_ms() + (fanout_soon(s->fanouts) ? POLL_MS : OPEN_DUTIES_MS);
+        if (open && soon < s->duties_ms)
+                s->duties_ms = soon;
+        return 0;
 }
 
-/* Until something happens: an acknowledgement, a notification, the time `until_ms`. 1: look at
- * once. */
-static int rest(struct scheduler *s, int64_t until_ms, struct err *e)
+/* Publishes runs for a moment; a request waits for none of them. 0: all wait for acknowledgements
+ * or workers; WORK_LEFT; LEAD_LOST; -1. */
+static int publish_slice(struct scheduler *s, struct err *e)
 {
+        int64_t until = monotonic_ms() + SLICE_MS;
+        int runs, requests;
+        do {
+                runs = fanout_round(s->fanouts, e);
+                if (runs < 0 || runs == LEAD_LOST)
+                        return runs;
+                if (db_wait_notify(s->c.lease_db, 0, e) < 0)
+                        return -1;
+                requests = requests_work(s->requests, e);
+                if (requests < 0 || requests == LEAD_LOST)
+                        return requests;
+                publisher_poll(s->c.publisher, 0);
+        } while ((runs == WORK_LEFT || requests == WORK_LEFT) &&
+                 !connections_failed(s->connections) && monotonic_ms() < until);
+        return runs == WORK_LEFT || requests == WORK_LEFT ? WORK_LEFT : 0;
+}
+
+/* Until an acknowledgement, a notification, or the time `until_ms`. */
+static int wait_for_work(struct scheduler *s, int64_t until_ms, struct err *e)
+{
+        struct publisher *publisher = s->c.publisher;
         int64_t left = until_ms - monotonic_ms();
         int ms = left < 0 ? 0 : left < WAIT_MS ? (int)left : WAIT_MS;
-        bool busy = s->publisher && (publisher_unacked(s->publisher) > 0 || s->n_fanouts > 0);
-        if (busy || (s->prompt && requests_waiting(s->requests))) {
-                publisher_poll(busy ? s->publisher : s->prompt, ms < POLL_MS ? ms : POLL_MS);
+        bool busy = publisher && (publisher_unacked(publisher) > 0 || fanout_active(s->fanouts));
+        if (busy || (s->c.prompt && requests_pending(s->requests))) {
+                publisher_poll(busy ? publisher : s->c.prompt, ms < POLL_MS ? ms : POLL_MS);
                 ms = 0;
         }
-        return db_wait_notify(s->lease_db, ms, e);
+        return db_wait_notify(s->c.lease_db, ms, e) < 0 ? -1 : 0;
 }
 
-static int lead(struct scheduler *s, int64_t *look_ms, struct err *e)
+static int lead_once(struct scheduler *s, struct err *e)
 {
-        int rc = requests_work(s, e);
-        if (rc < 0 || rc == 2)
-                return rc < 0 ? -1 : 0;
-        if (s->look_now)
-                *look_ms = 0;
-        if (monotonic_ms() >= *look_ms) {
-                bool open = true;
-                s->look_now = false;
-                rc = look(s, e);
-                if (rc != 0)
-                        return rc < 0 ? -1 : 0;
-                if (s->n_fanouts == 0 && open_runs(s, &open, e) < 0)
-                        return -1;
-                *look_ms = open ? monotonic_ms() + (s->planned_soon ? POLL_MS : OPEN_LOOK_MS)
-                                : s->slots_ms;
-                if (*look_ms > s->slots_ms)
-                        *look_ms = s->slots_ms;
+        struct context *c = &s->c;
+        int rc = requests_work(s->requests, e);
+        if (rc < 0 || rc == LEAD_LOST)
+                return rc;
+        rc = check_duties(s, e);
+        if (rc != 0)
+                return rc;
+        if (closing_note_progress(c, &s->progress_ms, e) < 0 ||
+            watch_look(s->watch, c->db, c->publisher ? publisher_client(c->publisher) : NULL,
+                       c->cluster, e) < 0)
+                return -1;
+        rc = publish_slice(s, e);
+        if (rc < 0)
+                return -1;
+        connections_watch_acks(s->connections);
+        if (rc == 0 && request_settle(s->requests, e) < 0)
+                return -1;
+        return wait_for_work(s, rc == WORK_LEFT ? 0 : s->duties_ms, e);
+}
+
+static void set_leading(struct scheduler *s, bool leading)
+{
+        if (leading == s->leading)
+                return;
+        s->leading = leading;
+        if (leading) {
+                log_info("leading", "epoch=%lld", (long long)s->c.lease.epoch);
+                s->duties_ms = 0;
+                slots_reset(s->slots);
+        } else {
+                log_warn("no longer leading", "holder=" LOG_Q, s->c.lease.holder);
+                reset_work(s);
+                admission_stop(s->admission);
         }
-        if (close_note_progress(s, e) < 0 ||
-            watch_look(s->watch, s->db, s->publisher ? publisher_client(s->publisher) : NULL,
-                       s->cluster, e) < 0)
-                return -1;
-        int more = fanout_work(s, SLICE_MS, e);
-        if (more < 0)
-                return -1;
-        watch_acks(s);
-        if (more == 0 && requests_settle(s, e) < 0)
-                return -1;
-        return rest(s, more == 1 ? 0 : *look_ms, e) < 0 ? -1 : 0;
 }
 
-static int turn(struct scheduler *s, int64_t *look_ms, struct err *e)
+static int iterate(struct scheduler *s, struct err *e)
 {
-        int leading = lease_keep(&s->lease, s->lease_db, e);
-        if (leading < 0)
+        bool leading;
+        if (lease_keep(&s->c.lease, s->c.lease_db, &leading, e) < 0)
                 return -1;
-        if ((leading == 1) != s->leading)
-                s->present_ms = 0;
+        if (leading != s->leading)
+                s->presence_ms = 0;
         char refused[DAEMON_REFUSED_MAX];
-        struct presence me = { .name = s->lease.holder,
+        struct presence me = { .name = s->c.lease.holder,
                                .program = "rollcall-scheduler",
                                .leading = leading };
         me.refused_reload = daemon_reload_refused(refused, &me.refused_at);
-        if (presence_note(s->db, &me, &s->present_ms, e) < 0)
+        if (presence_note(s->c.db, &me, &s->presence_ms, e) < 0)
                 return -1;
-        if (leading && !s->leading) {
-                log_info("leading", "epoch=%lld", (long long)s->lease.epoch);
-                *look_ms = s->slots_ms = 0;
-                s->leading = true;
+        set_leading(s, leading);
+        if (leading) /* a lost lead is noticed by the next iteration */
+                return lead_once(s, e) < 0 ? -1 : 0;
+        (void)admission_stopped(s->admission);
+        return wait_for_work(s, monotonic_ms() + WAIT_MS, e);
+}
+
+static void run_loop(struct scheduler *s, struct daemon *d, bool *ret_started, struct err *e)
+{
+        while (!daemon_stopping()) {
+                daemon_serve(d);
+                int rc = connections_open(s->connections, e);
+                if (rc == 0 && !*ret_started) {
+                        *ret_started = true;
+                        daemon_ready(d);
+                }
+                if (rc == 0)
+                        rc = iterate(s, e);
+                if (rc == 0) {
+                        log_recovered(s);
+                        continue;
+                }
+                if (e->class == ERR_FATAL && !*ret_started)
+                        return;
+                log_trouble_once(s, e);
+                reset_work(s);
+                connections_close_database(s->connections);
+                daemon_sleep(BACKOFF_MS);
         }
-        if (leading)
-                return lead(s, look_ms, e);
-        if (s->leading) {
-                log_warn("no longer leading", "holder=" LOG_Q, s->lease.holder);
-                s->leading = false;
-                fanout_reset(s);
-                requests_reset(s);
-                s->n_announced = 0;
-                take_stop(s);
-        }
-        (void)take_stopped(s);
-        return rest(s, monotonic_ms() + WAIT_MS, e) < 0 ? -1 : 0;
 }
 
 /* ---- beginning and end ---- */
 
 /* What has been handed to Kafka gets its acknowledgement, so that the next leader need not publish
  * it again. */
-static void leave(struct scheduler *s)
+static void flush(struct scheduler *s)
 {
+        struct context *c = &s->c;
         struct err ignored = ERR_INIT;
+        if (!c->publisher || daemon_stop_now() || !c->lease.epoch ||
+            !publisher_flush(c->publisher, FLUSH_MS) || !c->db || !db_alive(c->db) ||
+            !publisher_flush(c->prompt, FLUSH_MS))
+                return;
+        if (fanout_checkpoint(s->fanouts, &ignored) == 0 &&
+            requests_checkpoint(s->requests, &ignored) == 0)
+                (void)!announce_ends(s->announcer, &ignored);
+}
+
+static void stop(struct scheduler *s)
+{
+        struct context *c = &s->c;
         int64_t until = monotonic_ms() + STOP_MS;
-        take_stop(s);
-        if (s->publisher && !daemon_stop_now() && publisher_flush(s->publisher, FLUSH_MS) &&
-            s->db && db_alive(s->db) && s->lease.epoch) {
-                if (publisher_flush(s->prompt, FLUSH_MS) && fanout_note_all(s, &ignored) == 0 &&
-                    requests_note_all(s, &ignored) == 0)
-                        (void)!announce_ends(s, &ignored);
+        admission_stop(s->admission);
+        flush(s);
+        if (c->lease_db && db_alive(c->lease_db)) {
+                lease_release(&c->lease, c->lease_db);
+                presence_leave(c->lease_db, c->lease.holder);
         }
-        if (s->lease_db && db_alive(s->lease_db)) {
-                lease_release(&s->lease, s->lease_db);
-                presence_leave(s->lease_db, s->lease.holder);
-        }
-        while (!take_stopped(s)) {
+        while (!admission_stopped(s->admission)) {
                 if (daemon_stop_now() || monotonic_ms() > until) {
-                        log_warn("a plan in the making is given up", "holder=" LOG_Q,
-                                 s->lease.holder);
+                        log_warn("shutdown timed out, abandoning a plan in progress",
+                                 "holder=" LOG_Q, c->lease.holder);
                         /* its thread waits for a database that does not answer */
                         _exit(EXIT_SUCCESS);
                 }
@@ -345,64 +315,53 @@ static void leave(struct scheduler *s)
         }
 }
 
-static size_t count_jobs(const struct packs *p)
+static int open_parts(struct scheduler *s, struct err *e)
 {
-        size_t n = 0;
-        for (size_t i = 0; i < p->n; i++)
-                n += p->list[i]->n_jobs;
-        return n;
+        struct context *c = &s->c;
+        const struct connection_events events = { .ctx = s,
+                                                  .acked = handle_ack,
+                                                  .notified = handle_notification };
+        c->params = db_params_new(PARAMS_MAX);
+        if (!c->params)
+                return err_oom(e);
+        if (slots_new(c, &s->slots, e) < 0 || admission_new(c, &s->admission, e) < 0 ||
+            fanouts_new(c, s->admission, &s->fanouts, e) < 0 ||
+            requests_new(c, &s->requests, e) < 0 || announcer_new(c, &s->announcer, e) < 0 ||
+            connections_new(c, &events, &s->connections, e) < 0)
+                return -1;
+        return watch_new(c->service, c->packs, &s->watch, e);
 }
 
-static void serve(struct scheduler *s, struct daemon *d, bool *ret_started, struct err *e)
+/* The connections first: they report to the others. */
+static void free_parts(struct scheduler *s)
 {
-        int64_t look_ms = 0;
-        while (!daemon_stopping()) {
-                daemon_serve(d);
-                int rc = open_database(s, e) < 0 || open_kafka(s, e) < 0 ? -1 : 0;
-                if (rc == 0 && !*ret_started) {
-                        *ret_started = true;
-                        daemon_ready(d);
-                }
-                if (rc == 0)
-                        rc = turn(s, &look_ms, e);
-                if (rc == 0) {
-                        say_well(s);
-                        continue;
-                }
-                if (e->class == ERR_FATAL && !*ret_started)
-                        return;
-                say(s, e);
-                close_database(s);
-                daemon_sleep(BACKOFF_MS);
-        }
+        connections_free(s->connections);
+        watch_free(s->watch);
+        announcer_free(s->announcer);
+        requests_free(s->requests);
+        fanouts_free(s->fanouts);
+        admission_free(s->admission);
+        slots_free(s->slots);
+        type_numbers_free(s->c.types);
+        db_params_free(s->c.params);
 }
 
 int scheduler_run(struct daemon *d, struct err *e)
 {
-        struct scheduler s = { .service = d->service,
-                               .packs = d->packs,
-                               .lease.length_ms = d->service->scheduler.lease_ms };
+        struct scheduler s = { .c.service = d->service,
+                               .c.packs = d->packs,
+                               .c.lease.length_ms = d->service->scheduler.lease_ms };
         char host[64] = "";
         bool started = false;
         gethostname(host, sizeof host - 1);
-        snprintf(s.lease.holder, sizeof s.lease.holder, "rollcall-scheduler %s/%d", host,
+        snprintf(s.c.lease.holder, sizeof s.c.lease.holder, "rollcall-scheduler %s/%d", host,
                  (int)getpid());
-        s.params = db_params_new(PARAMS_MAX);
-        s.waits = calloc(count_jobs(d->packs) + 1, sizeof *s.waits);
-        s.requests = requests_new();
-        int rc = s.params && s.waits && s.requests ? watch_new(s.service, s.packs, &s.watch, e)
-                                                   : err_oom(e);
+        int rc = open_parts(&s, e);
         if (rc == 0) {
-                serve(&s, d, &started, e);
+                run_loop(&s, d, &started, e);
                 rc = started || daemon_stopping() ? 0 : -1;
-                leave(&s);
+                stop(&s);
         }
-        close_database(&s);
-        close_kafka(&s);
-        watch_free(s.watch);
-        type_numbers_free(s.types);
-        db_params_free(s.params);
-        requests_free(s.requests);
-        free(s.waits);
+        free_parts(&s);
         return rc;
 }

@@ -243,7 +243,7 @@ def test_an_embedded_broker_started_anew_gets_all_again(rig, embedded):
     run = rig.ask("sweep")
     rig.until(run, "published")
     embedded.restart(crash=True)
-    rig.wait_log(s, "run is published again")
+    rig.wait_log(s, "republishing run")
     rig.until(run, "published")
     assert rig.row(run, "cluster") == (embedded.cluster,)
     assert Counter(t["task_id"] for t in rig.tasks(run)) == Counter(
@@ -270,7 +270,7 @@ def test_follow_ups_that_a_lost_broker_had_are_published_again(rig, embedded):
         [run, run],
     )
     embedded.restart(crash=True)
-    rig.wait_log(s, "run is published again")
+    rig.wait_log(s, "republishing run")
     rig.until(run, "published")
     assert Counter(t["task_id"] for t in rig.tasks(run)) == Counter(
         list(expected(run, "enrol", range(11, 251)))
@@ -303,12 +303,12 @@ def test_the_database_goes_away_and_comes_back(tmp_path, rig, embedded):
         rig.until(rig.ask("sweep"), "published")
         db.db.close()
         server.stop()
-        rig.wait_log(s, 'msg="waiting"')
+        rig.wait_log(s, 'msg="cannot make progress, will retry"')
         time.sleep(2)
-        assert s.text().count('msg="waiting"') <= 3
+        assert s.text().count('msg="cannot make progress, will retry"') <= 3
         server.start()
         db.db = server.connect("d")
-        rig.wait_log(s, 'msg="going on"')
+        rig.wait_log(s, 'msg="recovered"')
         rig.until(rig.ask("items"), "published")
         assert rig.stop(s) == 0
     finally:

@@ -600,13 +600,13 @@ static void guards(void **state)
                 j.starting_deadline_ms = r->deadline_ms;
                 j.catch_up = r->flags & NONE ? CATCH_UP_NONE : CATCH_UP_LATEST;
                 instant now = at(r->now ? r->now : "2026-11-21T06:00:00Z");
-                struct run_asked asked = { at(r->slot ? r->slot : "2026-11-21T06:00:00Z"),
-                                           now,
-                                           at(r->not_before),
-                                           r->flags & MANUAL,
-                                           r->flags & DRY,
-                                           r->flags & FORCE };
-                struct job_world world = { r->started, at(r->last_start), r->flags & SUSPENDED };
+                struct run_candidate asked = { at(r->slot ? r->slot : "2026-11-21T06:00:00Z"),
+                                               now,
+                                               at(r->not_before),
+                                               r->flags & MANUAL,
+                                               r->flags & DRY,
+                                               r->flags & FORCE };
+                struct job_context world = { r->started, at(r->last_start), r->flags & SUSPENDED };
                 char reason[200] = "";
                 if (guard_run(&j, &asked, &world, now, reason, sizeof reason) != r->expected)
                         fail_msg("%s: another answer (%s)", r->what, reason);
@@ -614,8 +614,8 @@ static void guards(void **state)
                         fail_msg("%s: says \"%s\"", r->what, reason);
         }
         char reason[200];
-        struct run_asked asked = { 0 };
-        struct job_world world = { 0, INSTANT_NONE, false };
+        struct run_candidate asked = { 0 };
+        struct job_context world = { 0, INSTANT_NONE, false };
         assert_int_equal(guard_run(NULL, &asked, &world, 0, reason, sizeof reason), GUARD_REFUSE);
         assert_non_null(strstr(reason, "no such job"));
         zone_free(j.zone);

@@ -1,0 +1,7 @@
+#pragma once
+/* Does a plan need a review before anything of it is published? */
+#include "planning.h"
+
+/* Of a plan that is written: `why` says what for; "": it needs none. Sets p->population. */
+int plan_review(struct planning *p, const struct run_values *v, char *why, size_t max,
+                struct err *e) MUST_CHECK;

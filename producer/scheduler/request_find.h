@@ -1,0 +1,6 @@
+#pragma once
+/* Which requested tasks there are to publish. */
+#include "request_state.h"
+
+/* Reads them into the hands of `q` that are empty. */
+int request_find(struct requests *q, struct err *e) MUST_CHECK;

@@ -1,7 +1,0 @@
-#pragma once
-#include "base/err.h"
-
-struct daemon;
-
-/* Runs until the daemon stops. 0, or -1 when it could not start at all (ERR_FATAL). */
-int scheduler_run(struct daemon *d, struct err *e) MUST_CHECK;
