@@ -11,7 +11,7 @@
 #include "aggregator/membership.h"
 #include "alert/watch.h"
 #include "base/log.h"
-#include "daemon/daemon.h"
+#include "daemon/reload.h"
 #include "ledger/presence.h"
 
 #include <string.h>

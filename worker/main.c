@@ -3,6 +3,8 @@
 
 #include "base/log.h"
 #include "daemon/daemon.h"
+#include "daemon/deadline.h"
+#include "daemon/reload.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

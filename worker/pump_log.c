@@ -2,7 +2,7 @@
 #include "pump_internal.h"
 
 #include "base/log.h"
-#include "daemon/daemon.h"
+#include "daemon/reload.h"
 #include "ledger/log_gap.h"
 #include "ledger/presence.h"
 #include "worker_statements.h"

@@ -3,7 +3,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
-#include "daemon/state.h"
+#include "daemon/notify.h"
 
 #include <getopt.h>
 #include <malloc.h>
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { EXIT_USAGE = 2, EXIT_CONFIGURATION = 3, GO_ON = -1 };
+enum { EXIT_USAGE = 2, EXIT_CONFIGURATION = 3, CONTINUE = -1 };
 
 static void print_help(const char *program, const char *help)
 {
@@ -29,7 +29,7 @@ static void print_help(const char *program, const char *help)
                program, help);
 }
 
-static int parse(struct daemon *d, const char *help, int argc, char **argv, bool *check_only)
+static int parse_options(struct daemon *d, const char *help, int argc, char **argv, bool *check_only)
 {
         static const struct option options[] = {
                 { "config", required_argument, NULL, 'c' },
@@ -69,7 +69,7 @@ static int parse(struct daemon *d, const char *help, int argc, char **argv, bool
                 return EXIT_USAGE;
         }
         d->config_given = config;
-        return GO_ON;
+        return CONTINUE;
 }
 
 int daemon_start(struct daemon *d, const char *program, const char *help, int argc, char **argv)
@@ -81,8 +81,8 @@ int daemon_start(struct daemon *d, const char *program, const char *help, int ar
         /* Messages have headers, small blocks that come and go by the million: glibc's fast bins
          * would gather them again and again. */
         mallopt(M_MXFAST, 0);
-        int rc = parse(d, help, argc, argv, &check_only);
-        if (rc != GO_ON)
+        int rc = parse_options(d, help, argc, argv, &check_only);
+        if (rc != CONTINUE)
                 return rc;
         if (failpoints_load(getenv(FAILPOINTS_VARIABLE), &e) < 0 ||
             (!check_only && !d->check_statements && signals_install(&e) < 0) ||
@@ -98,12 +98,12 @@ int daemon_start(struct daemon *d, const char *program, const char *help, int ar
                 return EXIT_SUCCESS;
         }
         if (d->check_statements)
-                return GO_ON;
+                return CONTINUE;
         if (log_level_parse(d->service->log_level, &level) == 0)
                 log_init(program, level);
         if (*FAILPOINTS_NOTE)
                 log_warn("built" FAILPOINTS_NOTE, "version=%s", ROLLCALL_VERSION);
-        return GO_ON;
+        return CONTINUE;
 }
 
 void daemon_deinit(struct daemon *d)
@@ -112,4 +112,11 @@ void daemon_deinit(struct daemon *d)
         d->packs = NULL;
         service_free(d->service);
         d->service = NULL;
+}
+
+void daemon_ready(const struct daemon *d)
+{
+        notify_systemd("READY=1");
+        log_info("ready", "version=%s config=" LOG_Q " packs=%zu", ROLLCALL_VERSION,
+                 d->service->file, d->packs ? d->packs->n : 0);
 }

@@ -1,5 +1,5 @@
 /* Reports the state to systemd (sd_notify's protocol). */
-#include "daemon/state.h"
+#include "daemon/notify.h"
 
 #include "base/log.h"
 
@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-void notify(const char *state)
+void notify_systemd(const char *state)
 {
         const char *path = getenv("NOTIFY_SOCKET");
         struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -23,11 +23,4 @@ void notify(const char *state)
         if (fd >= 0 && sendto(fd, state, strlen(state), MSG_NOSIGNAL,
                               (const struct sockaddr *)&address, len) < 0)
                 log_warn("cannot notify systemd", "state=%s", state);
-}
-
-void daemon_ready(const struct daemon *d)
-{
-        notify("READY=1");
-        log_info("ready", "version=%s config=" LOG_Q " packs=%zu", ROLLCALL_VERSION,
-                 d->service->file, d->packs ? d->packs->n : 0);
 }

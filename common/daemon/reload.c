@@ -1,8 +1,9 @@
 /* A reload: a child checks the new configuration, then the program drains and executes itself. */
-#include "daemon/state.h"
+#include "daemon/reload.h"
 
 #include "base/log.h"
 #include "base/utf8.h"
+#include "daemon/notify.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +33,7 @@ static struct {
         instant at;
 } refused = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static void refuse(const char *reason)
+static void refuse_reload(const char *reason)
 {
         pthread_mutex_lock(&refused.lock);
         snprintf(refused.reason, sizeof refused.reason, "%s", reason);
@@ -67,7 +68,7 @@ static const char *own_program(char path[PATH_MAX])
         return access(path, X_OK) == 0 ? path : "/proc/self/exe";
 }
 
-static int spawn(char *const argv[], int err_fd, pid_t *ret)
+static int spawn_check(char *const argv[], int err_fd, pid_t *ret)
 {
         char path[PATH_MAX];
         sigset_t none, defaults;
@@ -108,15 +109,15 @@ static void start_check(const struct daemon *d)
         if (!d->config_given)
                 argv[2] = NULL;
         if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0) {
-                refuse(strerror(errno));
+                refuse_reload(strerror(errno));
                 return;
         }
-        int rc = spawn(argv, pipes[1], &check.pid);
+        int rc = spawn_check(argv, pipes[1], &check.pid);
         close(pipes[1]);
         if (rc != 0) {
                 close(pipes[0]);
                 check.pid = 0;
-                refuse(strerror(rc));
+                refuse_reload(strerror(rc));
                 return;
         }
         check.fd = pipes[0];
@@ -124,7 +125,7 @@ static void start_check(const struct daemon *d)
         log_info("checking the new configuration", "config=" LOG_Q, d->service->file);
 }
 
-/* A reload as a service manager sees it ends with the READY=1 of the program that starts anew. */
+/* A reload as a service manager sees it ends with the READY=1 of the program that was executed. */
 static void accept_reload(const struct daemon *d)
 {
         char state[64];
@@ -132,7 +133,7 @@ static void accept_reload(const struct daemon *d)
         clock_gettime(CLOCK_MONOTONIC, &ts);
         snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld",
                  (long long)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
-        notify(state);
+        notify_systemd(state);
         log_info("reloading", "config=" LOG_Q, d->service->file);
         signals_reload();
 }
@@ -149,7 +150,7 @@ static void finish_check(const struct daemon *d, int status)
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
                 accept_reload(d);
         else
-                refuse(*text ? text : "the check of the configuration failed");
+                refuse_reload(*text ? text : "the check of the configuration failed");
 }
 
 void daemon_serve(struct daemon *d)

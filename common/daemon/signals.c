@@ -1,10 +1,13 @@
 /* What signals have requested: to stop, to stop at once, to reload. */
-#include "daemon/state.h"
+#include "daemon/signals.h"
+
+#include "daemon/notify.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -30,19 +33,19 @@ static void wake_up(void)
         add_one(atomic_load(&flags.wake));
 }
 
-static void ask_to_stop(void)
+static void request_stop(void)
 {
         add_one(atomic_load(&flags.stop));
 }
 
-static void handle(int sig)
+static void handle_signal(int sig)
 {
         int saved = errno;
         if (sig == SIGHUP)
                 atomic_store(&flags.hup, true);
         else {
                 atomic_fetch_add(&flags.stops, 1);
-                ask_to_stop();
+                request_stop();
         }
         wake_up();
         errno = saved;
@@ -51,7 +54,7 @@ static void handle(int sig)
 int signals_install(struct err *e)
 {
         static const int handled[] = { SIGTERM, SIGINT, SIGHUP };
-        struct sigaction action = { .sa_handler = handle, .sa_flags = SA_RESTART };
+        struct sigaction action = { .sa_handler = handle_signal, .sa_flags = SA_RESTART };
         if (atomic_load(&flags.wake) < 0)
                 atomic_store(&flags.wake, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
         if (atomic_load(&flags.stop) < 0)
@@ -81,7 +84,7 @@ bool signals_take_hup(void)
 void signals_reload(void)
 {
         atomic_store(&flags.reload, true);
-        ask_to_stop();
+        request_stop();
 }
 
 bool signals_reloading(void)
@@ -93,7 +96,7 @@ bool daemon_stopping(void)
 {
         bool stop = atomic_load(&flags.stops) > 0;
         if (stop && !atomic_exchange(&flags.announced, true))
-                notify("STOPPING=1");
+                notify_systemd("STOPPING=1");
         return stop || atomic_load(&flags.reload);
 }
 
@@ -101,7 +104,7 @@ void daemon_stop(void)
 {
         int none = 0;
         atomic_compare_exchange_strong(&flags.stops, &none, 1);
-        ask_to_stop();
+        request_stop();
         wake_up();
 }
 

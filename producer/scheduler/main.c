@@ -2,6 +2,8 @@
 
 #include "base/log.h"
 #include "daemon/daemon.h"
+#include "daemon/deadline.h"
+#include "daemon/reload.h"
 
 enum { LEAVE_MS = 20000 };
 

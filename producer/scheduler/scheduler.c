@@ -9,6 +9,7 @@
 #include "closing.h"
 #include "connections.h"
 #include "daemon/daemon.h"
+#include "daemon/reload.h"
 #include "fanout.h"
 #include "ledger/presence.h"
 #include "recount.h"

@@ -1,6 +1,7 @@
 /* The test starts itself as a daemon (any argument does) and sends it signals, as a service manager
  * would. */
 #include "daemon/daemon.h"
+#include "daemon/reload.h"
 
 #include <errno.h>
 #include <fcntl.h>
