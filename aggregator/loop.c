@@ -78,7 +78,7 @@ static int maintain(struct aggregator *a, struct err *e)
         me.refused_reload = daemon_reload_refused(refused, &me.refused_at);
         struct db *d = store_db(a->store);
         if (d && (presence_note(d, &me, &a->present_ms, &why) < 0 ||
-                  watch_look(a->watch, d, NULL, NULL, &why) < 0))
+                  watch_check(a->watch, d, NULL, NULL, &why) < 0))
                 return aggregator_classify_error(a, &why, e);
         if (membership_maintain(a, &why) < 0)
                 return aggregator_classify_error(a, &why, e);

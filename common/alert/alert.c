@@ -63,7 +63,8 @@ static void add_json_text(struct buf *out, const char *text)
         buf_addc(out, '"');
 }
 
-static int post(const struct service *s, const char *subject, const char *text, struct err *e)
+static int post_webhook(const struct service *s, const char *subject, const char *text,
+                        struct err *e)
 {
         BUF_CLEANUP struct buf json = { .max = MESSAGE_MAX };
         char *url CLEANUP(cleanup_free) = NULL;
@@ -91,7 +92,7 @@ int alert_send(const struct service *s, const char *subject, const char *text, s
 {
         int rc = s->alert.to ? send_mail(s, subject, text, e) : 0;
         if (s->alert.webhook_file &&
-            post(s, subject, text, rc == 0 ? e : &(struct err)ERR_INIT) < 0)
+            post_webhook(s, subject, text, rc == 0 ? e : &(struct err)ERR_INIT) < 0)
                 rc = -1;
         return rc;
 }

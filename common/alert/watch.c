@@ -15,7 +15,7 @@
 #include <string.h>
 
 enum {
-        LOOK_MS = 5000,
+        CHECK_MS = 5000,
         WATERMARK_MS = 500,
         PARAMS_MAX = 256 * 1024,
         TEXT_MAX = 64 * 1024,
@@ -25,11 +25,11 @@ enum {
 struct watch {
         const struct service *service;
         const struct packs *packs;
-        int64_t look_ms; /* when to look again */
+        int64_t check_ms; /* when to check again */
         struct db_params *params;
-        struct buf what, detail; /* the troubles of this look, each ended by a NUL */
+        struct buf what, detail; /* the problems of this check, each ended by a NUL */
         size_t n;
-        /* a message on its way */
+        /* a message that is being sent */
         pthread_t thread;
         bool sending;
         atomic_bool sent;
@@ -98,8 +98,8 @@ static int start_sending(struct watch *w, struct err *e)
         return 0;
 }
 
-/* Whether an alert is still being sent. One that could not be sent is sent again. */
-static int reap(struct watch *w, struct db *d, bool *ret_busy, struct err *e)
+/* `ret_busy`: a message is still being sent. After one that failed all problems are due again. */
+static int collect_sent(struct watch *w, struct db *d, bool *ret_busy, struct err *e)
 {
         *ret_busy = w->sending && !atomic_load(&w->sent);
         if (!w->sending || *ret_busy)
@@ -109,9 +109,9 @@ static int reap(struct watch *w, struct db *d, bool *ret_busy, struct err *e)
         return w->failed ? db_exec(d, "update rollcall.alert set told_at = null", e) : 0;
 }
 
-/* ---- what there is ---- */
+/* ---- what there is now ---- */
 
-static void add(struct watch *w, const char *what, const char *detail)
+static void add_problem(struct watch *w, const char *what, const char *detail)
 {
         buf_add(&w->what, what, strlen(what) + 1);
         buf_add(&w->detail, detail, strlen(detail) + 1);
@@ -127,15 +127,15 @@ static int find_in_database(struct watch *w, struct db *d, bool *ret_leaderless,
                      w->params, &r, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(r); i++) {
-                add(w, db_str(r, i, 0), db_str(r, i, 1));
+                add_problem(w, db_str(r, i, 0), db_str(r, i, 1));
                 *ret_leaderless = *ret_leaderless || strcmp(db_str(r, i, 0), "no scheduler") == 0;
         }
         return 0;
 }
 
-/* Messages of a topic behind its positions; -1: the brokers do not say. */
-static int64_t waiting(struct kafka_producer *client, const char *topic,
-                       const struct db_result *positions)
+/* Messages of a topic that are not consumed yet; -1: the brokers do not answer. */
+static int64_t count_waiting(struct kafka_producer *client, const char *topic,
+                             const struct db_result *positions)
 {
         struct err ignored = ERR_INIT;
         int n = kafka_partition_count(client, topic, WATERMARK_MS, &ignored);
@@ -161,7 +161,7 @@ static int find_lanes(struct watch *w, struct db *d, struct kafka_producer *clie
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         /* the lane of the last one added: the services' topics are one lane */
-        const char *said = "";
+        const char *reported = "";
         db_params_reset(w->params);
         for (int column = 0; column < 2; column++) {
                 db_array_begin(w->params, DB_TEXT, w->service->n_sources);
@@ -183,9 +183,9 @@ static int find_lanes(struct watch *w, struct db *d, struct kafka_producer *clie
                 /* run events alone are no work */
                 bool idle = lane_parse(db_str(r, i, 0), &lane) == 0 &&
                             !packs_use_lane(w->packs, lane);
-                if (again || idle || strcmp(said, db_str(r, i, 0)) == 0)
+                if (again || idle || strcmp(reported, db_str(r, i, 0)) == 0)
                         continue;
-                int64_t n = waiting(client, db_str(r, i, 1), r);
+                int64_t n = count_waiting(client, db_str(r, i, 1), r);
                 if (n <= 0)
                         continue;
                 snprintf(what, sizeof what, "no worker: %s", db_str(r, i, 0));
@@ -193,13 +193,13 @@ static int find_lanes(struct watch *w, struct db *d, struct kafka_producer *clie
                         detail, sizeof detail,
                         "no worker serves the lane \"%s\", and %lld messages wait in %s; start rollcall-worker",
                         db_str(r, i, 0), (long long)n, db_str(r, i, 1));
-                add(w, what, detail);
-                said = db_str(r, i, 0);
+                add_problem(w, what, detail);
+                reported = db_str(r, i, 0);
         }
         return 0;
 }
 
-/* ---- what has been reported ---- */
+/* ---- what was found before, and what is due to be sent ---- */
 
 static void add_list(struct watch *w, const struct buf *list)
 {
@@ -210,7 +210,7 @@ static void add_list(struct watch *w, const struct buf *list)
         db_array_end(w->params);
 }
 
-static int note_found(struct watch *w, struct db *d, struct err *e)
+static int store_found(struct watch *w, struct db *d, struct err *e)
 {
         db_params_reset(w->params);
         add_list(w, &w->what);
@@ -218,8 +218,8 @@ static int note_found(struct watch *w, struct db *d, struct err *e)
         return db_query(d, sql_alert_found, w->params, NULL, e);
 }
 
-/* `lanes`: they were looked at, so that one that is not there any more is over. */
-static int note_over(struct watch *w, struct db *d, bool lanes, struct err *e)
+/* `lanes`: they were checked, so that a problem of a lane that was not found has ended. */
+static int remove_ended(struct watch *w, struct db *d, bool lanes, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         db_params_reset(w->params);
@@ -240,7 +240,7 @@ static int note_over(struct watch *w, struct db *d, bool lanes, struct err *e)
         return 0;
 }
 
-static int note_told(struct watch *w, struct db *d, struct err *e)
+static int take_due(struct watch *w, struct db *d, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         db_params_reset(w->params);
@@ -258,15 +258,16 @@ static int note_told(struct watch *w, struct db *d, struct err *e)
         return 0;
 }
 
-int watch_look(struct watch *w, struct db *d, struct kafka_producer *client, const char *cluster,
-               struct err *e)
+int watch_check(struct watch *w, struct db *d, struct kafka_producer *client, const char *cluster,
+                struct err *e)
 {
         bool busy = false, leaderless = false;
-        if (monotonic_ms() < w->look_ms)
+        if (monotonic_ms() < w->check_ms)
                 return 0;
-        w->look_ms = monotonic_ms() +
-                     (w->service->alert.after_ms < LOOK_MS ? w->service->alert.after_ms : LOOK_MS);
-        if (reap(w, d, &busy, e) < 0)
+        w->check_ms = monotonic_ms() + (w->service->alert.after_ms < CHECK_MS
+                                                ? w->service->alert.after_ms
+                                                : CHECK_MS);
+        if (collect_sent(w, d, &busy, e) < 0)
                 return -1;
         buf_reset(&w->what);
         buf_reset(&w->detail);
@@ -286,7 +287,7 @@ int watch_look(struct watch *w, struct db *d, struct kafka_producer *client, con
         if (w->what.failed || w->detail.failed)
                 return err_oom(e);
         buf_reset(&w->text);
-        if (note_found(w, d, e) < 0 || note_over(w, d, lanes, e) < 0 || note_told(w, d, e) < 0)
+        if (store_found(w, d, e) < 0 || remove_ended(w, d, lanes, e) < 0 || take_due(w, d, e) < 0)
                 return -1;
         if (!w->text.len)
                 return 0;

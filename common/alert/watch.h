@@ -12,14 +12,14 @@ struct kafka_producer;
 struct packs;
 struct watch;
 
-/* `packs` say which lanes have work of theirs. NULL: a deputy, who leaves lanes out, and stays
- * quiet while a scheduler leads. */
+/* `packs` say which lanes have work of theirs. NULL: a deputy, who does not check lanes, and
+ * reports nothing while a scheduler leads. */
 int watch_new(const struct service *s, const struct packs *packs, struct watch **ret, struct err *e)
         MUST_CHECK;
 void watch_free(struct watch *w); /* waits for a message that is being sent */
 DEFINE_CLEANUP(watch_cleanup, struct watch, watch_free)
 
-/* Every few seconds; most calls do nothing. `client`, `cluster`: to ask how much waits in a lane
- * that nobody serves; NULL: lanes are left out. -1: the database. */
-int watch_look(struct watch *w, struct db *d, struct kafka_producer *client, const char *cluster,
-               struct err *e) MUST_CHECK;
+/* Every few seconds; most calls do nothing. `client`, `cluster`: to ask how many messages wait in
+ * a lane that nobody serves; NULL: lanes are not checked. -1: the database. */
+int watch_check(struct watch *w, struct db *d, struct kafka_producer *client, const char *cluster,
+                struct err *e) MUST_CHECK;

@@ -9,11 +9,11 @@
 
 enum err_class {
         ERR_NONE = 0,
-        /* the world is not ready (connection, lock, broker): the same call may succeed later */
+        /* something is unavailable (connection, lock, broker): the same call may succeed later */
         ERR_RETRY,
         ERR_INPUT, /* this input can never work: quarantine or refuse it, continue with the others
                     */
-        ERR_FATAL, /* this process cannot go on (configuration, schema, fencing, memory) */
+        ERR_FATAL, /* this process cannot continue (configuration, schema, fencing, memory) */
 };
 
 struct err {

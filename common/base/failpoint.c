@@ -27,7 +27,7 @@ static struct point {
 static size_t n_points;
 
 /* No stdio: a failing malloc passes here too. */
-static void say(const struct point *p, unsigned long nth)
+static void report_passing(const struct point *p, unsigned long nth)
 {
         char line[128];
         int n = snprintf(line, sizeof line, "failpoint name=%s action=%s passing=%lu\n", p->name,
@@ -36,7 +36,7 @@ static void say(const struct point *p, unsigned long nth)
 }
 
 /* True when an `error` is due here. */
-static bool pass(const char *name)
+static bool pass_point(const char *name)
 {
         for (size_t i = 0; i < n_points; i++) {
                 struct point *p = &points[i];
@@ -46,7 +46,7 @@ static bool pass(const char *name)
                 if (nth != p->at && !(p->onwards && nth > p->at))
                         continue;
                 if (nth == p->at)
-                        say(p, nth);
+                        report_passing(p, nth);
                 if (p->action == ERROR)
                         return true;
                 if (p->action == SLEEP)
@@ -60,12 +60,12 @@ static bool pass(const char *name)
 
 void failpoint_pass(const char *name)
 {
-        (void)pass(name);
+        (void)pass_point(name);
 }
 
 /* ---- the environment's text ---- */
 
-static int number(const char *text, unsigned long *ret, const char **rest)
+static int parse_number(const char *text, unsigned long *ret, const char **rest)
 {
         char *end;
         *ret = strtoul(text, &end, 10);
@@ -74,7 +74,7 @@ static int number(const char *text, unsigned long *ret, const char **rest)
 }
 
 /* "NAME=ACTION@N", "NAME=sleep:MS@N", with or without a "+" at the end. */
-static int parse(const char *text, struct point *p)
+static int parse_point(const char *text, struct point *p)
 {
         const char *equals = strchr(text, '='), *rest;
         unsigned long ms = 0;
@@ -92,12 +92,12 @@ static int parse(const char *text, struct point *p)
         rest = equals + 1 + len;
         p->action = (enum action)i;
         if (p->action == SLEEP &&
-            (*rest != ':' || number(rest + 1, &ms, &rest) < 0 || ms > 3600000))
+            (*rest != ':' || parse_number(rest + 1, &ms, &rest) < 0 || ms > 3600000))
                 return -1;
         p->ms = (long)ms;
         if ((p->action == ERROR) != (strcmp(p->name, "malloc") == 0))
                 return -1;
-        if (*rest != '@' || number(rest + 1, &p->at, &rest) < 0 || p->at == 0)
+        if (*rest != '@' || parse_number(rest + 1, &p->at, &rest) < 0 || p->at == 0)
                 return -1;
         p->onwards = *rest == '+';
         return rest[p->onwards] == '\0' ? 0 : -1;
@@ -110,7 +110,7 @@ int failpoints_load(const char *text, struct err *e)
                 return err_oom(e);
         size_t n = 0;
         for (char *s = strtok_r(copy, ",", &save); s; s = strtok_r(NULL, ",", &save)) {
-                if (n == POINTS_MAX || parse(s, &points[n]) < 0)
+                if (n == POINTS_MAX || parse_point(s, &points[n]) < 0)
                         return err_set(
                                 e, ERR_FATAL, "",
                                 FAILPOINTS_VARIABLE
@@ -133,16 +133,16 @@ void *__wrap_realloc(void *p, size_t n);
 
 void *__wrap_malloc(size_t n)
 {
-        return pass("malloc") ? NULL : __real_malloc(n);
+        return pass_point("malloc") ? NULL : __real_malloc(n);
 }
 
 void *__wrap_calloc(size_t n, size_t size)
 {
-        return pass("malloc") ? NULL : __real_calloc(n, size);
+        return pass_point("malloc") ? NULL : __real_calloc(n, size);
 }
 
 void *__wrap_realloc(void *p, size_t n)
 {
-        return pass("malloc") ? NULL : __real_realloc(p, n);
+        return pass_point("malloc") ? NULL : __real_realloc(p, n);
 }
 #endif

@@ -21,7 +21,7 @@ static void free_context(void *context)
         EVP_MD_CTX_free(context);
 }
 
-static void start(void)
+static void load_sha1(void)
 {
         sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
         if (!sha1 || pthread_key_create(&contexts, free_context) != 0)
@@ -30,7 +30,7 @@ static void start(void)
 
 static EVP_MD_CTX *context(void)
 {
-        pthread_once(&once, start);
+        pthread_once(&once, load_sha1);
         EVP_MD_CTX *c = pthread_getspecific(contexts);
         if (c)
                 return c;

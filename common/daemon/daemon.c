@@ -29,7 +29,8 @@ static void print_help(const char *program, const char *help)
                program, help);
 }
 
-static int parse_options(struct daemon *d, const char *help, int argc, char **argv, bool *check_only)
+static int parse_options(struct daemon *d, const char *help, int argc, char **argv,
+                         bool *check_only)
 {
         static const struct option options[] = {
                 { "config", required_argument, NULL, 'c' },

@@ -40,8 +40,7 @@ static void refuse_reload(const char *reason)
         utf8_clean(refused.reason);
         refused.at = instant_now();
         pthread_mutex_unlock(&refused.lock);
-        log_error("reload refused, keeping the old configuration", "reason=" LOG_Q,
-                  reason);
+        log_error("reload refused, keeping the old configuration", "reason=" LOG_Q, reason);
 }
 
 const char *daemon_reload_refused(char reason[DAEMON_REFUSED_MAX], instant *ret_at)

@@ -49,7 +49,7 @@ void template_free(struct template *t)
         free(t);
 }
 
-static int add(struct parser *ps, enum kind kind, struct span span, int line)
+static int add_node(struct parser *ps, enum kind kind, struct span span, int line)
 {
         struct template *t = ps->t;
         if (t->n == t->cap) {
@@ -160,7 +160,7 @@ static int close_section(struct parser *ps, const struct tag *tag)
                                section->line);
         ps->open = section->other;
         section->other = ps->t->n;
-        return add(ps, NODE_END, tag->name, tag->line);
+        return add_node(ps, NODE_END, tag->name, tag->line);
 }
 
 static int add_tag(struct parser *ps, const struct tag *tag)
@@ -172,20 +172,20 @@ static int add_tag(struct parser *ps, const struct tag *tag)
                 return close_section(ps, tag);
         case '#':
         case '^':
-                if (add(ps, tag->sigil == '#' ? NODE_SECTION : NODE_INVERTED, tag->name,
-                        tag->line) < 0)
+                if (add_node(ps, tag->sigil == '#' ? NODE_SECTION : NODE_INVERTED, tag->name,
+                             tag->line) < 0)
                         return -1;
                 ps->t->nodes[ps->t->n - 1].other = ps->open;
                 ps->open = ps->t->n - 1;
                 return 0;
         case '\0':
-                return add(ps, NODE_VALUE, tag->name, tag->line);
+                return add_node(ps, NODE_VALUE, tag->name, tag->line);
         default:
-                return add(ps, NODE_RAW, tag->name, tag->line);
+                return add_node(ps, NODE_RAW, tag->name, tag->line);
         }
 }
 
-static int parse(struct parser *ps)
+static int parse_text(struct parser *ps)
 {
         while (ps->p < ps->end) {
                 const char *text = ps->p;
@@ -201,8 +201,8 @@ static int parse(struct parser *ps)
                 }
                 const char *text_end = alone ? ps->line_start : tag.start;
                 if (text_end > text &&
-                    add(ps, NODE_TEXT, (struct span){ text, (size_t)(text_end - text) }, ps->line) <
-                            0)
+                    add_node(ps, NODE_TEXT, (struct span){ text, (size_t)(text_end - text) },
+                             ps->line) < 0)
                         return -1;
                 if (!start)
                         break;
@@ -237,7 +237,7 @@ int template_parse(const char *file, struct span text, enum template_escape esca
                 .open = NONE,
                 .e = e,
         };
-        if (parse(&ps) < 0)
+        if (parse_text(&ps) < 0)
                 return -1;
         *ret = TAKE(t);
         return 0;
@@ -274,7 +274,7 @@ static void add_escaped(struct buf *out, struct span s)
         buf_add(out, s.ptr + from, s.len - from);
 }
 
-static bool shows(struct span value)
+static bool is_shown(struct span value)
 {
         return value.ptr && value.len && !span_is(value, "false") && !span_is(value, "f");
 }
@@ -302,7 +302,7 @@ void template_render(const struct template *t, template_lookup lookup, void *ctx
                         break;
                 case NODE_SECTION:
                 case NODE_INVERTED:
-                        if (shows(value) != (node->kind == NODE_SECTION))
+                        if (is_shown(value) != (node->kind == NODE_SECTION))
                                 i = node->other;
                         break;
                 case NODE_END:

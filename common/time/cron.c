@@ -289,7 +289,7 @@ instant cron_previous(const struct cron *c, const struct zone *z, instant at, in
         instant t;
         /* In the second pass of a repeated hour all of the first pass is over, also what the clock
          * on the wall has still before it. */
-        if (zone_to_instant(z, local, &t) == 2 && t < at)
+        if (zone_to_instant(z, local, &t) == ZONE_TWICE && t < at)
                 local += zone_offset(z, t) - zone_offset(z, at);
         for (; local_previous(c, local, until, &local); local -= MINUTE) {
                 zone_to_instant(z, local, &t);

@@ -7,14 +7,14 @@
 
 enum { HOUR = 3600, DAY = 86400, HOURS_MAX = 167 };
 
-static bool skip(const char **p, char c)
+static bool skip_char(const char **p, char c)
 {
         bool here = **p == c;
         *p += here;
         return here;
 }
 
-static bool number(const char **p, int max, int *ret)
+static bool parse_number(const char **p, int max, int *ret)
 {
         int n = 0, digits = 0;
         for (; **p >= '0' && **p <= '9' && digits < 4; digits++)
@@ -24,11 +24,11 @@ static bool number(const char **p, int max, int *ret)
 }
 
 /* "<+03>" or at least three letters. */
-static bool name(const char **p)
+static bool parse_name(const char **p)
 {
-        if (skip(p, '<')) {
+        if (skip_char(p, '<')) {
                 *p += strcspn(*p, ">");
-                return skip(p, '>');
+                return skip_char(p, '>');
         }
         size_t letters = strspn(*p, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
         *p += letters;
@@ -36,54 +36,56 @@ static bool name(const char **p)
 }
 
 /* [+-]hh[:mm[:ss]] */
-static bool clock_time(const char **p, int *ret)
+static bool parse_time(const char **p, int *ret)
 {
         int h, m = 0, s = 0;
-        bool negative = skip(p, '-');
+        bool negative = skip_char(p, '-');
         if (!negative)
-                (void)skip(p, '+');
-        if (!number(p, HOURS_MAX, &h) ||
-            (skip(p, ':') && (!number(p, 59, &m) || (skip(p, ':') && !number(p, 59, &s)))))
+                (void)skip_char(p, '+');
+        if (!parse_number(p, HOURS_MAX, &h) ||
+            (skip_char(p, ':') &&
+             (!parse_number(p, 59, &m) || (skip_char(p, ':') && !parse_number(p, 59, &s)))))
                 return false;
         *ret = (negative ? -1 : 1) * (h * HOUR + m * 60 + s);
         return true;
 }
 
-static bool day(const char **p, struct tz_day *ret)
+static bool parse_day(const char **p, struct tz_day *ret)
 {
         *ret = (struct tz_day){ .time = 2 * HOUR };
-        if (skip(p, 'M')) {
+        if (skip_char(p, 'M')) {
                 ret->kind = 'M';
-                if (!number(p, 12, &ret->month) || !skip(p, '.') || !number(p, 5, &ret->week) ||
-                    !skip(p, '.') || !number(p, 6, &ret->day) || ret->month < 1 || ret->week < 1)
+                if (!parse_number(p, 12, &ret->month) || !skip_char(p, '.') ||
+                    !parse_number(p, 5, &ret->week) || !skip_char(p, '.') ||
+                    !parse_number(p, 6, &ret->day) || ret->month < 1 || ret->week < 1)
                         return false;
         } else {
-                ret->kind = skip(p, 'J') ? 'J' : 'D';
-                if (!number(p, 365, &ret->day) || (ret->kind == 'J' && ret->day < 1))
+                ret->kind = skip_char(p, 'J') ? 'J' : 'D';
+                if (!parse_number(p, 365, &ret->day) || (ret->kind == 'J' && ret->day < 1))
                         return false;
         }
-        return !skip(p, '/') || clock_time(p, &ret->time);
+        return !skip_char(p, '/') || parse_time(p, &ret->time);
 }
 
 bool tz_rule_parse(const char *text, struct tz_rule *ret)
 {
         struct tz_rule r = { 0 };
         const char *p = text;
-        if (!name(&p) || !clock_time(&p, &r.standard))
+        if (!parse_name(&p) || !parse_time(&p, &r.standard))
                 return false;
         r.standard = -r.standard; /* POSIX counts west of Greenwich */
         r.summer = r.standard + HOUR;
         if (*p) {
                 r.has_summer = true;
-                if (!name(&p))
+                if (!parse_name(&p))
                         return false;
                 if (*p != ',') {
-                        if (!clock_time(&p, &r.summer))
+                        if (!parse_time(&p, &r.summer))
                                 return false;
                         r.summer = -r.summer;
                 }
-                if (!skip(&p, ',') || !day(&p, &r.begins) || !skip(&p, ',') || !day(&p, &r.ends) ||
-                    *p)
+                if (!skip_char(&p, ',') || !parse_day(&p, &r.begins) || !skip_char(&p, ',') ||
+                    !parse_day(&p, &r.ends) || *p)
                         return false;
         }
         *ret = r;

@@ -90,7 +90,7 @@ struct reader {
         const unsigned char *p, *end;
 };
 
-static int64_t take(struct reader *r, size_t size)
+static int64_t read_integer(struct reader *r, size_t size)
 {
         uint64_t v = *r->p & 0x80 ? UINT64_MAX : 0;
         for (size_t i = 0; i < size; i++)
@@ -105,7 +105,7 @@ struct header {
         size_t utc_flags, standard_flags, leaps, times, types, letters;
 };
 
-static bool take_header(struct reader *r, struct header *ret)
+static bool read_header(struct reader *r, struct header *ret)
 {
         if (r->end - r->p < HEADER || memcmp(r->p, "TZif", 4) != 0)
                 return false;
@@ -114,31 +114,31 @@ static bool take_header(struct reader *r, struct header *ret)
         size_t *const counts[] = { &ret->utc_flags, &ret->standard_flags, &ret->leaps,
                                    &ret->times,     &ret->types,          &ret->letters };
         for (size_t i = 0; i < ARRAY_LEN(counts); i++)
-                *counts[i] = (size_t)(uint32_t)take(r, 4);
+                *counts[i] = (size_t)(uint32_t)read_integer(r, 4);
         return ret->types <= TYPES_MAX;
 }
 
 /* Bytes of the data block behind a header whose times have `size` bytes. */
-static size_t block(const struct header *h, size_t size)
+static size_t block_size(const struct header *h, size_t size)
 {
         return h->times * (size + 1) + h->types * TYPE + h->letters + h->leaps * (size + 4) +
                h->standard_flags + h->utc_flags;
 }
 
-static int take_block(struct zone *z, struct reader *r, const struct header *h, size_t size)
+static int read_block(struct zone *z, struct reader *r, const struct header *h, size_t size)
 {
         struct reader index = { r->p + h->times * size, r->end },
                       types = { index.p + h->times, r->end };
         int offsets[TYPES_MAX] = { 0 };
         for (size_t i = 0; i < h->types; i++) {
-                offsets[i] = (int)take(&types, 4);
+                offsets[i] = (int)read_integer(&types, 4);
                 types.p += 2;
                 if (offsets[i] < -OFFSET_MAX || offsets[i] > OFFSET_MAX)
                         return -1;
         }
         z->first = offsets[0];
         for (size_t i = 0; i < h->times; i++) {
-                int64_t at = take(r, size);
+                int64_t at = read_integer(r, size);
                 int offset = offsets[*index.p++];
                 if (at < INT64_MIN / INSTANT_SECOND) /* "since ever" */
                         z->first = offset;
@@ -174,27 +174,27 @@ static int add_rule(struct zone *z, const struct tz_rule *r)
 }
 
 /* The file's text: version 1's block, or the second one, of 64 bits, and the rule after it. */
-static int parse(struct zone *z, struct reader r)
+static int parse_file(struct zone *z, struct reader r)
 {
         struct header h;
         size_t size = 4;
-        if (!take_header(&r, &h))
+        if (!read_header(&r, &h))
                 return -1;
         if (h.version >= '2') {
-                if (block(&h, size) > (size_t)(r.end - r.p))
+                if (block_size(&h, size) > (size_t)(r.end - r.p))
                         return -1;
-                r.p += block(&h, size);
+                r.p += block_size(&h, size);
                 size = 8;
-                if (!take_header(&r, &h))
+                if (!read_header(&r, &h))
                         return -1;
         }
-        if (h.types == 0 || block(&h, size) > (size_t)(r.end - r.p))
+        if (h.types == 0 || block_size(&h, size) > (size_t)(r.end - r.p))
                 return -1;
-        struct reader footer = { r.p + block(&h, size), r.end };
+        struct reader footer = { r.p + block_size(&h, size), r.end };
         for (size_t i = 0; i < h.times; i++)
                 if (r.p[h.times * size + i] >= h.types)
                         return -1;
-        if (take_block(z, &r, &h, size) < 0)
+        if (read_block(z, &r, &h, size) < 0)
                 return -1;
         char text[RULE_MAX];
         /* "\nRULE\n" */
@@ -240,7 +240,7 @@ int zone_load(const char *name, struct zone **ret, struct err *e)
                         e, ERR_FATAL, NULL,
                         "time zone \"%s\" is not in the system's IANA database: use a name such as America/Sao_Paulo or UTC",
                         name);
-        if (parse(z, (struct reader){ data, data + file.len }) < 0)
+        if (parse_file(z, (struct reader){ data, data + file.len }) < 0)
                 return err_set(
                         e, ERR_FATAL, NULL,
                         "time zone \"%s\": its file in the system's IANA database cannot be read",
@@ -255,7 +255,7 @@ const char *zone_name(const struct zone *z)
 }
 
 /* How many transitions are at or before t. */
-static size_t passed(const struct zone *z, instant t)
+static size_t count_passed(const struct zone *z, instant t)
 {
         size_t lo = 0, hi = z->n;
         while (lo < hi) {
@@ -274,7 +274,7 @@ static int offset_after(const struct zone *z, size_t transitions)
 }
 
 /* How far to go back, in whole cycles, to come from `t` into the table. */
-static instant beyond(const struct zone *z, instant t)
+static instant cycles_beyond(const struct zone *z, instant t)
 {
         instant end = z->repeats ? z->at[z->n - 1] - 2 * OFFSET_MAX * INSTANT_SECOND : t;
         return t > end ? ((t - end - 1) / CYCLE + 1) * CYCLE : 0;
@@ -282,18 +282,18 @@ static instant beyond(const struct zone *z, instant t)
 
 int zone_offset(const struct zone *z, instant t)
 {
-        return offset_after(z, passed(z, t - beyond(z, t)));
+        return offset_after(z, count_passed(z, t - cycles_beyond(z, t)));
 }
 
-int zone_to_instant(const struct zone *z, int64_t local_seconds, instant *ret)
+enum zone_occurrence zone_to_instant(const struct zone *z, int64_t local_seconds, instant *ret)
 {
-        instant back = beyond(z, local_seconds * INSTANT_SECOND),
+        instant back = cycles_beyond(z, local_seconds * INSTANT_SECOND),
                 as_utc = local_seconds * INSTANT_SECOND - back;
-        size_t last = passed(z, as_utc + OFFSET_MAX * INSTANT_SECOND);
+        size_t last = count_passed(z, as_utc + OFFSET_MAX * INSTANT_SECOND);
         instant gap_end = as_utc;
         int found = 0;
         bool in_gap = false;
-        for (size_t i = passed(z, as_utc - OFFSET_MAX * INSTANT_SECOND); i <= last; i++) {
+        for (size_t i = count_passed(z, as_utc - OFFSET_MAX * INSTANT_SECOND); i <= last; i++) {
                 instant t = as_utc - offset_after(z, i) * INSTANT_SECOND;
                 bool begun = i == 0 || t >= z->at[i - 1];
                 bool over = i < z->n && t >= z->at[i];
@@ -306,9 +306,9 @@ int zone_to_instant(const struct zone *z, int64_t local_seconds, instant *ret)
                 }
         }
         if (found)
-                return found > 1 ? 2 : 0;
+                return found > 1 ? ZONE_TWICE : ZONE_ONCE;
         *ret = gap_end + back;
-        return 1;
+        return ZONE_SKIPPED;
 }
 
 void zone_format(const struct zone *z, instant t, char text[INSTANT_TEXT_MAX])

@@ -21,9 +21,14 @@ struct zone *zone_make(const char *name, int first, const instant *at, const int
 const char *zone_name(const struct zone *z);
 int zone_offset(const struct zone *z, instant t); /* seconds east of UTC */
 
-/* Local wall-clock seconds since 1970-01-01T00:00:00 local -> instant. 0: once. 1: skipped by a gap
- * (ret = first instant after the gap). 2: happens twice (ret = the first of the two). */
-int zone_to_instant(const struct zone *z, int64_t local_seconds, instant *ret);
+enum zone_occurrence {
+        ZONE_ONCE,
+        ZONE_SKIPPED, /* by a gap: the instant is the first after it */
+        ZONE_TWICE,   /* the instant is the first of the two */
+};
+
+/* The instant of local wall-clock seconds since 1970-01-01T00:00:00 local. */
+enum zone_occurrence zone_to_instant(const struct zone *z, int64_t local_seconds, instant *ret);
 
 /* "2026-11-21T06:00:00-03:00" */
 void zone_format(const struct zone *z, instant t, char text[INSTANT_TEXT_MAX]);

@@ -213,7 +213,7 @@ static int admit(struct admission *a, struct planner **slot, struct run **run,
                                                  db_bool(r, row, MANUAL),
                                                  x->dry_run,
                                                  x->force };
-        switch (guard_run(x->job, &candidate, &job, db_instant(r, row, NOW), why, sizeof why)) {
+        switch (decide_guard(x->job, &candidate, &job, db_instant(r, row, NOW), why, sizeof why)) {
         case GUARD_WAIT:
                 return 0;
         case GUARD_REFUSE:

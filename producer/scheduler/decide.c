@@ -1,3 +1,4 @@
+/* Decisions without a clock, a database or Kafka: the same input gives the same decision. */
 #include "decide.h"
 
 #include "codec/messages.h"
@@ -13,8 +14,8 @@ static const char HELD[] =
         "a run of the job is held for review; see: rollcall runs list --state held-for-review";
 static const char SUSPENDED[] = "the job is suspended";
 
-static struct decision *add(struct decisions *d, enum decision_kind kind, instant slot,
-                            const char *reason)
+static struct decision *add_decision(struct decisions *d, enum decision_kind kind, instant slot,
+                                     const char *reason)
 {
         struct decision *x = &d->list[d->n++];
         *x = (struct decision){
@@ -36,19 +37,19 @@ static int count_slots(const struct job *j, instant from, instant to)
 }
 
 /* Every slot in (from, to] is skipped. */
-static void skip(const struct job *j, instant from, instant to, const char *reason,
-                 struct decisions *d)
+static void add_skip(const struct job *j, instant from, instant to, const char *reason,
+                     struct decisions *d)
 {
         instant last = cron_previous(&j->cron, j->zone, to, from);
         if (last == INSTANT_NONE)
                 return;
-        add(d, DECIDE_SKIP, last, reason)->count = count_slots(j, from, last);
+        add_decision(d, DECIDE_SKIP, last, reason)->count = count_slots(j, from, last);
         d->considered_at = last;
 }
 
-static void run(const struct job *j, instant slot, bool late, struct decisions *d)
+static void add_run(const struct job *j, instant slot, bool late, struct decisions *d)
 {
-        struct decision *x = add(d, DECIDE_RUN, slot, NULL);
+        struct decision *x = add_decision(d, DECIDE_RUN, slot, NULL);
         x->catch_up = late;
         x->not_before = decide_not_before(j, slot);
         d->considered_at = slot;
@@ -56,7 +57,7 @@ static void run(const struct job *j, instant slot, bool late, struct decisions *
 
 /* Why a slot has to wait, or NULL. While a run is held for review the next would plan the same
  * people again: unless it replaces the held one, it waits. */
-static const char *blocked(const struct job *j, const struct job_state *s)
+static const char *blocking_reason(const struct job *j, const struct job_state *s)
 {
         if (j->dry_run || j->concurrency_policy == CONCURRENCY_REPLACE)
                 return NULL;
@@ -66,24 +67,24 @@ static const char *blocked(const struct job *j, const struct job_state *s)
 }
 
 /* With forbid one slot at a time is requested: the next waits for its end. */
-static void run_all(const struct job *j, const struct job_state *s, instant from, instant now,
+static void add_all(const struct job *j, const struct job_state *s, instant from, instant now,
                     instant on_time, struct decisions *d)
 {
         bool one = j->concurrency_policy == CONCURRENCY_FORBID && !j->dry_run;
         for (instant t = from; (t = cron_next(&j->cron, j->zone, t)) != INSTANT_NONE && t <= now;) {
-                const char *why = blocked(j, s);
+                const char *why = blocking_reason(j, s);
                 if (!why && one && d->n && d->list[d->n - 1].kind == DECIDE_RUN)
                         why = STILL_OPEN;
                 if (why) {
                         if (d->n < DECISIONS_MAX)
-                                add(d, DECIDE_WAIT, t, why);
+                                add_decision(d, DECIDE_WAIT, t, why);
                         return;
                 }
                 if (d->n == DECISIONS_MAX) {
                         d->more = true;
                         return;
                 }
-                run(j, t, t < on_time, d);
+                add_run(j, t, t < on_time, d);
         }
 }
 
@@ -99,33 +100,33 @@ void decide_slots(const struct job *j, const struct job_state *s, instant now, i
         if (!j->schedule || from >= now)
                 return;
         if (s->suspended) {
-                skip(j, from, now, SUSPENDED, ret);
+                add_skip(j, from, now, SUSPENDED, ret);
                 return;
         }
         instant deadline = now - j->starting_deadline_ms * INSTANT_MS;
         if (j->starting_deadline_ms && deadline - 1 > from) {
-                skip(j, from, deadline - 1, MISSED_DEADLINE, ret);
+                add_skip(j, from, deadline - 1, MISSED_DEADLINE, ret);
                 from = deadline - 1;
         }
         if (j->catch_up == CATCH_UP_ALL) {
-                run_all(j, s, from, now, on_time, ret);
+                add_all(j, s, from, now, on_time, ret);
                 return;
         }
         instant last = cron_previous(&j->cron, j->zone, now, from);
         if (last == INSTANT_NONE)
                 return;
         bool late = last < on_time;
-        const char *why = blocked(j, s);
+        const char *why = blocking_reason(j, s);
         if (j->catch_up == CATCH_UP_NONE && (late || why)) {
-                skip(j, from, last - 1, MISSED_NONE, ret);
-                skip(j, last - 1, last, late ? MISSED_NONE : why, ret);
+                add_skip(j, from, last - 1, MISSED_NONE, ret);
+                add_skip(j, last - 1, last, late ? MISSED_NONE : why, ret);
                 return;
         }
-        skip(j, from, last - 1, j->catch_up == CATCH_UP_NONE ? MISSED_NONE : MISSED_NEWER, ret);
+        add_skip(j, from, last - 1, j->catch_up == CATCH_UP_NONE ? MISSED_NONE : MISSED_NEWER, ret);
         if (why)
-                add(ret, DECIDE_WAIT, last, why);
+                add_decision(ret, DECIDE_WAIT, last, why);
         else
-                run(j, last, late, ret);
+                add_run(j, last, late, ret);
 }
 
 instant decide_next(const struct job *j, instant now)
@@ -146,7 +147,9 @@ instant decide_not_before(const struct job *j, instant slot)
 
 /* ---- guards ---- */
 
-instant run_start(bool manual, instant scheduled_at, instant requested_at)
+/* The instant that min_interval counts from: of a run by schedule its slot, however late it came;
+ * of one by hand the request. */
+static instant start_of_run(bool manual, instant scheduled_at, instant requested_at)
 {
         return manual ? requested_at : scheduled_at;
 }
@@ -172,16 +175,16 @@ static enum guard refuse_future(const struct job *j, instant at, char *reason, s
         return GUARD_REFUSE;
 }
 
-static bool too_soon(const struct job *j, const struct run_candidate *r,
-                     const struct job_context *w)
+static bool is_too_soon(const struct job *j, const struct run_candidate *r,
+                        const struct job_context *w)
 {
         return j->min_interval_ms && !r->force && w->last_start != INSTANT_NONE &&
-               run_start(r->manual, r->scheduled_at, r->requested_at) - w->last_start <
+               start_of_run(r->manual, r->scheduled_at, r->requested_at) - w->last_start <
                        j->min_interval_ms * INSTANT_MS;
 }
 
-enum guard guard_run(const struct job *j, const struct run_candidate *r,
-                     const struct job_context *w, instant now, char *reason, size_t max)
+enum guard decide_guard(const struct job *j, const struct run_candidate *r,
+                        const struct job_context *w, instant now, char *reason, size_t max)
 {
         if (!j) {
                 snprintf(reason, max, "the scheduler's configuration has no such job");
@@ -207,7 +210,7 @@ enum guard guard_run(const struct job *j, const struct run_candidate *r,
                          r->manual ? "; --force runs it all the same" : "");
                 return GUARD_REFUSE;
         }
-        if (too_soon(j, r, w))
+        if (is_too_soon(j, r, w))
                 return refuse_interval(j, w->last_start, reason, max);
         return w->started && j->concurrency_policy == CONCURRENCY_REPLACE ? GUARD_REPLACE
                                                                           : GUARD_GO;
@@ -215,7 +218,7 @@ enum guard guard_run(const struct job *j, const struct run_candidate *r,
 
 /* ---- limits ---- */
 
-bool exceeds_limits(const struct job *j, const struct extent *x, char *why, size_t max)
+bool decide_review(const struct job *j, const struct extent *x, char *why, size_t max)
 {
         *why = '\0';
         if (j->max_subjects >= 0 && x->subjects > j->max_subjects) {

@@ -65,7 +65,7 @@ struct run_candidate {
 
 struct job_context { /* other runs of the same job, dry runs left out */
         int started; /* planned or published, not closed */
-        /* greatest run_start of those planned, published, or closed with every task's outcome;
+        /* greatest start of those planned, published, or closed with every task's outcome;
          * INSTANT_NONE: none */
         instant last_start;
         bool suspended;
@@ -73,14 +73,10 @@ struct job_context { /* other runs of the same job, dry runs left out */
 
 enum guard { GUARD_GO, GUARD_WAIT, GUARD_REPLACE, GUARD_REFUSE };
 
-/* The instant that min_interval counts from: of a run by schedule its slot, however late it came;
- * of one by hand the request. */
-instant run_start(bool manual, instant scheduled_at, instant requested_at);
-
 /* GO; WAIT for now; REPLACE: cancel the job's started runs, then go; REFUSE with a sentence in
  * `reason`. `j` NULL: not in this configuration. */
-enum guard guard_run(const struct job *j, const struct run_candidate *r,
-                     const struct job_context *w, instant now, char *reason, size_t max);
+enum guard decide_guard(const struct job *j, const struct run_candidate *r,
+                        const struct job_context *w, instant now, char *reason, size_t max);
 
 /* ---- limits: whether a planned run may be published without a review ---- */
 
@@ -90,7 +86,7 @@ struct extent {
 };
 
 /* Is that more than the job's max_subjects or max_percent? `why` gets a sentence. */
-bool exceeds_limits(const struct job *j, const struct extent *x, char *why, size_t max);
+bool decide_review(const struct job *j, const struct extent *x, char *why, size_t max);
 
 /* ---- closing ---- */
 

@@ -84,7 +84,7 @@ static int check_limits(struct planning *p, const struct run_values *v, char *wh
                 if (count_subjects(p, distinct, &x.subjects, e) < 0)
                         return -1;
                 x.population = p->population;
-                beyond = exceeds_limits(j, &x, why, max);
+                beyond = decide_review(j, &x, why, max);
         }
         return 0;
 }

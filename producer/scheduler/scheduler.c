@@ -205,8 +205,8 @@ static int lead_once(struct scheduler *s, struct err *e)
         if (rc != 0)
                 return rc;
         if (closing_note_progress(c, &s->progress_ms, e) < 0 ||
-            watch_look(s->watch, c->db, c->publisher ? publisher_client(c->publisher) : NULL,
-                       c->cluster, e) < 0)
+            watch_check(s->watch, c->db, c->publisher ? publisher_client(c->publisher) : NULL,
+                        c->cluster, e) < 0)
                 return -1;
         rc = publish_slice(s, e);
         if (rc < 0)

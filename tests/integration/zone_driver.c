@@ -23,7 +23,7 @@ int main(void)
                 }
                 instant back = 0;
                 int offset = zone_offset(z, second * INSTANT_SECOND);
-                int kind = zone_to_instant(z, second + offset, &back);
+                enum zone_occurrence kind = zone_to_instant(z, second + offset, &back);
                 printf("%d %d %lld\n", offset, kind, (long long)(back / INSTANT_SECOND));
         }
         zone_free(z);

@@ -600,23 +600,24 @@ static void guards(void **state)
                 j.starting_deadline_ms = r->deadline_ms;
                 j.catch_up = r->flags & NONE ? CATCH_UP_NONE : CATCH_UP_LATEST;
                 instant now = at(r->now ? r->now : "2026-11-21T06:00:00Z");
-                struct run_candidate asked = { at(r->slot ? r->slot : "2026-11-21T06:00:00Z"),
-                                               now,
-                                               at(r->not_before),
-                                               r->flags & MANUAL,
-                                               r->flags & DRY,
-                                               r->flags & FORCE };
-                struct job_context world = { r->started, at(r->last_start), r->flags & SUSPENDED };
+                struct run_candidate candidate = { at(r->slot ? r->slot : "2026-11-21T06:00:00Z"),
+                                                   now,
+                                                   at(r->not_before),
+                                                   r->flags & MANUAL,
+                                                   r->flags & DRY,
+                                                   r->flags & FORCE };
+                struct job_context job = { r->started, at(r->last_start), r->flags & SUSPENDED };
                 char reason[200] = "";
-                if (guard_run(&j, &asked, &world, now, reason, sizeof reason) != r->expected)
+                if (decide_guard(&j, &candidate, &job, now, reason, sizeof reason) != r->expected)
                         fail_msg("%s: another answer (%s)", r->what, reason);
                 if (r->says ? !strstr(reason, r->says) : *reason)
                         fail_msg("%s: says \"%s\"", r->what, reason);
         }
         char reason[200];
-        struct run_candidate asked = { 0 };
-        struct job_context world = { 0, INSTANT_NONE, false };
-        assert_int_equal(guard_run(NULL, &asked, &world, 0, reason, sizeof reason), GUARD_REFUSE);
+        struct run_candidate candidate = { 0 };
+        struct job_context job = { 0, INSTANT_NONE, false };
+        assert_int_equal(decide_guard(NULL, &candidate, &job, 0, reason, sizeof reason),
+                         GUARD_REFUSE);
         assert_non_null(strstr(reason, "no such job"));
         zone_free(j.zone);
 }
@@ -654,7 +655,7 @@ static void limits(void **state)
                 struct job j = { .max_subjects = rows[i].max_subjects,
                                  .max_percent = rows[i].max_percent };
                 char why[200] = "x";
-                if (exceeds_limits(&j, &rows[i].extent, why, sizeof why) != (rows[i].says != NULL))
+                if (decide_review(&j, &rows[i].extent, why, sizeof why) != (rows[i].says != NULL))
                         fail_msg("%zu: another answer (%s)", i, why);
                 if (rows[i].says ? !strstr(why, rows[i].says) : *why)
                         fail_msg("%zu: says \"%s\"", i, why);
