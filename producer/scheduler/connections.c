@@ -20,8 +20,7 @@ struct connections {
         struct connection_events events;
         bool failed;
         char failure[200];
-        int64_t acked_ms; /* when Kafka last acknowledged something, or nothing was unacknowledged
-                           */
+        int64_t acked_ms; /* when Kafka last acknowledged something, or owed nothing */
         bool stalled;     /* logged */
 };
 

@@ -286,9 +286,8 @@ static void flush(struct scheduler *s)
 {
         struct context *c = &s->c;
         struct err ignored = ERR_INIT;
-        if (!c->publisher || daemon_stop_now() || !c->lease.epoch ||
-            !publisher_flush(c->publisher, FLUSH_MS) || !c->db || !db_alive(c->db) ||
-            !publisher_flush(c->prompt, FLUSH_MS))
+        if (!c->publisher || daemon_stop_now() || !publisher_flush(c->publisher, FLUSH_MS) ||
+            !c->db || !db_alive(c->db) || !c->lease.epoch || !publisher_flush(c->prompt, FLUSH_MS))
                 return;
         if (fanout_checkpoint(s->fanouts, &ignored) == 0 &&
             requests_checkpoint(s->requests, &ignored) == 0)
