@@ -73,6 +73,7 @@ struct entry {
         /* its type, or an argument, is not known here: decided as failed, unless it waits for a
          * worker that knows it */
         bool unknown;
+        bool locked;      /* when it was tried alone, its row was locked by another session */
         bool unrecorded;  /* applied, but its type's record failed: it is recorded later, alone */
         int record_tries; /* of the record, that failed */
         bool held;        /* stands in rollcall.held already */

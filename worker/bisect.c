@@ -7,15 +7,15 @@
 
 enum {
         CONFLICTS_MAX = 5,
-        /* that a transaction waits for the row locks of others, after the first that took
-           worker.lock_timeout */
-        LOCKS_MS = 3000,
+        LOCK_PARTS = 16,
+        NOT_TRIED_MS = 1000,
         LOCK_RETRY_MIN_MS = 1000,
         LOCK_RETRY_MS = 4000,
 };
 
 static const char UNDO_UNIT[] = "rollback to savepoint unit; release savepoint unit";
 static const char SHORT_LOCKS[] = "set local lock_timeout = '50ms'";
+static const char SHORTEST_LOCKS[] = "set local lock_timeout = '10ms'";
 
 static bool is_lock(const struct err *why)
 {
@@ -143,26 +143,54 @@ static void count_failures(struct transactor *t, const struct err *why, size_t n
         t->part.failed += n;
 }
 
-static void wait_for_locks(struct transactor *t, struct entry **list, size_t n)
+/* `tried`: the one of them, alone. */
+static void wait_for_locks(struct transactor *t, struct entry **list, size_t n, bool tried)
 {
-        for (size_t i = 0; i < n; i++)
-                entry_wait(list[i], SPAN_LIT("its row is locked by another session"),
-                           LOCK_RETRY_MIN_MS + t->retry.random() % LOCK_RETRY_MS);
+        for (size_t i = 0; i < n; i++) {
+                bool locked = tried || list[i]->locked;
+                if (locked)
+                        entry_wait(list[i], SPAN_LIT("its row is locked by another session"),
+                                   LOCK_RETRY_MIN_MS + t->retry.random() % LOCK_RETRY_MS);
+                else
+                        entry_wait(list[i],
+                                   SPAN_LIT("not tried yet: rows of other tasks are locked by "
+                                            "another session"),
+                                   t->retry.random() % NOT_TRIED_MS);
+                list[i]->locked = locked;
+        }
+}
+
+void transact_locks(struct transactor *t, int64_t ms)
+{
+        t->locks_ms = ms;
+        t->lock_until_ms = 0;
 }
 
 int transact_short_locks(struct transactor *t, struct err *e)
 {
-        t->lock_until_ms = monotonic_ms() + LOCKS_MS;
         return db_exec(t->db, SHORT_LOCKS, e);
+}
+
+int transact_locked_again(struct transactor *t, size_t n, struct err *e)
+{
+        t->lock_until_ms = monotonic_ms() + LOCKED_MS;
+        return db_exec(t->db, n > 1 ? SHORTEST_LOCKS : SHORT_LOCKS, e);
+}
+
+static bool locks_over(const struct transactor *t)
+{
+        return t->lock_until_ms && monotonic_ms() >= t->lock_until_ms;
 }
 
 /* The first wait had its time; each further one is short, and there are not many. 1: nothing more
  * is waited for. */
 static int limit_locks(struct transactor *t, struct err *e)
 {
-        if (!t->lock_until_ms)
+        if (!t->lock_until_ms) {
+                t->lock_until_ms = monotonic_ms() + t->locks_ms;
                 return transact_short_locks(t, e);
-        return monotonic_ms() >= t->lock_until_ms;
+        }
+        return locks_over(t);
 }
 
 /* What was sent stays sent: each is told that it is not recorded. */
@@ -173,6 +201,32 @@ static int each_done(struct transactor *t, struct batch *b, const struct unit *u
         for (size_t i = 0; i < n; i++)
                 if (done(t, b, u, &list[i], 1, NULL, first, e) < 0)
                         return -1;
+        return 0;
+}
+
+static int halves(struct transactor *t, struct batch *b, const struct unit *u, enum variant v,
+                  struct entry **list, size_t n, unit_done done, struct err *e)
+{
+        size_t half = n / 2;
+        if (transact_part(t, b, u, v, list, half, done, e) < 0)
+                return -1;
+        return transact_part(t, b, u, v, list + half, n - half, done, e);
+}
+
+/* A part that waits costs more than many that do not: so there are more than two, and small ones
+ * are tried one by one. The time may not last for all: another part comes first each time. */
+static int lock_parts(struct transactor *t, struct batch *b, const struct unit *u, enum variant v,
+                      struct entry **list, size_t n, unit_done done, struct err *e)
+{
+        size_t size = n / LOCK_PARTS > 1 ? n / LOCK_PARTS : 1, parts = (n + size - 1) / size;
+        size_t from = t->retry.random() % parts;
+        for (size_t i = 0; i < parts; i++) {
+                size_t at = (from + i) % parts * size, count = n - at < size ? n - at : size;
+                if (v != VARIANT_RECORD && locks_over(t))
+                        wait_for_locks(t, list + at, count, false);
+                else if (transact_part(t, b, u, v, list + at, count, done, e) < 0)
+                        return -1;
+        }
         return 0;
 }
 
@@ -203,7 +257,7 @@ int transact_bisect(struct transactor *t, struct batch *b, const struct unit *u,
                 if (rc == 1 && v == VARIANT_RECORD)
                         return each_done(t, b, u, list, n, done, first, e);
                 if (v != VARIANT_RECORD && (n == 1 || rc == 1)) {
-                        wait_for_locks(t, list, n);
+                        wait_for_locks(t, list, n, n == 1);
                         return 0;
                 }
         }
@@ -211,10 +265,8 @@ int transact_bisect(struct transactor *t, struct batch *b, const struct unit *u,
                 count_failures(t, first, 1);
                 return done(t, b, u, list, 1, NULL, first, e);
         }
-        size_t half = n / 2;
-        if (transact_part(t, b, u, v, list, half, done, e) < 0)
-                return -1;
-        return transact_part(t, b, u, v, list + half, n - half, done, e);
+        return is_lock(first) ? lock_parts(t, b, u, v, list, n, done, e)
+                              : halves(t, b, u, v, list, n, done, e);
 }
 
 int transact_part(struct transactor *t, struct batch *b, const struct unit *u, enum variant v,

@@ -47,6 +47,8 @@ static int compare_unit(const struct entry *x, const struct entry *y)
 {
         if (x->level != y->level)
                 return x->level < y->level ? -1 : 1;
+        if (x->locked != y->locked) /* others are not to wait for what it may wait for */
+                return (int)x->locked - (int)y->locked;
         if (x->type != y->type)
                 return compare_pointers(x->type, y->type);
         if (x->run != y->run)

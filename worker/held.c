@@ -48,6 +48,7 @@ enum held_column {
         H_ERROR,
         H_KEY,
         H_VALUE,
+        H_LOCKED,
         H_COLUMNS
 };
 
@@ -95,6 +96,8 @@ static void add_held(struct transactor *t, const struct entry *en, enum held_col
                 return db_element_text(p, en->key);
         case H_VALUE:
                 return db_element_text(p, en->value);
+        case H_LOCKED:
+                return db_element_text(p, en->locked ? SPAN_LIT("true") : SPAN_LIT("false"));
         case H_COLUMNS:
                 break;
         }
@@ -102,10 +105,10 @@ static void add_held(struct transactor *t, const struct entry *en, enum held_col
 
 static int set_aside(struct transactor *t, const struct batch *b, size_t n, struct err *e)
 {
-        static const enum db_type types[H_COLUMNS] = {
-                DB_INT4, DB_INT8, DB_TEXT, DB_TEXT, DB_TEXT, DB_UUID,  DB_TEXT, DB_INT8,
-                DB_INT2, DB_TEXT, DB_INT2, DB_TEXT, DB_TEXT, DB_BYTEA, DB_BYTEA
-        };
+        static const enum db_type types[H_COLUMNS] = { DB_INT4, DB_INT8,  DB_TEXT,  DB_TEXT,
+                                                       DB_TEXT, DB_UUID,  DB_TEXT,  DB_INT8,
+                                                       DB_INT2, DB_TEXT,  DB_INT2,  DB_TEXT,
+                                                       DB_TEXT, DB_BYTEA, DB_BYTEA, DB_TEXT };
         db_params_reset(t->params);
         for (int column = 0; column < H_COLUMNS; column++) {
                 db_array_begin(t->params, types[column], n);
@@ -263,7 +266,7 @@ int held_look(struct db *d, const char *topic, const struct sources *sources, bo
 
 /* ---- what is due ---- */
 
-enum { C_ACTION = RECOVER_COLUMNS, C_REQUESTED_BY, C_WAITED };
+enum { C_ACTION = RECOVER_COLUMNS, C_REQUESTED_BY, C_WAITED, C_LOCKED };
 
 static int decide_due(const struct recovery *rec, struct batch *b, struct entry *en,
                       const struct db_result *r, int row, struct err *e)
@@ -274,6 +277,7 @@ static int decide_due(const struct recovery *rec, struct batch *b, struct entry 
         /* also when a replay has failed, and waits */
         en->replaces = en->replaces || en->outcome == OUTCOME_QUARANTINED;
         en->state = ENTRY_ACTED;
+        en->locked = db_bool(r, row, C_LOCKED);
         if (span_is(action, "drop")) {
                 en->outcome = OUTCOME_SKIPPED;
                 buf_addf(&text, "dropped%s by %s", en->replaces ? " from quarantine" : "",

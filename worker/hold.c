@@ -14,7 +14,7 @@ int64_t retry_delay_ms(const struct retry_policy *p, int tries)
 void entry_fail(struct entry *en, const struct retry_policy *p, struct span reason)
 {
         en->reason = reason.ptr ? reason : SPAN_LIT("failed");
-        en->again = en->behind = false;
+        en->again = en->behind = en->locked = false;
         if (en->dry_run) {
                 en->outcome = OUTCOME_FAILED;
                 return;
@@ -30,7 +30,7 @@ void entry_wait(struct entry *en, struct span reason, int64_t delay_ms)
         en->reason = reason;
         en->outcome = OUTCOME_QUARANTINED; /* of no meaning while it is again */
         en->again = true;
-        en->behind = en->paused = false;
+        en->behind = en->paused = en->locked = false;
         en->delay_ms = delay_ms;
         en->state = en->state == ENTRY_PENDING ? ENTRY_ACTED : ENTRY_DECIDED;
 }

@@ -22,7 +22,6 @@ struct pump {
         struct kafka_searches *searches;
         struct codec *codec;
         struct sources sources;
-        size_t recover_rows; /* how many of a partition's rows are taken up again at once */
         struct schema_ids *schema_ids; /* intake */
         /* by source, intake: when to go on with a partition that waits for its service's limits; 0:
          * it does not wait */

@@ -32,7 +32,6 @@ int pump_open_base(struct pump *p, struct err *e)
         p->batch_max = (size_t)(p->o->lane == LANE_MAIL ? s->mail.batch_max : s->worker.batch_max);
         p->take = p->o->lane == LANE_MAIL && p->batch_max > MAILS_FIRST ? MAILS_FIRST
                                                                         : p->batch_max;
-        p->recover_rows = RECOVER_MAX;
         p->messages = calloc(p->batch_max, sizeof *p->messages);
         p->recover = calloc(SOURCES_MAX, sizeof *p->recover);
         /* what a full batch may take, of messages and of our own */

@@ -178,8 +178,7 @@ struct recovery pump_recovery(struct pump *p)
                                   .packs = p->o->packs,
                                   .types = p->types,
                                   .sources = &p->sources,
-                                  .version_wait_ms = p->o->service->retry.version_wait_ms,
-                                  .rows = &p->recover_rows };
+                                  .version_wait_ms = p->o->service->retry.version_wait_ms };
 }
 
 static int republish(struct pump *p, int index, int64_t epoch, struct err *e)
@@ -229,7 +228,7 @@ static int settle_intents(struct pump *p, int index, int64_t epoch, struct err *
         while (pump_owns(&p->sources.list[index], epoch)) {
                 batch_reset(&p->batch);
                 if (pump_careful(&p->sources.list[index]))
-                        recover_limit(&r, 1);
+                        recover_limit(&r, index, 1);
                 int n = recover_intents(&r, index, &p->batch, e);
                 if (n <= 0)
                         return n;
@@ -248,7 +247,7 @@ static int settle_intents(struct pump *p, int index, int64_t epoch, struct err *
                 if (rc == 0)
                         rc = pump_finish(p, e);
                 if (rc == TRANSACT_TOO_LARGE)
-                        recover_limit(&r, batch_fewer((size_t)n));
+                        recover_limit(&r, index, batch_fewer((size_t)n));
                 else if (rc != 0)
                         return rc;
         }

@@ -118,6 +118,7 @@ static int write_records(struct transactor *t, const struct batch *b, struct err
 int transact_records(struct transactor *t, struct batch *b, struct err *e)
 {
         bool fenced = false;
+        transact_locks(t, LOCKS_MS);
         for (size_t i = 0; i < b->n; i++)
                 t->sources->list[b->entries[i].source].touched = true;
         if (transact_ready_units(t, b, e) < 0 || transact_begin(t, &fenced, e) < 0)

@@ -28,6 +28,7 @@ enum {
         C_VALUE,
         C_REPLACES,
         C_TRIES,
+        C_N_FOUND,
         C_END,
 };
 enum { DEAD_LETTER = -3 }; /* instead of an outcome: see recover_outcomes.sql */
@@ -127,15 +128,17 @@ int recover_collect(struct recovery *rec, const char *sql, int index, int64_t af
 {
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(1024);
         struct db_result *r = NULL;
+        struct source *s = &rec->sources->list[index];
+        size_t most = s->rows ? s->rows : RECOVER_MAX;
         if (!p)
                 return err_oom(e);
-        db_add_int4(p, rec->sources->list[index].source_no);
+        db_add_int4(p, s->source_no);
         db_add_int8(p, after);
-        db_add_int8(p, (int64_t)*rec->rows);
+        db_add_int8(p, (int64_t)most);
         db_add_int8(p, RECOVER_BYTES);
         if (db_query(rec->db, sql, p, &r, e) < 0 || batch_keep(b, r, e) < 0)
                 return -1;
-        size_t n = (size_t)db_rows(r);
+        size_t n = (size_t)db_rows(r), found = n ? (size_t)db_int(r, 0, C_N_FOUND) : 0;
         b->entries = arena_alloc(b->arena, (n + 1) * sizeof *b->entries);
         if (!b->entries)
                 return err_oom(e);
@@ -144,14 +147,13 @@ int recover_collect(struct recovery *rec, const char *sql, int index, int64_t af
                         return -1;
         /* Rows that are left out for their size have been looked at for nothing: the next time ask
          * for fewer. */
-        *rec->rows = n >= *rec->rows ? 2 * n : n * 2 < *rec->rows ? *rec->rows / 2 : *rec->rows;
-        recover_limit(rec, *rec->rows);
+        recover_limit(rec, index, n < found || n == most ? 2 * n : most);
         return (int)n;
 }
 
-void recover_limit(struct recovery *rec, size_t rows)
+void recover_limit(struct recovery *rec, int index, size_t rows)
 {
-        *rec->rows = rows < 1 ? 1 : rows > RECOVER_MAX ? RECOVER_MAX : rows;
+        rec->sources->list[index].rows = rows < 1 ? 1 : rows > RECOVER_MAX ? RECOVER_MAX : rows;
 }
 
 int recover_outcomes(struct recovery *rec, int index, int64_t after, struct batch *b,

@@ -15,19 +15,19 @@ struct recovery {
         const struct type_numbers *types;
         struct sources *sources;
         int64_t version_wait_ms; /* retry.version_wait */
-        size_t *rows; /* how many to take up at once, by what came back before: 1 to RECOVER_MAX */
 };
 
-enum { RECOVER_MAX = 5000, RECOVER_COLUMNS = 22, RECOVER_BYTES = 2 * 1024 * 1024 };
+enum { RECOVER_MAX = 5000, RECOVER_COLUMNS = 23, RECOVER_BYTES = 2 * 1024 * 1024 };
 
 /* Fills the (reset) batch with entries of source `index` from a statement whose columns
  * are those of sql/_recover_columns.sql, with the parameters source number, `after`, rows, bytes;
- * its result is the batch's first. Gives their
- * number. */
+ * its result is the batch's first. Gives their number. The source's `rows` follow from it: twice as
+ * many after a full batch, twice what $4 bytes held after one that was cut short. That there are
+ * few says nothing about the next time, or about another source. */
 int recover_collect(struct recovery *r, const char *sql, int index, int64_t after, struct batch *b,
                     struct err *e) MUST_CHECK;
-/* No more than so many the next time: what they came to was too large. */
-void recover_limit(struct recovery *r, size_t rows);
+/* No more than so many of source `index` the next time. */
+void recover_limit(struct recovery *r, int index, size_t rows);
 
 /* Fills the (reset) batch with outcomes and dead letters of source `index` with sequence > after,
  * in order, as DONE and DEAD. `ret_last`: the last sequence among them; unchanged when there is

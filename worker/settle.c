@@ -136,6 +136,8 @@ static int run_again(struct transactor *t, struct batch *b, size_t unit, bool sq
                 if (u->list[i]->state == ENTRY_PENDING && to_run(u->list[i]) == sql)
                         list[n++] = u->list[i];
         transact_begin_unit(t);
+        if (n && sql && list[0]->locked && transact_locked_again(t, n, e) < 0)
+                return -1; /* so is all of the unit, and much of it will still be */
         if (n && transact_part(t, b, u, VARIANT_AGAIN, list, n, read_again, e) < 0)
                 return -1;
         transact_end_unit(t, b, unit, false);
@@ -145,7 +147,7 @@ static int run_again(struct transactor *t, struct batch *b, size_t unit, bool sq
 
 int transact_reread(struct transactor *t, struct batch *b, struct err *e)
 {
-        t->lock_until_ms = 0;
+        transact_locks(t, LOCKS_AGAIN_MS);
         if (transact_ready_units(t, b, e) < 0 || db_exec(t->db, "begin", e) < 0)
                 return -1;
         for (size_t i = 0; i < b->n_units; i++)
@@ -171,7 +173,7 @@ int transact_settle(struct transactor *t, struct batch *b, struct err *e)
 {
         bool fenced = false;
         forget_done(b);
-        t->lock_until_ms = 0;
+        transact_locks(t, any_to_run(b) ? LOCKS_AGAIN_MS : LOCKS_MS);
         if (transact_ready_units(t, b, e) < 0)
                 return -1;
         if (number_outcomes(t, b) == 0)

@@ -35,6 +35,9 @@ struct source {
         /* outcomes are written for it without moving `next`: the transaction must still find it
          * ours */
         bool touched;
+        /* how many of its rows recover_collect takes at once: see there; 0: none have been taken
+         * yet */
+        size_t rows;
 };
 
 struct sources {

@@ -400,7 +400,7 @@ int transact_decide(struct transactor *t, struct batch *b, struct err *e)
 {
         bool fenced = false;
         t->wary -= t->wary > 0;
-        t->lock_until_ms = 0;
+        transact_locks(t, LOCKS_MS);
         if (transact_prepare(t, e) < 0 || transact_number_unknown_types(t, b, e) < 0 ||
             transact_drop_large_originals(b, e) < 0 || transact_ready_units(t, b, e) < 0)
                 return -1;

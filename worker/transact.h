@@ -38,8 +38,9 @@ struct transactor {
                 size_t done, failed;
                 char code[SQLSTATE_MAX]; /* the way */
         } part;
-        /* 0, or until when this transaction waits for the row locks of others */
-        int64_t lock_until_ms;
+        /* how long this transaction waits for the row locks of others after the first that took
+         * its time; and until when: 0, it did not come to that yet */
+        int64_t locks_ms, lock_until_ms;
         /* What else a decision writes, in its transaction; NULL: nothing. */
         int (*also)(void *ctx, struct batch *b, struct err *e);
         void *also_ctx;

@@ -50,8 +50,15 @@ typedef int (*unit_done)(struct transactor *t, struct batch *b, const struct uni
                          struct entry **list, size_t n, struct db_result *r,
                          const struct err *poison, struct err *e);
 
-/* From here on this transaction waits only for moments for the locks of others. */
+/* Before a transaction that may wait for the locks of others: a first wait of worker.lock_timeout,
+ * then `ms` in all, a moment for each. */
+enum { LOCKS_MS = 3000, LOCKS_AGAIN_MS = 1000, LOCKED_MS = 500 };
+void transact_locks(struct transactor *t, int64_t ms);
+/* Within it: the first wait is but a moment, too. */
 int transact_short_locks(struct transactor *t, struct err *e) MUST_CHECK;
+/* From here on for n tasks whose rows were locked before: LOCKED_MS in all; less for each when
+ * there are several. */
+int transact_locked_again(struct transactor *t, size_t n, struct err *e) MUST_CHECK;
 
 /* Around all parts of one unit. The end notes whether the type is to be paused, and passes its
  * later units over. `first_tries`: of tasks that had not been tried before. */

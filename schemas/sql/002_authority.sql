@@ -608,6 +608,10 @@ alter table rollcall.held add constraint held_state_check check (state in (
   'unknown',                             -- its type, or an argument, is not known to the worker: it waits for one that knows it, until due_at
   'record'));                            -- done, but its type's record failed: it is recorded alone at due_at; null: not any more
 
+-- When the task was tried alone, its row was locked by another session: it is retried after the
+-- others, so that they do not wait for the same lock.
+alter table rollcall.held add column locked boolean not null default false;
+
 -- The wait before the next try: from base, doubling, up to max.
 create function rollcall.pause_wait(tries integer, base_ms bigint, max_ms bigint) returns interval language sql immutable return
   least(max_ms, base_ms * 2 ^ least(tries, 30)) * interval '1 millisecond';

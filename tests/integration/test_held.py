@@ -378,3 +378,89 @@ def test_many_in_quarantine(rig, kafka, count):
         and run.progress()["digest_matches"]
     )
     rig.stop_all()
+
+
+# ---- how fast what is set aside is done ----
+
+
+def lock(other, people):
+    other.execute("select from person where id = any(%s) for update", (list(people),))
+
+
+def test_many_are_due_after_hours_with_few(rig, kafka):  # noqa: F811
+    """One task is tried again many times, as the only one; then hundreds are due. They are taken up together, as if nothing had been before."""
+    rig = rig(
+        kafka,
+        people=500,
+        partitions=1,
+        lock_timeout='"300ms"',
+        retry='attempts = 1000; base = "50ms"; max = "50ms";',
+    )
+    rig.database.execute("update person set trap = 'zero' where id = 1")
+    run = Run(rig)
+    tasks = run.plan([run.task("bump", n) for n in range(1, 501)])
+    rig.send(tasks[:1])
+    rig.start(lanes=["tasks"])
+    rig.wait(lambda: (rig.database.value("select max(tries) from rollcall.held") or 0) > 20)
+    with rig.database.connect() as other:
+        other.autocommit = False
+        lock(other, range(2, 501))
+        rig.send(tasks[1:])
+        rig.wait(lambda: rig.position() == 500)
+        waiting = rig.database.value("select count(*) from rollcall.held")
+        other.rollback()
+    assert waiting > 400
+    rig.wait(lambda: run.progress()["applied"] == 499, 60)
+    rig.database.execute("update person set trap = ''")
+    rig.wait(run.complete)
+    rig.check_ledger(rig.events())
+    rig.stop_all()
+
+
+def test_many_of_one_subject(rig, kafka):  # noqa: F811
+    """300 wait behind one. When that is done they follow within seconds, one after the other, in their order."""
+    rig = rig(kafka, people=3, partitions=1, retry='attempts = 1000; base = "50ms"; max = "50ms";')
+    rig.database.execute("update person set trap = 'zero' where id = 2")
+    run = Run(rig)
+    items = [str(n) for n in range(301)]
+    rig.send(run.plan([run.task("bump", 2, item) for item in items]))
+    rig.start(lanes=["tasks"])
+    rig.wait(
+        lambda: (
+            rig.database.rows("select state, count(*) from rollcall.held group by 1 order by 1")
+            == [("retry", 1), ("waiting", 300)]
+        )
+    )
+    rig.database.execute("update person set trap = ''")
+    rig.wait(run.complete, 60)
+    assert [
+        r[0] for r in rig.database.rows("select item from journal where subject = 2 order by n")
+    ] == items
+    rig.check_ledger(rig.events())
+    rig.stop_all()
+
+
+@pytest.mark.parametrize(
+    "locked", [range(1, 121), range(1, 500, 3)], ids=["the first", "every third"]
+)
+def test_rows_that_stay_locked(rig, kafka, locked):  # noqa: F811
+    """Others of the batches that were set aside with them, and later ones, are done while they are locked."""
+    rig = rig(kafka, people=600, partitions=1, lock_timeout='"300ms"')
+    run = Run(rig)
+    tasks = run.plan([run.task("bump", n) for n in range(1, 601)])
+    rig.start(lanes=["tasks"])
+    with rig.database.connect() as other, rig.database.connect() as some:
+        other.autocommit = some.autocommit = False
+        lock(other, locked)
+        lock(some, set(range(1, 501)) - set(locked))
+        rig.send(tasks[:500])
+        rig.wait(lambda: rig.position() == 500)
+        some.rollback()
+        rig.wait(lambda: run.progress()["applied"] == 500 - len(locked), 60)
+        rig.send(tasks[500:])
+        rig.wait(lambda: run.progress()["applied"] == 600 - len(locked), 30)
+        other.rollback()
+    rig.wait(run.complete, 40)
+    assert rig.database.rows("select hits, count(*) from person group by 1") == [(1, 600)]
+    rig.check_ledger(rig.events())
+    rig.stop_all()

@@ -1,6 +1,6 @@
 -- What is taken of `found` at once: the first rows, as many as $4 bytes hold, but one at least. A
 -- row counts with what it costs the worker: bytes as hexadecimal digits and once more as they are,
--- arguments as JSON and once more read.
+-- arguments as JSON and once more read. `n_found`: how many rows there were before that.
 sized as (
         select found.*,
                 512
@@ -13,6 +13,7 @@ sized as (
         from found
 ), measured as (
         select sized.*,
-                sum(size) over (order by place rows unbounded preceding) - size as earlier
+                sum(size) over (order by place rows unbounded preceding) - size as earlier,
+                count(*) over () as n_found
         from sized
 )

@@ -1,9 +1,12 @@
 -- Parked tasks of the position $1 that are due, and what is to be done with each. An outcome is
 -- replaced only when its event is known to be on the results topic. An outcome -1 is being acted
--- upon: if that was interrupted, it is a matter of recover_intents.
+-- upon: if that was interrupted, it is a matter of recover_intents. Tasks whose row was locked come
+-- last: however many they are, the others are taken. `attempt` is a smallint.
 with found as (
-        select h.held_no as place, coalesce(o.sequence, 0) as sequence,
-                case when h.state = 'waiting' then o.attempt else o.attempt + 1 end as attempt,
+        select h.held_no + case when h.locked then 1::bigint << 62 else 0 end as place,
+                coalesce(o.sequence, 0) as sequence,
+                least(case when h.state = 'waiting' then o.attempt else o.attempt + 1 end, 32767)
+                        as attempt,
                 o.arguments, h.tries,
 \ir _recover_outcome.sql
                 ,
@@ -12,7 +15,8 @@ with found as (
                         else 'try' end as action,
                 h.requested_by,
                 case when h.state = 'unknown'
-                        then (extract(epoch from now() - h.since) * 1000)::bigint end as waited
+                        then (extract(epoch from now() - h.since) * 1000)::bigint end as waited,
+                h.locked
         from rollcall.held h
         join rollcall.outcome o
                 on o.day = h.day and o.source_no = h.source_no and o.src_offset = h.src_offset
@@ -42,7 +46,7 @@ with found as (
 select
 \ir _recover_columns.sql
         ,
-        action, requested_by, waited
+        action, requested_by, waited, locked
 from measured
 where earlier < $4::bigint
 order by place
