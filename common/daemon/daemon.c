@@ -4,6 +4,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "daemon/notify.h"
+#include "pack/pack_load.h"
 
 #include <getopt.h>
 #include <malloc.h>

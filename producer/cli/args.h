@@ -69,10 +69,10 @@ const char *args_first_operand(const struct flag *flags, int argc, char **argv, 
 
 /* The flags that declared values stand for: underscores become dashes, booleans are switches. The
  * array (not the names' owner) is the caller's to free with flags_free. NULL: out of memory. */
-struct flag *flags_of(const struct declared *list, size_t n, const struct flag *fixed);
+struct flag *flags_of(const struct parameter *list, size_t n, const struct flag *fixed);
 void flags_free(struct flag *f);
 DEFINE_CLEANUP(flags_cleanup, struct flag, flags_free)
 /* Is `flag` how the declared name is written as an option? */
 bool flag_is(const char *flag, const char *declared_name);
 /* What was given for a declared value, "true" for a switch; NULL: not given. */
-const char *args_declared(const struct args *a, const struct declared *d);
+const char *args_declared(const struct args *a, const struct parameter *d);

@@ -32,7 +32,7 @@ static char *dashed(const char *name)
         return s;
 }
 
-struct flag *flags_of(const struct declared *list, size_t n, const struct flag *fixed)
+struct flag *flags_of(const struct parameter *list, size_t n, const struct flag *fixed)
 {
         struct flag *f = calloc(n + 1, sizeof *f);
         size_t used = 0;
@@ -76,7 +76,7 @@ bool flag_is(const char *flag, const char *declared_name)
         return *flag == *declared_name;
 }
 
-const char *args_declared(const struct args *a, const struct declared *d)
+const char *args_declared(const struct args *a, const struct parameter *d)
 {
         char *name CLEANUP(cleanup_free) = dashed(d->name);
         if (!name || !args_on(a, name))

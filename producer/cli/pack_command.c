@@ -171,7 +171,7 @@ static int refuse_ambiguous(const struct request *q, const struct command *k)
 
 static int look_up(struct request *q)
 {
-        const struct declared subject = { .name = "subject", .type = VALUE_TEXT };
+        const struct parameter subject = { .name = "subject", .type = VALUE_TEXT };
         const struct command *k = q->command;
         struct err e = ERR_INIT;
         CLEANUP(bound_sql_deinit) struct bound_sql b = { 0 };
