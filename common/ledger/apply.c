@@ -9,7 +9,7 @@
 
 enum { PARAMS_MAX = 64 * 1024 };
 
-/* schemas/sql/, in order; entry i brings the database to version i + 1. */
+/* schemas/sql/versions, in order; entry i brings the database to version i + 1. */
 static const char *const versions[LEDGER_VERSION] = { sql_001_rollcall, sql_002_authority };
 
 /* 0 when our schema is not there. */
@@ -194,6 +194,8 @@ static int apply_all(struct db *d, const struct packs *p, const struct ledger_se
         for (int v = *ret_from; v < LEDGER_VERSION; v++)
                 if (db_exec(d, versions[v], e) < 0)
                         return err_prefix(e, "schema version %d", v + 1);
+        if (db_exec(d, sql_recreate, e) < 0)
+                return err_prefix(e, "schemas/sql/recreate.sql");
         if (apply_service(d, s, e) < 0)
                 return -1;
         for (size_t i = 0; i < p->n; i++)
