@@ -189,10 +189,10 @@ static int find_lanes(struct watch *w, struct db *d, struct kafka_producer *clie
                 if (n <= 0)
                         continue;
                 snprintf(what, sizeof what, "no worker: %s", db_str(r, i, 0));
-                snprintf(
-                        detail, sizeof detail,
-                        "no worker serves the lane \"%s\", and %lld messages wait in %s; start rollcall-worker",
-                        db_str(r, i, 0), (long long)n, db_str(r, i, 1));
+                snprintf(detail, sizeof detail,
+                         "no worker serves the lane \"%s\", and %lld messages wait in %s; start "
+                         "rollcall-worker",
+                         db_str(r, i, 0), (long long)n, db_str(r, i, 1));
                 add_problem(w, what, detail);
                 reported = db_str(r, i, 0);
         }
@@ -226,7 +226,7 @@ static int remove_ended(struct watch *w, struct db *d, bool lanes, struct err *e
         add_list(w, &w->what);
         db_add_bool(w->params, lanes);
         db_add_int8(w->params, w->service->alert.after_ms);
-        if (db_query(d, sql_alert_over, w->params, &r, e) < 0)
+        if (db_query(d, sql_alert_ended, w->params, &r, e) < 0)
                 return -1;
         for (int i = 0; i < db_rows(r); i++) {
                 if (!db_bool(r, i, 2))
@@ -281,7 +281,8 @@ int watch_check(struct watch *w, struct db *d, struct kafka_producer *client, co
                 return -1;
         if (w->packs &&
             db_exec(d,
-                    "delete from rollcall.process where seen_at < clock_timestamp() - interval '1 day'",
+                    "delete from rollcall.process where seen_at < clock_timestamp() - interval '1 "
+                    "day'",
                     e) < 0)
                 return -1;
         if (w->what.failed || w->detail.failed)

@@ -19,7 +19,7 @@ int watch_new(const struct service *s, const struct packs *packs, struct watch *
 void watch_free(struct watch *w); /* waits for a message that is being sent */
 DEFINE_CLEANUP(watch_cleanup, struct watch, watch_free)
 
-/* Every few seconds; most calls do nothing. `client`, `cluster`: to ask how many messages wait in
+/* Every few seconds; most calls do nothing. `client`, `cluster`: to query how many messages wait in
  * a lane that nobody serves; NULL: lanes are not checked. -1: the database. */
 int watch_check(struct watch *w, struct db *d, struct kafka_producer *client, const char *cluster,
                 struct err *e) MUST_CHECK;

@@ -111,11 +111,11 @@ int failpoints_load(const char *text, struct err *e)
         size_t n = 0;
         for (char *s = strtok_r(copy, ",", &save); s; s = strtok_r(NULL, ",", &save)) {
                 if (n == POINTS_MAX || parse_point(s, &points[n]) < 0)
-                        return err_set(
-                                e, ERR_FATAL, "",
-                                FAILPOINTS_VARIABLE
-                                ": \"%s\" is not NAME=ACTION@N with the actions kill, stop, sleep:MS, and error for malloc; at most %d of them",
-                                s, POINTS_MAX);
+                        return err_set(e, ERR_FATAL, "",
+                                       FAILPOINTS_VARIABLE
+                                       ": \"%s\" is not NAME=ACTION@N with the actions kill, stop, "
+                                       "sleep:MS, and error for malloc; at most %d of them",
+                                       s, POINTS_MAX);
                 n++;
         }
         n_points = n;

@@ -17,16 +17,21 @@ enum { EXIT_USAGE = 2, EXIT_CONFIGURATION = 3, CONTINUE = -1 };
 static void print_help(const char *program, const char *help)
 {
         printf("Usage: %s [-c FILE] [--check-config]\n\n%s\n\n"
-               "  -c, --config FILE  the configuration (else $ROLLCALL_CONFIG, ./rollcall.cfg, /etc/rollcall/rollcall.cfg);\n"
-               "                     ./rollcall.cfg only when nobody but you and root can write it\n"
-               "      --check-config check whether the configuration and its packs are valid, and exit\n"
+               "  -c, --config FILE  the configuration (else $ROLLCALL_CONFIG, ./rollcall.cfg,\n"
+               "                     /etc/rollcall/rollcall.cfg); ./rollcall.cfg only when nobody\n"
+               "                     but you and root can write it\n"
+               "      --check-config check whether the configuration and its packs are valid, "
+               "exit\n"
                "      --check-statements\n"
                "                     the same, and prepare the statements on the database\n"
                "  -h, --help         this text\n"
                "  -V, --version      the version\n\n"
-               "SIGTERM or SIGINT: finish the current work and exit; a second one: exit at once. SIGHUP: check the\n"
-               "configuration, then restart with it; an invalid one is reported and ignored.\n"
-               "Exit status: 0 done, 1 it could not start or had to stop, 2 wrong usage, 3 invalid configuration.\n",
+               "SIGTERM or SIGINT: finish the current work and exit; a second one: exit at once.\n"
+               "SIGHUP: check the configuration, then restart with it; an invalid one is reported\n"
+               "and ignored.\n"
+               "Exit status: 0 done, 1 it could not start or had to stop, 2 wrong usage, 3 "
+               "invalid\n"
+               "configuration.\n",
                program, help);
 }
 
@@ -81,7 +86,7 @@ int daemon_start(struct daemon *d, const char *program, const char *help, int ar
         bool check_only = false;
         *d = (struct daemon){ .program = program, .argv = argv };
         /* Messages have headers, small blocks that come and go by the million: glibc's fast bins
-         * would gather them again and again. */
+         * would merge them again and again. */
         mallopt(M_MXFAST, 0);
         int rc = parse_options(d, help, argc, argv, &check_only);
         if (rc != CONTINUE)

@@ -101,7 +101,7 @@ static int spawn_check(char *const argv[], int err_fd, pid_t *ret)
 static void start_check(const struct daemon *d)
 {
         int pipes[2];
-        /* It is found as we found it: one that nobody named is trusted less. */
+        /* The child finds the file as we did: one that was not named by -c is trusted less. */
         char *what = d->prepares ? (char[]){ "--check-statements" } : (char[]){ "--check-config" };
         char *argv[] = { (char *)(uintptr_t)d->program, what, (char[]){ "-c" },
                          (char *)(uintptr_t)d->config_given, NULL };
@@ -180,7 +180,7 @@ void daemon_finish(struct daemon *d)
                 return;
         /* inherited: none may kill the new program before it has its handlers */
         signal(SIGHUP, SIG_IGN);
-        /* whatever a library left open stays behind */
+        /* whatever a library left open is not inherited */
         close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
         execv(own_program(path), d->argv);
         log_error("reload failed: exec", "reason=\"%s\"", strerror(errno));

@@ -1,5 +1,5 @@
 #pragma once
-/* What signals have asked for. All of this may be called by any thread, but for daemon_sleep. */
+/* What signals have requested. All of this may be called by any thread, but for daemon_sleep. */
 #include "base/err.h"
 
 int signals_install(struct err *e) MUST_CHECK;

@@ -110,7 +110,8 @@ static int parse_field(const struct field *f, const char *text, size_t len, uint
         }
         return err_set(
                 e, ERR_FATAL, NULL,
-                "cron: %s field \"%s\": expected *, %s, a range a-b, */step, a-b/step, or a list of these",
+                "cron: %s field \"%s\": expected *, %s, a range a-b, */step, a-b/step, or a list "
+                "of these",
                 f->name, copy, f->expected);
 }
 
@@ -151,7 +152,8 @@ int cron_parse(const char *text, struct cron *ret, struct err *e)
         if (*p == '@')
                 return err_set(
                         e, ERR_FATAL, NULL,
-                        "cron \"%s\": expected @hourly, @daily, @midnight, @weekly, @monthly, @yearly or @annually",
+                        "cron \"%s\": expected @hourly, @daily, @midnight, @weekly, @monthly, "
+                        "@yearly or @annually",
                         text);
         for (; *p; p += strspn(p, " \t")) {
                 size_t len = strcspn(p, " \t");
@@ -163,7 +165,8 @@ int cron_parse(const char *text, struct cron *ret, struct err *e)
         if (n != FIELDS)
                 return err_set(
                         e, ERR_FATAL, NULL,
-                        "cron \"%s\": %zu fields, expected 5: minute hour day-of-month month day-of-week",
+                        "cron \"%s\": %zu fields, expected 5: minute hour day-of-month month "
+                        "day-of-week",
                         text, n);
         uint64_t bits[FIELDS];
         for (size_t i = 0; i < FIELDS; i++)
@@ -181,7 +184,8 @@ int cron_parse(const char *text, struct cron *ret, struct err *e)
         if (!can_match(&c))
                 return err_set(
                         e, ERR_FATAL, NULL,
-                        "cron \"%s\": can never match: no month of its month field has such a day-of-month",
+                        "cron \"%s\": can never match: no month of its month field has such a "
+                        "day-of-month",
                         text);
         *ret = c;
         return 0;

@@ -118,7 +118,7 @@ static bool read_header(struct reader *r, struct header *ret)
         return ret->types <= TYPES_MAX;
 }
 
-/* Bytes of the data block behind a header whose times have `size` bytes. */
+/* Bytes of the data block after a header whose times have `size` bytes. */
 static size_t block_size(const struct header *h, size_t size)
 {
         return h->times * (size + 1) + h->types * TYPE + h->letters + h->leaps * (size + 4) +
@@ -238,7 +238,8 @@ int zone_load(const char *name, struct zone **ret, struct err *e)
         if (!found || memcmp(data, "TZif", 4) != 0)
                 return err_set(
                         e, ERR_FATAL, NULL,
-                        "time zone \"%s\" is not in the system's IANA database: use a name such as America/Sao_Paulo or UTC",
+                        "time zone \"%s\" is not in the system's IANA database: use a name such as "
+                        "America/Sao_Paulo or UTC",
                         name);
         if (parse_file(z, (struct reader){ data, data + file.len }) < 0)
                 return err_set(

@@ -142,7 +142,7 @@ static int set_deadline(struct context *c, const struct run *run, struct err *e)
         return lease_commit(&c->lease, c->db, e);
 }
 
-/* Runs that are being planned are asked to end; the others are cancelled at once. */
+/* Runs that are being planned are requested to end; the others are cancelled at once. */
 static int cancel_others(struct admission *a, const struct run *run, struct err *e)
 {
         struct context *c = a->c;
@@ -217,7 +217,7 @@ static int admit(struct admission *a, struct planner **slot, struct run **run,
         case GUARD_WAIT:
                 return 0;
         case GUARD_REFUSE:
-                /* who requested a run sees its state; of a slot nobody would know */
+                /* whoever requested a run sees its state; nobody watches a slot */
                 return end_run(a, x, RUN_REFUSED, why, !candidate.manual && !job.suspended, e);
         case GUARD_REPLACE: {
                 int rc = cancel_others(a, x, e);
@@ -272,7 +272,7 @@ static int cancel_late(struct admission *a, const struct db_result *r, int row, 
         return 0;
 }
 
-/* Planners whose run somebody has cancelled are asked to end. */
+/* Planners whose run somebody has cancelled are requested to end. */
 static int stop_cancelled(struct admission *a, struct err *e)
 {
         struct context *c = a->c;

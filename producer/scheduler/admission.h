@@ -16,6 +16,6 @@ int admission_collect(struct admission *a, struct err *e) MUST_CHECK;
 /* A planner of that run is at work, or not collected yet. */
 bool admission_plans(const struct admission *a, int64_t run_no);
 bool admission_busy(const struct admission *a); /* the same, of any run */
-/* Asks all planners to end; what was planned in part is rolled back. */
+/* Requests all planners to end; what was planned in part is rolled back. */
 void admission_stop(struct admission *a);
 bool admission_stopped(struct admission *a); /* they have ended; frees those that have */

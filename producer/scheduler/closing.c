@@ -133,10 +133,10 @@ int closing_complete(struct context *c, struct err *e)
         return cancel_late(c, e);
 }
 
-int closing_note_progress(struct context *c, int64_t *due_ms, struct err *e)
+int closing_store_progress(struct context *c, int64_t *due_ms, struct err *e)
 {
         if (monotonic_ms() < *due_ms)
                 return 0;
         *due_ms = monotonic_ms() + PROGRESS_MS;
-        return db_query(c->db, sql_note_progress, NULL, NULL, e);
+        return db_query(c->db, sql_store_progress, NULL, NULL, e);
 }

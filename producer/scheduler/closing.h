@@ -6,4 +6,4 @@
 int closing_complete(struct context *c, struct err *e) MUST_CHECK;
 /* Stores how far open runs have come, for rollcall.troubles, when the last time is long enough ago:
  * at *due_ms (monotonic), which it sets. */
-int closing_note_progress(struct context *c, int64_t *due_ms, struct err *e) MUST_CHECK;
+int closing_store_progress(struct context *c, int64_t *due_ms, struct err *e) MUST_CHECK;

@@ -17,7 +17,7 @@ int connections_new(struct context *c, const struct connection_events *events,
 void connections_free(struct connections *x); /* closes them */
 DEFINE_CLEANUP(connections_cleanup, struct connections, connections_free)
 
-/* Opens what is not open. After an error of either the database's are to be closed: what is in hand
+/* Opens what is not open. After an error the caller closes the database's: what is being published
  * belongs to them. */
 int connections_open(struct connections *x, struct err *e) MUST_CHECK;
 void connections_close_database(struct connections *x);

@@ -244,11 +244,11 @@ enum run_state decide_closing(const struct run_counts *c, char *why, size_t max)
         if (c->done < c->planned)
                 return RUN_PUBLISHED;
         if (c->done > c->planned || !c->digest_matches) {
-                snprintf(
-                        why, max,
-                        "the proof of completeness fails: %lld outcomes for %lld planned tasks, digest %s",
-                        (long long)c->done, (long long)c->planned,
-                        c->digest_matches ? "equal" : "different");
+                snprintf(why, max,
+                         "the proof of completeness fails: %lld outcomes for %lld planned tasks, "
+                         "digest %s",
+                         (long long)c->done, (long long)c->planned,
+                         c->digest_matches ? "equal" : "different");
                 return RUN_FAILED;
         }
         if (c->failed + c->quarantined + c->unknown == 0)

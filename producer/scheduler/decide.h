@@ -40,7 +40,7 @@ struct decisions {
         struct decision list[DECISIONS_MAX];
         size_t n;
         instant considered_at; /* the new one; INSTANT_NONE: unchanged */
-        bool more;             /* ask again at once: the list was full */
+        bool more;             /* call again at once: the list was full */
 };
 
 /* `grace_ms`: a slot that is later than this was missed, and catch_up says what becomes of it. */

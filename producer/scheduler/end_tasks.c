@@ -62,10 +62,10 @@ int end_tasks_request(struct context *c, int64_t run_no, bool held, struct err *
         struct err bad = ERR_INIT;
         db_params_reset(c->params);
         db_add_int8(c->params, run_no);
-        if (db_query(
-                    c->db,
-                    "select run_id, alert, coalesce(closed_at, held_at) from rollcall.run where run_no = $1",
-                    c->params, &r, e) < 0)
+        if (db_query(c->db,
+                     "select run_id, alert, coalesce(closed_at, held_at) from rollcall.run where "
+                     "run_no = $1",
+                     c->params, &r, e) < 0)
                 return -1;
         if (db_rows(r) == 0)
                 return 0;

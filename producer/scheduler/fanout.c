@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-enum { FANOUTS_MAX = 64, CHUNKS_IN_FLIGHT = 8, PART_ROWS = 1000, CHECKPOINT_MS = 200 };
+enum { FANOUTS_MAX = 64, CHUNKS_UNACKED_MAX = 8, PART_ROWS = 1000, CHECKPOINT_MS = 200 };
 
 /* A run that is being published. */
 struct fanout {
@@ -20,15 +20,15 @@ struct fanout {
         int64_t checkpoint_ms;
         int64_t planned;
         bool republished;                /* only what has no outcome is published */
-        struct db_result *chunk;         /* in hand; NULL: none */
+        struct db_result *chunk;         /* that is being published; NULL: none */
         struct db_texts subjects, items; /* of it, that are left */
         struct span subject, item;       /* the next to be published, when `ready` */
         bool ready;
         const struct task_type *type;
         bool dry_run;
-        size_t unacked[CHUNKS_IN_FLIGHT]; /* tasks of chunk i (modulo) */
-        uint32_t id;                      /* upper half of the tokens */
-        bool seen;                        /* by the latest fanout_find */
+        size_t unacked[CHUNKS_UNACKED_MAX]; /* tasks of chunk i (modulo) */
+        uint32_t id;                        /* upper half of the tokens */
+        bool seen;                          /* by the latest fanout_find */
 };
 
 struct fanouts {
@@ -97,7 +97,7 @@ bool fanout_acked(struct fanouts *all, uint64_t token)
                 struct fanout *f = all->list[i];
                 if (f->id != token >> 32)
                         continue;
-                size_t *unacked = &f->unacked[(uint32_t)token % CHUNKS_IN_FLIGHT];
+                size_t *unacked = &f->unacked[(uint32_t)token % CHUNKS_UNACKED_MAX];
                 if (*unacked > 0)
                         --*unacked;
                 return true;
@@ -236,7 +236,7 @@ static int publish_part(struct context *c, struct fanout *f, struct err *e)
                 if (rc != PUBLISH_QUEUED)
                         return rc < 0 ? -1 : i ? PART_ROWS_LEFT : PART_THROTTLED;
                 f->ready = false;
-                f->unacked[f->next_chunk % CHUNKS_IN_FLIGHT]++;
+                f->unacked[f->next_chunk % CHUNKS_UNACKED_MAX]++;
                 FAILPOINT("fanout.task");
         }
         return PART_ROWS_LEFT;
@@ -245,7 +245,7 @@ static int publish_part(struct context *c, struct fanout *f, struct err *e)
 /* Chunks count in order: another scheduler continues at `published`. */
 static void advance(struct fanout *f)
 {
-        while (f->published < f->next_chunk && f->unacked[f->published % CHUNKS_IN_FLIGHT] == 0)
+        while (f->published < f->next_chunk && f->unacked[f->published % CHUNKS_UNACKED_MAX] == 0)
                 f->published++;
 }
 
@@ -253,7 +253,7 @@ static void advance(struct fanout *f)
 static int publish_step(struct context *c, struct fanout *f, struct err *e)
 {
         advance(f);
-        if (f->next_chunk == f->chunks || f->next_chunk - f->published >= CHUNKS_IN_FLIGHT)
+        if (f->next_chunk == f->chunks || f->next_chunk - f->published >= CHUNKS_UNACKED_MAX)
                 return 0;
         if (!f->chunk && load_chunk(c, f, e) < 0)
                 return -1;

@@ -5,7 +5,7 @@
 
 struct fanouts;
 
-/* `a`: who still plans a run; must outlive it. */
+/* `a`: knows which runs are still being planned; must outlive the result. */
 int fanouts_new(struct context *c, const struct admission *a, struct fanouts **ret, struct err *e)
         MUST_CHECK;
 void fanouts_free(struct fanouts *f);
@@ -17,7 +17,7 @@ int fanout_find(struct fanouts *f, struct err *e) MUST_CHECK;
  */
 int fanout_round(struct fanouts *f, struct err *e) MUST_CHECK;
 bool fanout_acked(struct fanouts *f, uint64_t token); /* false: it is somebody else's token */
-/* Forgets what is in hand: it is read from the tables again. */
+/* Forgets what is being published: it is read from the tables again. */
 void fanout_reset(struct fanouts *f);
 /* Stores how far each run is acknowledged by now. */
 int fanout_checkpoint(struct fanouts *f, struct err *e) MUST_CHECK;

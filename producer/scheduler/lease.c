@@ -51,7 +51,8 @@ int lease_check(struct lease *l, struct db *d, struct err *e)
                 return err_oom(e);
         if (db_query(
                     d,
-                    "select from rollcall.lease where name = 'scheduler' and holder = $1 and epoch = $2::bigint for share",
+                    "select from rollcall.lease where name = 'scheduler' and holder = $1 and epoch "
+                    "= $2::bigint for share",
                     p, &r, e) < 0)
                 return -1;
         if (db_rows(r) == 1)
@@ -74,7 +75,8 @@ void lease_release(struct lease *l, struct db *d)
         if (p && l->epoch)
                 (void)!db_query(
                         d,
-                        "update rollcall.lease set expires_at = clock_timestamp() where name = 'scheduler' and holder = $1 and epoch = $2::bigint",
+                        "update rollcall.lease set expires_at = clock_timestamp() where name = "
+                        "'scheduler' and holder = $1 and epoch = $2::bigint",
                         p, NULL, NULL); /* it would run out by itself */
         l->epoch = 0;
 }

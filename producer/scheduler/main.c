@@ -1,3 +1,4 @@
+/* The program rollcall-scheduler. */
 #include "scheduler.h"
 
 #include "base/log.h"
@@ -8,9 +9,9 @@
 enum { LEAVE_MS = 20000 };
 
 static const char help[] =
-        "Starts the packs' jobs when they are due, or when an operator asks (rollcall jobs run): writes the plan of who is\n"
-        "due into PostgreSQL, publishes one task per subject to Kafka, and closes the run when every task has its outcome.\n"
-        "Several may run; one leads.";
+        "Starts the packs' jobs when they are due, or when an operator requests a run (rollcall\n"
+        "jobs run): writes the plan of who is due into PostgreSQL, publishes one task per subject\n"
+        "to Kafka, and closes the run when every task has its outcome. Several may run; one leads.";
 
 int main(int argc, char **argv)
 {

@@ -146,7 +146,7 @@ static int find_columns(struct due *d, const struct db_result *r, struct err *e)
                                          d->task->type->due.path);
 }
 
-/* The next chunk is asked for before this one is written, so that both sides work. An error leaves
+/* The next chunk is requested before this one is written, so that both sides work. An error leaves
  * the pipeline as it is: the connection is closed. */
 static int run_cursor(struct due *d, struct err *e)
 {

@@ -2,6 +2,7 @@
 /* Does a plan need a review before anything of it is published? */
 #include "planning.h"
 
-/* Of a plan that is written: `why` says what for; "": it needs none. Sets p->population. */
+/* `why`: the reason for a review of the plan that was written; "": it needs none. Sets
+ * p->population. */
 int plan_review(struct planning *p, const struct run_values *v, char *why, size_t max,
                 struct err *e) MUST_CHECK;

@@ -47,10 +47,10 @@ static int open_session(struct planner *p, struct err *e)
                     &p->db, e) < 0)
                 return -1;
         db_set_tick(p->db, cancel_if_stopped, p);
-        snprintf(
-                sql, sizeof sql,
-                "set idle_in_transaction_session_timeout = %lld; set lock_timeout = %lld; set cursor_tuple_fraction = 1",
-                (long long)p->o.lease.length_ms, (long long)p->o.lease.length_ms);
+        snprintf(sql, sizeof sql,
+                 "set idle_in_transaction_session_timeout = %lld; set lock_timeout = %lld; set "
+                 "cursor_tuple_fraction = 1",
+                 (long long)p->o.lease.length_ms, (long long)p->o.lease.length_ms);
         if (db_exec(p->db, sql, e) < 0)
                 return -1;
         /* the server ends the statement of a planner that was killed, where its system can find out

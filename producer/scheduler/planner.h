@@ -22,8 +22,8 @@ int planner_start(const struct plan_options *o, struct run *run, struct planner 
 const struct run *planner_run(const struct planner *p);
 bool planner_manual(const struct planner *p);
 bool planner_ended(const struct planner *p);
-/* Asks it to end soon, whatever it waits for. `reason`: what becomes of the run, with `alert` as in
- * run_close; the first one counts. NULL: nothing becomes of it, it will be planned again. */
+/* Requests it to end soon, whatever it waits for. `reason`: what becomes of the run, with `alert`
+ * as in run_close; the first one counts. NULL: the run stays requested. */
 void planner_stop(struct planner *p, const char *reason, bool alert);
 const char *planner_stopped(const struct planner *p); /* the reason, or NULL */
 bool planner_alert(const struct planner *p);

@@ -3,7 +3,7 @@
  * another cluster, or workers passed over them while their type was paused. */
 #include "context.h"
 
-/* What of it is in hand elsewhere, and has to be read from the tables again. */
+/* What is being published elsewhere, and has to be read from the tables again. */
 struct republished {
         bool runs, requests;
 };

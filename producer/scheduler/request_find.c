@@ -1,4 +1,4 @@
-/* Requests come into hand in their order, but for those of lanes whose hand is full. */
+/* Requests are read in their order, but for those of lanes whose batch is still being published. */
 #include "request_find.h"
 
 #include "base/log.h"
@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum {
-        SMALL_ROWS = 256, /* in hand per lane, at 64 KiB at most */
+        SMALL_ROWS = 256, /* a batch of one lane, at 64 KiB at most */
         LARGE_ROWS = LANE_COUNT,
         POLL_MS = 1000,
 };
@@ -31,7 +31,7 @@ static enum lane lane_for(const struct task_type *t, bool large)
         return large && lane == LANE_URGENT ? LANE_TASKS : lane;
 }
 
-static void add_busy_types(struct requests *q, const struct request_hand *hands, bool large)
+static void add_busy_types(struct requests *q, const struct request_batch *batches, bool large)
 {
         size_t n = 0;
         for (int pass = 0; pass < 2; pass++) {
@@ -40,7 +40,7 @@ static void add_busy_types(struct requests *q, const struct request_hand *hands,
                 for (size_t i = 0; i < q->c->packs->n; i++)
                         for (size_t k = 0; k < q->c->packs->list[i]->n_types; k++) {
                                 const struct task_type *t = &q->c->packs->list[i]->types[k];
-                                if (!hands[lane_for(t, large)].arrays)
+                                if (!batches[lane_for(t, large)].arrays)
                                         continue;
                                 if (pass)
                                         db_element_int(q->params, type_number(q->c->types, t));
@@ -59,16 +59,16 @@ static size_t free_slot(const struct requests *q)
         return i;
 }
 
-static int add_row(struct requests *q, struct request_hand *h, size_t most,
+static int add_row(struct requests *q, struct request_batch *b, size_t most,
                    const struct db_result *r, int row, enum lane lane, struct err *e)
 {
-        if (!h->rows && !(h->rows = calloc(most, sizeof *h->rows)))
+        if (!b->rows && !(b->rows = calloc(most, sizeof *b->rows)))
                 return err_oom(e);
-        struct request_row *a = &h->rows[h->n];
+        struct request_row *a = &b->rows[b->n];
         a->actor = strdup(db_str(r, row, 4));
         if (!a->actor)
                 return err_oom(e);
-        h->n++;
+        b->n++;
         a->request_no = db_int(r, row, 0);
         snprintf(a->type, sizeof a->type, "%s", db_str(r, row, 2));
         a->dry_run = db_bool(r, row, 3);
@@ -81,36 +81,36 @@ static int add_row(struct requests *q, struct request_hand *h, size_t most,
         return 0;
 }
 
-static int load_arrays(struct requests *q, struct request_hand *h, struct err *e)
+static int load_arrays(struct requests *q, struct request_batch *b, struct err *e)
 {
         struct db_params *p = q->params;
         db_params_reset(p);
-        db_array_begin(p, DB_INT8, h->n);
-        for (size_t i = 0; i < h->n; i++)
-                db_element_int(p, h->rows[i].request_no);
+        db_array_begin(p, DB_INT8, b->n);
+        for (size_t i = 0; i < b->n; i++)
+                db_element_int(p, b->rows[i].request_no);
         db_array_end(p);
-        if (db_query_binary(q->c->db, sql_load_requests, p, &h->arrays, e) < 0)
+        if (db_query_binary(q->c->db, sql_load_requests, p, &b->arrays, e) < 0)
                 return -1;
-        if ((size_t)db_rows(h->arrays) != h->n)
+        if ((size_t)db_rows(b->arrays) != b->n)
                 return err_set(
                         e, ERR_RETRY, "",
                         "a request was deleted from rollcall.request while it was published");
         return 0;
 }
 
-/* Fills the hands of one size that are empty. */
-static int fill_hands(struct requests *q, bool large, struct err *e)
+/* Fills the batches of one size that are empty. */
+static int fill_batches(struct requests *q, bool large, struct err *e)
 {
-        struct request_hand *hands = large ? q->large : q->small;
+        struct request_batch *batches = large ? q->large : q->small;
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         size_t most = large ? 1 : SMALL_ROWS, limit = large ? LARGE_ROWS : SMALL_ROWS;
         bool busy[LANE_COUNT];
         for (size_t i = 0; i < LANE_COUNT; i++)
-                busy[i] = hands[i].arrays != NULL;
+                busy[i] = batches[i].arrays != NULL;
         if (q->n_tracked + limit > TRACKED_MAX)
                 return 0;
         add_tracked(q);
-        add_busy_types(q, hands, large);
+        add_busy_types(q, batches, large);
         db_add_bool(q->params, large);
         db_add_int8(q->params, (int64_t)limit);
         if (db_query(q->c->db, sql_find_requests, q->params, &r, e) < 0)
@@ -118,14 +118,14 @@ static int fill_hands(struct requests *q, bool large, struct err *e)
         bool added = false;
         for (int i = 0; i < db_rows(r); i++) {
                 enum lane lane = lane_for(type_by_number(q->c->types, (int)db_int(r, i, 1)), large);
-                if (busy[lane] || hands[lane].n == most)
+                if (busy[lane] || batches[lane].n == most)
                         continue;
-                if (add_row(q, &hands[lane], most, r, i, lane, e) < 0)
+                if (add_row(q, &batches[lane], most, r, i, lane, e) < 0)
                         return -1;
                 added = true;
         }
         for (size_t i = 0; i < LANE_COUNT; i++)
-                if (!busy[i] && hands[i].n && load_arrays(q, &hands[i], e) < 0)
+                if (!busy[i] && batches[i].n && load_arrays(q, &batches[i], e) < 0)
                         return -1;
         q->more |= added && (size_t)db_rows(r) == limit;
         return 0;
@@ -160,7 +160,7 @@ int request_find(struct requests *q, struct err *e)
                 return rc;
         q->more = false;
         q->found_ms = monotonic_ms();
-        if (fill_hands(q, false, e) == 0 && fill_hands(q, true, e) == 0)
+        if (fill_batches(q, false, e) == 0 && fill_batches(q, true, e) == 0)
                 return 0;
         request_state_reset(q);
         return -1;

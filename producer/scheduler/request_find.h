@@ -2,5 +2,5 @@
 /* Which requested tasks there are to publish. */
 #include "request_state.h"
 
-/* Reads them into the hands of `q` that are empty. */
+/* Reads them into the batches of `q` that are empty. */
 int request_find(struct requests *q, struct err *e) MUST_CHECK;

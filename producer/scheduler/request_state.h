@@ -17,8 +17,8 @@ struct request_row { /* of the table */
         size_t slot;
 };
 
-struct request_hand { /* the rows of one lane that are being published, in their order */
-        /* task_ids, subjects, items, arguments of each row; NULL: the hand is empty */
+struct request_batch { /* the rows of one lane that are being published, in their order */
+        /* task_ids, subjects, items, arguments of each row; NULL: the batch is empty */
         struct db_result *arrays;
         struct request_row *rows;
         size_t n, row;
@@ -30,7 +30,8 @@ struct request_hand { /* the rows of one lane that are being published, in their
         struct arena *memory; /* of task.arguments */
 };
 
-struct request_tracked { /* a request from when it is in hand until it is recorded as published */
+struct request_tracked { /* a request from when it is in a batch until it is recorded as published
+                          */
         int64_t request_no;
         uint32_t id;    /* upper half of the tokens; 0: the slot is free */
         size_t unacked; /* tasks */
@@ -41,9 +42,9 @@ struct requests {
         struct context *c;
         struct request_tracked slots[TRACKED_MAX];
         size_t n_tracked, n_published; /* in use; of them those to be recorded */
-        struct request_hand small[LANE_COUNT], large[LANE_COUNT];
+        struct request_batch small[LANE_COUNT], large[LANE_COUNT];
         struct db_params *params;
-        bool more;             /* there may be rows to read into the hands */
+        bool more;             /* there may be rows to read into batches */
         bool cluster_compared; /* what went to another cluster is published again */
         int64_t found_ms, checkpoint_ms;
         struct {
@@ -52,5 +53,5 @@ struct requests {
         } settling;
 };
 
-void request_hand_empty(struct request_hand *h);
+void request_batch_clear(struct request_batch *b);
 void request_state_reset(struct requests *q);

@@ -67,86 +67,86 @@ bool requests_pending(const struct requests *q)
 
 /* ---- publishing ---- */
 
-static int read_arguments(struct request_hand *h, struct span json, struct err *e)
+static int read_arguments(struct request_batch *b, struct span json, struct err *e)
 {
         struct setting_value *list = NULL;
-        if (h->parsed.ptr && json.ptr && span_eq(h->parsed, json))
+        if (b->parsed.ptr && json.ptr && span_eq(b->parsed, json))
                 return 0;
-        arena_reset(h->memory);
-        h->parsed = (struct span){ 0 };
-        h->task.arguments = NULL;
-        h->task.n_arguments = 0;
+        arena_reset(b->memory);
+        b->parsed = (struct span){ 0 };
+        b->task.arguments = NULL;
+        b->task.n_arguments = 0;
         if (!json.ptr)
                 return 0;
-        if (settings_from_json(json, h->memory, &list, &h->task.n_arguments, e) < 0)
+        if (settings_from_json(json, b->memory, &list, &b->task.n_arguments, e) < 0)
                 return -1;
-        struct argument *arguments = arena_alloc(h->memory,
-                                                 (h->task.n_arguments + 1) * sizeof *arguments);
+        struct argument *arguments = arena_alloc(b->memory,
+                                                 (b->task.n_arguments + 1) * sizeof *arguments);
         if (!arguments)
                 return err_oom(e);
-        for (size_t i = 0; i < h->task.n_arguments; i++)
+        for (size_t i = 0; i < b->task.n_arguments; i++)
                 arguments[i] = (struct argument){ span_of(list[i].name), span_of(list[i].value) };
-        h->task.arguments = arguments;
-        h->parsed = json;
+        b->task.arguments = arguments;
+        b->parsed = json;
         return 0;
 }
 
-static void begin_row(struct request_hand *h)
+static void begin_row(struct request_batch *b)
 {
-        const struct request_row *a = &h->rows[h->row];
-        h->ids = db_texts(h->arrays, (int)h->row, 0);
-        h->subjects = db_texts(h->arrays, (int)h->row, 1);
-        h->items = db_texts(h->arrays, (int)h->row, 2);
-        h->arguments = db_texts(h->arrays, (int)h->row, 3);
-        h->task.type = span_of(a->type);
-        h->task.scheduled_at = a->at;
-        h->task.dry_run = a->dry_run;
-        h->task.actor = span_of(a->actor);
-        h->begun = true;
+        const struct request_row *a = &b->rows[b->row];
+        b->ids = db_texts(b->arrays, (int)b->row, 0);
+        b->subjects = db_texts(b->arrays, (int)b->row, 1);
+        b->items = db_texts(b->arrays, (int)b->row, 2);
+        b->arguments = db_texts(b->arrays, (int)b->row, 3);
+        b->task.type = span_of(a->type);
+        b->task.scheduled_at = a->at;
+        b->task.dry_run = a->dry_run;
+        b->task.actor = span_of(a->actor);
+        b->begun = true;
 }
 
-/* Reads the row's next task into h->task; `ready` stays false when it has no more. */
-static int next_task(struct request_hand *h, struct err *e)
+/* Reads the row's next task into b->task; `ready` stays false when it has no more. */
+static int next_task(struct request_batch *b, struct err *e)
 {
         struct span id, arguments = { 0 };
-        if (h->ready)
+        if (b->ready)
                 return 0;
-        if (!db_texts_next(&h->ids, &id) || !db_texts_next(&h->subjects, &h->task.subject))
+        if (!db_texts_next(&b->ids, &id) || !db_texts_next(&b->subjects, &b->task.subject))
                 return 0;
-        memcpy(h->task.task_id.b, id.ptr, sizeof h->task.task_id.b);
-        if (!db_texts_next(&h->items, &h->task.item) || !h->task.item.ptr)
-                h->task.item = SPAN_LIT("");
-        (void)!db_texts_next(&h->arguments, &arguments);
-        if (read_arguments(h, arguments, e) < 0)
+        memcpy(b->task.task_id.b, id.ptr, sizeof b->task.task_id.b);
+        if (!db_texts_next(&b->items, &b->task.item) || !b->task.item.ptr)
+                b->task.item = SPAN_LIT("");
+        (void)!db_texts_next(&b->arguments, &arguments);
+        if (read_arguments(b, arguments, e) < 0)
                 return -1;
-        h->ready = true;
+        b->ready = true;
         return 0;
 }
 
-static void end_row(struct requests *q, struct request_hand *h)
+static void end_row(struct requests *q, struct request_batch *b)
 {
-        struct request_tracked *t = &q->slots[h->rows[h->row].slot];
+        struct request_tracked *t = &q->slots[b->rows[b->row].slot];
         t->complete = true;
         q->n_published += t->unacked == 0;
-        h->row++;
-        h->begun = false;
-        if (h->row == h->n) {
-                request_hand_empty(h);
+        b->row++;
+        b->begun = false;
+        if (b->row == b->n) {
+                request_batch_clear(b);
                 q->more = true;
         }
 }
 
-/* Publishes a part of what is in hand. 0: nothing is left, or Kafka takes no more now; WORK_LEFT;
+/* Publishes a part of a batch. 0: nothing is left, or Kafka takes no more now; WORK_LEFT;
  * -1. */
-static int publish_part(struct requests *q, struct publisher *p, struct request_hand *h,
+static int publish_part(struct requests *q, struct publisher *p, struct request_batch *b,
                         struct err *e)
 {
-        for (int i = 0; h->arrays && i < PART_TASKS; i++) {
-                const struct request_row *a = &h->rows[h->row];
+        for (int i = 0; b->arrays && i < PART_TASKS; i++) {
+                const struct request_row *a = &b->rows[b->row];
                 struct request_tracked *t = &q->slots[a->slot];
-                if (!h->begun)
-                        begin_row(h);
-                int rc = next_task(h, e);
+                if (!b->begun)
+                        begin_row(b);
+                int rc = next_task(b, e);
                 if (rc < 0 && e->class == ERR_INPUT) {
                         log_error("a requested task cannot be published",
                                   "request_no=%lld error=" LOG_Q, (long long)a->request_no,
@@ -155,18 +155,18 @@ static int publish_part(struct requests *q, struct publisher *p, struct request_
                 }
                 if (rc < 0)
                         return -1;
-                if (!h->ready) {
-                        end_row(q, h);
+                if (!b->ready) {
+                        end_row(q, b);
                         continue;
                 }
-                rc = publish_task(p, &h->task, a->lane, (uint64_t)t->id << 32 | a->slot, e);
+                rc = publish_task(p, &b->task, a->lane, (uint64_t)t->id << 32 | a->slot, e);
                 if (rc != PUBLISH_QUEUED)
                         return rc < 0 ? -1 : 0;
-                h->ready = false;
+                b->ready = false;
                 t->unacked++;
                 FAILPOINT("requests.task");
         }
-        return h->arrays ? WORK_LEFT : 0;
+        return b->arrays ? WORK_LEFT : 0;
 }
 
 bool requests_acked(struct requests *q, uint64_t token)

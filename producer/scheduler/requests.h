@@ -18,7 +18,7 @@ void requests_notified(struct requests *q); /* there may be new ones */
 int requests_work(struct requests *q, struct err *e) MUST_CHECK;
 bool requests_acked(struct requests *q, uint64_t token); /* false: it is somebody else's token */
 bool requests_pending(const struct requests *q); /* something is not recorded as published yet */
-/* Forgets what is in hand: it is read from the table again. */
+/* Forgets what is being published: it is read from the table again. */
 void requests_reset(struct requests *q);
 /* Records what is acknowledged by now. */
 int requests_checkpoint(struct requests *q, struct err *e) MUST_CHECK;

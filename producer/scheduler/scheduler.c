@@ -86,7 +86,7 @@ static void log_recovered(struct scheduler *s)
         s->trouble[0] = '\0';
 }
 
-/* What is in hand is forgotten: the tables have it. */
+/* What is being published is forgotten: it is read from the tables again. */
 static void reset_work(struct scheduler *s)
 {
         fanout_reset(s->fanouts);
@@ -204,7 +204,7 @@ static int lead_once(struct scheduler *s, struct err *e)
         rc = check_duties(s, e);
         if (rc != 0)
                 return rc;
-        if (closing_note_progress(c, &s->progress_ms, e) < 0 ||
+        if (closing_store_progress(c, &s->progress_ms, e) < 0 ||
             watch_check(s->watch, c->db, c->publisher ? publisher_client(c->publisher) : NULL,
                         c->cluster, e) < 0)
                 return -1;

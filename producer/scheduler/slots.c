@@ -111,10 +111,10 @@ static int store_decisions(struct context *c, const struct job *j, const struct 
         db_add_str(c->params, j->pack->name);
         db_add_str(c->params, j->name);
         db_add_instant(c->params, d->considered_at);
-        if (db_query(
-                    c->db,
-                    "update rollcall.job set considered_at = greatest(considered_at, $3) where pack = $1 and job = $2",
-                    c->params, NULL, e) < 0)
+        if (db_query(c->db,
+                     "update rollcall.job set considered_at = greatest(considered_at, $3) where "
+                     "pack = $1 and job = $2",
+                     c->params, NULL, e) < 0)
                 return -1;
         return lease_commit(&c->lease, c->db, e);
 }

@@ -1,4 +1,4 @@
--- What each job's schedule has been decided up to, and whether an open run stands in its way;
+-- What each job's schedule has been decided up to, and whether an open run blocks it;
 -- held_open is null when none is open, else whether one of them is held for review.
 select j.pack, j.job, j.suspended, j.considered_at,
         (select bool_or(r.state = 'held for review')
