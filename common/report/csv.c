@@ -1,10 +1,14 @@
 /* CSV as RFC 4180 has it: CRLF, quotes doubled. A text that a spreadsheet would evaluate is shown
  * as text by a leading '. */
-#include "report/internal.h"
+#include "report/formats.h"
+#include "report/rows.h"
+#include "report/value.h"
 
 #include <string.h>
 
-static const struct words csv_words = { .null = "", .yes = "true", .no = "false", .between = "; " };
+static const struct value_words csv_words = {
+        .null = "", .yes = "true", .no = "false", .between = "; "
+};
 
 /* "-12.5" and "+3" are numbers, which do no harm. */
 static bool plain_number(struct span s)
@@ -82,7 +86,7 @@ static void add_rows(struct rendering *r, const struct json_node *array)
                 for (size_t k = 0; k < c.n; k++) {
                         if (k)
                                 buf_addc(r->out, ',');
-                        add_value(r, cell_of(&w.row, c.names[k]));
+                        add_value(r, columns_cell(&w.row, c.names[k]));
                 }
                 buf_adds(r->out, "\r\n");
         }
@@ -139,8 +143,9 @@ static void add_tables(struct rendering *r, const struct json_node *object, stru
         }
 }
 
-void csv_render(struct rendering *r, const struct json_node *document)
+void csv_render(struct rendering *r, const char *title, const struct json_node *document)
 {
+        (void)title;
         if (document->kind == JSON_LIST) {
                 add_rows(r, document);
                 return;

@@ -1,13 +1,18 @@
 /* The layout for people: headed sections of "label: value" lines, and tables with aligned columns.
  */
-#include "report/internal.h"
+#include "report/formats.h"
+#include "report/rows.h"
+#include "report/value.h"
+#include "report/width.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { TITLE_RULE = 60, SECTION_RULE = 30 };
 
-static const struct words people_words = { .null = "-", .yes = "yes", .no = "no", .between = ", " };
+static const struct value_words people_words = {
+        .null = "-", .yes = "yes", .no = "no", .between = ", "
+};
 
 static void rule(char c, size_t n, struct buf *out)
 {
@@ -73,7 +78,7 @@ static void measure(struct rendering *r, const struct json_node *array, const st
         struct rows w ROWS_CLEANUP = rows_of(r, array);
         while (rows_next(&w))
                 for (size_t k = 0; k < c->n; k++) {
-                        const struct json_node *v = cell_of(&w.row, c->names[k]);
+                        const struct json_node *v = columns_cell(&w.row, c->names[k]);
                         buf_reset(&text);
                         add_text(r, v, &text);
                         buf_merge_failure(r->out, &text);
@@ -120,7 +125,7 @@ static void add_lines(struct rendering *r, const struct json_node *array, const 
                 indent(depth, out);
                 for (size_t k = 0; k < c->n; k++) {
                         buf_reset(&text);
-                        add_text(r, cell_of(&w.row, c->names[k]), &text);
+                        add_text(r, columns_cell(&w.row, c->names[k]), &text);
                         add_cell(&text, &list[k], k + 1 == c->n, out);
                 }
         }

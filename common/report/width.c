@@ -1,5 +1,7 @@
 /* Display width without a locale: the programs run under any, also C. */
-#include "report/internal.h"
+#include "report/width.h"
+
+#include <stdint.h>
 
 struct range {
         uint32_t first, last;

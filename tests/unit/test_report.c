@@ -1,4 +1,5 @@
-#include "report/internal.h"
+#include "report/report.h"
+#include "report/width.h"
 #include "report/report.h"
 
 #include <setjmp.h>
