@@ -9,6 +9,26 @@ add_custom_command(
   VERBATIM)
 add_custom_target(completion ALL DEPENDS ${CMAKE_BINARY_DIR}/completion/rollcall)
 
+# Manual pages, made by the programs from the tables that their help is made of.
+function(manual_page page section)
+  set(file ${CMAKE_BINARY_DIR}/man/${page}.${section})
+  add_custom_command(
+    OUTPUT ${file}
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/man
+    COMMAND ${ARGN} > ${file}
+    DEPENDS ${ARGV2}
+    VERBATIM)
+  set_property(GLOBAL APPEND PROPERTY manual_pages ${file})
+  install(FILES ${file} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+endfunction()
+manual_page(rollcall 1 rollcall help --man)
+manual_page(rollcall.cfg 5 rollcall help --man rollcall.cfg)
+foreach(daemon rollcall-scheduler rollcall-worker rollcall-aggregator)
+  manual_page(${daemon} 8 ${daemon} --man)
+endforeach()
+get_property(manual_pages GLOBAL PROPERTY manual_pages)
+add_custom_target(man ALL DEPENDS ${manual_pages})
+
 set(share ${CMAKE_INSTALL_DATADIR}/rollcall)
 install(TARGETS rollcall rollcall-scheduler rollcall-worker rollcall-aggregator rollcall-broker)
 install(FILES ${CMAKE_BINARY_DIR}/completion/rollcall DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)

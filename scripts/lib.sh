@@ -6,7 +6,7 @@ repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build_packages=(gcc cmake ninja-build pkg-config librdkafka-dev libpq-dev libcurl4-openssl-dev libavro-dev libconfig-dev libjansson-dev libssl-dev zlib1g-dev)
 demo_packages=(postgresql postgresql-client tzdata util-linux)
 kafka_packages=(default-jre-headless maven)
-check_packages=(libcmocka-dev python3 python3-venv openssl gzip pgbouncer)
+check_packages=(libcmocka-dev python3 python3-venv openssl gzip pgbouncer groff-base)
 fault_packages=(faketime iproute2)
 lint_packages=(binutils git)
 

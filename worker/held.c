@@ -1,6 +1,5 @@
 #include "held.h"
 
-#include "model/held_state.h"
 #include "transact_parts.h"
 #include "worker_statements.h"
 
@@ -22,15 +21,15 @@ static bool is_resolved(const struct entry *en)
                !en->unrecorded;
 }
 
-static enum held_state state_of(const struct entry *en)
+static struct span state_name(const struct entry *en)
 {
         if (en->unknown && en->again && !en->behind)
-                return HELD_UNKNOWN;
+                return SPAN_LIT("unknown");
         if (en->unrecorded)
-                return HELD_RECORD;
+                return SPAN_LIT("record");
         if (en->behind)
-                return en->again ? HELD_WAITING : HELD_BEHIND;
-        return en->again ? HELD_RETRY : HELD_QUARANTINED;
+                return en->again ? SPAN_LIT("waiting") : SPAN_LIT("behind");
+        return en->again ? SPAN_LIT("retry") : SPAN_LIT("quarantined");
 }
 
 enum held_column {
@@ -68,7 +67,7 @@ static void add_held(struct transactor *t, const struct entry *en, enum held_col
         case H_SUBJECT:
                 return db_element_text(p, en->task.subject);
         case H_STATE:
-                return db_element_text(p, span_of(held_state_name(state_of(en))));
+                return db_element_text(p, state_name(en));
         case H_TASK:
                 return db_element_uuid(p, &en->task.task_id);
         case H_DAY:

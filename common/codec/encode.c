@@ -1,8 +1,7 @@
-/* Walks the fields of a message's spec, after a bound of its size was reserved. */
-#include "codec/encode.h"
+/* Encodes our messages, by the tables of spec.c. */
+#include "codec/spec.h"
 
 #include "base/utf8.h"
-#include "codec/spec.h"
 #include "codec/wire.h"
 
 static const void *at_offset(const void *m, const struct field *f)

@@ -145,6 +145,8 @@ DEFINE_CLEANUP(service_cleanup, struct service, service_free)
 /* The configuration as it is in force, secrets redacted, and the reference of all properties. */
 void service_print(const struct service *s, struct buf *out);
 void service_reference(struct buf *out);
+/* rollcall.cfg(5), the same as roff. */
+void service_man(struct buf *out);
 
 /* A one-line secret from a file: refuses a file that others own or may read. The caller frees it.
  */

@@ -2,6 +2,7 @@
 #include "config/service.h"
 
 #include "base/redact.h"
+#include "base/roff.h"
 #include "config/property.h"
 #include "config/words.h"
 
@@ -254,6 +255,19 @@ static void add_range(const struct property *p, struct buf *out)
         }
 }
 
+/* What no property of the table describes. */
+static const struct {
+        const char *name, *help;
+} lists[] = {
+        { "intake",
+          "The services that may request tasks: each `service` (its name, the actor of its tasks), `topic` "
+          "(PREFIX.intake.SERVICE), `types` (the task types that it may request), `rate` (100 a second, over all workers), `burst` (as `rate`), `open_max` "
+          "(10000 tasks without an outcome)." },
+        { "packs",
+          "The packs: each `path` (its folder), and what this service changes in it: "
+          "`settings` (a group of values) and `jobs` (a list of groups with `name` and the keys of a pack's job)." },
+};
+
 void service_reference(struct buf *out)
 {
         buf_adds(
@@ -270,13 +284,66 @@ void service_reference(struct buf *out)
                 buf_addf(out, " | %s | %s |\n", p->applied ? "`rollcall topics apply`" : "SIGHUP",
                          p->help);
         }
-        buf_adds(
+        for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+                buf_addf(out, "| `%s` | list of groups | | | SIGHUP | %s |\n", lists[i].name,
+                         lists[i].help);
+}
+
+/* ---- rollcall.cfg(5) ---- */
+
+/* "integer from 1 to 1000, default 16" */
+static void add_summary(const struct property *p, struct buf *out)
+{
+        BUF_CLEANUP struct buf range = { .max = 1024 };
+        BUF_CLEANUP struct buf fallback = { .max = 16 * 1024 };
+        add_type(p, out);
+        add_range(p, &range);
+        add_default(p, &fallback);
+        if (range.len)
+                buf_addf(out, ", %s", buf_str(&range));
+        if (fallback.len)
+                buf_addf(out, ", default %s", buf_str(&fallback));
+        buf_merge_failure(out, &range);
+        buf_merge_failure(out, &fallback);
+}
+
+static void add_property(const struct property *p, struct buf *out)
+{
+        BUF_CLEANUP struct buf text = { .max = 16 * 1024 };
+        add_summary(p, &text);
+        buf_addf(&text, ".\n%s%s", p->help,
+                 p->applied ? "\nIn force after: rollcall topics apply." : "");
+        roff_item(out, p->path, buf_str(&text));
+        buf_merge_failure(out, &text);
+}
+
+void service_man(struct buf *out)
+{
+        roff_begin(out, "rollcall.cfg", 5, "configuration of Rollcall");
+        roff_heading(out, "DESCRIPTION");
+        roff_paragraph(
                 out,
-                "| `intake` | list of groups | | | SIGHUP | The services that may request tasks: each `service` (its name, the actor of its tasks), `topic` "
-                "(PREFIX.intake.SERVICE), `types` (the task types that it may request), `rate` (100 a second, over all workers), `burst` (as `rate`), `open_max` "
-                "(10000 tasks without an outcome). |\n");
-        buf_adds(
+                "One file configures all programs of a service. It is looked for in $ROLLCALL_CONFIG, "
+                "./rollcall.cfg and /etc/rollcall/rollcall.cfg; the option --config names another one.");
+        roff_paragraph(
                 out,
-                "| `packs` | list of groups | | | SIGHUP | The packs: each `path` (its folder), and what this service changes in it: "
-                "`settings` (a group of values) and `jobs` (a list of groups with `name` and the keys of a pack's job). |\n");
+                "The format is libconfig's: group = { key = value; }; lists of groups are "
+                "( { … }, { … } ), lists of texts are [ \"a\", \"b\" ]. Unknown keys are errors. Paths are "
+                "relative to the file's folder. Time spans are written as \"500ms\", \"30s\", \"5m\", \"2h\" "
+                "or \"90d\".");
+        roff_paragraph(
+                out,
+                "SIGHUP has a daemon check a changed file, and restart with it; rollcall check checks "
+                "more. rollcall config print shows the configuration in force.");
+        roff_heading(out, "PROPERTIES");
+        for (size_t i = 0; i < service_property_count; i++)
+                add_property(&service_properties[i], out);
+        for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+                roff_item(out, lists[i].name, lists[i].help);
+        roff_heading(out, "FILES");
+        roff_item(out, "/etc/rollcall/rollcall.cfg", "the configuration");
+        roff_heading(out, "SEE ALSO");
+        roff_paragraph(
+                out,
+                "rollcall(1), rollcall-scheduler(8), rollcall-worker(8), rollcall-aggregator(8)");
 }

@@ -3,8 +3,8 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "daemon/help.h"
 #include "daemon/notify.h"
-#include "pack/pack_load.h"
 
 #include <getopt.h>
 #include <malloc.h>
@@ -14,27 +14,6 @@
 
 enum { EXIT_USAGE = 2, EXIT_CONFIGURATION = 3, CONTINUE = -1 };
 
-static void print_help(const char *program, const char *help)
-{
-        printf("Usage: %s [-c FILE] [--check-config]\n\n%s\n\n"
-               "  -c, --config FILE  the configuration (else $ROLLCALL_CONFIG, ./rollcall.cfg,\n"
-               "                     /etc/rollcall/rollcall.cfg); ./rollcall.cfg only when nobody\n"
-               "                     but you and root can write it\n"
-               "      --check-config check whether the configuration and its packs are valid, "
-               "exit\n"
-               "      --check-statements\n"
-               "                     the same, and prepare the statements on the database\n"
-               "  -h, --help         this text\n"
-               "  -V, --version      the version\n\n"
-               "SIGTERM or SIGINT: finish the current work and exit; a second one: exit at once.\n"
-               "SIGHUP: check the configuration, then restart with it; an invalid one is reported\n"
-               "and ignored.\n"
-               "Exit status: 0 done, 1 it could not start or had to stop, 2 wrong usage, 3 "
-               "invalid\n"
-               "configuration.\n",
-               program, help);
-}
-
 static int parse_options(struct daemon *d, const char *help, int argc, char **argv,
                          bool *check_only)
 {
@@ -43,6 +22,7 @@ static int parse_options(struct daemon *d, const char *help, int argc, char **ar
                 { "check-config", no_argument, NULL, 'k' },
                 { "check-statements", no_argument, NULL, 's' },
                 { "help", no_argument, NULL, 'h' },
+                { "man", no_argument, NULL, 'm' },
                 { "version", no_argument, NULL, 'V' },
                 { NULL, 0, NULL, 0 },
         };
@@ -61,7 +41,10 @@ static int parse_options(struct daemon *d, const char *help, int argc, char **ar
                         d->check_statements = true;
                         break;
                 case 'h':
-                        print_help(d->program, help);
+                        daemon_print_help(d->program, help);
+                        return EXIT_SUCCESS;
+                case 'm':
+                        daemon_print_man(d->program, help);
                         return EXIT_SUCCESS;
                 case 'V':
                         printf("%s %s" FAILPOINTS_NOTE "\n", d->program, ROLLCALL_VERSION);

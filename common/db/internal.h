@@ -1,7 +1,6 @@
 #pragma once
 /* Shared by the files of this room only. */
-#include "base/buf.h"
-#include "base/err.h"
+#include "db/db.h"
 #include <libpq-fe.h>
 
 enum { PREPARED_MAX = 512, NOTICE_MAX = 300 };

@@ -1,6 +1,3 @@
-/* Reading rows of a result. */
-#include "db/db.h"
-
 #include "db/internal.h"
 
 #include <endian.h>

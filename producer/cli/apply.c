@@ -1,5 +1,6 @@
+/* `rollcall db apply`. */
 #include "output.h"
-#include "verbs.h"
+#include "commands.h"
 
 #include "ledger/ledger.h"
 

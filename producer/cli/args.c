@@ -1,9 +1,23 @@
+/* Command lines, read by the table of commands. */
 #include "args.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+const struct flag global_flags[] = {
+        { "config", "FILE",
+          "the configuration file (else $ROLLCALL_CONFIG, ./rollcall.cfg, /etc/rollcall/rollcall.cfg)",
+          "@file", 'c', false, false },
+        { "json", NULL, "print JSON: one document, or one line per record for streams", NULL, 0,
+          false, false },
+        { "actor", "NAME",
+          "on whose behalf you ask; needs the right act_for_others (who asks is the database user)",
+          NULL, 0, false, false },
+        { "help", NULL, "print this help", NULL, 'h', false, false },
+        { .name = NULL },
+};
 
 struct args {
         const struct verb *verb;
@@ -43,8 +57,8 @@ static const struct flag *by_letter(const struct flag *list, char letter)
 
 /* The flag that `word` ("--name", "--name=value", "-n") names in one of three lists; its inline
  * value goes to `ret_value`. */
-static const struct flag *find(const struct flag *const lists[3], const char *word,
-                               const char **ret_value)
+static const struct flag *find_flag(const struct flag *const lists[3], const char *word,
+                                    const char **ret_value)
 {
         *ret_value = NULL;
         bool is_long = word[1] == '-';
@@ -68,7 +82,7 @@ static int usage(const struct verb *v, const char *what, const char *word)
                          v->name);
 }
 
-static void take(struct cli *c, struct args *a, const struct flag *f, const char *value)
+static void take_flag(struct cli *c, struct args *a, const struct flag *f, const char *value)
 {
         a->given[a->n_given++] = (struct given){ f, value };
         if (by_name(global_flags, f->name, strlen(f->name)) != f)
@@ -87,7 +101,7 @@ static int parse_flag(struct cli *c, struct args *a, const struct flag *const li
                       char **argv, int *i)
 {
         const char *value, *word = argv[*i];
-        const struct flag *f = find(lists, word, &value);
+        const struct flag *f = find_flag(lists, word, &value);
         if (!f)
                 return usage(a->verb, "unknown option", word);
         if (!f->value && value)
@@ -99,7 +113,7 @@ static int parse_flag(struct cli *c, struct args *a, const struct flag *const li
         }
         if (!f->repeat && f->value && args_get(a, f->name))
                 return usage(a->verb, "given twice:", word);
-        take(c, a, f, value);
+        take_flag(c, a, f, value);
         return 0;
 }
 
@@ -115,7 +129,7 @@ static int check_given(const struct args *a, const struct flag *list)
         return 0;
 }
 
-static int check(const struct args *a, const struct flag *more)
+static int check_usage(const struct args *a, const struct flag *more)
 {
         const struct verb *v = a->verb;
         if (a->help)
@@ -153,7 +167,7 @@ int args_parse(struct cli *c, const struct verb *v, const struct flag *more, int
                         a->operands[a->n_operands++] = argv[i];
                 }
         }
-        int rc = check(a, more);
+        int rc = check_usage(a, more);
         if (rc)
                 return rc;
         *ret = TAKE(a);
@@ -168,7 +182,7 @@ const char *args_first_operand(const struct flag *flags, int argc, char **argv, 
                 if (strcmp(argv[i], "--") == 0)
                         i++;
                 else if (argv[i][0] == '-' && argv[i][1]) {
-                        const struct flag *f = find(lists, argv[i], &value);
+                        const struct flag *f = find_flag(lists, argv[i], &value);
                         if (f && f->value && !value)
                                 i++;
                         continue;
@@ -276,4 +290,33 @@ int args_pair(const struct args *a, const char *flag, size_t i, char **ret_name,
         *ret_name = strndup(text, (size_t)(equals - text));
         *ret_value = equals + 1;
         return *ret_name ? 0 : cli_oom();
+}
+
+const char *args_declared(const struct args *a, const struct declared *d)
+{
+        for (size_t i = a->n_given; i-- > 0;)
+                if (flag_is(a->given[i].flag->name, d->name))
+                        return d->type == VALUE_BOOLEAN ? "true" : a->given[i].value;
+        return NULL;
+}
+
+const struct verb *verb_find(const struct verb *verbs, const char *first, const char *second,
+                             int *ret_words, bool *ret_group)
+{
+        size_t len = strlen(first);
+        *ret_group = false;
+        for (const struct verb *v = verbs; v->name; v++) {
+                if (strcmp(v->name, first) == 0) {
+                        *ret_words = 1;
+                        return v;
+                }
+                if (strncmp(v->name, first, len) != 0 || v->name[len] != ' ')
+                        continue;
+                *ret_group = true;
+                if (second && strcmp(v->name + len + 1, second) == 0) {
+                        *ret_words = 2;
+                        return v;
+                }
+        }
+        return NULL;
 }

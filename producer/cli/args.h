@@ -1,22 +1,10 @@
 #pragma once
 /*
- * Commands as data: the table in verbs.c drives parsing, usage errors, help and completion. Options
+ * Commands as data: the table of verbs.c drives parsing, usage errors, help and completion. Options
  * may stand before, between and after operands; "--" ends them; "--name=value" and "--name value"
  * are the same.
  */
-#include "cli.h"
-
-struct flag {
-        const char *name;  /* without dashes */
-        const char *value; /* label of its value; NULL: a switch */
-        const char *help;
-        /* its possible values, separated by blanks, for completion; "@file": file names; NULL: any
-         */
-        const char *words;
-        char letter; /* 0: none */
-        bool required;
-        bool repeat;
-};
+#include "flags.h"
 
 enum { ARGS_MAX = 100000 }; /* operands, where any number may stand */
 
@@ -35,7 +23,7 @@ struct verb {
         int (*run)(struct cli *c, const struct args *a);
 };
 
-extern const struct flag global_flags[];
+extern const struct flag global_flags[]; /* ends in a NULL name */
 
 /* Parses `argv` (without program and command words) for `v`; `more` are flags beyond the verb's
  * (may be NULL). 0 or CODE_USAGE after saying why. Global flags go to `c`. The texts of `argv` must
@@ -67,12 +55,11 @@ int args_pair(const struct args *a, const char *flag, size_t i, char **ret_name,
 /* The first word that is neither an option nor an option's value, or NULL; `ret_at` its index. */
 const char *args_first_operand(const struct flag *flags, int argc, char **argv, int *ret_at);
 
-/* The flags that declared values stand for: underscores become dashes, booleans are switches. The
- * array (not the names' owner) is the caller's to free with flags_free. NULL: out of memory. */
-struct flag *flags_of(const struct parameter *list, size_t n, const struct flag *fixed);
-void flags_free(struct flag *f);
-DEFINE_CLEANUP(flags_cleanup, struct flag, flags_free)
-/* Is `flag` how the declared name is written as an option? */
-bool flag_is(const char *flag, const char *declared_name);
 /* What was given for a declared value, "true" for a switch; NULL: not given. */
-const char *args_declared(const struct args *a, const struct parameter *d);
+const char *args_declared(const struct args *a, const struct declared *d);
+
+/* The command that the words name, in a table that ends in a NULL name and has the commands of a
+ * group together: sets `ret_words` to how many belong to it (1 or 2). NULL: none. `*ret_group` is
+ * true when the first word begins commands of two words ("jobs"). */
+const struct verb *verb_find(const struct verb *verbs, const char *first, const char *second,
+                             int *ret_words, bool *ret_group);

@@ -4,9 +4,7 @@
 #include "check_kafka.h"
 #include "check_mail.h"
 #include "check_statements.h"
-#include "verbs.h"
-
-#include "pack/pack_load.h"
+#include "commands.h"
 
 #include <stdlib.h>
 

@@ -81,7 +81,7 @@ static void check_role(struct check *k, struct db *d, const struct pack *p, cons
         else if (db_rows(r) == 0)
                 check_fail(
                         k, what, where,
-                        "requires_role is \"%s\", and the database has no such role: nobody can ask for it; create the role and grant it to those who may",
+                        "requires_role is \"%s\", and the database has no such role: nobody can request it; create the role and grant it to those who may",
                         role);
         else
                 check_ok(k, what, where, "is for members of the role \"%s\"", role);

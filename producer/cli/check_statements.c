@@ -1,144 +1,16 @@
 /* The statements of a pack: prepared and described by PostgreSQL, never run. */
+#include "check_columns.h"
 #include "check_outcome.h"
 #include "check_statements.h"
 #include "ledger/compose.h"
-#include "pack/action_ops.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct statement {        /* one to be prepared */
-        const char *what; /* "due", "statement" … */
-        const struct pack *pack;
-        const struct sql_file *file;
-        const char *text; /* as PostgreSQL gets it */
-};
-
-static bool is_text(const char *type)
-{
-        return strcmp(type, "text") == 0 || strcmp(type, "varchar") == 0 ||
-               strcmp(type, "bpchar") == 0 || strcmp(type, "unknown") == 0;
-}
-
-static bool is_texts(const char *type)
-{
-        return strcmp(type, "text[]") == 0 || strcmp(type, "varchar[]") == 0;
-}
-
-static bool is_json(const char *type)
-{
-        return strcmp(type, "json") == 0 || strcmp(type, "jsonb") == 0;
-}
-
-static bool is_number(const char *type)
-{
-        return strcmp(type, "int2") == 0 || strcmp(type, "int4") == 0 || strcmp(type, "int8") == 0;
-}
-
-static bool is_bool(const char *type)
-{
-        return strcmp(type, "bool") == 0;
-}
-
-static bool is_body(const char *type)
-{
-        return is_json(type) || is_text(type);
-}
-
-static bool is_any(const char *type)
-{
-        (void)type;
-        return true;
-}
-
-static bool is_subject(const char *type, enum value_type wanted)
-{
-        switch (wanted) {
-        case VALUE_INTEGER:
-                return strcmp(type, "int8") == 0 || strcmp(type, "int4") == 0 ||
-                       strcmp(type, "int2") == 0;
-        case VALUE_UUID:
-                return strcmp(type, "uuid") == 0;
-        default:
-                return is_text(type);
-        }
-}
-
-/* The result's columns in `ret`, or a finding and NULL. */
-static struct db_result *describe(struct check *k, struct db *d, const struct statement *s)
-{
-        struct err e = ERR_INIT;
-        struct db_result *r = NULL;
-        char name[32], where[400];
-        snprintf(name, sizeof name, "check_%zu_%zu", k->passed, k->failed);
-        int rc = db_exec(d, "begin", &e);
-        if (rc == 0 && (rc = pack_search_path(d, s->pack, true, &e)) == 0 &&
-            (rc = db_prepare(d, name, s->text, &e)) == 0)
-                rc = db_describe(d, name, &r, &e);
-        if (rc < 0) {
-                sql_where(s->file, s->text, 0, &e, where, sizeof where);
-                check_fail(k, s->what, where, "%s", e.text);
-        }
-        if (db_alive(d) && db_exec(d, "rollback", &e) < 0 && rc == 0)
-                check_fail(k, s->what, s->file->path, "%s", e.text);
-        return r;
-}
-
-struct wanted {
-        const char *name;
-        bool (*fits)(const char *type);
-        const char *expected; /* as a person reads it */
-        bool required;
-};
-
-/* false after a finding. */
-static bool check_columns(struct check *k, const struct statement *s, const struct db_result *r,
-                          const struct wanted *list, size_t n)
-{
-        bool good = true;
-        for (size_t i = 0; i < n; i++) {
-                int col = db_column(r, list[i].name);
-                if (col < 0 && list[i].required)
-                        check_fail(k, s->what, s->file->path, "column \"%s\" (%s) is missing",
-                                   list[i].name, list[i].expected);
-                else if (col >= 0 && !list[i].fits(db_column_type(r, col)))
-                        check_fail(k, s->what, s->file->path, "column \"%s\" is %s, expected is %s",
-                                   list[i].name, db_column_type(r, col), list[i].expected);
-                else
-                        continue;
-                good = false;
-        }
-        return good;
-}
-
-static bool check_subject(struct check *k, const struct statement *s, const struct db_result *r,
-                          enum value_type type)
-{
-        int col = db_column(r, "subject");
-        if (col >= 0 && is_subject(db_column_type(r, col), type))
-                return true;
-        if (col < 0)
-                check_fail(k, s->what, s->file->path, "column \"subject\" (%s) is missing",
-                           value_sql_type(type));
-        else
-                check_fail(k, s->what, s->file->path,
-                           "column \"subject\" is %s, the pack's subject_type is %s",
-                           db_column_type(r, col), value_sql_type(type));
-        return false;
-}
-
-static bool check_doubled(struct check *k, const struct statement *s, const struct db_result *r)
-{
-        const char *name = db_column_doubled(r);
-        if (name)
-                check_fail(k, s->what, s->file->path, "it has the column \"%s\" twice", name);
-        return !name;
-}
-
 /* A plain statement of the pack: bound from $1. Its result, or NULL after a finding. */
 static struct db_result *describe_plain(struct check *k, struct db *d, const char *what,
                                         const struct pack *p, const struct sql_file *f,
-                                        const struct parameter *extra, size_t n_extra,
+                                        const struct declared *extra, size_t n_extra,
                                         struct statement *ret)
 {
         struct err e = ERR_INIT;
@@ -149,7 +21,7 @@ static struct db_result *describe_plain(struct check *k, struct db *d, const cha
                 return NULL;
         }
         ret->text = b.text;
-        struct db_result *r = describe(k, d, ret);
+        struct db_result *r = check_describe(k, d, ret);
         ret->text = NULL; /* goes with `b` */
         return r;
 }
@@ -157,7 +29,7 @@ static struct db_result *describe_plain(struct check *k, struct db *d, const cha
 /* Does the due statement name an item? */
 static bool check_due(struct check *k, struct db *d, const struct task_type *t)
 {
-        static const struct wanted wanted[] = { { "item", is_any, "text", false } };
+        static const struct wanted wanted[] = { { "item", column_is_any, "text", false } };
         struct statement s;
         struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(k, d, "due", t->pack,
                                                                         &t->due, NULL, 0, &s);
@@ -266,18 +138,17 @@ static void check_record(struct check *k, struct db *d, const struct task_type *
 static void check_effect(struct check *k, struct db *d, const struct task_type *t, int type_no,
                          bool items)
 {
-        bool json = t->ops->effect_type && strcmp(t->ops->effect_type, "json") == 0;
         const struct wanted wanted[] = {
-                { "outcome", is_text, "text", true },
-                { "item", is_text, "text", items },
-                { "reason", is_any, "text", false },
-                { "before", is_any, "text", false },
-                { "after", is_any, "text", false },
-                { "follow_ups", is_texts, "text[]", false },
-                /* the last one: what the action asks for */
-                { t->ops->effect_column, json ? is_body : is_text, t->ops->effect_type, true },
+                { "outcome", column_is_text, "text", true },
+                { "item", column_is_text, "text", items },
+                { "reason", column_is_any, "text", false },
+                { "before", column_is_any, "text", false },
+                { "after", column_is_any, "text", false },
+                { "follow_ups", column_is_texts, "text[]", false },
+                { "to_address", column_is_text, "text", t->action == ACTION_EMAIL },
+                { "body", t->action == ACTION_WEBHOOK ? column_is_body : column_is_any, "json",
+                  t->action == ACTION_WEBHOOK },
         };
-        size_t n = t->ops->effect_column ? ARRAY_LEN(wanted) : ARRAY_LEN(wanted) - 1;
         struct err e = ERR_INIT;
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         if (compose_describe(d, t, type_no, false, &r, &e) < 0) {
@@ -286,13 +157,13 @@ static void check_effect(struct check *k, struct db *d, const struct task_type *
         }
         const struct statement s = { "statement", t->pack, &t->statement, NULL };
         bool good = check_subject(k, &s, r, t->subject_type); /* all are to be said */
-        good = check_columns(k, &s, r, wanted, n) && good;
+        good = check_columns(k, &s, r, wanted, ARRAY_LEN(wanted)) && good;
         good = check_doubled(k, &s, r) && good;
         good = check_outcome_words(k, t) && good;
         if (good && check_variants(k, d, t, type_no, false))
                 check_ok(k, "statement", t->statement.path,
                          "prepared, effect has its columns, for %s", t->name);
-        if (t->email.subject)
+        if (t->action == ACTION_EMAIL)
                 check_templates(k, t, r);
 }
 
@@ -314,8 +185,8 @@ static void check_settings(struct check *k, const struct pack *p, const struct j
 static void check_requires(struct check *k, struct db *d, const struct pack *p,
                            const struct sql_file *f, const char *what, const char *name)
 {
-        static const struct wanted wanted[] = { { "ok", is_bool, "boolean", true },
-                                                { "reason", is_text, "text", true } };
+        static const struct wanted wanted[] = { { "ok", column_is_bool, "boolean", true },
+                                                { "reason", column_is_text, "text", true } };
         struct statement s;
         struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(k, d, "requires", p, f,
                                                                         NULL, 0, &s);
@@ -330,7 +201,7 @@ static void check_population(struct check *k, struct db *d, const struct job *j)
                 k, d, "population", j->pack, &j->population, NULL, 0, &s);
         if (!r)
                 return;
-        if (db_columns(r) != 1 || !is_number(db_column_type(r, 0)))
+        if (db_columns(r) != 1 || !column_is_number(db_column_type(r, 0)))
                 check_fail(k, "population", j->population.path,
                            "one column with a whole number was expected, it returns %d columns%s%s",
                            db_columns(r), db_columns(r) == 1 ? ", of type " : "",
@@ -341,7 +212,7 @@ static void check_population(struct check *k, struct db *d, const struct job *j)
 
 static void check_lookup(struct check *k, struct db *d, const struct command *c)
 {
-        const struct parameter subject = { .name = "subject", .type = VALUE_TEXT };
+        const struct declared subject = { .name = "subject", .type = VALUE_TEXT };
         struct statement s;
         struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(
                 k, d, "lookup", c->pack, &c->lookup, &subject, 1, &s);
@@ -367,7 +238,7 @@ static void check_report(struct check *k, struct db *d, const struct report *p)
                          db_columns(r));
         else if (p->rows)
                 check_fail(k, "report", p->statement.path, "its rows have no columns");
-        else if (db_columns(r) != 1 || !is_json(db_column_type(r, 0)))
+        else if (db_columns(r) != 1 || !column_is_json(db_column_type(r, 0)))
                 check_fail(k, "report", p->statement.path,
                            "one json column was expected, it returns %d columns%s%s", db_columns(r),
                            db_columns(r) == 1 ? ", of type " : "",
@@ -383,8 +254,8 @@ void check_statements(struct check *k, struct db *d, const struct pack *p)
                 bool items = t->due.text && check_due(k, d, t);
                 /* of this connection's prepared statements; the database may know none yet */
                 int type_no = (int)i + 1;
-                if (t->precondition.text)
-                        check_requires(k, d, p, &t->precondition, "task type", t->name);
+                if (t->requires.text)
+                        check_requires(k, d, p, &t->requires, "task type", t->name);
                 if (t->statement.text)
                         check_effect(k, d, t, type_no, items);
                 if (t->record.text)
@@ -393,8 +264,8 @@ void check_statements(struct check *k, struct db *d, const struct pack *p)
         check_settings(k, p, NULL);
         for (size_t i = 0; i < p->n_jobs && db_alive(d); i++) {
                 check_settings(k, p, &p->jobs[i]);
-                if (p->jobs[i].precondition.text)
-                        check_requires(k, d, p, &p->jobs[i].precondition, "job", p->jobs[i].name);
+                if (p->jobs[i].requires_file.text)
+                        check_requires(k, d, p, &p->jobs[i].requires_file, "job", p->jobs[i].name);
                 if (p->jobs[i].population.text)
                         check_population(k, d, &p->jobs[i]);
         }

@@ -5,7 +5,7 @@
  * everybody above hands the code on.
  */
 #include "base/err.h"
-#include "model/messages.h"
+#include "codec/messages.h"
 #include "db/db.h"
 #include "pack/pack.h"
 
@@ -15,16 +15,19 @@ struct kafka_producer;
 /* docs/cli.md and the help's end say the same. */
 enum exit_code {
         CODE_OK = 0,
-        CODE_FAILED = 1, /* what was asked for was done and failed: checks, a run, a task */
+        CODE_FAILED = 1, /* what was requested failed: checks, a run, a task */
         CODE_USAGE = 2,
         CODE_CONFIG = 3,      /* configuration or packs cannot be read */
         CODE_UNREACHABLE = 4, /* database or Kafka away */
         CODE_NOT_FOUND = 5,
-        CODE_TIMEOUT = 6, /* gave up waiting: the work itself goes on */
+        CODE_TIMEOUT = 6, /* stopped waiting: the work itself continues */
         CODE_REFUSED = 7, /* refused by a rule, or cancelled by the answer to a question */
 };
 
+struct verb;
+
 struct cli {
+        const struct verb *verbs; /* all commands; ends in a NULL name */
         const char *config_given; /* --config; NULL: looked for */
         const char *actor_given;  /* --actor: for whom, by who may act for others */
         bool json;
@@ -35,7 +38,7 @@ struct cli {
         struct db *db;
 };
 
-void cli_init(struct cli *c);
+void cli_init(struct cli *c, const struct verb *verbs);
 void cli_deinit(struct cli *c);
 
 /* 0, or an exit code after saying why. Each needs what stands before it, and gets it. Packs must be
@@ -60,7 +63,9 @@ int cli_consumer(struct cli *c, const char *const *topics, size_t n,
 /* "rollcall: sentence" on standard error; give back `code`. */
 int cli_error(int code, const char *fmt, ...) PRINTF_LIKE(2, 3);
 int cli_fail(int code, const struct err *e);
-int cli_db_fail(const struct err *e); /* the code by the error's class */
+/* CODE_UNREACHABLE where a retry may help, else `code`. */
+int cli_fail_by_class(int code, const struct err *e);
+int cli_db_fail(const struct err *e); /* the code by SQLSTATE and class */
 int cli_oom(void);
 /* A remark on standard error that changes no exit code. */
 void cli_note(const char *fmt, ...) PRINTF_LIKE(1, 2);
@@ -69,6 +74,9 @@ void cli_note(const char *fmt, ...) PRINTF_LIKE(1, 2);
  * is 0. */
 int cli_query(struct cli *c, const char *sql, const char *const *params, size_t n,
               struct db_result **ret) MUST_CHECK;
+
+/* Says so when no scheduler is there to publish what was requested. 0, or an exit code. */
+int cli_note_no_scheduler(struct cli *c) MUST_CHECK;
 
 /* Asks "question [y/N]" on the terminal. 0: yes. Else an exit code, after saying that nothing was
  * done; without a terminal it refuses. */

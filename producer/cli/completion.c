@@ -1,7 +1,8 @@
 /* A static completion script: made from the table alone, it needs neither configuration nor the
  * program at completion time. */
-#include "verbs.h"
+#include "commands.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* What "$first $second" is for a verb, as a pattern of bash's case: a command of one word may be
@@ -18,7 +19,7 @@ static void print_flag_words(const struct flag *f)
 }
 
 /* The first words: commands and groups, each once. */
-static void print_first_words(void)
+static void print_first_words(const struct verb *verbs)
 {
         const char *last = "";
         for (const struct verb *v = verbs; v->name; last = v->name, v++) {
@@ -28,7 +29,7 @@ static void print_first_words(void)
         }
 }
 
-static void print_second_words(void)
+static void print_second_words(const struct verb *verbs)
 {
         for (const struct verb *v = verbs; v->name;) {
                 const char *group = v->name;
@@ -45,7 +46,7 @@ static void print_second_words(void)
         puts("                completion) words=\"bash\" ;;");
 }
 
-static void print_options(void)
+static void print_options(const struct verb *verbs)
 {
         for (const struct verb *v = verbs; v->name; v++) {
                 printf("                \"%s%s\") words=\"", v->name, rest(v));
@@ -64,7 +65,7 @@ static void print_value(const char *verb, const char *more, const struct flag *f
                        verb, more, f->name, f->words ? f->words : "");
 }
 
-static void print_values(void)
+static void print_values(const struct verb *verbs)
 {
         for (const struct verb *v = verbs; v->name; v++)
                 for (const struct flag *f = v->flags; f && f->name; f++)
@@ -77,7 +78,6 @@ static void print_values(void)
 
 int verb_completion(struct cli *c, const struct args *a)
 {
-        (void)c;
         if (strcmp(args_operand(a, 0), "bash") != 0)
                 return cli_error(CODE_USAGE, "completion: only bash is known, not \"%s\"",
                                  args_operand(a, 0));
@@ -94,11 +94,11 @@ int verb_completion(struct cli *c, const struct args *a)
              "                esac\n"
              "        done\n"
              "        case \"$first $second:$prev\" in");
-        print_values();
+        print_values(c->verbs);
         puts("        esac\n"
              "        if [[ $cur == -* ]]; then\n"
              "                case \"$first $second\" in");
-        print_options();
+        print_options(c->verbs);
         fputs("                esac\n"
               "                words=\"$words",
               stdout);
@@ -107,11 +107,11 @@ int verb_completion(struct cli *c, const struct args *a)
               "        elif [ -z \"$first\" ]; then\n"
               "                words=\"",
               stdout);
-        print_first_words();
+        print_first_words(c->verbs);
         puts("\"\n"
              "        elif [ -z \"$second\" ]; then\n"
              "                case \"$first\" in");
-        print_second_words();
+        print_second_words(c->verbs);
         puts("                esac\n"
              "        fi\n"
              "        COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"

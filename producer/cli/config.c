@@ -1,5 +1,6 @@
+/* `rollcall config print` and `config reference`. */
 #include "output.h"
-#include "verbs.h"
+#include "commands.h"
 
 enum { TEXT_MAX = 1024 * 1024 };
 

@@ -1,9 +1,9 @@
+/* What the commands share: configuration, packs, database, Kafka, and messages. */
 #include "cli.h"
 
 #include "daemon/daemon.h"
 #include "kafka/kafka.h"
 #include "ledger/ledger.h"
-#include "pack/pack_load.h"
 #include "publish/kafka_options.h"
 
 #include <stdarg.h>
@@ -20,9 +20,9 @@ enum {
         PROPERTIES_MAX = 64,
 };
 
-void cli_init(struct cli *c)
+void cli_init(struct cli *c, const struct verb *verbs)
 {
-        *c = (struct cli){ 0 };
+        *c = (struct cli){ .verbs = verbs };
         const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
         c->color = isatty(STDOUT_FILENO) && !(no_color && *no_color) &&
                    !(term && strcmp(term, "dumb") == 0);
@@ -35,7 +35,7 @@ void cli_deinit(struct cli *c)
         service_free(c->service);
 }
 
-static void say(const char *fmt, va_list ap)
+static void print_sentence(const char *fmt, va_list ap)
 {
         fflush(stdout);
         fputs("rollcall: ", stderr);
@@ -47,7 +47,7 @@ int cli_error(int code, const char *fmt, ...)
 {
         va_list ap;
         va_start(ap, fmt);
-        say(fmt, ap);
+        print_sentence(fmt, ap);
         va_end(ap);
         return code;
 }
@@ -56,7 +56,7 @@ void cli_note(const char *fmt, ...)
 {
         va_list ap;
         va_start(ap, fmt);
-        say(fmt, ap);
+        print_sentence(fmt, ap);
         va_end(ap);
 }
 
@@ -65,14 +65,19 @@ int cli_fail(int code, const struct err *e)
         return cli_error(code, "%s", e->text);
 }
 
+int cli_fail_by_class(int code, const struct err *e)
+{
+        return cli_fail(e->class == ERR_RETRY ? CODE_UNREACHABLE : code, e);
+}
+
 int cli_db_fail(const struct err *e)
 {
-        /* by the functions that operators' wishes go through */
+        /* by the functions of the schema that file requests */
         static const char *const refusals[] = { "42501", "23505", "23514", "55000" };
         for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
                 if (strcmp(e->code, refusals[i]) == 0)
                         return cli_fail(CODE_REFUSED, e);
-        return cli_fail(e->class == ERR_RETRY ? CODE_UNREACHABLE : CODE_FAILED, e);
+        return cli_fail_by_class(CODE_FAILED, e);
 }
 
 int cli_oom(void)
@@ -108,7 +113,7 @@ int cli_db_any(struct cli *c)
                 return cli_fail(CODE_CONFIG, &e);
         if (db_open(conninfo, "rollcall", (int)c->service->database.connect_timeout_ms, &c->db,
                     &e) < 0)
-                return cli_fail(e.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_CONFIG, &e);
+                return cli_fail_by_class(CODE_CONFIG, &e);
         return 0;
 }
 
@@ -119,7 +124,7 @@ int cli_db(struct cli *c)
         if (rc)
                 return rc;
         if (ledger_check(c->db, c->service->kafka.prefix, &e) < 0)
-                return cli_fail(e.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_CONFIG, &e);
+                return cli_fail_by_class(CODE_CONFIG, &e);
         return 0;
 }
 
@@ -146,7 +151,7 @@ int cli_kafka(struct cli *c, struct kafka_producer **ret)
                 return cli_fail(CODE_CONFIG, &e);
         struct kafka_producer *p CLEANUP(kafka_producer_cleanup) = NULL;
         if (kafka_producer_new(&o, QUEUE_MAX_BYTES, NULL, NULL, &p, &e) < 0)
-                return cli_fail(e.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_CONFIG, &e);
+                return cli_fail_by_class(CODE_CONFIG, &e);
         if (!kafka_producer_cluster(p, KAFKA_TIMEOUT_MS))
                 return cli_error(CODE_UNREACHABLE, "Kafka: no broker of %s answered within %d s",
                                  o.embedded ? o.embedded : o.brokers, KAFKA_TIMEOUT_MS / 1000);
@@ -180,7 +185,7 @@ int cli_consumer(struct cli *c, const char *const *topics, size_t n,
                 co.events = *events;
         struct kafka_consumer *k CLEANUP(kafka_consumer_cleanup) = NULL;
         if (kafka_consumer_new(&o, &co, &k, &e) < 0)
-                return cli_fail(e.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_CONFIG, &e);
+                return cli_fail_by_class(CODE_CONFIG, &e);
         if (!kafka_consumer_cluster(k, KAFKA_TIMEOUT_MS))
                 return cli_error(CODE_UNREACHABLE, "Kafka: no broker of %s answered within %d s",
                                  o.embedded ? o.embedded : o.brokers, KAFKA_TIMEOUT_MS / 1000);
@@ -200,13 +205,25 @@ int cli_query(struct cli *c, const char *sql, const char *const *params, size_t 
         return db_query(c->db, sql, p, ret, &e) < 0 ? cli_db_fail(&e) : 0;
 }
 
+int cli_note_no_scheduler(struct cli *c)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        int rc = cli_query(
+                c,
+                "select exists (select from rollcall.lease where expires_at > clock_timestamp())",
+                NULL, 0, &r);
+        if (rc == 0 && !db_bool(r, 0, 0))
+                cli_note(
+                        "no scheduler is running: the request waits in the database until one starts");
+        return rc;
+}
+
 int cli_confirm(const char *question)
 {
         if (!isatty(STDIN_FILENO))
-                return cli_error(
-                        CODE_REFUSED,
-                        "nothing was done: the question \"%s\" needs a terminal; give --yes to answer it beforehand",
-                        question);
+                return cli_error(CODE_REFUSED,
+                                 "nothing was done: \"%s\" needs a terminal; use --yes to confirm",
+                                 question);
         fflush(stdout);
         fprintf(stderr, "%s [y/N] ", question);
         char *line CLEANUP(cleanup_free) = NULL;

@@ -1,3 +1,4 @@
+/* Records of a CSV file, read one at a time. */
 #include "csv.h"
 
 #include "base/buf.h"
@@ -48,7 +49,7 @@ static int get_raw(struct csv *c)
         return c->n_ahead ? c->ahead[--c->n_ahead] : getc_unlocked(c->file);
 }
 
-static int get(struct csv *c)
+static int next_character(struct csv *c)
 {
         int ch = get_raw(c);
         if (ch == '\r') { /* CRLF counts as one line end */
@@ -74,21 +75,21 @@ static bool is_control(int ch)
 static void skip_line(struct csv *c, int ch)
 {
         while (ch != '\n' && ch != EOF)
-                ch = get(c);
+                ch = next_character(c);
 }
 
 /* The content of a quoted field, whose opening quote is taken. What follows the closing one is
  * returned, -2 when there is none. */
-static int quoted(struct csv *c, bool *ret_control)
+static int read_quoted(struct csv *c, bool *ret_control)
 {
         for (;;) {
-                int ch = get(c);
+                int ch = next_character(c);
                 if (ch == EOF)
                         return -2;
                 *ret_control = is_control(ch);
                 if (*ret_control)
                         return ch;
-                if (ch == '"' && (ch = get(c)) != '"')
+                if (ch == '"' && (ch = next_character(c)) != '"')
                         return ch;
                 buf_addc(&c->text, (char)ch);
         }
@@ -102,37 +103,40 @@ static int control(struct csv *c, int ch, struct err *e)
                        ch ? "a control character" : "a NUL character", (unsigned)ch, line, column);
 }
 
-static int bad(struct csv *c, int ch, struct err *e, const char *why)
+static int bad_record(struct csv *c, int ch, struct err *e, const char *why)
 {
         skip_line(c, ch);
         return err_set(e, ERR_INPUT, "", "%s", why);
 }
 
 /* One field from its first character on; gives what ended it in `ret_end`. */
-static int field(struct csv *c, int ch, int *ret_end, struct err *e)
+static int read_field(struct csv *c, int ch, int *ret_end, struct err *e)
 {
         if (c->n == CSV_FIELDS_MAX)
-                return bad(c, ch, e, "more than 256 fields");
+                return bad_record(c, ch, e, "more than 256 fields");
         c->lines[c->n] = c->next_line;
         c->columns[c->n] = c->column;
         c->starts[c->n++] = c->text.len;
         if (ch == '"') {
                 bool is_bad = false;
-                ch = quoted(c, &is_bad);
+                ch = read_quoted(c, &is_bad);
                 if (is_bad)
                         return control(c, ch, e);
                 if (ch == -2)
                         return err_set(e, ERR_INPUT, "",
                                        "a quote is not closed before the file ends");
                 if (ch != ',' && ch != '\n' && ch != EOF)
-                        return bad(c, ch, e, "something stands behind a closing quote");
+                        return bad_record(
+                                c, ch, e,
+                                "a closing quote is not followed by a comma or a line end");
         } else {
-                for (; ch != ',' && ch != '\n' && ch != EOF; ch = get(c)) {
+                for (; ch != ',' && ch != '\n' && ch != EOF; ch = next_character(c)) {
                         if (is_control(ch))
                                 return control(c, ch, e);
                         if (ch == '"')
-                                return bad(c, ch, e,
-                                           "a quote stands within a field that is not quoted");
+                                return bad_record(
+                                        c, ch, e,
+                                        "a quote stands within a field that is not quoted");
                         buf_addc(&c->text, (char)ch);
                 }
         }
@@ -157,7 +161,7 @@ static int first_character(struct csv *c)
         if (!c->begun)
                 skip_mark(c);
         c->begun = true;
-        return get(c);
+        return next_character(c);
 }
 
 /* The byte of a field that is not UTF-8, where the field begins on the same line. */
@@ -189,10 +193,10 @@ int csv_next(struct csv *c, const char *const **ret_fields, size_t *ret_n, struc
         c->n = 0;
         buf_reset(&c->text);
         for (int end = ',', first = ch; end == ',';) {
-                if (field(c, first, &end, e) < 0)
+                if (read_field(c, first, &end, e) < 0)
                         return -1;
                 if (end == ',')
-                        first = get(c);
+                        first = next_character(c);
         }
         if (c->text.oom)
                 return err_oom(e);

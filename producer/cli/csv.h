@@ -16,8 +16,8 @@ void csv_free(struct csv *c);
 DEFINE_CLEANUP(csv_cleanup, struct csv, csv_free)
 
 /* The next record: 1 with its fields (NUL-terminated, valid until the next call), 0 at the end. -1:
- * this record is malformed (e says how) and was skipped up to its line's end; the next call goes on
- * behind it. Empty lines are passed over. */
+ * this record is malformed (e says how) and was skipped up to its line's end; the next call reads
+ * the record after it. Empty lines are skipped. */
 int csv_next(struct csv *c, const char *const **ret_fields, size_t *ret_n, struct err *e)
         MUST_CHECK;
 size_t csv_line(const struct csv *c); /* the line on which the last record began, from 1 */

@@ -1,3 +1,4 @@
+/* How many subjects a run would plan, counted by the job's own statements. */
 #include "extent.h"
 
 #include <inttypes.h>
@@ -7,8 +8,8 @@
 enum { SQL_MAX = 2 * 1024 * 1024, PARAMS_MAX = 1024 * 1024, COUNT_TEXT_MAX = 24 };
 
 /* The file's statement between two texts, with the values of its names. */
-static int ask(struct cli *c, const struct sql_file *f, const char *before, const char *after,
-               const struct run_values *v, struct db_result **ret)
+static int query_named(struct cli *c, const struct sql_file *f, const char *before,
+                       const char *after, const struct run_values *v, struct db_result **ret)
 {
         CLEANUP(bound_sql_deinit) struct bound_sql b = { 0 };
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
@@ -40,14 +41,14 @@ static int count_due(struct cli *c, const struct task_type *t, const struct run_
 {
         struct db_result *columns CLEANUP(db_result_cleanup) = NULL,
                                   *r CLEANUP(db_result_cleanup) = NULL;
-        int rc = ask(c, &t->due, "select * from (", "\n) due limit 0", v, &columns);
+        int rc = query_named(c, &t->due, "select * from (", "\n) due limit 0", v, &columns);
         if (rc)
                 return rc;
         bool items = db_column(columns, "item") >= 0;
-        rc = ask(c, &t->due,
-                 items ? "select count(*) from (select distinct subject, item from ("
-                       : "select count(*) from (select distinct subject from (",
-                 "\n) due) counted", v, &r);
+        rc = query_named(c, &t->due,
+                         items ? "select count(*) from (select distinct subject, item from ("
+                               : "select count(*) from (select distinct subject from (",
+                         "\n) due) counted", v, &r);
         if (rc == 0)
                 *ret = db_int(r, 0, 0);
         return rc;
@@ -60,7 +61,7 @@ static int count_population(struct cli *c, const struct job *j, const struct run
         *ret = -1;
         if (!j->population.text)
                 return 0;
-        int rc = ask(c, &j->population, "", "", v, &r);
+        int rc = query_named(c, &j->population, "", "", v, &r);
         if (rc)
                 return rc;
         if (db_rows(r) != 1 || db_columns(r) != 1 || db_null(r, 0, 0))
@@ -133,7 +134,7 @@ void extent_print(const struct extent *x)
                 number_format(x->population, population);
                 if (k->once)
                         fprintf(stderr,
-                                "  %s: once; how many rows it touches is not known beforehand\n",
+                                "  %s: once; how many rows it touches is not known in advance\n",
                                 k->type->full_name);
                 else if (x->population < 0)
                         fprintf(stderr, "  %s: %s\n", k->type->full_name, count);

@@ -1,5 +1,5 @@
 #pragma once
-/* How many subjects a run of a job would take up, before it is asked for. */
+/* How many subjects a run of a job would plan, before it is requested. */
 #include "output.h"
 
 #include "ledger/ledger.h"

@@ -1,4 +1,5 @@
 /* Files requests for tasks in the database; the scheduler publishes them. */
+/* Requests for many tasks, filed in a pipeline. */
 #include "filing.h"
 #include "rollcall_statements.h"
 
@@ -165,33 +166,33 @@ static struct piece add_text(struct filing *f, const char *text, size_t len)
         return p;
 }
 
-static int add_arguments(struct filing *f, const struct draft *d)
+static int add_arguments(struct filing *f, const struct task_request *q)
 {
         size_t n = 0;
         for (size_t i = 0; i < f->type->n_arguments; i++)
-                if (d->values[i])
+                if (q->values[i])
                         f->list[n++] = (struct argument){ span_of(f->type->arguments[i].name),
-                                                          span_of(d->values[i]) };
+                                                          span_of(q->values[i]) };
         buf_reset(&f->json);
         arguments_to_json(f->list, n, &f->json);
         f->any_argument |= n > 0;
         return f->json.failed ? cli_oom() : 0;
 }
 
-int filing_add(struct filing *f, const struct draft *d)
+int filing_add(struct filing *f, const struct task_request *q)
 {
-        int rc = add_arguments(f, d);
-        size_t bytes = strlen(d->subject) + strlen(d->item) + f->json.len + sizeof d->id;
+        int rc = add_arguments(f, q);
+        size_t bytes = strlen(q->subject) + strlen(q->item) + f->json.len + sizeof q->id;
         if (rc == 0 &&
-            (f->n == TASKS_MAX || f->texts.len + f->n * sizeof d->id + bytes > BYTES_MAX))
+            (f->n == TASKS_MAX || f->texts.len + f->n * sizeof q->id + bytes > BYTES_MAX))
                 rc = file_request(f);
         if (rc)
                 return rc;
-        f->ids[f->n] = d->id;
-        f->subjects[f->n] = add_text(f, d->subject, strlen(d->subject));
-        f->items[f->n] = add_text(f, d->item, strlen(d->item));
+        f->ids[f->n] = q->id;
+        f->subjects[f->n] = add_text(f, q->subject, strlen(q->subject));
+        f->items[f->n] = add_text(f, q->item, strlen(q->item));
         f->arguments[f->n] = add_text(f, buf_str(&f->json), f->json.len);
-        f->any_item |= *d->item != '\0';
+        f->any_item |= *q->item != '\0';
         f->n++;
         return 0;
 }
@@ -207,4 +208,24 @@ int filing_finish(struct filing *f)
         if (db_pipeline_end(f->cli->db, &e) < 0 && rc == 0 && answers == 0)
                 return cli_db_fail(&e);
         return rc ? rc : answers;
+}
+
+static void note_earlier(void *ctx, size_t tasks, instant earlier)
+{
+        (void)tasks;
+        *(instant *)ctx = earlier;
+}
+
+int filing_one(struct cli *c, const struct task_request *q, instant *ret_earlier)
+{
+        int rc = cli_db(c);
+        if (rc)
+                return rc;
+        *ret_earlier = INSTANT_NONE;
+        struct filing *f CLEANUP(filing_cleanup) = filing_new(c, q->type, q->dry_run, note_earlier,
+                                                              ret_earlier);
+        if (!f)
+                return cli_oom();
+        rc = filing_add(f, q);
+        return rc ? rc : filing_finish(f);
 }

@@ -1,6 +1,6 @@
 #pragma once
-/* What `rollcall check` finds. Each finding is printed when it is made; the check goes on after
- * failures. */
+/* What `rollcall check` finds. Each finding is printed when it is made; the check continues
+ * after failures. */
 #include "output.h"
 
 struct check {

@@ -1,5 +1,5 @@
 /* Options that come from a pack's declarations: a task type's arguments, a report's parameters. */
-#include "args.h"
+#include "flags.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +32,7 @@ static char *dashed(const char *name)
         return s;
 }
 
-struct flag *flags_of(const struct parameter *list, size_t n, const struct flag *fixed)
+struct flag *flags_of(const struct declared *list, size_t n, const struct flag *fixed)
 {
         struct flag *f = calloc(n + 1, sizeof *f);
         size_t used = 0;
@@ -74,12 +74,4 @@ bool flag_is(const char *flag, const char *declared_name)
                 if (*flag != (*declared_name == '_' ? '-' : *declared_name))
                         return false;
         return *flag == *declared_name;
-}
-
-const char *args_declared(const struct args *a, const struct parameter *d)
-{
-        char *name CLEANUP(cleanup_free) = dashed(d->name);
-        if (!name || !args_on(a, name))
-                return NULL;
-        return d->type == VALUE_BOOLEAN ? "true" : args_get(a, name);
 }

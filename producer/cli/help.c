@@ -1,11 +1,16 @@
-#include "verbs.h"
+/* `rollcall help` and --help: the table of commands as text. */
+#include "man.h"
+#include "commands.h"
+#include "help.h"
+
+#include "config/service.h"
 
 #include <ctype.h>
 #include <string.h>
 
 static const char exit_codes[] =
-        "Exit codes: 0 done; 1 what was asked for failed; 2 wrong usage; 3 configuration; 4 database or Kafka not\n"
-        "reachable; 5 not found; 6 timed out waiting; 7 refused or cancelled.\n";
+        "Exit codes: 0 done; 1 what was requested failed; 2 wrong usage; 3 configuration; 4 database or\n"
+        "Kafka not reachable; 5 not found; 6 timed out waiting; 7 refused or cancelled.\n";
 
 /* "  -n, --dry-run            text" */
 static void print_flag(const struct flag *f, FILE *to)
@@ -33,9 +38,9 @@ static void print_verb(const struct verb *v, FILE *to)
         fprintf(to, "  %-22s %s\n", left, v->help);
 }
 
-void help_all(FILE *to)
+void help_all(const struct verb *verbs, FILE *to)
 {
-        fputs("Usage: rollcall COMMAND [OPTIONS]\n\nRollcall calls the roll of an organisation's users. This is the operator's tool.\n\nCommands:\n",
+        fputs("Usage: rollcall COMMAND [OPTIONS]\n\nCommand-line tool for operating Rollcall.\n\nCommands:\n",
               to);
         for (const struct verb *v = verbs; v->name; v++)
                 print_verb(v, to);
@@ -44,7 +49,7 @@ void help_all(FILE *to)
         fprintf(to, "\n%sHelp on one command: rollcall COMMAND --help\n", exit_codes);
 }
 
-void help_group(const char *group, FILE *to)
+void help_group(const struct verb *verbs, const char *group, FILE *to)
 {
         size_t len = strlen(group);
         fprintf(to, "Usage: rollcall %s COMMAND [OPTIONS]\n\nCommands:\n", group);
@@ -63,6 +68,50 @@ void help_verb(const struct verb *v, const struct flag *more, FILE *to)
         print_flags("Options of the pack", more, to);
         print_flags("Options of every command", global_flags, to);
         fprintf(to, "\n%s", exit_codes);
+}
+
+/* ---- rollcall help ---- */
+
+enum { MAN_MAX = 1024 * 1024 };
+
+static int print_man(const struct cli *c, const char *page)
+{
+        BUF_CLEANUP struct buf out = { .max = MAN_MAX };
+        if (!page || strcmp(page, "rollcall") == 0)
+                man_rollcall(c->verbs, &out);
+        else if (strcmp(page, "rollcall.cfg") == 0)
+                service_man(&out);
+        else
+                return cli_error(CODE_USAGE,
+                                 "help: --man \"%s\": rollcall or rollcall.cfg was expected", page);
+        if (out.failed)
+                return cli_oom();
+        fputs(buf_str(&out), stdout);
+        return CODE_OK;
+}
+
+int verb_help(struct cli *c, const struct args *a)
+{
+        const char *first = args_operand(a, 0), *second = args_operand(a, 1);
+        int words = 0;
+        bool group = false;
+        if (args_on(a, "man"))
+                return print_man(c, first);
+        if (!first) {
+                help_all(c->verbs, stdout);
+                return CODE_OK;
+        }
+        const struct verb *v = verb_find(c->verbs, first, second, &words, &group);
+        if (v)
+                help_verb(v, NULL, stdout);
+        else if (group)
+                help_group(c->verbs, first, stdout);
+        else
+                return cli_error(
+                        CODE_USAGE,
+                        "help: there is no command \"%s\"; see: rollcall help, rollcall commands",
+                        first);
+        return CODE_OK;
 }
 
 int verb_version(struct cli *c, const struct args *a)

@@ -1,7 +1,7 @@
 /* `rollcall jobs list`: jobs with schedule, suspension and last run. */
 #include "output.h"
 #include "suspension.h"
-#include "verbs.h"
+#include "commands.h"
 #include "rollcall_statements.h"
 
 #include <string.h>

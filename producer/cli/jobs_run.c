@@ -1,9 +1,13 @@
-/* `rollcall jobs run`: asks for a run, after showing what a mistyped command would do. */
+/* `rollcall jobs run`: requests a run, after showing what a mistyped command would do. */
 #include "extent.h"
 #include "lookup.h"
-#include "runs.h"
-#include "verbs.h"
+#include "output.h"
+#include "run_follow.h"
+#include "run_print.h"
+#include "commands.h"
 #include "rollcall_statements.h"
+
+#include "ledger/ledger.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -13,7 +17,7 @@ enum { MEMORY_MAX = 1024 * 1024 };
 /* An instant farther from now than this is named in the question: the year may be mistyped. */
 #define FAR (INT64_C(86400) * INSTANT_SECOND)
 
-struct wish { /* what the command line asks for */
+struct order { /* the run that the command line requests */
         struct cli *cli;
         const struct args *args;
         const struct job *job;
@@ -25,7 +29,7 @@ struct wish { /* what the command line asks for */
 };
 
 /* --set NAME=VALUE, checked against the pack. */
-static int read_settings(struct wish *w)
+static int read_settings(struct order *w)
 {
         struct err e = ERR_INIT;
         size_t n = args_values(w->args, "set"), n_all;
@@ -51,7 +55,7 @@ static int read_settings(struct wish *w)
 }
 
 /* The run's instant: --at, else the database's clock. */
-static int read_instant(struct wish *w)
+static int read_instant(struct order *w)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         const char *at = args_get(w->args, "at");
@@ -76,7 +80,7 @@ static int read_instant(struct wish *w)
 
 /* How many people the run is about to take up, shown and sent along: a plan that finds more is held
  * for review. */
-static int show_extent(struct wish *w)
+static int show_extent(struct order *w)
 {
         struct run_request *q = &w->request;
         struct extent x;
@@ -100,7 +104,7 @@ static int show_extent(struct wish *w)
 }
 
 /* What is unusual about the run is said, and asked about. */
-static int confirm(struct wish *w)
+static int confirm_run(struct order *w)
 {
         const struct run_request *q = &w->request;
         char at[INSTANT_TEXT_MAX], question[400];
@@ -121,7 +125,7 @@ static int confirm(struct wish *w)
         return args_on(w->args, "yes") ? 0 : cli_confirm(question);
 }
 
-static int request(struct wish *w, struct run_ref *ret, bool *ret_new)
+static int request_run_of(struct order *w, struct run_ref *ret, bool *ret_new)
 {
         struct err e = ERR_INIT;
         struct uuid id;
@@ -129,7 +133,7 @@ static int request(struct wish *w, struct run_ref *ret, bool *ret_new)
         if (rc == 0)
                 rc = read_instant(w);
         if (rc == 0)
-                rc = confirm(w);
+                rc = confirm_run(w);
         if (rc)
                 return rc;
         int known = run_request(w->cli->db, &w->request, &id, &e);
@@ -150,9 +154,9 @@ static int print_request(struct cli *c, const struct job *j, const struct run_re
         return CODE_OK;
 }
 
-/* A run of that job and instant exists. `ret`: it is not what was asked for, a dry run or one with
- * other settings, which is said. */
-static int differs(const struct wish *w, const struct run_ref *r, bool *ret)
+/* A run of that job and instant exists. `ret`: it is another than the requested one, a dry run or
+ * one with other settings, which is printed. */
+static int check_existing(const struct order *w, const struct run_ref *r, bool *ret)
 {
         struct db_result *res CLEANUP(db_result_cleanup) = NULL;
         BUF_CLEANUP struct buf settings = { .max = MEMORY_MAX };
@@ -164,7 +168,7 @@ static int differs(const struct wish *w, const struct run_ref *r, bool *ret)
         *ret = db_bool(res, 0, 1) || db_bool(res, 0, 2);
         if (*ret)
                 cli_note(
-                        "the run of %s at that instant, %s, is %s: give another --at to ask for this one",
+                        "the run of %s at that instant, %s, is %s: give another --at to request this one",
                         w->job->full_name, r->id,
                         !db_bool(res, 0, 1)  ? "one with other settings"
                         : db_bool(res, 0, 0) ? "a dry run, which changes nothing"
@@ -175,7 +179,7 @@ static int differs(const struct wish *w, const struct run_ref *r, bool *ret)
 int verb_jobs_run(struct cli *c, const struct args *a)
 {
         struct arena *memory CLEANUP(arena_cleanup) = arena_new(MEMORY_MAX);
-        struct wish w = { .cli = c, .args = a, .memory = memory };
+        struct order w = { .cli = c, .args = a, .memory = memory };
         struct run_ref r;
         int64_t timeout;
         bool is_new = false, other = false;
@@ -196,9 +200,9 @@ int verb_jobs_run(struct cli *c, const struct args *a)
                 .dry_run = w.job->dry_run || args_on(a, "dry-run"),
                 .force = args_on(a, "force"),
         };
-        rc = request(&w, &r, &is_new);
+        rc = request_run_of(&w, &r, &is_new);
         if (rc == 0 && !is_new)
-                rc = differs(&w, &r, &other);
+                rc = check_existing(&w, &r, &other);
         if (rc || !args_on(a, "wait"))
                 return rc ? rc : print_request(c, w.job, &r, is_new);
         if (other)

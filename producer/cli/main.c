@@ -1,3 +1,7 @@
+/* The program: finds the command that the words name, and runs it. */
+#include "help.h"
+#include "pack_command.h"
+#include "commands.h"
 #include "verbs.h"
 
 #include "base/log.h"
@@ -52,7 +56,7 @@ static bool has_flag(int argc, char **argv, const char *a, const char *b)
 }
 
 /* Not a command of ours: a pack's, when the configuration can be read. */
-static int run_other(struct cli *c, int argc, char **argv, const char *first)
+static int run_pack_command(struct cli *c, int argc, char **argv, const char *first)
 {
         const struct command *command;
         int words = 1, at;
@@ -71,38 +75,34 @@ static int run_other(struct cli *c, int argc, char **argv, const char *first)
         return pack_command_run(c, command, argc - words, argv + words);
 }
 
-static int run(struct cli *c, int argc, char **argv)
+static int run_command_line(struct cli *c, int argc, char **argv)
 {
         const char *first = command_word(argc, argv, 0);
         if (!first) {
                 if (has_flag(argc, argv, "--version", "-V"))
                         return verb_version(c, NULL);
                 bool asked = has_flag(argc, argv, "--help", "-h");
-                help_all(asked ? stdout : stderr);
+                help_all(verbs, asked ? stdout : stderr);
                 return asked ? CODE_OK : CODE_USAGE;
-        }
-        if (strcmp(first, "help") == 0) {
-                help_all(stdout);
-                return CODE_OK;
         }
         int words, at;
         bool group;
         const char *second = args_first_operand(NULL, argc - 1, argv + 1, &at);
-        const struct verb *v = verb_find(first, second, &words, &group);
+        const struct verb *v = verb_find(verbs, first, second, &words, &group);
         if (v) {
                 if (words == 2)
                         (void)command_word(argc, argv, 1);
                 return run_verb(c, v, argc - words, argv + words);
         }
         if (group && !second && has_flag(argc, argv, "--help", "-h")) {
-                help_group(first, stdout);
+                help_group(verbs, first, stdout);
                 return CODE_OK;
         }
         if (group)
                 return cli_error(CODE_USAGE, "%s: %s%s%s; see: rollcall %s --help", first,
                                  second ? "there is no command \"" : "a command is missing",
                                  second ? second : "", second ? "\"" : "", first);
-        return run_other(c, argc, argv, first);
+        return run_pack_command(c, argc, argv, first);
 }
 
 int main(int argc, char **argv)
@@ -111,8 +111,8 @@ int main(int argc, char **argv)
         log_init("rollcall", LOG_LEVEL_ERROR);
         /* a reader that went away is seen when standard output is flushed; sockets never kill us */
         signal(SIGPIPE, SIG_IGN);
-        cli_init(&c);
-        int rc = run(&c, argc - 1, argv + 1);
+        cli_init(&c, verbs);
+        int rc = run_command_line(&c, argc - 1, argv + 1);
         cli_deinit(&c);
         if (fflush(stdout) != 0 && rc == CODE_OK)
                 rc = CODE_FAILED;

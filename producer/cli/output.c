@@ -1,3 +1,4 @@
+/* Tables, JSON, and single lines of what commands print. */
 #include "output.h"
 
 #include <stdarg.h>

@@ -2,8 +2,12 @@
  * A pack's own command: looks the subject up, shows what the task would do (a dry run of it), asks,
  * submits the task and waits for its outcome. All it knows comes from the pack.
  */
-#include "tasks.h"
-#include "verbs.h"
+#include "outcome.h"
+#include "filing.h"
+#include "output.h"
+#include "commands.h"
+#include "help.h"
+#include "pack_command.h"
 
 #include "pack/statement.h"
 
@@ -40,12 +44,12 @@ int pack_command_find(struct cli *c, const char *first, const char *second,
         if (access(config, F_OK) < 0)
                 return cli_error(
                         CODE_USAGE,
-                        "there is no command \"%s\", and no configuration %s that could name packs with further ones; see: rollcall --help",
+                        "there is no command \"%s\"; packs may have more, but there is no configuration %s; see: rollcall --help",
                         first, config);
         int rc = cli_packs(c);
         if (rc) {
                 cli_note(
-                        "\"%s\" is no command of rollcall itself, and without the configuration the packs' commands are not known; see: rollcall --help",
+                        "\"%s\" is no command of rollcall itself; the packs' commands need the configuration; see: rollcall --help",
                         first);
                 return rc;
         }
@@ -105,27 +109,27 @@ int pack_commands_list(struct cli *c, const struct args *a)
         return CODE_OK;
 }
 
-struct request {
+struct call {
         struct cli *cli;
         const struct command *command;
         const struct args *args;
         struct arena *memory;
         struct run_values values;
         const char **given; /* one per argument; NULL: not given */
-        struct draft draft;
+        struct task_request task;
         struct db_result *current, *proposal;
         const char *verdict; /* the proposal's outcome */
         int64_t timeout;
 };
 
-static void request_deinit(struct request *q)
+static void call_deinit(struct call *q)
 {
         db_result_free(q->current);
         db_result_free(q->proposal);
         arena_free(q->memory);
 }
 
-static int prepare(struct request *q)
+static int prepare_call(struct call *q)
 {
         const struct task_type *t = q->command->type;
         struct err e = ERR_INIT;
@@ -137,7 +141,7 @@ static int prepare(struct request *q)
                 return cli_oom();
         for (size_t i = 0; i < t->n_arguments; i++)
                 q->given[i] = args_declared(q->args, &t->arguments[i]);
-        tasks_act_for_others(q->cli, t, q->given);
+        task_request_for_others(q->cli, t, q->given);
         q->values = (struct run_values){
                 .now = INSTANT_NONE, .actor = q->cli->actor, .dry_run = true, .pack = t->pack
         };
@@ -145,11 +149,11 @@ static int prepare(struct request *q)
                              &e) < 0)
                 return cli_fail(CODE_CONFIG, &e);
         q->values.settings = settings;
-        q->draft = (struct draft){ .type = t,
-                                   .id = uuid_random(),
-                                   .subject = args_operand(q->args, 0),
-                                   .item = "",
-                                   .values = q->given };
+        q->task = (struct task_request){ .type = t,
+                                         .id = uuid_random(),
+                                         .subject = args_operand(q->args, 0),
+                                         .item = "",
+                                         .values = q->given };
         return 0;
 }
 
@@ -157,7 +161,7 @@ static int prepare(struct request *q)
 enum { CHOICES_MAX = 10 };
 
 /* Whoever is meant can be named by number. */
-static int refuse_ambiguous(const struct request *q, const struct command *k)
+static int refuse_ambiguous(const struct call *q, const struct command *k)
 {
         BUF_CLEANUP struct buf list = { .max = 4096 };
         for (int i = 0; i < db_rows(q->current) && i < CHOICES_MAX; i++)
@@ -169,9 +173,9 @@ static int refuse_ambiguous(const struct request *q, const struct command *k)
                          db_rows(q->current) > CHOICES_MAX ? ", …" : "");
 }
 
-static int look_up(struct request *q)
+static int look_up(struct call *q)
 {
-        const struct parameter subject = { .name = "subject", .type = VALUE_TEXT };
+        const struct declared subject = { .name = "subject", .type = VALUE_TEXT };
         const struct command *k = q->command;
         struct err e = ERR_INIT;
         CLEANUP(bound_sql_deinit) struct bound_sql b = { 0 };
@@ -196,11 +200,11 @@ static int look_up(struct request *q)
                                  k->subject_label, args_operand(q->args, 0));
         if (db_rows(q->current) > 1)
                 return refuse_ambiguous(q, k);
-        q->draft.subject = db_str(q->current, 0, 0);
+        q->task.subject = db_str(q->current, 0, 0);
         return 0;
 }
 
-static void print_current(const struct request *q)
+static void print_current(const struct call *q)
 {
         if (!q->current || q->cli->json)
                 return;
@@ -217,15 +221,15 @@ static void print_current(const struct request *q)
 
 /* What would be done: a worker does it, and rolls it back. The tool needs no right on the
  * organisation's tables. */
-static int propose(struct request *q)
+static int show_proposal(struct call *q)
 {
-        struct draft trial = q->draft;
+        struct task_request preview = q->task;
         instant earlier;
-        trial.id = uuid_random();
-        trial.dry_run = true;
-        int rc = draft_file(q->cli, &trial, &earlier);
+        preview.id = uuid_random();
+        preview.dry_run = true;
+        int rc = filing_one(q->cli, &preview, &earlier);
         if (rc == 0)
-                rc = outcome_wait(q->cli, &trial, q->timeout, &q->proposal);
+                rc = outcome_wait(q->cli, &preview, q->timeout, &q->proposal);
         if (rc)
                 return rc;
         q->verdict = db_str(q->proposal, 0, db_column(q->proposal, "outcome"));
@@ -234,33 +238,33 @@ static int propose(struct request *q)
         return 0;
 }
 
-static json_t *current_json(const struct request *q)
+static json_t *current_json(const struct call *q)
 {
         return q->current ? json_row(q->current, 0) : json_null();
 }
 
-static json_t *proposal_json(const struct request *q)
+static json_t *proposal_json(const struct call *q)
 {
         return q->proposal ? json_row(q->proposal, 0)
                            : json_pack("{s:s, s:s}", "outcome", q->verdict, "reason", "");
 }
 
-static int print_document(const struct request *q, const struct db_result *result)
+static int print_document(const struct call *q, const struct db_result *result)
 {
         return print_json(json_pack("{s:s, s:s, s:o, s:o, s:o}", "command", q->command->name,
-                                    "subject", q->draft.subject, "current", current_json(q),
+                                    "subject", q->task.subject, "current", current_json(q),
                                     "proposal", proposal_json(q), "result",
                                     result ? json_row(result, 0) : json_null()));
 }
 
-static int submit(struct request *q)
+static int submit_task(struct call *q)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         struct cli *c = q->cli;
         instant earlier;
-        int rc = draft_file(c, &q->draft, &earlier);
+        int rc = filing_one(c, &q->task, &earlier);
         if (rc == 0)
-                rc = outcome_wait(c, &q->draft, q->timeout, &r);
+                rc = outcome_wait(c, &q->task, q->timeout, &r);
         if (rc)
                 return rc;
         if (c->json)
@@ -271,7 +275,7 @@ static int submit(struct request *q)
 }
 
 /* Its own role, before anything is shown. The type's is checked where the task is filed. */
-static int check_role(const struct request *q)
+static int check_role(const struct call *q)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         const char *params[] = { q->command->requires_role, q->command->name };
@@ -279,10 +283,10 @@ static int check_role(const struct request *q)
                          : 0;
 }
 
-static int run(struct request *q)
+static int run_call(struct call *q)
 {
         struct err e = ERR_INIT;
-        int rc = prepare(q);
+        int rc = prepare_call(q);
         if (rc == 0)
                 rc = cli_db(q->cli);
         if (rc == 0)
@@ -291,14 +295,14 @@ static int run(struct request *q)
                 rc = look_up(q);
         if (rc)
                 return rc;
-        if (draft_check(&q->draft, &e) < 0)
+        if (task_request_check(&q->task, &e) < 0)
                 return cli_error(CODE_USAGE, "%s: %s", q->command->name, e.text);
         print_current(q);
         bool asks = (q->command->confirm || type_destructive(q->command->type)) &&
                     !args_on(q->args, "yes") && !args_on(q->args, "dry-run");
         if (asks && !isatty(STDIN_FILENO)) /* nobody waits for a proposal that nobody can answer */
                 return cli_confirm("Do it?");
-        rc = propose(q);
+        rc = show_proposal(q);
         if (rc)
                 return rc;
         rc = outcome_code(q->verdict);
@@ -308,7 +312,7 @@ static int run(struct request *q)
         }
         if (asks && (rc = cli_confirm("Do it?")))
                 return rc;
-        return submit(q);
+        return submit_task(q);
 }
 
 int pack_command_run(struct cli *c, const struct command *command, int argc, char **argv)
@@ -335,9 +339,9 @@ int pack_command_run(struct cli *c, const struct command *command, int argc, cha
                 help_verb(&v, more, stdout);
                 return CODE_OK;
         }
-        CLEANUP(request_deinit) struct request q = { .cli = c, .command = command, .args = a };
+        CLEANUP(call_deinit) struct call q = { .cli = c, .command = command, .args = a };
         rc = args_duration(a, "timeout", 60000, &q.timeout);
         if (rc == 0)
                 rc = cli_actor(c);
-        return rc ? rc : run(&q);
+        return rc ? rc : run_call(&q);
 }

@@ -1,7 +1,7 @@
-/* Tasks set aside: rollcall.held. The workers do what is asked for here; the tool files the
- * request. */
+/* `rollcall quarantine`: parked tasks, of rollcall.held. The tool files requests; the workers carry
+ * them out. */
 #include "output.h"
-#include "verbs.h"
+#include "commands.h"
 #include "rollcall_statements.h"
 
 #include "base/instant.h"
@@ -28,7 +28,7 @@ static int read_ids(const struct args *a, char **ret)
                 if (!is_id(args_operand(a, i)))
                         return cli_error(
                                 CODE_USAGE,
-                                "\"%s\" is no task id, nor the beginning of one (%d characters or more); see: rollcall quarantine list",
+                                "\"%s\" is no task id, nor its first characters (at least %d); see: rollcall quarantine list",
                                 args_operand(a, i), ID_PREFIX_MIN);
                 buf_addf(&out, "%s%s", i ? "," : "", args_operand(a, i));
         }
@@ -102,8 +102,7 @@ int verb_quarantine_show(struct cli *c, const struct args *a)
         if (db_rows(r) == 0)
                 return cli_error(
                         CODE_NOT_FOUND,
-                        "no task \"%s\" is set aside; see: rollcall quarantine list --state all",
-                        id);
+                        "no task \"%s\" is parked; see: rollcall quarantine list --state all", id);
         if (db_rows(r) > 1)
                 return cli_error(CODE_USAGE,
                                  "\"%s\" is the beginning of several task ids: give more of it",
@@ -131,9 +130,9 @@ int verb_quarantine_show(struct cli *c, const struct args *a)
 
 /* ---- replay and drop ---- */
 
-/* params[FILTERS]: the state that is asked for; NULL: quarantined and behind. */
-static int confirm(struct cli *c, const struct args *a, const char *what,
-                   const char *const params[FILTERS + 1])
+/* params[FILTERS]: the requested state; NULL: quarantined and behind. */
+static int confirm_action(struct cli *c, const struct args *a, const char *what,
+                          const char *const params[FILTERS + 1])
 {
         const char *state = params[FILTERS];
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -146,27 +145,26 @@ static int confirm(struct cli *c, const struct args *a, const char *what,
         if (chosen == 0 && state)
                 return cli_error(
                         CODE_NOT_FOUND,
-                        "quarantine %s: no task in state %s is like that; see: rollcall quarantine list --state all",
+                        "quarantine %s: no task in state %s matches; see: rollcall quarantine list --state all",
                         what, state);
         if (chosen == 0)
                 return cli_error(
                         CODE_NOT_FOUND,
-                        "quarantine %s: no quarantined task is like that; see: rollcall quarantine list",
+                        "quarantine %s: no quarantined task matches; see: rollcall quarantine list",
                         what);
         if (args_on(a, "yes"))
                 return 0;
         if (state)
-                snprintf(question, sizeof question, "Give up %" PRId64 " tasks in state %s?",
+                snprintf(question, sizeof question, "Discard %" PRId64 " tasks in state %s?",
                          chosen, state);
         else
                 snprintf(question, sizeof question,
-                         "%s %" PRId64 " quarantined tasks, and %" PRId64
-                         " that stand behind others?",
-                         strcmp(what, "drop") == 0 ? "Give up" : "Try again", quarantined, behind);
+                         "%s %" PRId64 " quarantined tasks, and %" PRId64 " that they block?",
+                         strcmp(what, "drop") == 0 ? "Discard" : "Retry", quarantined, behind);
         return cli_confirm(question);
 }
 
-static int act(struct cli *c, const struct args *a, const char *what, const char *state)
+static int request_action(struct cli *c, const struct args *a, const char *what, const char *state)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         char *ids CLEANUP(cleanup_free) = NULL;
@@ -187,7 +185,7 @@ static int act(struct cli *c, const struct args *a, const char *what, const char
                         "quarantine %s: give task ids, options that choose tasks, or --all", what);
         rc = cli_db(c);
         if (rc == 0)
-                rc = confirm(c, a, what, params);
+                rc = confirm_action(c, a, what, params);
         if (rc)
                 return rc;
         params[FILTERS + 1] = what;
@@ -205,10 +203,10 @@ static int act(struct cli *c, const struct args *a, const char *what, const char
 
 int verb_quarantine_replay(struct cli *c, const struct args *a)
 {
-        return act(c, a, "replay", NULL);
+        return request_action(c, a, "replay", NULL);
 }
 
 int verb_quarantine_drop(struct cli *c, const struct args *a)
 {
-        return act(c, a, "drop", args_get(a, "state"));
+        return request_action(c, a, "drop", args_get(a, "state"));
 }

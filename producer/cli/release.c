@@ -1,8 +1,11 @@
 /* `rollcall runs release`: a run that is held for review is published after all. */
 #include "extent.h"
-#include "runs.h"
-#include "verbs.h"
+#include "output.h"
+#include "run_ref.h"
+#include "commands.h"
 #include "rollcall_statements.h"
+
+#include "ledger/ledger.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -21,7 +24,7 @@ static void print_kinds(const struct db_result *kinds, const struct db_result *r
         }
 }
 
-static int show(struct cli *c, const struct run_ref *run)
+static int show_held_run(struct cli *c, const struct run_ref *run)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL,
                             *kinds CLEANUP(db_result_cleanup) = NULL;
@@ -52,7 +55,7 @@ int verb_runs_release(struct cli *c, const struct args *a)
         if (rc == 0)
                 rc = run_find(c, args_operand(a, 0), &run);
         if (rc == 0)
-                rc = show(c, &run);
+                rc = show_held_run(c, &run);
         if (rc == 0 && !args_on(a, "yes"))
                 rc = cli_confirm("Release it?");
         if (rc)

@@ -1,6 +1,7 @@
-/* Positions and their logs: what does not fit is listed, and put right. */
+/* `rollcall topics repair`: positions whose offset is not in the topic any more are listed, and
+ * repaired. */
 #include "output.h"
-#include "verbs.h"
+#include "commands.h"
 #include "rollcall_statements.h"
 
 #include "kafka/kafka.h"
@@ -18,7 +19,7 @@ enum {
         NAMES_MAX = 256 * 1024
 };
 
-struct place {
+struct checked_position {
         struct log_gap g;
         int64_t mark;
         bool compare; /* the message before the position is still to come */
@@ -29,7 +30,7 @@ struct repair {
         const char *topics[LANE_COUNT + INTAKES_MAX + 1];
         size_t n_topics;
         struct db_result *rows;
-        struct place *list;
+        struct checked_position *list;
         size_t n;
 };
 
@@ -44,7 +45,7 @@ static const char *fit_name(enum log_fit fit)
         static const char *const names[] = { [LOG_FITS] = "ok",
                                              [LOG_DELETED] = "deleted",
                                              [LOG_SHORT] = "too short",
-                                             [LOG_OTHER] = "made anew" };
+                                             [LOG_OTHER] = "re-created" };
         return names[fit];
 }
 
@@ -64,12 +65,14 @@ static int read_positions(struct repair *r, const char *cluster)
                 return cli_oom();
         for (size_t i = 0; i < r->n; i++) {
                 int row = (int)i;
-                r->list[i] = (struct place){ .g = { .source_no = (int)db_int(r->rows, row, 0),
-                                                    .topic = db_str(r->rows, row, 1),
-                                                    .partition = (int32_t)db_int(r->rows, row, 2),
-                                                    .epoch = db_int(r->rows, row, 3),
-                                                    .next = db_int(r->rows, row, 4) },
-                                             .mark = db_int(r->rows, row, 5) };
+                r->list[i] = (struct checked_position){
+                        .g = { .source_no = (int)db_int(r->rows, row, 0),
+                               .topic = db_str(r->rows, row, 1),
+                               .partition = (int32_t)db_int(r->rows, row, 2),
+                               .epoch = db_int(r->rows, row, 3),
+                               .next = db_int(r->rows, row, 4) },
+                        .mark = db_int(r->rows, row, 5)
+                };
         }
         return 0;
 }
@@ -93,7 +96,7 @@ static int compare_offsets(struct repair *r, struct kafka_producer *p, struct ka
         return 0;
 }
 
-static struct place *place_of(struct repair *r, const char *topic, int32_t partition)
+static struct checked_position *position_of(struct repair *r, const char *topic, int32_t partition)
 {
         for (size_t i = 0; i < r->n; i++)
                 if (r->list[i].g.partition == partition && strcmp(r->list[i].g.topic, topic) == 0)
@@ -105,7 +108,8 @@ static int assigned(void *ctx, struct kafka_partition *list, size_t n, struct er
 {
         (void)e;
         for (size_t i = 0; i < n; i++) {
-                const struct place *x = place_of(ctx, list[i].topic, list[i].partition);
+                const struct checked_position *x = position_of(ctx, list[i].topic,
+                                                               list[i].partition);
                 list[i].offset = !x ? 0 : x->compare ? x->g.next - 1 : x->g.high;
         }
         return 0;
@@ -137,7 +141,8 @@ static int compare_messages(struct repair *r, struct kafka_consumer *k)
                 if (n < 0 && e.class != ERR_RETRY)
                         return cli_fail(CODE_UNREACHABLE, &e);
                 for (int i = 0; i < n; i++) {
-                        struct place *x = place_of(r, list[i].topic, list[i].partition);
+                        struct checked_position *x = position_of(r, list[i].topic,
+                                                                 list[i].partition);
                         if (!x || !x->compare)
                                 continue;
                         x->compare = false;
@@ -155,7 +160,7 @@ static int compare_messages(struct repair *r, struct kafka_consumer *k)
         return 0;
 }
 
-static int find(struct repair *r)
+static int find_misfits(struct repair *r)
 {
         struct kafka_consumer *k CLEANUP(kafka_consumer_cleanup) = NULL;
         struct kafka_producer *p CLEANUP(kafka_producer_cleanup) = NULL;
@@ -194,7 +199,7 @@ static void print_misfits(const struct repair *r, const struct db_result *open)
                 log_gap_text(g, what, sizeof what);
                 printf("%s\n", what);
                 if (strcmp(g->topic, r->c->service->topic_results) == 0) {
-                        printf("  what was not folded is folded from the ledger\n");
+                        printf("  its totals are backfilled from the ledger\n");
                         continue;
                 }
                 lanes = true;
@@ -203,7 +208,7 @@ static void print_misfits(const struct repair *r, const struct db_result *open)
                                " messages) cannot be read any more\n",
                                g->next, g->low - 1, g->low - g->next);
                 else
-                        printf("  the log is read from its beginning; what waited in the old one from offset %" PRId64
+                        printf("  the topic is read from its first offset; what waited in the old one from offset %" PRId64
                                " on cannot be read any more\n",
                                g->next);
         }
@@ -213,7 +218,7 @@ static void print_misfits(const struct repair *r, const struct db_result *open)
                        db_str(open, 0, 0), db_str(open, 0, 1));
 }
 
-static json_t *document(const struct repair *r, const struct db_result *open, bool repaired)
+static json_t *repair_json(const struct repair *r, const struct db_result *open, bool repaired)
 {
         json_t *list = json_array();
         for (size_t i = 0; i < r->n; i++) {
@@ -231,7 +236,7 @@ static json_t *document(const struct repair *r, const struct db_result *open, bo
 
 /* ---- what is done ---- */
 
-static int apply(struct repair *r)
+static int apply_repairs(struct repair *r)
 {
         struct err e = ERR_INIT;
         if (db_exec(r->c->db, "begin", &e) < 0)
@@ -245,7 +250,7 @@ static int apply(struct repair *r)
                 if (rc > 0)
                         return cli_error(
                                 CODE_FAILED,
-                                "%s/%d was taken over just now: nothing was done; try again",
+                                "%s/%d was assigned to another worker just now: nothing was done; run the command once more",
                                 r->list[i].g.topic, (int)r->list[i].g.partition);
         }
         return db_exec(r->c->db, "commit", &e) < 0 ? cli_db_fail(&e) : 0;
@@ -258,7 +263,7 @@ int verb_topics_repair(struct cli *c, const struct args *a)
         bool dry_run = args_on(a, "dry-run");
         int rc = cli_db(c);
         if (rc == 0)
-                rc = find(&r);
+                rc = find_misfits(&r);
         if (rc == 0)
                 rc = cli_query(c, sql_repair_missing, NULL, 0, &open);
         if (rc)
@@ -267,16 +272,16 @@ int verb_topics_repair(struct cli *c, const struct args *a)
         if (!c->json && n)
                 print_misfits(&r, open);
         if (!c->json && !n)
-                printf("%zu positions, each fits its log\n", r.n);
+                printf("%zu positions, each is in its topic\n", r.n);
         if (n && !dry_run) {
-                if (!args_on(a, "yes") && (rc = cli_confirm("Put the positions right?")))
+                if (!args_on(a, "yes") && (rc = cli_confirm("Repair these partitions?")))
                         return rc;
-                if ((rc = apply(&r)))
+                if ((rc = apply_repairs(&r)))
                         return rc;
                 if (!c->json)
-                        printf("%zu positions were put right\n", n);
+                        printf("%zu positions were repaired\n", n);
         }
         if (c->json)
-                rc = print_json(document(&r, open, n && !dry_run));
+                rc = print_json(repair_json(&r, open, n && !dry_run));
         return rc ? rc : n && dry_run ? CODE_FAILED : CODE_OK;
 }

@@ -2,7 +2,7 @@
 #include "lookup.h"
 #include "output.h"
 #include "reports.h"
-#include "verbs.h"
+#include "commands.h"
 
 #include "report/report.h"
 
@@ -132,7 +132,7 @@ static int query(struct cli *c, const struct args *a, const struct report *r, in
                 return cli_oom();
         for (size_t i = 0; i < r->n_parameters; i++) {
                 const char *value = args_declared(a, &r->parameters[i]);
-                if (value && parameter_check(&r->parameters[i], span_of(value), &e) < 0)
+                if (value && declared_check(&r->parameters[i], span_of(value), &e) < 0)
                         return cli_error(CODE_USAGE, "report %s: %s", r->name, e.text);
                 if (value)
                         given[n++] = (struct setting_value){ r->parameters[i].name, value };
@@ -149,9 +149,10 @@ int verb_report(struct cli *c, const struct args *a)
         if (!args_operand(a, 0))
                 return list_reports(c);
         if (format_name && report_format_parse(format_name, &format) < 0)
-                return cli_error(CODE_USAGE,
-                                 "report: --format \"%s\": table, json or csv was expected",
-                                 format_name);
+                return cli_error(
+                        CODE_USAGE,
+                        "report: --format \"%s\" is no format; see: rollcall report --help",
+                        format_name);
         int document CLEANUP(cleanup_close) = -1;
         int rc = report_find(c, args_operand(a, 0), &r);
         if (rc == 0)

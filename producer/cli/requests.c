@@ -1,6 +1,6 @@
-/* Who asked for what, and when: rollcall.request. */
+/* `rollcall requests list`: who requested what, and when. */
 #include "output.h"
-#include "verbs.h"
+#include "commands.h"
 #include "rollcall_statements.h"
 
 int verb_requests_list(struct cli *c, const struct args *a)

@@ -1,7 +1,8 @@
 /* Audit events as they stand on the results topic. Reads in a group of its own and commits nothing.
  */
-#include "runs.h"
-#include "verbs.h"
+#include "output.h"
+#include "run_ref.h"
+#include "commands.h"
 #include "rollcall_statements.h"
 
 #include "codec/codec.h"
@@ -53,7 +54,7 @@ static int assigned(void *ctx, struct kafka_partition *list, size_t n, struct er
                 }
                 list[i].offset = t->from_end ? high : low;
                 for (size_t k = 0; k < t->n_parts; k++)
-                        /* ours before: go on where we were */
+                        /* ours before: continue there */
                         if (t->parts[k].partition == list[i].partition)
                                 list[i].offset = t->parts[k].next;
                 parts[i] = (struct part){ list[i].partition, list[i].offset, high };
@@ -111,7 +112,7 @@ static json_t *event_json(const struct outcome_event *o)
         return j;
 }
 
-static int take(struct tail *t, const struct kafka_message *m)
+static int print_event(struct tail *t, const struct kafka_message *m)
 {
         struct err e = ERR_INIT;
         struct outcome_event o;
@@ -138,7 +139,7 @@ static int take(struct tail *t, const struct kafka_message *m)
 
 /* Every message before `end` may be gone (retention, or gaps that transactions leave): an idle poll
  * at the end is the end, too. */
-static int loop(struct tail *t)
+static int read_events(struct tail *t)
 {
         struct kafka_message *list CLEANUP(cleanup_free) = calloc(BATCH, sizeof *list);
         int64_t started = monotonic_ms();
@@ -149,7 +150,7 @@ static int loop(struct tail *t)
                 struct err e = ERR_INIT;
                 int n = kafka_poll(t->consumer, POLL_MS, list, BATCH, &e);
                 if (n < 0 && (e.class != ERR_RETRY || !t->follow))
-                        return cli_fail(e.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_FAILED, &e);
+                        return cli_fail_by_class(CODE_FAILED, &e);
                 if (!t->assigned && monotonic_ms() - started > JOIN_TIMEOUT_MS)
                         return cli_error(
                                 CODE_UNREACHABLE,
@@ -157,7 +158,7 @@ static int loop(struct tail *t)
                                 t->cli->service->topic_results, JOIN_TIMEOUT_MS / 1000);
                 idle = n == 0 && t->assigned ? idle + 1 : 0;
                 for (int i = 0; i < n && rc == 0 && t->left > 0; i++)
-                        rc = take(t, &list[i]);
+                        rc = print_event(t, &list[i]);
                 if (n > 0)
                         kafka_release(list, (size_t)n);
         }
@@ -217,7 +218,7 @@ int verb_results_tail(struct cli *c, const struct args *a)
         const struct kafka_consumer_events events = { .ctx = &t, .assigned = assigned };
         rc = cli_consumer(c, topics, 1, &events, &t.consumer);
         if (rc == 0)
-                rc = loop(&t);
+                rc = read_events(&t);
         kafka_consumer_free(t.consumer);
         free(t.parts);
         return rc;

@@ -1,8 +1,10 @@
 /* Waiting for a run: progress on standard error, the end as an exit code. */
-#include "runs.h"
+#include "output.h"
+#include "run_follow.h"
 #include "rollcall_statements.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,7 +34,7 @@ static bool at_rest(enum run_state state)
         return !run_state_open(state) || state == RUN_HELD;
 }
 
-static void show(struct follow *f, const struct db_result *r)
+static void show_progress(struct follow *f, const struct db_result *r)
 {
         char line[300];
         int64_t planned = db_int(r, 0, 1), done = db_int(r, 0, 2);
@@ -55,7 +57,7 @@ static void show(struct follow *f, const struct db_result *r)
 }
 
 /* Nobody takes it up: is there a scheduler? */
-static void hint(struct follow *f, const char *state)
+static void note_no_start(struct follow *f, const char *state)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         struct err e = ERR_INIT;
@@ -72,7 +74,7 @@ static void hint(struct follow *f, const char *state)
                 cli_note(
                         "no scheduler is running: the run waits until one is started (rollcall-scheduler)");
         else
-                cli_note("the scheduler %s has not taken the run up yet", db_str(r, 0, 0));
+                cli_note("the scheduler %s has not planned the run yet", db_str(r, 0, 0));
 }
 
 int run_follow(struct cli *c, const struct run_ref *run, int64_t timeout_ms)
@@ -90,7 +92,7 @@ int run_follow(struct cli *c, const struct run_ref *run, int64_t timeout_ms)
                 if (db_rows(r) == 0)
                         return cli_error(CODE_NOT_FOUND, "run %s is gone from the database",
                                          run->id);
-                show(&f, r);
+                show_progress(&f, r);
                 enum run_state state;
                 if (run_state_parse(db_str(r, 0, 0), &state) < 0)
                         return cli_error(
@@ -103,15 +105,15 @@ int run_follow(struct cli *c, const struct run_ref *run, int64_t timeout_ms)
                         rc = CODE_TIMEOUT;
                         break;
                 }
-                hint(&f, db_str(r, 0, 0));
+                note_no_start(&f, db_str(r, 0, 0));
                 if (open)
                         usleep(POLL_MS * 1000);
         }
         if (f.terminal && f.shown)
                 fputc('\n', stderr);
         if (rc == CODE_TIMEOUT)
-                cli_note("gave up waiting after %" PRId64
-                         " s; the run goes on (rollcall runs watch %.8s)",
+                cli_note("stopped waiting after %" PRId64
+                         " s; the run continues (rollcall runs watch %.8s)",
                          timeout_ms / 1000, run->id);
         return rc;
 }

@@ -1,7 +1,10 @@
 /* All about one run. */
-#include "runs.h"
+#include "output.h"
+#include "run_print.h"
 #include "lookup.h"
 #include "rollcall_statements.h"
+
+#include "ledger/ledger.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -30,19 +33,21 @@ static int ask_subjects(struct cli *c, const char *run_no, const char *limit,
         return cli_query(c, sql_run_subjects, params, ARRAY_LEN(params), ret);
 }
 
-static int64_t number(const struct parts *p, const char *column)
+static int64_t head_number(const struct parts *p, const char *column)
 {
         return db_int(p->head, 0, db_column(p->head, column));
 }
 
 /* Whether the list of what failed has anything in it: else no row need be looked at. */
-static bool problems(const struct parts *p)
+static bool any_problem(const struct parts *p)
 {
-        return number(p, "failed") + number(p, "quarantined") + number(p, "unknown") > 0;
+        return head_number(p, "failed") + head_number(p, "quarantined") +
+                       head_number(p, "unknown") >
+               0;
 }
 
-static int ask(struct cli *c, const struct run_ref *run, const struct run_show *show,
-               struct parts *ret)
+static int read_parts(struct cli *c, const struct run_ref *run, const struct run_show *show,
+                      struct parts *ret)
 {
         char run_no[24], limit[24];
         snprintf(run_no, sizeof run_no, "%" PRId64, run->run_no);
@@ -59,7 +64,7 @@ static int ask(struct cli *c, const struct run_ref *run, const struct run_show *
                 rc = cli_query(c, sql_run_touched, params, 1, &ret->touched);
         if (rc == 0 && db_bool(ret->head, 0, db_column(ret->head, "dry_run")))
                 rc = cli_query(c, sql_run_changes, params, 2, &ret->changes);
-        if (rc == 0 && (show->outcome || problems(ret)))
+        if (rc == 0 && (show->outcome || any_problem(ret)))
                 rc = ask_subjects(c, run_no, limit, show, &ret->subjects);
         if (rc == 0 && show->missing)
                 rc = cli_query(c, sql_run_missing, params, 2, &ret->missing);
@@ -69,7 +74,7 @@ static int ask(struct cli *c, const struct run_ref *run, const struct run_show *
 static int print_as_json(const struct parts *p)
 {
         json_t *o = json_row(p->head, 0);
-        bool complete = number(p, "planned") == number(p, "done");
+        bool complete = head_number(p, "planned") == head_number(p, "done");
         json_object_set_new(o, "complete", json_boolean(complete));
         json_object_set_new(o, "reasons", json_rows(p->reasons));
         json_object_set_new(o, "paused_types", json_rows(p->paused));
@@ -95,7 +100,7 @@ static void print_time(const struct cli *c, const struct parts *p, const char *l
 
 static void print_proof(const struct cli *c, const struct parts *p)
 {
-        int64_t planned = number(p, "planned"), done = number(p, "done");
+        int64_t planned = head_number(p, "planned"), done = head_number(p, "done");
         bool digest = db_bool(p->head, 0, db_column(p->head, "digest_matches"));
         if (db_null(p->head, 0, db_column(p->head, "planned_at"))) {
                 printf("%-13s nothing was planned%s\n", "proof",
@@ -103,11 +108,11 @@ static void print_proof(const struct cli *c, const struct parts *p)
                 return;
         }
         printf("%-13s %" PRId64 " (%" PRId64 " of them follow-ups)\n", "planned", planned,
-               number(p, "spawned"));
+               head_number(p, "spawned"));
         printf("%-13s %" PRId64 " = %" PRId64 " applied + %" PRId64 " skipped + %" PRId64
                " failed + %" PRId64 " quarantined + %" PRId64 " unknown\n",
-               "done", done, number(p, "applied"), number(p, "skipped"), number(p, "failed"),
-               number(p, "quarantined"), number(p, "unknown"));
+               "done", done, head_number(p, "applied"), head_number(p, "skipped"),
+               head_number(p, "failed"), head_number(p, "quarantined"), head_number(p, "unknown"));
         if (planned == done && digest)
                 printf("%-13s %s: every planned task has its outcome, and the digests of the ids agree\n",
                        "proof", paint(c, "ok"));
@@ -169,7 +174,7 @@ static void print_head(const struct cli *c, const struct parts *p)
         print_time(c, p, "requested at", "requested_at");
         print_time(c, p, "published at", "published_at");
         if (strcmp(db_str(h, 0, db_column(h, "state")), run_state_name(RUN_HELD)) == 0)
-                printf("%-13s rollcall runs release %.8s\n", "to go on",
+                printf("%-13s rollcall runs release %.8s\n", "to release",
                        db_str(h, 0, db_column(h, "run_id")));
         if (!db_null(h, 0, db_column(h, "released_by"))) {
                 print_time(c, p, "released at", "released_at");
@@ -217,7 +222,7 @@ int run_print(struct cli *c, const struct run_ref *run, const struct run_show *s
                                                 "REASON", "BEFORE",  "AFTER", NULL };
         static const char *const missing[] = { "TYPE", "SUBJECT", "ITEM", NULL };
         CLEANUP(parts_deinit) struct parts p = { 0 };
-        int rc = ask(c, run, show, &p);
+        int rc = read_parts(c, run, show, &p);
         if (rc)
                 return rc;
         if (c->json)

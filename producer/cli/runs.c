@@ -1,57 +1,15 @@
-#include "runs.h"
+/* `rollcall runs`: list, show, watch, cancel and republish. */
+#include "output.h"
+#include "run_follow.h"
+#include "run_print.h"
 #include "lookup.h"
-#include "verbs.h"
+#include "commands.h"
 #include "rollcall_statements.h"
 
 #include "ledger/ledger.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-/* Only hexadecimal digits and dashes, at least 4: can be the beginning of an id. */
-static bool id_prefix(const char *text)
-{
-        size_t len = strlen(text);
-        return len >= 4 && len <= UUID_TEXT_LEN &&
-               text[strspn(text, "0123456789abcdefABCDEF-")] == '\0';
-}
-
-static int ambiguous(const char *text, const struct db_result *r)
-{
-        return cli_error(CODE_USAGE,
-                         "\"%s\" is the beginning of several run ids (%s, %s …): give more of it",
-                         text, db_str(r, 0, 1), db_str(r, 1, 1));
-}
-
-int run_find(struct cli *c, const char *text, struct run_ref *ret)
-{
-        struct db_result *by_id CLEANUP(db_result_cleanup) = NULL,
-                                *by_job CLEANUP(db_result_cleanup) = NULL;
-        const struct db_result *r = NULL;
-        int rc = 0;
-        if (id_prefix(text)) {
-                rc = cli_query(c, sql_run_by_id, &text, 1, &by_id);
-                if (rc == 0 && db_rows(by_id) > 1)
-                        return ambiguous(text, by_id);
-                if (rc == 0 && db_rows(by_id) == 1)
-                        r = by_id;
-        }
-        if (rc == 0 && !r) {
-                rc = cli_query(c, sql_run_by_job, &text, 1, &by_job);
-                if (rc == 0 && db_rows(by_job) == 1)
-                        r = by_job;
-        }
-        if (rc)
-                return rc;
-        if (!r)
-                return cli_error(
-                        CODE_NOT_FOUND,
-                        "no run has the id (or its beginning, 4 characters or more) or the job name \"%s\"; see: rollcall runs list",
-                        text);
-        ret->run_no = db_int(r, 0, 0);
-        snprintf(ret->id, sizeof ret->id, "%s", db_str(r, 0, 1));
-        return 0;
-}
 
 static int open_runs(struct cli *c)
 {
@@ -183,7 +141,7 @@ int verb_runs_cancel(struct cli *c, const struct args *a)
         if (reason && !reason[strspn(reason, " \t")])
                 return cli_error(
                         CODE_USAGE,
-                        "runs cancel: --reason is empty: say why, or leave the option out");
+                        "runs cancel: --reason is empty: give a reason, or leave the option out");
         int rc = cli_db(c);
         if (rc == 0)
                 rc = run_find(c, args_operand(a, 0), &run);
@@ -226,7 +184,7 @@ int verb_runs_republish(struct cli *c, const struct args *a)
                                     strcmp(db_str(state, 0, 0), "published") != 0))
                 return cli_error(
                         CODE_REFUSED,
-                        "run %s is %s: only a run that is planned or published, and not closed, is published again",
+                        "run %s is %s: only a run that is planned or published can be republished",
                         run.id, db_rows(state) ? db_str(state, 0, 0) : "gone");
         rc = cli_query(c, "select chunks from rollcall.republish_run($1::uuid, $2)", params,
                        ARRAY_LEN(params), &r);
@@ -235,7 +193,7 @@ int verb_runs_republish(struct cli *c, const struct args *a)
         if (c->json)
                 return print_json(json_pack("{s:s, s:I}", "run_id", run.id, "chunks",
                                             (json_int_t)db_int(r, 0, 0)));
-        printf("run %s: the scheduler will publish its %s chunks again, with the same ids\n",
-               run.id, db_str(r, 0, 0));
+        printf("run %s: the scheduler republishes its %s chunks, with the same ids\n", run.id,
+               db_str(r, 0, 0));
         return CODE_OK;
 }

@@ -7,7 +7,7 @@
 #include "status_lanes.h"
 #include "suspension.h"
 #include "types.h"
-#include "verbs.h"
+#include "commands.h"
 
 #include "report/report.h"
 
@@ -148,7 +148,7 @@ static void page_deinit(struct page *p)
         lanes_deinit(&p->lanes);
 }
 
-/* ---- troubles: the same that alert.to is told of ---- */
+/* ---- troubles: the same that the alerts report ---- */
 
 static bool any_trouble(const struct cli *c, const struct page *p)
 {

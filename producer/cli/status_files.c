@@ -1,3 +1,4 @@
+/* The newest files in the folder of reports. */
 #include "status_files.h"
 
 #include <dirent.h>
@@ -13,7 +14,7 @@ void newest_deinit(struct newest *w)
                 free(w->list[i].path);
 }
 
-static void offer(struct newest *w, const char *path, const struct stat *st)
+static void keep_if_newest(struct newest *w, const char *path, const struct stat *st)
 {
         size_t at = 0;
         while (at < w->n && w->list[at].at >= st->st_mtime)
@@ -40,7 +41,7 @@ void newest_scan(struct newest *w, const char *folder, int depth)
                 if (f->d_name[0] == '.' || lstat(path, &st) != 0)
                         continue;
                 if (S_ISREG(st.st_mode))
-                        offer(w, path, &st);
+                        keep_if_newest(w, path, &st);
                 else if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
                         newest_scan(w, path, depth + 1);
         }

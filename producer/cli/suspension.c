@@ -3,8 +3,7 @@
 #include "lookup.h"
 #include "rollcall_statements.h"
 
-#include "runs.h"
-#include "verbs.h"
+#include "commands.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +58,7 @@ static bool concerns(const struct change *x, const struct job *j)
         return !x->job || x->job == j;
 }
 
-static int prepare(struct cli *c, const struct args *a, const char *verb, struct change *x)
+static int read_change(struct cli *c, const struct args *a, const char *verb, struct change *x)
 {
         *x = (struct change){ .cli = c, .name = args_operand(a, 0) };
         buf_init(&x->names, 1024 * 1024);
@@ -156,7 +155,7 @@ int verb_jobs_suspend(struct cli *c, const struct args *a)
         const char *reason = args_get(a, "reason");
         if (reason && !reason[strspn(reason, " \t\r\n")])
                 reason = NULL;
-        int rc = prepare(c, a, "suspend", &x);
+        int rc = read_change(c, a, "suspend", &x);
         if (rc == 0 && args_get(a, "reason") && !reason)
                 return cli_error(CODE_USAGE, "jobs suspend: --reason must not be empty");
         if (rc == 0)
@@ -174,7 +173,7 @@ int verb_jobs_resume(struct cli *c, const struct args *a)
 {
         CLEANUP(change_deinit) struct change x;
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        int rc = prepare(c, a, "resume", &x);
+        int rc = read_change(c, a, "resume", &x);
         if (rc == 0)
                 rc = check_registered(&x);
         if (rc)

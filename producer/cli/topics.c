@@ -1,7 +1,8 @@
+/* `rollcall topics apply` and `topics list`. */
 #include "topics.h"
 
 #include "output.h"
-#include "verbs.h"
+#include "commands.h"
 
 #include <inttypes.h>
 
@@ -50,7 +51,7 @@ static const char *change_text(enum topic_change change, bool dry_run)
         case TOPIC_GROWN:
                 return dry_run ? "partitions would be added" : "partitions added";
         case TOPIC_LARGER:
-                return "has more partitions than configured, left alone";
+                return "has more partitions than configured, not changed";
         default:
                 return "as configured";
         }
@@ -70,7 +71,7 @@ int verb_topics_apply(struct cli *c, const struct args *a)
                 struct err e = ERR_INIT;
                 enum topic_change change;
                 if (kafka_topic_apply(p, &topics.list[i], dry_run, &change, &e) < 0) {
-                        rc = cli_fail(e.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_FAILED, &e);
+                        rc = cli_fail_by_class(CODE_FAILED, &e);
                         continue;
                 }
                 if (list)
@@ -123,7 +124,7 @@ int verb_topics_list(struct cli *c, const struct args *a)
                 enum topic_change change;
                 int n = 0;
                 if (kafka_topic_apply(p, spec, true, &change, &e) < 0)
-                        rc = cli_fail(e.class == ERR_RETRY ? CODE_UNREACHABLE : CODE_FAILED, &e);
+                        rc = cli_fail_by_class(CODE_FAILED, &e);
                 else if (change != TOPIC_CREATED &&
                          (n = kafka_partition_count(p, spec->name, 5000, &e)) < 0)
                         rc = cli_fail(CODE_UNREACHABLE, &e);

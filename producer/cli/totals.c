@@ -1,6 +1,6 @@
 /* The aggregator's totals: rollcall.day_total and rollcall.run_total. */
 #include "output.h"
-#include "verbs.h"
+#include "commands.h"
 #include "rollcall_statements.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Task types that are paused: shown, and resumed. */
 #include "output.h"
 #include "types.h"
-#include "verbs.h"
+#include "commands.h"
 #include "rollcall_statements.h"
 
 #include "pack/pack.h"

@@ -1,23 +1,11 @@
+/* The commands: one row each, with its options. */
 #include "verbs.h"
-
-#include <string.h>
+#include "commands.h"
 
 #define RUN_STATES \
         "requested planned held-for-review published succeeded completed-with-errors failed cancelled refused"
 #define END { .name = NULL }
-
-const struct flag global_flags[] = {
-        { "config", "FILE",
-          "the configuration file (else $ROLLCALL_CONFIG, ./rollcall.cfg, /etc/rollcall/rollcall.cfg)",
-          "@file", 'c', false, false },
-        { "json", NULL, "print JSON: one document, or one line per record for streams", NULL, 0,
-          false, false },
-        { "actor", "NAME",
-          "on whose behalf you ask; needs the right act_for_others (who asks is the database user)",
-          NULL, 0, false, false },
-        { "help", NULL, "print this help", NULL, 'h', false, false },
-        END,
-};
+#define FORMAT_WORD(number, name, render) name " "
 
 static const struct flag check_flags[] = {
         { "offline", NULL, "leave out what needs Kafka and the mail relay", NULL, 0, false, false },
@@ -25,20 +13,20 @@ static const struct flag check_flags[] = {
 };
 
 static const struct flag db_apply_flags[] = {
-        { "new-prefix", NULL,
-          "kafka.prefix was changed on purpose: the database goes on under the new one", NULL, 0,
-          false, false },
+        { "new-prefix", NULL, "kafka.prefix was changed on purpose: the database takes the new one",
+          NULL, 0, false, false },
         END,
 };
 
 static const struct flag topics_apply_flags[] = {
-        { "dry-run", NULL, "say what would be done, change nothing", NULL, 'n', false, false },
+        { "dry-run", NULL, "print what would be done, change nothing", NULL, 'n', false, false },
         END,
 };
 
 static const struct flag topics_repair_flags[] = {
-        { "dry-run", NULL, "say what does not fit, change nothing; exits with 1 when there is any",
-          NULL, 'n', false, false },
+        { "dry-run", NULL,
+          "list the partitions to repair, change nothing; exits with 1 when there are any", NULL,
+          'n', false, false },
         { "yes", NULL, "do not ask on the terminal", NULL, 'y', false, false },
         END,
 };
@@ -46,17 +34,17 @@ static const struct flag topics_repair_flags[] = {
 static const struct flag jobs_list_flags[] = {
         { "next", "N", "how many due times to show (default 1, at most 20)", NULL, 0, false,
           false },
-        { "after", "TIME", "due times after this instant instead of now (RFC 3339)", NULL, 0, false,
+        { "after", "TIME", "due times after this instant (RFC 3339; default now)", NULL, 0, false,
           false },
         END,
 };
 
 static const struct flag jobs_run_flags[] = {
         { "dry-run", NULL, "run the same statements and roll them back", NULL, 'n', false, false },
-        { "force", NULL, "run also when the minimum interval since the last run is not over", NULL,
+        { "force", NULL, "run even if the minimum interval since the last run has not passed", NULL,
           0, false, false },
         { "wait", NULL, "follow the run until it is closed", NULL, 'w', false, false },
-        { "timeout", "TIME", "with --wait: give up waiting after this long (the run goes on)", NULL,
+        { "timeout", "TIME", "with --wait: stop waiting after this long (the run continues)", NULL,
           0, false, false },
         { "set", "NAME=VALUE", "a setting of the pack for this run; may be repeated", NULL, 0,
           false, true },
@@ -87,7 +75,7 @@ static const struct flag runs_list_flags[] = {
 };
 
 static const struct flag runs_show_flags[] = {
-        { "missing", NULL, "list what was planned and has no outcome", NULL, 0, false, false },
+        { "missing", NULL, "list planned tasks without an outcome", NULL, 0, false, false },
         { "outcome", "OUTCOME", "list the subjects with this outcome",
           "applied skipped failed quarantined unknown pending waiting", 0, false, false },
         { "limit", "N", "length of each list (default 50)", NULL, 0, false, false },
@@ -95,7 +83,7 @@ static const struct flag runs_show_flags[] = {
 };
 
 static const struct flag runs_watch_flags[] = {
-        { "timeout", "TIME", "give up waiting after this long", NULL, 0, false, false },
+        { "timeout", "TIME", "stop waiting after this long", NULL, 0, false, false },
         END,
 };
 
@@ -121,14 +109,14 @@ static const struct flag tasks_submit_flags[] = {
         { "csv", "FILE", "one task per row: columns subject, item, and arguments", "@file", 0,
           false, false },
         { "again", "LABEL",
-          "with --csv: ask anew for a file that was asked for before; the same label again does nothing twice",
+          "with --csv: request a file once more that was requested before; the same label does nothing twice",
           NULL, 0, false, false },
         { "id", "UUID",
-          "the task's id: repeating a request with its id is harmless (default random)", NULL, 0,
-          false, false },
+          "the task's id (default random); a request repeated with its id does nothing twice", NULL,
+          0, false, false },
         { "dry-run", NULL, "do the work and roll it back", NULL, 'n', false, false },
         { "wait", NULL, "wait for the outcome", NULL, 'w', false, false },
-        { "timeout", "TIME", "with --wait: give up after this long without news (default 60s)",
+        { "timeout", "TIME", "with --wait: stop after this long without an outcome (default 60s)",
           NULL, 0, false, false },
         { "yes", NULL, "do not ask on the terminal", NULL, 'y', false, false },
         END,
@@ -139,7 +127,7 @@ static const struct flag results_tail_flags[] = {
           "beginning end", 0, false, false },
         { "run", "RUN", "only events of this run", NULL, 0, false, false },
         { "count", "N", "stop after N events", NULL, 0, false, false },
-        { "follow", NULL, "go on with events to come", NULL, 'f', false, false },
+        { "follow", NULL, "keep printing new events", NULL, 'f', false, false },
         END,
 };
 
@@ -161,14 +149,13 @@ static const struct flag dead_letters_flags[] = {
                 { "reason", "TEXT", "only tasks whose last error contains TEXT", NULL, 0,           \
                   false,    false },                                                                \
         {                                                                                           \
-                "since", "TIME", "only tasks set aside after this instant (RFC 3339)", NULL, 0,     \
+                "since", "TIME", "only tasks parked after this instant (RFC 3339)", NULL, 0,        \
                         false, false                                                                \
         }
 
 static const struct flag quarantine_list_flags[] = {
         HELD_FILTERS,
-        { "state", "STATE",
-          "quarantined, behind, record, retry, waiting or all (default: the first three)",
+        { "state", "STATE", "the state, or all (default: quarantined, behind, record)",
           "quarantined behind record retry waiting unknown all", 0, false, false },
         { "limit", "N", "the oldest N (default 50)", NULL, 0, false, false },
         END,
@@ -183,8 +170,7 @@ static const struct flag quarantine_act_flags[] = {
 
 static const struct flag quarantine_drop_flags[] = {
         HELD_FILTERS,
-        { "state", "STATE",
-          "only tasks in this state (default: quarantined, and those behind them)",
+        { "state", "STATE", "only tasks in this state (default: quarantined and behind)",
           "quarantined behind retry waiting unknown", 0, false, false },
         { "all", NULL, "every quarantined task", NULL, 0, false, false },
         { "yes", NULL, "do not ask on the terminal", NULL, 'y', false, false },
@@ -192,40 +178,47 @@ static const struct flag quarantine_drop_flags[] = {
 };
 
 static const struct flag report_flags[] = {
-        { "format", "FORMAT", "table, json or csv (default table)", "table json csv", 0, false,
-          false },
+        { "format", "FORMAT", "one of: " REPORT_FORMATS(FORMAT_WORD) "(default table)",
+          REPORT_FORMATS(FORMAT_WORD), 0, false, false },
         { "output-file", "FILE", "write to FILE, all or nothing", "@file", 'o', false, false },
+        END,
+};
+
+static const struct flag help_flags[] = {
+        { "man", NULL, "print a manual page as roff", NULL, 0, false, false },
         END,
 };
 
 const struct verb verbs[] = {
         { "check", "", 0, 0, "validate configuration, packs, SQL, templates, topics and mail relay",
-          "Prints a line per finding and goes on after failures; exits with 1 when there was any.",
+          "Prints a line per finding, and continues after failures; exits with 1 when there was any.",
           check_flags, NULL, verb_check },
         { "db apply", "", 0, 0,
           "create or update Rollcall's own tables and the packs' schemas; register jobs and task types",
-          "Can be repeated: what is there already is left alone.", db_apply_flags, NULL,
-          verb_db_apply },
+          "Can be repeated: what is there already stays.", db_apply_flags, NULL, verb_db_apply },
         { "topics apply", "", 0, 0, "create the Kafka topics, or add partitions to them", NULL,
           topics_apply_flags, NULL, verb_topics_apply },
         { "topics list", "", 0, 0,
           "the topics with their partitions, as they are and as configured", NULL, NULL, NULL,
           verb_topics_list },
         { "topics repair", "", 0, 0,
-          "compare every position with its log, put right what does not fit, and publish again what was lost",
-          "For topics that were made anew, cut off, or whose messages were deleted before they were taken. Of open runs the tasks without an outcome are\n"
-          "published again by the scheduler, with the same ids; the aggregator folds what it lacks from the ledger.",
+          "find and repair partitions whose stored offset is no longer in the topic; republish lost tasks",
+          "For topics that were re-created or truncated, or whose messages were deleted before a worker read\n"
+          "them. The scheduler publishes the tasks of open runs that have no outcome once more, with the same\n"
+          "ids; the aggregator backfills its totals from the ledger.",
           topics_repair_flags, NULL, verb_topics_repair },
         { "jobs list", "", 0, 0, "jobs with schedule, next due times, suspension and last run",
           NULL, jobs_list_flags, NULL, verb_jobs_list },
-        { "jobs run", "JOB", 1, 1, "ask for a run of a job now",
-          "A destructive job says how many subjects are due, and asks first. With --wait the exit code tells the run's end: 0 succeeded, 1 completed with errors or failed, 7 refused, cancelled or held for review,\n"
-          "6 still running when the time was over.",
+        { "jobs run", "JOB", 1, 1, "request a run of a job now",
+          "A destructive job prints how many subjects are due, and asks first. With --wait the exit code is\n"
+          "0 succeeded, 1 completed with errors or failed, 6 still running at the timeout, 7 refused,\n"
+          "cancelled or held for review.",
           jobs_run_flags, NULL, verb_jobs_run },
-        { "jobs suspend", "[JOB]", 0, 1, "start no scheduled runs of a job, or with --all of any",
+        { "jobs suspend", "[JOB]", 0, 1, "pause scheduled runs of a job (--all: of every job)",
           NULL, jobs_suspend_flags, NULL, verb_jobs_suspend },
-        { "jobs resume", "[JOB]", 0, 1, "start scheduled runs again",
-          "With --all those that --all has suspended: a job that was suspended by its own name stays so, and is named.",
+        { "jobs resume", "[JOB]", 0, 1, "resume scheduled runs",
+          "--all resumes the jobs that --all has suspended. A job that was suspended by its own name stays\n"
+          "suspended, and is listed.",
           jobs_resume_flags, NULL, verb_jobs_resume },
         { "runs list", "", 0, 0, "the newest runs with their counts", NULL, runs_list_flags, NULL,
           verb_runs_list },
@@ -234,70 +227,71 @@ const struct verb verbs[] = {
           "RUN is an id, its first characters (at least 4), or a job's name for the job's newest run.",
           runs_show_flags, NULL, verb_runs_show },
         { "runs watch", "RUN", 1, 1, "follow a run until it is closed",
-          "The exit code tells the run's end, as in: rollcall jobs run --wait.", runs_watch_flags,
-          NULL, verb_runs_watch },
-        { "runs cancel", "RUN", 1, 1,
-          "stop an open run: what has not been done yet is not done any more",
-          "Says how much is done and asks first. Tasks that are published already are skipped as \"run cancelled\"; workers notice within half a second,\n"
-          "and a batch of mails that is being sent goes out. What is done stays done.",
+          "The exit code is that of: rollcall jobs run --wait.", runs_watch_flags, NULL,
+          verb_runs_watch },
+        { "runs cancel", "RUN", 1, 1, "stop an open run: tasks that are not done yet are skipped",
+          "Prints how many tasks are done, and asks first. Published tasks are skipped as \"run cancelled\":\n"
+          "workers notice within half a second, and a batch of mails that is being sent goes out. What is\n"
+          "done stays done.",
           runs_cancel_flags, NULL, verb_runs_cancel },
-        { "runs release", "RUN", 1, 1, "let a run that is held for review go on as it was planned",
-          "Says why it is held and how many tasks it has, and asks first.", yes_flags, NULL,
+        { "runs release", "RUN", 1, 1, "publish a run that is held for review, as it was planned",
+          "Prints why it is held and how many tasks it has, and asks first.", yes_flags, NULL,
           verb_runs_release },
         { "runs republish", "RUN", 1, 1,
-          "have the scheduler publish again what has no outcome of an open run, with the same ids",
-          "Harmless for what is done already: a task id is worked on once.", NULL, NULL,
+          "republish the tasks of an open run that have no outcome, with the same ids",
+          "Tasks that are done already are not done twice: a task id has one outcome.", NULL, NULL,
           verb_runs_republish },
-        { "tasks submit", "", 0, 0, "ask for ad-hoc tasks, one or a CSV file of them",
-          "A CSV file's tasks get ids made from the file's content and the row: submitting the same file again does nothing twice. Bad rows are\n"
-          "reported with their line and skipped, the others are submitted; the exit code is then 1.",
+        { "tasks submit", "", 0, 0, "request ad-hoc tasks, one or a CSV file of them",
+          "The ids of a CSV file's tasks follow from the file's content and the row: the same file submitted\n"
+          "twice does nothing twice. Bad rows are reported with their line and skipped, the others are\n"
+          "submitted; the exit code is then 1.",
           tasks_submit_flags, NULL, verb_tasks_submit },
-        { "requests list", "", 0, 0, "who asked for what and when, the newest first", NULL,
+        { "requests list", "", 0, 0, "who requested what and when, the newest first", NULL,
           dead_letters_flags, NULL, verb_requests_list },
         { "results tail", "", 0, 0, "audit events from the results topic as JSON lines", NULL,
           results_tail_flags, NULL, verb_results_tail },
         { "results totals", "", 0, 0,
           "how many outcomes of each kind, by day or by run, as the aggregator counted them",
-          "Dry runs are counted apart. The ledger tells more of a run: rollcall runs show.",
+          "Dry runs are counted apart. For one run in full: rollcall runs show.",
           results_totals_flags, NULL, verb_results_totals },
-        { "dead-letters list", "", 0, 0, "messages that could not be taken, with the reason",
+        { "dead-letters list", "", 0, 0, "messages that could not be processed, with the reason",
           "With --json the original key and value are added as base64.", dead_letters_flags, NULL,
           verb_dead_letters_list },
-        { "quarantine list", "", 0, 0,
-          "tasks that failed for the last time, and those that wait behind them",
-          "States: quarantined, after the last attempt; behind, a later task of the same subject; record, done but not\n"
-          "recorded, which is tried again alone; retry, to be tried again; waiting, behind such a one.",
+        { "quarantine list", "", 0, 0, "quarantined tasks, and the tasks that they block",
+          "States: quarantined, failed at the last attempt; behind, blocked by a quarantined task of the same\n"
+          "subject; record, done but not recorded (the record is retried alone); retry, failed and to be\n"
+          "retried; waiting, blocked by such a task; unknown, for a worker that knows its type.",
           quarantine_list_flags, NULL, verb_quarantine_list },
-        { "quarantine show", "TASK", 1, 1,
-          "a task that was set aside, with the history of its errors",
+        { "quarantine show", "TASK", 1, 1, "a parked task, with the history of its errors",
           "TASK is a task's id or its first characters (at least 4).", NULL, NULL,
           verb_quarantine_show },
         { "quarantine replay", "[TASK]...", 0, ARGS_MAX,
-          "have quarantined tasks tried again, and then those behind them, in order",
-          "Name them by id or by options. Says how many there are and asks first.",
+          "retry quarantined tasks, and then the tasks that they block, in order",
+          "Name them by id or by options. Prints how many there are, and asks first.",
           quarantine_act_flags, NULL, verb_quarantine_replay },
         { "quarantine drop", "[TASK]...", 0, ARGS_MAX,
-          "give quarantined tasks up: their outcome becomes skipped; those behind them go on",
-          "Name them by id or by options; with --state retry also those that are to be tried again. Says how many there are and asks first.",
+          "discard quarantined tasks (outcome: skipped), and unblock the tasks that they block",
+          "Name them by id or by options; with --state retry also tasks that wait for a retry. Prints how many\n"
+          "there are, and asks first.",
           quarantine_drop_flags, NULL, verb_quarantine_drop },
         { "types list", "", 0, 0,
-          "task types, and which of them are paused: since when, why, and when they are tried again",
-          "A type is paused when its statement fails whatever it is given. Its tasks wait; other types go on.",
+          "task types, and which of them are paused: since when, why, and when they are retried",
+          "A type is paused when its statement fails for every task. Its tasks wait; other types continue.",
           NULL, NULL, verb_types_list },
-        { "types resume", "TYPE", 1, 1, "have the tasks of a paused type done again now",
-          "TYPE is \"pack.type\", or a name that only one pack has. What open runs and requests owe of it is published again.",
+        { "types resume", "TYPE", 1, 1, "resume a paused task type now",
+          "TYPE is \"pack.type\", or a name that only one pack has. The tasks of open runs and requests that\n"
+          "have no outcome are published once more.",
           NULL, NULL, verb_types_resume },
         { "report", "[NAME]", 0, 1, "render a pack's report; without NAME list them",
           "A report's parameters are options: rollcall report NAME --help shows them.",
           report_flags, report_declare, verb_report },
         { "workers", "", 0, 0,
-          "the programs that run: where, version, lanes, partitions, when each was last seen",
-          "Each writes itself down every few seconds. One that left without a word is listed as gone, for a day.",
+          "the running programs: host, version, lanes, partitions, when each was last seen",
+          "Each records its presence every few seconds. One that died is listed as gone, for a day.",
           NULL, NULL, verb_workers },
         { "status", "", 0, 0,
-          "last runs, next due times, open runs, recent errors, newest reports, lag",
-          "A pack's report of the name \"status\" is shown as well: who is due now, say.", NULL,
-          NULL, verb_status },
+          "what is wrong, last and open runs, next due times, errors, reports, lanes, intake",
+          "Also prints each pack's report \"status\", if it has one.", NULL, NULL, verb_status },
         { "commands", "", 0, 0, "list the packs' own commands",
           "They are used as: rollcall COMMAND …, or rollcall PACK COMMAND … when several packs have it.",
           NULL, NULL, pack_commands_list },
@@ -308,26 +302,10 @@ const struct verb verbs[] = {
           NULL, verb_config_reference },
         { "completion", "SHELL", 1, 1, "print a completion script (SHELL: bash)",
           "For a session: source <(rollcall completion bash)", NULL, NULL, verb_completion },
+        { "help", "[COMMAND]", 0, 2, "print this help, or that of a command",
+          "With --man: the manual page rollcall(1), or with the operand rollcall.cfg that of the\n"
+          "configuration, as roff.",
+          help_flags, NULL, verb_help },
         { "version", "", 0, 0, "print the program's version", NULL, NULL, NULL, verb_version },
         { NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL },
 };
-
-const struct verb *verb_find(const char *first, const char *second, int *ret_words, bool *ret_group)
-{
-        size_t len = strlen(first);
-        *ret_group = false;
-        for (const struct verb *v = verbs; v->name; v++) {
-                if (strcmp(v->name, first) == 0) {
-                        *ret_words = 1;
-                        return v;
-                }
-                if (strncmp(v->name, first, len) != 0 || v->name[len] != ' ')
-                        continue;
-                *ret_group = true;
-                if (second && strcmp(v->name + len + 1, second) == 0) {
-                        *ret_words = 2;
-                        return v;
-                }
-        }
-        return NULL;
-}

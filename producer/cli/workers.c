@@ -1,6 +1,6 @@
 /* The programs of the service that are there, or were within a day. */
 #include "output.h"
-#include "verbs.h"
+#include "commands.h"
 #include "rollcall_statements.h"
 
 int verb_workers(struct cli *c, const struct args *a)

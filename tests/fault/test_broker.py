@@ -123,7 +123,7 @@ def test_row_10_coordinator_and_leaders_move(whole, chance, tmp_path):
 # ---- 11, 12, 13: topics that change ----
 def mend(w):
     """What docs/operating.md tells an operator to do."""
-    assert "were put right" in w.cli("topics", "repair", "--yes")
+    assert "were repaired" in w.cli("topics", "repair", "--yes")
 
 
 @pytest.mark.parametrize("reader", ["stopped", "frozen"])

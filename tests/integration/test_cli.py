@@ -49,6 +49,45 @@ def test_every_command_is_documented():
         ), command
 
 
+PAGES = {
+    "rollcall.1": ["rollcall", "help", "--man"],
+    "rollcall.cfg.5": ["rollcall", "help", "--man", "rollcall.cfg"],
+    "rollcall-worker.8": ["rollcall-worker", "--man"],
+    "rollcall-scheduler.8": ["rollcall-scheduler", "--man"],
+    "rollcall-aggregator.8": ["rollcall-aggregator", "--man"],
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_manual_pages_are_good_roff(page, tmp_path):
+    """Made from the tables that the help and the reference are made of."""
+    words = [program(PAGES[page][0]), *PAGES[page][1:]]
+    source = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    (tmp_path / page).write_text(source)
+    done = subprocess.run(
+        ["groff", "-man", "-ww", "-K", "utf8", "-T", "utf8", "-P", "-cbou", "-rLL=200n", page],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and done.stderr == ""
+    text = re.sub(r"\s+", " ", done.stdout.replace("\u2010", "-").replace("\u2212", "-"))
+    name, section = page.rsplit(".", 1)
+    assert f"{name.upper()}({section})" in text and f"{name} - " in text
+    if page == "rollcall.1":
+        for command in commands():
+            assert f"rollcall {command}" in text, command
+    if section == "5":
+        for line in run("config", "reference")[0].splitlines()[2:]:
+            assert line.split("`")[1] in text
+
+
+def test_help_of_a_command():
+    assert run("help", "jobs", "run")[0] == run("jobs", "run", "--help")[0]
+    assert run("help")[0] == run("--help")[0] and "jobs suspend" in run("help", "jobs")[0]
+    assert run("help", "nonsense")[2] == 2 and run("help", "--man", "nonsense")[2] == 2
+
+
 def test_version():
     assert run("version")[0] == run("--version")[0]
     assert json.loads(run("version", "--json")[0])["version"] in run("version")[0]

@@ -179,7 +179,7 @@ def test_jobs_run_asks_for_a_run(service, database):
     service.rollcall("jobs", "run", "by-hand", "--set", "colour=red", code=2)
     service.rollcall("jobs", "run", "nope", code=5)
     service.rollcall("jobs", "run", "by-hand", "--wait", "--timeout", "300ms", code=6)
-    assert "gave up waiting" in service.err
+    assert "stopped waiting" in service.err
 
 
 def test_a_run_into_the_future_is_refused(service, database):

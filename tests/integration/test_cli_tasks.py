@@ -152,7 +152,7 @@ def test_csv_submits_good_rows_and_reports_bad_ones(published, kafka, tmp_path):
     assert sorted(k for k, _, _ in first) == [b"1", b"2"]
     again = online.rollcall("tasks", "submit", "--type", "promote", "--csv", "-", text=CSV, code=1)
     assert re.search(
-        r"0 submitted, 2 asked for already on 20\d\d-.* and not done again, 4 rejected", again
+        r"0 submitted, 2 requested already on 20\d\d-.* and not done again, 4 rejected", again
     )
     online.rollcall(
         "tasks", "submit", "--type", "promote", "--csv", "-", "--dry-run", text=CSV, code=1
@@ -164,7 +164,7 @@ def test_csv_submits_good_rows_and_reports_bad_ones(published, kafka, tmp_path):
     assert [(q["kind"], q["actor"], q["about"], q["n_tasks"], q["dry_run"]) for q in listed] == [
         ("tasks", "rollcall", "guild.promote", 2, dry_run) for dry_run in (True, False)
     ]
-    for said in "2 submitted, 4 rejected", "0 submitted, 2 asked for already":
+    for said in "2 submitted, 4 rejected", "0 submitted, 2 requested already":
         assert said in online.rollcall(
             "tasks", "submit", "--type", "promote", "--csv", "-", "--again", "may", text=CSV, code=1
         )
@@ -568,7 +568,7 @@ def test_csv_tells_what_was_and_what_is_done(running, database):
         again,
     ), again
     assert (
-        "0 submitted, 2 asked for already on" in again
+        "0 submitted, 2 requested already on" in again
         and database.value("select level from member where id = 1") == "basic"
     )
     assert [

@@ -214,7 +214,7 @@ def test_drop_of_what_is_to_be_tried_again(rig, kafka):
         ["--state", "quarantined"],
     ):
         with pytest.raises(
-            AssertionError, match="quarantine drop: 9\\b|no (quarantined )?task.* is like that"
+            AssertionError, match="quarantine drop: 9\\b|no (quarantined )?task.* matches"
         ):
             quarantine(rig, "drop", *options, "--yes")
     assert "1 task" in quarantine(rig, "drop", task, "--state", "retry", "--yes")

@@ -243,7 +243,7 @@ def test_positions_are_put_right(guarded):
             if name.startswith("worker")
         ),
     )
-    assert "8 positions were put right" in guarded.as_role(
+    assert "8 positions were repaired" in guarded.as_role(
         "rollcall_operator", "topics", "repair", "--yes"
     )
     guarded.as_role(

@@ -212,7 +212,7 @@ def resolve(w, policy, run, pattern):
         w.state(run) == "published"
         and w.database.value("select count(*) from rollcall.log_gap") == 0
     )
-    assert "were put right" in w.s.cli("topics", "repair", "--yes")
+    assert "were repaired" in w.s.cli("topics", "repair", "--yes")
 
 
 @POLICIES
@@ -237,7 +237,7 @@ def test_topic_made_anew(world, kafka, policy):
     )
     assert gaps == [(n, "made anew", old[n], 0, True) for n in sorted(old)]
     w.totals_match()
-    assert "each fits its log" in w.s.cli("topics", "repair")
+    assert "each is in its topic" in w.s.cli("topics", "repair")
 
 
 @POLICIES

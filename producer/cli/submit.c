@@ -1,6 +1,11 @@
-#include "tasks.h"
+/* `rollcall tasks submit`: ad-hoc tasks, one or a CSV file of them. */
+#include "submit_confirm.h"
 #include "lookup.h"
-#include "verbs.h"
+#include "outcome.h"
+#include "filing.h"
+#include "output.h"
+#include "submit_csv.h"
+#include "commands.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,11 +34,11 @@ static int read_values(const struct args *a, const struct task_type *t, const ch
 }
 
 /* A task of scope "run" is about itself when no subject is given. */
-static int read_draft(const struct args *a, const struct task_type *t, const char **values,
-                      char own[UUID_TEXT_LEN + 1], struct draft *ret)
+static int read_request(const struct args *a, const struct task_type *t, const char **values,
+                        char own[UUID_TEXT_LEN + 1], struct task_request *ret)
 {
         const char *id = args_get(a, "id");
-        *ret = (struct draft){
+        *ret = (struct task_request){
                 .type = t,
                 .id = uuid_random(),
                 .subject = args_get(a, "subject"),
@@ -55,14 +60,14 @@ static int read_draft(const struct args *a, const struct task_type *t, const cha
         return 0;
 }
 
-static int wait_for(struct cli *c, const struct draft *d, int64_t timeout)
+static int wait_for_outcome(struct cli *c, const struct task_request *q, int64_t timeout)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        int rc = outcome_wait(c, d, timeout, &r);
+        int rc = outcome_wait(c, q, timeout, &r);
         if (rc == 0 && c->json)
                 rc = print_json(json_row(r, 0));
         else if (rc == 0)
-                outcome_print(c, d->subject, r);
+                outcome_print(c, q->subject, r);
         return rc ? rc : outcome_code(db_str(r, 0, db_column(r, "outcome")));
 }
 
@@ -71,50 +76,39 @@ static void note_earlier(instant at)
         char text[INSTANT_TEXT_MAX];
         format_instant(NULL, at, text);
         cli_note(
-                "the same task was asked for on %s already: it is not done again (another --id asks anew)",
+                "the same task was requested on %s already: it is not done twice (another --id makes it another task)",
                 text);
 }
 
-int submit_confirm(const struct args *a, const struct task_type *type, bool dry_run,
-                   const char *question)
-{
-        bool destructive = type_destructive(type);
-        if (dry_run || args_on(a, "yes") || (!destructive && !isatty(STDIN_FILENO)))
-                return 0;
-        if (destructive)
-                fprintf(stderr, "%s is destructive: what it does cannot be taken back.\n",
-                        type->full_name);
-        return cli_confirm(question);
-}
-
-static int submit_one(struct cli *c, const struct args *a, const struct draft *d, int64_t timeout)
+static int submit_one(struct cli *c, const struct args *a, const struct task_request *q,
+                      int64_t timeout)
 {
         struct err e = ERR_INIT;
         char id[UUID_TEXT_LEN + 1], question[400];
         instant earlier;
         int rc = 0;
-        if (draft_check(d, &e) < 0)
+        if (task_request_check(q, &e) < 0)
                 return cli_error(CODE_USAGE, "tasks submit: %s", e.text);
-        snprintf(question, sizeof question, "Submit %s for %s?", d->type->full_name, d->subject);
-        rc = submit_confirm(a, d->type, d->dry_run, question);
+        snprintf(question, sizeof question, "Submit %s for %s?", q->type->full_name, q->subject);
+        rc = submit_confirm(a, q->type, q->dry_run, question);
         if (rc)
                 return rc;
-        rc = draft_file(c, d, &earlier);
+        rc = filing_one(c, q, &earlier);
         if (rc)
                 return rc;
         if (earlier != INSTANT_NONE)
                 note_earlier(earlier);
         if (args_on(a, "wait"))
-                return wait_for(c, d, timeout);
-        if ((rc = note_no_scheduler(c)))
+                return wait_for_outcome(c, q, timeout);
+        if ((rc = cli_note_no_scheduler(c)))
                 return rc;
-        uuid_to_text(d->id, id);
+        uuid_to_text(q->id, id);
         if (c->json)
                 return print_json(json_pack("{s:s, s:s, s:s, s:b}", "task_id", id, "type",
-                                            d->type->full_name, "subject", d->subject, "dry_run",
-                                            d->dry_run));
-        printf("submitted task %s: %s for ", id, d->type->full_name);
-        print_clean(stdout, d->subject);
+                                            q->type->full_name, "subject", q->subject, "dry_run",
+                                            q->dry_run));
+        printf("submitted task %s: %s for ", id, q->type->full_name);
+        print_clean(stdout, q->subject);
         putchar('\n');
         return CODE_OK;
 }
@@ -124,7 +118,7 @@ int verb_tasks_submit(struct cli *c, const struct args *a)
         const struct task_type *t = NULL;
         int64_t timeout;
         char own[UUID_TEXT_LEN + 1];
-        struct draft d;
+        struct task_request q;
         int rc = args_duration(a, "timeout", 60000, &timeout);
         if (rc == 0)
                 rc = type_find(c, args_get(a, "type"), &t);
@@ -134,7 +128,7 @@ int verb_tasks_submit(struct cli *c, const struct args *a)
         if (!values)
                 return cli_oom();
         rc = read_values(a, t, values);
-        tasks_act_for_others(c, t, values);
+        task_request_for_others(c, t, values);
         if (rc == 0 && args_get(a, "csv")) {
                 if (args_get(a, "subject") || args_get(a, "item") || args_get(a, "id"))
                         return cli_error(
@@ -143,6 +137,6 @@ int verb_tasks_submit(struct cli *c, const struct args *a)
                 return submit_csv(c, a, t, values, timeout);
         }
         if (rc == 0)
-                rc = read_draft(a, t, values, own, &d);
-        return rc ? rc : submit_one(c, a, &d, timeout);
+                rc = read_request(a, t, values, own, &q);
+        return rc ? rc : submit_one(c, a, &q, timeout);
 }
