@@ -8,7 +8,7 @@
  * fold_discard, which forgets the batch.
  */
 #include "base/err.h"
-#include "codec/messages.h"
+#include "model/messages.h"
 
 enum {
         FOLD_NAME_MAX = 200, /* bytes of a pack, job or type, and of a reason in the totals */

@@ -5,7 +5,7 @@
  * all later events of its source partition as duplicates. Part of the core: no I/O, no clock.
  */
 #include "base/err.h"
-#include "codec/messages.h"
+#include "model/messages.h"
 
 struct issued {
         struct issued_topic {

@@ -70,10 +70,12 @@ static int act_unit(struct actor *a, struct batch *b, const struct unit *u, stru
 {
         static int (*const kinds[])(struct actor *, struct batch *, const struct unit *,
                                     struct entry **, size_t,
-                                    struct err *) = { [ACTION_EMAIL] = act_mail,
+                                    struct err *) = { [ACTION_SQL] = NULL, /* is done already */
+                                                      [ACTION_EMAIL] = act_mail,
                                                       [ACTION_WEBHOOK] = act_webhook,
                                                       [ACTION_REPORT] = act_report,
                                                       [ACTION_FILES] = act_files };
+        _Static_assert(ARRAY_LEN(kinds) == ACTION_COUNT, "each action has a row");
         struct entry **list = arena_alloc(b->arena, (u->n + 1) * sizeof(struct entry *));
         size_t n = 0;
         if (!list)

@@ -6,7 +6,8 @@
 
 enum { ARGUMENTS_JSON_MAX = 1024 * 1024 };
 
-static struct span argument_of(const struct unit *u, const struct task *t, const struct declared *d)
+static struct span argument_of(const struct unit *u, const struct task *t,
+                               const struct parameter *d)
 {
         for (size_t i = 0; i < t->n_arguments; i++)
                 if (span_is(t->arguments[i].name, d->name))
@@ -15,7 +16,7 @@ static struct span argument_of(const struct unit *u, const struct task *t, const
                 return u->run         ? span_of(u->run->requested_by)
                        : t->actor.ptr ? t->actor
                                       : SPAN_LIT("");
-        return span_of(d->fallback);
+        return span_of(d->default_value);
 }
 
 static void add_subjects(const struct unit *u, struct entry *const *list, size_t n,

@@ -1,5 +1,6 @@
 #include "held.h"
 
+#include "model/held_state.h"
 #include "transact_parts.h"
 #include "worker_statements.h"
 
@@ -21,15 +22,15 @@ static bool is_resolved(const struct entry *en)
                !en->unrecorded;
 }
 
-static struct span state_name(const struct entry *en)
+static enum held_state state_of(const struct entry *en)
 {
         if (en->unknown && en->again && !en->behind)
-                return SPAN_LIT("unknown");
+                return HELD_UNKNOWN;
         if (en->unrecorded)
-                return SPAN_LIT("record");
+                return HELD_RECORD;
         if (en->behind)
-                return en->again ? SPAN_LIT("waiting") : SPAN_LIT("behind");
-        return en->again ? SPAN_LIT("retry") : SPAN_LIT("quarantined");
+                return en->again ? HELD_WAITING : HELD_BEHIND;
+        return en->again ? HELD_RETRY : HELD_QUARANTINED;
 }
 
 enum held_column {
@@ -67,7 +68,7 @@ static void add_held(struct transactor *t, const struct entry *en, enum held_col
         case H_SUBJECT:
                 return db_element_text(p, en->task.subject);
         case H_STATE:
-                return db_element_text(p, state_name(en));
+                return db_element_text(p, span_of(held_state_name(state_of(en))));
         case H_TASK:
                 return db_element_uuid(p, &en->task.task_id);
         case H_DAY:

@@ -1,6 +1,7 @@
 #include "pump_internal.h"
 
 #include "ledger/presence.h"
+#include "pack/action_ops.h"
 
 #include "base/log.h"
 #include "publish/kafka_options.h"
@@ -15,7 +16,6 @@ enum {
         PROPERTIES_MAX = 64,
         CLUSTER_TIMEOUT_MS = 5000,
         TURN_MS = 30000,
-        FILES_MS = 270000,
         MAILS_FIRST = 100
 };
 /* of a lane's pumps together: more threads are to cost no more memory than they must */
@@ -180,18 +180,7 @@ static int open_publisher(struct pump *p, struct err *e)
  * it for as long as its own limit says. */
 static int64_t action_ms(const struct service *s, const struct task_type *t)
 {
-        switch (t->action) {
-        case ACTION_EMAIL:
-                return s->mail.message_timeout_ms;
-        case ACTION_WEBHOOK:
-                return t->webhook.timeout_ms;
-        case ACTION_FILES:
-                return FILES_MS;
-        case ACTION_SQL:
-        case ACTION_REPORT:
-                break;
-        }
-        return 0;
+        return t->ops->longest_ms ? t->ops->longest_ms(s, t) : 0;
 }
 
 static int64_t poll_max_ms(const struct pump *p)

@@ -209,7 +209,7 @@ static int republish(struct pump *p, int index, int64_t epoch, struct err *e)
  * or is gone. */
 static void decide_intent(struct entry *en)
 {
-        bool hold = en->type && en->type->action == ACTION_EMAIL && en->type->email.hold_unknown;
+        bool hold = en->type && en->type->email.hold_unknown;
         if (en->run && en->run->state == RUN_CANCELLED) {
                 entry_cancel(en);
                 return;

@@ -1,7 +1,7 @@
 /* Sends one alert, by mail to the relay and to a webhook, without a worker. */
 #include "alert/alert.h"
 
-#include "alert/relay.h"
+#include "mail/transports.h"
 #include "mail/message.h"
 
 #include <stdio.h>
@@ -40,7 +40,7 @@ static int send_mail(const struct service *s, const char *subject, const char *t
                 .date = instant_now(),
         };
         if (mail_check_address(m.to_address, e) < 0 || mail_check_address(m.from_address, e) < 0 ||
-            mail_render(&m, &out, e) < 0 || relay_open(s, &relay, e) < 0)
+            mail_render(&m, &out, e) < 0 || transport_of(s, &relay, e) < 0)
                 return -1;
         struct outgoing o = { .from = sender,
                               .to = s->alert.to,

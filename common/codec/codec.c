@@ -15,14 +15,14 @@
 
 enum { SCHEMA_MAX = 1024 * 1024, FOREIGN_MAX = 256, IDS_MAX = 1024, CONFLUENT_LEN = 5 };
 
-struct entry {
+struct foreign_schema {
         uint64_t fingerprint;
         struct foreign *schema; /* owned */
 };
 
 struct codec {
         size_t count, n_ids;
-        struct entry list[FOREIGN_MAX];
+        struct foreign_schema list[FOREIGN_MAX];
         struct known_id {
                 uint32_t id;
                 uint64_t fingerprint; /* of one of ours, or of `list` */
@@ -75,7 +75,7 @@ static int read_file(const char *path, struct buf *out, struct err *e)
         return out->failed ? err_set(e, ERR_FATAL, NULL, "larger than %d bytes", SCHEMA_MAX) : 0;
 }
 
-/* Our own schemas, and one that is there twice, are passed over. */
+/* Our own schemas, and one that was added before, are skipped. */
 static int add_text(struct codec *c, struct span json, uint64_t *ret_fingerprint, struct err *e)
 {
         struct buf canonical BUF_CLEANUP;
@@ -91,7 +91,7 @@ static int add_text(struct codec *c, struct span json, uint64_t *ret_fingerprint
         struct foreign *f;
         if (foreign_new(json, form, &f, e) < 0)
                 return -1;
-        c->list[c->count++] = (struct entry){ fingerprint, f };
+        c->list[c->count++] = (struct foreign_schema){ fingerprint, f };
         return 0;
 }
 
@@ -140,6 +140,11 @@ int codec_new(const char *folder, struct codec **ret, struct err *e)
                 return -1;
         *ret = TAKE(c);
         return 0;
+}
+
+const char *message_name(enum message_kind kind)
+{
+        return specs[kind].name;
 }
 
 /* ---- the Confluent wire format ---- */
@@ -247,8 +252,8 @@ static int decode(struct codec *c, enum message_kind want, struct span bytes, st
         if (identify(c, bytes, &kind, &f, &len, e) < 0)
                 return -1;
         if (kind != want)
-                return err_set(e, ERR_INPUT, "EPROTO", "a %s where a %s belongs", specs[kind].name,
-                               specs[want].name);
+                return err_set(e, ERR_INPUT, "EPROTO", "a %s, but a %s is expected here",
+                               specs[kind].name, specs[want].name);
         struct span body = { bytes.ptr + len, bytes.len - len };
         return f ? foreign_decode(f, body, a, m, e) : decode_body(&specs[kind], body, a, m, e);
 }

@@ -1,7 +1,8 @@
-/* Encodes our messages, by the tables of spec.c. */
-#include "codec/spec.h"
+/* Walks the fields of a message's spec, after a bound of its size was reserved. */
+#include "codec/encode.h"
 
 #include "base/utf8.h"
+#include "codec/spec.h"
 #include "codec/wire.h"
 
 static const void *at_offset(const void *m, const struct field *f)

@@ -91,7 +91,7 @@ static avro_schema_t nullable(avro_schema_t type)
 }
 
 /* Our schema of a field. avro-c takes an enum's number as it comes, so there the writer's own
- * symbols are kept, and told apart by name. */
+ * symbols are kept, and compared by name. */
 static avro_schema_t reader_type(enum field_type type, avro_schema_t writers)
 {
         switch (type) {
@@ -196,7 +196,7 @@ int foreign_new(struct span json, struct span canonical, struct foreign **ret, s
         return 0;
 }
 
-/* the one reason that is not the message's fault */
+/* the only reason that the message is not the cause of */
 static const char no_memory[] = "out of memory";
 
 /* NULL, or what is wrong. Copies, because avro-c reuses its memory for the next message. */
@@ -331,7 +331,7 @@ static int read_value(struct foreign *f, struct span body, struct err *e)
                 return err_oom(e);
         if (r)
                 return err_set(e, ERR_INPUT, "EBADMSG",
-                               "%s, by a foreign schema: a value that ours has no place for",
+                               "%s, by a foreign schema: a value that our schema has no field for",
                                specs[f->kind].name);
         return 0;
 }

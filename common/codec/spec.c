@@ -82,18 +82,3 @@ const struct spec specs[MESSAGE_KIND_COUNT] = {
         { "rollcall.DeadLetter", "rollcall.dead-letter.v1", schema_dead_letter,
           UINT64_C(0x51560704b19971f9), dead_letter_fields, ARRAY_LEN(dead_letter_fields) },
 };
-
-const char *message_schema(enum message_kind kind)
-{
-        return specs[kind].schema;
-}
-
-const char *message_name(enum message_kind kind)
-{
-        return specs[kind].name;
-}
-
-uint64_t message_fingerprint(enum message_kind kind)
-{
-        return specs[kind].fingerprint;
-}

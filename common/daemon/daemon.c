@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "daemon/help.h"
 #include "daemon/notify.h"
+#include "pack/pack_load.h"
 
 #include <getopt.h>
 #include <malloc.h>

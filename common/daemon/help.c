@@ -13,9 +13,8 @@ static const struct {
         const char *letter, *name, *help;
 } options[] = {
         { "-c", "--config FILE",
-          "the configuration (else $ROLLCALL_CONFIG, ./rollcall.cfg,\n"
-          "/etc/rollcall/rollcall.cfg); ./rollcall.cfg only when nobody but\n"
-          "you and root can write it" },
+          "the configuration (else $ROLLCALL_CONFIG, ./rollcall.cfg, /etc/rollcall/rollcall.cfg);\n"
+          "./rollcall.cfg only when nobody but you and root can write it" },
         { NULL, "--check-config", "check the configuration and its packs, and exit" },
         { NULL, "--check-statements", "the same, and prepare the statements on the database" },
         { "-h", "--help", "print this text" },
@@ -23,9 +22,8 @@ static const struct {
 };
 
 static const char signals[] =
-        "SIGTERM or SIGINT: finish the current work and exit; a second one: exit at once.\n"
-        "SIGHUP: check the configuration, then restart with it; an invalid one is reported\n"
-        "and ignored.";
+        "SIGTERM or SIGINT: finish the current work and exit; a second one: exit at once. SIGHUP: check the\n"
+        "configuration, then restart with it; an invalid one is reported and ignored.";
 
 static const struct {
         const char *code, *meaning;

@@ -1,3 +1,6 @@
+/* Queries, pipelines and waiting on one connection. */
+#include "db/db.h"
+
 #include "db/internal.h"
 
 #include "base/utf8.h"

@@ -1,6 +1,7 @@
 #pragma once
 /* Shared by the files of this room only. */
-#include "db/db.h"
+#include "base/buf.h"
+#include "base/err.h"
 #include <libpq-fe.h>
 
 enum { PREPARED_MAX = 512, NOTICE_MAX = 300 };

@@ -1,5 +1,7 @@
 /* Opens a connection: with TLS when a password goes over it, in a session whose settings are ours,
  * also through a pooler. */
+#include "db/db.h"
+
 #include "db/internal.h"
 
 #include "base/redact.h"

@@ -1,3 +1,6 @@
+/* Reading rows of a result. */
+#include "db/db.h"
+
 #include "db/internal.h"
 
 #include <endian.h>

@@ -1,5 +1,7 @@
 /* What an SQLSTATE says: whether the same call may succeed later, and whether it is the server's
  * own state. */
+#include "db/db.h"
+
 #include "db/internal.h"
 
 #include <string.h>

@@ -46,14 +46,14 @@ static int register_names(struct db *d, const char *sql, const char *a, const ch
 /* Is it who asks, and is that as `ctx`, a bool, says: given by who may act for others? */
 static bool argument_from_actor(const void *row, void *ctx)
 {
-        const struct declared *d = row;
+        const struct parameter *d = row;
         return d->from_actor && d->for_others == *(const bool *)ctx;
 }
 
 /* What the request functions need to know of a type. */
 static int describe_type(struct db *d, const struct task_type *t, struct err *e)
 {
-        static const struct db_column name = DB_FIELD(DB_TEXT, struct declared, name);
+        static const struct db_column name = DB_FIELD(DB_TEXT, struct parameter, name);
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
         struct db_rowset arguments = DB_ARRAY(t->arguments, t->n_arguments);
         bool for_others[] = { false, true };

@@ -2,6 +2,8 @@
  * once per connection. */
 #include "ledger/compose.h"
 
+#include "pack/action_ops.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,9 +167,7 @@ static int bind(const struct composing *k, const struct sql_file *f, int first,
  * now. */
 static bool guarded(const struct composing *k)
 {
-        return k->type->
-                requires
-                .text && k->shape && k->variant != VARIANT_RECORD;
+        return k->type->precondition.text && k->shape && k->variant != VARIANT_RECORD;
 }
 
 /* `batch` has nobody in it unless the condition is met, in the very snapshot in which the effect
@@ -175,7 +175,7 @@ static bool guarded(const struct composing *k)
 static int add_guard(const struct composing *k, int first, struct composed *ret, struct buf *out,
                      struct err *e)
 {
-        if (bind(k, &k->type->requires, first, &ret->guard, e) < 0)
+        if (bind(k, &k->type->precondition, first, &ret->guard, e) < 0)
                 return -1;
         buf_adds(out, "_guard as materialized (\n");
         ret->guard_line = lines_of(out);
@@ -225,8 +225,7 @@ static void add_follow_ups(const struct composing *k, struct buf *out)
                         out,
                         "'names that follow_ups of the task type has')::text end) from unnest(e.follow_ups) as f(name))");
         } else if (t->n_follow_ups) {
-                buf_addf(out, "case when e.outcome = '%s' then array[",
-                         t->action == ACTION_SQL ? "applied" : "send");
+                buf_addf(out, "case when e.outcome = '%s' then array[", t->ops->done);
                 for (size_t i = 0; i < t->n_follow_ups; i++)
                         /* names of [a-z0-9.-] only */
                         buf_addf(out, "%s'%s'", i ? ", " : "", t->follow_ups[i]);
@@ -245,7 +244,7 @@ static void add_follow_ups(const struct composing *k, struct buf *out)
 static void add_outcomes(const struct composing *k, struct buf *out)
 {
         const struct shape *s = k->shape;
-        bool sql = k->type->action == ACTION_SQL;
+        bool sql = k->type->ops->in_database;
         buf_addf(
                 out,
                 ",\n_outcomes as materialized (select b._n, b.subject as _key, b.item%s, case when b._n is null then ",
@@ -314,7 +313,7 @@ static void add_limit(const struct composing *k, struct buf *out)
         const char *const texts[] = { s->reason ? "reason" : NULL, s->before ? "before" : NULL,
                                       s->after ? "after" : NULL };
         const char *plus = "";
-        if (k->type->action == ACTION_SQL && !s->reason && !s->before && !s->after)
+        if (k->type->ops->in_database && !s->reason && !s->before && !s->after)
                 return;
         buf_adds(out, " and (select rollcall.bounded_result(sum(");
         for (size_t i = 0; i < ARRAY_LEN(texts); i++)
@@ -323,14 +322,14 @@ static void add_limit(const struct composing *k, struct buf *out)
                         plus = " + ";
                 }
         buf_adds(out, *plus ? ")" : "0)");
-        if (k->type->action != ACTION_SQL)
+        if (!k->type->ops->in_database)
                 buf_adds(out, " + coalesce((select sum(octet_length(f::text)) from effect f), 0)");
         buf_addf(out, ", %d) from _outcomes)", RESULT_BYTES_MAX);
 }
 
 static void add_result(const struct composing *k, struct buf *out)
 {
-        bool sql = k->type->action == ACTION_SQL;
+        bool sql = k->type->ops->in_database;
         if (k->variant == VARIANT_TRIAL)
                 buf_addf(
                         out,
@@ -412,7 +411,7 @@ static int prepare(struct db *d, const struct composing *k, const struct compose
                 return 0;
         size_t line = sql_fault_line(c->sql, e);
         bool in_guard = line > c->guard_line && line <= c->body_line && guarded(k);
-        sql_where(in_guard ? &k->type->requires : k->file, c->sql,
+        sql_where(in_guard ? &k->type->precondition : k->file, c->sql,
                   in_guard ? c->guard_line : c->body_line, e, where, sizeof where);
         return err_prefix(e, "%s", where);
 }

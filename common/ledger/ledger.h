@@ -4,9 +4,10 @@
  * operator's tool share them.
  */
 #include "base/arena.h"
-#include "codec/messages.h"
+#include "model/messages.h"
 #include "db/db.h"
 #include "pack/pack.h"
+#include "model/run_state.h"
 
 enum {
         LEDGER_VERSION = 2,
@@ -58,25 +59,6 @@ int type_number(const struct type_numbers *t, const struct task_type *type);
 const struct task_type *type_by_number(const struct type_numbers *t, int number);
 
 /* ---- runs ---- */
-
-enum run_state {
-        RUN_REQUESTED,
-        RUN_PLANNED,
-        RUN_HELD, /* for review: planned, and nothing is published until somebody releases it */
-        RUN_PUBLISHED,
-        RUN_SUCCEEDED,
-        /* some subjects failed, are quarantined, or their outcome is unknown */
-        RUN_COMPLETED_WITH_ERRORS,
-        RUN_FAILED, /* the run itself could not do its work */
-        RUN_CANCELLED,
-        RUN_REFUSED,
-        RUN_STATE_COUNT
-};
-const char *run_state_name(enum run_state s);
-/* By its name; words may be joined by '-' instead of spaces. 0; -1: no such state. */
-int run_state_parse(const char *name, enum run_state *ret) MUST_CHECK;
-bool run_state_open(enum run_state s); /* in SQL: rollcall.run_is_open */
-bool run_state_well(enum run_state s); /* no cause for a warning */
 
 struct run {
         int64_t run_no; /* 0: the ad-hoc "run" */

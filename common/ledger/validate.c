@@ -85,13 +85,13 @@ static const struct argument *find_argument(const struct task *t, const char *na
 static int check_declared(const struct task_type *type, const struct task *t, struct err *e)
 {
         for (size_t i = 0; i < type->n_arguments; i++) {
-                const struct declared *d = &type->arguments[i];
+                const struct parameter *d = &type->arguments[i];
                 const struct argument *given = find_argument(t, d->name);
                 if (given && d->from_actor && !d->for_others)
                         return err_set(e, ERR_INPUT, "",
                                        "argument %s is filled in with who asks: it cannot be given",
                                        d->name);
-                if (given && declared_check(d, given->value, e) < 0)
+                if (given && parameter_check(d, given->value, e) < 0)
                         return -1;
                 if (!given && d->required)
                         return err_set(e, ERR_INPUT, "", "argument %s is missing", d->name);

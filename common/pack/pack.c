@@ -1,34 +1,9 @@
+/* Looking things up in loaded packs. */
 #include "pack/pack.h"
 
-#include "base/arena.h"
-#include "pack/load.h"
-
-#include <stdlib.h>
 #include <string.h>
 
-static void pack_free(struct pack *p)
-{
-        if (!p)
-                return;
-        free_types(p);
-        free_jobs(p);
-        zone_free(p->zone);
-        arena_free(p->arena);
-        cfg_free(p->cfg);
-        free(p);
-}
-
-void packs_free(struct packs *p)
-{
-        if (!p)
-                return;
-        for (size_t i = 0; i < p->n; i++)
-                pack_free(p->list[i]);
-        free(p->list);
-        free(p);
-}
-
-const struct declared *pack_setting(const struct pack *p, struct span name)
+const struct parameter *pack_setting(const struct pack *p, struct span name)
 {
         for (size_t i = 0; i < p->n_settings; i++)
                 if (span_is(name, p->settings[i].name))
@@ -36,13 +11,20 @@ const struct declared *pack_setting(const struct pack *p, struct span name)
         return NULL;
 }
 
+const struct task_type *pack_type(const struct pack *p, struct span full_name)
+{
+        for (size_t i = 0; i < p->n_types; i++)
+                if (span_is(full_name, p->types[i].full_name))
+                        return &p->types[i];
+        return NULL;
+}
+
 const struct task_type *packs_type(const struct packs *p, struct span full_name)
 {
-        for (size_t i = 0; i < p->n; i++)
-                for (size_t t = 0; t < p->list[i]->n_types; t++)
-                        if (span_is(full_name, p->list[i]->types[t].full_name))
-                                return &p->list[i]->types[t];
-        return NULL;
+        const struct task_type *t = NULL;
+        for (size_t i = 0; i < p->n && !t; i++)
+                t = pack_type(p->list[i], full_name);
+        return t;
 }
 
 /* ---- by name: "pack.name", or "name" when only one pack has it ---- */
@@ -99,45 +81,51 @@ const struct report *packs_report(const struct packs *p, const char *name)
         FIND(report, reports);
 }
 
-/* ---- loading all ---- */
+/* ---- what a job can come to ---- */
 
-/* What services may ask for exists. */
-static int check_intakes(const struct service *s, const struct packs *p, struct err *e)
+enum { FOLLOW_UPS_DEEP = 8 };
+
+static bool contains(const struct task_type *const *list, size_t n, const struct task_type *t)
 {
-        for (size_t i = 0; i < s->n_intakes; i++)
-                for (size_t j = 0; j < s->intakes[i].n_types; j++)
-                        if (!packs_type(p, span_of(s->intakes[i].types[j])))
-                                return cfg_error(
-                                        cfg_at(cfg_get(s->intakes[i].node, "types"), (int)j), e,
-                                        "found \"%s\", expected the full name of a task type of the packs, such as \"equipemed.extend\"",
-                                        s->intakes[i].types[j]);
-        return 0;
+        for (size_t i = 0; i < n; i++)
+                if (list[i] == t)
+                        return true;
+        return false;
 }
 
-int packs_load(const struct service *s, struct packs **ret, struct err *e)
+bool job_shares(const struct job *j, struct span full_name)
 {
-        CLEANUP(packs_cleanup) struct packs *p = calloc(1, sizeof *p);
-        if (!p)
-                return err_oom(e);
-        p->list = calloc(s->n_packs + 1, sizeof *p->list);
-        if (!p->list)
-                return err_oom(e);
-        for (size_t i = 0; i < s->n_packs; i++) {
-                struct pack *pack = p->list[p->n++] = calloc(1, sizeof *pack);
-                if (!pack)
-                        return err_oom(e);
-                struct loader l = { .pack = pack, .service = &s->packs[i] };
-                if (load_pack(&l, e) < 0)
-                        return -1;
-                for (size_t k = 0; k < i; k++)
-                        if (strcmp(p->list[k]->name, pack->name) == 0)
-                                return cfg_error(
-                                        s->packs[i].node, e,
-                                        "%s has the name \"%s\", as %s has: expected another",
-                                        pack->folder, pack->name, p->list[k]->folder);
-        }
-        if (check_intakes(s, p, e) < 0)
-                return -1;
-        *ret = TAKE(p);
-        return 0;
+        for (size_t i = 0; i < j->n_shared; i++)
+                if (span_is(full_name, j->shared[i]->full_name))
+                        return true;
+        return false;
+}
+
+bool job_takes(const struct job *j, const struct task_type *t)
+{
+        return contains(j->takes, j->n_takes, t);
+}
+
+/* `depth`: a circle of follow-ups ends there. */
+static bool leads_to_destruction(const struct task_type *t, size_t depth)
+{
+        if (t->destructive || depth == 0)
+                return t->destructive;
+        for (size_t i = 0; i < t->n_follow_ups; i++)
+                if (leads_to_destruction(pack_type(t->pack, span_of(t->follow_ups[i])), depth - 1))
+                        return true;
+        return false;
+}
+
+bool type_destructive(const struct task_type *t)
+{
+        return leads_to_destruction(t, FOLLOW_UPS_DEEP);
+}
+
+bool job_destructive(const struct job *j)
+{
+        for (size_t i = 0; i < j->n_tasks; i++)
+                if (!j->tasks[i].dry_run && type_destructive(j->tasks[i].type))
+                        return true;
+        return j->destructive;
 }

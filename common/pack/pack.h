@@ -5,52 +5,17 @@
  */
 #include "base/uuid.h"
 #include "config/service.h"
+#include "pack/parameter.h"
 #include "pack/report_format.h"
 #include "time/cron.h"
 #include "template/template.h"
 
-enum action { ACTION_SQL, ACTION_EMAIL, ACTION_WEBHOOK, ACTION_REPORT, ACTION_FILES };
+enum action { ACTION_SQL, ACTION_EMAIL, ACTION_WEBHOOK, ACTION_REPORT, ACTION_FILES, ACTION_COUNT };
 enum scope { SCOPE_SUBJECT, SCOPE_RUN };
-enum value_type {
-        VALUE_TEXT,
-        VALUE_INTEGER,
-        VALUE_BOOLEAN,
-        VALUE_DATE,
-        VALUE_TIMESTAMP,
-        VALUE_UUID,
-        VALUE_INTEGER_ARRAY,
-        VALUE_TEXT_ARRAY
-};
 enum concurrency_policy { CONCURRENCY_FORBID, CONCURRENCY_ALLOW, CONCURRENCY_REPLACE };
 enum catch_up { CATCH_UP_LATEST, CATCH_UP_NONE, CATCH_UP_ALL };
 
-/* "text", "bigint", "boolean", "date", "timestamptz", "uuid", "bigint[]", "text[]" */
-const char *value_sql_type(enum value_type t);
-/* Does the text read as that type? Checked before PostgreSQL sees it, so that one bad value spoils
- * no batch. */
-bool value_valid(enum value_type t, struct span text);
-
-/* A declared value: a setting (constant within a run, `:name` in SQL) or an argument (per task, a
- * column of `batch`). */
-struct declared {
-        const char *name; /* [a-z][a-z0-9_]* */
-        enum value_type type;
-        const char *fallback; /* default as text; NULL: none */
-        bool required;        /* arguments only: must be given */
-        bool allow_blank;     /* arguments only: a required text may be empty */
-        /* arguments only: it is who asks, as the engine recorded it */
-        bool from_actor;
-        /* with from_actor: may be given, as the own name or by who may act for others */
-        bool for_others;
-        bool locked;         /* settings only: `rollcall jobs run --set` cannot change it */
-        const char **values; /* allowed texts; NULL: any */
-        size_t n_values;
-        int64_t min, max;  /* integers, and the elements of integer[]; INT64_MIN/MAX: no limit */
-        int64_t min_items; /* arrays */
-        const char *help;
-};
-/* ERR_INPUT with a sentence for a person */
-int declared_check(const struct declared *d, struct span text, struct err *e) MUST_CHECK;
+struct action_ops;
 
 struct sql_file {
         char *path; /* as messages show it */
@@ -65,6 +30,7 @@ struct task_type {
         /* database role that an operator needs to ask for it, or for a job with it; NULL: none */
         const char *requires_role;
         enum action action;
+        const struct action_ops *ops; /* of `action`: pack/action_ops.h */
         enum scope scope;
         enum lane lane;
         /* of what a worker executes: the texts of its statements and templates */
@@ -73,10 +39,9 @@ struct task_type {
         bool destructive;
         bool by_actor; /* its SQL asks for :actor: one statement acts for one actor */
         enum value_type subject_type; /* of batch.subject: text, integer or uuid */
-        /* SELECT (ok boolean, reason text), evaluated with each effect: without it nothing is done;
-         * text NULL: none */
-        struct sql_file
-                requires;
+        /* `requires`: SELECT (ok boolean, reason text), evaluated with each effect: without it
+         * nothing is done; text NULL: none */
+        struct sql_file precondition;
         /* SELECT of the due subjects; text NULL: only ad-hoc, follow-up, or run scope */
         struct sql_file due;
         struct sql_file statement; /* WITH list ending in `effect` (sql, email, webhook) */
@@ -85,7 +50,7 @@ struct task_type {
          * says which */
         const char **follow_ups;
         size_t n_follow_ups;
-        struct declared *arguments;
+        struct parameter *arguments;
         size_t n_arguments;
         struct {
                 struct template *subject, *text, *html; /* html NULL: none */
@@ -161,10 +126,8 @@ struct job {
         int64_t max_subjects;       /* more than that: held for review; LIMIT_NONE: no limit */
         double max_percent;         /* of the population; LIMIT_NONE: no limit */
         struct sql_file population; /* SELECT of one number: how many subjects there are */
-        /* precondition statement's text: returns (ok boolean, reason text); NULL: none */
-        const char *
-                requires;
-        struct sql_file requires_file;
+        /* `requires`: SELECT (ok boolean, reason text); text NULL: none */
+        struct sql_file precondition;
         /* run-scope task types published when the run has closed */
         const struct task_type **on_success, **on_failure, **on_finish;
         size_t n_on_success, n_on_failure, n_on_finish;
@@ -188,7 +151,7 @@ struct report {
         /* returns one row, one json column: the document; or, when `rows`, any rows and columns */
         struct sql_file statement;
         bool rows;
-        struct declared *parameters;
+        struct parameter *parameters;
         size_t n_parameters;
 };
 
@@ -202,7 +165,7 @@ struct pack {
         struct {
                 const char *from_address, *from_name, *reply_to, *list_id, *list_unsubscribe;
         } mail;
-        struct declared *settings;
+        struct parameter *settings;
         size_t n_settings;
         struct task_type *types;
         size_t n_types;
@@ -221,19 +184,13 @@ struct packs {
         size_t n;
 };
 
-/* Loads every pack of the service's configuration with its files and templates. Cross-references
- * are resolved and checked; the service's overrides are applied, so `s` must outlive the packs.
- * ERR_FATAL "FILE:LINE: PATH: what was found, what was expected", at the override's line when that
- * is at fault. */
-int packs_load(const struct service *s, struct packs **ret, struct err *e) MUST_CHECK;
-void packs_free(struct packs *p);
-DEFINE_CLEANUP(packs_cleanup, struct packs, packs_free)
-
 /* Can what it does not be taken back? By its own word, or by that of a task type or of a follow-up
  * of one; what it only tries dry does not count. */
 bool job_destructive(const struct job *j);
 bool type_destructive(const struct task_type *t); /* by its own word, or by that of a follow-up */
 
+/* By full names; NULL: there is none. */
+const struct task_type *pack_type(const struct pack *p, struct span full_name);
 const struct task_type *packs_type(const struct packs *p, struct span full_name);
 bool job_takes(const struct job *j, const struct task_type *t);
 bool job_shares(const struct job *j, struct span full_name); /* see struct job */
@@ -242,4 +199,4 @@ bool packs_use_lane(const struct packs *p, enum lane l);     /* a task type goes
 const struct job *packs_job(const struct packs *p, const char *name);
 const struct command *packs_command(const struct packs *p, const char *name);
 const struct report *packs_report(const struct packs *p, const char *name);
-const struct declared *pack_setting(const struct pack *p, struct span name);
+const struct parameter *pack_setting(const struct pack *p, struct span name);

@@ -1,146 +1,41 @@
-#include "pack/load.h"
+/* A pack's folder becomes a struct pack. */
+#include "pack/pack_load.h"
 
-#include "base/utf8.h"
 #include "config/trust.h"
-#include "config/words.h"
+#include "pack/load_command.h"
+#include "pack/load_job.h"
+#include "pack/load_parameter.h"
+#include "pack/load_type.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum { ARENA_MAX = 64 * 1024 * 1024 };
 
-/* ---- what the loading files share ---- */
-
-void *load_array(struct loader *l, int count, size_t size)
+static void pack_free(struct pack *p)
 {
-        return arena_alloc(l->pack->arena, ((size_t)count + 1) * size);
+        if (!p)
+                return;
+        free_types(p);
+        free_jobs(p);
+        zone_free(p->zone);
+        arena_free(p->arena);
+        cfg_free(p->cfg);
+        free(p);
 }
 
-int load_list(const struct loader *l, const char *key, const struct cfg_node **ret, struct err *e)
+void packs_free(struct packs *p)
 {
-        const struct cfg_node *list = cfg_get(l->root, key);
-        if (list && !cfg_is_list(list))
-                return cfg_unexpected(list, e, "a list of groups ( { name = \"…\"; … } )");
-        *ret = list;
-        return 0;
+        if (!p)
+                return;
+        for (size_t i = 0; i < p->n; i++)
+                pack_free(p->list[i]);
+        free(p->list);
+        free(p);
 }
 
-static bool name_valid(const char *name)
-{
-        size_t len = strlen(name);
-        return len > 0 && len <= NAME_MAX_LEN && *name >= 'a' && *name <= 'z' &&
-               strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
-}
-
-int load_name(const struct cfg_node *n, const char *const *taken, const char **ret, struct err *e)
-{
-        if (cfg_str_required(n, "name", ret, e) < 0)
-                return -1;
-        const struct cfg_node *at = cfg_get(n, "name");
-        if (!name_valid(*ret))
-                return cfg_unexpected(
-                        at, e,
-                        "1 to 63 lower-case letters, digits or '-', beginning with a letter");
-        for (; taken && *taken; taken++)
-                if (strcmp(*taken, *ret) == 0)
-                        return cfg_unexpected(at, e, "a name that is not taken above");
-        return 0;
-}
-
-char *load_full_name(struct loader *l, const char *name)
-{
-        size_t size = strlen(l->pack->name) + strlen(name) + 2;
-        char *full = arena_alloc(l->pack->arena, size);
-        if (full)
-                snprintf(full, size, "%s.%s", l->pack->name, name);
-        return full;
-}
-
-int load_unknown(const struct cfg_node *n, const char *what, const char *name,
-                 const char *const *known, struct err *e)
-{
-        BUF_CLEANUP struct buf list = { .max = 600 };
-        const char *nearest = word_nearest(name, known);
-        words_join(known, NULL, &list);
-        return cfg_error(n, e, "pack has no %s \"%s\", %s%s%s %s", what, name,
-                         nearest ? "did you mean \"" : "expected one of:", nearest ? nearest : "",
-                         nearest ? "\"? It has:" : "", buf_str(&list));
-}
-
-char *load_path(const struct loader *l, const char *path)
-{
-        const char *folder = *path == '/' ? "" : l->pack->folder, *slash = *path == '/' ? "" : "/";
-        size_t size = strlen(folder) + strlen(path) + 2;
-        char *joined = arena_alloc(l->pack->arena, size);
-        if (joined)
-                snprintf(joined, size, "%s%s%s", folder, slash, path);
-        return joined;
-}
-
-/* Why the file could not be read, or NULL. */
-static const char *read_file(const char *path, struct buf *out)
-{
-        struct stat st;
-        CLEANUP(cleanup_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        if (fd < 0 || fstat(fd, &st) < 0)
-                return strerror(errno);
-        if (!S_ISREG(st.st_mode))
-                return "is not a file";
-        if (st.st_size > PACK_FILE_MAX)
-                return "is larger than 1 MiB";
-        char part[4096];
-        ssize_t n;
-        while ((n = read(fd, part, sizeof part)) > 0)
-                buf_add(out, part, (size_t)n);
-        if (n < 0)
-                return strerror(errno);
-        if (out->failed)
-                return "is larger than 1 MiB";
-        return NULL;
-}
-
-int load_file(struct loader *l, const struct cfg_node *n, const char *key, bool required,
-              struct sql_file *ret, struct err *e)
-{
-        const char *path = NULL;
-        *ret = (struct sql_file){ 0 };
-        if (!cfg_get(n, key) && !required)
-                return 0;
-        if (cfg_str_required(n, key, &path, e) < 0)
-                return -1;
-        const struct cfg_node *at = cfg_get(n, key);
-        BUF_CLEANUP struct buf text = { .max = PACK_FILE_MAX };
-        ret->path = load_path(l, path);
-        if (!ret->path)
-                return err_oom(e);
-        if (l->service->guarded && trust_check(ret->path, e) < 0)
-                return -1;
-        const char *why = read_file(ret->path, &text);
-        if (why)
-                return cfg_error(at, e, "%s: %s", ret->path, why);
-        struct span content = { buf_str(&text), text.len };
-        if (strspn(content.ptr, " \t\r\n") == content.len)
-                return cfg_error(at, e, "%s: is empty", ret->path);
-        if (!utf8_valid(content.ptr, content.len))
-                return cfg_error(at, e, "%s: is not UTF-8 text", ret->path);
-        ret->text = arena_strndup(l->pack->arena, content.ptr, content.len);
-        return ret->text ? 0 : err_oom(e);
-}
-
-int load_zone(const struct cfg_node *at, const char *name, struct zone **ret, struct err *e)
-{
-        struct err bad = ERR_INIT;
-        if (zone_load(name, ret, &bad) < 0)
-                return cfg_error(at, e, "%s", bad.text);
-        return 0;
-}
-
-/* ---- a pack's own keys ---- */
+/* ---- a pack ---- */
 
 static int load_mail(struct loader *l, struct err *e)
 {
@@ -193,16 +88,16 @@ static int override_settings(struct loader *l, struct err *e)
 {
         struct pack *p = l->pack;
         for (int i = 0; i < cfg_count(l->service->settings); i++) {
-                const struct declared *d;
+                const struct parameter *d;
                 const char *value;
                 if (load_setting(l, cfg_at(l->service->settings, i), &d, &value, e) < 0)
                         return -1;
-                p->settings[d - p->settings].fallback = value;
+                p->settings[d - p->settings].default_value = value;
         }
         return 0;
 }
 
-int load_pack(struct loader *l, struct err *e)
+static int load_pack(struct loader *l, struct err *e)
 {
         struct pack *p = l->pack;
         char *file;
@@ -226,11 +121,54 @@ int load_pack(struct loader *l, struct err *e)
                 return -1;
         l->root = cfg_root(p->cfg);
         if (load_top(l, e) < 0 ||
-            load_declared(l, l->root, "settings", DECLARED_SETTING, &p->settings, &p->n_settings,
-                          e) < 0 ||
+            load_parameters(l, l->root, "settings", PARAMETER_SETTING, &p->settings, &p->n_settings,
+                            e) < 0 ||
             override_settings(l, e) < 0)
                 return -1;
         if (load_types(l, e) < 0 || load_reports(l, e) < 0 || check_types(l, e) < 0)
                 return -1;
         return load_jobs(l, e) < 0 ? -1 : load_commands(l, e);
+}
+
+/* ---- all packs ---- */
+
+/* What services may ask for exists. */
+static int check_intakes(const struct service *s, const struct packs *p, struct err *e)
+{
+        for (size_t i = 0; i < s->n_intakes; i++)
+                for (size_t j = 0; j < s->intakes[i].n_types; j++)
+                        if (!packs_type(p, span_of(s->intakes[i].types[j])))
+                                return cfg_error(
+                                        cfg_at(cfg_get(s->intakes[i].node, "types"), (int)j), e,
+                                        "found \"%s\", expected the full name of a task type of the packs, such as \"equipemed.extend\"",
+                                        s->intakes[i].types[j]);
+        return 0;
+}
+
+int packs_load(const struct service *s, struct packs **ret, struct err *e)
+{
+        CLEANUP(packs_cleanup) struct packs *p = calloc(1, sizeof *p);
+        if (!p)
+                return err_oom(e);
+        p->list = calloc(s->n_packs + 1, sizeof *p->list);
+        if (!p->list)
+                return err_oom(e);
+        for (size_t i = 0; i < s->n_packs; i++) {
+                struct pack *pack = p->list[p->n++] = calloc(1, sizeof *pack);
+                if (!pack)
+                        return err_oom(e);
+                struct loader l = { .pack = pack, .service = &s->packs[i] };
+                if (load_pack(&l, e) < 0)
+                        return -1;
+                for (size_t k = 0; k < i; k++)
+                        if (strcmp(p->list[k]->name, pack->name) == 0)
+                                return cfg_error(
+                                        s->packs[i].node, e,
+                                        "%s has the name \"%s\", as %s has: expected another",
+                                        pack->folder, pack->name, p->list[k]->folder);
+        }
+        if (check_intakes(s, p, e) < 0)
+                return -1;
+        *ret = TAKE(p);
+        return 0;
 }

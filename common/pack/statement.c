@@ -17,7 +17,7 @@ static const struct {
 };
 
 /* The SQL type behind a name and the name's lasting copy; NULL: unknown. */
-static const char *type_of(struct span name, const struct pack *p, const struct declared *extra,
+static const char *type_of(struct span name, const struct pack *p, const struct parameter *extra,
                            size_t n_extra, const char **ret_name)
 {
         for (size_t i = 0; i < ARRAY_LEN(engine_names); i++)
@@ -30,7 +30,7 @@ static const char *type_of(struct span name, const struct pack *p, const struct 
                         *ret_name = extra[i].name;
                         return value_sql_type(extra[i].type);
                 }
-        const struct declared *d = pack_setting(p, name);
+        const struct parameter *d = pack_setting(p, name);
         if (!d)
                 return NULL;
         *ret_name = d->name;
@@ -164,7 +164,7 @@ static void add_parameter(const struct pack *p, bool own_time, const char *name,
                 buf_addf(out, "($%d::%s)", number, type);
 }
 
-static int bind(const struct sql_file *f, const struct pack *p, const struct declared *extra,
+static int bind(const struct sql_file *f, const struct pack *p, const struct parameter *extra,
                 size_t n_extra, int first, bool own_time, struct bound_sql *ret, struct err *e)
 {
         BUF_CLEANUP struct buf out;
@@ -204,13 +204,13 @@ static int bind(const struct sql_file *f, const struct pack *p, const struct dec
         return 0;
 }
 
-int sql_bind(const struct sql_file *f, const struct pack *p, const struct declared *extra,
+int sql_bind(const struct sql_file *f, const struct pack *p, const struct parameter *extra,
              size_t n_extra, int first, struct bound_sql *ret, struct err *e)
 {
         return bind(f, p, extra, n_extra, first, false, ret, e);
 }
 
-int sql_bind_own_time(const struct sql_file *f, const struct pack *p, const struct declared *extra,
+int sql_bind_own_time(const struct sql_file *f, const struct pack *p, const struct parameter *extra,
                       size_t n_extra, int first, struct bound_sql *ret, struct err *e)
 {
         return bind(f, p, extra, n_extra, first, true, ret, e);
@@ -296,11 +296,11 @@ int sql_add_values(const struct bound_sql *b, const struct run_values *v, struct
 static int set_value(const struct pack *p, struct setting_value *list, struct setting_value given,
                      struct arena *a, struct err *e)
 {
-        const struct declared *d = pack_setting(p, span_of(given.name));
+        const struct parameter *d = pack_setting(p, span_of(given.name));
         if (!d)
                 return err_set(e, ERR_INPUT, "", "pack %s has no setting \"%s\"", p->name,
                                given.name);
-        if (declared_check(d, span_of(given.value), e) < 0)
+        if (parameter_check(d, span_of(given.value), e) < 0)
                 return -1;
         char *copy = arena_strndup(a, given.value, strlen(given.value));
         if (!copy)
@@ -317,12 +317,13 @@ int settings_resolve(const struct pack *p, const struct job *j, const struct set
         if (!list)
                 return err_oom(e);
         for (size_t i = 0; i < p->n_settings; i++)
-                list[i] = (struct setting_value){ p->settings[i].name, p->settings[i].fallback };
+                list[i] = (struct setting_value){ p->settings[i].name,
+                                                  p->settings[i].default_value };
         for (size_t i = 0; j && i < j->n_settings; i++)
                 if (set_value(p, list, j->settings[i], a, e) < 0)
                         return -1;
         for (size_t i = 0; i < n_given; i++) {
-                const struct declared *d = pack_setting(p, span_of(given[i].name));
+                const struct parameter *d = pack_setting(p, span_of(given[i].name));
                 if (d && d->locked)
                         return err_set(
                                 e, ERR_INPUT, "",
@@ -370,7 +371,7 @@ int settings_kept(const struct pack *p, const struct setting_value *kept, size_t
                 bool found = false;
                 const char *value = find(kept, n, p->settings[i].name, &found);
                 list[i] = (struct setting_value){ p->settings[i].name,
-                                                  found ? value : p->settings[i].fallback };
+                                                  found ? value : p->settings[i].default_value };
         }
         *ret = list;
         *ret_n = p->n_settings;

@@ -36,11 +36,11 @@ struct bound_sql {
 /* Rewrites `f` with parameters numbered from `first`. `extra`: declared names beyond the pack's
  * settings (a report's parameters). ERR_FATAL "FILE:LINE: :name is neither …" for an unknown name.
  */
-int sql_bind(const struct sql_file *f, const struct pack *p, const struct declared *extra,
+int sql_bind(const struct sql_file *f, const struct pack *p, const struct parameter *extra,
              size_t n_extra, int first, struct bound_sql *ret, struct err *e) MUST_CHECK;
 /* The same, and where run_values.now is INSTANT_NONE, :now is the transaction's time by the
  * database's clock. */
-int sql_bind_own_time(const struct sql_file *f, const struct pack *p, const struct declared *extra,
+int sql_bind_own_time(const struct sql_file *f, const struct pack *p, const struct parameter *extra,
                       size_t n_extra, int first, struct bound_sql *ret, struct err *e) MUST_CHECK;
 void bound_sql_deinit(struct bound_sql *b);
 

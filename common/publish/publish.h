@@ -3,7 +3,7 @@
  * Publishes our messages: encodes them, adds CloudEvents headers, sends them through Kafka, and
  * reports acknowledgements. A publisher belongs to one thread.
  */
-#include "codec/messages.h"
+#include "model/messages.h"
 #include "config/service.h"
 
 /* Called for each message, from publisher_poll or publisher_flush. `e` NULL: acknowledged by all

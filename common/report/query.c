@@ -10,7 +10,7 @@
 
 enum { PARAMS_MAX = 1024 * 1024 };
 
-static const struct declared *parameter(const struct report *r, const char *name)
+static const struct parameter *parameter(const struct report *r, const char *name)
 {
         for (size_t i = 0; i < r->n_parameters; i++)
                 if (strcmp(r->parameters[i].name, name) == 0)
@@ -24,14 +24,14 @@ static int complete(const struct report *r, const struct run_values *v, struct s
 {
         for (size_t i = 0; i < r->n_parameters; i++)
                 list[i] = (struct setting_value){ r->parameters[i].name,
-                                                  r->parameters[i].fallback };
+                                                  r->parameters[i].default_value };
         for (size_t i = 0; i < v->n_parameters; i++) {
-                const struct declared *d = parameter(r, v->parameters[i].name);
+                const struct parameter *d = parameter(r, v->parameters[i].name);
                 if (!d)
                         return err_set(e, ERR_INPUT, "", "report %s has no parameter \"%s\"",
                                        r->name, v->parameters[i].name);
                 if (v->parameters[i].value &&
-                    declared_check(d, span_of(v->parameters[i].value), e) < 0)
+                    parameter_check(d, span_of(v->parameters[i].value), e) < 0)
                         return -1;
                 list[d - r->parameters].value = v->parameters[i].value;
         }

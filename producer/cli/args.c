@@ -292,7 +292,7 @@ int args_pair(const struct args *a, const char *flag, size_t i, char **ret_name,
         return *ret_name ? 0 : cli_oom();
 }
 
-const char *args_declared(const struct args *a, const struct declared *d)
+const char *args_declared(const struct args *a, const struct parameter *d)
 {
         for (size_t i = a->n_given; i-- > 0;)
                 if (flag_is(a->given[i].flag->name, d->name))

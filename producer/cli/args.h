@@ -56,7 +56,7 @@ int args_pair(const struct args *a, const char *flag, size_t i, char **ret_name,
 const char *args_first_operand(const struct flag *flags, int argc, char **argv, int *ret_at);
 
 /* What was given for a declared value, "true" for a switch; NULL: not given. */
-const char *args_declared(const struct args *a, const struct declared *d);
+const char *args_declared(const struct args *a, const struct parameter *d);
 
 /* The command that the words name, in a table that ends in a NULL name and has the commands of a
  * group together: sets `ret_words` to how many belong to it (1 or 2). NULL: none. `*ret_group` is

@@ -6,6 +6,8 @@
 #include "check_statements.h"
 #include "commands.h"
 
+#include "pack/pack_load.h"
+
 #include <stdlib.h>
 
 struct loaded { /* a pack loaded alone, so that one pack's fault hides no other's */

@@ -2,6 +2,7 @@
 #include "check_folders.h"
 
 #include "mail/signature.h"
+#include "pack/action_ops.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -32,11 +33,10 @@ void check_folders(struct check *k, const struct packs *all)
         for (size_t i = 0; all && i < all->n; i++)
                 for (size_t j = 0; j < all->list[i]->n_types; j++) {
                         const struct task_type *t = &all->list[i]->types[j];
-                        reports = reports || t->action == ACTION_REPORT ||
-                                  t->action == ACTION_FILES;
-                        if (t->action == ACTION_WEBHOOK && t->webhook.url_file)
+                        reports = reports || t->ops->writes_files;
+                        if (t->webhook.url_file)
                                 check_secret(k, t, t->webhook.url_file, false);
-                        if (t->action == ACTION_WEBHOOK && t->webhook.secret_file)
+                        if (t->webhook.secret_file)
                                 check_secret(k, t, t->webhook.secret_file, true);
                 }
         if (reports && access(folder, W_OK | X_OK) == 0)

@@ -4,6 +4,8 @@
  * statement to refuse when it runs.
  */
 #include "check_outcome.h"
+
+#include "pack/action_ops.h"
 #include "pack/statement.h"
 
 #include <stdlib.h>
@@ -102,7 +104,7 @@ struct words {
 static void check_constant(struct words *w, size_t end)
 {
         const struct tokens *t = w->tokens;
-        const char *done = w->type->action == ACTION_SQL ? "applied" : "send";
+        const char *done = w->type->ops->done;
         const char *const known[] = { done, "skipped", "failed" };
         if (end >= 3 && is(t, end - 2, "::"))
                 end -= 2;

@@ -3,6 +3,7 @@
 #include "check_outcome.h"
 #include "check_statements.h"
 #include "ledger/compose.h"
+#include "pack/action_ops.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 /* A plain statement of the pack: bound from $1. Its result, or NULL after a finding. */
 static struct db_result *describe_plain(struct check *k, struct db *d, const char *what,
                                         const struct pack *p, const struct sql_file *f,
-                                        const struct declared *extra, size_t n_extra,
+                                        const struct parameter *extra, size_t n_extra,
                                         struct statement *ret)
 {
         struct err e = ERR_INIT;
@@ -138,6 +139,7 @@ static void check_record(struct check *k, struct db *d, const struct task_type *
 static void check_effect(struct check *k, struct db *d, const struct task_type *t, int type_no,
                          bool items)
 {
+        bool json = t->ops->effect_type && strcmp(t->ops->effect_type, "json") == 0;
         const struct wanted wanted[] = {
                 { "outcome", column_is_text, "text", true },
                 { "item", column_is_text, "text", items },
@@ -145,10 +147,11 @@ static void check_effect(struct check *k, struct db *d, const struct task_type *
                 { "before", column_is_any, "text", false },
                 { "after", column_is_any, "text", false },
                 { "follow_ups", column_is_texts, "text[]", false },
-                { "to_address", column_is_text, "text", t->action == ACTION_EMAIL },
-                { "body", t->action == ACTION_WEBHOOK ? column_is_body : column_is_any, "json",
-                  t->action == ACTION_WEBHOOK },
+                /* the last one: what the action asks for */
+                { t->ops->effect_column, json ? column_is_body : column_is_text,
+                  t->ops->effect_type, true },
         };
+        size_t n = t->ops->effect_column ? ARRAY_LEN(wanted) : ARRAY_LEN(wanted) - 1;
         struct err e = ERR_INIT;
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         if (compose_describe(d, t, type_no, false, &r, &e) < 0) {
@@ -157,13 +160,13 @@ static void check_effect(struct check *k, struct db *d, const struct task_type *
         }
         const struct statement s = { "statement", t->pack, &t->statement, NULL };
         bool good = check_subject(k, &s, r, t->subject_type); /* all are to be said */
-        good = check_columns(k, &s, r, wanted, ARRAY_LEN(wanted)) && good;
+        good = check_columns(k, &s, r, wanted, n) && good;
         good = check_doubled(k, &s, r) && good;
         good = check_outcome_words(k, t) && good;
         if (good && check_variants(k, d, t, type_no, false))
                 check_ok(k, "statement", t->statement.path,
                          "prepared, effect has its columns, for %s", t->name);
-        if (t->action == ACTION_EMAIL)
+        if (t->email.subject)
                 check_templates(k, t, r);
 }
 
@@ -212,7 +215,7 @@ static void check_population(struct check *k, struct db *d, const struct job *j)
 
 static void check_lookup(struct check *k, struct db *d, const struct command *c)
 {
-        const struct declared subject = { .name = "subject", .type = VALUE_TEXT };
+        const struct parameter subject = { .name = "subject", .type = VALUE_TEXT };
         struct statement s;
         struct db_result *r CLEANUP(db_result_cleanup) = describe_plain(
                 k, d, "lookup", c->pack, &c->lookup, &subject, 1, &s);
@@ -254,8 +257,8 @@ void check_statements(struct check *k, struct db *d, const struct pack *p)
                 bool items = t->due.text && check_due(k, d, t);
                 /* of this connection's prepared statements; the database may know none yet */
                 int type_no = (int)i + 1;
-                if (t->requires.text)
-                        check_requires(k, d, p, &t->requires, "task type", t->name);
+                if (t->precondition.text)
+                        check_requires(k, d, p, &t->precondition, "task type", t->name);
                 if (t->statement.text)
                         check_effect(k, d, t, type_no, items);
                 if (t->record.text)
@@ -264,8 +267,8 @@ void check_statements(struct check *k, struct db *d, const struct pack *p)
         check_settings(k, p, NULL);
         for (size_t i = 0; i < p->n_jobs && db_alive(d); i++) {
                 check_settings(k, p, &p->jobs[i]);
-                if (p->jobs[i].requires_file.text)
-                        check_requires(k, d, p, &p->jobs[i].requires_file, "job", p->jobs[i].name);
+                if (p->jobs[i].precondition.text)
+                        check_requires(k, d, p, &p->jobs[i].precondition, "job", p->jobs[i].name);
                 if (p->jobs[i].population.text)
                         check_population(k, d, &p->jobs[i]);
         }

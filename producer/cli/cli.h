@@ -5,7 +5,7 @@
  * everybody above hands the code on.
  */
 #include "base/err.h"
-#include "codec/messages.h"
+#include "model/messages.h"
 #include "db/db.h"
 #include "pack/pack.h"
 

@@ -4,6 +4,7 @@
 #include "daemon/daemon.h"
 #include "kafka/kafka.h"
 #include "ledger/ledger.h"
+#include "pack/pack_load.h"
 #include "publish/kafka_options.h"
 
 #include <stdarg.h>

@@ -32,7 +32,7 @@ static char *dashed(const char *name)
         return s;
 }
 
-struct flag *flags_of(const struct declared *list, size_t n, const struct flag *fixed)
+struct flag *flags_of(const struct parameter *list, size_t n, const struct flag *fixed)
 {
         struct flag *f = calloc(n + 1, sizeof *f);
         size_t used = 0;

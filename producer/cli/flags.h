@@ -16,7 +16,7 @@ struct flag {
 
 /* The flags that declared values stand for: underscores become dashes, booleans are switches. The
  * array (not the names' owner) is the caller's to free with flags_free. NULL: out of memory. */
-struct flag *flags_of(const struct declared *list, size_t n, const struct flag *fixed);
+struct flag *flags_of(const struct parameter *list, size_t n, const struct flag *fixed);
 void flags_free(struct flag *f);
 DEFINE_CLEANUP(flags_cleanup, struct flag, flags_free)
 /* Is `flag` how the declared name is written as an option? */

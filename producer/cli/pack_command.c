@@ -175,7 +175,7 @@ static int refuse_ambiguous(const struct call *q, const struct command *k)
 
 static int look_up(struct call *q)
 {
-        const struct declared subject = { .name = "subject", .type = VALUE_TEXT };
+        const struct parameter subject = { .name = "subject", .type = VALUE_TEXT };
         const struct command *k = q->command;
         struct err e = ERR_INIT;
         CLEANUP(bound_sql_deinit) struct bound_sql b = { 0 };

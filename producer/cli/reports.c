@@ -132,7 +132,7 @@ static int query(struct cli *c, const struct args *a, const struct report *r, in
                 return cli_oom();
         for (size_t i = 0; i < r->n_parameters; i++) {
                 const char *value = args_declared(a, &r->parameters[i]);
-                if (value && declared_check(&r->parameters[i], span_of(value), &e) < 0)
+                if (value && parameter_check(&r->parameters[i], span_of(value), &e) < 0)
                         return cli_error(CODE_USAGE, "report %s: %s", r->name, e.text);
                 if (value)
                         given[n++] = (struct setting_value){ r->parameters[i].name, value };

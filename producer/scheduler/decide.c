@@ -1,7 +1,7 @@
 /* Decisions without a clock, a database or Kafka: the same input gives the same decision. */
 #include "decide.h"
 
-#include "codec/messages.h"
+#include "model/messages.h"
 #include "config/words.h"
 
 #include <stdio.h>

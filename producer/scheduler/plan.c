@@ -42,7 +42,7 @@ static int check_requires(struct planning *p, const struct run_values *v, char *
 {
         struct bound_sql b CLEANUP(bound_sql_deinit) = { 0 };
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        const struct sql_file *f = &p->run->job->requires_file;
+        const struct sql_file *f = &p->run->job->precondition;
         if (!f->text)
                 return 0;
         db_params_reset(p->params);

@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         PROMISE(exact);
         memcpy(exact, text, size);
         struct span s = { exact, size };
-        struct declared d = { .name = "x", .min = INT64_MIN, .max = INT64_MAX };
+        struct parameter d = { .name = "x", .min = INT64_MIN, .max = INT64_MAX };
         check_instant(s);
         check_uuid(s);
         check_duration(text);
@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 struct err e = ERR_INIT;
                 d.type = (enum value_type)type;
                 bool valid = value_valid(d.type, s);
-                PROMISE((declared_check(&d, s, &e) == 0) == valid);
+                PROMISE((parameter_check(&d, s, &e) == 0) == valid);
         }
         return 0;
 }

@@ -1,6 +1,6 @@
 /* A pack: pack.cfg, then a statement and a template that it may name, as a.sql and a.txt. */
 #include "fuzz.h"
-#include "pack/pack.h"
+#include "pack/pack_load.h"
 #include "pack/statement.h"
 
 #include <sys/stat.h>

@@ -3,7 +3,7 @@
 #include "fuzz.h"
 #include "pack/statement.h"
 
-static const struct declared settings[] = {
+static const struct parameter settings[] = {
         { .name = "role", .type = VALUE_TEXT, .min = INT64_MIN, .max = INT64_MAX },
         { .name = "days", .type = VALUE_INTEGER, .min = INT64_MIN, .max = INT64_MAX },
 };
@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         static const char path[] = "sql/a.sql";
         struct pack p = { .name = "p",
                           .time_zone = "UTC",
-                          .settings = (struct declared *)(uintptr_t)settings,
+                          .settings = (struct parameter *)(uintptr_t)settings,
                           .n_settings = 2 };
         struct bound_sql b = { 0 };
         struct err e = ERR_INIT;

@@ -17,7 +17,7 @@
 #include "codec_samples.h"
 #include "ledger/ledger.h"
 #include "mail/message.h"
-#include "pack/pack.h"
+#include "pack/pack_load.h"
 #include "pack/statement.h"
 #include "report/report.h"
 

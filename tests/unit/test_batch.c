@@ -240,7 +240,7 @@ static struct packs one_pack(void)
 static void admission(void **state)
 {
         (void)state;
-        static struct declared days = {
+        static struct parameter days = {
                 .name = "days", .type = VALUE_INTEGER, .required = true, .min = 1, .max = 10
         };
         struct packs packs = one_pack();

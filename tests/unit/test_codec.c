@@ -164,7 +164,7 @@ static void start_task(struct buf *b, const char *subject, size_t subject_len)
         buf_reset(b);
         buf_adds(b, "\xc3\x01");
         for (unsigned i = 0; i < 8; i++)
-                buf_addc(b, (char)(message_fingerprint(MESSAGE_TASK) >> 8 * i));
+                buf_addc(b, (char)(specs[MESSAGE_TASK].fingerprint >> 8 * i));
         buf_adds(b, "0123456789abcdef");
         buf_add(b, "\x00\x06p.t", 5);
         uint8_t number[WIRE_LONG_MAX];
@@ -394,7 +394,7 @@ static void foreign_framing(void **state)
         refused(MESSAGE_TASK, ((struct span){ "\0\0\0\1\2rest", 9 }),
                 "schema id 258, which is not configured here");
         task_encode(&(struct task){ .actor = { 0 } }, &b);
-        refused(MESSAGE_RUN, whole(&b), "a rollcall.Task where a rollcall.Run belongs");
+        refused(MESSAGE_RUN, whole(&b), "a rollcall.Task, but a rollcall.Run is expected");
         b.data[2] ^= 1;
         refused(MESSAGE_TASK, whole(&b), "unknown schema, fingerprint 5c6a92b8cecbea2b");
         b.data[1] = 2;
@@ -485,10 +485,10 @@ static void fingerprints(void **state)
                 struct buf form BUF_CLEANUP;
                 struct err e = ERR_INIT;
                 buf_init(&form, 64 * 1024);
-                if (schema_canonical(span_of(message_schema((enum message_kind)k)), &form, &e) < 0)
+                if (schema_canonical(span_of(specs[(enum message_kind)k].schema), &form, &e) < 0)
                         fail_msg("%s", e.text);
                 uint64_t found = schema_fingerprint(whole(&form)),
-                         known = message_fingerprint((enum message_kind)k);
+                         known = specs[(enum message_kind)k].fingerprint;
                 if (found != known)
                         fail_msg("%s: the schema's fingerprint is 0x%016llx",
                                  message_name((enum message_kind)k), (unsigned long long)found);

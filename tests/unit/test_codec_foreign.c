@@ -273,7 +273,7 @@ static void alias_and_newer_symbol(void **state)
         assert_int_equal(outcome_decode(c, whole(&b), arena, &o, &e), -1);
         write_their_outcome(&b, 0, "\x04\x02", 2); /* a branch of theirs that ours does not have */
         assert_int_equal(outcome_decode(c, whole(&b), arena, &o, &e), -1);
-        assert_non_null(strstr(e.text, "no place for"));
+        assert_non_null(strstr(e.text, "no field for"));
 }
 
 static void unusable_schemas_are_named(void **state)

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "codec/messages.h"
+#include "model/messages.h"
 #include "decide.h"
 
 #include <stdio.h>

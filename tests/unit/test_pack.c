@@ -1,4 +1,4 @@
-#include "pack/pack.h"
+#include "pack/pack_load.h"
 #include "pack/statement.h"
 
 #include <setjmp.h>
@@ -151,24 +151,24 @@ static void declared_values(void **state)
 {
         (void)state;
         static const char *roles[] = { "resident", "all", NULL };
-        struct declared role = { .name = "role",
-                                 .type = VALUE_TEXT,
-                                 .values = roles,
-                                 .n_values = 2,
-                                 .min = INT64_MIN,
-                                 .max = INT64_MAX };
-        struct declared several = role,
-                        days = { .name = "days", .type = VALUE_INTEGER, .min = 1, .max = 90 },
-                        list = days;
-        struct declared why = { .name = "reason", .type = VALUE_TEXT, .required = true },
-                        note = why, nobody = why;
+        struct parameter role = { .name = "role",
+                                  .type = VALUE_TEXT,
+                                  .values = roles,
+                                  .n_values = 2,
+                                  .min = INT64_MIN,
+                                  .max = INT64_MAX };
+        struct parameter several = role,
+                         days = { .name = "days", .type = VALUE_INTEGER, .min = 1, .max = 90 },
+                         list = days;
+        struct parameter why = { .name = "reason", .type = VALUE_TEXT, .required = true },
+                         note = why, nobody = why;
         several.type = VALUE_TEXT_ARRAY;
         list.type = VALUE_INTEGER_ARRAY;
         list.min_items = 1;
         note.allow_blank = true;
         nobody.required = false;
         const struct {
-                const struct declared *declared;
+                const struct parameter *declared;
                 const char *text, *error; /* NULL: fits */
         } cases[] = {
                 { &role, "all", NULL },
@@ -196,7 +196,7 @@ static void declared_values(void **state)
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
                 struct err e = ERR_INIT;
-                assert_int_equal(declared_check(cases[i].declared, span_of(cases[i].text), &e),
+                assert_int_equal(parameter_check(cases[i].declared, span_of(cases[i].text), &e),
                                  cases[i].error ? -1 : 0);
                 assert_string_equal(e.text, cases[i].error ? cases[i].error : "");
                 assert_int_equal(e.class, cases[i].error ? ERR_INPUT : ERR_NONE);
@@ -259,9 +259,9 @@ static void loads(void **state)
                 fail_msg("%s", e.text);
         const struct pack *pack = p->list[0];
         assert_string_equal(pack->title, "club");
-        assert_string_equal(pack->settings[0].fallback, "60");
-        assert_string_equal(pack->settings[1].fallback, "all");
-        assert_string_equal(pack->settings[2].fallback, "{\"7\",\"3\",\"1\"}");
+        assert_string_equal(pack->settings[0].default_value, "60");
+        assert_string_equal(pack->settings[1].default_value, "all");
+        assert_string_equal(pack->settings[2].default_value, "{\"7\",\"3\",\"1\"}");
         const struct task_type *expire = packs_type(p, SPAN_LIT("club.expire")),
                                *warn = packs_type(p, SPAN_LIT("club.warn"));
         assert_int_equal(expire->lane, LANE_TASKS);
@@ -297,7 +297,7 @@ static void loads(void **state)
         assert_string_equal(nightly->settings[0].name, "role");
         assert_string_equal(nightly->settings[0].value, "all");
         assert_string_equal(nightly->settings[1].value, "5");
-        assert_string_equal(nightly->requires, "select 1 as subject\n");
+        assert_string_equal(nightly->precondition.text, "select 1 as subject\n");
         assert_ptr_equal(nightly->on_finish[0], file);
         assert_null(tidy->schedule);
         assert_ptr_equal(tidy->tasks[1].type, expire);

@@ -1,6 +1,6 @@
 #include "act.h"
 
-#include "alert/relay.h"
+#include "mail/transports.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "mail/message.h"
@@ -177,7 +177,7 @@ static int send_some(struct actor *a, struct batch *b, const struct unit *u, str
 int act_mail(struct actor *a, struct batch *b, const struct unit *u, struct entry **list, size_t n,
              struct err *e)
 {
-        if (!a->transport && relay_open(a->service, &a->transport, e) < 0)
+        if (!a->transport && transport_of(a->service, &a->transport, e) < 0)
                 return -1;
         for (size_t at = 0; at < n && !act_over(a);) {
                 int sent = send_some(a, b, u, list + at, n - at, e);

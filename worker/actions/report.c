@@ -88,7 +88,7 @@ static int write_report(struct actor *a, const struct unit *u, const struct entr
                               strcmp(r->parameters[i].name, "run") == 0;
                 parameters[i] = (struct setting_value){ r->parameters[i].name,
                                                         of_run ? subject
-                                                               : r->parameters[i].fallback };
+                                                               : r->parameters[i].default_value };
         }
         if (run && run->pack == u->type->pack) {
                 v.settings = run->settings;

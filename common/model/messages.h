@@ -9,18 +9,7 @@
 #include "base/buf.h"
 #include "base/instant.h"
 #include "base/uuid.h"
-
-enum outcome {
-        OUTCOME_APPLIED = 0,
-        OUTCOME_SKIPPED,
-        OUTCOME_FAILED,
-        OUTCOME_QUARANTINED,
-        OUTCOME_UNKNOWN, /* the mail server's answer was lost, and policy says hold */
-        OUTCOME_COUNT,
-};
-
-const char *outcome_name(enum outcome o); /* "applied" … */
-bool outcome_from_name(struct span name, enum outcome *ret);
+#include "model/outcome.h"
 
 struct argument {
         struct span name, value;

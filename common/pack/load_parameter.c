@@ -1,4 +1,5 @@
-#include "pack/load.h"
+/* Settings, arguments and report parameters of pack.cfg. */
+#include "pack/load_parameter.h"
 
 #include <string.h>
 
@@ -52,20 +53,20 @@ static int node_text(struct loader *l, const struct cfg_node *n, const char **re
         return *ret ? 0 : err_oom(e);
 }
 
-int load_value(struct loader *l, const struct cfg_node *n, const struct declared *d,
+int load_value(struct loader *l, const struct cfg_node *n, const struct parameter *d,
                const char **ret, struct err *e)
 {
         struct err bad = ERR_INIT;
         if (node_text(l, n, ret, e) < 0)
                 return -1;
-        return declared_check(d, span_of(*ret), &bad) < 0 ? cfg_error(n, e, "%s", bad.text) : 0;
+        return parameter_check(d, span_of(*ret), &bad) < 0 ? cfg_error(n, e, "%s", bad.text) : 0;
 }
 
-int load_setting(struct loader *l, const struct cfg_node *n, const struct declared **ret,
+int load_setting(struct loader *l, const struct cfg_node *n, const struct parameter **ret,
                  const char **value, struct err *e)
 {
         const struct pack *p = l->pack;
-        const struct declared *d = pack_setting(p, span_of(cfg_key(n)));
+        const struct parameter *d = pack_setting(p, span_of(cfg_key(n)));
         if (d) {
                 *ret = d;
                 return load_value(l, n, d, value, e);
@@ -78,10 +79,10 @@ int load_setting(struct loader *l, const struct cfg_node *n, const struct declar
         return load_unknown(n, "setting", cfg_key(n), known, e);
 }
 
-static int read_values(struct loader *l, const struct cfg_node *list, struct declared *d,
+static int read_values(struct loader *l, const struct cfg_node *list, struct parameter *d,
                        struct err *e)
 {
-        struct declared element = *d;
+        struct parameter element = *d;
         if (d->type == VALUE_INTEGER_ARRAY)
                 element.type = VALUE_INTEGER;
         else if (d->type == VALUE_TEXT_ARRAY)
@@ -101,7 +102,7 @@ static int read_values(struct loader *l, const struct cfg_node *list, struct dec
         return 0;
 }
 
-static int read_range(const struct cfg_node *n, struct declared *d, struct err *e)
+static int read_range(const struct cfg_node *n, struct parameter *d, struct err *e)
 {
         const struct cfg_node *min = cfg_get(n, "min"), *limit = min ? min : cfg_get(n, "max");
         if (limit && d->type != VALUE_INTEGER && d->type != VALUE_INTEGER_ARRAY)
@@ -114,13 +115,13 @@ static int read_range(const struct cfg_node *n, struct declared *d, struct err *
         return cfg_int(n, "max", INT64_MAX, d->min, INT64_MAX, &d->max, e);
 }
 
-static bool is_array(const struct declared *d)
+static bool is_array(const struct parameter *d)
 {
         return d->type == VALUE_INTEGER_ARRAY || d->type == VALUE_TEXT_ARRAY;
 }
 
 /* How empty a value may be. */
-static int read_blank(const struct cfg_node *n, struct declared *d, struct err *e)
+static int read_blank(const struct cfg_node *n, struct parameter *d, struct err *e)
 {
         const struct cfg_node *blank = cfg_get(n, "allow_blank"), *items = cfg_get(n, "min_items");
         if (blank && (d->type != VALUE_TEXT || !d->required))
@@ -139,7 +140,7 @@ static int read_blank(const struct cfg_node *n, struct declared *d, struct err *
 }
 
 /* An argument that the engine fills in. */
-static int read_from(const struct cfg_node *n, struct declared *d, struct err *e)
+static int read_from(const struct cfg_node *n, struct parameter *d, struct err *e)
 {
         static const char *const sources[] = { "actor", NULL }, *const others[] = { "required",
                                                                                     "default",
@@ -164,8 +165,8 @@ static int read_from(const struct cfg_node *n, struct declared *d, struct err *e
         return cfg_bool(n, "for_others", false, &d->for_others, e);
 }
 
-static int read_one(struct loader *l, const struct cfg_node *n, enum declared_kind kind,
-                    struct declared *d, struct err *e)
+static int read_one(struct loader *l, const struct cfg_node *n, enum parameter_kind kind,
+                    struct parameter *d, struct err *e)
 {
         static const char *const setting_keys[] = {
                 "name", "type",      "default", "values", "min",
@@ -181,9 +182,9 @@ static int read_one(struct loader *l, const struct cfg_node *n, enum declared_ki
         const struct cfg_node *fallback = cfg_get(n, "default"), *type = cfg_get(n, "type");
         int choice;
         if (cfg_only(n,
-                     kind == DECLARED_SETTING    ? setting_keys
-                     : kind == DECLARED_ARGUMENT ? argument_keys
-                                                 : keys,
+                     kind == PARAMETER_SETTING    ? setting_keys
+                     : kind == PARAMETER_ARGUMENT ? argument_keys
+                                                  : keys,
                      e) < 0 ||
             cfg_str_required(n, "name", &d->name, e) < 0)
                 return -1;
@@ -191,7 +192,7 @@ static int read_one(struct loader *l, const struct cfg_node *n, enum declared_ki
                 return cfg_unexpected(
                         cfg_get(n, "name"), e,
                         "1 to 63 lower-case letters, digits or '_', beginning with a letter");
-        if (is_one_of(d->name, kind == DECLARED_ARGUMENT ? batch_columns : engine_names))
+        if (is_one_of(d->name, kind == PARAMETER_ARGUMENT ? batch_columns : engine_names))
                 return cfg_unexpected(cfg_get(n, "name"), e,
                                       "another name: the engine gives this one a meaning");
         if (!type)
@@ -212,18 +213,18 @@ static int read_one(struct loader *l, const struct cfg_node *n, enum declared_ki
         if (fallback && d->required)
                 return cfg_error(fallback, e,
                                  "found together with required = true, expected only one of them");
-        return fallback ? load_value(l, fallback, d, &d->fallback, e) : 0;
+        return fallback ? load_value(l, fallback, d, &d->default_value, e) : 0;
 }
 
-int load_declared(struct loader *l, const struct cfg_node *parent, const char *key,
-                  enum declared_kind kind, struct declared **ret, size_t *ret_n, struct err *e)
+int load_parameters(struct loader *l, const struct cfg_node *parent, const char *key,
+                    enum parameter_kind kind, struct parameter **ret, size_t *ret_n, struct err *e)
 {
         const struct cfg_node *list = cfg_get(parent, key);
         int count = cfg_count(list);
         if (list && !cfg_is_list(list))
                 return cfg_unexpected(list, e,
                                       "a list of groups ( { name = \"…\"; type = \"…\"; } )");
-        struct declared *d = load_array(l, count, sizeof *d);
+        struct parameter *d = load_array(l, count, sizeof *d);
         if (!d)
                 return err_oom(e);
         for (int i = 0; i < count; i++) {

@@ -1,4 +1,8 @@
-#include "pack/load.h"
+/* The commands and reports of pack.cfg. */
+#include "pack/load_command.h"
+
+#include "pack/load_parameter.h"
+#include "pack/load_type.h"
 
 static int load_command(struct loader *l, const struct cfg_node *n, const char *const *taken,
                         struct command *c, struct err *e)
@@ -57,8 +61,8 @@ static int load_report(struct loader *l, const struct cfg_node *n, struct report
             cfg_choice(n, "kind", kinds, 0, &kind, e) < 0)
                 return -1;
         r->rows = kind == 1;
-        return load_declared(l, n, "parameters", DECLARED_PARAMETER, &r->parameters,
-                             &r->n_parameters, e);
+        return load_parameters(l, n, "parameters", PARAMETER_OF_REPORT, &r->parameters,
+                               &r->n_parameters, e);
 }
 
 int load_reports(struct loader *l, struct err *e)

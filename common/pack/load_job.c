@@ -1,9 +1,11 @@
-#include "pack/load.h"
+/* The jobs of pack.cfg, and what the service's configuration changes in them. */
+#include "pack/load_job.h"
+
+#include "pack/load_parameter.h"
+#include "pack/load_type.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { FOLLOW_UPS_DEEP = 8 };
 
 static const char *const policies[] = { "forbid", "allow", "replace", NULL };
 static const char *const catch_ups[] = { "latest", "none", "all", NULL };
@@ -130,7 +132,7 @@ static int read_settings(struct loader *l, const struct cfg_node *n, struct job 
         if (j->n_settings > 0)
                 memcpy(list, j->settings, j->n_settings * sizeof *list);
         for (int i = 0; i < cfg_count(group); i++) {
-                const struct declared *d;
+                const struct parameter *d;
                 const char *value;
                 if (load_setting(l, cfg_at(group, i), &d, &value, e) < 0)
                         return -1;
@@ -161,18 +163,6 @@ static int read_schedule(struct loader *l, const struct cfg_node *n, struct job 
         if (j->zone != l->pack->zone)
                 zone_free(j->zone);
         j->zone = z;
-        return 0;
-}
-
-static int read_requires(struct loader *l, const struct cfg_node *n, struct job *j, struct err *e)
-{
-        if (!cfg_get(n, "requires"))
-                return 0;
-        if (load_file(l, n, "requires", true, &j->requires_file, e) < 0)
-                return -1;
-        j->
-                requires
-        = j->requires_file.text;
         return 0;
 }
 
@@ -260,7 +250,9 @@ static int read_job(struct loader *l, const struct cfg_node *n, struct job *j, s
             cfg_duration(n, "time_limit", j->time_limit_ms, &j->time_limit_ms, e) < 0 ||
             cfg_duration(n, "min_interval", j->min_interval_ms, &j->min_interval_ms, e) < 0 ||
             cfg_duration(n, "jitter", j->jitter_ms, &j->jitter_ms, e) < 0 ||
-            read_requires(l, n, j, e) < 0 || read_limits(l, n, j, e) < 0 ||
+            (cfg_get(n, "requires") &&
+             load_file(l, n, "requires", true, &j->precondition, e) < 0) ||
+            read_limits(l, n, j, e) < 0 ||
             read_after(l, n, "on_success", &j->on_success, &j->n_on_success, e) < 0 ||
             read_after(l, n, "on_failure", &j->on_failure, &j->n_on_failure, e) < 0 ||
             read_after(l, n, "on_finish", &j->on_finish, &j->n_on_finish, e) < 0)
@@ -312,40 +304,11 @@ static int override_jobs(struct loader *l, struct err *e)
         return 0;
 }
 
-static const struct task_type *type_named(const struct pack *p, const char *full_name)
-{
-        for (size_t i = 0; i < p->n_types; i++)
-                if (strcmp(p->types[i].full_name, full_name) == 0)
-                        return &p->types[i];
-        return NULL;
-}
-
-static bool contains(const struct task_type *const *list, size_t n, const struct task_type *t)
-{
-        for (size_t i = 0; i < n; i++)
-                if (list[i] == t)
-                        return true;
-        return false;
-}
-
-bool job_shares(const struct job *j, struct span full_name)
-{
-        for (size_t i = 0; i < j->n_shared; i++)
-                if (span_is(full_name, j->shared[i]->full_name))
-                        return true;
-        return false;
-}
-
-bool job_takes(const struct job *j, const struct task_type *t)
-{
-        return contains(j->takes, j->n_takes, t);
-}
-
 static void take_follow_up(struct job *j, const struct task_type *t)
 {
         if (!job_takes(j, t))
                 j->takes[j->n_takes++] = t;
-        else if (!contains(j->shared, j->n_shared, t))
+        else if (!job_shares(j, span_of(t->full_name)))
                 j->shared[j->n_shared++] = t;
 }
 
@@ -362,7 +325,7 @@ static int close_over_follow_ups(struct loader *l, struct job *j, struct err *e)
                         j->takes[j->n_takes++] = j->tasks[i].type;
         for (size_t i = 0; i < j->n_takes; i++) /* grows as it goes */
                 for (size_t f = 0; f < j->takes[i]->n_follow_ups; f++)
-                        take_follow_up(j, type_named(p, j->takes[i]->follow_ups[f]));
+                        take_follow_up(j, pack_type(p, span_of(j->takes[i]->follow_ups[f])));
         return 0;
 }
 
@@ -395,32 +358,4 @@ void free_jobs(struct pack *p)
         for (size_t i = 0; i < p->n_jobs; i++)
                 if (p->jobs[i].zone != p->zone)
                         zone_free(p->jobs[i].zone);
-}
-
-/* `depth`: a circle of follow-ups ends there. */
-static bool leads_to_destruction(const struct task_type *t, size_t depth)
-{
-        if (t->destructive || depth == 0)
-                return t->destructive;
-        for (size_t i = 0; i < t->n_follow_ups; i++)
-                for (size_t k = 0; k < t->pack->n_types; k++) {
-                        const struct task_type *next = &t->pack->types[k];
-                        if (strcmp(next->full_name, t->follow_ups[i]) == 0 &&
-                            leads_to_destruction(next, depth - 1))
-                                return true;
-                }
-        return false;
-}
-
-bool type_destructive(const struct task_type *t)
-{
-        return leads_to_destruction(t, FOLLOW_UPS_DEEP);
-}
-
-bool job_destructive(const struct job *j)
-{
-        for (size_t i = 0; i < j->n_tasks; i++)
-                if (!j->tasks[i].dry_run && type_destructive(j->tasks[i].type))
-                        return true;
-        return j->destructive;
 }
