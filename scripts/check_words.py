@@ -227,6 +227,8 @@ def findings(text, words):
                 yield 0, word
             continue
         for match in word.pattern.finditer(whole):
+            if "=" + lower.strip() in word.allowed:
+                continue
             if not any(stands_in(lower, phrase, match) for phrase in word.allowed):
                 yield match.start(), word
 

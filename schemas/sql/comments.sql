@@ -221,8 +221,8 @@ comment on column rollcall.held.src_offset is 'the message''s offset';
 comment on column rollcall.held.topic is 'the lane''s topic';
 comment on column rollcall.held.subject is 'the key of whom the task is about';
 comment on column rollcall.held.state is
-        'retry: tried again at due_at. quarantined: failed for the last time. waiting: '
-        'blocked by a task that is tried again. behind: blocked by a quarantined task, and '
+        'retry: retried at due_at. quarantined: failed for the last time. waiting: '
+        'blocked by a task that is retried. behind: blocked by a quarantined task, and '
         'counted as quarantined. replay, drop: requested by an operator. unknown: its type '
         'is unknown to the worker. record: done, only its record is missing';
 comment on column rollcall.held.task_id is 'the task''s id';
@@ -394,7 +394,7 @@ comment on column rollcall.paused_type.sqlstate is 'the error''s SQLSTATE';
 comment on column rollcall.paused_type.by_whom is 'the worker that paused it';
 comment on column rollcall.paused_type.samples is
         'messages of tasks that failed, when the statement does not fail without any task';
-comment on column rollcall.paused_type.tries is 'how often it was tried again by itself';
+comment on column rollcall.paused_type.tries is 'how often it was retried automatically';
 comment on column rollcall.paused_type.tried_at is 'when it was tried last';
 comment on column rollcall.paused_type.next_try_at is 'when it is tried next';
 comment on column rollcall.paused_type.resumed_at is 'when it was resumed; null: it is paused';

@@ -1,4 +1,4 @@
--- What can be made again without a new version: functions, views, comments. `rollcall db apply` does
+-- What can be created again without a new version: functions, views, comments. `rollcall db apply` does
 -- so each time. A function may use what is only made after it, so bodies are not checked here.
 set local check_function_bodies = off;
 \ir functions/ledger.sql

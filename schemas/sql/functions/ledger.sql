@@ -12,7 +12,8 @@ begin
     return;
   end if;
   execute format('create table rollcall.%I (like rollcall.outcome including defaults)', name);
-  -- shorter subjects first: so numbers stand as they are planned and done, and each row goes to the end. A look must name the length, too.
+  -- shorter subjects first: numbers are then in the order in which they are planned and done, and each
+  -- row goes to the end. A search must name the length, too.
   execute format('create unique index %I on rollcall.%I (run_no, type_no, octet_length(subject), subject, item)', name || '_key', name);
   execute format('alter table rollcall.outcome attach partition rollcall.%I for values from (%L) to (%L)', name, d, d + 1);
 end $$;

@@ -1,6 +1,7 @@
--- Makes a partition the caller's: raises the epoch, which fences every earlier owner. Earlier logs of the partition are fenced for good, wherever their
--- owners are, and their numbers go on: readers of the results topic know an outcome by topic, partition and number. `switched`: an earlier log was in use
--- until now.
+-- Claims a partition: raises the epoch, which fences every earlier owner. The rows of the topic as it
+-- was before it was re-created are fenced permanently, wherever their owners are, and their sequence
+-- numbers continue: readers of the results topic recognise an outcome by topic, partition and number.
+-- `switched`: an earlier row was in use until now.
 create or replace function rollcall.claim(of_cluster text, of_topic text, of_partition integer, by_owner text)
 returns table (source_no integer, epoch bigint, next bigint, mark bigint, sequence bigint, published bigint, switched boolean)
 language plpgsql rows 1 as $$ -- of a thousand rows, its statement would be compiled at each claim
@@ -22,15 +23,16 @@ begin
   returning p.source_no, p.epoch, p.next, p.mark, p.sequence, p.published, fenced;
 end $$;
 
--- The other logs of a position's topic and partition.
+-- The other rows of a position's topic and partition: of other clusters, or from before the topic was
+-- re-created.
 create or replace function rollcall.earlier_logs(of_source integer) returns integer[] language sql stable as $$
   select coalesce(array_agg(e.source_no), '{}')
   from rollcall.position m join rollcall.position e on e.topic = m.topic and e.partition = m.partition and e.source_no <> m.source_no
   where m.source_no = of_source
 $$;
 
--- What earlier logs of its partition left unfinished, or set aside, becomes the claimer's. Two logs use the same offsets, so such a row's becomes negative,
--- made of its source and offset.
+-- What earlier rows of its partition left unfinished, or parked, becomes the claimer's. The old and the
+-- new topic use the same offsets, so such an offset becomes negative, made of its source and offset.
 create or replace function rollcall.adopted_offset(source_no integer, src_offset bigint) returns bigint language sql immutable as $$
   select case when src_offset < 0 then src_offset else -1 - ((source_no::bigint << 40) + src_offset) end
 $$;
@@ -50,7 +52,8 @@ begin
   end if;
 end $$;
 
--- What has been folded from earlier logs of a results partition has been folded. True: what they had beyond that is to be folded from the ledger.
+-- What has been aggregated of earlier rows of a results partition counts as aggregated. True: what they
+-- had beyond that is to be backfilled from the ledger.
 create or replace function rollcall.inherit_folded(mine integer, switched boolean) returns boolean language plpgsql as $$
 declare
   earlier integer[] := rollcall.earlier_logs(mine);
@@ -66,8 +69,8 @@ begin
   return exists (select from rollcall.log_gap where source_no = mine and repaired_at is null);
 end $$;
 
--- Puts a position right that does not fit its log, and asks for what was lost. A log that was made anew is read from its beginning, under a row of its
--- own. False: the position was somebody else's meanwhile.
+-- Repairs a position that is not in its topic, and requests what was lost. A re-created topic is read
+-- from its first offset, under a row of its own. False: another owner has the position meanwhile.
 create or replace function rollcall.repair_position(of_source integer, at_epoch bigint, anew boolean, low bigint, high bigint, by_whom text) returns boolean
 language plpgsql as $$
 declare
