@@ -1,1 +1,0 @@
-unit_test(db_columns rc_db)

@@ -1,2 +1,0 @@
-unit_test(backlog rc_publish)
-unit_test(dead_letter rc_publish)

@@ -1,1 +1,0 @@
-unit_test(decide rc_scheduler)

@@ -1,2 +1,0 @@
-unit_test(batch rc_worker)
-unit_test(pause rc_worker)
