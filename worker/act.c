@@ -47,7 +47,7 @@ void act_decide(struct batch *b, struct entry *en, enum outcome o, const char *f
         en->state = ENTRY_ACTED;
 }
 
-void act_missed(struct actor *a, struct batch *b, struct entry *en, const struct outgoing *answer,
+void act_missed(struct actor *a, struct batch *b, struct entry *en, const struct envelope *answer,
                 bool resend, const char *reason)
 {
         enum send_state state = answer->state;

@@ -49,5 +49,5 @@ void act_decide(struct batch *b, struct entry *en, enum outcome o, const char *f
 /* For the kinds, after a try that did not succeed: deferred ones will be tried again, and are
  * quarantined after the last attempt; refused ones have failed; where the answer was lost the task
  * is tried again if `resend`, and is `unknown` after the last attempt. */
-void act_missed(struct actor *a, struct batch *b, struct entry *en, const struct outgoing *answer,
+void act_missed(struct actor *a, struct batch *b, struct entry *en, const struct envelope *answer,
                 bool resend, const char *reason);

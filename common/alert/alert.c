@@ -3,6 +3,7 @@
 
 #include "mail/transports.h"
 #include "mail/message.h"
+#include "mail/webhook.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +43,7 @@ static int send_mail(const struct service *s, const char *subject, const char *t
         if (mail_check_address(m.to_address, e) < 0 || mail_check_address(m.from_address, e) < 0 ||
             mail_render(&m, &out, e) < 0 || transport_of(s, &relay, e) < 0)
                 return -1;
-        struct outgoing o = { .from = sender,
+        struct envelope o = { .from = sender,
                               .to = s->alert.to,
                               .message = { buf_str(&out), out.len },
                               .id = m.message_id };
@@ -68,7 +69,7 @@ static int post_webhook(const struct service *s, const char *subject, const char
 {
         BUF_CLEANUP struct buf json = { .max = MESSAGE_MAX };
         char *url CLEANUP(cleanup_free) = NULL;
-        struct outgoing answer = { 0 };
+        struct envelope answer = { 0 };
         if (secret_read(s->alert.webhook_file, &url, e) < 0)
                 return -1;
         buf_adds(&json, "{\"service\": ");

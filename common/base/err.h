@@ -25,7 +25,7 @@ struct err {
 #define ERR_INIT { .class = ERR_NONE }
 
 /* Fills `e` (which may be NULL) and returns -1, so that a failing function ends with `return
- * err_set(...)`. `code` may be NULL. */
+ * err_set(...)`. `code` is "" where nobody else has given the error one. */
 int err_set(struct err *e, enum err_class class, const char *code, const char *fmt, ...)
         PRINTF_LIKE(4, 5);
 

@@ -23,7 +23,7 @@ static int canon_schema(struct canon *c, const json_t *s, const char *space);
 
 static int wrong(struct canon *c, const char *what)
 {
-        return err_set(c->e, ERR_INPUT, NULL, "not an Avro schema: %s", what);
+        return err_set(c->e, ERR_INPUT, "", "not an Avro schema: %s", what);
 }
 
 /* Letters, digits and "_", in parts joined by dots, none of which begins with a digit. */
@@ -218,7 +218,7 @@ static json_t *load(struct span text, struct err *e)
         json_t *s = json_loadb(text.ptr, text.len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES,
                                &where);
         if (!s)
-                err_set(e, ERR_INPUT, NULL, "line %d: %s", where.line, where.text);
+                err_set(e, ERR_INPUT, "", "line %d: %s", where.line, where.text);
         return s;
 }
 
@@ -232,7 +232,7 @@ int schema_canonical(struct span json, struct buf *out, struct err *e)
                 return -1;
         if (out->oom)
                 return err_oom(e);
-        return out->failed ? err_set(e, ERR_INPUT, NULL, "a schema larger than %zu bytes", out->max)
+        return out->failed ? err_set(e, ERR_INPUT, "", "a schema larger than %zu bytes", out->max)
                            : 0;
 }
 

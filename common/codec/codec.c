@@ -66,13 +66,13 @@ static int read_file(const char *path, struct buf *out, struct err *e)
 {
         FILE *f CLEANUP(close_file) = fopen(path, "re");
         if (!f)
-                return err_set(e, ERR_FATAL, NULL, "%s", strerror(errno));
+                return err_set(e, ERR_FATAL, "", "%s", strerror(errno));
         char chunk[4096];
         for (size_t n; (n = fread(chunk, 1, sizeof chunk, f)) > 0;)
                 buf_add(out, chunk, n);
         if (ferror(f))
-                return err_set(e, ERR_FATAL, NULL, "cannot be read");
-        return out->failed ? err_set(e, ERR_FATAL, NULL, "larger than %d bytes", SCHEMA_MAX) : 0;
+                return err_set(e, ERR_FATAL, "", "cannot be read");
+        return out->failed ? err_set(e, ERR_FATAL, "", "larger than %d bytes", SCHEMA_MAX) : 0;
 }
 
 /* Our own schemas, and one that was added before, are skipped. */
@@ -87,7 +87,7 @@ static int add_text(struct codec *c, struct span json, uint64_t *ret_fingerprint
         if (own_kind(fingerprint) >= 0 || find_foreign(c, fingerprint))
                 return 0;
         if (c->count == FOREIGN_MAX)
-                return err_set(e, ERR_FATAL, NULL, "more than %d schemas", FOREIGN_MAX);
+                return err_set(e, ERR_FATAL, "", "more than %d schemas", FOREIGN_MAX);
         struct foreign *f;
         if (foreign_new(json, form, &f, e) < 0)
                 return -1;
@@ -116,7 +116,7 @@ static int add_folder(struct codec *c, const char *folder, struct err *e)
         struct dirent **names;
         int n = scandir(folder, &names, is_schema, alphasort);
         if (n < 0)
-                return err_set(e, ERR_FATAL, NULL, "schema folder %s: %s", folder, strerror(errno));
+                return err_set(e, ERR_FATAL, "", "schema folder %s: %s", folder, strerror(errno));
         int r = 0;
         for (int i = 0; i < n; i++) {
                 char path[4096];

@@ -75,7 +75,7 @@ static int find_kind(struct span json, enum message_kind *ret, struct err *e)
                         return 0;
                 name += len + (name[len] == ' ');
         }
-        return err_set(e, ERR_FATAL, NULL,
+        return err_set(e, ERR_FATAL, "",
                        "neither the name nor an alias of %s is one of our messages'",
                        buf_str(&names));
 }
@@ -139,7 +139,7 @@ static int build_reader(struct foreign *f, struct err *e)
                 f->index[i] = w < 0 ? -1 : n++;
                 if (w < 0) {
                         if (!field->has_default)
-                                return err_set(e, ERR_FATAL, NULL,
+                                return err_set(e, ERR_FATAL, "",
                                                "%s: field %s is missing and has no default",
                                                spec->name, field->name);
                         continue;
@@ -160,8 +160,8 @@ static int resolve(struct foreign *f, struct err *e)
 {
         f->resolver = avro_resolved_writer_new(f->writer, f->reader);
         if (!f->resolver)
-                return err_set(e, ERR_FATAL, NULL, "does not resolve to %s: %s",
-                               specs[f->kind].name, avro_strerror());
+                return err_set(e, ERR_FATAL, "", "does not resolve to %s: %s", specs[f->kind].name,
+                               avro_strerror());
         f->class = avro_generic_class_from_schema(f->reader);
         if (!f->class || avro_generic_value_new(f->class, &f->value) ||
             avro_resolved_writer_new_value(f->resolver, &f->resolved))
@@ -174,7 +174,7 @@ static int set_up(struct foreign *f, struct span canonical, struct err *e)
 {
         avro_schema_t writer;
         if (avro_schema_from_json_length(canonical.ptr, canonical.len, &writer))
-                return err_set(e, ERR_FATAL, NULL, "%s", avro_strerror());
+                return err_set(e, ERR_FATAL, "", "%s", avro_strerror());
         f->writer = writer;
         return build_reader(f, e) < 0 || resolve(f, e) < 0 ? -1 : 0;
 }

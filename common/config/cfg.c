@@ -97,9 +97,9 @@ int cfg_load(const char *path, struct cfg **ret, struct err *e)
 {
         struct stat st;
         if (stat(path, &st) < 0)
-                return err_set(e, ERR_FATAL, NULL, "%s: cannot be read: %s", path, strerror(errno));
+                return err_set(e, ERR_FATAL, "", "%s: cannot be read: %s", path, strerror(errno));
         if (S_ISDIR(st.st_mode)) /* libconfig's scanner would end the process */
-                return err_set(e, ERR_FATAL, NULL, "%s: is a folder, expected a file", path);
+                return err_set(e, ERR_FATAL, "", "%s: is a folder, expected a file", path);
         CLEANUP(cfg_cleanup) struct cfg *c = calloc(1, sizeof *c);
         if (!c)
                 return err_oom(e);
@@ -120,9 +120,9 @@ int cfg_load(const char *path, struct cfg **ret, struct err *e)
         }
         const char *file = config_error_file(&c->config), *text = config_error_text(&c->config);
         if (config_error_type(&c->config) == CONFIG_ERR_FILE_IO)
-                return err_set(e, ERR_FATAL, NULL, "%s: cannot be read: %s", path, strerror(errno));
+                return err_set(e, ERR_FATAL, "", "%s: cannot be read: %s", path, strerror(errno));
         bool syntax = text && strcmp(text, "syntax error") == 0;
-        return err_set(e, ERR_FATAL, NULL, "%s:%d: %s%s", file ? file : path,
+        return err_set(e, ERR_FATAL, "", "%s:%d: %s%s", file ? file : path,
                        config_error_line(&c->config), text ? text : "cannot be read",
                        syntax ? ", here or on the line before: expected \"key = value;\"" : "");
 }
@@ -212,7 +212,7 @@ static int complain(const struct cfg_node *n, const char *key, struct err *e, co
         if (key)
                 buf_addf(&path, "%s%s", path.len ? "." : "", key);
         unsigned line = config_setting_source_line(s);
-        return err_set(e, ERR_FATAL, NULL, "%s:%u: %s%s%s", file_of(s), line ? line : 1,
+        return err_set(e, ERR_FATAL, "", "%s:%u: %s%s%s", file_of(s), line ? line : 1,
                        buf_str(&path), path.len ? ": " : "", text);
 }
 

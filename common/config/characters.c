@@ -25,12 +25,12 @@ static int check_line(const char *file, int line, const char *text, size_t len, 
                 unsigned char c = (unsigned char)text[i];
                 if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r' && c != '\f') || c == 0x7f)
                         return err_set(
-                                e, ERR_FATAL, NULL,
+                                e, ERR_FATAL, "",
                                 "%s:%d:%zu: found a control character (0x%02x), expected text",
                                 file, line, i + 1, c);
                 if (escapes_control(text + i, len - i))
                         return err_set(
-                                e, ERR_FATAL, NULL,
+                                e, ERR_FATAL, "",
                                 "%s:%d:%zu: found %.4s, expected no control character in a text",
                                 file, line, i + 1, text + i);
                 n = c == '\\' && i + 1 < len && (text[i + 1] == '\\' || text[i + 1] == '"')
@@ -38,7 +38,7 @@ static int check_line(const char *file, int line, const char *text, size_t len, 
                             : utf8_length(text + i, len - i);
                 if (n == 0)
                         return err_set(
-                                e, ERR_FATAL, NULL,
+                                e, ERR_FATAL, "",
                                 "%s:%d:%zu: found a byte (0x%02x) that is not UTF-8, expected UTF-8 text",
                                 file, line, i + 1, c);
         }
@@ -52,7 +52,7 @@ int characters_check(const char *file, struct err *e)
         size_t cap = 0;
         int line = 1;
         if (!f)
-                return err_set(e, ERR_FATAL, NULL, "%s: cannot be read: %s", file, strerror(errno));
+                return err_set(e, ERR_FATAL, "", "%s: cannot be read: %s", file, strerror(errno));
         for (ssize_t len; (len = getline(&text, &cap, f)) > 0; line++)
                 if (check_line(file, line, text, (size_t)len, e) < 0)
                         return -1;

@@ -55,7 +55,7 @@ int numbers_check(const char *file, struct err *e)
 {
         CLEANUP(close_file) FILE *f = fopen(file, "re");
         if (!f)
-                return err_set(e, ERR_FATAL, NULL, "%s: cannot be read: %s", file, strerror(errno));
+                return err_set(e, ERR_FATAL, "", "%s: cannot be read: %s", file, strerror(errno));
         int line = 1, c;
         while ((c = getc(f)) != EOF) {
                 char word[64] = "";
@@ -68,7 +68,7 @@ int numbers_check(const char *file, struct err *e)
                                 word[len++] = (char)c;
                 if (is_cut(word))
                         return err_set(
-                                e, ERR_FATAL, NULL,
+                                e, ERR_FATAL, "",
                                 "%s:%d: found %s, expected %sL: a number of more than 32 bits ends in L",
                                 file, line, word, word);
                 if (len > 0)

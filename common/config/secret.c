@@ -32,12 +32,12 @@ int secret_read(const char *path, char **ret, struct err *e)
         char data[SECRET_MAX + 1];
         CLEANUP(cleanup_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         if (fd < 0 || fstat(fd, &st) < 0)
-                return err_set(e, ERR_FATAL, NULL, "%s: cannot be read: %s", path, strerror(errno));
+                return err_set(e, ERR_FATAL, "", "%s: cannot be read: %s", path, strerror(errno));
         if (!S_ISREG(st.st_mode))
-                return err_set(e, ERR_FATAL, NULL, "%s: is not a file", path);
+                return err_set(e, ERR_FATAL, "", "%s: is not a file", path);
         if (st.st_uid != 0 && st.st_uid != geteuid())
                 return err_set(
-                        e, ERR_FATAL, NULL,
+                        e, ERR_FATAL, "",
                         "%s: belongs to user id %u, expected the user who runs this (%u) or root: chown it",
                         path, (unsigned)st.st_uid, (unsigned)geteuid());
         /* As PostgreSQL has it: a service manager's credentials and mounted secrets are root's, and
@@ -45,12 +45,12 @@ int secret_read(const char *path, char **ret, struct err *e)
         mode_t group = st.st_uid == 0 && geteuid() != 0 ? S_IWGRP | S_IXGRP : S_IRWXG;
         if (st.st_mode & (group | S_IRWXO))
                 return err_set(
-                        e, ERR_FATAL, NULL,
+                        e, ERR_FATAL, "",
                         "%s: its mode is %03o, expected one that only the owner may read: chmod 600",
                         path, (unsigned)st.st_mode & 0777U);
         ssize_t n = read_all(fd, data, sizeof data);
         if (n < 0)
-                return err_set(e, ERR_FATAL, NULL, "%s: cannot be read: %s", path, strerror(errno));
+                return err_set(e, ERR_FATAL, "", "%s: cannot be read: %s", path, strerror(errno));
         size_t len = (size_t)n;
         if (len > 0 && len <= SECRET_MAX && data[len - 1] == '\n')
                 len--;
@@ -61,7 +61,7 @@ int secret_read(const char *path, char **ret, struct err *e)
         char *secret = one_line ? strndup(data, len) : NULL;
         explicit_bzero(data, sizeof data);
         if (!one_line)
-                return err_set(e, ERR_FATAL, NULL, "%s: expected one line of 1 to %d bytes", path,
+                return err_set(e, ERR_FATAL, "", "%s: expected one line of 1 to %d bytes", path,
                                SECRET_MAX);
         if (!secret)
                 return err_oom(e);

@@ -35,15 +35,15 @@ static const char *fault_of(const char *path, bool above)
 static int refuse(const char *path, const char *at, const char *why, struct err *e)
 {
         if (strcmp(path, at) == 0)
-                return err_set(e, ERR_FATAL, NULL, "%s: not trusted, because it %s", path, why);
-        return err_set(e, ERR_FATAL, NULL, "%s: not trusted, because %s %s", path, at, why);
+                return err_set(e, ERR_FATAL, "", "%s: not trusted, because it %s", path, why);
+        return err_set(e, ERR_FATAL, "", "%s: not trusted, because %s %s", path, at, why);
 }
 
 int trust_check(const char *path, struct err *e)
 {
         CLEANUP(cleanup_free) char *real = realpath(path, NULL);
         if (!real)
-                return err_set(e, ERR_FATAL, NULL, "%s: cannot be read: %s", path, strerror(errno));
+                return err_set(e, ERR_FATAL, "", "%s: cannot be read: %s", path, strerror(errno));
         const char *why = fault_of(path, false); /* a link of somebody else's */
         if (why)
                 return refuse(path, path, why, e);
@@ -64,7 +64,7 @@ int trust_check_folder(const char *path, struct err *e)
                 return -1;
         CLEANUP(close_folder) DIR *d = opendir(path);
         if (!d)
-                return err_set(e, ERR_FATAL, NULL, "%s: cannot be read: %s", path, strerror(errno));
+                return err_set(e, ERR_FATAL, "", "%s: cannot be read: %s", path, strerror(errno));
         for (const struct dirent *entry; (entry = readdir(d));) {
                 BUF_CLEANUP struct buf file = { .max = PATH_MAX };
                 buf_addf(&file, "%s/%s", path, entry->d_name);

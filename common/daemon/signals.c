@@ -60,14 +60,14 @@ int signals_install(struct err *e)
         if (atomic_load(&flags.stop) < 0)
                 atomic_store(&flags.stop, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
         if (atomic_load(&flags.wake) < 0 || atomic_load(&flags.stop) < 0)
-                return err_set(e, ERR_FATAL, NULL, "eventfd: %s", strerror(errno));
+                return err_set(e, ERR_FATAL, "", "eventfd: %s", strerror(errno));
         sigemptyset(&action.sa_mask);
         for (size_t i = 0; i < ARRAY_LEN(handled); i++)
                 if (sigaction(handled[i], &action, NULL) < 0)
-                        return err_set(e, ERR_FATAL, NULL, "sigaction: %s", strerror(errno));
+                        return err_set(e, ERR_FATAL, "", "sigaction: %s", strerror(errno));
         action.sa_handler = SIG_IGN;
         if (sigaction(SIGPIPE, &action, NULL) < 0)
-                return err_set(e, ERR_FATAL, NULL, "sigaction: %s", strerror(errno));
+                return err_set(e, ERR_FATAL, "", "sigaction: %s", strerror(errno));
         return 0;
 }
 

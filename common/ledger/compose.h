@@ -9,40 +9,8 @@
  * outcome that the action does not know, a subject twice, or another item than the task's raise
  * SQLSTATE_ANSWER; a subject that is not in `batch` raises SQLSTATE_STATEMENT.
  */
+#include "ledger/composed.h"
 #include "ledger/ledger.h"
-#include "pack/statement.h"
-
-/* a row of `effect` is wrong: the fault belongs to that row's task */
-#define SQLSTATE_ANSWER "RC002"
-/* the statement acts beyond its batch: no task of it can be trusted */
-#define SQLSTATE_STATEMENT "RC003"
-
-/* of the texts of one statement's result: more raises DB_RESULT_TOO_LARGE */
-enum { RESULT_BYTES_MAX = 4 * 1024 * 1024 };
-
-enum variant {
-        /* tasks of a run, believed to have no outcome yet: the ledger's key refuses the whole
-           statement if one has */
-        VARIANT_FRESH,
-        /* tasks of a run: only those that have no outcome, and the outcomes go to the ledger */
-        VARIANT_RUN,
-        VARIANT_ADHOC,  /* the same for ad-hoc tasks */
-        VARIANT_AGAIN,  /* the effect alone, for tasks whose intent is in the ledger already */
-        VARIANT_RECORD, /* the `record` list, with batch(subject, item, sent_at) */
-        VARIANT_WORKER, /* how many of them the workers use */
-        /* the effect alone, to be shown and rolled back: columns subject, item, outcome (a word),
-           reason, before, after, then the others of `effect` */
-        VARIANT_TRIAL = VARIANT_WORKER,
-        VARIANT_COUNT,
-};
-
-struct composed {
-        char name[32]; /* of the prepared statement */
-        char *sql;
-        /* the parameters of the type's `requires`, then those of its statement */
-        struct bound_sql guard, bound;
-        size_t guard_line, body_line; /* newlines before the pack's own texts */
-};
 
 /* one per connection user; remembers the shapes of effects and the composed texts */
 struct composer;
@@ -68,14 +36,6 @@ int compose_describe(struct db *d, const struct task_type *type, int type_no, bo
 /* For checks, after compose_describe: does its plan read `batch`? */
 int compose_reads_batch(struct db *d, const struct task_type *type, int type_no, bool record,
                         bool *ret, struct err *e) MUST_CHECK;
-
-/*
- * Parameters of all variants: $1 subjects, $2 items, $3 source numbers, $4 offsets, $5 sequences,
- * $6 task ids, $7 actors, $8 day, $9 run number, $10 arguments as JSON, then the arguments, one
- * array each; then those of `requires`, then those of the statement. Arrays may be short: no items
- * are '', and a run's actor stands once.
- */
-enum { COMPOSE_FIRST_ARGUMENT = 11 };
 
 /* Adds what `requires` and the statement ask for by name. `values->now` INSTANT_NONE: the
  * transaction's time (not in VARIANT_FRESH and VARIANT_RUN). */

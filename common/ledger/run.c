@@ -1,5 +1,6 @@
 #include "ledger/ledger.h"
 
+#include "ledger_statements.h"
 #include "pack/statement.h"
 
 #include <stdlib.h>
@@ -82,11 +83,7 @@ int run_load(struct db *d, const struct packs *p, struct uuid run_id, struct run
         if (!q)
                 return err_oom(e);
         db_add_uuid(q, run_id);
-        if (db_query(
-                    d,
-                    "select run_no, run_id, day - date '1970-01-01' as day, scheduled_at, state, dry_run, force, pack, job, requested_by, cause, "
-                    "settings, kept_settings, statements, (extract(epoch from clock_timestamp() - planned_at) * 1000)::bigint as planned_ms, to_regclass('rollcall.outcome_' || to_char(day, 'YYYYMMDD')) is not null as kept from rollcall.run where run_id = $1",
-                    q, &res, e) < 0)
+        if (db_query(d, sql_run_load, q, &res, e) < 0)
                 return -1;
         if (db_rows(res) == 0)
                 return 1;
@@ -126,12 +123,7 @@ int run_request_slot(struct db *d, const struct slot_request *q, struct err *e)
         db_add_str(p, q->catch_up ? "catch_up" : "schedule");
         db_add_bool(p, q->job->dry_run);
         db_add_instant(p, q->not_before);
-        if (db_query(
-                    d,
-                    "with new as (insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, not_before) "
-                    "values ($1, $2, $3, $4, ($4 at time zone 'UTC')::date, $5, 'scheduler', $6, $7) on conflict (run_id) do nothing returning 1) "
-                    "select count(*), case when count(*) > 0 then pg_notify('rollcall_run', '')::text end from new",
-                    p, &res, e) < 0)
+        if (db_query(d, sql_run_request_slot, p, &res, e) < 0)
                 return -1;
         return db_int(res, 0, 0) == 1 ? 0 : 1;
 }

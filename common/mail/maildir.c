@@ -1,4 +1,6 @@
 /* The transport that writes each mail into a Maildir. */
+#include "mail/maildir.h"
+
 #include "mail/transport_ops.h"
 
 #include "base/file.h"
@@ -60,14 +62,14 @@ static void tmp_name(const struct maildir *m, size_t i, char name[NAME_LIMIT + 1
         snprintf(name, NAME_LIMIT + 1, "%s.%zu", m->tag, i);
 }
 
-static void defer(struct outgoing *o, const char *what)
+static void defer(struct envelope *o, const char *what)
 {
         char text[100];
-        outgoing_set(o, SEND_DEFERRED, 0, "Maildir: %s: %s", what,
+        envelope_set(o, SEND_DEFERRED, 0, "Maildir: %s: %s", what,
                      strerror_r(errno, text, sizeof text));
 }
 
-static bool write_tmp(struct maildir *m, size_t i, struct outgoing *o, bool sync)
+static bool write_tmp(struct maildir *m, size_t i, struct envelope *o, bool sync)
 {
         char name[NAME_LIMIT + 1];
         tmp_name(m, i, name);
@@ -100,7 +102,7 @@ static bool should_stop(struct maildir *m)
         return m->stop;
 }
 
-static void move_to_new(struct maildir *m, size_t i, struct outgoing *o)
+static void move_to_new(struct maildir *m, size_t i, struct envelope *o)
 {
         char from[NAME_LIMIT + 1], to[NAME_LIMIT + 1];
         tmp_name(m, i, from);
@@ -113,7 +115,7 @@ static void move_to_new(struct maildir *m, size_t i, struct outgoing *o)
 
 /* Durable before reported: data, then names, then the folder; what was written but not synced is
  * deferred. */
-static void send_chunk(struct maildir *m, struct outgoing *list, size_t n)
+static void send_chunk(struct maildir *m, struct envelope *list, size_t n)
 {
         bool written[CHUNK] = { false }, singles = n <= SINGLES;
         for (size_t i = 0; i < n && !should_stop(m); i++)
@@ -142,7 +144,7 @@ static void send_chunk(struct maildir *m, struct outgoing *list, size_t n)
         }
 }
 
-static void maildir_send(struct transport *t, struct outgoing *list, size_t n,
+static void maildir_send(struct transport *t, struct envelope *list, size_t n,
                          int (*tick)(void *ctx), void *ctx)
 {
         struct maildir *m = self(t);
@@ -157,9 +159,9 @@ static void maildir_send(struct transport *t, struct outgoing *list, size_t n,
 static int maildir_probe(struct transport *t, struct err *e)
 {
         struct maildir *m = self(t);
-        struct outgoing probe = { .message = SPAN_LIT("probe") };
+        struct envelope probe = { .message = SPAN_LIT("probe") };
         if (!write_tmp(m, CHUNK, &probe, false))
-                return err_set(e, ERR_RETRY, NULL, "%s: %s", m->folder, probe.reason);
+                return err_set(e, ERR_RETRY, "", "%s: %s", m->folder, probe.reason);
         char name[NAME_LIMIT + 1];
         tmp_name(m, CHUNK, name);
         unlinkat(m->tmp, name, 0);
@@ -185,7 +187,7 @@ static int open_folder(const char *folder, const char *name, struct err *e)
         int fd = mkdir(path, 0700) < 0 && errno != EEXIST
                          ? -1
                          : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        return fd < 0 ? err_set(e, ERR_FATAL, NULL, "Maildir %s: %s", path, strerror(errno)) : fd;
+        return fd < 0 ? err_set(e, ERR_FATAL, "", "Maildir %s: %s", path, strerror(errno)) : fd;
 }
 
 int transport_maildir(const char *folder, struct transport **ret, struct err *e)
@@ -203,7 +205,7 @@ int transport_maildir(const char *folder, struct transport **ret, struct err *e)
                 return err_oom(e);
         uuid_to_text(uuid_random(), m->tag);
         if (mkdir(folder, 0700) < 0 && errno != EEXIST)
-                return err_set(e, ERR_FATAL, NULL, "Maildir %s: %s", folder, strerror(errno));
+                return err_set(e, ERR_FATAL, "", "Maildir %s: %s", folder, strerror(errno));
         CLEANUP(cleanup_close) int cur = open_folder(folder, "cur", e);
         if (cur < 0 || (m->tmp = open_folder(folder, "tmp", e)) < 0 ||
             (m->new = open_folder(folder, "new", e)) < 0)

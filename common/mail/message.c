@@ -72,7 +72,7 @@ int mail_check_address(struct span address, struct err *e)
                         return 0;
         }
         return err_set(
-                e, ERR_INPUT, NULL,
+                e, ERR_INPUT, "",
                 "address is not local@domain of at most %d characters (letters, digits and the usual signs)",
                 ADDRESS_MAX);
 }
@@ -84,10 +84,10 @@ static int check_text(const char *header, struct span s, struct err *e)
                 n = utf8_length(s.ptr + i, s.len - i);
                 unsigned char c = (unsigned char)s.ptr[i];
                 if (n == 0)
-                        return err_set(e, ERR_INPUT, NULL, "%s is not UTF-8 (byte %zu)", header,
+                        return err_set(e, ERR_INPUT, "", "%s is not UTF-8 (byte %zu)", header,
                                        i + 1);
                 if (c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)s.ptr[i + 1] < 0xa0))
-                        return err_set(e, ERR_INPUT, NULL, "%s has a control character (byte %zu)",
+                        return err_set(e, ERR_INPUT, "", "%s has a control character (byte %zu)",
                                        header, i + 1);
         }
         return 0;
@@ -99,11 +99,11 @@ static int check_token(const char *header, struct span s, bool strict, struct er
 {
         for (size_t i = 0; i < s.len; i++)
                 if (s.ptr[i] < 0x20 || s.ptr[i] > 0x7e || (strict && strchr(" <>", s.ptr[i])))
-                        return err_set(e, ERR_INPUT, NULL,
+                        return err_set(e, ERR_INPUT, "",
                                        "%s has a character that is not allowed there (byte %zu)",
                                        header, i + 1);
         if (s.len > VALUE_MAX)
-                return err_set(e, ERR_INPUT, NULL, "%s has more than %d characters", header,
+                return err_set(e, ERR_INPUT, "", "%s has more than %d characters", header,
                                VALUE_MAX);
         return 0;
 }
@@ -125,7 +125,7 @@ static int check_mail(const struct mail *m, struct err *e)
         const char *at = m->message_id.len ? memchr(m->message_id.ptr, '@', m->message_id.len)
                                            : NULL;
         if (!at || at == m->message_id.ptr || at + 1 == m->message_id.ptr + m->message_id.len)
-                return err_set(e, ERR_INPUT, NULL, "Message-ID is not left@right");
+                return err_set(e, ERR_INPUT, "", "Message-ID is not left@right");
         return 0;
 }
 
@@ -401,6 +401,5 @@ int mail_render(const struct mail *m, struct buf *out, struct err *e)
         out->len = start;
         if (out->oom)
                 return err_oom(e);
-        return err_set(e, ERR_INPUT, NULL, "the message is larger than %zu bytes",
-                       out->max - start);
+        return err_set(e, ERR_INPUT, "", "the message is larger than %zu bytes", out->max - start);
 }

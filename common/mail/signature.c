@@ -34,7 +34,7 @@ int signing_key_read(const char *text, struct signing_key *ret, struct err *e)
         }
         explicit_bzero(decoded, sizeof decoded);
         if (n < SIGNING_KEY_MIN || n > SIGNING_KEY_MAX)
-                return err_set(e, ERR_FATAL, NULL,
+                return err_set(e, ERR_FATAL, "",
                                "expected a signing key: whsec_ and %d to %d bytes in base64",
                                SIGNING_KEY_MIN, SIGNING_KEY_MAX);
         return 0;
@@ -73,7 +73,7 @@ int webhook_sign(const struct signing_key *key, const char *id, int64_t second, 
         char head[128];
         snprintf(head, sizeof head, "%s.%" PRId64 ".", id, second);
         if (!digest_of(key, head, body, digest))
-                return err_set(e, ERR_RETRY, NULL, "libcrypto makes no HMAC-SHA256");
+                return err_set(e, ERR_RETRY, "", "libcrypto makes no HMAC-SHA256");
         EVP_EncodeBlock(encoded, digest, DIGEST);
         snprintf(ret, SIGNATURE_TEXT, "v1,%s", (const char *)encoded);
         return 0;

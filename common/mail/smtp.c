@@ -1,5 +1,7 @@
 /* The transport that sends mails to a relay, one thread for each connection. */
-#include "mail/smtp_lane.h"
+#include "mail/smtp.h"
+
+#include "mail/smtp_connection.h"
 
 #include "base/instant.h"
 
@@ -14,7 +16,7 @@ struct smtp;
 
 struct worker {
         struct smtp *smtp;
-        struct smtp_lane *lane;
+        struct smtp_connection *connection;
         pthread_t thread; /* while a batch is sent */
 };
 
@@ -24,7 +26,7 @@ struct smtp {
         struct worker *workers;
         size_t n_workers;
         /* the batch; the workers' threads share it */
-        struct outgoing *list;
+        struct envelope *list;
         size_t n;
         atomic_size_t next; /* first message that no thread has taken */
         atomic_bool stop;
@@ -37,14 +39,14 @@ static struct smtp *self(struct transport *t)
         return (struct smtp *)t;
 }
 
-static void send_one(struct worker *w, struct outgoing *m)
+static void send_one(struct worker *w, struct envelope *m)
 {
         struct smtp *s = w->smtp;
         size_t limit = s->n_workers + 2;
         if (s->dead >= limit)
-                outgoing_set(m, SEND_DEFERRED, 0,
+                envelope_set(m, SEND_DEFERRED, 0,
                              "not tried: the relay took no connection %zu times in a row", limit);
-        else if (smtp_lane_send(w->lane, m))
+        else if (smtp_connection_send(w->connection, m))
                 s->dead = 0;
         else
                 s->dead++;
@@ -84,7 +86,7 @@ static bool wait_finished(struct smtp *s, int64_t until)
         return sem_clockwait(&s->finished, CLOCK_MONOTONIC, &ts) == 0;
 }
 
-static void smtp_send(struct transport *t, struct outgoing *list, size_t n, int (*tick)(void *ctx),
+static void smtp_send(struct transport *t, struct envelope *list, size_t n, int (*tick)(void *ctx),
                       void *ctx)
 {
         struct smtp *s = self(t);
@@ -108,20 +110,21 @@ static void smtp_send(struct transport *t, struct outgoing *list, size_t n, int 
                 pthread_join(s->workers[i].thread, NULL);
         for (size_t i = 0; started == 0 && i < n; i++)
                 if (list[i].state == SEND_PENDING)
-                        outgoing_set(&list[i], SEND_DEFERRED, 0, "no thread could be started");
+                        envelope_set(&list[i], SEND_DEFERRED, 0, "no thread could be started");
 }
 
 static int smtp_probe(struct transport *t, struct err *e)
 {
-        CLEANUP(smtp_lane_cleanup) struct smtp_lane *l = smtp_lane_new(&self(t)->server);
-        return l ? smtp_lane_probe(l, e) : err_oom(e);
+        CLEANUP(smtp_connection_cleanup)
+        struct smtp_connection *l = smtp_connection_new(&self(t)->server);
+        return l ? smtp_connection_probe(l, e) : err_oom(e);
 }
 
 static void smtp_free(struct transport *t)
 {
         struct smtp *s = self(t);
         for (size_t i = 0; i < s->n_workers; i++)
-                smtp_lane_free(s->workers[i].lane);
+                smtp_connection_free(s->workers[i].connection);
         free(s->workers);
         smtp_server_deinit(&s->server);
         sem_destroy(&s->finished);
@@ -146,9 +149,9 @@ int transport_smtp(const struct smtp_options *o, struct transport **ret, struct 
                 return err_oom(e);
         while (s->n_workers < (size_t)o->connections) {
                 struct worker *w = &s->workers[s->n_workers++];
-                *w = (struct worker){ .smtp = s, .lane = smtp_lane_new(&s->server) };
-                if (!w->lane)
-                        return err_set(e, ERR_FATAL, NULL,
+                *w = (struct worker){ .smtp = s, .connection = smtp_connection_new(&s->server) };
+                if (!w->connection)
+                        return err_set(e, ERR_FATAL, "",
                                        "smtp: libcurl does not take the options, or memory is out");
         }
         *ret = TAKE(t);

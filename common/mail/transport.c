@@ -1,21 +1,10 @@
-/* What all mail transports share: checks before sending, and results. */
-#include "mail/transport_ops.h"
+/* What all mail transports share: checks before sending. */
+#include "mail/transport.h"
 
 #include "mail/message.h"
+#include "mail/transport_ops.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-
-void outgoing_set(struct outgoing *m, enum send_state state, int code, const char *fmt, ...)
-{
-        va_list ap;
-        va_start(ap, fmt);
-        m->state = state;
-        m->code = code;
-        vsnprintf(m->reason, sizeof m->reason, fmt, ap);
-        va_end(ap);
-}
 
 /* A lone LF or CR lets some servers see the end of a message where others do not ("SMTP
  * smuggling"). */
@@ -35,21 +24,21 @@ static bool has_crlf_only(struct span s)
 
 /* The last gate before the wire, whoever rendered: an envelope address could otherwise bring
  * commands of its own. */
-static void admit(struct outgoing *m)
+static void admit(struct envelope *m)
 {
-        outgoing_set(m, SEND_PENDING, 0, "%s", "");
+        envelope_set(m, SEND_PENDING, 0, "%s", "");
         if (mail_check_address(span_of(m->from), NULL) < 0)
-                outgoing_set(m, SEND_REFUSED, 0, "the envelope's sender is not a valid address");
+                envelope_set(m, SEND_REFUSED, 0, "the envelope's sender is not a valid address");
         else if (mail_check_address(span_of(m->to), NULL) < 0)
-                outgoing_set(m, SEND_REFUSED, 0, "the envelope's recipient is not a valid address");
+                envelope_set(m, SEND_REFUSED, 0, "the envelope's recipient is not a valid address");
         else if (m->message.len == 0 || m->id.len == 0)
-                outgoing_set(m, SEND_REFUSED, 0, "the message or its id is empty");
+                envelope_set(m, SEND_REFUSED, 0, "the message or its id is empty");
         else if (!has_crlf_only(m->message) || memchr(m->message.ptr, '\0', m->message.len))
-                outgoing_set(m, SEND_REFUSED, 0,
+                envelope_set(m, SEND_REFUSED, 0,
                              "the message has a NUL, or a CR or LF that stands alone");
 }
 
-void transport_send(struct transport *t, struct outgoing *list, size_t n, int (*tick)(void *ctx),
+void transport_send(struct transport *t, struct envelope *list, size_t n, int (*tick)(void *ctx),
                     void *ctx)
 {
         for (size_t i = 0; i < n; i++)

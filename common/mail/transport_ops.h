@@ -1,13 +1,16 @@
 #pragma once
 /* What a kind of transport implements; transport.c dispatches. Each kind embeds `struct transport`
  * as its first member. */
-#include "mail/transport.h"
+#include "base/err.h"
+#include "mail/envelope.h"
+
+struct transport;
 
 struct transport_ops {
         void (*free)(struct transport *t);
         /* Sees valid messages and such that are refused already: those with another state than
          * SEND_PENDING are passed over. */
-        void (*send)(struct transport *t, struct outgoing *list, size_t n, int (*tick)(void *ctx),
+        void (*send)(struct transport *t, struct envelope *list, size_t n, int (*tick)(void *ctx),
                      void *ctx);
         int (*probe)(struct transport *t, struct err *e);
 };
@@ -17,7 +20,3 @@ struct transport {
 };
 
 enum { TICK_MS = 100 }; /* well below the 200 ms that are promised */
-
-/* Sets state, code and reason of a message. */
-void outgoing_set(struct outgoing *m, enum send_state state, int code, const char *fmt, ...)
-        PRINTF_LIKE(4, 5);

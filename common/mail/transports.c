@@ -1,6 +1,9 @@
 /* From the configuration to a transport. */
 #include "mail/transports.h"
 
+#include "mail/maildir.h"
+#include "mail/smtp.h"
+
 #include <stdlib.h>
 #include <string.h>
 

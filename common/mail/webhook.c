@@ -1,5 +1,5 @@
 /* Posts one webhook, signed, and judges the answer. */
-#include "mail/transport_ops.h"
+#include "mail/webhook.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -39,7 +39,7 @@ static bool set_up(CURL *easy, const struct webhook_options *o, struct span json
                curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, discard) == CURLE_OK;
 }
 
-static void judge(CURL *easy, CURLcode result, struct outgoing *m)
+static void judge(CURL *easy, CURLcode result, struct envelope *m)
 {
         long status = 0, sent = 0;
         curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
@@ -49,12 +49,12 @@ static void judge(CURL *easy, CURLcode result, struct outgoing *m)
         m->after_ms = after <= 0 ? 0 : after < AFTER_MAX ? (int64_t)after * 1000 : AFTER_MAX * 1000;
         bool later = status == 408 || status == 425 || status == 429 || status >= 500;
         if (status >= 200 && status < 300)
-                outgoing_set(m, SEND_DONE, (int)status, "%s", "");
+                envelope_set(m, SEND_DONE, (int)status, "%s", "");
         else if (status >= 300)
-                outgoing_set(m, later ? SEND_DEFERRED : SEND_REFUSED, (int)status,
+                envelope_set(m, later ? SEND_DEFERRED : SEND_REFUSED, (int)status,
                              "the webhook answered %ld", status);
         else
-                outgoing_set(m, sent > 0 ? SEND_UNKNOWN : SEND_DEFERRED, 0, "webhook: %s",
+                envelope_set(m, sent > 0 ? SEND_UNKNOWN : SEND_DEFERRED, 0, "webhook: %s",
                              curl_easy_strerror(result));
 }
 
@@ -89,7 +89,7 @@ static struct curl_slist *headers_of(const struct webhook_options *o, const char
         return list;
 }
 
-int webhook_post(const struct webhook_options *o, struct span json, struct outgoing *ret_state)
+int webhook_post(const struct webhook_options *o, struct span json, struct envelope *ret_state)
 {
         CLEANUP(free_easy) CURL *easy = curl_easy_init();
         char signature[SIGNATURE_TEXT];
@@ -97,9 +97,9 @@ int webhook_post(const struct webhook_options *o, struct span json, struct outgo
         bool failed = o->key && webhook_sign(o->key, o->id, o->second, json, signature, &why) < 0;
         CLEANUP(free_list) struct curl_slist *headers = headers_of(o, o->key ? signature : NULL);
         if (failed)
-                outgoing_set(ret_state, SEND_DEFERRED, 0, "webhook: %s", why.text);
+                envelope_set(ret_state, SEND_DEFERRED, 0, "webhook: %s", why.text);
         else if (!easy || !headers || !set_up(easy, o, json, headers))
-                outgoing_set(ret_state, SEND_DEFERRED, 0,
+                envelope_set(ret_state, SEND_DEFERRED, 0,
                              "webhook: out of memory, or an option that libcurl does not take");
         else
                 judge(easy, curl_easy_perform(easy), ret_state);

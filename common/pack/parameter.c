@@ -36,14 +36,14 @@ static bool within(void *ctx, struct span v)
         if (d->n_values > 0 && i == d->n_values) {
                 BUF_CLEANUP struct buf list = { .max = 700 };
                 words_join(d->values, "\"", &list);
-                err_set(c->err, ERR_INPUT, NULL, "%s: \"%.*s\" is not one of %s", d->name, SHOWN(v),
+                err_set(c->err, ERR_INPUT, "", "%s: \"%.*s\" is not one of %s", d->name, SHOWN(v),
                         buf_str(&list));
                 return false;
         }
         if ((d->type != VALUE_INTEGER && d->type != VALUE_INTEGER_ARRAY) || !value_integer(v, &n) ||
             (n >= d->min && n <= d->max))
                 return true;
-        err_set(c->err, ERR_INPUT, NULL, "%s: %" PRId64 " is %s %" PRId64, d->name, n,
+        err_set(c->err, ERR_INPUT, "", "%s: %" PRId64 " is %s %" PRId64, d->name, n,
                 n < d->min ? "less than" : "more than", n < d->min ? d->min : d->max);
         return false;
 }
@@ -94,9 +94,9 @@ static int check_blank(const struct parameter *d, struct span text, bool array, 
 {
         int64_t n = 0;
         if (d->type == VALUE_TEXT && d->required && !d->allow_blank && blank(text))
-                return err_set(e, ERR_INPUT, NULL, "%s: must not be empty", d->name);
+                return err_set(e, ERR_INPUT, "", "%s: must not be empty", d->name);
         if (array && value_each_element(text, count_element, &n) && n < d->min_items)
-                return err_set(e, ERR_INPUT, NULL,
+                return err_set(e, ERR_INPUT, "",
                                "%s: has %" PRId64 " elements, at least %" PRId64 " are needed",
                                d->name, n, d->min_items);
         return 0;
@@ -106,7 +106,7 @@ int parameter_check(const struct parameter *d, struct span text, struct err *e)
 {
         struct check c = { d, e };
         if (!value_valid(d->type, text))
-                return err_set(e, ERR_INPUT, NULL, "%s: \"%.*s\" is not %s", d->name, SHOWN(text),
+                return err_set(e, ERR_INPUT, "", "%s: \"%.*s\" is not %s", d->name, SHOWN(text),
                                expected[d->type]);
         bool array = d->type == VALUE_INTEGER_ARRAY || d->type == VALUE_TEXT_ARRAY;
         if (check_blank(d, text, array, e) < 0)

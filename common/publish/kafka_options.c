@@ -8,9 +8,9 @@ int kafka_options_of(const struct service *s, const char *client_id, struct kafk
 {
         size_t plain = s->kafka.n_properties, n = plain + s->kafka.n_secret_files;
         if (s->kafka.secrets_fault)
-                return err_set(e, ERR_FATAL, NULL, "%s", s->kafka.secrets_fault);
+                return err_set(e, ERR_FATAL, "", "%s", s->kafka.secrets_fault);
         if (n > max)
-                return err_set(e, ERR_FATAL, NULL,
+                return err_set(e, ERR_FATAL, "",
                                "%s: %zu Kafka properties, but at most %zu are allowed", s->file, n,
                                max);
         for (size_t i = 0; i < n; i++) {

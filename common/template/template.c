@@ -106,13 +106,13 @@ static int read_tag(struct parser *ps, const char *start, struct tag *ret)
         const char *close = sigil == '{' ? "}}}" : "}}";
         const char *end = memmem(inner, (size_t)(ps->end - inner), close, strlen(close));
         if (!end)
-                return err_set(ps->e, ERR_FATAL, NULL, "%s:%d: tag is not closed: %s expected",
+                return err_set(ps->e, ERR_FATAL, "", "%s:%d: tag is not closed: %s expected",
                                ps->file, ps->line, close);
         *ret = (struct tag){ start, end + strlen(close), sigil, trim(inner, end), ps->line };
         if (sigil != '!' && !is_name(ret->name)) {
                 int shown = ret->name.len > 60 ? 60 : (int)ret->name.len;
                 return err_set(
-                        ps->e, ERR_FATAL, NULL,
+                        ps->e, ERR_FATAL, "",
                         "%s:%d: \"%.*s\" is not a name: letters, digits, '_', '.' and '-' expected",
                         ps->file, ps->line, shown, ret->name.ptr);
         }
@@ -149,12 +149,12 @@ static void advance(struct parser *ps, const char *to)
 static int close_section(struct parser *ps, const struct tag *tag)
 {
         if (ps->open == NONE)
-                return err_set(ps->e, ERR_FATAL, NULL,
+                return err_set(ps->e, ERR_FATAL, "",
                                "%s:%d: {{/%.*s}} closes a section that is not open", ps->file,
                                tag->line, SPAN_FMT(tag->name));
         struct node *section = &ps->t->nodes[ps->open];
         if (!span_eq(section->span, tag->name))
-                return err_set(ps->e, ERR_FATAL, NULL,
+                return err_set(ps->e, ERR_FATAL, "",
                                "%s:%d: {{/%.*s}} where {{/%.*s}} was expected, open since line %d",
                                ps->file, tag->line, SPAN_FMT(tag->name), SPAN_FMT(section->span),
                                section->line);
@@ -213,7 +213,7 @@ static int parse_text(struct parser *ps)
         if (ps->open == NONE)
                 return 0;
         const struct node *section = &ps->t->nodes[ps->open];
-        return err_set(ps->e, ERR_FATAL, NULL, "%s:%d: section \"%.*s\" is not closed", ps->file,
+        return err_set(ps->e, ERR_FATAL, "", "%s:%d: section \"%.*s\" is not closed", ps->file,
                        section->line, SPAN_FMT(section->span));
 }
 

@@ -96,7 +96,7 @@ static int parse_field(const struct field *f, const char *text, size_t len, uint
 {
         char copy[128];
         if (len >= sizeof copy)
-                return err_set(e, ERR_FATAL, NULL, "cron: %s field has more than %zu characters",
+                return err_set(e, ERR_FATAL, "", "cron: %s field has more than %zu characters",
                                f->name, sizeof copy - 1);
         memcpy(copy, text, len);
         copy[len] = '\0';
@@ -109,7 +109,7 @@ static int parse_field(const struct field *f, const char *text, size_t len, uint
                         break;
         }
         return err_set(
-                e, ERR_FATAL, NULL,
+                e, ERR_FATAL, "",
                 "cron: %s field \"%s\": expected *, %s, a range a-b, */step, a-b/step, or a list "
                 "of these",
                 f->name, copy, f->expected);
@@ -151,7 +151,7 @@ int cron_parse(const char *text, struct cron *ret, struct err *e)
         const char *p = expand(text);
         if (*p == '@')
                 return err_set(
-                        e, ERR_FATAL, NULL,
+                        e, ERR_FATAL, "",
                         "cron \"%s\": expected @hourly, @daily, @midnight, @weekly, @monthly, "
                         "@yearly or @annually",
                         text);
@@ -164,7 +164,7 @@ int cron_parse(const char *text, struct cron *ret, struct err *e)
         }
         if (n != FIELDS)
                 return err_set(
-                        e, ERR_FATAL, NULL,
+                        e, ERR_FATAL, "",
                         "cron \"%s\": %zu fields, expected 5: minute hour day-of-month month "
                         "day-of-week",
                         text, n);
@@ -183,7 +183,7 @@ int cron_parse(const char *text, struct cron *ret, struct err *e)
         };
         if (!can_match(&c))
                 return err_set(
-                        e, ERR_FATAL, NULL,
+                        e, ERR_FATAL, "",
                         "cron \"%s\": can never match: no month of its month field has such a "
                         "day-of-month",
                         text);

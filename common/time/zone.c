@@ -237,13 +237,13 @@ int zone_load(const char *name, struct zone **ret, struct err *e)
         const unsigned char *data = (const unsigned char *)buf_str(&file);
         if (!found || memcmp(data, "TZif", 4) != 0)
                 return err_set(
-                        e, ERR_FATAL, NULL,
+                        e, ERR_FATAL, "",
                         "time zone \"%s\" is not in the system's IANA database: use a name such as "
                         "America/Sao_Paulo or UTC",
                         name);
         if (parse_file(z, (struct reader){ data, data + file.len }) < 0)
                 return err_set(
-                        e, ERR_FATAL, NULL,
+                        e, ERR_FATAL, "",
                         "time zone \"%s\": its file in the system's IANA database cannot be read",
                         name);
         *ret = TAKE(z);

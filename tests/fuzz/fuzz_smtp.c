@@ -1,6 +1,6 @@
 /* What libcurl reports of an SMTP dialogue, as a relay might say it. The reader of replies is
  * private to its file, hence this include. */
-#include "mail/smtp_lane.c" // NOLINT
+#include "mail/smtp_connection.c" // NOLINT
 
 #include "fuzz.h"
 
@@ -8,8 +8,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         struct span rest = fuzz_input(data, size);
-        struct smtp_lane l = { .message = SPAN_LIT("Subject: x\r\n\r\nbody\r\n") };
-        struct outgoing m = { .to = "a@example.org" };
+        struct smtp_connection l = { .message = SPAN_LIT("Subject: x\r\n\r\nbody\r\n") };
+        struct envelope m = { .to = "a@example.org" };
         CURLcode result = CURLE_RECV_ERROR;
         char block[8];
         while (rest.len) {

@@ -3,7 +3,8 @@
  * test_mail.py. The last line tells the longest time between two ticks: "# tick 102 ms".
  */
 #include "mail/message.h"
-#include "mail/transport.h"
+#include "mail/maildir.h"
+#include "mail/smtp.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -170,7 +171,7 @@ static const char *state_name(enum send_state state)
 static int send_all(const struct args *a, struct transport *t)
 {
         size_t n = a->n_recipients * a->repeat;
-        CLEANUP(cleanup_free) struct outgoing *list = calloc(n + 1, sizeof *list);
+        CLEANUP(cleanup_free) struct envelope *list = calloc(n + 1, sizeof *list);
         CLEANUP(cleanup_free) char(*ids)[ID_MAX] = calloc(n + 1, sizeof *ids);
         CLEANUP(cleanup_free) struct buf *messages = calloc(n + 1, sizeof *messages);
         int r = list && ids && messages ? 0 : -1;
@@ -179,7 +180,7 @@ static int send_all(const struct args *a, struct transport *t)
                 snprintf(ids[i], sizeof ids[i], "m%zu@example.org", i);
                 buf_init(&messages[i], a->size * 2 + 16384);
                 r = render(a, to, ids[i], &messages[i]);
-                list[i] = (struct outgoing){
+                list[i] = (struct envelope){
                         .from = "rollcall@example.org",
                         .to = to,
                         .message = { messages[i].data, messages[i].len },

@@ -215,7 +215,7 @@ static void errors(void **state)
         char large[2 * sizeof e.text];
         memset(large, 'x', sizeof large - 1);
         large[sizeof large - 1] = '\0';
-        err_set(&e, ERR_FATAL, NULL, "%s", large);
+        err_set(&e, ERR_FATAL, "", "%s", large);
         assert_int_equal(strlen(e.text), sizeof e.text - 1);
         err_prefix(&e, "where");
         assert_memory_equal(e.text, "where: xxx", 10);
@@ -224,7 +224,7 @@ static void errors(void **state)
         for (size_t shift = 0; shift < 4; shift++) { /* cut within a character of four bytes */
                 for (size_t i = 0; i + 4 < sizeof large; i += 4)
                         memcpy(large + i, "\xf0\x9f\x98\x80", 5);
-                err_set(&e, ERR_FATAL, NULL, "%.*s%s", (int)shift, "xxxx", large);
+                err_set(&e, ERR_FATAL, "", "%.*s%s", (int)shift, "xxxx", large);
                 char again[sizeof e.text];
                 strcpy(again, e.text);
                 utf8_clean(again);

@@ -5,7 +5,9 @@
 
 #include <cmocka.h>
 
-#include "mail/transport.h"
+#include "mail/maildir.h"
+#include "mail/smtp.h"
+#include "mail/webhook.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -44,9 +46,9 @@ static int tear_down(void **state)
         return system(command);
 }
 
-static struct outgoing letter(const char *id, const char *message)
+static struct envelope letter(const char *id, const char *message)
 {
-        return (struct outgoing){ .from = "a@example.org",
+        return (struct envelope){ .from = "a@example.org",
                                   .to = "b@example.net",
                                   .message = span_of(message),
                                   .id = span_of(id) };
@@ -81,7 +83,7 @@ static void check_file(const struct fixture *f, const char *name, const char *ex
 static void a_repetition_replaces(void **state)
 {
         struct fixture *f = *state;
-        struct outgoing list[] = { letter("1@x", MESSAGE), letter("2@x", MESSAGE),
+        struct envelope list[] = { letter("1@x", MESSAGE), letter("2@x", MESSAGE),
                                    letter("1@x", MESSAGE "again\r\n") };
         transport_send(f->t, list, 3, NULL, NULL);
         for (size_t i = 0; i < 3; i++) {
@@ -107,7 +109,7 @@ static void names_are_safe_and_distinct(void **state)
         strcpy(long_a + sizeof long_a - 4, "@xa");
         memcpy(long_b, long_a, sizeof long_b);
         strcpy(long_b + sizeof long_b - 4, "@xb");
-        struct outgoing list[] = { letter("../../x@y", MESSAGE), letter(".hidden:2,S", MESSAGE),
+        struct envelope list[] = { letter("../../x@y", MESSAGE), letter(".hidden:2,S", MESSAGE),
                                    letter("%2E@x", MESSAGE), letter(long_a, MESSAGE),
                                    letter(long_b, MESSAGE) };
         transport_send(f->t, list, ARRAY_LEN(list), NULL, NULL);
@@ -122,7 +124,7 @@ static void names_are_safe_and_distinct(void **state)
 static void refuses_what_must_not_reach_a_wire(void **state)
 {
         struct fixture *f = *state;
-        struct outgoing list[] = {
+        struct envelope list[] = {
                 letter("1@x", MESSAGE),    letter("2@x", "a\nb\r\n"), letter("3@x", "a\rb\r\n"),
                 letter("4@x", "a\r\n.\n"), letter("5@x", "\nb"),      letter("6@x", "b\r"),
                 letter("7@x", ""),         letter("", MESSAGE),       letter("8@x", MESSAGE),
@@ -149,7 +151,7 @@ static int countdown(void *ctx)
 static void ticks_can_stop_it(void **state)
 {
         struct fixture *f = *state;
-        struct outgoing one = letter("1@x", MESSAGE);
+        struct envelope one = letter("1@x", MESSAGE);
         int left = 0;
         transport_send(f->t, &one, 1, countdown, &left);
         assert_int_equal(one.state, SEND_PENDING);
@@ -162,7 +164,7 @@ static void ticks_can_stop_it(void **state)
 static void failures_are_deferred(void **state)
 {
         struct fixture *f = *state;
-        struct outgoing list[600];
+        struct envelope list[600];
         char ids[600][16], path[100];
         for (size_t i = 0; i < ARRAY_LEN(list); i++) {
                 snprintf(ids[i], sizeof ids[i], "%zu@x", i);
@@ -253,7 +255,7 @@ static void webhooks_are_classified(void **state)
                 assert_int_equal(pthread_create(&thread, NULL, serve, &s), 0);
                 char url[100];
                 snprintf(url, sizeof url, "http://127.0.0.1:%d/hook", s.port);
-                struct outgoing m = { 0 };
+                struct envelope m = { 0 };
                 const struct webhook_options o = { .url = url,
                                                    .timeout_ms = 5000,
                                                    .id = "id-1",
@@ -334,7 +336,7 @@ static void webhooks_without_a_server(void **state)
         start(&s);
         char url[100];
         snprintf(url, sizeof url, "http://127.0.0.1:%d/", s.port);
-        struct outgoing m = { 0 };
+        struct envelope m = { 0 };
         struct webhook_options o = { .url = url, .timeout_ms = 100 };
         assert_int_equal(webhook_post(&o, SPAN_LIT("{}"), &m), -1); /* nobody answers in time */
         assert_int_equal(m.state, SEND_UNKNOWN);

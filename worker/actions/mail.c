@@ -52,7 +52,7 @@ static struct span one_line(struct buf *out, struct span s)
 
 /* One message, or an outcome that says why there is none. */
 static int compose_mail(struct actor *a, struct batch *b, const struct unit *u, struct entry *en,
-                        struct outgoing *ret, struct err *e)
+                        struct envelope *ret, struct err *e)
 {
         const struct pack *p = u->type->pack;
         char id[UUID_TEXT_LEN + 1];
@@ -105,13 +105,13 @@ static int compose_mail(struct actor *a, struct batch *b, const struct unit *u, 
         return message.ptr && key.ptr && ret->to ? 0 : err_oom(e);
 }
 
-static bool unreachable(const struct outgoing *o)
+static bool unreachable(const struct envelope *o)
 {
-        return o->state == SEND_DEFERRED && (o->code == 0 || o->early);
+        return o->state == SEND_DEFERRED && (o->code == 0 || o->before_envelope);
 }
 
 /* The relay being away is said once per change of state, and waited for without end. */
-static void note_relay(struct actor *a, const struct outgoing *list, size_t n)
+static void note_relay(struct actor *a, const struct envelope *list, size_t n)
 {
         size_t away = 0, tried = 0, last = 0;
         for (size_t i = 0; i < n; i++) {
@@ -137,7 +137,7 @@ static void note_relay(struct actor *a, const struct outgoing *list, size_t n)
 }
 
 static void outcome_of(struct actor *a, struct batch *b, const struct unit *u, struct entry *en,
-                       const struct outgoing *o)
+                       const struct envelope *o)
 {
         if (o->state == SEND_DONE)
                 act_done(en);
@@ -151,7 +151,7 @@ static int send_some(struct actor *a, struct batch *b, const struct unit *u, str
                      size_t n, struct err *e)
 {
         arena_reset(a->mails);
-        struct outgoing *out = arena_alloc(a->mails, (n + 1) * sizeof *out);
+        struct envelope *out = arena_alloc(a->mails, (n + 1) * sizeof *out);
         struct entry **kept = arena_alloc(a->mails, (n + 1) * sizeof(struct entry *));
         size_t i = 0, m = 0;
         if (!out || !kept)

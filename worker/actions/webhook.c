@@ -1,6 +1,7 @@
 /* Calls of webhooks, one a task, told apart, signed and traced by headers. */
 #include "act.h"
 #include "codec/cloudevents.h"
+#include "mail/webhook.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,7 @@ static int read_target(const struct task_type *type, struct target *ret, struct 
 static void post(struct actor *a, struct batch *b, const struct unit *u, const struct target *to,
                  struct entry *en)
 {
-        struct outgoing answer = { 0 };
+        struct envelope answer = { 0 };
         int column = db_column(en->row_of, "body");
         struct span body = column < 0 ? (struct span){ 0 } : db_span(en->row_of, en->row, column);
         char id[UUID_TEXT_LEN + 1], trace[TRACE_PARENT_MAX];

@@ -1,5 +1,5 @@
 /* One connection to the relay: a libcurl easy handle, and the reply codes of its dialogue. */
-#include "mail/smtp_lane.h"
+#include "mail/smtp_connection.h"
 
 #include "base/failpoint.h"
 #include "base/redact.h"
@@ -12,7 +12,7 @@
 
 enum { CONNECTIONS_MAX = 256, ENHANCED_MAX = 12 };
 
-struct smtp_lane {
+struct smtp_connection {
         const struct smtp_server *server;
         CURL *easy;
         struct curl_slist *recipient;
@@ -31,7 +31,7 @@ struct smtp_lane {
 
 static size_t on_read(char *data, size_t size, size_t n, void *ctx)
 {
-        struct smtp_lane *l = ctx;
+        struct smtp_connection *l = ctx;
         if (l->given == 0)
                 l->reply = 0; /* that was the answer to DATA; what comes now is about the message */
         size_t len = l->message.len - l->given;
@@ -44,7 +44,7 @@ static size_t on_read(char *data, size_t size, size_t n, void *ctx)
 
 static int on_socket(void *ctx, curl_socket_t fd, curlsocktype purpose)
 {
-        struct smtp_lane *l = ctx;
+        struct smtp_connection *l = ctx;
         (void)fd;
         (void)purpose;
         l->opened = true;
@@ -65,7 +65,7 @@ static bool is_digit(char c)
 
 /* "550 5.1.1 text", or "550-…" when more lines follow. The text is not kept: servers repeat
  * addresses there. */
-static void take_reply(struct smtp_lane *l, const char *line, size_t len)
+static void take_reply(struct smtp_connection *l, const char *line, size_t len)
 {
         if (len < 3 || !is_digit(line[0]) || !is_digit(line[1]) || !is_digit(line[2]) ||
             (len > 3 && line[3] == '-'))
@@ -83,7 +83,7 @@ static void take_reply(struct smtp_lane *l, const char *line, size_t len)
  * libcurl do not. */
 static int on_debug(CURL *easy, curl_infotype type, char *data, size_t size, void *ctx)
 {
-        struct smtp_lane *l = ctx;
+        struct smtp_connection *l = ctx;
         (void)easy;
         if (type == CURLINFO_HEADER_OUT && size >= 4) {
                 if (memcmp(data, "MAIL", 4) == 0) {
@@ -119,7 +119,7 @@ static bool set_server(CURL *easy, const struct smtp_server *s)
                curl_easy_setopt(easy, CURLOPT_MAXCONNECTS, 1L) == CURLE_OK;
 }
 
-static bool set_callbacks(CURL *easy, struct smtp_lane *l)
+static bool set_callbacks(CURL *easy, struct smtp_connection *l)
 {
         return curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read) == CURLE_OK &&
                curl_easy_setopt(easy, CURLOPT_READDATA, l) == CURLE_OK &&
@@ -134,7 +134,7 @@ static bool set_callbacks(CURL *easy, struct smtp_lane *l)
 }
 
 /* Closes one or both directions of the kept connection, which stays libcurl's. */
-static void shut(struct smtp_lane *l, int how)
+static void shut(struct smtp_connection *l, int how)
 {
         curl_socket_t fd = CURL_SOCKET_BAD;
         if (curl_easy_getinfo(l->easy, CURLINFO_ACTIVESOCKET, &fd) == CURLE_OK &&
@@ -142,7 +142,7 @@ static void shut(struct smtp_lane *l, int how)
                 shutdown(fd, how);
 }
 
-void smtp_lane_free(struct smtp_lane *l)
+void smtp_connection_free(struct smtp_connection *l)
 {
         if (!l)
                 return;
@@ -153,9 +153,9 @@ void smtp_lane_free(struct smtp_lane *l)
         free(l);
 }
 
-struct smtp_lane *smtp_lane_new(const struct smtp_server *server)
+struct smtp_connection *smtp_connection_new(const struct smtp_server *server)
 {
-        CLEANUP(smtp_lane_cleanup) struct smtp_lane *l = calloc(1, sizeof *l);
+        CLEANUP(smtp_connection_cleanup) struct smtp_connection *l = calloc(1, sizeof *l);
         if (!l)
                 return NULL;
         l->server = server;
@@ -164,7 +164,7 @@ struct smtp_lane *smtp_lane_new(const struct smtp_server *server)
 }
 
 /* Forgets the message before; `fresh` forbids the kept connection. */
-static CURLcode perform(struct smtp_lane *l, bool fresh)
+static CURLcode perform(struct smtp_connection *l, bool fresh)
 {
         l->given = 0;
         l->opened = l->mail_sent = l->hung_up = l->authenticated = false;
@@ -181,37 +181,37 @@ static bool is_about_relay(int reply)
         return reply == 530 || reply == 534 || reply == 535 || reply == 538;
 }
 
-static void judge(struct smtp_lane *l, CURLcode result, struct outgoing *m)
+static void judge(struct smtp_connection *l, CURLcode result, struct envelope *m)
 {
         bool all_given = l->given == l->message.len, good = l->reply >= 200 && l->reply < 300;
         const char *stage = l->given       ? "the message"
                             : l->mail_sent ? "the envelope"
                                            : "the connection";
-        m->early = !l->mail_sent;
+        m->before_envelope = !l->mail_sent;
         if (result == CURLE_OK || (all_given && good)) {
-                outgoing_set(m, SEND_DONE, l->reply, "%s", "");
+                envelope_set(m, SEND_DONE, l->reply, "%s", "");
         } else if (l->reply >= 400) {
                 bool refused = l->reply >= 500 && l->mail_sent && !is_about_relay(l->reply);
-                outgoing_set(m, refused ? SEND_REFUSED : SEND_DEFERRED, l->reply,
+                envelope_set(m, refused ? SEND_REFUSED : SEND_DEFERRED, l->reply,
                              "the relay answered %d%s%s to %s", l->reply, *l->enhanced ? " " : "",
                              l->enhanced, stage);
         } else if (all_given) {
-                outgoing_set(m, SEND_UNKNOWN, 0, "the relay's answer to the message was lost: %s",
+                envelope_set(m, SEND_UNKNOWN, 0, "the relay's answer to the message was lost: %s",
                              curl_easy_strerror(result));
         } else {
                 bool connected = l->mail_sent || !*l->error;
-                outgoing_set(m, SEND_DEFERRED, 0, "%s failed: %s", stage,
+                envelope_set(m, SEND_DEFERRED, 0, "%s failed: %s", stage,
                              connected ? curl_easy_strerror(result) : l->error);
         }
 }
 
 /* The server may hang up on a kept connection at any time: politely with 421, or without notice. */
-static bool is_stale(const struct smtp_lane *l)
+static bool is_stale(const struct smtp_connection *l)
 {
         return l->kept && !l->opened && l->given == 0 && (l->reply < 400 || l->reply == 421);
 }
 
-static bool set_message(struct smtp_lane *l, const struct outgoing *m)
+static bool set_message(struct smtp_connection *l, const struct envelope *m)
 {
         struct curl_slist *recipient = curl_slist_append(NULL, m->to);
         if (!recipient)
@@ -227,10 +227,10 @@ static bool set_message(struct smtp_lane *l, const struct outgoing *m)
         return ok;
 }
 
-bool smtp_lane_send(struct smtp_lane *l, struct outgoing *m)
+bool smtp_connection_send(struct smtp_connection *l, struct envelope *m)
 {
         if (!set_message(l, m)) {
-                outgoing_set(m, SEND_DEFERRED, 0, "out of memory");
+                envelope_set(m, SEND_DEFERRED, 0, "out of memory");
                 return false;
         }
         FAILPOINT("smtp.message.unsent");
@@ -255,7 +255,7 @@ static bool is_configuration(CURLcode result)
                result == CURLE_URL_MALFORMAT;
 }
 
-int smtp_lane_probe(struct smtp_lane *l, struct err *e)
+int smtp_connection_probe(struct smtp_connection *l, struct err *e)
 {
         const char *url = l->server->shown_url;
         if (curl_easy_setopt(l->easy, CURLOPT_NOBODY, 1L) != CURLE_OK ||
@@ -271,7 +271,7 @@ int smtp_lane_probe(struct smtp_lane *l, struct err *e)
         }
         if (l->server->user && !l->authenticated)
                 return err_set(
-                        e, ERR_FATAL, NULL,
+                        e, ERR_FATAL, "",
                         "%s: a user is configured, but the relay offers no authentication that we know",
                         url);
         return 0;
@@ -297,23 +297,23 @@ static int check_options(const struct smtp_options *o, struct smtp_server *s, st
 {
         if (!o->url || (strncmp(o->url, "smtp://", 7) != 0 && strncmp(o->url, "smtps://", 8) != 0))
                 return err_set(
-                        e, ERR_FATAL, NULL,
+                        e, ERR_FATAL, "",
                         "smtp: the url has another form, expected smtp://host:port or smtps://host:port");
         if (parse_tls(o->tls, &s->use_ssl) < 0)
-                return err_set(e, ERR_FATAL, NULL,
+                return err_set(e, ERR_FATAL, "",
                                "smtp: tls \"%s\": expected none, opportunistic or required",
                                o->tls ? o->tls : "");
         if (o->connections < 1 || o->connections > CONNECTIONS_MAX)
-                return err_set(e, ERR_FATAL, NULL, "smtp: connections %ld: expected 1-%d",
+                return err_set(e, ERR_FATAL, "", "smtp: connections %ld: expected 1-%d",
                                o->connections, CONNECTIONS_MAX);
         if (o->connect_timeout_ms <= 0 || o->message_timeout_ms <= 0)
-                return err_set(e, ERR_FATAL, NULL, "smtp: time limits must be above 0 ms");
+                return err_set(e, ERR_FATAL, "", "smtp: time limits must be above 0 ms");
         if (o->helo &&
             (!*o->helo ||
              strspn(o->helo,
                     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-[]:") !=
                      strlen(o->helo)))
-                return err_set(e, ERR_FATAL, NULL,
+                return err_set(e, ERR_FATAL, "",
                                "smtp: helo \"%s\": expected a host's name or an address in []",
                                o->helo);
         return 0;
@@ -338,7 +338,7 @@ static int set_url(struct smtp_server *s, const struct smtp_options *o, struct e
         curl_free(url);
         curl_url_cleanup(u);
         if (!ok)
-                return err_set(e, ERR_FATAL, NULL, "smtp: url \"%s\" is not valid", s->shown_url);
+                return err_set(e, ERR_FATAL, "", "smtp: url \"%s\" is not valid", s->shown_url);
         return s->url ? 0 : err_oom(e);
 }
 
@@ -358,7 +358,7 @@ int smtp_server_init(struct smtp_server *s, const struct smtp_options *o, struct
                 return -1;
         s->curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
         if (!s->curl_ready)
-                return err_set(e, ERR_FATAL, NULL, "smtp: libcurl cannot be initialised");
+                return err_set(e, ERR_FATAL, "", "smtp: libcurl cannot be initialised");
         const char *password = o->user && !o->password ? "" : o->password;
         if (copy(o->user, &s->user) < 0 || copy(password, &s->password) < 0 ||
             copy(o->ca_file, &s->ca_file) < 0)

@@ -1,0 +1,10 @@
+-- 1, or 0 when the run of that slot exists already; the scheduler is woken in the first case
+with new as (
+        insert into rollcall.run
+               (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, not_before)
+        values ($1, $2, $3, $4, ($4 at time zone 'UTC')::date, $5, 'scheduler', $6, $7)
+        on conflict (run_id) do nothing
+        returning 1
+)
+select count(*), case when count(*) > 0 then pg_notify('rollcall_run', '')::text end
+from new
