@@ -1,5 +1,5 @@
-/* rollcall-broker: the embedded broker as a process of its own. Volatile: everything in it ends
- * with it. */
+/* rollcall-broker: the embedded broker as a process of its own. All messages are lost when it ends.
+ */
 #include "base/log.h"
 #include "kafka/embedded.h"
 
@@ -23,13 +23,17 @@ struct arguments {
 static void usage(FILE *to)
 {
         fputs("usage: rollcall-broker --file PATH [--partitions N] [--with-parent] [--debug]\n\n"
-              "Runs an in-memory Kafka broker on a free loopback port until SIGTERM or SIGINT, and writes where it is to PATH.\n"
-              "  --partitions N   of topics that were not created with a number of their own (default 4)\n"
-              "  --with-parent    ends when the process that started it ends\n",
+              "Runs an in-memory Kafka broker on a free loopback port until SIGTERM or SIGINT, and\n"
+              "writes its address to PATH. All messages are lost when it ends.\n"
+              "  --file PATH      the file that its clients read: kafka.embedded\n"
+              "  --partitions N   of topics that are created without a number (default 4)\n"
+              "  --with-parent    end when the process that started it ends\n"
+              "  --debug          log details\n"
+              "  --help, --version\n",
               to);
 }
 
-static int parse(int argc, char **argv, struct arguments *a)
+static int parse_arguments(int argc, char **argv, struct arguments *a)
 {
         static const struct option options[] = {
                 { "file", required_argument, NULL, 'f' },
@@ -73,7 +77,7 @@ int main(int argc, char **argv)
 {
         struct arguments a = { .partitions = PARTITIONS_DEFAULT };
         pid_t parent = getppid();
-        if (parse(argc, argv, &a) < 0) {
+        if (parse_arguments(argc, argv, &a) < 0) {
                 usage(stderr);
                 return 2;
         }
@@ -84,16 +88,17 @@ int main(int argc, char **argv)
         sigemptyset(&stop);
         sigaddset(&stop, SIGTERM);
         sigaddset(&stop, SIGINT);
-        /* before any thread starts: all inherit it, and sigwait has them to itself */
+        /* before any thread starts: all threads inherit the mask, and only sigwait gets the signals
+         */
         pthread_sigmask(SIG_BLOCK, &stop, NULL);
 
         struct embedded *broker = NULL;
         struct err e = ERR_INIT;
         if (embedded_start(a.file, a.partitions, &broker, &e) < 0) {
-                log_error("broker did not start", "error=" LOG_Q, e.text);
+                log_error("broker failed to start", "error=" LOG_Q, e.text);
                 return 1;
         }
-        log_info("broker runs", "file=" LOG_Q " partitions=%d", a.file, a.partitions);
+        log_info("broker started", "file=" LOG_Q " partitions=%d", a.file, a.partitions);
         int signal_number = 0;
         while (sigwait(&stop, &signal_number) == EINTR)
                 ;

@@ -1,6 +1,8 @@
 /* Which partitions the group has assigned to this consumer: applying, revoking, pausing, leaving.
  */
-#include "kafka/consumer.h"
+#include "kafka/assignment.h"
+
+#include "kafka/searches.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -14,8 +14,8 @@ static int64_t smaller(int64_t a, int64_t b)
         return a < b ? a : b;
 }
 
-/* In steps that double, then by halves: a batch is short, what lies behind it may be long. */
-static enum batch_end_answer narrow(struct batch_end *b)
+/* In steps that double, then by halves: a batch is short compared with what may follow it. */
+static enum batch_end_answer narrow_search(struct batch_end *b)
 {
         b->state = BATCH_END_SEARCHING;
         if (b->outside - b->inside <= 1) {
@@ -26,28 +26,28 @@ static enum batch_end_answer narrow(struct batch_end *b)
         return BATCH_END_PROBE;
 }
 
-static enum batch_end_answer again(struct batch_end *b)
+static enum batch_end_answer restart_search(struct batch_end *b)
 {
         *b = (struct batch_end){ 0 };
-        return BATCH_END_AGAIN;
+        return BATCH_END_RESTART;
 }
 
-static bool is_same(const struct batch_end *b, int64_t first, const char *why)
+static bool is_same_failure(const struct batch_end *b, int64_t first, const char *why)
 {
         return b->state != BATCH_END_NONE && b->first == first &&
                (!b->resumed || strncmp(b->why, why, sizeof b->why - 1) == 0);
 }
 
-static enum batch_end_answer fails(struct batch_end *b, int64_t next, int64_t first,
-                                   const char *why)
+static enum batch_end_answer count_failure(struct batch_end *b, int64_t next, int64_t first,
+                                           const char *why)
 {
-        bool behind = b->state == BATCH_END_FAILING && !b->resumed && first > b->first;
-        if (behind && first > next) {
-                /* The client went past the batch by itself, which must not be lost for that. */
+        bool later = b->state == BATCH_END_FAILING && !b->resumed && first > b->first;
+        if (later && first > next) {
+                /* The client skipped the batch by itself, which must not be lost. */
                 b->outside = smaller(b->outside, first);
-                return BATCH_END_ASK;
+                return BATCH_END_QUERY;
         }
-        if (!is_same(b, first, why)) {
+        if (!is_same_failure(b, first, why)) {
                 *b = (struct batch_end){ .state = BATCH_END_FAILING,
                                          .first = first,
                                          .outside = INT64_MAX };
@@ -57,9 +57,9 @@ static enum batch_end_answer fails(struct batch_end *b, int64_t next, int64_t fi
                 return BATCH_END_DROP;
         if (b->resumed && b->from == larger(first, next)) {
                 b->resumed = false;
-                return narrow(b);
+                return narrow_search(b);
         }
-        return BATCH_END_ASK;
+        return BATCH_END_QUERY;
 }
 
 enum batch_end_answer batch_end_failed(struct batch_end *b, int64_t next, int64_t first,
@@ -68,14 +68,14 @@ enum batch_end_answer batch_end_failed(struct batch_end *b, int64_t next, int64_
         if (b->state == BATCH_END_FOUND)
                 return BATCH_END_DROP;
         if (b->state != BATCH_END_SEARCHING)
-                return fails(b, next, first, why);
+                return count_failure(b, next, first, why);
         if (first < b->first || (first > b->first && first <= b->inside))
-                return again(b);
+                return restart_search(b);
         if (first == b->first)
                 b->inside = b->probe;
         else
                 b->outside = smaller(b->outside, smaller(b->probe, first));
-        return narrow(b);
+        return narrow_search(b);
 }
 
 enum batch_end_answer batch_end_message(struct batch_end *b, int64_t next, int64_t offset)
@@ -88,13 +88,13 @@ enum batch_end_answer batch_end_message(struct batch_end *b, int64_t next, int64
                 if (offset < b->from)
                         return BATCH_END_PASS;
                 if (offset <= b->inside)
-                        return again(b);
+                        return restart_search(b);
                 b->outside = smaller(b->outside, offset >= b->probe ? b->probe : offset);
-                return narrow(b);
+                return narrow_search(b);
         case BATCH_END_FAILING:
-                if (!b->resumed && offset > from) { /* as in fails() */
+                if (!b->resumed && offset > from) { /* as in count_failure */
                         b->outside = smaller(b->outside, offset);
-                        return BATCH_END_ASK;
+                        return BATCH_END_QUERY;
                 }
                 if (offset >= from)
                         *b = (struct batch_end){ 0 };
@@ -108,12 +108,12 @@ enum batch_end_answer batch_end_nothing(struct batch_end *b, int64_t next, int64
 {
         if (b->state == BATCH_END_FAILING && !b->resumed && offset > larger(b->first, next)) {
                 b->outside = smaller(b->outside, offset);
-                return BATCH_END_ASK;
+                return BATCH_END_QUERY;
         }
         if (b->state != BATCH_END_SEARCHING || offset < b->probe)
                 return BATCH_END_DROP;
         b->outside = smaller(b->outside, b->probe);
-        return narrow(b);
+        return narrow_search(b);
 }
 
 enum batch_end_answer batch_end_begin(struct batch_end *b, int64_t next, int64_t log_end)
@@ -123,7 +123,7 @@ enum batch_end_answer batch_end_begin(struct batch_end *b, int64_t next, int64_t
         b->resumed = false;
         b->from = b->inside = larger(b->first, next);
         b->outside = larger(smaller(b->outside, log_end), b->from + 1);
-        return narrow(b);
+        return narrow_search(b);
 }
 
 struct batch_end batch_end_resume(const struct batch_end *earlier)

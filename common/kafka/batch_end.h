@@ -1,12 +1,12 @@
 #pragma once
 /*
- * Finds where a batch ends that cannot be read. librdkafka reports where such a batch begins, again
- * and again, and not where it ends; the broker gives the whole batch for any offset in it. So its
+ * Finds where a batch ends that cannot be read. librdkafka reports repeatedly where such a batch
+ * begins, and not where it ends; the broker returns the whole batch for any offset in it. So its
  * end is searched for by fetching from other offsets: one that fails in the same way lies inside.
  *
- * This is the search alone, without a client: what came goes in, what is to be done comes out. It
- * concludes nothing from what does not come (a partition that has nothing more says so, as
- * PARTITION_EOF), so it ends as it should on the slowest machine.
+ * This is the search alone, without a client: the events are its input, the next step is its
+ * result. It concludes nothing from a timeout (the end of a partition is reported as
+ * PARTITION_EOF), so it is correct on the slowest machine.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,14 +15,15 @@ enum { BATCH_END_TIMES = 3 };
 
 enum batch_end_state {
         BATCH_END_NONE,
-        BATCH_END_FAILING, /* it failed less than BATCH_END_TIMES, or the log's end is not known */
-        BATCH_END_SEARCHING, /* what comes from `probe` tells more */
+        BATCH_END_FAILING,   /* it failed less than BATCH_END_TIMES, or the end of the log is not
+                                known */
+        BATCH_END_SEARCHING, /* the result of a fetch from `probe` is needed */
         BATCH_END_FOUND,     /* `inside` is its last offset */
 };
 
 struct batch_end {
         enum batch_end_state state;
-        int times;               /* that it failed at `first` */
+        int times;               /* how often it failed at `first` */
         int64_t first, from;     /* from: `first`, or where reading began inside the batch */
         int64_t inside, outside; /* offsets known to be on either side of its end */
         int64_t probe;
@@ -31,20 +32,22 @@ struct batch_end {
 };
 
 enum batch_end_answer {
-        BATCH_END_PASS,  /* a message is not concerned: it is to be given out */
-        BATCH_END_DROP,  /* nothing is to be done */
-        BATCH_END_ASK,   /* batch_end_begin is to be told where the log ends */
-        BATCH_END_PROBE, /* fetch from `probe` */
-        BATCH_END_AGAIN, /* it can be read after all, or the log is another: fetch from `next` */
+        BATCH_END_PASS,    /* the message is of no concern to the search: return it */
+        BATCH_END_DROP,    /* nothing is to be done; a message is discarded */
+        BATCH_END_QUERY,   /* call batch_end_begin with the end of the log */
+        BATCH_END_PROBE,   /* fetch from `probe` */
+        BATCH_END_RESTART, /* the batch can be read, or the topic was re-created: fetch from `next`
+                            */
 };
 
-/* `next`: the lowest offset that has not been given out. */
+/* `next`: the lowest offset that has not been returned. */
 enum batch_end_answer batch_end_failed(struct batch_end *b, int64_t next, int64_t first,
                                        const char *why);
 enum batch_end_answer batch_end_message(struct batch_end *b, int64_t next, int64_t offset);
-/* Nothing more lies before `offset`, where the log ends for now. */
+/* There is nothing before `offset`, where the log ends at present. */
 enum batch_end_answer batch_end_nothing(struct batch_end *b, int64_t next, int64_t offset);
-/* The answer to BATCH_END_ASK. */
+/* The answer to BATCH_END_QUERY. */
 enum batch_end_answer batch_end_begin(struct batch_end *b, int64_t next, int64_t log_end);
-/* What an earlier search found is taken up when the same batch fails in the same way. */
+/* The start of a search that uses the result of an earlier one if the same batch fails in the same
+ * way. */
 struct batch_end batch_end_resume(const struct batch_end *earlier);

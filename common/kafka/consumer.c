@@ -1,6 +1,9 @@
 /* Creates the consumer, and what its callers do besides polling: seek, pause, commit, ask. */
 #include "kafka/consumer.h"
 
+#include "kafka/assignment.h"
+#include "kafka/opened.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -28,16 +28,17 @@ struct slot {
         bool pause_requested; /* by kafka_pause_partition */
         struct unreadable {
                 struct batch_end end;
-                int64_t seek; /* where fetching was last begun anew for the search */
-                /* It was not accepted: tried again, and what comes meanwhile is of elsewhere. */
-                bool due;
-                bool ask; /* where the log ends was not answered: asked again */
-                /* The poll that it was asked for in: what else that one brought is older. */
+                int64_t seek; /* the offset of the last seek for the search */
+                /* The seek was not accepted: it is retried, and messages that come before that
+                 * are of another offset. */
+                bool seek_due;
+                bool log_end_due; /* the query for the end of the log failed: it is retried */
+                /* The poll in which the seek was requested: its other messages are older. */
                 uint64_t polled;
-                int64_t until_ms; /* when to try again, should nothing come */
+                int64_t until_ms; /* when to retry if nothing comes */
         } unreadable;
-        /* as librdkafka knows it: 2.0.2 drops messages when a partition is resumed that was not
-         * paused */
+        /* as librdkafka knows it: version 2.0.2 drops messages if a partition is resumed that was
+         * not paused */
         bool paused;
 };
 
@@ -45,11 +46,11 @@ struct kafka_consumer {
         rd_kafka_t *rk;
         rd_kafka_queue_t *queue;
         struct kafka_consumer_events events;
-        struct kafka_searches *searches; /* NULL: a search that is interrupted begins anew */
+        struct kafka_searches *searches; /* NULL: a search that is interrupted is restarted */
         char **topics;
         size_t n_topics;
-        struct slot *slots;     /* partitions of ours */
-        size_t n_slots, latest; /* `latest`: of the message before, tried first */
+        struct slot *slots;     /* the partitions that are assigned */
+        size_t n_slots, latest; /* `latest`: of the message before, compared first */
         const rd_kafka_topic_t *latest_rkt;
         /* by the group, not applied yet; NULL: none */
         rd_kafka_topic_partition_list_t *pending_assignment;
@@ -57,13 +58,14 @@ struct kafka_consumer {
         int64_t apply_at; /* ms, monotonic: when to apply the pending assignment */
         size_t prefetch_count; /* librdkafka stops fetching when so many messages are queued */
         size_t prefetch_bytes;
-        uint64_t polled;           /* how often */
+        uint64_t polled;           /* number of polls */
         size_t taken, taken_bytes; /* since the fetchers were woken */
         rd_kafka_message_t **batch;
         size_t batch_cap;
         struct err pending; /* found between messages; the next poll without messages returns it */
-        char detail[256]; /* librdkafka's last word on a broker connection, for _ALL_BROKERS_DOWN */
-        bool idle;        /* all are paused, because the caller takes nothing */
+        char detail[256];   /* librdkafka's last error of a broker connection, for _ALL_BROKERS_DOWN
+                             */
+        bool idle;          /* all are paused, because the caller takes nothing */
         int64_t idle_since; /* ms, monotonic; 0: the last poll took messages */
         bool closing;
         char *embedded;          /* path, or NULL */
@@ -76,34 +78,6 @@ struct kafka_consumer {
         char cluster[KAFKA_CLUSTER_ID_MAX];
 };
 
-void assignment_callback(rd_kafka_t *rk, rd_kafka_resp_err_t code,
-                         rd_kafka_topic_partition_list_t *list, void *opaque);
 /* Starts fetching at `offset`; slot.next is left to the caller. */
 int consumer_seek(struct kafka_consumer *c, struct slot *s, int64_t offset, struct err *e)
         MUST_CHECK;
-
-/* ---- opened.c: no batch opens to more bytes */
-size_t opened_max(void);
-
-/* ---- unreadable.c */
-/* Is it about a batch that cannot be read, or the search for its end? It is dealt with here. */
-bool unreadable_error(struct kafka_consumer *c, const rd_kafka_message_t *m);
-/* Is the message only an answer in the search? */
-bool unreadable_probed(struct kafka_consumer *c, const rd_kafka_message_t *m, struct slot *s);
-/* Adds unreadable batches whose end is known to list[n..max). The new n, or -1. */
-int unreadable_give(struct kafka_consumer *c, struct kafka_message *list, size_t n, size_t max,
-                    struct err *e) MUST_CHECK;
-
-/* ---- searches.c: the searches of partitions that were taken away */
-void searches_keep(struct kafka_searches *list, const struct slot *s);
-/* What was kept of a partition that comes back where it was. */
-void searches_recall(struct kafka_searches *list, struct slot *s);
-
-/* ---- assignment.c */
-/* Applies the pending assignment, if it is time. -1: `assigned` or librdkafka refused it. */
-int assignment_apply(struct kafka_consumer *c, struct err *e) MUST_CHECK;
-bool assignment_close(struct kafka_consumer *c); /* false: the group could not be left in time */
-struct slot *assignment_find(struct kafka_consumer *c, const char *topic, int32_t partition);
-struct slot *assignment_of(struct kafka_consumer *c, const rd_kafka_message_t *m);
-/* Pauses and resumes the partitions as c->idle and their own `pause_requested` say. */
-int assignment_apply_pause(struct kafka_consumer *c, struct err *e) MUST_CHECK;

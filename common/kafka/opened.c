@@ -1,13 +1,13 @@
 /*
- * Bounds what a compressed batch may open to. librdkafka opens gzip and lz4 to whatever they hold,
- * into memory: a few kilobytes could end the process. A batch of zstd that does not say how much it
- * holds, as most do not, it opens again and again into a buffer three times as large, and gives up
- * below the bound. It calls libraries for all three, so a program's own functions of these names
- * are taken instead: they call the library's, and say that the data is damaged when it gives more
- * than OPENED_MAX. All codecs then fail alike, with _BAD_COMPRESSION; see unreadable.c. A
- * librdkafka that has its codecs built in does not pass here.
+ * Limits what a compressed batch may decompress to. librdkafka decompresses gzip and lz4 into
+ * memory without a limit: a few kilobytes could end the process. A batch of zstd whose frame has no
+ * content size, as most have none, it decompresses repeatedly into a buffer three times as large,
+ * and fails below the limit. It calls libraries for all three, so functions of these names in the
+ * program are used instead: they call those of the library, and report damaged data as soon as
+ * there is more than OPENED_MAX. All codecs then fail alike, with _BAD_COMPRESSION; see
+ * unreadable.c. They have no effect on a librdkafka that has its codecs built in.
  */
-#include "kafka/consumer.h"
+#include "kafka/opened.h"
 
 #include <dlfcn.h>
 #include <stdbool.h>
@@ -23,8 +23,8 @@ size_t opened_max(void)
         return OPENED_MAX;
 }
 
-/* The library's function behind ours. POSIX lets a function be found as an object. */
-static void *behind(const char *name)
+/* The function of the library that ours replaces. POSIX allows to find a function as an object. */
+static void *library_function(const char *name)
 {
         return dlsym(RTLD_NEXT, name);
 }
@@ -36,7 +36,7 @@ EXPORTED int ZEXPORT inflate(z_streamp stream, int flush)
         static _Atomic(void *) found;
         int (*real)(z_streamp, int);
         if (!found)
-                found = behind("inflate");
+                found = library_function("inflate");
         void *at = found;
         if (!at || (stream && stream->total_out > OPENED_MAX))
                 return Z_DATA_ERROR;
@@ -60,7 +60,7 @@ size_t LZ4F_decompress(void *context, void *out, size_t *out_size, const void *i
 
 enum { LZ4_FAILED = -1 }; /* LZ4F_ERROR_GENERIC */
 
-/* A batch is opened by one thread in one go, which begins by asking for the frame's head. */
+/* One thread decompresses a batch without a break, and reads the header of the frame first. */
 static _Thread_local struct {
         const void *context;
         size_t opened;
@@ -72,7 +72,7 @@ EXPORTED size_t LZ4F_getFrameInfo(void *context, struct lz4_frame_info *info, co
         static _Atomic(void *) found;
         size_t (*real)(void *, struct lz4_frame_info *, const void *, size_t *);
         if (!found)
-                found = behind("LZ4F_getFrameInfo");
+                found = library_function("LZ4F_getFrameInfo");
         void *at = found;
         if (!at)
                 return (size_t)LZ4_FAILED;
@@ -89,7 +89,7 @@ EXPORTED size_t LZ4F_decompress(void *context, void *out, size_t *out_size, cons
         static _Atomic(void *) found;
         size_t (*real)(void *, void *, size_t *, const void *, size_t *, const void *);
         if (!found)
-                found = behind("LZ4F_decompress");
+                found = library_function("LZ4F_decompress");
         void *at = found;
         if (lz4.context != context)
                 lz4.opened = 0;
@@ -122,10 +122,11 @@ struct zstd {
         unsigned (*failed)(size_t);
 };
 
-static bool zstd_find(struct zstd *z)
+static bool find_zstd(struct zstd *z)
 {
-        void *at[] = { behind("ZSTD_createDStream"), behind("ZSTD_freeDStream"),
-                       behind("ZSTD_decompressStream"), behind("ZSTD_isError") };
+        void *at[] = { library_function("ZSTD_createDStream"), library_function("ZSTD_freeDStream"),
+                       library_function("ZSTD_decompressStream"),
+                       library_function("ZSTD_isError") };
         for (size_t i = 0; i < sizeof at / sizeof *at; i++)
                 if (!at[i])
                         return false;
@@ -136,9 +137,9 @@ static bool zstd_find(struct zstd *z)
         return true;
 }
 
-/* What all frames hold together. Nothing of it is kept. */
-static unsigned long long zstd_opened(const struct zstd *z, void *stream, const void *in,
-                                      size_t in_size)
+/* The bytes that all frames decompress to; they are not kept. */
+static unsigned long long measure_zstd(const struct zstd *z, void *stream, const void *in,
+                                       size_t in_size)
 {
         char room[16 * 1024];
         unsigned long long opened = 0;
@@ -154,14 +155,14 @@ static unsigned long long zstd_opened(const struct zstd *z, void *stream, const 
         }
 }
 
-/* librdkafka asks for this first, and makes a buffer of that size. */
+/* librdkafka calls this first, and allocates a buffer of that size. */
 EXPORTED unsigned long long ZSTD_getFrameContentSize(const void *in, size_t in_size)
 {
         struct zstd z;
-        void *stream = zstd_find(&z) ? z.create() : NULL;
+        void *stream = find_zstd(&z) ? z.create() : NULL;
         if (!stream)
                 return ZSTD_FAILED;
-        unsigned long long opened = zstd_opened(&z, stream, in, in_size);
+        unsigned long long opened = measure_zstd(&z, stream, in, in_size);
         z.destroy(stream);
         return opened;
 }

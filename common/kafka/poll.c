@@ -1,6 +1,9 @@
 /* Polling: messages, the events between them, and callers that only serve the group. */
 #include "kafka/consumer.h"
 
+#include "kafka/assignment.h"
+#include "kafka/unreadable.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

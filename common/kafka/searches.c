@@ -1,5 +1,5 @@
-/* The searches for the end of unreadable batches, kept while their partitions are not ours. */
-#include "kafka/consumer.h"
+/* The searches for the end of unreadable batches, kept while their partitions are not assigned. */
+#include "kafka/searches.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +27,7 @@ void kafka_searches_free(struct kafka_searches *list)
         free(list);
 }
 
-static struct kept *find(struct kafka_searches *list, const struct slot *s)
+static struct kept *find_kept(struct kafka_searches *list, const struct slot *s)
 {
         for (size_t i = 0; i < list->n; i++)
                 if (list->list[i].partition == s->partition &&
@@ -36,19 +36,19 @@ static struct kept *find(struct kafka_searches *list, const struct slot *s)
         return NULL;
 }
 
-static void forget(struct kafka_searches *list, struct kept *k)
+static void remove_kept(struct kafka_searches *list, struct kept *k)
 {
         if (k)
                 *k = list->list[--list->n];
 }
 
-/* Without memory for it, the search begins anew. */
+/* Without memory for it, the search is restarted. */
 void searches_keep(struct kafka_searches *list, const struct slot *s)
 {
         struct batch_end end = batch_end_resume(&s->unreadable.end);
         if (!list)
                 return;
-        forget(list, find(list, s));
+        remove_kept(list, find_kept(list, s));
         if (end.state == BATCH_END_NONE)
                 return;
         struct kept *grown = reallocarray(list->list, list->n + 1, sizeof *grown);
@@ -62,10 +62,10 @@ void searches_keep(struct kafka_searches *list, const struct slot *s)
 
 void searches_recall(struct kafka_searches *list, struct slot *s)
 {
-        struct kept *k = list ? find(list, s) : NULL;
+        struct kept *k = list ? find_kept(list, s) : NULL;
         if (!k)
                 return;
         if (s->next <= k->end.from)
                 s->unreadable.end = k->end;
-        forget(list, k);
+        remove_kept(list, k);
 }

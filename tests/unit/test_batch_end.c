@@ -56,11 +56,11 @@ static void give(struct client *c)
 /* As unreadable.c does. */
 static void follow(struct client *c, enum batch_end_answer answer)
 {
-        if (answer == BATCH_END_ASK)
+        if (answer == BATCH_END_QUERY)
                 answer = batch_end_begin(&c->b, c->next, c->log->end);
         if (answer == BATCH_END_PROBE)
                 c->position = c->b.probe;
-        if (answer == BATCH_END_AGAIN)
+        if (answer == BATCH_END_RESTART)
                 c->position = c->next;
         if (c->b.state == BATCH_END_FOUND)
                 give(c);

@@ -6,7 +6,11 @@
 
 #include <cmocka.h>
 
+#include "kafka/assignment.h"
 #include "kafka/consumer.h"
+#include "kafka/opened.h"
+#include "kafka/searches.h"
+#include "kafka/unreadable.h"
 
 #include <stdlib.h>
 
