@@ -59,7 +59,7 @@ static void note_stored(struct aggregator *a)
 }
 
 /* The connection broke, or the server wants the transaction to be retried. Whether the batch was
- * stored, the positions tell after the next claim. */
+ * stored, the positions show after the next claim. */
 static void log_retry(struct aggregator *a, const struct err *why)
 {
         if (aggregator_has_database(a)) {

@@ -7,14 +7,10 @@
  * Life of a batch: fold_event for each event, read the changes, store them, then fold_commit; or
  * fold_discard, which forgets the batch.
  */
+#include "aggregator/fold_errors.h"
 #include "base/err.h"
 #include "model/messages.h"
 
-enum {
-        FOLD_NAME_MAX = 200, /* bytes of a pack, job or type, and of a reason in the totals */
-        FOLD_TOPIC_MAX = 249,
-        FOLD_DETAIL_MAX = 1000, /* bytes of a text of an error */
-};
 #define FOLD_OTHER "(other)" /* counts the reasons beyond the limit */
 
 struct fold_limits {
@@ -53,22 +49,6 @@ struct fold_day {
         enum outcome outcome;
         int64_t count;
         struct fold_day *next;
-};
-
-struct fold_error {
-        struct uuid event_id, run_id;
-        instant at;
-        struct span type, subject, item, reason;
-        enum outcome outcome;
-};
-
-/* A task type that had errors: the newest ones, in no order. */
-struct fold_type {
-        uint64_t hash;
-        struct span type;
-        struct fold_error *errors; /* a heap, the oldest first */
-        size_t n, cap;
-        struct fold_type *next;
 };
 
 struct fold_changes {

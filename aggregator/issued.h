@@ -20,7 +20,7 @@ struct issued {
 void issued_deinit(struct issued *x);
 /* -1: out of memory. */
 int issued_set(struct issued *x, const char *topic, int32_t partition, int64_t last);
-/* ERR_INPUT: as far as `x` tells, the ledger cannot have issued this event; query the database
+/* ERR_INPUT: as far as `x` shows, the ledger cannot have issued this event; query the database
  * before you refuse it. `now`: by the database's clock. */
 int issued_check(const struct issued *x, const struct outcome_event *m, instant now, struct err *e)
         MUST_CHECK;

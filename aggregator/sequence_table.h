@@ -3,7 +3,8 @@
  * The last sequence aggregated, by results partition and source partition. Part of the core; lives
  * longer than a batch.
  */
-#include "aggregator/fold.h"
+#include "base/buf.h"
+#include <stdint.h>
 
 struct sequence_entry {
         int32_t results_no, partition;

@@ -1,5 +1,5 @@
 /* The connection with its prepared statements, and the queries outside of a batch. */
-#include "aggregator/store_internal.h"
+#include "aggregator/store.h"
 
 #include "aggregator_statements.h"
 
@@ -49,6 +49,12 @@ void store_free(struct store *s)
 void store_detach(struct store *s)
 {
         db_free(TAKE(s->db));
+}
+
+struct db_params *store_params(struct store *s)
+{
+        db_params_reset(s->params);
+        return s->params;
 }
 
 struct db *store_db(const struct store *s)

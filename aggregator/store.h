@@ -23,7 +23,12 @@ struct store_limits {
         int64_t errors_kept; /* of each task type */
 };
 
-struct store;
+/* The members are for store.c and store_batch.c only. */
+struct store {
+        struct db *db;
+        struct db_params *params; /* of one statement at a time */
+        struct store_limits limits;
+};
 
 int store_new(const struct store_limits *l, struct store **ret, struct err *e) MUST_CHECK;
 void store_free(struct store *s);
@@ -32,6 +37,8 @@ DEFINE_CLEANUP(store_cleanup, struct store, store_free)
 /* Takes ownership of the connection and prepares the statements on it. `d` is freed when that
  * fails. */
 int store_attach(struct store *s, struct db *d, struct err *e) MUST_CHECK;
+/* Emptied: for the parameters of the next statement. */
+struct db_params *store_params(struct store *s);
 struct db *store_db(const struct store *s); /* NULL while there is none */
 void store_detach(struct store *s);         /* frees the connection */
 

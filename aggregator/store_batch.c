@@ -2,7 +2,6 @@
  * position was where we left it. */
 #include "aggregator/store_batch.h"
 
-#include "aggregator/store_internal.h"
 #include "base/failpoint.h"
 
 /* Adds the columns and runs the statement that takes them. */

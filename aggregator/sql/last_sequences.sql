@@ -1,4 +1,4 @@
--- The last sequence that the ledger has given out of each partition that workers consume, and the
+-- The last sequence that the ledger has issued of each partition that workers consume, and the
 -- database's clock. $1 is the results topic, which workers do not consume.
 select topic, partition, max(sequence), now()
 from rollcall.position

@@ -8,14 +8,6 @@
 #include "base/err.h"
 #include "codec/encode.h"
 
-enum message_kind {
-        MESSAGE_TASK,
-        MESSAGE_OUTCOME,
-        MESSAGE_RUN,
-        MESSAGE_DEAD_LETTER,
-        MESSAGE_KIND_COUNT
-};
-
 /* The full name of a kind's schema: "rollcall.Task". */
 const char *message_name(enum message_kind kind);
 

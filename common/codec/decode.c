@@ -2,6 +2,7 @@
 #include "codec/decode.h"
 
 #include "base/utf8.h"
+#include "codec/encode.h"
 #include "codec/wire.h"
 
 static struct span get_text(struct wire_in *in)

@@ -1,5 +1,6 @@
 #pragma once
 /* The body of a message that was written with our own schema. */
+#include "base/err.h"
 #include "codec/spec.h"
 
 /* `m`: the kind's struct, zeroed. */

@@ -3,6 +3,7 @@
 
 #include "codec/avro_walk.h"
 #include "codec/canonical.h"
+#include "codec/encode.h"
 
 #include <errno.h>
 #include <pthread.h>

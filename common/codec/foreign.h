@@ -1,6 +1,7 @@
 #pragma once
 /* Messages written with another schema than ours, read through avro-c's schema resolution. The
  * adapter of avro-c, together with avro_walk. */
+#include "base/err.h"
 #include "codec/spec.h"
 
 struct foreign;

@@ -1,7 +1,7 @@
 #pragma once
 /* What each message is made of: one table that encoding, decoding and the reading of foreign
  * schemas walk. */
-#include "codec/codec.h"
+#include "model/messages.h"
 
 enum field_type {
         FIELD_UUID,       /* struct uuid */

@@ -1,6 +1,6 @@
 #pragma once
 /* Which partitions the group has assigned to a consumer. Inside the kafka room only. */
-#include "kafka/consumer.h"
+#include "kafka/consumer_state.h"
 
 /* For rd_kafka_conf_set_rebalance_cb; `opaque` is the consumer. */
 void assignment_callback(rd_kafka_t *rk, rd_kafka_resp_err_t code,

@@ -3,7 +3,7 @@
  * of the first message of that time or later, which does not change while the topic exists. A topic
  * that was re-created since has later messages only, so it answers with its first offset.
  */
-#include "kafka/consumer.h"
+#include "kafka/consumer_state.h"
 #include "kafka/producer.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* Polling: messages, the events between them, and callers that only serve the group. */
-#include "kafka/consumer.h"
+#include "kafka/consumer_state.h"
 
 #include "kafka/assignment.h"
 #include "kafka/unreadable.h"

@@ -6,6 +6,7 @@
 #include "kafka/unreadable.h"
 
 #include "kafka/assignment.h"
+#include "kafka/consumer.h"
 #include "kafka/opened.h"
 
 #include <stdio.h>

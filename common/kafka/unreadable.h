@@ -1,6 +1,6 @@
 #pragma once
 /* Batches that cannot be read. Inside the kafka room only. */
-#include "kafka/consumer.h"
+#include "kafka/consumer_state.h"
 
 /* Handles an error of a batch that cannot be read, and events of the search for its end. False: the
  * error is another one. */

@@ -11,6 +11,15 @@
 #include "base/uuid.h"
 #include "model/outcome.h"
 
+/* The four messages. */
+enum message_kind {
+        MESSAGE_TASK,
+        MESSAGE_OUTCOME,
+        MESSAGE_RUN,
+        MESSAGE_DEAD_LETTER,
+        MESSAGE_KIND_COUNT
+};
+
 struct argument {
         struct span name, value;
 };

@@ -29,7 +29,7 @@ struct uuid dead_letter_id(const struct dead_letter_origin *o);
 void dead_letter_reason(struct span reason, const char *more, struct buf *out);
 
 /* The reason to be stored with an original, whose bytes are kept only if they are few enough: else
- * the reason says so, and `key` and `value` become absent. */
+ * that is added to the reason, and `key` and `value` become absent. */
 void dead_letter_keep(struct span reason, struct span *key, struct span *value, struct buf *out);
 
 /* What is to be published. */

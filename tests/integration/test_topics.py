@@ -466,7 +466,7 @@ def test_results_that_were_not_folded(world, kafka, policy, how):
     )
     w.s.wait("said", lambda: re.search(f"level=error .*{pattern}", w.log("aggregator")))
     if policy == "stop":
-        assert "to go on: rollcall topics repair" in w.log("aggregator")
+        assert "run: rollcall topics repair" in w.log("aggregator")
         assert w.totals()[0] != w.totals()[1]
         assert "folded from the ledger" in w.s.cli("topics", "repair", "--yes")
     w.totals_match()

@@ -1,4 +1,5 @@
 #include "aggregator/fold.h"
+#include "aggregator/fold_check.h"
 #include "aggregator/issued.h"
 
 #include <inttypes.h>
