@@ -41,16 +41,17 @@ static int begin_backfill(struct aggregator *a, const struct partition *x, struc
 {
         struct backfill *b = &a->backfill;
         reset_backfill(b);
-        int found = kafka_topic_partitions(a->consumer, x->topic, PARTITIONS_TIMEOUT_MS, e),
+        int found = kafka_topic_partitions(a->consumer, x->at.topic, PARTITIONS_TIMEOUT_MS, e),
             wanted = (int)a->service->kafka.partitions;
         if (found <= 0)
-                return found < 0 ? -1 : err_set(e, ERR_RETRY, "", "there is no topic %s", x->topic);
+                return found < 0 ? -1
+                                 : err_set(e, ERR_RETRY, "", "there is no topic %s", x->at.topic);
         if (store_backfill_sources(a->store, x, a->service->sources, a->service->n_sources,
                                    &b->sources, e) < 0)
                 return -1;
         b->partitions = wanted < found ? wanted : found;
-        b->source_no = x->source_no;
-        b->epoch = x->epoch;
+        b->source_no = x->at.source_no;
+        b->epoch = x->at.epoch;
         b->after = db_rows(b->sources) ? db_int(b->sources, 0, S_FROM) : 0;
         return 0;
 }
@@ -90,9 +91,9 @@ static int add_outcome(struct aggregator *a, struct partition *x, const struct d
         struct backfill *b = &a->backfill;
         struct outcome_event m = event_of(b, r, row);
         struct err why = ERR_INIT;
-        if (kafka_partition_of(m.subject, b->partitions) != x->partition)
+        if (kafka_partition_of(m.subject, b->partitions) != x->at.partition)
                 return BATCH_STORED;
-        enum fold_result folded = fold_event(a->fold, x->source_no, &m, &why);
+        enum fold_result folded = fold_event(a->fold, x->at.source_no, &m, &why);
         if (folded == FOLD_FULL) {
                 if (a->batch.events == 0)
                         return err_oom(e);
@@ -146,14 +147,15 @@ static struct partition *next_partition(struct aggregator *a)
 static int backfill_partition(struct aggregator *a, struct partition *x, struct err *e)
 {
         struct backfill *b = &a->backfill;
-        if ((b->source_no != x->source_no || b->epoch != x->epoch) && begin_backfill(a, x, e) < 0)
+        if ((b->source_no != x->at.source_no || b->epoch != x->at.epoch) &&
+            begin_backfill(a, x, e) < 0)
                 return -1;
         if (b->row < db_rows(b->sources))
                 return add_outcomes(a, x, e);
         if (store_backfill_done(a->store, x, e) < 0)
                 return -1;
         log_info("backfilled totals from the ledger", "topic=%s partition=%d counted=%lld",
-                 x->topic, (int)x->partition, (long long)b->counted);
+                 x->at.topic, (int)x->at.partition, (long long)b->counted);
         reset_backfill(b);
         /* claimed again: the consumer must be moved to its position */
         x->state = PARTITION_UNCLAIMED;

@@ -41,13 +41,13 @@ static void note_stored(struct aggregator *a)
         for (size_t i = 0; i < a->n_partitions; i++) {
                 struct partition *x = &a->partitions[i];
                 x->touched = false;
-                if (x->next == x->stored)
+                if (x->next == x->at.next)
                         continue;
-                x->digest = x->next_digest;
+                x->at.digest = x->next_digest;
                 a->undecodable += x->dead_letters - x->dead_letters_stored;
-                x->stored = x->next;
+                x->at.next = x->next;
                 x->dead_letters_stored = x->dead_letters;
-                moved[n++] = (struct kafka_partition){ x->topic, x->partition, x->next };
+                moved[n++] = (struct kafka_partition){ x->at.topic, x->at.partition, x->next };
                 if (n == ARRAY_LEN(moved)) {
                         kafka_commit_async(a->consumer, moved, n);
                         n = 0;

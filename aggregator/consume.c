@@ -51,7 +51,7 @@ static int consume_message(struct aggregator *a, struct partition *x, const stru
                 if (issued < 0)
                         return batch_fail(a, &why, e) < 0 ? -1 : CONSUME_DISCARDED;
                 if (issued == ISSUED)
-                        folded = fold_event(a->fold, x->source_no, &event, &why);
+                        folded = fold_event(a->fold, x->at.source_no, &event, &why);
         } else if (why.class == ERR_FATAL) {
                 *e = why;
                 return -1;

@@ -41,7 +41,8 @@ static int publish_one(struct aggregator *a, const struct partition *x,
                        const struct dead_letter_entry *l, struct err *e)
 {
         const struct dead_letter_post d = {
-                .origin = { a->cluster, x->topic, x->partition, x->source_no, l->offset, 1 },
+                .origin = { a->cluster, x->at.topic, x->at.partition, x->at.source_no, l->offset,
+                            1 },
                 .reason = l->reason,
                 .key = l->key,
                 .value = l->value,
@@ -67,8 +68,8 @@ static void log_dead_letter(struct partition *x, const struct dead_letter_entry 
                 return;
         x->dead_letters_logged = l->sequence;
         log_warn("audit event refused, stored as a dead letter",
-                 "topic=%s partition=%d offset=%lld reason=" LOG_Q, x->topic, (int)x->partition,
-                 (long long)l->offset, l->reason.ptr);
+                 "topic=%s partition=%d offset=%lld reason=" LOG_Q, x->at.topic,
+                 (int)x->at.partition, (long long)l->offset, l->reason.ptr);
 }
 
 /* Up to a few hundred dead letters of one partition, acknowledged. */

@@ -59,7 +59,7 @@ static int claim_unclaimed(struct aggregator *a, struct err *e)
                 if (rc < 0 && claimed[i])
                         x->state = PARTITION_UNCLAIMED;
                 if (rc == 0 && claimed[i] && x->state == PARTITION_READY &&
-                    kafka_seek(a->consumer, x->topic, x->partition, x->start, e) < 0) {
+                    kafka_seek(a->consumer, x->at.topic, x->at.partition, x->start, e) < 0) {
                         membership_leave(a);
                         return -1;
                 }
@@ -79,8 +79,8 @@ static int assigned(void *ctx, struct kafka_partition *list, size_t n, struct er
         if (!partitions)
                 return err_oom(e);
         for (size_t i = 0; i < n; i++)
-                partitions[i] = (struct partition){ .topic = list[i].topic,
-                                                    .partition = list[i].partition };
+                partitions[i] = (struct partition){ .at = { .topic = list[i].topic,
+                                                            .partition = list[i].partition } };
         if (need_cluster(a, e) < 0 || claim(a, partitions, n, e) < 0)
                 return -1;
         for (size_t i = 0; i < n; i++)
@@ -102,7 +102,7 @@ static void revoked(void *ctx, const struct kafka_partition *list, size_t n, boo
                 log_error("batch not stored", "code=%s error=" LOG_Q, e.code, e.text);
         batch_discard(a);
         for (size_t i = 0; i < a->n_partitions; i++)
-                fold_forget(a->fold, a->partitions[i].source_no);
+                fold_forget(a->fold, a->partitions[i].at.source_no);
         free(TAKE(a->partitions));
         a->n_partitions = 0;
         log_info("partitions revoked", "partitions=%zu lost=%s", n, lost ? "true" : "false");
@@ -178,7 +178,7 @@ static int check_quiet(struct aggregator *a, struct err *e)
         int64_t now = monotonic_ms();
         for (size_t i = 0; i < a->n_partitions; i++) {
                 struct partition *x = &a->partitions[i];
-                if (x->next != x->stored || now - x->seen_ms < AGGREGATOR_CHECK_MS)
+                if (x->next != x->at.next || now - x->seen_ms < AGGREGATOR_CHECK_MS)
                         continue;
                 x->seen_ms = now;
                 if (x->state == PARTITION_STOPPED) {

@@ -3,8 +3,7 @@
  * A partition of the results topic that the group has assigned to us: its position in
  * rollcall.position, and whether the topic still has the message at that position.
  */
-#include "db/db.h"
-#include "kafka/kafka.h"
+#include "position/position.h"
 
 enum partition_state {
         PARTITION_UNCLAIMED, /* its position must be read first, also after a batch that failed */
@@ -16,20 +15,11 @@ enum partition_state {
 };
 
 struct partition {
-        const char *topic; /* lives as long as the consumer */
-        int32_t partition;
+        struct position at; /* as committed; its topic lives as long as the consumer */
         enum partition_state state;
-
-        /* the position */
-        int32_t source_no; /* of its row in rollcall.position */
-        int64_t epoch;
-        int64_t stored, next;        /* the next offset, as committed, and with this batch */
-        int64_t digest, next_digest; /* of the messages before `stored` and `next`; 0: none */
-        int64_t start;               /* offset to consume from after a claim */
-        /* offset of the message before `next` that is to be compared with `digest`; else -1 */
-        int64_t check;
-        int64_t seen_ms;  /* monotonic: when a message came, or the broker answered for it */
-        bool stop_logged; /* that it is stopped */
+        int64_t next, next_digest; /* of the position, with this batch */
+        int64_t start;             /* offset to consume from after a claim */
+        int64_t seen_ms; /* monotonic: when a message came, or the broker answered for it */
 
         /* what the aggregator adds to it */
         const struct kafka_message *last; /* in this batch, until `next_digest` is made of it */

@@ -79,13 +79,13 @@ int store_attach(struct store *s, struct db *d, struct err *e)
 int store_load_sequences(struct store *s, const struct partition *list, size_t n, struct fold *f,
                          struct err *e)
 {
-        static const struct db_column source_no = DB_FIELD(DB_INT4, struct partition, source_no);
+        static const struct db_column source_no = DB_FIELD(DB_INT4, struct partition, at.source_no);
         struct db_rowset unclaimed = DB_ARRAY(list, n);
         struct db_params *p = store_params(s);
         struct db_result *rows CLEANUP(db_result_cleanup) = NULL;
         for (size_t i = 0; i < n; i++)
                 if (list[i].state == PARTITION_UNCLAIMED)
-                        fold_forget(f, list[i].source_no);
+                        fold_forget(f, list[i].at.source_no);
         unclaimed.wanted = partition_is_unclaimed;
         db_add_columns(p, &unclaimed, &source_no, 1);
         if (db_run(s->db, "aggregated_sequences", p, &rows, e) < 0)
@@ -135,7 +135,7 @@ int store_backfill_sources(struct store *s, const struct partition *x, const cha
                            size_t n, struct db_result **ret, struct err *e)
 {
         struct db_params *p = store_params(s);
-        db_add_int4(p, x->source_no);
+        db_add_int4(p, x->at.source_no);
         db_add_strings(p, topics, n);
         return db_run(s->db, "backfill_sources", p, ret, e);
 }
@@ -153,8 +153,8 @@ int store_backfill_outcomes(struct store *s, const char *sources, int64_t after,
 int store_backfill_done(struct store *s, const struct partition *x, struct err *e)
 {
         struct db_params *p = store_params(s);
-        db_add_int4(p, x->source_no);
-        db_add_int8(p, x->epoch);
+        db_add_int4(p, x->at.source_no);
+        db_add_int8(p, x->at.epoch);
         return db_run(s->db, "backfill_done", p, NULL, e);
 }
 
@@ -189,7 +189,7 @@ int store_unpublished(struct store *s, const struct partition *x, struct arena *
         struct db_result *rows CLEANUP(db_result_cleanup) = NULL;
         struct dead_letter_entry **end = ret;
         *ret = NULL;
-        db_add_int4(p, x->source_no);
+        db_add_int4(p, x->at.source_no);
         db_add_int8(p, x->dead_letters_offset);
         db_add_int8(p, x->dead_letters_published);
         if (db_run(s->db, "unpublished_dead_letters", p, &rows, e) < 0)
@@ -213,8 +213,8 @@ int store_unpublished(struct store *s, const struct partition *x, struct arena *
 int store_published(struct store *s, const struct partition *x, int64_t sequence, struct err *e)
 {
         struct db_params *p = store_params(s);
-        db_add_int4(p, x->source_no);
+        db_add_int4(p, x->at.source_no);
         db_add_int8(p, sequence);
-        db_add_int8(p, x->epoch);
+        db_add_int8(p, x->at.epoch);
         return db_run(s->db, "dead_letters_published", p, NULL, e);
 }

@@ -32,7 +32,7 @@ static bool is_changed(const void *row, void *ctx)
 {
         const struct partition *x = row;
         (void)ctx;
-        return x->next != x->stored || x->touched;
+        return x->next != x->at.next || x->touched;
 }
 
 static size_t count_changed(const struct partition *list, size_t n)
@@ -46,9 +46,9 @@ static size_t count_changed(const struct partition *list, size_t n)
 static int queue_positions(struct store *s, const struct partition *list, size_t n, struct err *e)
 {
         static const struct db_column columns[] = {
-                DB_FIELD(DB_INT4, struct partition, source_no),
-                DB_FIELD(DB_INT8, struct partition, epoch),
-                DB_FIELD(DB_INT8, struct partition, stored),
+                DB_FIELD(DB_INT4, struct partition, at.source_no),
+                DB_FIELD(DB_INT8, struct partition, at.epoch),
+                DB_FIELD(DB_INT8, struct partition, at.next),
                 DB_FIELD(DB_INT8, struct partition, next),
                 DB_FIELD(DB_INT8, struct partition, next_digest),
                 DB_FIELD(DB_INT8, struct partition, dead_letters),
@@ -167,7 +167,7 @@ static int queue_sequences(struct store *s, const struct fold *f, size_t n, stru
 static void add_source_no(struct db_params *p, const void *row, void *ctx)
 {
         (void)ctx;
-        db_element_int(p, ((const struct dead_letter_entry *)row)->partition->source_no);
+        db_element_int(p, ((const struct dead_letter_entry *)row)->partition->at.source_no);
 }
 
 static int queue_dead_letters(struct store *s, const struct dead_letter_entry *dead_letters,

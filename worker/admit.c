@@ -1,23 +1,11 @@
-#include "batch.h"
+/* Checks of a task: its form, its run, its type and its arguments. */
+#include "admit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { TYPE_NAME_MAX = 128, ARGUMENTS_MAX = 128 * 1024, VERSION_LOOK_MS = 5000 };
-
-void entry_decide(struct entry *en, enum outcome outcome, struct span reason)
-{
-        en->state = ENTRY_DECIDED;
-        en->outcome = outcome;
-        en->reason = reason;
-}
-
-void entry_bury(struct entry *en, struct span reason)
-{
-        en->state = ENTRY_DEAD;
-        en->reason = reason;
-}
 
 static struct span copied(struct arena *a, const char *text)
 {
@@ -49,7 +37,7 @@ static bool step_is_dry(const struct run *run, const struct task_type *type)
         return listed;
 }
 
-static bool fits(struct entry *en, struct arena *a)
+static bool is_valid(struct entry *en, struct arena *a)
 {
         struct err e = ERR_INIT;
         if (task_validate(en->type, &en->task, &en->subject_int, &e) == 0)
@@ -59,17 +47,17 @@ static bool fits(struct entry *en, struct arena *a)
         return false;
 }
 
-void entry_readmit(struct entry *en, int64_t waited_ms, int64_t wait_ms, struct arena *a)
+void admit_parked(struct entry *en, int64_t waited_ms, int64_t wait_ms, struct arena *a)
 {
         en->unknown = !en->type;
         if (!en->type)
                 entry_decide(en, OUTCOME_FAILED, SPAN_LIT("unknown task type"));
         en->state = ENTRY_PENDING;
-        if (en->type && fits(en, a))
+        if (en->type && is_valid(en, a))
                 return;
         en->state = ENTRY_PENDING;
         if (en->unknown && waited_ms < wait_ms)
-                entry_wait(en, en->reason, wait_ms - waited_ms);
+                entry_park(en, PARKED_UNKNOWN, en->reason, wait_ms - waited_ms);
         else
                 en->state = ENTRY_ACTED;
 }
@@ -82,7 +70,7 @@ static bool is_expected(const struct run *run, const struct task_type *type)
         return open && type && ((run->job && job_takes(run->job, type)) || run_has_type(run, type));
 }
 
-void entry_admit(struct entry *en, const struct packs *packs, const struct type_numbers *numbers,
+void admit_entry(struct entry *en, const struct packs *packs, const struct type_numbers *numbers,
                  struct run *run, struct arena *a)
 {
         struct err e = ERR_INIT;
@@ -90,11 +78,11 @@ void entry_admit(struct entry *en, const struct packs *packs, const struct type_
         en->attempt = 1;
         en->dry_run = en->task.dry_run;
         if (task_validate_form(&en->task, &e) < 0) {
-                entry_bury(en, copied(a, e.text));
+                entry_dead_letter(en, copied(a, e.text));
                 return;
         }
         if (!is_type_name(en->task.type)) {
-                entry_bury(
+                entry_dead_letter(
                         en,
                         SPAN_LIT(
                                 "the task type is not a name of letters, digits, '-', '_' and '.'"));
@@ -102,26 +90,26 @@ void entry_admit(struct entry *en, const struct packs *packs, const struct type_
         }
         if (run && !uuid_eq(en->task.task_id, task_id_of(run->run_id, en->task.type,
                                                          en->task.subject, en->task.item))) {
-                entry_bury(en,
-                           SPAN_LIT("the task id is not that of its run, type, subject and item"));
+                entry_dead_letter(
+                        en, SPAN_LIT("the task id is not that of its run, type, subject and item"));
                 return;
         }
         if (run && en->task.n_arguments) {
-                entry_bury(en, SPAN_LIT("a run's task has no arguments"));
+                entry_dead_letter(en, SPAN_LIT("a run's task has no arguments"));
                 return;
         }
         if (!run && uuid_is_nil(en->task.task_id)) {
-                entry_bury(en, SPAN_LIT("an ad-hoc task needs an id of its own"));
+                entry_dead_letter(en, SPAN_LIT("an ad-hoc task needs an id of its own"));
                 return;
         }
         en->type = packs_type(packs, en->task.type);
         if (run && !is_expected(run, en->type))
                 en->state = ENTRY_UNEXPECTED;
         else
-                entry_accept(en, numbers, a);
+                admit_expected(en, numbers, a);
 }
 
-void entry_accept(struct entry *en, const struct type_numbers *numbers, struct arena *a)
+void admit_expected(struct entry *en, const struct type_numbers *numbers, struct arena *a)
 {
         const struct run *run = en->run;
         if (!en->type) {
@@ -135,11 +123,11 @@ void entry_accept(struct entry *en, const struct type_numbers *numbers, struct a
                 en->dry_run = en->dry_run || run->dry_run || step_is_dry(run, en->type);
         if (run && run->state == RUN_CANCELLED)
                 entry_decide(en, OUTCOME_SKIPPED, SPAN_LIT("run cancelled"));
-        else if (fits(en, a))
+        else if (is_valid(en, a))
                 en->state = ENTRY_READY;
         if (run && run->version_wait_ms > 0 && en->state == ENTRY_READY && !en->dry_run &&
             !run_statement_same(run, en->type))
-                entry_wait(en,
+                entry_park(en, PARKED_RETRY,
                            SPAN_LIT("its run was planned with another version of its statement"),
                            run->version_wait_ms < VERSION_LOOK_MS ? run->version_wait_ms
                                                                   : VERSION_LOOK_MS);

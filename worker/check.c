@@ -3,7 +3,7 @@
 #include "check.h"
 
 #include "ledger/compose.h"
-#include "pause.h"
+#include "pauses.h"
 
 static int paused_now(struct db *d, struct pauses *ret, struct err *e)
 {

@@ -1,4 +1,7 @@
+/* Messages of the services' intake topics: their form, and whether the service may request that. */
 #include "intake.h"
+
+#include "admit.h"
 
 #include "codec/json_event.h"
 
@@ -119,7 +122,7 @@ int intake_admit(struct entry *en, const struct intake_headers *h,
         en->task.run_id = (struct uuid){ { 0 } };
         /* who may write to this topic, whatever the message says */
         en->task.actor = span_of(from->service);
-        entry_admit(en, packs, numbers, NULL, a);
+        admit_entry(en, packs, numbers, NULL, a);
         if (readable && !uuid_is_nil(run_id)) {
                 readable = false;
                 err_set(&why, ERR_INPUT, "",

@@ -1,5 +1,5 @@
 #include "check.h"
-#include "pump.h"
+#include "loop.h"
 
 #include "base/log.h"
 #include "daemon/daemon.h"
@@ -15,7 +15,7 @@ enum { WAKE_MS = 200 };
 
 static const char help[] =
         "Takes tasks from the lanes of worker.lanes, does them in PostgreSQL and by mail, and publishes an audit event\n"
-        "for each. Serving \"intake\", it takes what other services ask for, each through a topic of its own.\n"
+        "for each. Serving \"intake\", it takes what other services request, each through a topic of its own.\n"
         "To scale, start more workers: the partitions are shared out among all that run.";
 
 struct worker {
@@ -23,14 +23,14 @@ struct worker {
         int n;
         struct thread {
                 pthread_t id;
-                struct pump_options options;
+                struct lane_worker_options options;
                 struct worker *worker;
                 struct err err;
                 int rc;
         } *threads;
 };
 
-static void pump_ready(void *ctx)
+static void note_ready(void *ctx)
 {
         struct worker *w = ctx;
         atomic_fetch_add(&w->ready, 1);
@@ -39,7 +39,7 @@ static void pump_ready(void *ctx)
 static void *run_thread(void *arg)
 {
         struct thread *t = arg;
-        t->rc = pump_run(&t->options, &t->err);
+        t->rc = loop_run(&t->options, &t->err);
         atomic_fetch_add(&t->worker->ended, 1);
         return NULL;
 }
@@ -56,8 +56,9 @@ static int start_threads(struct worker *w, const struct daemon *d)
                      i++) {
                         struct thread *t = &w->threads[w->n];
                         t->worker = w;
-                        t->options = (struct pump_options){ d->service, d->packs,   (enum lane)lane,
-                                                            i,          pump_ready, w };
+                        t->options = (struct lane_worker_options){ d->service,      d->packs,
+                                                                   (enum lane)lane, i,
+                                                                   note_ready,      w };
                         if (pthread_create(&t->id, NULL, run_thread, t) != 0)
                                 return -1;
                         w->n++;
@@ -65,7 +66,7 @@ static int start_threads(struct worker *w, const struct daemon *d)
         return 0;
 }
 
-/* A pump that cannot start at all ends the worker: half a worker would look like a whole one. */
+/* A thread that cannot start at all ends the worker: half a worker would look like a whole one. */
 static int join_threads(struct worker *w)
 {
         int rc = 0;

@@ -1,3 +1,4 @@
+/* Notices that statements raise, counted by task type. */
 #include "notices.h"
 
 #include "base/utf8.h"

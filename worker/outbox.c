@@ -1,10 +1,11 @@
+/* Publishing of what is committed, and which batches are acknowledged. */
 #include "outbox.h"
 
 #include "base/failpoint.h"
 #include "base/utf8.h"
 #include "codec/codec.h"
 #include "publish/dead_letter.h"
-#include "transact.h"
+#include "follow_up.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,27 +16,27 @@ enum {
         REASON_BYTES = 500,
 };
 
-static struct flight *flight_at(struct outbox *o, size_t i)
+static struct pending_batch *pending_at(struct outbox *o, size_t i)
 {
-        return &o->flights[(o->first + i) % FLIGHTS_MAX];
+        return &o->pending[(o->first + i) % PENDING_MAX];
 }
 
-/* Flights land in order: only then is everything below a mark acknowledged. */
-static void land(struct outbox *o)
+/* In order: only then is everything up to a sequence acknowledged. */
+static void retire_acknowledged(struct outbox *o)
 {
         while (o->n) {
-                struct flight *f = flight_at(o, 0);
-                if (f->waiting || !f->sealed)
+                struct pending_batch *f = pending_at(o, 0);
+                if (f->unacked || !f->sealed)
                         return;
                 for (size_t i = 0; i < f->n; i++) {
-                        struct source *s = &o->sources->list[i];
-                        if (s->owned && s->epoch == f->marks[i].epoch &&
-                            s->acked < f->marks[i].sequence)
-                                s->acked = f->marks[i].sequence;
+                        struct lane_partition *s = &o->partitions->list[i];
+                        if (lane_partition_is_owned(s) && s->at.epoch == f->last[i].epoch &&
+                            s->acked < f->last[i].sequence)
+                                s->acked = f->last[i].sequence;
                 }
-                free(f->marks);
-                *f = (struct flight){ 0 };
-                o->first = (o->first + 1) % FLIGHTS_MAX;
+                free(f->last);
+                *f = (struct pending_batch){ 0 };
+                o->first = (o->first + 1) % PENDING_MAX;
                 o->n--;
         }
 }
@@ -43,15 +44,15 @@ static void land(struct outbox *o)
 void outbox_acked(struct outbox *o, uint64_t token, const struct err *e)
 {
         for (size_t i = 0; i < o->n; i++) {
-                struct flight *f = flight_at(o, i);
+                struct pending_batch *f = pending_at(o, i);
                 if (f->id != token)
                         continue;
                 FAILPOINT("outcomes.acked");
                 if (e)
                         o->failed = true;
-                else if (f->waiting)
-                        f->waiting--;
-                land(o);
+                else if (f->unacked)
+                        f->unacked--;
+                retire_acknowledged(o);
                 return;
         }
 }
@@ -59,13 +60,13 @@ void outbox_acked(struct outbox *o, uint64_t token, const struct err *e)
 void outbox_reset(struct outbox *o)
 {
         for (size_t i = 0; i < o->n; i++)
-                free(flight_at(o, i)->marks);
-        memset(o->flights, 0, sizeof o->flights);
+                free(pending_at(o, i)->last);
+        memset(o->pending, 0, sizeof o->pending);
         o->first = o->n = 0;
         o->failed = false;
 }
 
-static int wait(struct outbox *o, struct err *e)
+static int wait_for_kafka(struct outbox *o, struct err *e)
 {
         publisher_poll(o->publisher, WAIT_MS);
         if (o->failed)
@@ -98,14 +99,14 @@ static int64_t true_offset(int64_t offset)
         return offset < 0 ? (-1 - offset) & ((INT64_C(1) << 40) - 1) : offset;
 }
 
-static int true_source(const struct source *s, int64_t offset)
+static int true_source(const struct lane_partition *s, int64_t offset)
 {
-        return offset < 0 ? (int)((-1 - offset) >> 40) : s->source_no;
+        return offset < 0 ? (int)((-1 - offset) >> 40) : s->at.source_no;
 }
 
 static int publish_event(struct outbox *o, const struct entry *en, uint64_t token, struct err *e)
 {
-        const struct source *s = &o->sources->list[en->source];
+        const struct lane_partition *s = &o->partitions->list[en->partition];
         struct outcome_event ev = {
                 .event_id = event_id_of(en->task.task_id, en->attempt, en->outcome),
                 .task_id = en->task.task_id,
@@ -123,8 +124,8 @@ static int publish_event(struct outbox *o, const struct entry *en, uint64_t toke
                 .dry_run = en->dry_run,
                 .actor = en->run ? span_of(en->run->requested_by) : en->task.actor,
                 .attempt = en->attempt,
-                .source_topic = span_of(s->topic),
-                .source_partition = s->partition,
+                .source_topic = span_of(s->at.topic),
+                .source_partition = s->at.partition,
                 .source_offset = true_offset(en->offset),
                 .sequence = en->sequence,
                 .replaces = en->replaces ? span_of(outcome_name(OUTCOME_QUARANTINED))
@@ -132,14 +133,14 @@ static int publish_event(struct outbox *o, const struct entry *en, uint64_t toke
         };
         int rc;
         while ((rc = publish_outcome(o->publisher, &ev, token, e)) == PUBLISH_WAIT)
-                if (wait(o, e) < 0)
+                if (wait_for_kafka(o, e) < 0)
                         return -1;
         return handed_over(o, rc);
 }
 
 struct spawning {
         struct outbox *o;
-        struct flight *f;
+        struct pending_batch *f;
         struct err *e;
         int rc;
 };
@@ -161,19 +162,19 @@ static void publish_follow_up(void *ctx, const struct entry *en, struct span nam
                 int rc = publish_task(x->o->publisher, &t, type ? type->lane : LANE_TASKS, x->f->id,
                                       x->e);
                 if (rc == PUBLISH_QUEUED) {
-                        x->f->waiting++;
+                        x->f->unacked++;
                         return;
                 }
-                x->rc = handed_over(x->o, rc) < 0 || wait(x->o, x->e) < 0 ? -1 : 0;
+                x->rc = handed_over(x->o, rc) < 0 || wait_for_kafka(x->o, x->e) < 0 ? -1 : 0;
         }
 }
 
 static int publish_dead_letter_of(struct outbox *o, const struct entry *en, uint64_t token,
                                   struct err *e)
 {
-        const struct source *s = &o->sources->list[en->source];
+        const struct lane_partition *s = &o->partitions->list[en->partition];
         const struct dead_letter_post d = {
-                .origin = { o->cluster, s->topic, s->partition, true_source(s, en->offset),
+                .origin = { o->cluster, s->at.topic, s->at.partition, true_source(s, en->offset),
                             true_offset(en->offset), en->state == ENTRY_DEAD ? 1 : en->attempt },
                 .reason = en->reason,
                 .key = en->key,
@@ -183,52 +184,54 @@ static int publish_dead_letter_of(struct outbox *o, const struct entry *en, uint
         };
         int rc;
         while ((rc = publish_dead_letter(o->publisher, &d, token, e)) == PUBLISH_WAIT)
-                if (wait(o, e) < 0)
+                if (wait_for_kafka(o, e) < 0)
                         return -1;
         return handed_over(o, rc);
 }
 
-static int publish_entry(struct outbox *o, const struct entry *en, struct flight *f, struct err *e)
+static int publish_entry(struct outbox *o, const struct entry *en, struct pending_batch *f,
+                         struct err *e)
 {
         if (en->state == ENTRY_DEAD) {
                 if (publish_dead_letter_of(o, en, f->id, e) < 0)
                         return -1;
-                f->waiting++;
+                f->unacked++;
                 return 0;
         }
         if (en->state != ENTRY_DONE)
                 return 0;
         if (publish_event(o, en, f->id, e) < 0)
                 return -1;
-        f->waiting++;
+        f->unacked++;
         if (en->outcome == OUTCOME_QUARANTINED && !en->dry_run) {
                 if (publish_dead_letter_of(o, en, f->id, e) < 0)
                         return -1;
-                f->waiting++;
+                f->unacked++;
         }
         struct spawning x = { o, f, e, 0 };
         if (en->run) /* an ad-hoc task's were filed with its outcome */
-                follow_ups_each(en, publish_follow_up, &x);
+                follow_up_each(en, publish_follow_up, &x);
         return x.rc;
 }
 
-/* A flight acknowledges what it carries, and nothing beyond. */
-static int open_flight(struct outbox *o, const struct batch *b, struct flight **ret, struct err *e)
+/* It acknowledges what it carries, and nothing beyond. */
+static int add_pending(struct outbox *o, const struct batch *b, struct pending_batch **ret,
+                       struct err *e)
 {
-        while (o->n == FLIGHTS_MAX)
-                if (wait(o, e) < 0)
+        while (o->n == PENDING_MAX)
+                if (wait_for_kafka(o, e) < 0)
                         return -1;
-        struct flight *f = flight_at(o, o->n);
-        *f = (struct flight){ .id = ++o->next_id,
-                              .n = o->sources->n,
-                              .marks = calloc(o->sources->n + 1, sizeof *f->marks) };
-        if (!f->marks)
+        struct pending_batch *f = pending_at(o, o->n);
+        *f = (struct pending_batch){ .id = ++o->next_id,
+                                     .n = o->partitions->n,
+                                     .last = calloc(o->partitions->n + 1, sizeof *f->last) };
+        if (!f->last)
                 return err_oom(e);
         for (size_t i = 0; i < b->n; i++) {
                 const struct entry *en = &b->entries[i];
                 if ((en->state == ENTRY_DONE || en->state == ENTRY_DEAD) &&
-                    en->sequence > f->marks[en->source].sequence)
-                        f->marks[en->source] = (struct mark){ en->epoch, en->sequence };
+                    en->sequence > f->last[en->partition].sequence)
+                        f->last[en->partition] = (struct last_of){ en->epoch, en->sequence };
         }
         o->n++;
         *ret = f;
@@ -237,15 +240,15 @@ static int open_flight(struct outbox *o, const struct batch *b, struct flight **
 
 int outbox_publish(struct outbox *o, const struct batch *b, struct err *e)
 {
-        struct flight *f = NULL;
+        struct pending_batch *f = NULL;
         if (batch_count(b, ENTRY_DONE) + batch_count(b, ENTRY_DEAD) == 0)
                 return 0;
-        if (open_flight(o, b, &f, e) < 0)
+        if (add_pending(o, b, &f, e) < 0)
                 return -1;
         for (size_t i = 0; i < b->n; i++)
                 if (publish_entry(o, &b->entries[i], f, e) < 0)
                         return -1;
         f->sealed = true;
-        land(o);
+        retire_acknowledged(o);
         return 0;
 }

@@ -1,46 +1,47 @@
 #pragma once
 /*
  * Publishes what a transaction has committed: outcomes, follow-up tasks, dead letters. When all
- * messages of a batch are acknowledged, and those of all batches before it, its sources' `acked`
- * marks move; the next transaction writes them.
+ * messages of a batch are acknowledged, and those of all batches before it, its partitions' `acked`
+ * moves; the next transaction writes it.
  */
 #include "batch.h"
 #include "publish/publish.h"
-#include "source.h"
+#include "lane_partition.h"
 
-enum { FLIGHTS_MAX = 8 }; /* batches that wait for acknowledgements at once */
+enum { PENDING_MAX = 8 }; /* batches that wait for acknowledgements at once */
 
 struct outbox {
-        struct publisher *publisher; /* replaced by the pump after a fatal error */
-        struct sources *sources;
+        struct publisher *publisher; /* replaced by the owner after a fatal error */
+        struct lane_partitions *partitions;
         const char *cluster; /* whose logs they are */
         const struct packs *packs;
-        struct flight {
+        struct pending_batch {
                 uint64_t id;
-                size_t waiting;
+                size_t unacked;
                 bool sealed; /* everything has been handed to the publisher */
                 size_t n;
-                struct mark {
-                        int64_t epoch, sequence; /* 0: the flight has nothing of this source */
-                } *marks;                        /* by source; malloc'ed */
-        } flights[FLIGHTS_MAX];
+                struct last_of {
+                        int64_t epoch, sequence; /* 0: the batch has nothing of this partition */
+                } *last;                         /* by partition; malloc'ed */
+        } pending[PENDING_MAX];
         size_t first, n;
         uint64_t next_id;
         /* a message was not accepted: what was committed must be published again from the ledger,
          * by another publisher */
         bool failed;
-        /* Called while publishing has to wait; non-zero gives up (the process is to stop at once).
+        /* Called while publishing has to wait; non-zero stops that (the process is to stop at
+         * once).
          */
         int (*tick)(void *ctx);
         void *ctx;
 };
 
-/* To be called for each acknowledgement; the token is the flight's. */
+/* To be called for each acknowledgement; the token is the pending batch's. */
 void outbox_acked(struct outbox *o, uint64_t token, const struct err *e);
 
-/* Publishes all entries that are DONE or DEAD and opens their flight. The batch may be reset
+/* Publishes all entries that are DONE or DEAD as one pending batch. The batch may be reset
  * afterwards. */
 int outbox_publish(struct outbox *o, const struct batch *b, struct err *e) MUST_CHECK;
 
-/* Forgets all flights: after a failure, before recovery. */
+/* Forgets all pending batches: after a failure, before recovery. */
 void outbox_reset(struct outbox *o);

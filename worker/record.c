@@ -2,20 +2,20 @@
  * recorded is recorded alone, later. */
 #include "record.h"
 
-#include "held.h"
-#include "transact_parts.h"
+#include "bisect.h"
+#include "type_pauses.h"
 #include "worker_statements.h"
 
 #include <stdio.h>
 
 static const char NOT_RECORDED[] = "applied, not recorded: ";
 
-static int recorded(struct transactor *t, struct batch *b, const struct unit *u,
-                    struct entry **list, size_t n, struct db_result *r, const struct err *poison,
-                    struct err *e)
+static int note_unrecorded(struct transactor *t, struct batch *b, const struct statement_group *g,
+                           struct entry **list, size_t n, struct db_result *r,
+                           const struct err *poison, struct err *e)
 {
         (void)t;
-        (void)u;
+        (void)g;
         (void)e;
         db_result_free(r);
         for (size_t i = 0; poison && i < n; i++) {
@@ -27,31 +27,32 @@ static int recorded(struct transactor *t, struct batch *b, const struct unit *u,
                 struct span reason = arena_span(b->arena,
                                                 (struct span){ buf_str(&text), text.len });
                 en->reason = reason.ptr ? reason : SPAN_LIT("applied, not recorded: out of memory");
-                en->unrecorded = true;
+                en->parked = PARKED_RECORD;
                 en->record_tries = 1;
         }
         return 0;
 }
 
-int transact_record_unit(struct transactor *t, struct batch *b, const struct unit *u, struct err *e)
+int record_group(struct transactor *t, struct batch *b, const struct statement_group *g,
+                 struct err *e)
 {
-        struct entry **list = arena_alloc(b->arena, (u->n + 1) * sizeof(struct entry *));
+        struct entry **list = arena_alloc(b->arena, (g->n + 1) * sizeof(struct entry *));
         size_t n = 0;
-        if (!u->type->record.text)
+        if (!g->type->record.text)
                 return 0;
         if (!list)
                 return err_oom(e);
-        for (size_t i = 0; i < u->n; i++)
-                if (u->list[i]->state == ENTRY_ACTED && u->list[i]->outcome == OUTCOME_APPLIED &&
-                    u->list[i]->row_of)
-                        list[n++] = u->list[i];
-        transact_begin_unit(t);
-        if (!composed_all(t->composer, u->type)) {
+        for (size_t i = 0; i < g->n; i++)
+                if (g->list[i]->state == ENTRY_ACTED && g->list[i]->outcome == OUTCOME_APPLIED &&
+                    g->list[i]->row_of)
+                        list[n++] = g->list[i];
+        bisect_begin(t);
+        if (!composed_all(t->composer, g->type)) {
                 struct err why = ERR_INIT;
-                err_set(&why, ERR_FATAL, "", "%s cannot be prepared", u->type->record.path);
-                return recorded(t, b, u, list, n, NULL, &why, e);
+                err_set(&why, ERR_FATAL, "", "%s cannot be prepared", g->type->record.path);
+                return note_unrecorded(t, b, g, list, n, NULL, &why, e);
         }
-        return n ? transact_part(t, b, u, VARIANT_RECORD, list, n, recorded, e) : 0;
+        return n ? bisect_run(t, b, g, VARIANT_RECORD, list, n, note_unrecorded, e) : 0;
 }
 
 /* ---- later ---- */
@@ -64,16 +65,16 @@ int record_due(struct recovery *rec, int index, struct batch *b, struct err *e)
         return n;
 }
 
-static int recorded_later(struct transactor *t, struct batch *b, const struct unit *u,
-                          struct entry **list, size_t n, struct db_result *r,
-                          const struct err *poison, struct err *e)
+static int note_recorded(struct transactor *t, struct batch *b, const struct statement_group *g,
+                         struct entry **list, size_t n, struct db_result *r,
+                         const struct err *poison, struct err *e)
 {
         (void)t;
-        (void)u;
+        (void)g;
         (void)e;
         db_result_free(r);
         for (size_t i = 0; i < n; i++) {
-                list[i]->unrecorded = poison != NULL;
+                list[i]->parked = poison ? PARKED_RECORD : PARKED_NOT;
                 list[i]->record_tries += poison != NULL;
                 if (poison)
                         list[i]->reason = arena_span(b->arena, span_of(poison->text));
@@ -86,19 +87,20 @@ enum { R_SOURCE, R_OFFSET, R_TRIES, R_ERROR, R_DELAY, R_COLUMNS };
 static void add_record(struct transactor *t, const struct entry *en, int column)
 {
         char delay[24];
-        bool again = en->unrecorded && en->record_tries < t->retry.attempts;
+        bool retried = en->parked == PARKED_RECORD && en->record_tries < t->retry.attempts;
         snprintf(delay, sizeof delay, "%lld",
-                 again ? (long long)retry_delay_ms(&t->retry, en->record_tries) : 0);
-        const int64_t numbers[] = { t->sources->list[en->source].source_no, en->offset,
+                 retried ? (long long)retry_delay_ms(&t->retry, en->record_tries) : 0);
+        const int64_t numbers[] = { t->partitions->list[en->partition].at.source_no, en->offset,
                                     en->record_tries };
         if (column <= R_TRIES)
                 db_element_int(t->params, numbers[column]);
         else if (column == R_ERROR)
                 db_element_text(t->params,
-                                en->unrecorded ? en->reason.ptr ? en->reason : SPAN_LIT("failed")
-                                               : (struct span){ 0 });
+                                en->parked == PARKED_RECORD
+                                        ? en->reason.ptr ? en->reason : SPAN_LIT("failed")
+                                        : (struct span){ 0 });
         else
-                db_element_text(t->params, again ? span_of(delay) : (struct span){ 0 });
+                db_element_text(t->params, retried ? span_of(delay) : (struct span){ 0 });
 }
 
 static int write_records(struct transactor *t, const struct batch *b, struct err *e)
@@ -115,27 +117,27 @@ static int write_records(struct transactor *t, const struct batch *b, struct err
         return db_query(t->db, sql_record_done, t->params, NULL, e);
 }
 
-int transact_records(struct transactor *t, struct batch *b, struct err *e)
+int record_batch(struct transactor *t, struct batch *b, struct err *e)
 {
         bool fenced = false;
-        transact_locks(t, LOCKS_MS);
+        bisect_limit_locks(t, LOCKS_MS);
         for (size_t i = 0; i < b->n; i++)
-                t->sources->list[b->entries[i].source].touched = true;
-        if (transact_ready_units(t, b, e) < 0 || transact_begin(t, &fenced, e) < 0)
+                t->partitions->list[b->entries[i].partition].touched = true;
+        if (type_pauses_ready(t, b, e) < 0 || transaction_begin(t, &fenced, e) < 0)
                 return -1;
         if (fenced)
-                return db_exec(t->db, "rollback", e) < 0 ? -1 : TRANSACT_FENCED;
-        for (size_t i = 0; i < b->n_units; i++) {
-                const struct unit *u = &b->units[i];
-                transact_begin_unit(t);
-                if (u->type->record.text &&
-                    transact_part(t, b, u, VARIANT_RECORD, u->list, u->n, recorded_later, e) < 0)
+                return transaction_roll_back_fenced(t, e);
+        for (size_t i = 0; i < b->n_groups; i++) {
+                const struct statement_group *g = &b->groups[i];
+                bisect_begin(t);
+                if (g->type->record.text &&
+                    bisect_run(t, b, g, VARIANT_RECORD, g->list, g->n, note_recorded, e) < 0)
                         return -1;
         }
-        if (write_records(t, b, e) < 0 || transact_write_pauses(t, b, e) < 0)
+        if (write_records(t, b, e) < 0 || type_pauses_write(t, b, e) < 0)
                 return -1;
         for (size_t i = 0; i < b->n; i++)
                 /* they have their outcomes, and are counted */
                 b->entries[i].state = ENTRY_REPEATED;
-        return transact_commit(t, b, e);
+        return transaction_commit(t, b, e);
 }

@@ -1,3 +1,4 @@
+/* Rows of the ledger as entries of a batch. */
 #include "recover.h"
 #include "worker_statements.h"
 
@@ -78,15 +79,15 @@ static int read_identity(struct recovery *rec, struct batch *b, struct entry *en
                 en->subject_int = db_int(r, row, C_SUBJECT);
         if (db_null(r, row, C_RUN_ID)) {
                 en->task.task_id = db_uuid(r, row, C_TASK_ID);
-                if (runs_about(rec->runs, rec->db, en->type, en->task.subject, monotonic_ms(),
-                               &en->about, e) < 0)
+                if (run_cache_about(rec->runs, rec->db, en->type, en->task.subject, monotonic_ms(),
+                                    &en->about, e) < 0)
                         return -1;
                 return read_arguments(b, en, db_span(r, row, C_ARGUMENTS), e);
         }
         en->task.run_id = db_uuid(r, row, C_RUN_ID);
         en->task.task_id = task_id_of(en->task.run_id, en->task.type, en->task.subject,
                                       en->task.item);
-        int rc = runs_get(rec->runs, rec->db, en->task.run_id, monotonic_ms(), &en->run, e);
+        int rc = run_cache_get(rec->runs, rec->db, en->task.run_id, monotonic_ms(), &en->run, e);
         return rc == 1 ? err_set(e, ERR_FATAL, "", "an outcome's run is not in rollcall.run") : rc;
 }
 
@@ -99,8 +100,8 @@ static int read_entry(struct recovery *rec, int index, struct batch *b, const st
                 .state = outcome == DEAD_LETTER ? ENTRY_DEAD
                          : outcome < 0          ? ENTRY_PENDING
                                                 : ENTRY_DONE,
-                .source = index,
-                .epoch = rec->sources->list[index].epoch,
+                .partition = index,
+                .epoch = rec->partitions->list[index].at.epoch,
                 .offset = db_int(r, row, C_OFFSET),
                 .sequence = db_int(r, row, C_SEQUENCE),
                 .outcome = outcome < 0 ? OUTCOME_UNKNOWN : (enum outcome)outcome,
@@ -112,7 +113,7 @@ static int read_entry(struct recovery *rec, int index, struct batch *b, const st
                 .follow_ups = db_span(r, row, C_FOLLOW_UPS),
                 .at = db_instant(r, row, C_AT),
                 .replaces = !db_null(r, row, C_REPLACES),
-                .held = !db_null(r, row, C_TRIES),
+                .was_parked = !db_null(r, row, C_TRIES),
                 .tries = (int)db_int(r, row, C_TRIES),
         };
         if (en->state != ENTRY_DEAD && read_identity(rec, b, en, r, row, e) < 0)
@@ -128,11 +129,11 @@ int recover_collect(struct recovery *rec, const char *sql, int index, int64_t af
 {
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(1024);
         struct db_result *r = NULL;
-        struct source *s = &rec->sources->list[index];
-        size_t most = s->rows ? s->rows : RECOVER_MAX;
+        struct lane_partition *x = &rec->partitions->list[index];
+        size_t most = x->rows ? x->rows : RECOVER_MAX;
         if (!p)
                 return err_oom(e);
-        db_add_int4(p, s->source_no);
+        db_add_int4(p, x->at.source_no);
         db_add_int8(p, after);
         db_add_int8(p, (int64_t)most);
         db_add_int8(p, RECOVER_BYTES);
@@ -145,15 +146,15 @@ int recover_collect(struct recovery *rec, const char *sql, int index, int64_t af
         for (size_t row = 0; row < n; row++)
                 if (read_entry(rec, index, b, r, (int)row, e) < 0)
                         return -1;
-        /* Rows that are left out for their size have been looked at for nothing: the next time ask
-         * for fewer. */
+        /* Rows that are left out for their size have been read for nothing: the next time fewer
+         * are requested. */
         recover_limit(rec, index, n < found || n == most ? 2 * n : most);
         return (int)n;
 }
 
 void recover_limit(struct recovery *rec, int index, size_t rows)
 {
-        rec->sources->list[index].rows = rows < 1 ? 1 : rows > RECOVER_MAX ? RECOVER_MAX : rows;
+        rec->partitions->list[index].rows = rows < 1 ? 1 : rows > RECOVER_MAX ? RECOVER_MAX : rows;
 }
 
 int recover_outcomes(struct recovery *rec, int index, int64_t after, struct batch *b,

@@ -5,15 +5,15 @@
  * known are collected.
  */
 #include "batch.h"
-#include "runs.h"
-#include "source.h"
+#include "run_cache.h"
+#include "lane_partition.h"
 
 struct recovery {
         struct db *db;
-        struct runs *runs;
+        struct run_cache *runs;
         const struct packs *packs;
         const struct type_numbers *types;
-        struct sources *sources;
+        struct lane_partitions *partitions;
         int64_t version_wait_ms; /* retry.version_wait */
 };
 

@@ -1,3 +1,4 @@
+/* Schemas by their id: configured, or from a registry. */
 #include "schema_ids.h"
 
 #include "mail/registry.h"

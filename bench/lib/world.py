@@ -199,10 +199,10 @@ packs = ( {{ path = "{PACKS[self.pack]}"; {settings} }} );
 def assigned(worker, lane="tasks"):
     """Partitions that a worker says it has in a lane, in all its threads."""
     latest = {}
-    for what, pump, count in re.findall(
-        rf'msg="partitions (assigned|revoked)" lane={lane} pump=(\d+) count=(\d+)', worker.text()
+    for what, thread, count in re.findall(
+        rf'msg="partitions (assigned|revoked)" lane={lane} thread=(\d+) count=(\d+)', worker.text()
     ):
-        latest[pump] = int(count) if what == "assigned" else 0
+        latest[thread] = int(count) if what == "assigned" else 0
     return sum(latest.values())
 
 

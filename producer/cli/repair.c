@@ -5,7 +5,7 @@
 #include "rollcall_statements.h"
 
 #include "kafka/kafka.h"
-#include "ledger/log_gap.h"
+#include "position/position.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -20,9 +20,8 @@ enum {
 };
 
 struct checked_position {
-        struct log_gap g;
-        int64_t mark;
-        bool compare; /* the message before the position is still to come */
+        struct position at;
+        struct position_gap g; /* what the check has found */
 };
 
 struct repair {
@@ -40,13 +39,13 @@ static void repair_deinit(struct repair *r)
         db_result_free(r->rows);
 }
 
-static const char *fit_name(enum log_fit fit)
+static const char *check_name(enum offset_check check)
 {
-        static const char *const names[] = { [LOG_FITS] = "ok",
-                                             [LOG_DELETED] = "deleted",
-                                             [LOG_SHORT] = "too short",
-                                             [LOG_OTHER] = "re-created" };
-        return names[fit];
+        static const char *const names[] = { [OFFSET_VALID] = "ok",
+                                             [OFFSET_BELOW_START] = "deleted",
+                                             [OFFSET_PAST_END] = "too short",
+                                             [OFFSET_REPLACED] = "re-created" };
+        return names[check];
 }
 
 static int read_positions(struct repair *r, const char *cluster)
@@ -66,12 +65,13 @@ static int read_positions(struct repair *r, const char *cluster)
         for (size_t i = 0; i < r->n; i++) {
                 int row = (int)i;
                 r->list[i] = (struct checked_position){
-                        .g = { .source_no = (int)db_int(r->rows, row, 0),
-                               .topic = db_str(r->rows, row, 1),
-                               .partition = (int32_t)db_int(r->rows, row, 2),
-                               .epoch = db_int(r->rows, row, 3),
-                               .next = db_int(r->rows, row, 4) },
-                        .mark = db_int(r->rows, row, 5)
+                        .at = { .source_no = (int)db_int(r->rows, row, 0),
+                                .topic = db_str(r->rows, row, 1),
+                                .partition = (int32_t)db_int(r->rows, row, 2),
+                                .epoch = db_int(r->rows, row, 3),
+                                .next = db_int(r->rows, row, 4),
+                                .digest = db_int(r->rows, row, 5),
+                                .verify = -1 }
                 };
         }
         return 0;
@@ -83,15 +83,24 @@ static int compare_offsets(struct repair *r, struct kafka_producer *p, struct ka
         struct err e = ERR_INIT;
         int count = 0;
         for (size_t i = 0; i < r->n; i++) {
-                struct log_gap *g = &r->list[i].g;
-                if (i == 0 || strcmp(g->topic, r->list[i - 1].g.topic) != 0)
-                        count = kafka_partition_count(p, g->topic, ASK_TIMEOUT_MS, &e);
-                if (count < 0 ||
-                    (g->partition < count && kafka_watermarks(k, g->topic, g->partition, &g->low,
-                                                              &g->high, ASK_TIMEOUT_MS, &e) < 0))
+                struct checked_position *x = &r->list[i];
+                const struct position *at = &x->at;
+                if (i == 0 || strcmp(at->topic, r->list[i - 1].at.topic) != 0)
+                        count = kafka_partition_count(p, at->topic, ASK_TIMEOUT_MS, &e);
+                if (count < 0 || (at->partition < count &&
+                                  position_check(&x->at, k, ASK_TIMEOUT_MS, &x->g, &e) < 0))
                         return cli_fail(CODE_UNREACHABLE, &e);
-                g->fit = log_compare(g->next, g->low, g->high);
-                r->list[i].compare = g->fit == LOG_FITS && r->list[i].mark && g->next > g->low;
+                if (at->partition >= count)
+                        x->g = (struct position_gap){
+                                offset_check(at->next, 0, 0),
+                                at->topic,
+                                at->partition,
+                                at->source_no,
+                                at->epoch,
+                                at->next,
+                                0,
+                                0,
+                        };
         }
         return 0;
 }
@@ -99,7 +108,7 @@ static int compare_offsets(struct repair *r, struct kafka_producer *p, struct ka
 static struct checked_position *position_of(struct repair *r, const char *topic, int32_t partition)
 {
         for (size_t i = 0; i < r->n; i++)
-                if (r->list[i].g.partition == partition && strcmp(r->list[i].g.topic, topic) == 0)
+                if (r->list[i].at.partition == partition && strcmp(r->list[i].at.topic, topic) == 0)
                         return &r->list[i];
         return NULL;
 }
@@ -110,7 +119,7 @@ static int assigned(void *ctx, struct kafka_partition *list, size_t n, struct er
         for (size_t i = 0; i < n; i++) {
                 const struct checked_position *x = position_of(ctx, list[i].topic,
                                                                list[i].partition);
-                list[i].offset = !x ? 0 : x->compare ? x->g.next - 1 : x->g.high;
+                list[i].offset = !x ? 0 : x->at.verify >= 0 ? x->at.verify : x->g.high;
         }
         return 0;
 }
@@ -127,7 +136,7 @@ static size_t left(const struct repair *r)
 {
         size_t n = 0;
         for (size_t i = 0; i < r->n; i++)
-                n += r->list[i].compare;
+                n += r->list[i].at.verify >= 0;
         return n;
 }
 
@@ -143,12 +152,8 @@ static int compare_messages(struct repair *r, struct kafka_consumer *k)
                 for (int i = 0; i < n; i++) {
                         struct checked_position *x = position_of(r, list[i].topic,
                                                                  list[i].partition);
-                        if (!x || !x->compare)
-                                continue;
-                        x->compare = false;
-                        if (list[i].offset == x->g.next - 1 &&
-                            kafka_message_digest(&list[i]) != x->mark)
-                                x->g.fit = LOG_OTHER;
+                        if (x && x->at.verify >= 0 && !position_verify(&x->at, &list[i]))
+                                x->g.check = OFFSET_REPLACED;
                 }
                 kafka_release(list, n > 0 ? (size_t)n : 0);
                 if (left(r) && monotonic_ms() > until)
@@ -184,7 +189,7 @@ static size_t misfits(const struct repair *r)
 {
         size_t n = 0;
         for (size_t i = 0; i < r->n; i++)
-                n += r->list[i].g.fit != LOG_FITS;
+                n += r->list[i].g.check != OFFSET_VALID;
         return n;
 }
 
@@ -192,18 +197,18 @@ static void print_misfits(const struct repair *r, const struct db_result *open)
 {
         bool lanes = false;
         for (size_t i = 0; i < r->n; i++) {
-                const struct log_gap *g = &r->list[i].g;
+                const struct position_gap *g = &r->list[i].g;
                 char what[512];
-                if (g->fit == LOG_FITS)
+                if (g->check == OFFSET_VALID)
                         continue;
-                log_gap_text(g, what, sizeof what);
+                position_gap_text(g, what, sizeof what);
                 printf("%s\n", what);
                 if (strcmp(g->topic, r->c->service->topic_results) == 0) {
                         printf("  its totals are backfilled from the ledger\n");
                         continue;
                 }
                 lanes = true;
-                if (g->fit == LOG_DELETED)
+                if (g->check == OFFSET_BELOW_START)
                         printf("  offsets %" PRId64 " to %" PRId64 " (%" PRId64
                                " messages) cannot be read any more\n",
                                g->next, g->low - 1, g->low - g->next);
@@ -222,12 +227,12 @@ static json_t *repair_json(const struct repair *r, const struct db_result *open,
 {
         json_t *list = json_array();
         for (size_t i = 0; i < r->n; i++) {
-                const struct log_gap *g = &r->list[i].g;
+                const struct position_gap *g = &r->list[i].g;
                 json_array_append_new(
                         list, json_pack("{s:s, s:i, s:I, s:I, s:I, s:s}", "topic", g->topic,
                                         "partition", (int)g->partition, "position",
                                         (json_int_t)g->next, "begins", (json_int_t)g->low, "ends",
-                                        (json_int_t)g->high, "state", fit_name(g->fit)));
+                                        (json_int_t)g->high, "state", check_name(g->check)));
         }
         return json_pack("{s:o, s:I, s:I, s:b}", "positions", list, "open_runs",
                          (json_int_t)db_int(open, 0, 0), "without_outcome",
@@ -242,9 +247,9 @@ static int apply_repairs(struct repair *r)
         if (db_exec(r->c->db, "begin", &e) < 0)
                 return cli_db_fail(&e);
         for (size_t i = 0; i < r->n; i++) {
-                if (r->list[i].g.fit == LOG_FITS)
+                if (r->list[i].g.check == OFFSET_VALID)
                         continue;
-                int rc = log_gap_request_repair(r->c->db, &r->list[i].g, r->c->actor_given, &e);
+                int rc = position_request_repair(r->c->db, &r->list[i].g, r->c->actor_given, &e);
                 if (rc < 0)
                         return cli_db_fail(&e);
                 if (rc > 0)

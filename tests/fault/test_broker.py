@@ -162,7 +162,7 @@ def test_row_11_topic_made_anew(whole, kafka, reader):
         worker.send_signal(signal.SIGCONT)
     else:
         worker = w.worker()
-    w.wait_log(worker, "level=error .*to go on: rollcall topics repair")
+    w.wait_log(worker, "level=error .*run: rollcall topics repair")
     mend(w)
     w.finish(timeout=90)
 

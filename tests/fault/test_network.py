@@ -211,7 +211,7 @@ def test_row_18_packets_are_lost(whole, kafka, chance):
         net.lose_replies(True)
         lost = time.monotonic()
         w.ask("bumping")
-        w.wait_log(far, 'msg="waiting"', 60)
+        w.wait_log(far, 'msg="cannot make progress, will retry"', 60)
         print(f"noticed after {time.monotonic() - lost:.1f} s")
         net.lose_replies(False)
         w.ask("bumping")

@@ -173,7 +173,7 @@ def test_row_25_starttls_fails(whole, certificates):
     )
     w.begin(workers=1)
     w.ask("mailing")
-    w.wait_log(w.processes[-1], "mail relay away")
+    w.wait_log(w.processes[-1], "mail relay unavailable")
     assert not verify.read_mails(w.folder / "mails")
     w.sink.stop()
     w.sink.start("--starttls", *good, "--require-starttls")

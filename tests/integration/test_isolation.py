@@ -123,7 +123,7 @@ def test_the_servers_own_state_is_waited_for(rig, kafka):
     run = Run(rig)
     rig.send(run.plan([run.task("bump", n) for n in range(1, 51)]))
     worker = rig.start(lanes=["tasks"])
-    rig.wait_log(worker, r'msg="waiting".*no space left')
+    rig.wait_log(worker, r'msg="cannot make progress, will retry".*no space left')
     assert rig.database.value("select count(*) from rollcall.held") == 0
     rig.wait(
         lambda: any(

@@ -121,7 +121,7 @@ def test_outcomes_that_cannot_be_written(rig, kafka, sink):
     rig.send(run.plan([run.task("careful", n) for n in range(1, 31)]), "mail")
     worker = rig.start(lanes=["mail"])
     rig.wait(lambda: len(rig.mails(server.folder)) == 30)
-    rig.wait_log(worker, 'msg="waiting".*disk full')
+    rig.wait_log(worker, 'msg="cannot make progress, will retry".*disk full')
     for _ in range(2):
         rig.database.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity where application_name like"

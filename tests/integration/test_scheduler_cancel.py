@@ -70,7 +70,7 @@ def test_mails_that_wait_for_the_relay_are_not_sent_when_it_is_back(rig, embedde
     rig.scheduler()
     w = rig.start(lanes=["mail", "urgent"])
     run = rig.ask("mailing")
-    rig.wait_log(w, "mail relay away")
+    rig.wait_log(w, "mail relay unavailable")
     cancel(rig, run)
     back = sink(port)
     rig.wait(

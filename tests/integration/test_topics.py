@@ -191,7 +191,7 @@ def resolve(w, policy, run, pattern):
     w.s.wait(
         "said",
         lambda: re.search(
-            rf"level=error .*{pattern}.*; to go on: rollcall topics repair", w.log("worker-1")
+            rf"level=error .*{pattern}.*; run: rollcall topics repair", w.log("worker-1")
         ),
     )
     assert w.state(run) == "published"
@@ -229,7 +229,7 @@ def test_topic_made_anew(world, kafka, policy):
     w.until(second, "published")
     w.recreate()
     w.s.start("worker", "worker-1")
-    resolve(w, policy, second, "the log ends at offset 0, below the position")
+    resolve(w, policy, second, "the topic ends at offset 0, before the stored offset")
     w.succeeded(second, 200)
     gaps = w.database.rows(
         "select p.partition, g.how, g.position, g.low, g.repaired_at is not null from"
@@ -255,7 +255,7 @@ def test_topic_made_anew_and_filled_again(world, kafka, policy):
     fresh = [adhoc("club.gate", n % 100 + 1) for n in range(1000)]
     w.send(fresh)
     w.s.start("worker", "worker-1")
-    resolve(w, policy, second, "the log has another message at offset")
+    resolve(w, policy, second, r"the message at offset \d+ is not the one")
     w.succeeded(second, 100)
     w.s.wait(
         "all of the new log",
@@ -293,7 +293,7 @@ def test_topic_made_anew_and_filled_again_while_it_is_read(world, kafka, policy)
         "tasks",
         lambda: w.send([adhoc("club.gate", n % 100 + 1) for n in range(1000)]),
     )
-    resolve(w, policy, second, "the log has another message at offset")
+    resolve(w, policy, second, r"the message at offset \d+ is not the one")
     w.succeeded(second, 100)
     w.s.wait(
         "all of the new log",
@@ -343,7 +343,7 @@ def test_messages_deleted_before_they_were_taken(world, kafka, policy):
         w,
         policy,
         second,
-        f"the log begins at offset {place + 30}, above the position {place}: 30 messages",
+        f"the topic begins at offset {place + 30}, after the stored offset {place}: 30 messages",
     )
     w.succeeded(second, 200)
     assert w.database.rows(
@@ -366,7 +366,7 @@ def test_stopped_partition_does_not_stop_the_others(world, kafka):
         "the others are done",
         lambda: all(next == 2 * before[n] for n, next in w.positions().items() if n),
     )
-    assert w.positions()[0] == before[0] and w.log("worker-1").count("partition not taken up") == 1
+    assert w.positions()[0] == before[0] and w.log("worker-1").count("partition stopped") == 1
     w.s.cli("topics", "repair", "--yes")
     w.succeeded(second, 200)
 
@@ -460,9 +460,9 @@ def test_results_that_were_not_folded(world, kafka, policy, how):
     w.succeeded(third, 300)
     w.s.start("aggregator")
     pattern = (
-        "the log begins at offset"
+        "the topic begins at offset"
         if how == "deleted"
-        else "the log (ends at offset|has another message)"
+        else "(the topic ends at offset|is not the one that was consumed)"
     )
     w.s.wait("said", lambda: re.search(f"level=error .*{pattern}", w.log("aggregator")))
     if policy == "stop":
@@ -503,7 +503,7 @@ def test_results_made_anew_and_filled_again_while_they_are_read(world, kafka, po
 
     frozen_while_filled_again(w, "aggregator", "results", fill)
     w.s.wait(
-        "said", lambda: re.search("level=error .*the log has another message", w.log("aggregator"))
+        "said", lambda: re.search("level=error .*is not the one that was consumed", w.log("aggregator"))
     )
     if policy == "stop":
         assert w.totals()[0] != w.totals()[1]

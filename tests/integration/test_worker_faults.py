@@ -84,7 +84,7 @@ def test_database_goes_away(rig, kafka, tmp_path):
                 rig.database.db = server.connect("away")
         rig.wait(run.complete)
         exactly_once(rig, run, 3000)
-        assert 2 <= worker.text().count('msg="waiting"') <= 60
+        assert 2 <= worker.text().count('msg="cannot make progress, will retry"') <= 60
         rig.stop_all()
         rig.database.db.close()
     finally:
@@ -103,7 +103,7 @@ def test_broker_restarts(rig, kafka):
     rig.wait(run.complete, 90)
     exactly_once(rig, run, 3000)
     assert (
-        worker.text().count('msg="waiting"') <= 32
+        worker.text().count('msg="cannot make progress, will retry"') <= 32
     )  # four lanes, two outages, some kinds of trouble each: said once per change, not once per try
     rig.stop_all()
 
@@ -119,7 +119,7 @@ def test_another_broker(rig, embedded):
     rig.send(tasks[:1000])
     rig.wait(lambda: run.progress()["done"] >= 500)
     embedded.stop(signal.SIGKILL)
-    rig.wait_log(worker, 'msg="waiting"')
+    rig.wait_log(worker, 'msg="cannot make progress, will retry"')
     embedded.file.unlink()
     embedded.start()
     rig.write()
@@ -156,7 +156,7 @@ def test_frozen_while_messages_are_deleted(rig, kafka):
     rig.wait(lambda: rig.position() == 100)
     taken = run.progress()["done"]
     assert taken == 100 or (
-        taken == 80 and "begins at offset 80, above the position 60: 20 messages" in worker.text()
+        taken == 80 and "begins at offset 80, after the stored offset 60: 20 messages" in worker.text()
     ), rig.logs()
     rig.send(tasks)
     rig.wait(run.complete)

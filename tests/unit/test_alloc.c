@@ -305,10 +305,10 @@ static int dividing(struct err *e)
                                           .task.subject = span_of(names[i]) };
         }
         struct batch b = { .arena = a, .entries = list, .n = ARRAY_LEN(list) };
-        if (batch_divide(&b, ENTRY_READY, e) < 0)
+        if (batch_group(&b, ENTRY_READY, e) < 0)
                 return -1;
-        for (size_t i = 0; i < b.n_units; i++)
-                note(&b.units[i].n, sizeof b.units[i].n);
+        for (size_t i = 0; i < b.n_groups; i++)
+                note(&b.groups[i].n, sizeof b.groups[i].n);
         return 0;
 }
 

@@ -1,13 +1,14 @@
-/* The worker's pure core: admission, division into units, counts and digests. */
+/* The worker's pure core: admission, division into groups, counts and digests. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "admit.h"
 #include "batch.h"
-#include "tally.h"
-#include "transact.h"
+#include "follow_up.h"
+#include "progress.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +35,7 @@ static struct entry entry(const struct task_type *type, const char *subject, str
                                .subject_int = atoll(subject) };
 }
 
-static void no_subject_twice_in_a_unit_and_order_per_subject(void **state)
+static void no_subject_twice_in_a_group_and_order_per_subject(void **state)
 {
         (void)state;
         struct arena *a = arena_new(1 << 20);
@@ -46,16 +47,16 @@ static void no_subject_twice_in_a_unit_and_order_per_subject(void **state)
                 entry(&types[0], "9", &run),
         };
         struct batch b = { .arena = a, .entries = list, .n = ARRAY_LEN(list) };
-        assert_int_equal(batch_divide(&b, ENTRY_READY, NULL), 0);
+        assert_int_equal(batch_group(&b, ENTRY_READY, NULL), 0);
         size_t position[ARRAY_LEN(list)], total = 0;
-        for (size_t u = 0; u < b.n_units; u++)
-                for (size_t i = 0; i < b.units[u].n; i++, total++) {
-                        struct entry *en = b.units[u].list[i];
+        for (size_t u = 0; u < b.n_groups; u++)
+                for (size_t i = 0; i < b.groups[u].n; i++, total++) {
+                        struct entry *en = b.groups[u].list[i];
                         position[en - list] = u;
-                        assert_ptr_equal(en->type, b.units[u].type);
-                        assert_ptr_equal(en->run, b.units[u].run);
+                        assert_ptr_equal(en->type, b.groups[u].type);
+                        assert_ptr_equal(en->run, b.groups[u].run);
                         for (size_t k = 0; k < i; k++) /* sorted as numbers, none twice */
-                                assert_true(b.units[u].list[k]->subject_int < en->subject_int);
+                                assert_true(b.groups[u].list[k]->subject_int < en->subject_int);
                 }
         assert_int_equal(total, ARRAY_LEN(list));
         assert_true(position[0] < position[1] && position[1] < position[3]); /* 7 */
@@ -117,7 +118,7 @@ static void a_batch_follows_the_size_of_its_results(void **state)
         assert_int_equal(batch_more(39, RESULT_BYTES_MAX, 5000), 39);
 }
 
-static void a_failure_is_tried_again_and_at_last_quarantined(void **state)
+static void a_failure_is_retried_and_at_last_quarantined(void **state)
 {
         (void)state;
         struct retry_policy p = { 3, 1000, 10000, false, drawn };
@@ -125,16 +126,16 @@ static void a_failure_is_tried_again_and_at_last_quarantined(void **state)
         for (int tries = 1; tries <= 3; tries++) {
                 entry_fail(&en, &p, SPAN_LIT("no"));
                 assert_int_equal(en.tries, tries);
-                assert_int_equal(en.again, tries < 3);
+                assert_int_equal(entry_waits(&en), tries < 3);
         }
         assert_int_equal(en.outcome, OUTCOME_QUARANTINED);
         struct entry dry = entry(&types[0], "7", NULL);
         dry.dry_run = true;
         entry_fail(&dry, &p, SPAN_LIT("no"));
-        assert_true(dry.outcome == OUTCOME_FAILED && !dry.again);
+        assert_true(dry.outcome == OUTCOME_FAILED && dry.parked == PARKED_NOT);
 }
 
-static void later_tasks_of_a_subject_stand_behind(void **state)
+static void later_tasks_of_a_subject_are_blocked(void **state)
 {
         (void)state;
         struct arena *a = arena_new(1 << 20);
@@ -144,28 +145,28 @@ static void later_tasks_of_a_subject_stand_behind(void **state)
                                 entry(&types[1], "7", &run) };
         struct batch b = { .arena = a, .entries = list, .n = ARRAY_LEN(list) };
         struct retry_policy p = { 2, 1000, 10000, false, drawn };
-        assert_int_equal(batch_divide(&b, ENTRY_READY, NULL), 0);
+        assert_int_equal(batch_group(&b, ENTRY_READY, NULL), 0);
         entry_fail(&list[0], &p, SPAN_LIT("no"));
         list[0].state = ENTRY_DECIDED;
-        batch_stand_behind(&b, 0);
-        assert_true(list[2].state == ENTRY_DECIDED && list[2].again && list[2].behind);
-        assert_true(list[4].state == ENTRY_DECIDED && list[4].again && list[4].behind);
+        batch_block(&b, 0);
+        assert_true(list[2].state == ENTRY_DECIDED && list[2].parked == PARKED_BLOCKED);
+        assert_true(list[4].state == ENTRY_DECIDED && list[4].parked == PARKED_BLOCKED);
         assert_true(list[1].state == ENTRY_READY && list[3].state == ENTRY_READY);
         size_t left = 0;
-        for (size_t u = 1; u < b.n_units; u++)
-                left += b.units[u].n;
+        for (size_t u = 1; u < b.n_groups; u++)
+                left += b.groups[u].n;
         assert_int_equal(left, 1);
 
         struct entry sent[] = { entry(&types[0], "7", &run), entry(&types[0], "7", &run) };
         b.entries = sent;
         b.n = 2;
         sent[0].state = sent[1].state = ENTRY_PENDING;
-        assert_int_equal(batch_divide(&b, ENTRY_PENDING, NULL), 0);
+        assert_int_equal(batch_group(&b, ENTRY_PENDING, NULL), 0);
         sent[0].tries = 1;
         entry_fail(&sent[0], &p, SPAN_LIT("no"));
         sent[0].state = ENTRY_ACTED;
-        batch_stand_behind(&b, 0);
-        assert_true(sent[1].state == ENTRY_ACTED && sent[1].behind && !sent[1].again &&
+        batch_block(&b, 0);
+        assert_true(sent[1].state == ENTRY_ACTED && sent[1].parked == PARKED_BEHIND_QUARANTINED &&
                     sent[1].outcome == OUTCOME_QUARANTINED);
         arena_free(a);
 }
@@ -187,13 +188,13 @@ static void a_statement_acts_for_one_actor(void **state)
         for (size_t i = 0; i < ARRAY_LEN(list); i++)
                 list[i].task.actor = span_of(actors[i]);
         struct batch b = { .arena = a, .entries = list, .n = ARRAY_LEN(list) };
-        assert_int_equal(batch_divide(&b, ENTRY_READY, NULL), 0);
-        assert_int_equal(b.n_units, 5);
-        for (size_t u = 0; u < b.n_units; u++)
-                for (size_t i = 1; i < b.units[u].n; i++)
-                        if (b.units[u].type == &asks && !b.units[u].run)
-                                assert_true(span_eq(b.units[u].list[0]->task.actor,
-                                                    b.units[u].list[i]->task.actor));
+        assert_int_equal(batch_group(&b, ENTRY_READY, NULL), 0);
+        assert_int_equal(b.n_groups, 5);
+        for (size_t u = 0; u < b.n_groups; u++)
+                for (size_t i = 1; i < b.groups[u].n; i++)
+                        if (b.groups[u].type == &asks && !b.groups[u].run)
+                                assert_true(span_eq(b.groups[u].list[0]->task.actor,
+                                                    b.groups[u].list[i]->task.actor));
         arena_free(a);
 }
 
@@ -201,15 +202,15 @@ static void a_replaced_outcome_is_counted_once(void **state)
 {
         (void)state;
         struct arena *a = arena_new(1 << 20);
-        struct tallies t = { 0 };
+        struct progress t = { 0 };
         struct entry first = entry(&types[0], "7", NULL), second = first;
         first.task.task_id = second.task.task_id = (struct uuid){ { 1, 2, 3 } };
         first.outcome = OUTCOME_QUARANTINED;
         second.outcome = OUTCOME_APPLIED;
         second.replaces = true;
-        assert_int_equal(tally_add(&t, &first, a), 0);
+        assert_int_equal(progress_add(&t, &first, a), 0);
         uint64_t digest = t.list[0].digest.a;
-        assert_int_equal(tally_add(&t, &second, a), 0);
+        assert_int_equal(progress_add(&t, &second, a), 0);
         assert_true(t.list[0].counts[OUTCOME_QUARANTINED] == 0 &&
                     t.list[0].counts[OUTCOME_APPLIED] == 1 && t.list[0].digest.a == digest);
         arena_free(a);
@@ -222,10 +223,10 @@ static void what_is_not_ready_is_left_out(void **state)
         struct entry list[] = { entry(&types[0], "1", NULL), entry(&types[0], "1", NULL) };
         list[0].state = ENTRY_DEAD;
         struct batch b = { .arena = a, .entries = list, .n = 2 };
-        assert_int_equal(batch_divide(&b, ENTRY_READY, NULL), 0);
-        assert_int_equal(b.n_units, 1);
-        assert_int_equal(b.units[0].n, 1);
-        assert_int_equal(list[1].level, 0); /* a dead letter holds nobody up */
+        assert_int_equal(batch_group(&b, ENTRY_READY, NULL), 0);
+        assert_int_equal(b.n_groups, 1);
+        assert_int_equal(b.groups[0].n, 1);
+        assert_int_equal(list[1].nth_of_subject, 0); /* a dead letter holds nobody up */
         arena_free(a);
 }
 
@@ -310,7 +311,7 @@ static void admission(void **state)
                 if (rows[i].run && !rows[i].wrong_id)
                         en.task.task_id = task_id_of(run_id, en.task.type, en.task.subject,
                                                      en.task.item);
-                entry_admit(&en, &packs, numbers, rows[i].run, a);
+                admit_entry(&en, &packs, numbers, rows[i].run, a);
                 if (en.state != rows[i].state)
                         fail_msg("row %zu: state %d, reason %.*s", i, (int)en.state,
                                  SPAN_FMT(en.reason));
@@ -340,7 +341,7 @@ static void a_dry_step_stays_dry(void **state)
                                       .item = SPAN_LIT(""),
                                       .dry_run = false } };
         en.task.task_id = task_id_of(run.run_id, en.task.type, en.task.subject, en.task.item);
-        entry_admit(&en, &packs, numbers, &run, a);
+        admit_entry(&en, &packs, numbers, &run, a);
         assert_int_equal(en.state, ENTRY_READY);
         assert_true(en.dry_run);
         free(numbers);
@@ -353,14 +354,14 @@ static void counts_and_digests(void **state)
         struct arena *a = arena_new(1 << 20);
         struct run run = { .run_no = 5, .run_id = { { 1 } } };
         struct entry done = { .run = &run,
-                              .source = 2,
+                              .partition = 2,
                               .outcome = OUTCOME_APPLIED,
                               .task = { .subject = SPAN_LIT("5"), .item = SPAN_LIT("") },
                               .follow_ups = SPAN_LIT("p.x,p.y") };
         done.task.task_id = task_id_of(run.run_id, SPAN_LIT("p.a"), done.task.subject,
                                        done.task.item);
-        struct tallies t = { 0 };
-        assert_int_equal(tally_add(&t, &done, a), 0);
+        struct progress t = { 0 };
+        assert_int_equal(progress_add(&t, &done, a), 0);
         assert_int_equal(t.n, 1);
         assert_int_equal(t.list[0].spawned, 2);
         assert_int_equal(t.list[0].counts[OUTCOME_APPLIED], 1);
@@ -368,19 +369,19 @@ static void counts_and_digests(void **state)
         const char *names[] = { "p.x", "p.y" };
         for (int i = 0; i < 2; i++) {
                 struct entry f = { .run = &run,
-                                   .source = 2,
+                                   .partition = 2,
                                    .outcome = OUTCOME_FAILED,
                                    .follow_ups = SPAN_LIT("p.never") };
                 f.task.task_id = follow_up_id(&done, span_of(names[i]));
-                assert_int_equal(tally_add(&t, &f, a), 0);
+                assert_int_equal(progress_add(&t, &f, a), 0);
         }
         uint64_t half = 0;
         for (int i = 0; i < 8; i++)
                 half = half << 8 | done.task.task_id.b[i];
         assert_true(t.list[0].digest.a == half);
         assert_int_equal(t.list[0].spawned, 2); /* what failed spawns nothing */
-        struct entry other = { .run = NULL, .source = 2, .outcome = OUTCOME_SKIPPED };
-        assert_int_equal(tally_add(&t, &other, a), 0);
+        struct entry other = { .run = NULL, .partition = 2, .outcome = OUTCOME_SKIPPED };
+        assert_int_equal(progress_add(&t, &other, a), 0);
         assert_int_equal(t.n, 2);
         arena_free(a);
 }
@@ -388,12 +389,12 @@ static void counts_and_digests(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(no_subject_twice_in_a_unit_and_order_per_subject),
+                cmocka_unit_test(no_subject_twice_in_a_group_and_order_per_subject),
                 cmocka_unit_test(waits_double_up_to_the_maximum_with_full_jitter),
                 cmocka_unit_test(a_batch_lasts_no_longer_than_about_a_second),
                 cmocka_unit_test(a_batch_follows_the_size_of_its_results),
-                cmocka_unit_test(a_failure_is_tried_again_and_at_last_quarantined),
-                cmocka_unit_test(later_tasks_of_a_subject_stand_behind),
+                cmocka_unit_test(a_failure_is_retried_and_at_last_quarantined),
+                cmocka_unit_test(later_tasks_of_a_subject_are_blocked),
                 cmocka_unit_test(a_statement_acts_for_one_actor),
                 cmocka_unit_test(a_replaced_outcome_is_counted_once),
                 cmocka_unit_test(what_is_not_ready_is_left_out),

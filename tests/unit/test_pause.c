@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "notices.h"
-#include "pause.h"
+#include "pauses.h"
 
 #include <string.h>
 
@@ -80,9 +80,10 @@ static void who_is_passed_over_and_who_waits(void **state)
         entry_pass(&adhoc);
         entry_pass(&intent);
         assert_int_equal(of_run.state, ENTRY_PASSED);
-        assert_true(adhoc.state == ENTRY_DECIDED && adhoc.again && adhoc.paused &&
+        assert_true(adhoc.state == ENTRY_DECIDED && adhoc.parked == PARKED_PAUSED &&
                     adhoc.tries == 0);
-        assert_true(intent.state == ENTRY_ACTED && intent.again && intent.tries == 2);
+        assert_true(intent.state == ENTRY_ACTED && intent.parked == PARKED_PAUSED &&
+                    intent.tries == 2);
 }
 
 static void a_line_a_minute(void **state)

@@ -1,4 +1,4 @@
-#include "act.h"
+#include "actions/actions.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -168,26 +168,26 @@ static int sweep_folder(struct actor *a, const struct task_type *t, struct sweep
         return 0;
 }
 
-int act_files(struct actor *a, struct batch *b, const struct unit *u, struct entry **list, size_t n,
-              struct err *e)
+int act_files(struct actor *a, struct batch *b, const struct statement_group *g,
+              struct entry **list, size_t n, struct err *e)
 {
         for (size_t i = 0; i < n; i++) {
-                instant now = u->run ? u->run->scheduled_at : instant_now();
+                instant now = g->run ? g->run->scheduled_at : instant_now();
                 struct sweep s = { .before = now / INSTANT_SECOND -
-                                             u->type->files.older_than_days * 86400 };
-                const char *verb = u->type->files.delete ? "deleted" : "compressed";
-                int rc = sweep_folder(a, u->type, &s, e);
+                                             g->type->files.older_than_days * 86400 };
+                const char *verb = g->type->files.delete ? "deleted" : "compressed";
+                int rc = sweep_folder(a, g->type, &s, e);
                 if (rc == 0 && err_is_oom(&s.first)) {
                         *e = s.first;
                         return -1;
                 }
                 if (rc < 0)
-                        act_decide(b, list[i], OUTCOME_FAILED, "%s", e->text);
+                        actor_decide(b, list[i], OUTCOME_FAILED, "%s", e->text);
                 else if (s.failed)
-                        act_decide(b, list[i], OUTCOME_FAILED, "%zu files %s, %zu failed: %s",
-                                   s.done, verb, s.failed, s.first.text);
+                        actor_decide(b, list[i], OUTCOME_FAILED, "%zu files %s, %zu failed: %s",
+                                     s.done, verb, s.failed, s.first.text);
                 else
-                        act_decide(b, list[i], OUTCOME_APPLIED, "%zu files %s", s.done, verb);
+                        actor_decide(b, list[i], OUTCOME_APPLIED, "%zu files %s", s.done, verb);
         }
         return 0;
 }

@@ -1,4 +1,4 @@
-#include "act.h"
+#include "actions/actions.h"
 
 #include "mail/transports.h"
 #include "base/failpoint.h"
@@ -36,7 +36,7 @@ static struct span rendered(const struct template *t, struct entry *en, struct b
 }
 
 /* A name as it stands in a header's one line: what breaks or moves a line is a space, and none
- * stands at its ends. */
+ * is left at its ends. */
 static struct span one_line(struct buf *out, struct span s)
 {
         while (s.len && (unsigned char)s.ptr[0] <= ' ') {
@@ -51,10 +51,10 @@ static struct span one_line(struct buf *out, struct span s)
 }
 
 /* One message, or an outcome that says why there is none. */
-static int compose_mail(struct actor *a, struct batch *b, const struct unit *u, struct entry *en,
-                        struct envelope *ret, struct err *e)
+static int compose_mail(struct actor *a, struct batch *b, const struct statement_group *g,
+                        struct entry *en, struct envelope *ret, struct err *e)
 {
-        const struct pack *p = u->type->pack;
+        const struct pack *p = g->type->pack;
         char id[UUID_TEXT_LEN + 1];
         BUF_CLEANUP struct buf out, message_id, subject, text, html, name, line;
         struct buf *const parts[] = { &message_id, &subject, &text, &html, &name, &line };
@@ -74,16 +74,16 @@ static int compose_mail(struct actor *a, struct batch *b, const struct unit *u, 
                 .to_name = one_line(&name, lookup(en, SPAN_LIT("to_name"))),
                 .to_address = lookup(en, SPAN_LIT("to_address")),
                 .reply_to = span_of(p->mail.reply_to),
-                .subject = one_line(&line, rendered(u->type->email.subject, en, &subject)),
-                .text = rendered(u->type->email.text, en, &text),
-                .html = rendered(u->type->email.html, en, &html),
+                .subject = one_line(&line, rendered(g->type->email.subject, en, &subject)),
+                .text = rendered(g->type->email.text, en, &text),
+                .html = rendered(g->type->email.html, en, &html),
                 .message_id = { buf_str(&message_id), message_id.len },
                 .list_id = span_of(p->mail.list_id),
                 .list_unsubscribe = span_of(p->mail.list_unsubscribe),
                 .date = instant_now(),
         };
         if (!m.to_address.len) {
-                act_decide(b, en, OUTCOME_FAILED, "no mail address");
+                actor_decide(b, en, OUTCOME_FAILED, "no mail address");
                 return 1;
         }
         for (size_t i = 0; i < ARRAY_LEN(parts); i++)
@@ -93,7 +93,7 @@ static int compose_mail(struct actor *a, struct batch *b, const struct unit *u, 
         if (mail_check_address(m.to_address, &why) < 0 || mail_render(&m, &out, &why) < 0) {
                 if (err_is_oom(&why))
                         return err_oom(e);
-                act_decide(b, en, OUTCOME_FAILED, "%s", why.text);
+                actor_decide(b, en, OUTCOME_FAILED, "%s", why.text);
                 return 1;
         }
         struct span message = arena_span(a->mails, (struct span){ buf_str(&out), out.len });
@@ -105,27 +105,27 @@ static int compose_mail(struct actor *a, struct batch *b, const struct unit *u, 
         return message.ptr && key.ptr && ret->to ? 0 : err_oom(e);
 }
 
-static bool unreachable(const struct envelope *o)
+static bool is_unreachable(const struct envelope *o)
 {
         return o->state == SEND_DEFERRED && (o->code == 0 || o->before_envelope);
 }
 
-/* The relay being away is said once per change of state, and waited for without end. */
+/* An unavailable relay is logged once per change of state, and waited for without end. */
 static void note_relay(struct actor *a, const struct envelope *list, size_t n)
 {
         size_t away = 0, tried = 0, last = 0;
         for (size_t i = 0; i < n; i++) {
                 tried += list[i].state != SEND_PENDING;
-                away += unreachable(&list[i]);
-                last = unreachable(&list[i]) ? i : last;
+                away += is_unreachable(&list[i]);
+                last = is_unreachable(&list[i]) ? i : last;
         }
         if (tried == 0)
                 return;
         bool is_away = away == tried;
         if (is_away && !a->relay_away)
-                log_warn("mail relay away, waiting", "reason=" LOG_Q, list[last].reason);
+                log_warn("mail relay unavailable, will retry", "reason=" LOG_Q, list[last].reason);
         else if (!is_away && a->relay_away)
-                log_info("mail relay is back", "answers=%zu", tried - away);
+                log_info("mail relay available again", "answers=%zu", tried - away);
         a->away_ms = !is_away || !a->relay_away     ? AWAY_MIN_MS
                      : a->away_ms * 2 < AWAY_MAX_MS ? a->away_ms * 2
                                                     : AWAY_MAX_MS;
@@ -136,19 +136,19 @@ static void note_relay(struct actor *a, const struct envelope *list, size_t n)
                 a->pause_ms = a->away_ms;
 }
 
-static void outcome_of(struct actor *a, struct batch *b, const struct unit *u, struct entry *en,
-                       const struct envelope *o)
+static void outcome_of(struct actor *a, struct batch *b, const struct statement_group *g,
+                       struct entry *en, const struct envelope *o)
 {
         if (o->state == SEND_DONE)
-                act_done(en);
-        else if (o->state != SEND_PENDING && !unreachable(o)) /* those: another round */
-                act_missed(a, b, en, o, !u->type->email.hold_unknown,
-                           o->state == SEND_UNKNOWN ? "the server's answer was lost" : o->reason);
+                actor_done(en);
+        else if (o->state != SEND_PENDING && !is_unreachable(o)) /* those: another round */
+                actor_failed(a, b, en, o, !g->type->email.hold_unknown,
+                             o->state == SEND_UNKNOWN ? "the server's answer was lost" : o->reason);
 }
 
 /* Renders and sends list[0..n), as many as fit into the memory of one go; gives their number. */
-static int send_some(struct actor *a, struct batch *b, const struct unit *u, struct entry **list,
-                     size_t n, struct err *e)
+static int send_some(struct actor *a, struct batch *b, const struct statement_group *g,
+                     struct entry **list, size_t n, struct err *e)
 {
         arena_reset(a->mails);
         struct envelope *out = arena_alloc(a->mails, (n + 1) * sizeof *out);
@@ -157,7 +157,7 @@ static int send_some(struct actor *a, struct batch *b, const struct unit *u, str
         if (!out || !kept)
                 return err_oom(e);
         for (size_t bytes = 0; i < n && bytes < MAILS_BYTES; i++) {
-                int rc = compose_mail(a, b, u, list[i], &out[m], e);
+                int rc = compose_mail(a, b, g, list[i], &out[m], e);
                 if (rc < 0)
                         return -1;
                 if (rc > 0)
@@ -166,21 +166,21 @@ static int send_some(struct actor *a, struct batch *b, const struct unit *u, str
                 kept[m++] = list[i];
         }
         FAILPOINT("mail.unsent");
-        transport_send(a->transport, out, m, act_over, a);
+        transport_send(a->transport, out, m, actor_round_expired, a);
         FAILPOINT("mail.sent");
         note_relay(a, out, m);
         for (size_t k = 0; k < m; k++)
-                outcome_of(a, b, u, kept[k], &out[k]);
+                outcome_of(a, b, g, kept[k], &out[k]);
         return (int)i;
 }
 
-int act_mail(struct actor *a, struct batch *b, const struct unit *u, struct entry **list, size_t n,
-             struct err *e)
+int act_mail(struct actor *a, struct batch *b, const struct statement_group *g, struct entry **list,
+             size_t n, struct err *e)
 {
         if (!a->transport && transport_of(a->service, &a->transport, e) < 0)
                 return -1;
-        for (size_t at = 0; at < n && !act_over(a);) {
-                int sent = send_some(a, b, u, list + at, n - at, e);
+        for (size_t at = 0; at < n && !actor_round_expired(a);) {
+                int sent = send_some(a, b, g, list + at, n - at, e);
                 if (sent < 0)
                         return -1;
                 at += (size_t)sent;

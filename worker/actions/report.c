@@ -1,4 +1,4 @@
-#include "act.h"
+#include "actions/actions.h"
 
 #include "report/report.h"
 #include "time/zone.h"
@@ -26,11 +26,11 @@ static bool file_name(const struct task_type *t, instant at, char *ret, size_t s
 
 /* The run that a report is about: the task's own, or, for a task that followed a run's end, the one
  * that its subject names. 0, 1 none, -1 error. */
-static int run_about(struct actor *a, const struct unit *u, const struct entry *en,
+static int run_about(struct actor *a, const struct statement_group *g, const struct entry *en,
                      struct run **ret, struct err *e)
 {
         struct uuid id;
-        if (u->run || u->type->scope != SCOPE_RUN ||
+        if (g->run || g->type->scope != SCOPE_RUN ||
             !uuid_from_text(en->task.subject.ptr, en->task.subject.len, &id))
                 return 1;
         return run_load(a->transactor->db, a->packs, id, ret, e);
@@ -53,21 +53,21 @@ static int write_file(struct actor *a, const struct report *r, const struct run_
         return report_commit(f, owner, ret_path, e);
 }
 
-static int write_report(struct actor *a, const struct unit *u, const struct entry *en,
+static int write_report(struct actor *a, const struct statement_group *g, const struct entry *en,
                         char **ret_path, struct err *e)
 {
-        const struct report *r = report_of(u->type);
+        const struct report *r = report_of(g->type);
         struct arena *scratch CLEANUP(arena_cleanup) = arena_new(1024 * 1024);
         char name[512];
         struct run *about CLEANUP(run_cleanup) = NULL;
-        if (run_about(a, u, en, &about, e) < 0)
+        if (run_about(a, g, en, &about, e) < 0)
                 return -1;
-        const struct run *run = u->run ? u->run : about;
+        const struct run *run = g->run ? g->run : about;
         /* the same name when it is written again */
         instant at = run ? run->scheduled_at : a->transactor->at;
         struct run_values v = { .now = at,
                                 .actor = run ? run->requested_by : "",
-                                .pack = u->type->pack };
+                                .pack = g->type->pack };
         if (run)
                 v.run_id = run->run_id;
         if (!run && scratch &&
@@ -84,17 +84,17 @@ static int write_report(struct actor *a, const struct unit *u, const struct entr
         snprintf(subject, sizeof subject, "%.*s", SPAN_FMT(en->task.subject));
         for (size_t i = 0; i < r->n_parameters; i++) {
                 /* a report about a run is told which one: a run-scope task's subject */
-                bool of_run = u->type->scope == SCOPE_RUN &&
+                bool of_run = g->type->scope == SCOPE_RUN &&
                               strcmp(r->parameters[i].name, "run") == 0;
                 parameters[i] = (struct setting_value){ r->parameters[i].name,
                                                         of_run ? subject
                                                                : r->parameters[i].default_value };
         }
-        if (run && run->pack == u->type->pack) {
+        if (run && run->pack == g->type->pack) {
                 v.settings = run->settings;
                 v.n_settings = run->n_settings;
         } else {
-                if (settings_resolve(u->type->pack, NULL, NULL, 0, scratch, &settings,
+                if (settings_resolve(g->type->pack, NULL, NULL, 0, scratch, &settings,
                                      &v.n_settings, e) < 0)
                         return -1;
                 v.settings = settings;
@@ -103,24 +103,24 @@ static int write_report(struct actor *a, const struct unit *u, const struct entr
         v.n_parameters = r->n_parameters;
         if (!a->service->reports.folder)
                 return err_set(e, ERR_INPUT, "", "reports.folder is not configured");
-        if (!file_name(u->type, at, name, sizeof name))
+        if (!file_name(g->type, at, name, sizeof name))
                 return err_set(e, ERR_INPUT, "", "the file name pattern gives no name");
         const struct report_owner owner = { run ? run->run_id : en->task.task_id, at };
-        return write_file(a, r, &v, u->type->report.format, name, &owner, ret_path, e);
+        return write_file(a, r, &v, g->type->report.format, name, &owner, ret_path, e);
 }
 
-int act_report(struct actor *a, struct batch *b, const struct unit *u, struct entry **list,
-               size_t n, struct err *e)
+int act_report(struct actor *a, struct batch *b, const struct statement_group *g,
+               struct entry **list, size_t n, struct err *e)
 {
         for (size_t i = 0; i < n; i++) {
                 char *path CLEANUP(cleanup_free) = NULL;
-                if (write_report(a, u, list[i], &path, e) == 0) {
-                        act_decide(b, list[i], OUTCOME_APPLIED, "written: %s", path);
+                if (write_report(a, g, list[i], &path, e) == 0) {
+                        actor_decide(b, list[i], OUTCOME_APPLIED, "written: %s", path);
                         continue;
                 }
                 if (!db_alive(a->transactor->db) || err_is_oom(e))
                         return -1;
-                act_decide(b, list[i], OUTCOME_FAILED, "%s", e->text);
+                actor_decide(b, list[i], OUTCOME_FAILED, "%s", e->text);
         }
         return 0;
 }

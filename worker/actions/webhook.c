@@ -1,12 +1,12 @@
 /* Calls of webhooks, one a task, told apart, signed and traced by headers. */
-#include "act.h"
+#include "actions/actions.h"
 #include "codec/cloudevents.h"
 #include "mail/webhook.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Where the calls of a unit go, and what signs them. */
+/* Where the calls of a group go, and what signs them. */
 struct target {
         const char *url;
         char *secret_url;
@@ -37,8 +37,8 @@ static int read_target(const struct task_type *type, struct target *ret, struct 
         return type->webhook.secret_file ? read_key(type->webhook.secret_file, &ret->key, e) : 0;
 }
 
-static void post(struct actor *a, struct batch *b, const struct unit *u, const struct target *to,
-                 struct entry *en)
+static void post(struct actor *a, struct batch *b, const struct statement_group *g,
+                 const struct target *to, struct entry *en)
 {
         struct envelope answer = { 0 };
         int column = db_column(en->row_of, "body");
@@ -51,34 +51,34 @@ static void post(struct actor *a, struct batch *b, const struct unit *u, const s
         struct webhook_options o = {
                 .url = to->url,
                 .ca_file = a->service->mail.ca_file,
-                .timeout_ms = (long)u->type->webhook.timeout_ms,
+                .timeout_ms = (long)g->type->webhook.timeout_ms,
                 .id = id,
-                .type = u->type->full_name,
+                .type = g->type->full_name,
                 .second = instant_now() / INSTANT_SECOND,
                 .key = to->key.len ? &to->key : NULL,
                 .trace = traced ? trace : NULL,
         };
         if (!body.ptr) {
-                act_decide(b, en, OUTCOME_FAILED, "effect gives no body for the webhook");
+                actor_decide(b, en, OUTCOME_FAILED, "effect gives no body for the webhook");
                 return;
         }
         (void)webhook_post(&o, body, &answer);
         if (answer.state == SEND_DONE)
-                act_done(en);
+                actor_done(en);
         else
-                act_missed(a, b, en, &answer, true, answer.reason);
+                actor_failed(a, b, en, &answer, true, answer.reason);
 }
 
-int act_webhook(struct actor *a, struct batch *b, const struct unit *u, struct entry **list,
-                size_t n, struct err *e)
+int act_webhook(struct actor *a, struct batch *b, const struct statement_group *g,
+                struct entry **list, size_t n, struct err *e)
 {
         CLEANUP(target_cleanup) struct target to = { 0 };
-        if (read_target(u->type, &to, e) < 0) {
+        if (read_target(g->type, &to, e) < 0) {
                 for (size_t i = 0; i < n; i++)
-                        act_decide(b, list[i], OUTCOME_FAILED, "%s", e->text);
+                        actor_decide(b, list[i], OUTCOME_FAILED, "%s", e->text);
                 return 0;
         }
-        for (size_t i = 0; i < n && !act_over(a); i++)
-                post(a, b, u, &to, list[i]);
+        for (size_t i = 0; i < n && !actor_round_expired(a); i++)
+                post(a, b, g, &to, list[i]);
         return 0;
 }

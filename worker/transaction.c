@@ -1,0 +1,128 @@
+/* How the transactions of a batch begin and end. */
+#include "transaction.h"
+
+#include "base/failpoint.h"
+#include "follow_up.h"
+#include "progress.h"
+#include "worker_statements.h"
+
+int transaction_prepare(struct transactor *t, struct err *e)
+{
+        return db_prepare(t->db, "position_move", sql_position_move, e) < 0
+                       ? -1
+                       : db_prepare(t->db, "progress_add", sql_progress_add, e);
+}
+
+/* ---- decide: the whole transaction ---- */
+
+int transaction_queue_begin(struct transactor *t, size_t *ret_rows, struct err *e)
+{
+        if (db_pipeline_query(t->db, "begin", NULL, e) < 0)
+                return -1;
+        /* a deferred constraint must fail with its own statement, not at the commit of everybody's
+         * work */
+        if (db_pipeline_query(t->db, "set constraints all immediate", NULL, e) < 0)
+                return -1;
+        db_params_reset(t->params);
+        *ret_rows = lane_partitions_move_params(t->partitions, t->params);
+        return db_pipeline_run(t->db, "position_move", t->params, e);
+}
+
+int transaction_collect_begin(struct transactor *t, size_t rows, bool *ret_fenced, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        if (db_pipeline_result(t->db, NULL, e) < 0 || db_pipeline_result(t->db, NULL, e) < 0 ||
+            db_pipeline_result(t->db, &r, e) < 0)
+                return -1;
+        *ret_fenced = (size_t)db_rows(r) != rows;
+        if (db_rows(r) > 0)
+                t->at = db_instant(r, 0, 0);
+        return 0;
+}
+
+/* ---- the whole transactions ---- */
+
+int transaction_begin(struct transactor *t, bool *ret_fenced, struct err *e)
+{
+        size_t rows = 0;
+        if (transaction_prepare(t, e) < 0 || db_pipeline_begin(t->db, e) < 0)
+                return -1;
+        if (transaction_queue_begin(t, &rows, e) < 0 || db_pipeline_sync(t->db, e) < 0 ||
+            transaction_collect_begin(t, rows, ret_fenced, e) < 0)
+                return -1;
+        return db_pipeline_finish_sync(t->db, e) < 0 ? -1 : db_pipeline_end(t->db, e);
+}
+
+/* ---- ends ---- */
+
+int transaction_commit(struct transactor *t, struct batch *b, struct err *e)
+{
+        struct progress progress = { 0 };
+        if (follow_up_claim_shared(t->db, t->params, b, e) < 0 ||
+            progress_note_recounts(t->db, t->params, b, e) < 0)
+                return -1;
+        for (size_t i = 0; i < b->n; i++)
+                if (b->entries[i].state == ENTRY_DONE &&
+                    progress_add(&progress, &b->entries[i], b->arena) < 0)
+                        return err_oom(e);
+        if (db_pipeline_begin(t->db, e) < 0)
+                return -1;
+        if (progress.n) {
+                db_params_reset(t->params);
+                progress_params(&progress, t->partitions, t->params);
+                if (db_pipeline_run(t->db, "progress_add", t->params, e) < 0)
+                        return -1;
+        }
+        size_t follow_ups = follow_up_requests(b);
+        if (follow_ups) {
+                follow_up_request_params(b, follow_ups, t->params);
+                if (db_pipeline_query(t->db, sql_follow_ups_request, t->params, e) < 0)
+                        return -1;
+        }
+        if (db_pipeline_query(t->db, "commit", NULL, e) < 0 || db_pipeline_sync(t->db, e) < 0)
+                return -1;
+        if (progress.n && db_pipeline_result(t->db, NULL, e) < 0)
+                return -1;
+        if (follow_ups && db_pipeline_result(t->db, NULL, e) < 0)
+                return -1;
+        if (db_pipeline_result(t->db, NULL, e) < 0 || db_pipeline_finish_sync(t->db, e) < 0 ||
+            db_pipeline_end(t->db, e) < 0)
+                return -1;
+        lane_partitions_moved(t->partitions);
+        t->conflicts = 0;
+        for (size_t i = 0; i < b->n; i++)
+                if (b->entries[i].state == ENTRY_DONE || b->entries[i].state == ENTRY_DEAD)
+                        b->entries[i].at = t->at;
+        return 0;
+}
+
+int transaction_roll_back_fenced(struct transactor *t, struct err *e)
+{
+        return db_exec(t->db, "rollback", e) < 0 ? -1 : TRANSACTION_FENCED;
+}
+
+int transaction_roll_back_failed(struct transactor *t, struct err *e)
+{
+        if (!batch_is_too_large(e) || !db_alive(t->db))
+                return -1;
+        return db_exec(t->db, "rollback", e) < 0 ? -1 : TRANSACTION_TOO_LARGE;
+}
+
+int transaction_checkpoint(struct transactor *t, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        if (transaction_prepare(t, e) < 0)
+                return -1;
+        db_params_reset(t->params);
+        size_t rows = lane_partitions_move_params(t->partitions, t->params);
+        if (rows == 0)
+                return 0;
+        FAILPOINT("mark.unwritten");
+        if (db_run(t->db, "position_move", t->params, &r, e) < 0)
+                return -1;
+        if ((size_t)db_rows(r) != rows)
+                return TRANSACTION_FENCED;
+        FAILPOINT("mark.written");
+        lane_partitions_moved(t->partitions);
+        return 0;
+}

@@ -1,0 +1,6 @@
+#pragma once
+/* Paused task types, tried again. */
+#include "lane_worker.h"
+
+/* Retries the lane's paused types that are due. */
+int type_retry_due(struct lane_worker *w, struct err *e) MUST_CHECK;
