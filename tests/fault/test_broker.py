@@ -223,7 +223,7 @@ def test_row_13_position_below_the_log_start(whole, kafka):
     worker = w.worker()
     w.wait_log(
         worker,
-        r"level=error .*begins at offset [34]\d, above the position 0: .*to go on: rollcall topics"
+        r"level=error .*begins at offset [34]\d, above the position 0: .*run: rollcall topics"
         r" repair",
     )
     mend(w)

@@ -468,7 +468,7 @@ def test_results_that_were_not_folded(world, kafka, policy, how):
     if policy == "stop":
         assert "run: rollcall topics repair" in w.log("aggregator")
         assert w.totals()[0] != w.totals()[1]
-        assert "folded from the ledger" in w.s.cli("topics", "repair", "--yes")
+        assert "backfilled from the ledger" in w.s.cli("topics", "repair", "--yes")
     w.totals_match()
     w.s.wait(
         "all of it is folded",
