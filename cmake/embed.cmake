@@ -1,14 +1,14 @@
 # Texts as C constants, made again when a file changes.
 #
 # embed_texts(TARGET NAME PREFIX FILES...): adds NAME.c to TARGET and NAME.h to its private include
-# path, with a NUL-terminated `extern const char PREFIXstem[];` for each file. The stem is the file's
-# name without its last extension; what C does not allow in a name becomes "_" (001_rollcall.sql
-# with the prefix sql_ is sql_001_rollcall).
+# path, with a NUL-terminated `extern const char PREFIXstem[];` for each file. The stem is the
+# file's name without its last extension; what C does not allow in a name becomes "_"
+# (001_rollcall.sql with the prefix sql_ is sql_001_rollcall).
 #
 # embed_sql(rc_ROOM): the statements of sql/*.sql beside the CMakeLists.txt, or of the folder given
-# after the target, as ROOM_statements.h: sql/held_add.sql is sql_held_add. A line `\ir FILE` (psql's include,
-# relative to the file) is replaced by that file. A file that is only a part of statements begins
-# with "_" and has no constant of its own. Lines that are comments are left out.
+# after the target, as ROOM_statements.h: sql/held_add.sql is sql_held_add. A line `\ir FILE`
+# (psql's include, relative to the file) is replaced by that file. A file that is only a part of
+# statements begins with "_" and has no constant of its own. Lines that are comments are left out.
 
 if(CMAKE_SCRIPT_MODE_FILE STREQUAL CMAKE_CURRENT_LIST_FILE)
   function(read_statement file ret)

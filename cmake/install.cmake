@@ -1,4 +1,5 @@
-# cmake --install: programs, and everything an operator starts from. Nothing below /etc is touched; docs/operating.md says what to copy there.
+# cmake --install: programs, and everything an operator starts from. Nothing below /etc is touched;
+# docs/operating.md says what to copy there.
 include(GNUInstallDirs)
 
 add_custom_command(
@@ -31,7 +32,8 @@ add_custom_target(man ALL DEPENDS ${manual_pages})
 
 set(share ${CMAKE_INSTALL_DATADIR}/rollcall)
 install(TARGETS rollcall rollcall-scheduler rollcall-worker rollcall-aggregator rollcall-broker)
-install(FILES ${CMAKE_BINARY_DIR}/completion/rollcall DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES ${CMAKE_BINARY_DIR}/completion/rollcall
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 install(FILES config/rollcall.cfg config/rollcall-development.cfg DESTINATION ${share})
 install(DIRECTORY config/packs docker/roles schemas DESTINATION ${share})
 install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -1,4 +1,5 @@
--- Keeps the $2 newest errors of each type. Rows that another aggregator is deleting are passed over.
+-- Keeps the $2 newest errors of each type. Rows that another aggregator is deleting are passed
+-- over.
 delete from rollcall.recent_error
 where event_id in (
   select e.event_id

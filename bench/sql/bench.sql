@@ -1,4 +1,5 @@
--- The bench pack's table, and the audit table of the batch job that it is measured against. :people of them, :due of them due, spread evenly.
+-- The bench pack's table, and the audit table of the batch job that it is measured against. :people
+-- of them, :due of them due, spread evenly.
 create schema bench;
 create table bench.person (
   id         bigint primary key,
@@ -16,5 +17,9 @@ create table bench.audit (
   at         timestamptz not null default now()
 );
 insert into bench.person
-select n, 'Person number ' || n, 'active', case when n % greatest(1, :people / :due) = 0 then timestamptz '2025-01-01' else '2100-01-01' end
+select n, 'Person number ' || n, 'active',
+       case
+         when n % greatest(1, :people / :due) = 0 then timestamptz '2025-01-01'
+         else '2100-01-01'
+       end
 from generate_series(1, :people) n;

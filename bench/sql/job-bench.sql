@@ -3,4 +3,6 @@ with changed as (
   where id = any ($1::bigint[]) and status = 'active' and expires_at < now()
   returning id
 )
-insert into bench.audit (person_id, action, old_status, new_status, actor) select id, 'expire', 'active', 'expired', 'batch job' from changed
+insert into bench.audit (person_id, action, old_status, new_status, actor)
+select id, 'expire', 'active', 'expired', 'batch job'
+from changed

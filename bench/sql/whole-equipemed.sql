@@ -1,1 +1,3 @@
-update equipemed.accounts_eqmdcustomuser set account_status = 'expired' where is_active and account_status = 'active' and access_expires_at < now()
+update equipemed.accounts_eqmdcustomuser
+set account_status = 'expired'
+where is_active and account_status = 'active' and access_expires_at < now()

@@ -1,4 +1,5 @@
--- The tables that the pack `equipemed` works on, as EquipeMed's Django application has them, in a schema of their own.
+-- The tables that the pack `equipemed` works on, as EquipeMed's Django application has them, in a
+-- schema of their own.
 create schema if not exists equipemed;
 set search_path = equipemed;
 
@@ -9,13 +10,14 @@ create table accounts_eqmdcustomuser (
   email                    varchar(254) not null default '',
   first_name               varchar(150) not null default '',
   last_name                varchar(150) not null default '',
-  profession_type          smallint,                              -- 0 doctor, 1 resident, 2 nurse, 3 physiotherapist, 4 student
+  profession_type smallint, -- 0 doctor, 1 resident, 2 nurse, 3 physiotherapist, 4 student
   is_active                boolean not null default true,
   is_staff                 boolean not null default false,
   is_superuser             boolean not null default false,
   date_joined              timestamptz not null default now(),
   last_login               timestamptz,
-  account_status           varchar(20) not null default 'active', -- expiring_soon, expired, inactive, suspended, departed, renewal_required
+  -- expiring_soon, expired, inactive, suspended, departed, renewal_required
+  account_status varchar(20) not null default 'active',
   access_expires_at        timestamptz,
   expiration_reason        varchar(50) not null default '',
   expiration_warning_sent  timestamptz,

@@ -1,6 +1,8 @@
 #!/bin/bash
-# acls.sh: gives each program, each service and each reader the least rights on Kafka's topics and groups (docs/security.md has the table). Uses Kafka's own
-# kafka-acls.sh, says what it does, and can be repeated. It adds rights and removes none: see those that are there with `kafka-acls.sh --list`.
+# acls.sh: gives each program, each service and each reader the least rights on Kafka's topics and
+# groups (docs/security.md has the table). Uses Kafka's own kafka-acls.sh, says what it does, and
+# can be repeated. It adds rights and removes none: see those that are there with
+# `kafka-acls.sh --list`.
 set -euo pipefail
 
 usage() {
@@ -8,15 +10,17 @@ usage() {
 Usage: acls.sh --bootstrap-server HOST:PORT [OPTIONS]
 
 Options:
-  --command-config FILE      properties of the administrator's client (TLS, SASL), handed to kafka-acls.sh
+  --command-config FILE      properties of the administrator's client (TLS, SASL), handed to
+                             kafka-acls.sh
   --prefix PREFIX            kafka.prefix of the configuration (default: rollcall)
   --scheduler PRINCIPAL      default: User:rollcall-scheduler
   --worker PRINCIPAL         default: User:rollcall-worker
   --aggregator PRINCIPAL     default: User:rollcall-aggregator
-  --operator PRINCIPAL       who uses the tool `rollcall` (default: User:rollcall-operator); may be given more than once
-  --reader PRINCIPAL         who reads results and dead letters (default: User:rollcall-reader); may be given more than once
-  --service NAME[=PRINCIPAL] a service of the configuration's `intake` (principal: User:NAME); may be given more than once
+  --operator PRINCIPAL       who uses the tool `rollcall` (default: User:rollcall-operator)
+  --reader PRINCIPAL         who reads results and dead letters (default: User:rollcall-reader)
+  --service NAME[=PRINCIPAL] a service of the configuration's `intake` (principal: User:NAME)
   --topic NAME=TOPIC         that service's intake topic (default: PREFIX.intake.NAME)
+                             These four may be given more than once.
   --dry-run                  print the commands only
   --help
 
@@ -38,7 +42,8 @@ while [ $# -gt 0 ]; do
         case $1 in
         --help) usage; exit 0 ;;
         --dry-run) dry_run=yes; shift; continue ;;
-        --bootstrap-server | --command-config | --prefix | --scheduler | --worker | --aggregator | --operator | --reader | --service | --topic) ;;
+        --bootstrap-server | --command-config | --prefix | --topic) ;;
+        --scheduler | --worker | --aggregator | --operator | --reader | --service) ;;
         *) wrong "unknown option \"$1\"" ;;
         esac
         [ -n "${2:-}" ] || wrong "$1 wants a value"
@@ -53,7 +58,9 @@ while [ $# -gt 0 ]; do
         --reader) readers+=("$2") ;;
         --service)
                 name=${2%%=*}
-                [[ $name =~ ^[a-z0-9-]+$ ]] || wrong "--service \"$2\": expected NAME or NAME=PRINCIPAL, with the name as in the configuration"
+                [[ $name =~ ^[a-z0-9-]+$ ]] ||
+                        wrong "--service \"$2\": expected NAME or NAME=PRINCIPAL, with the name as \
+in the configuration"
                 services+=("$name")
                 principal[$name]=User:$name
                 [[ $2 != *=* ]] || principal[$name]=${2#*=}
@@ -68,8 +75,10 @@ done
 [ -n "$bootstrap" ] || wrong "--bootstrap-server is missing"
 [ ${#operators[@]} -gt 0 ] || operators=(User:rollcall-operator)
 [ ${#readers[@]} -gt 0 ] || readers=(User:rollcall-reader)
-for p in "$scheduler" "$worker" "$aggregator" "${operators[@]}" "${readers[@]}" "${principal[@]}"; do
-        [[ $p == *:?* ]] || wrong "\"$p\" is no principal, expected one such as User:rollcall-worker"
+principals=("$scheduler" "$worker" "$aggregator" "${operators[@]}" "${readers[@]}")
+for p in "${principals[@]}" "${principal[@]}"; do
+        [[ $p == *:?* ]] ||
+                wrong "\"$p\" is no principal, expected one such as User:rollcall-worker"
         [[ $p != "User:*" ]] || wrong "\"$p\" would be everybody"
 done
 for name in "${!topic[@]}"; do
@@ -77,7 +86,9 @@ for name in "${!topic[@]}"; do
 done
 
 tool=${KAFKA_ACLS:-$(command -v kafka-acls.sh || command -v kafka-acls || true)}
-[ -n "$tool" ] || [ -n "$dry_run" ] || wrong "found neither kafka-acls.sh nor kafka-acls: put Kafka's bin folder into PATH, or name the command in KAFKA_ACLS"
+[ -n "$tool" ] || [ -n "$dry_run" ] ||
+        wrong "found neither kafka-acls.sh nor kafka-acls: put Kafka's bin folder into PATH, or \
+name the command in KAFKA_ACLS"
 read -ra command <<< "${tool:-kafka-acls.sh}"
 command+=(--bootstrap-server "$bootstrap")
 [ -z "$command_config" ] || command+=(--command-config "$command_config")
@@ -89,7 +100,8 @@ allow() {
         for x in $operations; do arguments+=(--operation "$x"); done
         for x in "$@"; do arguments+=("--$kind" "$x"); done
         echo "$who: $operations on $kind $* ($pattern)"
-        local line=("${command[@]}" --add --allow-principal "$who" --resource-pattern-type "$pattern" "${arguments[@]}")
+        local line=("${command[@]}" --add --allow-principal "$who"
+                --resource-pattern-type "$pattern" "${arguments[@]}")
         if [ -n "$dry_run" ]; then
                 echo "  ${line[*]@Q}"
         else
@@ -121,7 +133,8 @@ allow "$aggregator" Describe literal topic "${lanes[@]}" "${intakes[@]}"
 allow "$aggregator" Read literal group "$prefix.aggregator"
 
 for who in "${operators[@]}"; do
-        allow "$who" "Create Alter Describe DescribeConfigs AlterConfigs Read" literal topic "${lanes[@]}" "$results" "$letters" "${intakes[@]}"
+        allow "$who" "Create Alter Describe DescribeConfigs AlterConfigs Read" literal topic \
+                "${lanes[@]}" "$results" "$letters" "${intakes[@]}"
         allow "$who" Read prefixed group rollcall-cli-
 done
 for who in "${readers[@]}"; do

@@ -1,5 +1,5 @@
--- What can be created again without a new version: functions, views, comments. `rollcall db apply` does
--- so each time. A function may use what is only made after it, so bodies are not checked here.
+-- What can be created again without a new version: functions, views, comments. `rollcall db apply`
+-- does so each time. A function may use what is only made after it, so bodies are not checked here.
 set local check_function_bodies = off;
 \ir functions/ledger.sql
 \ir functions/positions.sql

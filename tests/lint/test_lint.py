@@ -12,6 +12,7 @@ REPO = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("ROLLCALL_BUILD", REPO / "build/check")).resolve()
 BIN = REPO / ".venv/bin"
 WIDTH = 100
+RELEASED = {"schemas/sql/versions/001_rollcall.sql"}  # stays as databases have applied it
 PROGRAMS = ("common", "worker", "producer", "aggregator", "broker")
 
 
@@ -60,7 +61,7 @@ def test_lines_fit_the_page(patterns):
     """100 columns; a row of a Markdown table may be longer, and so may an address."""
     files = tracked(*patterns) + (shell_files() if "*.sh" in patterns else [])
     long = []
-    for file in sorted(set(files)):
+    for file in sorted(set(files) - RELEASED):
         for number, line in enumerate((REPO / file).read_text().splitlines(), 1):
             table = file.endswith(".md") and line.lstrip().startswith("|")
             if len(line) > WIDTH and not table and "https://" not in line:

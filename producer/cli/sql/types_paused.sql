@@ -1,1 +1,3 @@
-select type, since, sqlstate, tries, next_try_at, reason from rollcall.paused_type_named order by type
+select type, since, sqlstate, tries, next_try_at, reason
+from rollcall.paused_type_named
+order by type

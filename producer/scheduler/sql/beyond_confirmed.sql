@@ -1,5 +1,5 @@
--- The first task type of which more tasks are planned than the operator confirmed for run $1. Without
--- a confirmation: any row of the run.
+-- The first task type of which more tasks are planned than the operator confirmed for run $1.
+-- Without a confirmation: any row of the run.
 select r.expect is null, t.name, sum(cardinality(p.subjects)),
         coalesce((r.expect->>t.name)::bigint, 0)
 from rollcall.run r

@@ -1,4 +1,5 @@
--- Makes the ledger's partition of a day, once. ATTACH, because CREATE … PARTITION OF would lock out the workers.
+-- Makes the ledger's partition of a day, once. ATTACH, because CREATE … PARTITION OF would lock out
+-- the workers.
 create or replace function rollcall.ensure_day(d date) returns void language plpgsql as $$
 declare
   name text := 'outcome_' || to_char(d, 'YYYYMMDD');
@@ -8,76 +9,121 @@ begin
   end if;
   perform pg_advisory_xact_lock(hashtext('rollcall.ensure_day'));
   -- asked of the table itself: to_regclass may still know what it found before the lock
-  if exists (select from pg_class where relname = name and relnamespace = 'rollcall'::regnamespace) then
+  if exists (
+    select from pg_class where relname = name and relnamespace = 'rollcall'::regnamespace
+  ) then
     return;
   end if;
   execute format('create table rollcall.%I (like rollcall.outcome including defaults)', name);
-  -- shorter subjects first: numbers are then in the order in which they are planned and done, and each
-  -- row goes to the end. A search must name the length, too.
-  execute format('create unique index %I on rollcall.%I (run_no, type_no, octet_length(subject), subject, item)', name || '_key', name);
-  execute format('alter table rollcall.outcome attach partition rollcall.%I for values from (%L) to (%L)', name, d, d + 1);
+  -- shorter subjects first: numbers are then in the order in which they are planned and done, and
+  -- each row goes to the end. A search must name the length, too.
+  execute format(
+    'create unique index %I on rollcall.%I (run_no, type_no, octet_length(subject), subject, item)',
+    name || '_key', name);
+  execute format(
+    'alter table rollcall.outcome attach partition rollcall.%I for values from (%L) to (%L)',
+    name, d, d + 1);
 end $$;
 
-create or replace function rollcall.outcome_name(code smallint) returns text language sql immutable return
-  (array['waiting', 'pending', 'applied', 'skipped', 'failed', 'quarantined', 'unknown'])[code + 3];
+create or replace function rollcall.outcome_name(code smallint) returns text
+language sql immutable
+return (array[
+  'waiting', 'pending', 'applied', 'skipped', 'failed', 'quarantined', 'unknown'
+])[code + 3];
 
 -- What a run planned and has no outcome for: the missing, by name.
-create or replace function rollcall.missing(of_run bigint) returns table (type text, subject text, item text) language sql stable as $$
+create or replace function rollcall.missing(of_run bigint)
+returns table (type text, subject text, item text) language sql stable as $$
   select distinct t.name, s.subject, s.item
   from rollcall.plan p
   join rollcall.task_type t using (type_no)
   join rollcall.run r using (run_no)
   cross join lateral (
-    select subject, coalesce(p.items[n], '') as item from unnest(p.subjects) with ordinality as u(subject, n)
+    select subject, coalesce(p.items[n], '') as item
+    from unnest(p.subjects) with ordinality as u(subject, n)
   ) s
   where p.run_no = of_run
-    and not exists (select from rollcall.outcome o where o.day = r.day and o.run_no = r.run_no and o.type_no = p.type_no
-                    and octet_length(o.subject) = octet_length(s.subject) and o.subject = s.subject and o.item = s.item
-                    and o.outcome >= 0)
+    and not exists (
+      select from rollcall.outcome o
+      where o.day = r.day and o.run_no = r.run_no and o.type_no = p.type_no
+        and octet_length(o.subject) = octet_length(s.subject) and o.subject = s.subject
+        and o.item = s.item and o.outcome >= 0
+    )
 $$;
 
--- See add_known in common/ledger/compose.c. A sub-select for each task, which the planner cannot turn into
--- a join: it is looked up by the whole key, whatever the statistics say. The tables grow faster than they
--- are analysed, and a batch that is rolled back leaves its rows in the index for the next try to read.
-create or replace function rollcall.known_by_id(ids uuid[]) returns setof bigint language sql stable rows 200
+-- See add_known in common/ledger/compose.c. A sub-select for each task, which the planner cannot
+-- turn into a join: it is looked up by the whole key, whatever the statistics say. The tables grow
+-- faster than they are analysed, and a batch that is rolled back leaves its rows in the index for
+-- the next try to read.
+create or replace function rollcall.known_by_id(ids uuid[]) returns setof bigint
+language sql stable rows 200
 set enable_seqscan = off set enable_bitmapscan = off as $$
   select u.n from unnest(ids) with ordinality as u(id, n)
   where (select true from rollcall.outcome_adhoc o where o.task_id = u.id limit 1)
 $$;
 
--- Ad-hoc tasks whose id the ledger has for another task: of another type, subject, item, arguments, or only
--- one of the two a dry run.
-create or replace function rollcall.used_for_others(ids uuid[], type_nos smallint[], dry_runs boolean[], subjects text[], items text[], arguments text[])
-returns setof bigint language sql stable rows 1 set enable_seqscan = off set enable_bitmapscan = off as $$
-  select u.n from unnest(ids, type_nos, dry_runs, subjects, items, arguments) with ordinality as u(id, type_no, dry_run, subject, item, argument, n)
-  where (select o.type_no <> u.type_no or o.dry_run <> u.dry_run or o.subject <> u.subject or o.item <> coalesce(u.item, '')
-                or coalesce(o.arguments, '{}') <> coalesce(u.argument::jsonb, '{}')
-         from rollcall.outcome_adhoc o where o.task_id = u.id limit 1)
+-- Ad-hoc tasks whose id the ledger has for another task: of another type, subject, item, arguments,
+-- or only one of the two a dry run.
+create or replace function rollcall.used_for_others(
+  ids uuid[], type_nos smallint[], dry_runs boolean[], subjects text[], items text[],
+  arguments text[])
+returns setof bigint
+language sql stable rows 1
+set enable_seqscan = off
+set enable_bitmapscan = off as $$
+  select u.n
+  from unnest(
+    ids, type_nos, dry_runs, subjects, items, arguments
+  ) with ordinality as u(id, type_no, dry_run, subject, item, argument, n)
+  where (
+    select o.type_no <> u.type_no or o.dry_run <> u.dry_run or o.subject <> u.subject
+      or o.item <> coalesce(u.item, '')
+      or coalesce(o.arguments, '{}') <> coalesce(u.argument::jsonb, '{}')
+    from rollcall.outcome_adhoc o
+    where o.task_id = u.id
+    limit 1
+  )
 $$;
 
-create or replace function rollcall.known_of_run(of_day date, of_run bigint, of_type smallint, subjects text[], items text[])
-returns setof bigint language sql stable rows 200 set enable_seqscan = off set enable_bitmapscan = off as $$
+create or replace function rollcall.known_of_run(
+  of_day date, of_run bigint, of_type smallint, subjects text[], items text[])
+returns setof bigint
+language sql stable rows 200
+set enable_seqscan = off
+set enable_bitmapscan = off as $$
   select u.n from unnest(subjects, items) with ordinality as u(subject, item, n)
-  where (select true from rollcall.outcome o where o.day = of_day and o.run_no = of_run and o.type_no = of_type
-           and octet_length(o.subject) = octet_length(u.subject) and o.subject = u.subject
-           and o.item = coalesce(u.item, '') limit 1)
+  where (
+    select true
+    from rollcall.outcome o
+    where o.day = of_day and o.run_no = of_run and o.type_no = of_type
+      and octet_length(o.subject) = octet_length(u.subject) and o.subject = u.subject
+      and o.item = coalesce(u.item, '')
+    limit 1
+  )
 $$;
 
 -- One row, of which the planner expects twenty.
-create or replace function rollcall.as_many() returns setof boolean language plpgsql stable rows 20 as $$
+create or replace function rollcall.as_many() returns setof boolean
+language plpgsql stable rows 20 as $$
 begin
   return next true;
 end $$;
 
--- Ends a statement whose `effect` has a value that it must not have, before anything of it is committed. Called by the composed statement only for such a row.
-create or replace function rollcall.refuse_effect(state text, file text, of_column text, value text, expected text) returns integer language plpgsql as $$
+-- Ends a statement whose `effect` has a value that it must not have, before anything of it is
+-- committed. Called by the composed statement only for such a row.
+create or replace function rollcall.refuse_effect(
+  state text, file text, of_column text, value text, expected text)
+returns integer language plpgsql as $$
 begin
-  raise exception '%: effect.% is %, expected %', file, of_column, coalesce(quote_literal(left(value, 200)), 'NULL'), expected
+  raise exception '%: effect.% is %, expected %', file, of_column,
+    coalesce(quote_literal(left(value, 200)), 'NULL'), expected
     using errcode = state;
 end $$;
 
--- Every statement of a task type asks it about its result, which a worker must hold in memory: true, or an error that a worker answers with a smaller batch.
-create or replace function rollcall.bounded_result(bytes numeric, most bigint) returns boolean language plpgsql immutable as $$
+-- Every statement of a task type asks it about its result, which a worker must hold in memory:
+-- true, or an error that a worker answers with a smaller batch.
+create or replace function rollcall.bounded_result(bytes numeric, most bigint) returns boolean
+language plpgsql immutable as $$
 begin
   if bytes > most then
     raise exception 'the result is % bytes, more than %', bytes, most using errcode = 'RC001';
@@ -85,17 +131,25 @@ begin
   return true;
 end $$;
 
--- What this transaction has changed until now, what is rolled back included. Rollcall's own tables are left out.
+-- What this transaction has changed until now, what is rolled back included. Rollcall's own tables
+-- are left out.
 create or replace function rollcall.touched_now() returns jsonb language sql volatile as $$
-  select coalesce(jsonb_object_agg(schemaname || '.' || relname, jsonb_build_array(n_tup_ins, n_tup_upd, n_tup_del)), '{}')
-  from pg_stat_xact_user_tables where schemaname <> 'rollcall' and n_tup_ins + n_tup_upd + n_tup_del > 0
+  select coalesce(
+    jsonb_object_agg(
+      schemaname || '.' || relname, jsonb_build_array(n_tup_ins, n_tup_upd, n_tup_del)),
+    '{}')
+  from pg_stat_xact_user_tables
+  where schemaname <> 'rollcall' and n_tup_ins + n_tup_upd + n_tup_del > 0
 $$;
 
 -- Notes what has been changed since `rollcall.touched` was set to touched_now().
-create or replace function rollcall.note_touched(of_run bigint, of_type smallint) returns void language sql volatile as $$
+create or replace function rollcall.note_touched(of_run bigint, of_type smallint) returns void
+language sql volatile as $$
   insert into rollcall.touched (run_no, type_no, relation, inserted, updated, deleted)
-  select of_run, of_type, n.key, (n.value->>0)::bigint - coalesce((b.value->>0)::bigint, 0), (n.value->>1)::bigint - coalesce((b.value->>1)::bigint, 0),
+  select of_run, of_type, n.key, (n.value->>0)::bigint - coalesce((b.value->>0)::bigint, 0),
+         (n.value->>1)::bigint - coalesce((b.value->>1)::bigint, 0),
          (n.value->>2)::bigint - coalesce((b.value->>2)::bigint, 0)
-  from jsonb_each(rollcall.touched_now()) n left join jsonb_each(current_setting('rollcall.touched')::jsonb) b on b.key = n.key
+  from jsonb_each(rollcall.touched_now()) n
+  left join jsonb_each(current_setting('rollcall.touched')::jsonb) b on b.key = n.key
   where n.value is distinct from b.value
 $$;

@@ -1,6 +1,6 @@
--- Who requested what. Everything that is not a run's own task is requested here: by operators through
--- the functions below, by services on their intake topics, by Rollcall itself for what follows from a
--- task or a run. The scheduler publishes the tasks.
+-- Who requested what. Everything that is not a run's own task is requested here: by operators
+-- through the functions below, by services on their intake topics, by Rollcall itself for what
+-- follows from a task or a run. The scheduler publishes the tasks.
 
 create table rollcall.authority (
   right_name text not null check (right_name in ('act_for_others')),
@@ -32,8 +32,12 @@ create table rollcall.request (
   settled_at   timestamptz
 );
 create index request_unpublished on rollcall.request (large, request_no) where published_at is null;
-create index request_unsettled on rollcall.request (request_no) where kind = 'tasks' and settled_at is null and published_at is not null;
-create index request_unsettled_cluster on rollcall.request (cluster) where kind = 'tasks' and settled_at is null and published_at is not null;
+create index request_unsettled
+  on rollcall.request (request_no)
+  where kind = 'tasks' and settled_at is null and published_at is not null;
+create index request_unsettled_cluster
+  on rollcall.request (cluster)
+  where kind = 'tasks' and settled_at is null and published_at is not null;
 
 create index request_first_task on rollcall.request ((task_ids[1])) where kind = 'tasks';
 
@@ -57,9 +61,15 @@ create index touched_of_run on rollcall.touched (run_no);
 alter table rollcall.run drop constraint run_state_check;
 update rollcall.run r set state = case
     when r.state = 'finished' and p.unknown = 0 then 'succeeded'
-    when r.state = 'finished' or p.failed + p.quarantined > 0 then 'completed with errors' else r.state end
+    when r.state = 'finished' or p.failed + p.quarantined > 0
+      then 'completed with errors' else r.state end
 from rollcall.run_progress p
-where p.run_no = r.run_no and (r.state = 'finished' or (r.state = 'failed' and r.published_at is not null and p.done = p.planned and p.digest_matches));
+where p.run_no = r.run_no
+  and (
+    r.state = 'finished'
+    or (
+      r.state = 'failed' and r.published_at is not null and p.done = p.planned and p.digest_matches)
+  );
 alter table rollcall.run add constraint run_state_check check (state in (
   'requested', 'planned', 'held for review', 'published',
   'succeeded',
@@ -68,7 +78,8 @@ alter table rollcall.run add constraint run_state_check check (state in (
   'cancelled', 'refused'));
 
 -- Something is still to be done for it, or to be decided. In C: run_state_open.
-create function rollcall.run_is_open(state text) returns boolean language sql immutable parallel safe
+create function rollcall.run_is_open(state text) returns boolean
+language sql immutable parallel safe
   return state in ('requested', 'planned', 'held for review', 'published');
 drop index rollcall.run_open;
 create index run_open on rollcall.run (run_no) where rollcall.run_is_open(state);
@@ -92,7 +103,8 @@ create table rollcall.locked_setting (
   primary key (pack, name)
 );
 
--- A job's schedule is suspended by its own name, or with all others: `jobs resume --all` leaves alone what was suspended by its own name.
+-- A job's schedule is suspended by its own name, or with all others: `jobs resume --all` leaves
+-- alone what was suspended by its own name.
 alter table rollcall.job
   add column suspended_reason   text,
   add column suspended_with_all boolean not null default false;
@@ -150,7 +162,9 @@ alter table rollcall.held add constraint held_state_check check (state in (
 alter table rollcall.held add column locked boolean not null default false;
 
 alter table rollcall.request add column uncounted_at timestamptz;
-create index request_counted on rollcall.request (actor, request_no) where origin = 'service' and uncounted_at is null;
+create index request_counted
+  on rollcall.request (actor, request_no)
+  where origin = 'service' and uncounted_at is null;
 
 create table rollcall.intake (
   service   text primary key,
@@ -174,14 +188,16 @@ create table rollcall.recount (
   run_no bigint primary key references rollcall.run on delete cascade
 );
 
--- What kills its worker is found: an owner that is followed by another one without having left in order, or got anywhere, has died.
+-- What kills its worker is found: an owner that is followed by another one without having left in
+-- order, or got anywhere, has died.
 alter table rollcall.position
   add column claimed_by   text not null default '',
   add column claimed_next bigint not null default 0,
   add column deaths       smallint not null default 0,
   add column trying       bigint;
 
--- Dry runs are counted apart from what was done. What was counted before this stays in the row that it was counted in.
+-- Dry runs are counted apart from what was done. What was counted before this stays in the row that
+-- it was counted in.
 alter table rollcall.run_total drop constraint run_total_pkey, add primary key (run_id, dry_run);
 
 insert into rollcall.schema_version (version) values (2);

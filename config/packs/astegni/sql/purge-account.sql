@@ -1,4 +1,5 @@
--- Deletes the whole user. A high-value account needs an approval for exactly this date; the approval is held while the account goes.
+-- Deletes the whole user. A high-value account needs an approval for exactly this date; the
+-- approval is held while the account goes.
 person as (
   select u.id, u.email, u.roles, u.high_value, u.scheduled_deletion_at as due_at
   from batch b
@@ -13,7 +14,11 @@ person as (
   order by a.user_id, a.due_at
   for share of a
 ), judged as (
-  select p.*, not p.high_value or exists (select from approved a where a.user_id = p.id and a.due_at = p.due_at) as allowed
+  select p.*,
+         not p.high_value
+           or exists (
+             select from approved a where a.user_id = p.id and a.due_at = p.due_at
+           ) as allowed
   from person p
 ), deleted as (
   delete from users u
@@ -29,9 +34,17 @@ person as (
 ), effect as (
   select j.id as subject,
          case when d.id is not null then 'applied' else 'skipped' end as outcome,
-         case when d.id is null then 'high-value account: needs approval' when j.high_value then 'grace period over, approved' else 'grace period over' end
+         case
+           when d.id is null then 'high-value account: needs approval'
+           when j.high_value then 'grace period over, approved'
+           else 'grace period over'
+         end
            as reason,
-         case when d.id is not null then 'account with roles ' || coalesce(nullif(array_to_string(j.roles, ', '), ''), '(none)') end as before,
+         case
+           when d.id is not null
+             then 'account with roles '
+               || coalesce(nullif(array_to_string(j.roles, ', '), ''), '(none)')
+         end as before,
          case when d.id is not null then '' end as after
   from judged j
   left join deleted d on d.id = j.id

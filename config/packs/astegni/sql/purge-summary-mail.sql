@@ -10,8 +10,12 @@ run as (
 ), effect as (
   select subject,
          case when dry_run then 'skipped' else 'send' end as outcome,
-         case when dry_run then 'dry run' else roles || ' roles and ' || accounts || ' accounts deleted' end as reason,
+         case
+           when dry_run then 'dry run'
+           else roles || ' roles and ' || accounts || ' accounts deleted'
+         end as reason,
          :admin_email as to_address, :admin_name as to_name,
-         roles, accounts, waiting, failed, subject as run_id, to_char(scheduled_at at time zone :time_zone, 'YYYY-MM-DD HH24:MI') as scheduled_at
+         roles, accounts, waiting, failed, subject as run_id,
+         to_char(scheduled_at at time zone :time_zone, 'YYYY-MM-DD HH24:MI') as scheduled_at
   from tally
 )

@@ -10,10 +10,15 @@ run as (
 ), effect as (
   select subject,
          case when dry_run or not :webhook then 'skipped' else 'send' end as outcome,
-         case when dry_run then 'dry run' when not :webhook then 'the setting webhook is off' else roles || ' roles and ' || accounts || ' accounts deleted' end
-           as reason,
-         json_build_object('text', 'Astegni: ' || roles || ' roles and ' || accounts || ' accounts deleted'
-           || case when failed > 0 then ', ' || failed || ' failed' else '' end
-           || case when waiting > 0 then ', ' || waiting || ' await approval' else '' end)::text as body
+         case
+           when dry_run then 'dry run'
+           when not :webhook then 'the setting webhook is off'
+           else roles || ' roles and ' || accounts || ' accounts deleted'
+         end as reason,
+         json_build_object(
+           'text', 'Astegni: ' || roles || ' roles and ' || accounts || ' accounts deleted'
+             || case when failed > 0 then ', ' || failed || ' failed' else '' end
+             || case when waiting > 0 then ', ' || waiting || ' await approval' else '' end
+         )::text as body
   from tally
 )

@@ -1,7 +1,10 @@
 -- Notes a backup that was verified. subject: when it was taken, in seconds since 1970.
 judged as (
   select b.subject, to_timestamp(b.subject) as taken_at, b.name, b.by,
-         case when to_timestamp(b.subject) > :now + interval '1 minute' then 'a backup cannot be taken in the future' end as refusal
+         case
+           when to_timestamp(b.subject) > :now + interval '1 minute'
+             then 'a backup cannot be taken in the future'
+         end as refusal
   from batch b
 ), noted as (
   insert into rollcall_astegni.backup_verified (taken_at, name, verified_at, recorded_by)
@@ -14,6 +17,10 @@ judged as (
 ), effect as (
   select subject, case when refusal is null then 'applied' else 'skipped' end as outcome,
          coalesce(refusal, 'verified backup') as reason,
-         case when refusal is null then name || ', taken ' || to_char(taken_at at time zone :time_zone, 'YYYY-MM-DD HH24:MI') end as after
+         case
+           when refusal is null
+             then name || ', taken '
+               || to_char(taken_at at time zone :time_zone, 'YYYY-MM-DD HH24:MI')
+         end as after
   from judged
 )

@@ -1,6 +1,7 @@
 -- To the administrators: who got emergency access, by whom, until when.
 latest as (
-  select distinct on (e.user_id) e.*, u.username, u.first_name, u.last_name, a.username as admin_username
+  select distinct on (e.user_id) e.*, u.username, u.first_name, u.last_name,
+         a.username as admin_username
   from batch b
   join rollcall_equipemed.emergency_access e on e.user_id = b.subject
   join accounts_eqmdcustomuser u on u.id = e.user_id

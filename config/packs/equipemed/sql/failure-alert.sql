@@ -1,6 +1,7 @@
 -- To the administrator: a run failed, or is held for review. subject: the run's id.
 run as (
-  select b.subject, p.job, p.state, p.reason, p.scheduled_at, p.planned, p.applied, p.skipped, p.failed, p.quarantined, p.dry_run
+  select b.subject, p.job, p.state, p.reason, p.scheduled_at, p.planned, p.applied, p.skipped,
+         p.failed, p.quarantined, p.dry_run
   from batch b
   join rollcall.run_progress p on p.run_id::text = b.subject
 ), effect as (

@@ -2,7 +2,9 @@
 select u.id as subject, u.username,
        rollcall_equipemed.full_name(u.first_name, u.last_name, u.username) as full_name,
        rollcall_equipemed.profession_name(u.profession_type) as profession,
-       coalesce(to_char(u.access_expires_at at time zone :time_zone, 'DD/MM/YYYY HH24:MI'), 'never expires') as current_expiration,
+       coalesce(
+         to_char(u.access_expires_at at time zone :time_zone, 'DD/MM/YYYY HH24:MI'), 'never expires'
+       ) as current_expiration,
        u.account_status as current_status,
        u.is_active as may_log_in
 from accounts_eqmdcustomuser u

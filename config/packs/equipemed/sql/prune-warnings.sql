@@ -4,6 +4,7 @@ old as (
   where expires_on < :today - 90
   returning user_id
 ), effect as (
-  select b.subject, 'applied' as outcome, (select count(*) from old) || ' past warnings deleted' as reason
+  select b.subject, 'applied' as outcome,
+         (select count(*) from old) || ' past warnings deleted' as reason
   from batch b
 )

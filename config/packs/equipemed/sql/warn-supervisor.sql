@@ -1,10 +1,13 @@
--- The supervisor's copy, in its own words: only after the user's own warning went out, once, and only while that date still holds.
+-- The supervisor's copy, in its own words: only after the user's own warning went out, once, and
+-- only while that date still holds.
 person as (
   select b.subject, b.item, u.username, u.first_name, u.last_name, u.access_expires_at,
-         s.username as s_username, s.first_name as s_first_name, s.last_name as s_last_name, s.email as s_email,
+         s.username as s_username, s.first_name as s_first_name, s.last_name as s_last_name,
+         s.email as s_email,
          w.sent_at, w.supervisor_sent_at, w.threshold,
          rollcall_equipemed.days_left(u.access_expires_at, :today, :time_zone) as days,
-         w.expires_on is not distinct from (u.access_expires_at at time zone :time_zone)::date as same_date
+         w.expires_on is not distinct from (
+           u.access_expires_at at time zone :time_zone)::date as same_date
   from batch b
   join accounts_eqmdcustomuser u on u.id = b.subject
   left join accounts_eqmdcustomuser s on s.id = u.supervisor_id and s.is_active
@@ -20,8 +23,14 @@ person as (
   from person
 ), effect as (
   select subject, item,
-         case when obstacle is not null then 'skipped' when problem is not null then 'failed' else 'send' end as outcome,
-         coalesce(obstacle, 'supervisor: ' || problem, rollcall_equipemed.threshold_name(threshold)) as reason,
+         case
+           when obstacle is not null then 'skipped'
+           when problem is not null then 'failed'
+           else 'send'
+         end as outcome,
+         coalesce(
+           obstacle, 'supervisor: ' || problem, rollcall_equipemed.threshold_name(threshold)
+         ) as reason,
          s_email as to_address,
          rollcall_equipemed.full_name(s_first_name, s_last_name, s_username) as to_name,
          rollcall_equipemed.full_name(s_first_name, s_last_name, s_username) as supervisor_name,
