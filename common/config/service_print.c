@@ -260,19 +260,21 @@ static const struct {
         const char *name, *help;
 } lists[] = {
         { "intake",
-          "The services that may request tasks: each `service` (its name, the actor of its tasks), `topic` "
-          "(PREFIX.intake.SERVICE), `types` (the task types that it may request), `rate` (100 a second, over all workers), `burst` (as `rate`), `open_max` "
+          "The services that may request tasks: each `service` (its name, the actor of its "
+          "tasks), `topic` "
+          "(PREFIX.intake.SERVICE), `types` (the task types that it may request), `rate` (100 a "
+          "second, over all workers), `burst` (as `rate`), `open_max` "
           "(10000 tasks without an outcome)." },
         { "packs",
           "The packs: each `path` (its folder), and what this service changes in it: "
-          "`settings` (a group of values) and `jobs` (a list of groups with `name` and the keys of a pack's job)." },
+          "`settings` (a group of values) and `jobs` (a list of groups with `name` and the keys "
+          "of a pack's job)." },
 };
 
 void service_reference(struct buf *out)
 {
-        buf_adds(
-                out,
-                "| Property | Type | Default | Range | In force | Meaning |\n|---|---|---|---|---|---|\n");
+        buf_adds(out, "| Property | Type | Default | Range | In force | Meaning "
+                      "|\n|---|---|---|---|---|---|\n");
         for (size_t i = 0; i < service_property_count; i++) {
                 const struct property *p = &service_properties[i];
                 buf_addf(out, "| `%s` | ", p->path);
@@ -323,17 +325,22 @@ void service_man(struct buf *out)
         roff_heading(out, "DESCRIPTION");
         roff_paragraph(
                 out,
-                "One file configures all programs of a service. It is looked for in $ROLLCALL_CONFIG, "
-                "./rollcall.cfg and /etc/rollcall/rollcall.cfg; the option --config names another one.");
+                "One file configures all programs of a service. It is looked for in "
+                "$ROLLCALL_CONFIG, "
+                "./rollcall.cfg and /etc/rollcall/rollcall.cfg; the option --config names another "
+                "one.");
         roff_paragraph(
                 out,
                 "The format is libconfig's: group = { key = value; }; lists of groups are "
-                "( { … }, { … } ), lists of texts are [ \"a\", \"b\" ]. Unknown keys are errors. Paths are "
-                "relative to the file's folder. Time spans are written as \"500ms\", \"30s\", \"5m\", \"2h\" "
+                "( { … }, { … } ), lists of texts are [ \"a\", \"b\" ]. Unknown keys are errors. "
+                "Paths are "
+                "relative to the file's folder. Time spans are written as \"500ms\", \"30s\", "
+                "\"5m\", \"2h\" "
                 "or \"90d\".");
         roff_paragraph(
                 out,
-                "SIGHUP has a daemon check a changed file, and restart with it; rollcall check checks "
+                "SIGHUP has a daemon check a changed file, and restart with it; rollcall check "
+                "checks "
                 "more. rollcall config print shows the configuration in force.");
         roff_heading(out, "PROPERTIES");
         for (size_t i = 0; i < service_property_count; i++)

@@ -58,7 +58,8 @@ static int bad_document(const struct report *r, const char *found, struct err *e
 {
         return err_set(
                 e, ERR_INPUT, "",
-                "%s: a report's statement returns one row with one json value, this one returned %s",
+                "%s: a report's statement returns one row with one json value, this one returned "
+                "%s",
                 r->statement.path, found);
 }
 
@@ -110,12 +111,13 @@ static int spool(struct db *d, const struct report *r, const char *sql, const st
                          "select row_to_json(rollcall_row)::text from (%.*s\n) as rollcall_row",
                          len, sql);
         else
-                buf_addf(
-                        &query,
-                        "select nth = 1, substring(document from place for 65536) from (select row_number() over () as nth, "
-                        "convert_to(value::text, 'UTF8') as document from (%.*s\n) as rollcall_document(value) offset 0) as whole, "
-                        "generate_series(1, length(document), 65536) as place",
-                        len, sql);
+                buf_addf(&query,
+                         "select nth = 1, substring(document from place for 65536) from (select "
+                         "row_number() over () as nth, "
+                         "convert_to(value::text, 'UTF8') as document from (%.*s\n) as "
+                         "rollcall_document(value) offset 0) as whole, "
+                         "generate_series(1, length(document), 65536) as place",
+                         len, sql);
         if (query.failed)
                 return err_oom(e);
         if (db_each(d, buf_str(&query), p, r->rows ? take_row : take_piece, &s, e) < 0)

@@ -119,7 +119,8 @@ int report_create(const char *folder, const char *path, struct report_file **ret
         if (!path_ok(path))
                 return err_set(
                         e, ERR_INPUT, "",
-                        "report file \"%s\": a path within the report folder is expected, without \"..\"",
+                        "report file \"%s\": a path within the report folder is expected, without "
+                        "\"..\"",
                         path);
         CLEANUP(report_file_cleanup) struct report_file *f = calloc(1, sizeof *f);
         if (!f)

@@ -6,9 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FLAG_LISTS = 4 };
+
 const struct flag global_flags[] = {
         { "config", "FILE",
-          "the configuration file (else $ROLLCALL_CONFIG, ./rollcall.cfg, /etc/rollcall/rollcall.cfg)",
+          "the configuration file (else $ROLLCALL_CONFIG, ./rollcall.cfg, "
+          "/etc/rollcall/rollcall.cfg)",
           "@file", 'c', false, false },
         { "json", NULL, "print JSON: one document, or one line per record for streams", NULL, 0,
           false, false },
@@ -55,9 +58,9 @@ static const struct flag *by_letter(const struct flag *list, char letter)
         return NULL;
 }
 
-/* The flag that `word` ("--name", "--name=value", "-n") names in one of three lists; its inline
+/* The flag that `word` ("--name", "--name=value", "-n") names in one of the lists; its inline
  * value goes to `ret_value`. */
-static const struct flag *find_flag(const struct flag *const lists[3], const char *word,
+static const struct flag *find_flag(const struct flag *const lists[FLAG_LISTS], const char *word,
                                     const char **ret_value)
 {
         *ret_value = NULL;
@@ -67,7 +70,7 @@ static const struct flag *find_flag(const struct flag *const lists[3], const cha
                 *ret_value = word + 2 + len + 1;
         if (!is_long && word[2])
                 return NULL; /* letters are not bundled */
-        for (size_t i = 0; i < 3; i++) {
+        for (size_t i = 0; i < FLAG_LISTS; i++) {
                 const struct flag *f = is_long ? by_name(lists[i], word + 2, len)
                                                : by_letter(lists[i], word[1]);
                 if (f)
@@ -97,8 +100,8 @@ static void take_flag(struct cli *c, struct args *a, const struct flag *f, const
                 a->help = true;
 }
 
-static int parse_flag(struct cli *c, struct args *a, const struct flag *const lists[3], int argc,
-                      char **argv, int *i)
+static int parse_flag(struct cli *c, struct args *a, const struct flag *const lists[FLAG_LISTS],
+                      int argc, char **argv, int *i)
 {
         const char *value, *word = argv[*i];
         const struct flag *f = find_flag(lists, word, &value);
@@ -146,7 +149,7 @@ static int check_usage(const struct args *a, const struct flag *more)
 int args_parse(struct cli *c, const struct verb *v, const struct flag *more, int argc, char **argv,
                struct args **ret)
 {
-        const struct flag *const lists[3] = { v->flags, more, global_flags };
+        const struct flag *const lists[FLAG_LISTS] = { v->flags, v->filters, more, global_flags };
         struct args *a CLEANUP(args_cleanup) = calloc(1, sizeof *a);
         if (!a)
                 return cli_oom();
@@ -174,9 +177,10 @@ int args_parse(struct cli *c, const struct verb *v, const struct flag *more, int
         return 0;
 }
 
-const char *args_first_operand(const struct flag *flags, int argc, char **argv, int *ret_at)
+const char *args_first_operand(const struct verb *v, int argc, char **argv, int *ret_at)
 {
-        const struct flag *const lists[3] = { flags, NULL, global_flags };
+        const struct flag *const lists[FLAG_LISTS] = { v ? v->flags : NULL, v ? v->filters : NULL,
+                                                       NULL, global_flags };
         for (int i = 0; i < argc; i++) {
                 const char *value;
                 if (strcmp(argv[i], "--") == 0)

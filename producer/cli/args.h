@@ -21,6 +21,7 @@ struct verb {
          * or an exit code. `ret` NULL-name terminated. */
         int (*declare)(struct cli *c, const char *operand, struct flag **ret);
         int (*run)(struct cli *c, const struct args *a);
+        const struct flag *filters; /* options that several commands share; NULL: none */
 };
 
 extern const struct flag global_flags[]; /* ends in a NULL name */
@@ -52,8 +53,9 @@ int args_duration(const struct args *a, const char *flag, int64_t fallback_ms, i
 int args_pair(const struct args *a, const char *flag, size_t i, char **ret_name,
               const char **ret_value) MUST_CHECK;
 
-/* The first word that is neither an option nor an option's value, or NULL; `ret_at` its index. */
-const char *args_first_operand(const struct flag *flags, int argc, char **argv, int *ret_at);
+/* The first word that is neither an option nor an option's value, or NULL; `ret_at` its index. `v`:
+ * the command; NULL: none is known yet. */
+const char *args_first_operand(const struct verb *v, int argc, char **argv, int *ret_at);
 
 /* What was given for a declared value, "true" for a switch; NULL: not given. */
 const char *args_declared(const struct args *a, const struct parameter *d);

@@ -31,18 +31,18 @@ static void check_tables(struct check *k, struct db *d)
         }
         for (int i = 0; i < db_rows(r); i++)
                 if (db_bool(r, i, 1))
-                        check_fail(
-                                k, "table", db_str(r, i, 0),
-                                "rollcall.%s is missing although the schema's version is right: restore it",
-                                db_str(r, i, 0));
+                        check_fail(k, "table", db_str(r, i, 0),
+                                   "rollcall.%s is missing although the schema's version is right: "
+                                   "restore it",
+                                   db_str(r, i, 0));
                 else if (*db_str(r, i, 2))
                         check_fail(k, "privileges", db_str(r, i, 0), "%s may not %s: grant it",
                                    db_str(s, 0, 2), db_str(r, i, 2));
         if (!db_bool(s, 0, 0) || !db_bool(s, 0, 1))
-                check_fail(
-                        k, "privileges", "schema rollcall",
-                        "%s needs USAGE and CREATE on it (the ledger's partitions are made as days come)",
-                        db_str(s, 0, 2));
+                check_fail(k, "privileges", "schema rollcall",
+                           "%s needs USAGE and CREATE on it (the ledger's partitions are made as "
+                           "days come)",
+                           db_str(s, 0, 2));
         if (k->failed == before)
                 check_ok(k, "privileges", "schema rollcall",
                          "%s may read and write all of its %d tables", db_str(s, 0, 2), db_rows(r));
@@ -79,10 +79,10 @@ static void check_role(struct check *k, struct db *d, const struct pack *p, cons
         if (db_query(d, "select from pg_catalog.pg_roles where rolname = $1", q, &r, &e) < 0)
                 check_fail(k, what, where, "%s", e.text);
         else if (db_rows(r) == 0)
-                check_fail(
-                        k, what, where,
-                        "requires_role is \"%s\", and the database has no such role: nobody can request it; create the role and grant it to those who may",
-                        role);
+                check_fail(k, what, where,
+                           "requires_role is \"%s\", and the database has no such role: nobody can "
+                           "request it; create the role and grant it to those who may",
+                           role);
         else
                 check_ok(k, what, where, "is for members of the role \"%s\"", role);
 }

@@ -9,8 +9,10 @@ static const char *consequence(const char *name)
         if (strcmp(name, "default_transaction_read_only") == 0)
                 return "nothing can be written";
         if (strcmp(name, "synchronous_commit") == 0)
-                return "after a crash or a failover the database may have forgotten outcomes that were published";
-        return "after a crash of the machine the database may have forgotten outcomes that were published, or be damaged";
+                return "after a crash or a failover the database may have forgotten outcomes that "
+                       "were published";
+        return "after a crash of the machine the database may have forgotten outcomes that were "
+               "published, or be damaged";
 }
 
 static void check_setting(struct check *k, const char *name, const char *value)
@@ -21,11 +23,11 @@ static void check_setting(struct check *k, const char *name, const char *value)
                            "it is %s, and database.allow_data_loss says that this is meant: %s",
                            value, consequence(name));
         else
-                check_fail(
-                        k, "durability", name, "it is %s: %s; set it to %s%s", value,
-                        consequence(name), loss ? "on" : "off",
-                        loss ? ", or say database.allow_data_loss = true where nothing may be lost by it (a trial, tests)"
-                             : "");
+                check_fail(k, "durability", name, "it is %s: %s; set it to %s%s", value,
+                           consequence(name), loss ? "on" : "off",
+                           loss ? ", or say database.allow_data_loss = true where nothing may be "
+                                  "lost by it (a trial, tests)"
+                                : "");
 }
 
 static void check_standbys(struct check *k, struct db *d)
@@ -35,11 +37,11 @@ static void check_standbys(struct check *k, struct db *d)
         if (db_query(d, sql_check_standbys, NULL, &r, &e) < 0)
                 check_fail(k, "durability", "", "%s", e.text);
         else if (db_int(r, 0, 0) > 0)
-                check_note(
-                        k, "durability", "",
-                        "%lld standbys follow, and commits do not wait for them (synchronous_standby_names is empty): one that is promoted may lack "
-                        "outcomes that were published",
-                        (long long)db_int(r, 0, 0));
+                check_note(k, "durability", "",
+                           "%lld standbys follow, and commits do not wait for them "
+                           "(synchronous_standby_names is empty): one that is promoted may lack "
+                           "outcomes that were published",
+                           (long long)db_int(r, 0, 0));
 }
 
 void check_durability(struct check *k, struct db *d)
@@ -64,7 +66,7 @@ void check_durability(struct check *k, struct db *d)
                            db_str(others, i, 1));
         check_standbys(k, d);
         if (found == 0 && k->failed == failed)
-                check_ok(
-                        k, "durability", "",
-                        "what is committed is kept: fsync, full_page_writes and synchronous_commit are on");
+                check_ok(k, "durability", "",
+                         "what is committed is kept: fsync, full_page_writes and "
+                         "synchronous_commit are on");
 }

@@ -16,7 +16,8 @@ static void check_secret(struct check *k, const struct task_type *t, const char 
         if (secret_read(path, &secret, &e) < 0)
                 check_note(
                         k, "webhook", t->full_name,
-                        "its %s cannot be read by this user; the workers need it once the webhook is switched on: %s",
+                        "its %s cannot be read by this user; the workers need it once the webhook "
+                        "is switched on: %s",
                         what, e.text);
         else if (is_key && signing_key_read(secret, &key, &e) < 0)
                 check_fail(k, "webhook", t->full_name, "%s: %s", path, e.text);
@@ -44,5 +45,6 @@ void check_folders(struct check *k, const struct packs *all)
         else if (reports)
                 check_fail(
                         k, "reports.folder", folder,
-                        "the folder is missing or this user may not write into it: create it for the service's user");
+                        "the folder is missing or this user may not write into it: create it for "
+                        "the service's user");
 }

@@ -15,10 +15,10 @@ static void check_topic(struct check *k, struct kafka_producer *p, const struct 
         else if (change == TOPIC_CREATED)
                 check_fail(k, "topic", t->name, "it does not exist; run: rollcall topics apply");
         else if (change == TOPIC_GROWN)
-                check_fail(
-                        k, "topic", t->name,
-                        "it has fewer partitions than the %d configured; run: rollcall topics apply",
-                        t->partitions);
+                check_fail(k, "topic", t->name,
+                           "it has fewer partitions than the %d configured; run: rollcall topics "
+                           "apply",
+                           t->partitions);
         else
                 check_ok(k, "topic", t->name,
                          change == TOPIC_LARGER

@@ -70,7 +70,7 @@ static bool is(const struct tokens *t, size_t i, const char *word)
         return k->len == strlen(word) && strncasecmp(k->at, word, k->len) == 0;
 }
 
-/* The tokens within the parentheses of the last "effect as (…)"; all of them when there is none. */
+/* The tokens within the parentheses of the last "effect as (…)"; all tokens when there is none. */
 static void find_effect(const struct tokens *t, size_t *ret_from, size_t *ret_to)
 {
         *ret_from = 0;

@@ -51,6 +51,7 @@ static void print_options(const struct verb *verbs)
         for (const struct verb *v = verbs; v->name; v++) {
                 printf("                \"%s%s\") words=\"", v->name, rest(v));
                 print_flag_words(v->flags);
+                print_flag_words(v->filters);
                 puts("\" ;;");
         }
 }
@@ -61,16 +62,24 @@ static void print_value(const char *verb, const char *more, const struct flag *f
                 printf("        \"%s%s:--%s\") COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n",
                        verb, more, f->name);
         else
-                printf("        \"%s%s:--%s\") COMPREPLY=($(compgen -W \"%s\" -- \"$cur\")); return ;;\n",
+                printf("        \"%s%s:--%s\") COMPREPLY=($(compgen -W \"%s\" -- \"$cur\")); "
+                       "return ;;\n",
                        verb, more, f->name, f->words ? f->words : "");
+}
+
+static void print_values_of(const struct verb *v, const struct flag *f)
+{
+        for (; f && f->name; f++)
+                if (f->value)
+                        print_value(v->name, rest(v), f);
 }
 
 static void print_values(const struct verb *verbs)
 {
-        for (const struct verb *v = verbs; v->name; v++)
-                for (const struct flag *f = v->flags; f && f->name; f++)
-                        if (f->value)
-                                print_value(v->name, rest(v), f);
+        for (const struct verb *v = verbs; v->name; v++) {
+                print_values_of(v, v->flags);
+                print_values_of(v, v->filters);
+        }
         for (const struct flag *f = global_flags; f->name; f++)
                 if (f->value)
                         print_value("", "\"*\"", f);
@@ -84,13 +93,15 @@ int verb_completion(struct cli *c, const struct args *a)
         puts("# bash completion for rollcall, made by: rollcall completion bash\n"
              "_rollcall()\n"
              "{\n"
-             "        local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} first= second= words= i\n"
+             "        local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} first= "
+             "second= words= i\n"
              "        COMPREPLY=()\n"
              "        for ((i = 1; i < COMP_CWORD; i++)); do\n"
              "                case \"${COMP_WORDS[i]}\" in\n"
              "                -c|--config|--actor) ((i++)) ;;\n"
              "                -*) ;;\n"
-             "                *) if [ -z \"$first\" ]; then first=${COMP_WORDS[i]}; else second=${COMP_WORDS[i]}; break; fi ;;\n"
+             "                *) if [ -z \"$first\" ]; then first=${COMP_WORDS[i]}; else "
+             "second=${COMP_WORDS[i]}; break; fi ;;\n"
              "                esac\n"
              "        done\n"
              "        case \"$first $second:$prev\" in");

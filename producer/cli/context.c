@@ -214,8 +214,8 @@ int cli_note_no_scheduler(struct cli *c)
                 "select exists (select from rollcall.lease where expires_at > clock_timestamp())",
                 NULL, 0, &r);
         if (rc == 0 && !db_bool(r, 0, 0))
-                cli_note(
-                        "no scheduler is running: the request waits in the database until one starts");
+                cli_note("no scheduler is running: the request waits in the database until one "
+                         "starts");
         return rc;
 }
 

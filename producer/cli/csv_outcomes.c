@@ -135,7 +135,8 @@ static int wait_for_window(struct wait *x, struct window *w, int64_t timeout_ms)
                 else if (rc == 0 && monotonic_ms() - news >= timeout_ms)
                         rc = cli_error(
                                 CODE_TIMEOUT,
-                                "no outcome of line %zu and others after %lld s without news; the tasks stay on the lane \"%s\"",
+                                "no outcome of line %zu and others after %lld s without news; the "
+                                "tasks stay on the lane \"%s\"",
                                 w->lines[0], (long long)(timeout_ms / 1000),
                                 lane_name(x->file->type->lane));
                 if (rc == 0 && w->left)

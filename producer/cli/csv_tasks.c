@@ -73,19 +73,22 @@ static int read_header(struct csv_tasks *f, const char *const *fields, size_t n)
                 if (!at)
                         return cli_error(
                                 CODE_USAGE,
-                                "tasks submit: --csv: column \"%.100s\" is neither subject, item nor an argument of %s",
+                                "tasks submit: --csv: column \"%.100s\" is neither subject, item "
+                                "nor an argument of %s",
                                 fields[i], f->type->full_name);
                 if (*at >= 0)
                         return cli_error(
                                 CODE_USAGE,
-                                "tasks submit: --csv: column \"%.100s\" stands twice in the first line",
+                                "tasks submit: --csv: column \"%.100s\" stands twice in the first "
+                                "line",
                                 fields[i]);
                 *at = (int)i;
         }
         return f->subject < 0
                        ? cli_error(
                                  CODE_USAGE,
-                                 "tasks submit: --csv: the first line must name the columns, with \"subject\" among them")
+                                 "tasks submit: --csv: the first line must name the columns, with "
+                                 "\"subject\" among them")
                        : 0;
 }
 

@@ -9,7 +9,8 @@
 #include <string.h>
 
 static const char exit_codes[] =
-        "Exit codes: 0 done; 1 what was requested failed; 2 wrong usage; 3 configuration; 4 database or\n"
+        "Exit codes: 0 done; 1 what was requested failed; 2 wrong usage; 3 configuration; 4 "
+        "database or\n"
         "Kafka not reachable; 5 not found; 6 timed out waiting; 7 refused or cancelled.\n";
 
 /* "  -n, --dry-run            text" */
@@ -40,7 +41,8 @@ static void print_verb(const struct verb *v, FILE *to)
 
 void help_all(const struct verb *verbs, FILE *to)
 {
-        fputs("Usage: rollcall COMMAND [OPTIONS]\n\nCommand-line tool for operating Rollcall.\n\nCommands:\n",
+        fputs("Usage: rollcall COMMAND [OPTIONS]\n\nCommand-line tool for operating "
+              "Rollcall.\n\nCommands:\n",
               to);
         for (const struct verb *v = verbs; v->name; v++)
                 print_verb(v, to);
@@ -65,6 +67,7 @@ void help_verb(const struct verb *v, const struct flag *more, FILE *to)
         if (v->detail)
                 fprintf(to, "%s\n", v->detail);
         print_flags("Options", v->flags, to);
+        print_flags("Options that choose tasks", v->filters, to);
         print_flags("Options of the pack", more, to);
         print_flags("Options of every command", global_flags, to);
         fprintf(to, "\n%s", exit_codes);

@@ -89,7 +89,8 @@ static int read_after(const struct args *a, instant *ret)
                 return 0;
         return cli_error(
                 CODE_USAGE,
-                "jobs list: --after \"%s\": an instant such as 2026-11-21T06:00:00-03:00 was expected",
+                "jobs list: --after \"%s\": an instant such as 2026-11-21T06:00:00-03:00 was "
+                "expected",
                 text);
 }
 

@@ -167,12 +167,12 @@ static int check_existing(const struct order *w, const struct run_ref *r, bool *
                 return rc;
         *ret = db_bool(res, 0, 1) || db_bool(res, 0, 2);
         if (*ret)
-                cli_note(
-                        "the run of %s at that instant, %s, is %s: give another --at to request this one",
-                        w->job->full_name, r->id,
-                        !db_bool(res, 0, 1)  ? "one with other settings"
-                        : db_bool(res, 0, 0) ? "a dry run, which changes nothing"
-                                             : "no dry run");
+                cli_note("the run of %s at that instant, %s, is %s: give another --at to request "
+                         "this one",
+                         w->job->full_name, r->id,
+                         !db_bool(res, 0, 1)  ? "one with other settings"
+                         : db_bool(res, 0, 0) ? "a dry run, which changes nothing"
+                                              : "no dry run");
         return 0;
 }
 

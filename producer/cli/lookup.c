@@ -51,7 +51,7 @@ static bool is_full_name(const char *given, const struct pack *p, const char *na
                strcmp(given + len + 1, name) == 0;
 }
 
-static int find(struct cli *c, const struct kind *k, const char *name, const struct pack **ret,
+static int find_in_packs(struct cli *c, const struct kind *k, const char *name, const struct pack **ret,
                 size_t *ret_at)
 {
         size_t found = 0;
@@ -84,7 +84,7 @@ int job_find(struct cli *c, const char *name, const struct job **ret)
 {
         const struct pack *p = NULL;
         size_t at = 0;
-        int rc = find(c, &jobs, name, &p, &at);
+        int rc = find_in_packs(c, &jobs, name, &p, &at);
         if (rc == 0)
                 *ret = &p->jobs[at];
         return rc;
@@ -94,7 +94,7 @@ int type_find(struct cli *c, const char *name, const struct task_type **ret)
 {
         const struct pack *p = NULL;
         size_t at = 0;
-        int rc = find(c, &types, name, &p, &at);
+        int rc = find_in_packs(c, &types, name, &p, &at);
         if (rc == 0)
                 *ret = &p->types[at];
         return rc;
@@ -104,7 +104,7 @@ int report_find(struct cli *c, const char *name, const struct report **ret)
 {
         const struct pack *p = NULL;
         size_t at = 0;
-        int rc = find(c, &reports, name, &p, &at);
+        int rc = find_in_packs(c, &reports, name, &p, &at);
         if (rc == 0)
                 *ret = &p->reports[at];
         return rc;

@@ -12,7 +12,7 @@
 static int run_verb(struct cli *c, const struct verb *v, int argc, char **argv)
 {
         int at, rc = 0;
-        const char *operand = args_first_operand(v->flags, argc, argv, &at);
+        const char *operand = args_first_operand(v, argc, argv, &at);
         struct flag *more CLEANUP(flags_cleanup) = NULL;
         struct args *a CLEANUP(args_cleanup) = NULL;
         /* the configuration decides which options there are, so it is read before them */

@@ -38,6 +38,7 @@ static void add_verb(struct buf *out, const struct verb *v)
         roff_subheading(out, title);
         add_sentence(out, v);
         add_flags(out, v->flags);
+        add_flags(out, v->filters);
 }
 
 void man_rollcall(const struct verb *verbs, struct buf *out)
@@ -75,7 +76,6 @@ void man_rollcall(const struct verb *verbs, struct buf *out)
         roff_heading(out, "FILES");
         roff_item(out, "/etc/rollcall/rollcall.cfg", "the configuration: rollcall.cfg(5)");
         roff_heading(out, "SEE ALSO");
-        roff_paragraph(
-                out,
-                "rollcall.cfg(5), rollcall-scheduler(8), rollcall-worker(8), rollcall-aggregator(8)");
+        roff_paragraph(out, "rollcall.cfg(5), rollcall-scheduler(8), rollcall-worker(8), "
+                            "rollcall-aggregator(8)");
 }

@@ -73,7 +73,8 @@ int outcome_wait(struct cli *c, const struct task_request *q, int64_t timeout_ms
                 if (db_rows(r) && !outcome_is_of(r, 0, q))
                         return cli_error(
                                 CODE_FAILED,
-                                "the task id %s was used before, for another task: nothing was done; give another id",
+                                "the task id %s was used before, for another task: nothing was "
+                                "done; give another id",
                                 id);
                 if (db_rows(r)) {
                         *ret = TAKE(r);
@@ -82,7 +83,8 @@ int outcome_wait(struct cli *c, const struct task_request *q, int64_t timeout_ms
                 if (monotonic_ms() >= until)
                         return cli_error(
                                 CODE_TIMEOUT,
-                                "no outcome of task %s after %lld s; it stays on the lane \"%s\" (is a worker serving it?)",
+                                "no outcome of task %s after %lld s; it stays on the lane \"%s\" "
+                                "(is a worker serving it?)",
                                 id, (long long)(timeout_ms / 1000), lane_name(q->type->lane));
                 if (!noted && monotonic_ms() >= quiet_until) {
                         noted = true;

@@ -42,15 +42,15 @@ int pack_command_find(struct cli *c, const char *first, const char *second,
         bool unnamed;
         const char *config = service_path(c->config_given, &unnamed);
         if (access(config, F_OK) < 0)
-                return cli_error(
-                        CODE_USAGE,
-                        "there is no command \"%s\"; packs may have more, but there is no configuration %s; see: rollcall --help",
-                        first, config);
+                return cli_error(CODE_USAGE,
+                                 "there is no command \"%s\"; packs may have more, but there is no "
+                                 "configuration %s; see: rollcall --help",
+                                 first, config);
         int rc = cli_packs(c);
         if (rc) {
-                cli_note(
-                        "\"%s\" is no command of rollcall itself; the packs' commands need the configuration; see: rollcall --help",
-                        first);
+                cli_note("\"%s\" is no command of rollcall itself; the packs' commands need the "
+                         "configuration; see: rollcall --help",
+                         first);
                 return rc;
         }
         *ret_words = 1;
@@ -74,10 +74,10 @@ int pack_command_find(struct cli *c, const char *first, const char *second,
                                  "several packs have a command \"%s\": write rollcall PACK %s",
                                  first, first);
         return found ? 0
-                     : cli_error(
-                               CODE_USAGE,
-                               "there is no command \"%s\"; see: rollcall --help, rollcall commands",
-                               first);
+                     : cli_error(CODE_USAGE,
+                                 "there is no command \"%s\"; see: rollcall --help, rollcall "
+                                 "commands",
+                                 first);
 }
 
 int pack_commands_list(struct cli *c, const struct args *a)

@@ -28,7 +28,8 @@ static int read_ids(const struct args *a, char **ret)
                 if (!is_id(args_operand(a, i)))
                         return cli_error(
                                 CODE_USAGE,
-                                "\"%s\" is no task id, nor its first characters (at least %d); see: rollcall quarantine list",
+                                "\"%s\" is no task id, nor its first characters (at least %d); "
+                                "see: rollcall quarantine list",
                                 args_operand(a, i), ID_PREFIX_MIN);
                 buf_addf(&out, "%s%s", i ? "," : "", args_operand(a, i));
         }
@@ -145,7 +146,8 @@ static int confirm_action(struct cli *c, const struct args *a, const char *what,
         if (chosen == 0 && state)
                 return cli_error(
                         CODE_NOT_FOUND,
-                        "quarantine %s: no task in state %s matches; see: rollcall quarantine list --state all",
+                        "quarantine %s: no task in state %s matches; see: rollcall quarantine "
+                        "list --state all",
                         what, state);
         if (chosen == 0)
                 return cli_error(

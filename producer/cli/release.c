@@ -69,7 +69,8 @@ int verb_runs_release(struct cli *c, const struct args *a)
                 return cli_error(CODE_REFUSED, "run %s is not held for review any more", run.id);
         if (c->json)
                 return print_json(json_pack("{s:s, s:b}", "run_id", run.id, "released", true));
-        printf("run %s: released, the scheduler publishes it (follow it: rollcall runs watch %.8s)\n",
+        printf("run %s: released, the scheduler publishes it (follow it: rollcall runs watch "
+               "%.8s)\n",
                run.id, run.id);
         return CODE_OK;
 }

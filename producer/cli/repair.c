@@ -159,7 +159,8 @@ static int compare_messages(struct repair *r, struct kafka_consumer *k)
                 if (left(r) && monotonic_ms() > until)
                         return cli_error(
                                 CODE_UNREACHABLE,
-                                "Kafka: the last messages taken of %zu partitions did not come within %d s",
+                                "Kafka: the last messages taken of %zu partitions did not come "
+                                "within %d s",
                                 left(r), COMPARE_TIMEOUT_MS / 1000);
         }
         return 0;
@@ -213,13 +214,15 @@ static void print_misfits(const struct repair *r, const struct db_result *open)
                                " messages) cannot be read any more\n",
                                g->next, g->low - 1, g->low - g->next);
                 else
-                        printf("  the topic is read from its first offset; what waited in the old one from offset %" PRId64
-                               " on cannot be read any more\n",
+                        printf("  the topic is read from its first offset; what waited in the old "
+                               "one from offset %" PRId64 " on cannot be read any more\n",
                                g->next);
         }
         if (lanes)
-                printf("Of %s open runs %s tasks have no outcome: these are published again. Ad-hoc tasks that nobody had taken cannot be found:\n"
-                       "who submitted them sees no outcome, and submits them again with the same id.\n",
+                printf("Of %s open runs %s tasks have no outcome: these are published again. "
+                       "Ad-hoc tasks that nobody had taken cannot be found:\n"
+                       "who submitted them sees no outcome, and submits them again with the same "
+                       "id.\n",
                        db_str(open, 0, 0), db_str(open, 0, 1));
 }
 
@@ -255,7 +258,8 @@ static int apply_repairs(struct repair *r)
                 if (rc > 0)
                         return cli_error(
                                 CODE_FAILED,
-                                "%s/%d was assigned to another worker just now: nothing was done; run the command once more",
+                                "%s/%d was assigned to another worker just now: nothing was done; "
+                                "run the command once more",
                                 r->list[i].g.topic, (int)r->list[i].g.partition);
         }
         return db_exec(r->c->db, "commit", &e) < 0 ? cli_db_fail(&e) : 0;

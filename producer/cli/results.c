@@ -154,7 +154,8 @@ static int read_events(struct tail *t)
                 if (!t->assigned && monotonic_ms() - started > JOIN_TIMEOUT_MS)
                         return cli_error(
                                 CODE_UNREACHABLE,
-                                "Kafka gave no partitions of %s within %d s: does the topic exist? (rollcall topics list)",
+                                "Kafka gave no partitions of %s within %d s: does the topic "
+                                "exist? (rollcall topics list)",
                                 t->cli->service->topic_results, JOIN_TIMEOUT_MS / 1000);
                 idle = n == 0 && t->assigned ? idle + 1 : 0;
                 for (int i = 0; i < n && rc == 0 && t->left > 0; i++)
@@ -174,10 +175,10 @@ static int read_from(const struct args *a, struct tail *t)
         if (!from || t->from_end || strcmp(from, "beginning") == 0 ||
             instant_parse(from, strlen(from), &t->since))
                 return 0;
-        return cli_error(
-                CODE_USAGE,
-                "results tail: --from \"%s\": beginning, end or an instant such as 2026-11-21T06:00:00Z was expected",
-                from);
+        return cli_error(CODE_USAGE,
+                         "results tail: --from \"%s\": beginning, end or an instant such as "
+                         "2026-11-21T06:00:00Z was expected",
+                         from);
 }
 
 static int read_run(struct cli *c, const struct args *a, struct tail *t)

@@ -71,8 +71,8 @@ static void note_no_start(struct follow *f, const char *state)
         if (f->terminal)
                 fputc('\n', stderr);
         if (db_rows(r) == 0)
-                cli_note(
-                        "no scheduler is running: the run waits until one is started (rollcall-scheduler)");
+                cli_note("no scheduler is running: the run waits until one is started "
+                         "(rollcall-scheduler)");
         else
                 cli_note("the scheduler %s has not planned the run yet", db_str(r, 0, 0));
 }

@@ -114,14 +114,16 @@ static void print_proof(const struct cli *c, const struct parts *p)
                "done", done, head_number(p, "applied"), head_number(p, "skipped"),
                head_number(p, "failed"), head_number(p, "quarantined"), head_number(p, "unknown"));
         if (planned == done && digest)
-                printf("%-13s %s: every planned task has its outcome, and the digests of the ids agree\n",
+                printf("%-13s %s: every planned task has its outcome, and the digests of the ids "
+                       "agree\n",
                        "proof", paint(c, "ok"));
         else if (planned == done)
                 printf("%-13s %s: the counts agree, the digests of the ids do not\n", "proof",
                        paint(c, "no"));
         else if (!db_null(p->head, 0, db_column(p->head, "closed_at")))
                 printf("%-13s %s: %" PRId64
-                       " tasks have no outcome: what is not published is not done (--missing lists them)\n",
+                       " tasks have no outcome: what is not published is not done (--missing "
+                       "lists them)\n",
                        "proof", paint(c, "no"), planned - done);
         else
                 printf("%-13s %s: %" PRId64

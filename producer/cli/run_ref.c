@@ -43,7 +43,8 @@ int run_find(struct cli *c, const char *text, struct run_ref *ret)
         if (!r)
                 return cli_error(
                         CODE_NOT_FOUND,
-                        "no run has the id (or first characters, at least 4) or the job name \"%s\"; see: rollcall runs list",
+                        "no run has the id (or first characters, at least 4) or the job name "
+                        "\"%s\"; see: rollcall runs list",
                         text);
         ret->run_no = db_int(r, 0, 0);
         snprintf(ret->id, sizeof ret->id, "%s", db_str(r, 0, 1));

@@ -49,7 +49,8 @@ int verb_runs_list(struct cli *c, const struct args *a)
         if (args_get(a, "state") && run_state_parse(args_get(a, "state"), &state) < 0)
                 return cli_error(
                         CODE_USAGE,
-                        "runs list: --state \"%s\" is no state of a run; see: rollcall runs list --help",
+                        "runs list: --state \"%s\" is no state of a run; see: rollcall runs list "
+                        "--help",
                         args_get(a, "state"));
         int rc = args_number(a, "limit", 20, 1, 100000, &n);
         if (rc == 0)

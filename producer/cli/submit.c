@@ -51,7 +51,8 @@ static int read_request(const struct args *a, const struct task_type *t, const c
         if (!ret->subject && t->scope != SCOPE_RUN)
                 return cli_error(
                         CODE_USAGE,
-                        "tasks submit: --subject or --csv is missing; see: rollcall tasks submit --help");
+                        "tasks submit: --subject or --csv is missing; see: rollcall tasks submit "
+                        "--help");
         if (id && ret->dry_run) /* the id itself stays free for the task that is meant */
                 ret->id = uuid_v5(ret->id, "dry run", strlen("dry run"));
         uuid_to_text(ret->id, own);
@@ -75,9 +76,9 @@ static void note_earlier(instant at)
 {
         char text[INSTANT_TEXT_MAX];
         format_instant(NULL, at, text);
-        cli_note(
-                "the same task was requested on %s already: it is not done twice (another --id makes it another task)",
-                text);
+        cli_note("the same task was requested on %s already: it is not done twice (another --id "
+                 "makes it another task)",
+                 text);
 }
 
 static int submit_one(struct cli *c, const struct args *a, const struct task_request *q,
@@ -133,7 +134,8 @@ int verb_tasks_submit(struct cli *c, const struct args *a)
                 if (args_get(a, "subject") || args_get(a, "item") || args_get(a, "id"))
                         return cli_error(
                                 CODE_USAGE,
-                                "tasks submit: --csv brings subjects, items and ids itself: leave --subject, --item and --id out");
+                                "tasks submit: --csv brings subjects, items and ids itself: leave "
+                                "--subject, --item and --id out");
                 return submit_csv(c, a, t, values, timeout);
         }
         if (rc == 0)

@@ -121,7 +121,8 @@ static int print_summary(const struct submission *s)
                                           (json_int_t)s->already, "rejected", (json_int_t)s->bad,
                                           "asked_for_at", s->already ? earlier : NULL));
         else if (s->already)
-                printf("%zu submitted, %zu requested already on %s and not done again, %zu rejected\n",
+                printf("%zu submitted, %zu requested already on %s and not done again, %zu "
+                       "rejected\n",
                        s->submitted, s->already, earlier, s->bad);
         else
                 printf("%zu submitted, %zu rejected\n", s->submitted, s->bad);

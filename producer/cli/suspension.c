@@ -142,7 +142,8 @@ static int check_registered(const struct change *x)
                         if (concerns(x, j) && row_of(r, j) < 0)
                                 return cli_error(
                                         CODE_CONFIG,
-                                        "job %s is not registered in the database; run: rollcall db apply",
+                                        "job %s is not registered in the database; run: rollcall "
+                                        "db apply",
                                         j->full_name);
                 }
         return rc;
@@ -186,7 +187,8 @@ int verb_jobs_resume(struct cli *c, const struct args *a)
         if (rc == 0 && x.job && x.job->suspend)
                 return cli_error(
                         CODE_REFUSED,
-                        "job %s stays suspended by the configuration: take suspend = true out of it",
+                        "job %s stays suspended by the configuration: take suspend = true out of "
+                        "it",
                         x.job->full_name);
         return rc;
 }

@@ -70,7 +70,8 @@ int verb_types_resume(struct cli *c, const struct args *a)
         if (c->json)
                 return print_json(json_pack("{s:s, s:b}", "type", params[0], "resumed", resumed));
         if (resumed)
-                printf("%s is resumed; the scheduler publishes again what open runs and requests owe of it\n",
+                printf("%s is resumed; the scheduler publishes again what open runs and requests "
+                       "owe of it\n",
                        params[0]);
         else
                 printf("%s is not paused: nothing to do\n", params[0]);

@@ -1,5 +1,5 @@
 #pragma once
 #include "cli.h"
 
-/* The paused task types, and how they are printed. */
+/* Prints the paused task types: rows of types_paused.sql. */
 void types_print(const struct cli *c, const struct db_result *r);

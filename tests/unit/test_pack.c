@@ -519,6 +519,11 @@ static void complaints(void **state)
                   ":7: settings[2].required: unknown key" },
                 { "required = true;", "required = true; default = 1;",
                   ":13: task_types[2].arguments[0].default: found together with required" },
+                { "required = true;", "for_others = true;",
+                  ":13: task_types[2].arguments[0].for_others: found without from" },
+                { "type = \"integer\"; required = true;",
+                  "type = \"text\"; from = \"actor\"; for_others = 1;",
+                  ":13: task_types[2].arguments[0].for_others: " },
                 { "arguments = ( { name = \"days\"", "arguments = ( { name = \"item\"",
                   ":13: task_types[2].arguments[0].name: found \"item\", expected another" },
                 /* task types */
