@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import fastavro
+from environment import DRIVERS, REPO, Copy, Service, assigned, prepare
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 from measure import wait
-from world import DRIVERS, REPO, Copy, Service, assigned, prepare
 
 INTERVAL_MS = 20
 WARM = 300  # requests that warm everybody up, a Kafka node's Java above all
@@ -147,15 +147,15 @@ def measure(service, db, o, worker):
     }
 
 
-def latency(rig, o, say):
+def latency(servers, o, say):
     """One worker serves both lanes; the bulk run is one of o.people tasks."""
     result = {}
-    template = prepare(rig.server, "bench", o.people + 100000, o.people, name="asked")
+    template = prepare(servers.server, "bench", o.people + 100000, o.people, name="asked")
     for kind in o.brokers:
-        rig.renew_embedded()
-        db = Copy(rig.server, template)
+        servers.renew_embedded()
+        db = Copy(servers.server, template)
         service = Service(
-            Path(tempfile.mkdtemp(prefix="rcbench-", dir="/tmp")), db, rig.broker(kind), "bench"
+            Path(tempfile.mkdtemp(prefix="rcbench-", dir="/tmp")), db, servers.broker(kind), "bench"
         )
         try:
             service.topics(o.people + 100000)

@@ -13,7 +13,6 @@ durable: fsync, full page writes and synchronous commit are on.
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
 
 # As Kafka's own start script has it; the tests' node is a smaller one that starts sooner.
@@ -114,7 +113,7 @@ def median(result, name):
 
 def ratio_lines(result):
     """What was measured, and its ratios."""
-    from parts import rollcall
+    from throughput import rollcall
 
     for pack, r in result.get("throughput", {}).items():
         yield f"{pack}: what was measured" + " " * 28 + "median/s        min–max"
@@ -160,7 +159,7 @@ def ratio_lines(result):
             f"aggregator: {median(f, 'aggregator'):,.0f} events/s,"
             f" {median(f, 'aggregator') / median(f, 'two workers, kafka'):.1f} × two workers"
         )
-    r = result.get("asked")
+    r = result.get("task_requests")
     if r:
         run = median(r, "a run of as many")
         for name, e in list(r.items())[1:]:
@@ -174,11 +173,14 @@ def ratio_lines(result):
         yield f"growth: {list(h)[-1]}: {full / empty:.2f} × the empty one"
 
 
-def measure(o, rig, result):
-    from asked import asked
+def measure(o, servers, result):
     from latency import latency
-    from others import aggregator, mail, memory
-    from parts import growth, scan, throughput
+    from mail import mail
+    from memory import memory
+    from task_requests import task_requests
+    from throughput import growth, scan, throughput
+
+    from aggregator import aggregator
 
     for name, letters, part in (
         ("throughput", "abci", throughput),
@@ -188,20 +190,19 @@ def measure(o, rig, result):
         ("aggregator", "f", aggregator),
         ("memory", "g", memory),
         ("growth", "h", growth),
-        ("asked", "r", asked),
+        ("task_requests", "r", task_requests),
     ):
         if o.parts & set(letters):
             say(f"{name}:")
-            result[name] = part(rig, o, say)
+            result[name] = part(servers, o, say)
             o.keep(result)
 
 
 def main():
     o = arguments()
-    sys.path.insert(0, str(Path(__file__).parent))
-    from drain import Rig
+    from environment import BUILD_FOLDER, Embedded, Kafka, durable
+    from fan_out_and_drain import Servers
     from measure import machine
-    from world import BUILD_FOLDER, Embedded, Kafka, durable
 
     path = Path(o.json or BUILD_FOLDER / "bench.json")
     o.keep = lambda result: path.write_text(json.dumps(result, indent=1))
@@ -217,11 +218,11 @@ def main():
         " with 8\n"
     )
     os.environ.setdefault("ROLLCALL_KAFKA_JVM", KAFKA_JVM)
-    rig = Rig(durable(track_commit_timestamp="on"), lambda: Embedded(8), Kafka)
+    servers = Servers(durable(track_commit_timestamp="on"), lambda: Embedded(8), Kafka)
     try:
-        measure(o, rig, result)
+        measure(o, servers, result)
     finally:
-        rig.close()
+        servers.close()
     say("")
     for line in ratio_lines(result):
         say(line)

@@ -7,16 +7,10 @@ import os
 import random
 import re
 import signal
-import sys
-from pathlib import Path
 
 import pytest
-
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
-
-from harness.postgres import Database, Postgres  # noqa: E402
-from whole import Node, Whole  # noqa: E402
+from cluster import Cluster, Node
+from harness.postgres import Database, Postgres
 
 serial = itertools.count(1)
 
@@ -89,8 +83,8 @@ def own_postgres():
 
 
 @pytest.fixture
-def whole(request, tmp_path, chance):
-    """whole(...): the system of this case. `postgres`, `node`, `database` stand for the shared
+def cluster(request, tmp_path, chance):
+    """cluster(...): the system of this case. `postgres`, `node`, `database` stand for the shared
     ones.
     """
     made = []
@@ -100,7 +94,7 @@ def whole(request, tmp_path, chance):
         database = options.pop("database", None) or request.getfixturevalue("database")
         name = re.sub(r"\W+", "-", request.node.name).strip("-")[:50]
         made.append(
-            Whole(
+            Cluster(
                 tmp_path,
                 node,
                 database.server,

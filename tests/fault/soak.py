@@ -16,8 +16,8 @@ from collections import Counter
 
 import psycopg
 import verify
+from cluster import Node, encode_task
 from harness.postgres import Database, Postgres
-from whole import Node, encode_task
 
 PEOPLE = 400
 POINTS = [
@@ -638,11 +638,11 @@ class Soak:
         )
 
 
-def test_soak(request, whole, chance):
+def test_soak(request, cluster, chance):
     config = request.config
     minutes, node, server = config.getoption("--minutes"), Node(proxies=1), Postgres(fsync=True)
     try:
-        w = whole(
+        w = cluster(
             node=node, database=Database(server, "soak"), people=PEOPLE, batch=50, lock="500ms"
         )
         soak, started = Soak(w, node, chance), time.monotonic()

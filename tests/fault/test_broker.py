@@ -11,6 +11,7 @@ import uuid
 from collections import defaultdict
 
 import pytest
+from cluster import encode_task
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -19,13 +20,12 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 from harness.paths import program
-from whole import encode_task
 
 
 # ---- 9, 10: the broker ----
 @pytest.mark.parametrize("how", ["restart", "crash", "away"])
-def test_row_09_broker_goes_away(whole, kafka, chance, how, long):
-    w = whole(people=500, batch=20, verify_options={"repeated_mails": "killed"})
+def test_row_09_broker_goes_away(cluster, kafka, chance, how, long):
+    w = cluster(people=500, batch=20, verify_options={"repeated_mails": "killed"})
     w.begin()
     w.ask()
     w.wait_done(chance.randint(10, 1500))
@@ -93,10 +93,10 @@ class Moving:
         self.child.stdout.close()
 
 
-def test_row_10_coordinator_and_leaders_move(whole, chance, tmp_path):
+def test_row_10_coordinator_and_leaders_move(cluster, chance, tmp_path):
     node = Moving(tmp_path)
     try:
-        w = whole(node=node, people=300, batch=20, kafka=f'embedded = "{node.file}"')
+        w = cluster(node=node, people=300, batch=20, kafka=f'embedded = "{node.file}"')
         w.begin()
         w.ask()
         for n in range(8):
@@ -127,12 +127,12 @@ def mend(w):
 
 
 @pytest.mark.parametrize("reader", ["stopped", "frozen"])
-def test_row_11_topic_made_anew(whole, kafka, reader):
+def test_row_11_topic_made_anew(cluster, kafka, reader):
     """The lane's topic is deleted and made again with other tasks in it: said as an error;
     nothing is passed over in silence. Also when it is longer than the
     one before when its reader, who was frozen meanwhile, reads on.
     """
-    w = whole(
+    w = cluster(
         people=200, session="30s" if reader == "frozen" else "2s", verify_options={"gone": True}
     )
     w.begin(workers=1)
@@ -167,11 +167,11 @@ def test_row_11_topic_made_anew(whole, kafka, reader):
     w.finish(timeout=90)
 
 
-def test_row_12_partitions_added_while_running(whole):
+def test_row_12_partitions_added_while_running(cluster):
     """A topic grows while everybody runs, the lanes being empty as docs/operating.md asks: the
     new partitions are taken up, each person's order holds.
     """
-    w = whole(
+    w = cluster(
         people=100, partitions=2, batch=20, properties='"topic.metadata.refresh.interval.ms=3000"'
     )
     w.begin()
@@ -208,11 +208,11 @@ def test_row_12_partitions_added_while_running(whole):
     )
 
 
-def test_row_13_position_below_the_log_start(whole, kafka):
+def test_row_13_position_below_the_log_start(cluster, kafka):
     """Retention deleted what had not been taken: said with both numbers, waited for; once the
     operator has decided, the open run is published again.
     """
-    w = whole(people=400, verify_options={"gone": True})
+    w = cluster(people=400, verify_options={"gone": True})
     w.start("aggregator")
     w.start("scheduler")
     w.ask("bumping")
@@ -244,11 +244,11 @@ def results_take(w, size):
         future.result(30)
 
 
-def test_row_29_audit_topic_unavailable(whole):
+def test_row_29_audit_topic_unavailable(cluster):
     """The results topic takes nothing: deletions stop after the few batches that may wait for
     their acknowledgement; nothing is lost when it is back.
     """
-    w = whole(people=3000, batch=20)
+    w = cluster(people=3000, batch=20)
     w.database.execute("update person set leaving = true, approved = id % 3 > 0")
     results_take(w, 20)
     w.begin()

@@ -13,8 +13,8 @@ from harness.postgres import Postgres, binaries
 
 # ---- 14, 15, 16: the database ----
 @pytest.mark.parametrize("how", ["restart", "terminated", "idle"])
-def test_row_14_database_connections_end(whole, chance, how, own_postgres):
-    w = whole(
+def test_row_14_database_connections_end(cluster, chance, how, own_postgres):
+    w = cluster(
         database=own_postgres(), people=500, batch=20, verify_options={"repeated_mails": "killed"}
     )
     workers = w.begin(workers=1)
@@ -39,11 +39,11 @@ def test_row_14_database_connections_end(whole, chance, how, own_postgres):
     w.finish(timeout=90)
 
 
-def test_row_14_connection_ends_while_partitions_are_claimed(whole):
+def test_row_14_connection_ends_while_partitions_are_claimed(cluster):
     """Claimed in the table, but not taken up from the group: the offer is refused, and taken up
     when it comes again.
     """
-    w = whole(people=200)
+    w = cluster(people=200)
     w.start("aggregator")
     w.start("scheduler")
     w.worker(lanes='"jobs"')
@@ -59,11 +59,11 @@ def test_row_14_connection_ends_while_partitions_are_claimed(whole):
 
 
 @pytest.mark.parametrize("who", ["worker", "scheduler", "aggregator"])
-def test_row_15_the_reply_to_commit_is_lost(whole, chance, who):
+def test_row_15_the_reply_to_commit_is_lost(cluster, chance, who):
     """The server has committed and the client never hears of it, again and again: the truth is
     read back.
     """
-    w = whole(people=300, batch=20, verify_options={"repeated_mails": "killed"})
+    w = cluster(people=300, batch=20, verify_options={"repeated_mails": "killed"})
     for kind in ("aggregator", "scheduler", "worker"):
         w.start(kind, **(w.through(postgres=w.postgres_proxy) if kind == who else {}))
     lost = 0
@@ -80,9 +80,9 @@ def test_row_15_the_reply_to_commit_is_lost(whole, chance, who):
     print(f"{lost} replies lost, {r.numbers['repeated_events']} events repeated")
 
 
-def test_row_16_read_only_database(whole, chance, own_postgres):
+def test_row_16_read_only_database(cluster, chance, own_postgres):
     """The server refuses to write: no false success, and work goes on when it lets go."""
-    w = whole(
+    w = cluster(
         database=own_postgres(), people=300, batch=20, verify_options={"repeated_mails": "killed"}
     )
     w.begin()
@@ -101,7 +101,7 @@ def test_row_16_read_only_database(whole, chance, own_postgres):
     w.finish(timeout=90)
 
 
-def test_row_16_failover(whole, chance, own_postgres):
+def test_row_16_failover(cluster, chance, own_postgres):
     """The primary dies, its synchronous standby is promoted: nothing that was acknowledged is
     missing, and the programs follow.
     """
@@ -120,7 +120,7 @@ def test_row_16_failover(whole, chance, own_postgres):
             f"host=127.0.0.1,127.0.0.1 port={primary.port},{standby.port} user=rollcall"
             f" dbname={database.name} target_session_attrs=read-write"
         )
-        w = whole(
+        w = cluster(
             database=database,
             people=300,
             batch=20,

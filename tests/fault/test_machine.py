@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from cluster import Node
 from harness.postgres import Database, Postgres, binaries
 from harness.process import Process
-from whole import Node
 
 
 # ---- 19: full disks ----
@@ -63,13 +63,13 @@ class SmallPostgres(Postgres):
         super()._init()
 
 
-def test_row_19_database_disk_full(whole, chance, small_disk):
+def test_row_19_database_disk_full(cluster, chance, small_disk):
     """No outcome without durability: what PostgreSQL could not write is done when there is room."""
     disk = small_disk("256m", "postgres" if os.geteuid() == 0 else None)
     server = SmallPostgres(disk)
     database = Database(server, "small")
     try:
-        w = whole(
+        w = cluster(
             database=database, people=400, batch=20, verify_options={"repeated_mails": "killed"}
         )
         w.begin()
@@ -91,14 +91,14 @@ def test_row_19_database_disk_full(whole, chance, small_disk):
         server.close()
 
 
-def test_row_19_broker_disk_full(whole, chance, small_disk):
+def test_row_19_broker_disk_full(cluster, chance, small_disk):
     """The node gives its log up; with room again, and started anew, everything that was
     acknowledged is there and the rest comes.
     """
     disk = small_disk("64m")
     node = Node(data=disk / "data")
     try:
-        w = whole(node=node, people=400, batch=20, verify_options={"repeated_mails": "killed"})
+        w = cluster(node=node, people=400, batch=20, verify_options={"repeated_mails": "killed"})
         w.begin()
         w.ask()
         w.wait_done(chance.randint(20, 600))
@@ -113,10 +113,10 @@ def test_row_19_broker_disk_full(whole, chance, small_disk):
         node.close()
 
 
-def test_row_19_report_folder_full(whole, small_disk):
+def test_row_19_report_folder_full(cluster, small_disk):
     """The old report stays whole; the new one is written when there is room."""
     disk = small_disk("256k")
-    w = whole(people=300, reports=str(disk))
+    w = cluster(people=300, reports=str(disk))
     w.begin(workers=1)
     w.ask("census")
     w.settle()
@@ -156,8 +156,8 @@ JOBS = """, { name = "all"; tasks = [ "hourly" ]; schedule = "0 * * * *"; catch_
               starting_deadline = "150m"; concurrency_policy = "allow"; }"""
 
 
-def test_row_21_scheduler_down_across_slots(whole, chance):
-    w = whole(people=20, jobs=JOBS)
+def test_row_21_scheduler_down_across_slots(cluster, chance):
+    w = cluster(people=20, jobs=JOBS)
     w.start("aggregator")
     w.worker()
     hours = chance.randint(4, 7)
@@ -255,13 +255,13 @@ def clock(request):
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_row_20_dst_and_leap_day(whole, clock):
+def test_row_20_dst_and_leap_day(cluster, clock):
     """Skipped times run once after the gap, doubled ones the first time, a leap day when there
     is one.
     """
     server = clock(utc(2026, 3, 8, 6, 59, 50))
     database = Database(server, "time")
-    w = whole(database=database, people=5, jobs=NIGHT, zone="America/New_York", lease="2s")
+    w = cluster(database=database, people=5, jobs=NIGHT, zone="America/New_York", lease="2s")
     w.database.execute("update rollcall.job set suspended = job = 'often'")
     w.begin(workers=1)
 
@@ -296,13 +296,13 @@ def test_row_20_dst_and_leap_day(whole, clock):
     database.db.close()
 
 
-def test_row_20_clocks_an_hour_off(whole, clock, chance):
+def test_row_20_clocks_an_hour_off(cluster, clock, chance):
     """The database's clock, which decides, jumps an hour forth, back, and forth again: each slot
     has one run, none twice, and work goes on.
     """
     server = clock(utc(2026, 5, 4, 10, 0, 30))
     database = Database(server, "time")
-    w = whole(database=database, people=30, jobs=NIGHT, lease="2s")
+    w = cluster(database=database, people=30, jobs=NIGHT, lease="2s")
     w.begin()
     for n, at in enumerate(
         (

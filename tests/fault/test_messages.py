@@ -8,16 +8,16 @@ import uuid
 from collections import Counter
 
 import verify
+from cluster import encode_task
 from harness.paths import REPO
-from whole import encode_task
 
 
 # ---- 22, 23, 24: messages ----
-def test_row_22_duplicate_reordered_replayed_publishing(whole, chance):
+def test_row_22_duplicate_reordered_replayed_publishing(cluster, chance):
     """All that is on the lanes is published again: at once, out of order, and after the end;
     ad-hoc tasks too, and one id with two contents.
     """
-    w = whole(people=200)
+    w = cluster(people=200)
     w.begin()
     w.grants(100)
     w.ask()
@@ -41,11 +41,11 @@ def test_row_22_duplicate_reordered_replayed_publishing(whole, chance):
     )
 
 
-def test_row_23_tasks_that_fail_by_their_own_fault(whole, chance):
+def test_row_23_tasks_that_fail_by_their_own_fault(cluster, chance):
     """Some rows divide by zero, while workers die: those tasks are tried again, then quarantined
     with what is behind them, and done when the row is mended.
     """
-    w = whole(people=200, batch=20, verify_options={"repeated_mails": "killed"})
+    w = cluster(people=200, batch=20, verify_options={"repeated_mails": "killed"})
     bad = chance.sample(range(1, 201), 8)
     w.database.execute("update person set trap = 'zero' where id = any(%s)", (bad,))
     w.begin()
@@ -98,11 +98,11 @@ def poisons(chance, good):
     }
 
 
-def test_row_23_poison(whole, chance):
+def test_row_23_poison(cluster, chance):
     """Each becomes one dead letter, with the original bytes; the partition goes on; nobody's
     memory grows.
     """
-    w = whole(people=200)
+    w = cluster(people=200)
     w.begin()
     good = encode_task(uuid.uuid4(), "club.grant", "1", "never")
     bad = poisons(chance, good)
@@ -120,7 +120,7 @@ def test_row_23_poison(whole, chance):
     assert kept == Counter({v: 4 for v in bad.values()})
 
 
-def test_row_24_rolling_upgrade(whole):
+def test_row_24_rolling_upgrade(cluster):
     """A newer writer's tasks, with a field more, reach old readers that have its schema in their
     folder; one that has not sets them aside, loses none.
     """
@@ -128,7 +128,7 @@ def test_row_24_rolling_upgrade(whole):
     newer["fields"].append({"name": "priority", "type": "int", "default": 0})
     older = json.loads((REPO / "schemas/task.avsc").read_text())
     older["fields"] = [f for f in older["fields"] if f["name"] not in ("arguments",)]
-    w = whole(people=100)
+    w = cluster(people=100)
     folder = w.folder / "schemas"
     folder.mkdir()
     (folder / "newer-task.avsc").write_text(json.dumps(newer))
@@ -181,11 +181,11 @@ def test_row_24_rolling_upgrade(whole):
 
 
 # ---- 30: requests out of date ----
-def test_row_30_reactivated_between_planning_and_purge(whole, chance):
+def test_row_30_reactivated_between_planning_and_purge(cluster, chance):
     """Planned while leaving; some stay after all, before the workers come and while they work:
     nobody is deleted who does not leave, approved, at that moment.
     """
-    w = whole(people=1500, batch=20)
+    w = cluster(people=1500, batch=20)
     w.database.execute("update person set leaving = true, approved = true")
     w.start("aggregator")
     w.start("scheduler")

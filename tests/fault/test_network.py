@@ -26,11 +26,11 @@ JOIN_GROUP = 11  # Kafka's number of that request
         ("both", ("up", "down")),
     ],
 )
-def test_row_17_cut_off(whole, kafka, chance, cut, directions, long):
+def test_row_17_cut_off(cluster, kafka, chance, cut, directions, long):
     """One worker of two is cut off from Kafka, from PostgreSQL, or from both, one way or both
     ways, for longer than its session.
     """
-    w = whole(people=300, batch=20, verify_options={"repeated_mails": "killed"})
+    w = cluster(people=300, batch=20, verify_options={"repeated_mails": "killed"})
     w.start("aggregator")
     w.start("scheduler")
     broken = [
@@ -56,8 +56,8 @@ def test_row_17_cut_off(whole, kafka, chance, cut, directions, long):
 
 
 @pytest.mark.parametrize("link", ["postgres", "kafka", "smtp"])
-def test_row_18_slow_link_in_single_bytes(whole, kafka, link):
-    w = whole(people=40)
+def test_row_18_slow_link_in_single_bytes(cluster, kafka, link):
+    w = cluster(people=40)
     proxy = {"postgres": w.postgres_proxy, "kafka": kafka.proxies[1], "smtp": w.smtp_proxy}[link]
     proxy.slice = 1
     w.begin(workers=1, **w.through(**{link: proxy}))
@@ -69,11 +69,11 @@ def test_row_18_slow_link_in_single_bytes(whole, kafka, link):
 
 
 @pytest.mark.parametrize("link", ["kafka", "smtp"])
-def test_row_18_half_open(whole, kafka, chance, link):
+def test_row_18_half_open(cluster, kafka, chance, link):
     """The other side is gone without a word: a time limit notices. (PostgreSQL's case needs a
     network that loses packets: see the next one.)
     """
-    w = whole(
+    w = cluster(
         people=200,
         batch=20,
         properties='"socket.timeout.ms=3000"',
@@ -91,11 +91,11 @@ def test_row_18_half_open(whole, kafka, chance, link):
     w.finish()
 
 
-def test_row_18_half_open_while_joining_the_group(whole, kafka):
+def test_row_18_half_open_while_joining_the_group(cluster, kafka):
     """The answer to JoinGroup may take as long as max.poll.interval.ms: a coordinator that is
     gone without a word by then must not cost minutes.
     """
-    w = whole(people=200, batch=20)
+    w = cluster(people=200, batch=20)
     proxy = kafka.proxies[1]
     w.start("aggregator")
     w.start("scheduler")
@@ -188,11 +188,11 @@ class Namespace:
             subprocess.run(["ip", "netns", "del", self.name], capture_output=True)
 
 
-def test_row_18_packets_are_lost(whole, kafka, chance):
+def test_row_18_packets_are_lost(cluster, kafka, chance):
     """Nothing comes back from the database's host, not even a reset: noticed by keep-alive and
     time-outs, not after the kernel's hours; another takes over.
     """
-    w = whole(people=300, batch=20)
+    w = cluster(people=300, batch=20)
     net = Namespace(int(kafka.bootstrap.split(":")[1]), w.postgres.port)
     try:
         w.start("aggregator")

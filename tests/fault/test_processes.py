@@ -8,13 +8,13 @@ import time
 import uuid
 
 import pytest
+from cluster import LANES, encode_task
 from harness.paths import program
-from whole import LANES, encode_task
 
 
-def test_row_00_nothing_happens(whole):
+def test_row_00_nothing_happens(cluster):
     """The same work and the same checks without a fault."""
-    w = whole()
+    w = cluster()
     w.begin()
     w.ask()
     w.ask()
@@ -66,8 +66,8 @@ def die_at(w, point, nth, job="sweep"):
 
 
 @pytest.mark.parametrize("point", DECIDING)
-def test_row_01_killed_while_deciding(whole, chance, point):
-    w = whole(people=200, verify_options={"repeated_mails": "killed"})
+def test_row_01_killed_while_deciding(cluster, chance, point):
+    w = cluster(people=200, verify_options={"repeated_mails": "killed"})
     w.begin(workers=1)
     die_at(
         w,
@@ -81,11 +81,11 @@ def test_row_01_killed_while_deciding(whole, chance, point):
 
 
 @pytest.mark.parametrize("point", MAILING)
-def test_row_01_killed_while_mailing(whole, chance, point):
+def test_row_01_killed_while_mailing(cluster, chance, point):
     """A further mail, under the same Message-ID and counted as an attempt, where the answer was
     lost; with `hold` none.
     """
-    w = whole(people=150, verify_options={"repeated_mails": "killed"})
+    w = cluster(people=150, verify_options={"repeated_mails": "killed"})
     w.begin(workers=1)
     die_at(
         w,
@@ -98,8 +98,8 @@ def test_row_01_killed_while_mailing(whole, chance, point):
 
 
 @pytest.mark.parametrize("point", OWNING)
-def test_row_01_killed_while_taking_over(whole, chance, point):
-    w = whole(people=200, verify_options={"repeated_mails": "killed"})
+def test_row_01_killed_while_taking_over(cluster, chance, point):
+    w = cluster(people=200, verify_options={"repeated_mails": "killed"})
     w.begin(workers=1)
     w.ask()
     victim = w.worker(
@@ -116,9 +116,9 @@ def test_row_01_killed_while_taking_over(whole, chance, point):
     assert third.child.returncode == 0
 
 
-def test_row_01_killed_while_taking_requests(whole, chance):
+def test_row_01_killed_while_taking_requests(cluster, chance):
     """Each request of a service is filed once, and done once, whichever worker files it."""
-    w = whole(people=100, services=("hr",))
+    w = cluster(people=100, services=("hr",))
     w.begin(workers=1)
     victim = w.worker(f"intake.committed=kill@{chance.randint(1, 3)}")
     for _ in range(20):
@@ -158,11 +158,11 @@ def test_row_01_killed_while_taking_requests(whole, chance):
         ("announce.unnoted", 1),
     ],
 )
-def test_row_02_scheduler_killed(whole, chance, point, most):
+def test_row_02_scheduler_killed(cluster, chance, point, most):
     """At each place of a run's life, above all with half of its tasks published: the next one
     completes it under the same ids.
     """
-    w = whole()
+    w = cluster()
     w.start("aggregator")
     w.worker()
     first = w.start("scheduler", f"{point}=kill@{chance.randint(1, most)}")
@@ -174,11 +174,11 @@ def test_row_02_scheduler_killed(whole, chance, point, most):
 
 
 @pytest.mark.parametrize("point, most", [("requests.task", 250), ("requests.unnoted", 1)])
-def test_row_02_scheduler_killed_while_publishing_requests(whole, chance, point, most):
+def test_row_02_scheduler_killed_while_publishing_requests(cluster, chance, point, most):
     """Half of a request is on its lane when the scheduler dies: the next one publishes it under
     the same ids.
     """
-    w = whole()
+    w = cluster()
     w.start("aggregator")
     w.worker()
     first = w.start("scheduler", f"{point}=kill@{chance.randint(1, most)}")
@@ -200,9 +200,9 @@ def test_row_02_scheduler_killed_while_publishing_requests(whole, chance, point,
         "signal",
     ],
 )
-def test_row_05_leader_paused_past_its_lease(whole, chance, how):
+def test_row_05_leader_paused_past_its_lease(cluster, chance, how):
     """Back again it changes nothing; each run is planned, published and closed once."""
-    w = whole()
+    w = cluster()
     w.start("aggregator")
     w.worker()
     first = w.start(
@@ -226,8 +226,8 @@ def test_row_05_leader_paused_past_its_lease(whole, chance, how):
 
 # ---- 3: the aggregator ----
 @pytest.mark.parametrize("point", ["totals.uncommitted", "totals.committed"])
-def test_row_03_aggregator_killed_in_mid_batch(whole, chance, point):
-    w = whole()
+def test_row_03_aggregator_killed_in_mid_batch(cluster, chance, point):
+    w = cluster()
     first = w.start("aggregator", f"{point}=kill@{chance.randint(1, 3)}")
     w.start("scheduler")
     w.worker()
@@ -256,11 +256,11 @@ def test_row_03_aggregator_killed_in_mid_batch(whole, chance, point):
         "signal",
     ],
 )
-def test_row_04_paused_past_its_session(whole, chance, place):
+def test_row_04_paused_past_its_session(cluster, chance, place):
     """Frozen at a place of the protocol, or anywhere; another takes over; back again it writes
     nothing. What it may do again is a mail.
     """
-    w = whole(people=200, verify_options={"repeated_mails": "paused"})
+    w = cluster(people=200, verify_options={"repeated_mails": "paused"})
     w.begin(workers=1)
     nth = chance.randint(1, 2)
     frozen = w.worker("" if place == "signal" else f"{place}=stop@{nth}")
@@ -284,19 +284,19 @@ def test_row_04_paused_past_its_session(whole, chance, place):
     w.finish()
 
 
-def test_row_06_a_task_longer_than_the_poll_interval(whole):
+def test_row_06_a_task_longer_than_the_poll_interval(cluster):
     """The statement takes longer than Kafka lets a consumer be silent: the partition may move,
     the work is done once, and not for ever again.
     """
-    w = whole(people=4, batch=2, properties='"max.poll.interval.ms=3000"')
+    w = cluster(people=4, batch=2, properties='"max.poll.interval.ms=3000"')
     w.begin(workers=2)
     w.ask("napping", "--set", "nap=4")
     w.ask("bumping")
     w.finish(timeout=120)
 
 
-def test_row_07_rebalance_storm(whole, chance):
-    w = whole(people=600, batch=20, threads=2, verify_options={"repeated_mails": "killed"})
+def test_row_07_rebalance_storm(cluster, chance):
+    w = cluster(people=600, batch=20, threads=2, verify_options={"repeated_mails": "killed"})
     w.begin(workers=1)
     for _n in range(7):
         w.ask()
@@ -313,11 +313,11 @@ def test_row_07_rebalance_storm(whole, chance):
 
 
 @pytest.mark.parametrize("how", ["drain", "deadline", "second"])
-def test_row_08_terminated_while_busy(whole, chance, how):
+def test_row_08_terminated_while_busy(cluster, chance, how):
     """A drain ends in time with 0, also when the work in hand does not; a second signal ends it
     at once. What is left is taken over.
     """
-    w = whole(people=400, batch=20, drain="1s", verify_options={"repeated_mails": "killed"})
+    w = cluster(people=400, batch=20, drain="1s", verify_options={"repeated_mails": "killed"})
     if how != "drain":  # a relay that does not answer keeps the mail lane busy
         w.smtp_proxy.black_hole("down")
     workers = w.begin(workers=2, **w.through(smtp=w.smtp_proxy))
@@ -351,11 +351,11 @@ def test_row_08_terminated_while_busy(whole, chance, how):
     "kind, lanes",
     [("worker", LANES), ("worker", '"mail"'), ("scheduler", LANES), ("aggregator", LANES)],
 )
-def test_row_27_allocations_fail(whole, chance, kind, lanes):
+def test_row_27_allocations_fail(cluster, chance, kind, lanes):
     """One allocation of the program's own fails, somewhere, again and again; who ends is started
     again. No task is blamed for it.
     """
-    w = whole(people=150, batch=20, verify_options={"repeated_mails": "killed"})
+    w = cluster(people=150, batch=20, verify_options={"repeated_mails": "killed"})
     for other in {"worker", "scheduler", "aggregator"} - {kind}:
         w.start(other)
     hit, ended, tries = 0, 0, 0
@@ -393,9 +393,9 @@ def test_row_27_allocations_fail(whole, chance, kind, lanes):
     )
 
 
-def test_row_27_an_allocation_fails_at_the_start(whole, chance):
+def test_row_27_an_allocation_fails_at_the_start(cluster, chance):
     """Whichever of a worker's first allocations it is: it ends in order, or goes on."""
-    w = whole(people=1)
+    w = cluster(people=1)
     for nth in chance.sample(range(40, 200), 12):
         starving = w.start("worker", f"malloc=error@{nth}", ready=False)
         starving.wait_until(
@@ -411,11 +411,11 @@ def test_row_27_an_allocation_fails_at_the_start(whole, chance):
 
 
 # ---- 28: configuration ----
-def test_row_28_reload(whole, chance):
+def test_row_28_reload(cluster, chance):
     """While busy. Invalid or half-written: the old one stays in force, and it is said. Valid:
     drained and started anew under the same process id.
     """
-    w = whole(people=300, batch=20, verify_options={"repeated_mails": "killed"})
+    w = cluster(people=300, batch=20, verify_options={"repeated_mails": "killed"})
 
     def half(text):
         """A file that is written for a part: one that still is a configuration would be taken,

@@ -10,11 +10,11 @@ import verify
 
 
 # ---- 25: mail ----
-def test_row_25_smtp_answers(whole):
+def test_row_25_smtp_answers(cluster):
     """Refused for good: never tried again. Put off: tried again. The answer lost before and
     after the message was kept: the same Message-ID, or held.
     """
-    w = whole(people=40, verify_options={"repeated_mails": "lost"})
+    w = cluster(people=40, verify_options={"repeated_mails": "lost"})
     locals_ = [
         "refuse550",
         "data550",
@@ -67,9 +67,9 @@ def test_row_25_smtp_answers(whole):
         ("--close-idle", "0.3"),
     ],
 )
-def test_row_25_relay_hangs_up(whole, options):
+def test_row_25_relay_hangs_up(cluster, options):
     """421 and hanging up between messages: each goes out once."""
-    w = whole(people=100, sink=options)
+    w = cluster(people=100, sink=options)
     w.begin(workers=1)
     w.ask("mailing")
     w.ask("careful")
@@ -138,7 +138,7 @@ def certificates(tmp_path):
     return make
 
 
-def test_row_25_starttls_fails(whole, certificates):
+def test_row_25_starttls_fails(cluster, certificates):
     """A certificate of nobody we trust: nothing is sent, nothing is lost; trusted again, each
     mail goes out once.
     """
@@ -166,7 +166,7 @@ def test_row_25_starttls_fails(whole, certificates):
         check=True,
         capture_output=True,
     )
-    w = whole(
+    w = cluster(
         people=60,
         sink=("--starttls", f"{foreign}.pem", f"{foreign}.key", "--require-starttls"),
         mail=f'tls = "required"; ca_file = "{certificates.ca}";',
@@ -180,11 +180,11 @@ def test_row_25_starttls_fails(whole, certificates):
     w.finish(timeout=90)
 
 
-def test_row_25_relay_cut_off_in_mid_message(whole, chance):
+def test_row_25_relay_cut_off_in_mid_message(cluster, chance):
     """Reset at any byte, again and again: what was acknowledged is not sent again, what may have
     arrived keeps its Message-ID.
     """
-    w = whole(people=150, verify_options={"repeated_mails": "lost"})
+    w = cluster(people=150, verify_options={"repeated_mails": "lost"})
     w.begin(workers=1, **w.through(smtp=w.smtp_proxy))
     w.ask("mailing")
     w.ask("careful")
@@ -195,7 +195,7 @@ def test_row_25_relay_cut_off_in_mid_message(whole, chance):
 
 
 # ---- 26: credentials ----
-def test_row_26_credentials_change(whole, own_postgres, certificates):
+def test_row_26_credentials_change(cluster, own_postgres, certificates):
     """The database's password, the relay's password and its certificate change: new connections
     take what the files say now, without a restart.
     """
@@ -211,7 +211,7 @@ def test_row_26_credentials_change(whole, own_postgres, certificates):
     relay.write_text("geheim-old\n")
     relay.chmod(0o400)
     tls = certificates("first")
-    w = whole(
+    w = cluster(
         database=database,
         people=60,
         password=f'password_file = "{secret}";',

@@ -2,7 +2,7 @@
 
 import time
 
-from whole import Whole
+from cluster import Cluster
 
 SESSION_S, BATCH, IN_FLIGHT = (
     2,
@@ -11,11 +11,11 @@ SESSION_S, BATCH, IN_FLIGHT = (
 )  # batches that wait for their acknowledgements, at most: worker/outbox.h
 
 
-def test_takeover_with_100_000_tasks_waiting(whole):
+def test_takeover_with_100_000_tasks_waiting(cluster):
     """The dead one's partitions move on within the session timeout and two seconds, as fast as
     before; no more than what was in flight is published again.
     """
-    w: Whole = whole(
+    w: Cluster = cluster(
         people=130_000, session=f"{SESSION_S}s", batch=BATCH, chunk=10_000, triggers=False
     )
     w.database.execute(f'alter database "{w.database.name}" set track_functions = "all"')

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 import verify
-from whole import encode_task
+from cluster import encode_task
 
 
 @pytest.fixture(scope="module")
@@ -20,11 +20,11 @@ def good(request, tmp_path_factory, kafka, postgres):
     """
     import random
 
+    from cluster import Cluster
     from harness.postgres import Database
-    from whole import Whole
 
     database = Database(postgres, "verified")
-    w = Whole(
+    w = Cluster(
         tmp_path_factory.mktemp("verified"),
         kafka,
         postgres,

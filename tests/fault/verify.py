@@ -2,7 +2,7 @@
 their first message to their last.
 
 Shares nothing with the programs but the contract: docs/messages.md, the schemas, and the tables.
-Knows the pack of club.py: each effect leaves a row
+Knows the pack of fault_pack.py: each effect leaves a row
 in `trace`, which has no unique key; `fence_log` and `ledger_log` are filled by triggers; each
 mail is a file in the sink's folder.
 """
@@ -960,7 +960,7 @@ class Verify:
                 )
         for t in (
             self.s.trace if self.s.fences else ()
-        ):  # without the triggers of club.py nothing is known
+        ):  # without the triggers of fault_pack.py nothing is known
             if t.writer not in {o[:63] for o in by_tx[t.tx]}:
                 self.r.wrong(
                     "F",

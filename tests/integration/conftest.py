@@ -6,15 +6,10 @@ import itertools
 import os
 import re
 import signal
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from harness.kafka import Embedded, Kafka  # noqa: E402
-from harness.postgres import Database, Postgres  # noqa: E402
+from harness.kafka import Embedded, Kafka
+from harness.postgres import Database, Postgres
 
 serial = itertools.count(1)
 

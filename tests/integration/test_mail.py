@@ -1,5 +1,5 @@
 """transport_smtp against a real server: the driver tests/integration/send_mail.c, and
-smtp_sink.py.
+tests/harness/mail_sink.py.
 """
 
 import collections
@@ -15,14 +15,9 @@ import threading
 import time
 
 import pytest
+from harness.paths import REPO, program
 
-HERE = pathlib.Path(__file__).resolve().parent
-DRIVER = (
-    pathlib.Path(os.environ.get("ROLLCALL_BUILD", HERE.parent.parent / "build"))
-    / "tests"
-    / "unit"
-    / "send_mail"
-)
+DRIVER = program("tests/unit/send_mail")
 
 Line = collections.namedtuple("Line", "id state code reason")
 
@@ -31,7 +26,12 @@ class Sink:
     def __init__(self, folder, *options):
         self.folder = folder
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "smtp_sink.py"), str(folder), *map(str, options)],
+            [
+                sys.executable,
+                str(REPO / "tests/harness/mail_sink.py"),
+                str(folder),
+                *map(str, options),
+            ],
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -5,7 +5,6 @@ import re
 import subprocess
 
 import pytest
-
 from harness.paths import BUILD, REPO
 from harness.postgres import Database
 from harness.schema import schema_sql

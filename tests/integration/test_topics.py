@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewPartitions
+from harness.paths import REPO
 from harness.system import System
 from worker_pack import BUMP, FILES, PACK_CFG, TABLES, adhoc
 
@@ -515,7 +516,7 @@ def test_results_made_anew_and_filled_again_while_they_are_read(world, kafka, po
 @pytest.fixture
 def sink(tmp_path):
     child = subprocess.Popen(
-        [sys.executable, str(Path(__file__).parent / "smtp_sink.py"), str(tmp_path / "sink")],
+        [sys.executable, str(REPO / "tests/harness/mail_sink.py"), str(tmp_path / "sink")],
         stdout=subprocess.PIPE,
         text=True,
     )

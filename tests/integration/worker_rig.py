@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from harness.paths import REPO
 from worker_pack import Rig
 
 
@@ -30,7 +31,7 @@ def sink(tmp_path):
         child = subprocess.Popen(
             [
                 sys.executable,
-                str(Path(__file__).parent / "smtp_sink.py"),
+                str(REPO / "tests/harness/mail_sink.py"),
                 str(folder),
                 "--port",
                 str(port),

@@ -2,17 +2,10 @@
 packs', copied for each test.
 """
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "integration"))
-
-from composer import REPO, Pack, read_cfg  # noqa: E402
-from harness.postgres import Database, Postgres  # noqa: E402
-from harness.schema import schema_sql  # noqa: E402
+from composer import REPO, Pack, read_cfg
+from harness.postgres import Database, Postgres
+from harness.schema import schema_sql
 
 PACKS = ("equipemed", "astegni")
 

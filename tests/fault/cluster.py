@@ -1,4 +1,4 @@
-"""The whole system under faults: schedulers, workers and aggregators as processes, on real
+"""All of Rollcall under faults: schedulers, workers and aggregators as processes, on real
 PostgreSQL, Kafka and SMTP, with proxies in between.
 """
 
@@ -14,8 +14,8 @@ import uuid
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
-import club
 import fastavro
+import fault_pack
 import verify
 from confluent_kafka import Producer
 from harness.kafka import Kafka
@@ -72,8 +72,8 @@ class Node(Kafka):
         super().close()
 
 
-class Sink:
-    """tests/integration/smtp_sink.py on a port that stays."""
+class MailSink:
+    """tests/harness/mail_sink.py on a port that stays."""
 
     def __init__(self, folder, *options):
         self.folder, self.options, self.port = folder, options, free_port()
@@ -88,7 +88,7 @@ class Sink:
             path.rename(path.with_name(f"s{self.started}-{path.name}"))
         argv = [
             sys.executable,
-            REPO / "tests/integration/smtp_sink.py",
+            REPO / "tests/harness/mail_sink.py",
             self.folder,
             "--port",
             self.port,
@@ -143,7 +143,7 @@ def encode_task(
     return out.getvalue()
 
 
-class Whole:
+class Cluster:
     def __init__(
         self,
         folder,
@@ -202,15 +202,15 @@ class Whole:
         self.verify_options = verify_options or {}
         for name in ("logs", "reports", "mails", "cfg"):
             (folder / name).mkdir()
-        club.write(folder / "club", zone, jobs)
-        self.sink = Sink(folder / "mails", *sink)
+        fault_pack.write(folder / "club", zone, jobs)
+        self.sink = MailSink(folder / "mails", *sink)
         self.proxies = []
         self.postgres_proxy = self.proxy(postgres.port)
         self.smtp_proxy = self.proxy(self.sink.port)
-        database.execute(club.TABLES + club.TRAPS)
+        database.execute(fault_pack.TABLES + fault_pack.TRAPS)
         self.cli("db", "apply")
         if triggers:
-            database.execute(club.TRIGGERS)
+            database.execute(fault_pack.TRIGGERS)
         self.cli("topics", "apply")
         self.people(people)
 

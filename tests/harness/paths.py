@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parents[3]
+REPO = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("ROLLCALL_BUILD", REPO / "build")).resolve()
 PROGRAM_MAX_KIB = (
     64 * 1024 * (4 if BUILD.name == "tsan" else 1)

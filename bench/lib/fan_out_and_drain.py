@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
+from environment import BENCH, DRIVERS, JOBS, TYPES, Copy, Service, assigned
 from measure import Cpu, peak_mib, wait
-from world import BENCH, DRIVERS, JOBS, TYPES, Copy, Service, assigned
 
 CONNECTIONS_PATH = " options=-csearch_path={pack},public"
 
 
-class Rig:
+class Servers:
     """What all measurements share: a server and two brokers, started when first needed."""
 
     def __init__(self, server, embedded, kafka):
@@ -36,16 +36,16 @@ class Rig:
         self.server.close()
 
 
-def by_hand(rig, template, sql, mode, count, connections=1, size=5000, extra=(), first=1):
+def by_hand(servers, template, sql, mode, count, connections=1, size=5000, extra=(), first=1):
     """Seconds and CPU of the driver bench-sql."""
-    db = Copy(rig.server, template)
+    db = Copy(servers.server, template)
     try:
-        return drive(rig, db, sql, mode, count, connections, size, extra, first)
+        return drive(servers, db, sql, mode, count, connections, size, extra, first)
     finally:
         db.close()
 
 
-def drive(rig, db, sql, mode, count, connections=1, size=5000, extra=(), first=1):
+def drive(servers, db, sql, mode, count, connections=1, size=5000, extra=(), first=1):
     pack = "equipemed" if "equipemed" in str(sql) else "bench"
     size = size if mode in ("batch", "composed") else 1
     argv = [
@@ -59,7 +59,7 @@ def drive(rig, db, sql, mode, count, connections=1, size=5000, extra=(), first=1
         str(size),
         *map(str, extra),
     ]
-    cpu = Cpu(postgres=[rig.server.process.pid])
+    cpu = Cpu(postgres=[servers.server.process.pid])
     done = subprocess.run(argv, capture_output=True, text=True, timeout=1800)
     if done.returncode != 0:
         raise RuntimeError(done.stderr)
@@ -83,7 +83,7 @@ def plan_run(service, db, pack):
     return db.value("select max(run_no) from rollcall.run")
 
 
-def fan_out(rig, service, db, pack, timeout=600):
+def fan_out(servers, service, db, pack, timeout=600):
     """Publishes a run with the scheduler. Tasks per second from the request to the last
     acknowledgement: select, plan, publishing.
     """
@@ -91,7 +91,7 @@ def fan_out(rig, service, db, pack, timeout=600):
     service.ready(scheduler)
     cpu = Cpu(
         scheduler=[scheduler.pid],
-        postgres=[rig.server.process.pid],
+        postgres=[servers.server.process.pid],
         broker=[service.broker.process.pid],
     )
     run = plan_run(service, db, pack)
@@ -153,7 +153,7 @@ def done_of(db, topic):
     )
 
 
-def drain(rig, service, db, tasks, workers, timeout=900):
+def drain(servers, service, db, tasks, workers, timeout=900):
     """From all workers having their partitions to the last audit event on the results topic."""
     topic, ends = f"{service.prefix}.tasks", Ends(service, 8)
     started = [service.start("worker") for _ in range(workers)]
@@ -165,7 +165,7 @@ def drain(rig, service, db, tasks, workers, timeout=900):
     wait(complete, 60, "the group", interval=0.01, alive=started)
     cpu = Cpu(
         worker=[w.pid for w in started],
-        postgres=[rig.server.process.pid],
+        postgres=[servers.server.process.pid],
         broker=[service.broker.process.pid],
     )
     before, start = done_of(db, topic), time.monotonic()
@@ -196,16 +196,16 @@ def check(db, run, tasks, pack):
         raise RuntimeError(f"{TYPES[pack]}: done, applied, digest: {row}, of {tasks}")
 
 
-def fan_out_and_drain(rig, template, pack, kind, workers, after=None, worker=""):
+def fan_out_and_drain(servers, template, pack, kind, workers, after=None, worker=""):
     """A whole run. `after(service, db, results)`: more measurements on it, before everything is
     dropped.
     """
-    rig.renew_embedded()
-    db = Copy(rig.server, template)
+    servers.renew_embedded()
+    db = Copy(servers.server, template)
     service = Service(
         Path(tempfile.mkdtemp(prefix="rcbench-", dir="/tmp")),
         db,
-        rig.broker(kind),
+        servers.broker(kind),
         pack,
         worker=worker,
     )
@@ -216,9 +216,9 @@ def fan_out_and_drain(rig, template, pack, kind, workers, after=None, worker="")
             else "select count(*) from equipemed.accounts_eqmdcustomuser"
         )
         service.topics(due)
-        out = fan_out(rig, service, db, pack)
+        out = fan_out(servers, service, db, pack)
         db.execute("checkpoint")
-        got = drain(rig, service, db, out["tasks"], workers) if workers else {}
+        got = drain(servers, service, db, out["tasks"], workers) if workers else {}
         if workers:
             check(db, out["run"], out["tasks"], pack)
         result = {**got, "fan_out": out, "partitions": service.partitions}

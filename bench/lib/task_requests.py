@@ -9,9 +9,9 @@ import uuid
 from pathlib import Path
 
 import psycopg
+from environment import Copy, Service, assigned, prepare
 from latency import percentiles
 from measure import Cpu, figures, peak_mib, wait
-from world import Copy, Service, assigned, prepare
 
 EVERY_S = 0.1
 FILE_REQUEST = (
@@ -61,15 +61,15 @@ class Urgent:
         return percentiles([committed - self.sent[task] for task, committed in rows])
 
 
-def in_service(rig, template, work):
+def in_service(servers, template, work):
     """`work(service, db, worker, scheduler)` beside a scheduler and one worker of two threads
     that serves both lanes.
     """
-    db = Copy(rig.server, template)
+    db = Copy(servers.server, template)
     service = Service(
         Path(tempfile.mkdtemp(prefix="rcbench-", dir="/tmp")),
         db,
-        rig.broker("kafka"),
+        servers.broker("kafka"),
         "equipemed",
         worker="threads = 2;",
     )
@@ -93,11 +93,11 @@ def in_service(rig, template, work):
         db.close()
 
 
-def programs(rig, service, worker, scheduler):
+def programs(servers, service, worker, scheduler):
     return Cpu(
         worker=[worker.pid],
         scheduler=[scheduler.pid],
-        postgres=[rig.server.process.pid],
+        postgres=[servers.server.process.pid],
         broker=[service.broker.process.pid],
     )
 
@@ -106,9 +106,9 @@ def per_task(cpu, people):
     return {k: v / people * 1e6 for k, v in cpu.used().items()}
 
 
-def by_run(rig, people):
+def by_run(servers, people):
     def work(service, db, worker, scheduler):
-        cpu, start = programs(rig, service, worker, scheduler), time.monotonic()
+        cpu, start = programs(servers, service, worker, scheduler), time.monotonic()
         service.rollcall("jobs", "run", "equipemed.check-expiration")
         wait(
             lambda: db.value("select coalesce(max(done), 0) from rollcall.run_progress") >= people,
@@ -121,7 +121,7 @@ def by_run(rig, people):
     return work
 
 
-def by_file(rig, people, beside):
+def by_file(servers, people, beside):
     def work(service, db, worker, scheduler):
         csv = service.folder / "people.csv"
         csv.write_text(
@@ -129,7 +129,7 @@ def by_file(rig, people, beside):
             + "".join(f"{n},30,contract renewed\n" for n in range(1, people + 1))
         )
         urgent = Urgent(db, people + 1) if beside else None
-        cpu, start = programs(rig, service, worker, scheduler), time.monotonic()
+        cpu, start = programs(servers, service, worker, scheduler), time.monotonic()
         service.rollcall(
             "tasks",
             "submit",
@@ -170,17 +170,17 @@ def by_file(rig, people, beside):
     return work
 
 
-def asked(rig, o, say):
-    template = prepare(rig.server, "equipemed", o.people + 20000, name="asked_for")
+def task_requests(servers, o, say):
+    template = prepare(servers.server, "equipemed", o.people + 20000, name="asked_for")
     ways = {
-        "a run of as many": by_run(rig, o.people),
-        "a file": by_file(rig, o.people, False),
-        "a file, with urgent requests beside it": by_file(rig, o.people, True),
+        "a run of as many": by_run(servers, o.people),
+        "a file": by_file(servers, o.people, False),
+        "a file, with urgent requests beside it": by_file(servers, o.people, True),
     }
     got = {name: [] for name in ways}
     for turn in range(o.runs):
         for name, work in ways.items():
-            got[name].append(in_service(rig, template, work))
+            got[name].append(in_service(servers, template, work))
             x = got[name][-1]
             say(
                 f"  run {turn + 1}: {name}: {x['seconds']:.1f} s, {o.people / x['seconds']:,.0f}/s"

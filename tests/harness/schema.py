@@ -1,4 +1,6 @@
-"""Rollcall's own tables, as `rollcall db apply` makes them: versions, functions, views, comments."""
+"""Rollcall's own tables, as `rollcall db apply` makes them: versions,
+functions, views, comments.
+"""
 
 import re
 

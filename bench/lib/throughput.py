@@ -1,4 +1,4 @@
-"""The parts a, b, c, i: batch jobs and workers in alternation, so that their ratios come from
+"""The parts a, b, c, h, i: batch jobs and workers in alternation, so that their ratios come from
 the same minutes.
 """
 
@@ -7,26 +7,26 @@ import tempfile
 import time
 from pathlib import Path
 
-from drain import by_hand, drive, fan_out_and_drain, sql_file
+from environment import BUILD_FOLDER, REPO, TYPES, Copy, Service, prepare
+from fan_out_and_drain import by_hand, drive, fan_out_and_drain, sql_file
 from measure import Cpu, figures
-from world import BUILD_FOLDER, REPO, TYPES, Copy, Service, prepare
 
 
-def composed_statement(rig, template, pack):
+def composed_statement(servers, template, pack):
     """A worker's own statement for the pack's type, as the server's log shows it, and what it
     takes to drive it: its file, run number and parameters.
     """
     found = {}
 
     def keep(_service, db, _result):
-        text = rig.server.process.text()
+        text = servers.server.process.text()
         # "execute type3_0: with batch … " up to the next log line
         found["sql"] = re.findall(
             r"execute type\d+_0: (with batch.*?)\n(?=\d{4}-\d\d-\d\d )", text, re.S
         )[-1]
         found["types"] = db.rows("select name, type_no from rollcall.task_type")
 
-    with rig.server.connect() as db:
+    with servers.server.connect() as db:
         for row in (
             "alter system set log_min_duration_statement = 0",
             "alter system set log_parameter_max_length = 0",
@@ -35,7 +35,7 @@ def composed_statement(rig, template, pack):
             db.execute(row)
         try:
             time.sleep(0.3)
-            fan_out_and_drain(rig, template, pack, "kafka", 1, keep)
+            fan_out_and_drain(servers, template, pack, "kafka", 1, keep)
         finally:
             for row in (
                 "alter system reset log_min_duration_statement",
@@ -48,12 +48,12 @@ def composed_statement(rig, template, pack):
     return path
 
 
-def composed(rig, template, path, count, connections, parameters):
-    db = Copy(rig.server, template)
+def composed(servers, template, path, count, connections, parameters):
+    db = Copy(servers.server, template)
     try:
         db.execute("select rollcall.ensure_day('2026-05-04')")
         return drive(
-            rig, db, path, "composed", count, connections, extra=["2026-05-04", 1, *parameters]
+            servers, db, path, "composed", count, connections, extra=["2026-05-04", 1, *parameters]
         )
     finally:
         db.close()
@@ -67,7 +67,7 @@ def rollcall(workers, threads, kind):
     )
 
 
-def alternation(rig, pack, templates, statement, o):
+def alternation(servers, pack, templates, statement, o):
     """The measurements of one round: name and how."""
     big, small, n = templates["big"], templates["small"], o.people
     job = sql_file("job", pack)
@@ -76,21 +76,21 @@ def alternation(rig, pack, templates, statement, o):
         rounds += [
             (
                 f"batch job, {c} connection{'s' * (c > 1)}",
-                lambda c=c: by_hand(rig, big, job, "batch", n, c),
+                lambda c=c: by_hand(servers, big, job, "batch", n, c),
             )
             for c in (1, 2)
         ]
         rounds += [
             (
                 "bare UPDATE of the whole table",
-                lambda: by_hand(rig, big, sql_file("whole", pack), "whole", n),
+                lambda: by_hand(servers, big, sql_file("whole", pack), "whole", n),
             )
         ]
         if statement and pack == "bench":
             rounds += [
                 (
                     f"composed statement by hand, {c} connection{'s' * (c > 1)}",
-                    lambda c=c: composed(rig, big, statement, n, c, ["2026-05-04 12:00:00+00"]),
+                    lambda c=c: composed(servers, big, statement, n, c, ["2026-05-04 12:00:00+00"]),
                 )
                 for c in (1, 2)
             ]
@@ -101,30 +101,30 @@ def alternation(rig, pack, templates, statement, o):
                     (
                         rollcall(workers, threads, kind),
                         lambda kind=kind, w=workers, t=threads: fan_out_and_drain(
-                            rig, big, pack, kind, w, worker=f"threads = {t};"
+                            servers, big, pack, kind, w, worker=f"threads = {t};"
                         ),
                     )
                 )
     if "i" in o.parts:
         rounds.append(
-            ("row by row", lambda: by_hand(rig, small, sql_file("rows", pack), "rows", o.rows))
+            ("row by row", lambda: by_hand(servers, small, sql_file("rows", pack), "rows", o.rows))
         )
     return rounds
 
 
-def throughput(rig, o, say):
+def throughput(servers, o, say):
     result = {}
     for pack in o.packs:
-        templates = {"big": prepare(rig.server, pack, o.people)}
-        templates["small"] = prepare(rig.server, pack, o.rows) if "i" in o.parts else None
+        templates = {"big": prepare(servers.server, pack, o.people)}
+        templates["small"] = prepare(servers.server, pack, o.rows) if "i" in o.parts else None
         statement = None
         if "a" in o.parts and pack == "bench":
             statement = composed_statement(
-                rig, prepare(rig.server, pack, 20000, name=f"statement_{pack}"), pack
+                servers, prepare(servers.server, pack, 20000, name=f"statement_{pack}"), pack
             )
         runs = {}
         for turn in range(o.runs):
-            for name, measure in alternation(rig, pack, templates, statement, o):
+            for name, measure in alternation(servers, pack, templates, statement, o):
                 got = measure()
                 runs.setdefault(name, []).append(got)
                 say(
@@ -142,28 +142,32 @@ def throughput(rig, o, say):
     return result
 
 
-def growth(rig, o, say):
+def growth(servers, o, say):
     """h: the rate at growing tables, and with a ledger that is full already."""
     result = {}
     due = min(o.people, 100000)
     for people in o.growth:
-        template = prepare(rig.server, "bench", people, min(people, due), name=f"grown_{people}")
-        got = [fan_out_and_drain(rig, template, "bench", "kafka", 1) for _ in range(o.growth_runs)]
+        template = prepare(
+            servers.server, "bench", people, min(people, due), name=f"grown_{people}"
+        )
+        got = [
+            fan_out_and_drain(servers, template, "bench", "kafka", 1) for _ in range(o.growth_runs)
+        ]
         result[f"{people:,} people, {got[0]['tasks']:,} due"] = {
             "rate": figures([g["rate"] for g in got]),
             "cpu_us": [g["cpu_us"] for g in got],
             "fan_out_rate": figures([g["fan_out"]["rate"] for g in got]),
         }
         say(f"  {people:,} people: {got[0]['rate']:,.0f}/s")
-    template = prepare(rig.server, "bench", due, name="ledger_empty")
-    with_rows = prepare(rig.server, "bench", due, name="ledger_full")
-    fill_ledger(rig, with_rows, o.ledger)
+    template = prepare(servers.server, "bench", due, name="ledger_empty")
+    with_rows = prepare(servers.server, "bench", due, name="ledger_full")
+    fill_ledger(servers, with_rows, o.ledger)
     for turn in range(o.growth_runs):
         for name, t in (
             ("empty ledger", template),
             (f"{o.ledger:,} outcomes in the day's ledger", with_rows),
         ):
-            got = fan_out_and_drain(rig, t, "bench", "kafka", 1)
+            got = fan_out_and_drain(servers, t, "bench", "kafka", 1)
             result.setdefault(name, {"values": [], "cpu_us": []})["values"].append(got["rate"])
             result[name]["cpu_us"].append(got["cpu_us"])
             say(f"  run {turn + 1}: {name}: {got['rate']:,.0f}/s")
@@ -172,9 +176,9 @@ def growth(rig, o, say):
     return result
 
 
-def fill_ledger(rig, name, rows):
+def fill_ledger(servers, name, rows):
     """Outcomes of an earlier run, in the partition of the day on which the measurement runs."""
-    with rig.server.connect(name) as db:
+    with servers.server.connect(name) as db:
         db.execute("select rollcall.ensure_day((now() at time zone 'UTC')::date)")
         db.execute(
             "insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by,"
@@ -199,25 +203,29 @@ def fill_ledger(rig, name, rows):
         db.execute("checkpoint")
 
 
-def scan(rig, o, say):
+def scan(servers, o, say):
     """c: the select of due subjects when few of many are due, with the index that the pack's
     documentation recommends, and without.
     """
     name = prepare(
-        rig.server, "equipemed", o.scan_people, o.scan_people // 1000, name=f"scan_{o.scan_people}"
+        servers.server,
+        "equipemed",
+        o.scan_people,
+        o.scan_people // 1000,
+        name=f"scan_{o.scan_people}",
     )
     result = {}
     for index in (False, True):
         if index:
-            with rig.server.connect(name) as db:
+            with servers.server.connect(name) as db:
                 for statement in recommended():
                     db.execute(statement)
                 db.execute("analyze equipemed.accounts_eqmdcustomuser")
-        db = Copy(rig.server, name)
+        db = Copy(servers.server, name)
         service = Service(
             Path(tempfile.mkdtemp(prefix="rcbench-", dir="/tmp")),
             db,
-            rig.broker("kafka"),
+            servers.broker("kafka"),
             "equipemed",
         )
         try:
@@ -225,7 +233,7 @@ def scan(rig, o, say):
             scheduler = service.start("scheduler")
             service.ready(scheduler)
             cpu, start = (
-                Cpu(scheduler=[scheduler.pid], postgres=[rig.server.process.pid]),
+                Cpu(scheduler=[scheduler.pid], postgres=[servers.server.process.pid]),
                 time.monotonic(),
             )
             service.rollcall("jobs", "run", "equipemed.check-expiration")

@@ -7,18 +7,14 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPO / "tests/integration"))
-
-from harness.kafka import Embedded, Kafka  # noqa: E402
-from harness.paths import BUILD as BUILD_FOLDER  # noqa: E402
-from harness.paths import program  # noqa: E402
-from harness.postgres import Database, Postgres  # noqa: E402
-from harness.process import Process  # noqa: E402
+from harness.kafka import Embedded, Kafka
+from harness.paths import BUILD as BUILD_FOLDER
+from harness.paths import REPO, program
+from harness.postgres import Database, Postgres
+from harness.process import Process
 
 BENCH = REPO / "bench"
 DRIVERS = Path(os.environ.get("BENCH_DRIVERS", "."))
