@@ -2,6 +2,7 @@
 #include "alert/alert.h"
 
 #include "mail/transports.h"
+#include "mail/address.h"
 #include "mail/message.h"
 #include "mail/webhook.h"
 

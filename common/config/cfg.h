@@ -46,14 +46,8 @@ int cfg_bool(const struct cfg_node *n, const char *key, bool fallback, bool *ret
  * milliseconds. */
 int cfg_duration(const struct cfg_node *n, const char *key, int64_t fallback_ms, int64_t *ret_ms,
                  struct err *e) MUST_CHECK;
-/* One of `names` (NULL-terminated); gives its index. */
-int cfg_choice(const struct cfg_node *n, const char *key, const char *const *names, int fallback,
-               int *ret, struct err *e) MUST_CHECK;
 /* A scalar as text, whatever its type (numbers printed, true/false). */
 int cfg_scalar_text(const struct cfg_node *n, struct buf *out, struct err *e) MUST_CHECK;
 /* A list or array of texts; `ret` is malloc'ed (the texts are not), NULL when absent or empty. */
 int cfg_str_list(const struct cfg_node *n, const char *key, const char ***ret, size_t *ret_n,
                  struct err *e) MUST_CHECK;
-/* Every key of the group must be in `known` (NULL-terminated): a misspelt key is an error that
- * lists the known ones. */
-int cfg_only(const struct cfg_node *n, const char *const *known, struct err *e) MUST_CHECK;

@@ -1,5 +1,6 @@
 /* The configuration's list `intake`: which services may request which task types, on which
  * topic, and how much. */
+#include "config/cfg_words.h"
 #include "config/service.h"
 
 #include <stdio.h>

@@ -262,7 +262,7 @@ int db_each(struct db *d, const char *sql, const struct db_params *p,
                         rc = failed(d, r, e);
                 PQclear(r);
         }
-        struct err ignored = ERR_INIT; /* the first error is the one to tell */
+        struct err ignored = ERR_INIT; /* the first error is the one that is reported */
         char text[256];
         PGcancel *c = PQgetCancel(d->conn); /* not db_cancel: the connection is to serve on */
         if (c)

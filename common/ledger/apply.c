@@ -210,7 +210,8 @@ int ledger_apply(struct db *d, const struct packs *p, const struct ledger_servic
         if (db_exec(d, "begin", e) < 0)
                 return -1;
         if (apply_all(d, p, s, ret_from, e) < 0) {
-                (void)!db_exec(d, "rollback", NULL); /* the first error is the one to tell */
+                (void)!db_exec(d, "rollback",
+                               NULL); /* the first error is the one that is reported */
                 return -1;
         }
         return db_exec(d, "commit", e);

@@ -35,8 +35,8 @@ static bool of_run(enum variant v)
  * Leaves out the tasks that have an outcome, and tells the planner how large a batch is. It plans
  * once for all batches (a plan for each would read a whole table for a large one) and takes an
  * array for ten elements: a condition like "not exists" leaves one of them, and then each row of a
- * list is compared with each of another, which takes a minute for 5,000. So it is told of twenty
- * times as many, and of the condition it can think nothing. What has an outcome is looked up by
+ * list is compared with each of another, which takes a minute for 5,000. So it is given twenty
+ * times as many, and the condition is hidden from it. What has an outcome is looked up by
  * index, whatever the statistics say. VARIANT_FRESH does without.
  */
 static void add_known(const struct composing *k, struct buf *out)

@@ -3,6 +3,7 @@
 
 #include "base/utf8.h"
 #include "base/uuid.h"
+#include "mail/address.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,9 +12,6 @@ enum {
         /* RFC 2047: a line with an encoded word; RFC 2045: a quoted-printable line */
         LINE_MAX_ENCODED = 76,
         WORD_MAX_ENCODED = 75,
-        ADDRESS_MAX = 254,
-        LOCAL_MAX = 64,
-        LABEL_MAX = 63,
         PLAIN_WORD_MAX = 60, /* longer runs without a blank cannot be folded well and are encoded */
         VALUE_MAX = 900,     /* of a header value that is not folded; a line has at most 998 */
         DAY = 86400,
@@ -22,60 +20,6 @@ enum {
 #define WORD_START_Q "=?UTF-8?Q?"
 #define WORD_START_B "=?UTF-8?B?"
 #define WORD_END "?="
-
-static bool is_alnum(unsigned char c)
-{
-        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
-
-static bool is_atext(unsigned char c)
-{
-        return is_alnum(c) || (c && strchr("!#$%&'*+-/=?^_`{|}~", c));
-}
-
-static bool check_local(struct span s)
-{
-        for (size_t i = 0; i < s.len; i++) {
-                bool dot = s.ptr[i] == '.';
-                if (dot ? i == 0 || i == s.len - 1 || s.ptr[i - 1] == '.'
-                        : !is_atext((unsigned char)s.ptr[i]))
-                        return false;
-        }
-        return s.len > 0 && s.len <= LOCAL_MAX;
-}
-
-static bool check_domain(struct span s)
-{
-        size_t label = 0; /* length of the label so far */
-        for (size_t i = 0; i < s.len; i++) {
-                bool last = i + 1 == s.len || s.ptr[i + 1] == '.';
-                if (s.ptr[i] == '.') {
-                        if (label == 0 || i + 1 == s.len)
-                                return false;
-                        label = 0;
-                } else if (!(is_alnum((unsigned char)s.ptr[i]) ||
-                             (s.ptr[i] == '-' && label > 0 && !last)) ||
-                           ++label > LABEL_MAX) {
-                        return false;
-                }
-        }
-        return s.len > 0;
-}
-
-int mail_check_address(struct span address, struct err *e)
-{
-        const char *at = address.len ? memrchr(address.ptr, '@', address.len) : NULL;
-        if (at && address.len <= ADDRESS_MAX) {
-                size_t local = (size_t)(at - address.ptr);
-                if (check_local((struct span){ address.ptr, local }) &&
-                    check_domain((struct span){ at + 1, address.len - local - 1 }))
-                        return 0;
-        }
-        return err_set(
-                e, ERR_INPUT, "",
-                "address is not local@domain of at most %d characters (letters, digits and the usual signs)",
-                ADDRESS_MAX);
-}
 
 /* UTF-8 without control characters, neither of ASCII nor U+0080–U+009F. */
 static int check_text(const char *header, struct span s, struct err *e)
@@ -144,7 +88,8 @@ static void fold(struct buf *out)
 /* What an encoded word may show as it is, in a phrase too (RFC 2047, section 5, rule 3). */
 static bool is_plain_q(unsigned char c)
 {
-        return is_alnum(c) || c == '!' || c == '*' || c == '+' || c == '-' || c == '/' || c == ' ';
+        return mail_is_alnum(c) || c == '!' || c == '*' || c == '+' || c == '-' || c == '/' ||
+               c == ' ';
 }
 
 static void add_hex(struct buf *out, unsigned char c)
@@ -261,7 +206,7 @@ static void add_phrase(struct buf *out, struct span s)
 {
         bool atoms = true;
         for (size_t i = 0; i < s.len; i++)
-                atoms = atoms && (is_atext((unsigned char)s.ptr[i]) || s.ptr[i] == ' ');
+                atoms = atoms && (mail_is_atext((unsigned char)s.ptr[i]) || s.ptr[i] == ' ');
         if (!is_plain(s) || (!atoms && s.len > PLAIN_WORD_MAX)) {
                 add_encoded(out, s);
         } else if (atoms) {

@@ -18,8 +18,6 @@ struct mail {
         instant date;
 };
 
-/* Rejects (ERR_INPUT) CR, LF, NUL, other control characters in any header value, and an address
- * that is not local@domain with a dot-atom local part and a domain of letters, digits, '-' and '.',
- * at most 254 bytes. Adds Auto-Submitted: auto-generated and Precedence: bulk is not added. */
-int mail_check_address(struct span address, struct err *e) MUST_CHECK;
+/* Rejects (ERR_INPUT) CR, LF, NUL and other control characters in any header value, and addresses
+ * that mail_check_address rejects. Adds Auto-Submitted: auto-generated, so that nobody answers. */
 int mail_render(const struct mail *m, struct buf *out, struct err *e) MUST_CHECK;

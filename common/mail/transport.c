@@ -1,7 +1,7 @@
 /* What all mail transports share: checks before sending. */
 #include "mail/transport.h"
 
-#include "mail/message.h"
+#include "mail/address.h"
 #include "mail/transport_ops.h"
 
 #include <string.h>

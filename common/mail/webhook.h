@@ -10,9 +10,9 @@ struct webhook_options {
         const char *url; /* http or https */
         const char *ca_file;
         long timeout_ms;
-        /* told in webhook-id (the same at each attempt) and rollcall-type; NULL: not */
+        /* sent as webhook-id (the same at each attempt) and rollcall-type; NULL: not */
         const char *id, *type;
-        int64_t second; /* webhook-timestamp; of the attempt; told with `id` */
+        int64_t second; /* webhook-timestamp; of the attempt; sent with `id` */
         /* signs id, second and body in webhook-signature; NULL: not */
         const struct signing_key *key;
         const char *trace; /* traceparent; NULL: not */

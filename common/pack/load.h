@@ -1,6 +1,7 @@
 #pragma once
 /* What the files that load a pack share. The load_*.h are private to this room. */
 #include "base/arena.h"
+#include "config/cfg_words.h"
 #include "pack/pack.h"
 
 enum { NAME_MAX_LEN = 63, PACK_FILE_MAX = 1024 * 1024 };

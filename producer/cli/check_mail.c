@@ -1,7 +1,7 @@
 /* Mail as `rollcall check` looks at it: can the packs and the alerts send? */
 #include "check_mail.h"
 
-#include "mail/message.h"
+#include "mail/address.h"
 #include "mail/transports.h"
 
 #include <string.h>

@@ -1,6 +1,7 @@
 /* A message made of ten pieces. Whatever they hold: CRLF line ends, short lines, each header once,
  * exactly the recipient that was checked. */
 #include "fuzz.h"
+#include "mail/address.h"
 #include "mail/message.h"
 
 enum { LINE_MAX = 998 };

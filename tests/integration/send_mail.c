@@ -2,6 +2,7 @@
  * Sends messages through transport_smtp and prints a line per message, "id state code reason", for
  * test_mail.py. The last line tells the longest time between two ticks: "# tick 102 ms".
  */
+#include "mail/address.h"
 #include "mail/message.h"
 #include "mail/maildir.h"
 #include "mail/smtp.h"

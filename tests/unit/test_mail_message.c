@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "mail/address.h"
 #include "mail/message.h"
 
 #include <stdio.h>

@@ -3,6 +3,7 @@
 #include "mail/transports.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "mail/address.h"
 #include "mail/message.h"
 
 #include <stdlib.h>
