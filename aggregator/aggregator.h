@@ -71,7 +71,7 @@ struct aggregator {
 
         int64_t connect_not_before_ms, claim_not_before_ms, consumer_not_before_ms;
         int64_t present_ms;    /* when rollcall.presence was written */
-        int64_t unassigned_ms; /* when there were partitions, or the ledger was asked for them */
+        int64_t unassigned_ms; /* when there were partitions, or the ledger was read for them */
         bool database_unavailable, broker_unavailable; /* as it was logged */
 
         /* totals since the start, for the last log line */

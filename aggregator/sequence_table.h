@@ -25,7 +25,7 @@ struct sequence_table {
         size_t n_names;
         uint32_t *advanced; /* positions in list */
         size_t n_advanced;
-        size_t latest; /* position of the entry that was asked for last */
+        size_t latest; /* position of the entry that was read last */
         uint64_t seed;
 };
 

@@ -26,8 +26,8 @@ bool db_alive(const struct db *d); /* false once the connection broke: free it a
 int db_server_version(const struct db *d); /* 150018 */
 
 /* Is the error of a statement the server's own state (SQLSTATE 08, 53, 57P, 40, 25006, a lost
- * connection), which is waited for? Every other one, listed anywhere or not, is the fault of what
- * was asked for. */
+ * connection), which is waited for? Every other one, listed anywhere or not, is the fault of the
+ * query. */
 bool db_server_state(const struct err *e);
 
 /* How many notices and warnings the server has sent since the last call, and the first of them:
@@ -43,7 +43,7 @@ void db_cancel(struct db *d);
 
 /* ---- queries ---- */
 
-/* One or several statements without parameters; results are thrown away. Not in a pipeline. */
+/* One or several statements without parameters; results are discarded. Not in a pipeline. */
 int db_exec(struct db *d, const char *sql, struct err *e) MUST_CHECK;
 /* One statement with parameters (`p` may be NULL); `ret` may be NULL. Results are in text form. */
 int db_query(struct db *d, const char *sql, const struct db_params *p, struct db_result **ret,

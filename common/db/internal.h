@@ -14,7 +14,7 @@ struct db {
         int64_t cancelled_ms, cancel_ms;
         void (*notified)(void *ctx, const char *channel);
         void *notified_ctx;
-        size_t notices;          /* since they were asked for */
+        size_t notices;          /* since they were last read */
         char notice[NOTICE_MAX]; /* the first of them */
         char *prepared[PREPARED_MAX];
         size_t n_prepared;

@@ -86,7 +86,7 @@ static const char *tls_for(const struct request *r, PGconn *conn)
 
 static int start(struct db *d, struct request *r, struct err *e)
 {
-        /* A server that vanished without a word is noticed within half a minute, not after the
+        /* A server that vanished is noticed within half a minute, not after the
          * kernel's hours; the conninfo may say otherwise. Nothing that a pooler would refuse: the
          * session's settings follow by SQL. */
         const char *keys[] = { "keepalives_idle",  "keepalives_interval", "keepalives_count",
@@ -104,15 +104,15 @@ static int start(struct db *d, struct request *r, struct err *e)
         }
         if (PQstatus(d->conn) != CONNECTION_BAD)
                 return connect_wait(d, r, e);
-        /* A Unix socket refuses at once, when the server is away; only what libpq would not even
-         * try is wrong for good. */
+        /* A Unix socket refuses at once, when the server is unavailable; only what libpq would not
+         * even try is wrong for good. */
         return refuse(r, d->conn, PQpingParams(keys, values, 1) == PQPING_NO_ATTEMPT, e);
 }
 
 /* ---- the session ---- */
 
 /* jit: to compile a plan takes longer than any statement of ours gains by it, and costs that only
- * stand for a plan that is not wanted ask for it. */
+ * mark a plan as unwanted would start it. */
 static const struct {
         const char *name, *value;
 } session[] = {

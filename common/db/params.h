@@ -37,5 +37,6 @@ void db_element_text(struct db_params *p, struct span s); /* DB_TEXT, DB_BYTEA; 
 void db_element_uuid(struct db_params *p, const struct uuid *u); /* NULL: NULL */
 void db_element_instant(struct db_params *p, instant t);
 void db_array_end(struct db_params *p); /* the count must be what begin said */
-/* For who builds an element: it could not be made for want of memory, and the query fails so. */
+/* For who builds an element: it could not be made because memory is missing, and the query then
+ * fails with that. */
 void db_params_fail(struct db_params *p);

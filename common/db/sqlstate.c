@@ -10,7 +10,7 @@
 static const struct {
         const char *prefix;
         enum err_class class;
-        bool server; /* says nothing about what was asked for: see db_server_state */
+        bool server; /* says nothing about the query: see db_server_state */
 } classes[] = {
         { "57014", ERR_RETRY, false }, /* query_canceled: a time limit */
         { "57P", ERR_RETRY, true },    /* the server shuts down, or has just started */

@@ -39,7 +39,7 @@ void ledger_tables(struct buf *out);
  * not know */
 #define TASK_UNKNOWN "unknown"
 
-/* Sizes and characters, of any type: what does not fit cannot stand in the ledger. ERR_INPUT with
+/* Sizes and characters, of any type: anything else cannot be in the ledger. ERR_INPUT with
  * a sentence. */
 int task_validate_form(const struct task *t, struct err *e) MUST_CHECK;
 /* Subject and arguments, as the type wants them. `ret_number`: the subject, where the type's are
@@ -100,7 +100,7 @@ bool run_has_type(const struct run *r, const struct task_type *t);
 /* Has `t` the version that the run was planned with? True when that is not recorded. */
 bool run_statement_same(const struct run *r, const struct task_type *t);
 
-/* The scheduler asks for the run of a slot. 0, or 1 when that run id exists already (same job, same
+/* The scheduler requests the run of a slot. 0, or 1 when that run id exists already (same job, same
  * instant). */
 struct slot_request {
         const struct job *job;
@@ -110,12 +110,12 @@ struct slot_request {
 };
 int run_request_slot(struct db *d, const struct slot_request *q, struct err *e) MUST_CHECK;
 
-/* An operator asks for a run, in the name of the database session's user; the scheduler takes it up
+/* An operator requests a run, in the name of the database session's user; the scheduler starts it
  * at once. The database refuses (ERR_INPUT) what the rules forbid. 0, or 1 as above. */
 struct run_request {
         const struct job *job;
         instant scheduled_at;
-        const char *on_behalf_of; /* NULL: the session's user asks for himself */
+        const char *on_behalf_of; /* NULL: the session's user acts for no one else */
         bool dry_run, force;
         const struct setting_value *settings;
         size_t n_settings;

@@ -27,7 +27,7 @@ struct task_type {
         const char *name; /* within the pack */
         char *full_name;  /* "pack.name": Task.type on the wire */
         const char *help;
-        /* database role that an operator needs to ask for it, or for a job with it; NULL: none */
+        /* database role that an operator needs to request it, or a job with it; NULL: none */
         const char *requires_role;
         enum action action;
         const struct action_ops *ops; /* of `action`: pack/action_ops.h */
@@ -35,9 +35,9 @@ struct task_type {
         enum lane lane;
         /* of what a worker executes: the texts of its statements and templates */
         struct uuid version;
-        /* what it does cannot be taken back: asking for it by hand is asked about */
+        /* what it does cannot be undone: a request by hand has to be confirmed */
         bool destructive;
-        bool by_actor; /* its SQL asks for :actor: one statement acts for one actor */
+        bool by_actor;                /* its SQL names :actor: one statement acts for one actor */
         enum value_type subject_type; /* of batch.subject: text, integer or uuid */
         /* `requires`: SELECT (ok boolean, reason text), evaluated with each effect: without it
          * nothing is done; text NULL: none */

@@ -132,7 +132,7 @@ static int load_pack(struct loader *l, struct err *e)
 
 /* ---- all packs ---- */
 
-/* What services may ask for exists. */
+/* The types that services may request exist. */
 static int check_intakes(const struct service *s, const struct packs *p, struct err *e)
 {
         for (size_t i = 0; i < s->n_intakes; i++)

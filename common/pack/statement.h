@@ -50,12 +50,12 @@ int sql_add_values(const struct bound_sql *b, const struct run_values *v, struct
 
 /* Complete list of a pack's settings: defaults, overridden by the service's configuration (at
  * load), the job's, and `json` (rollcall.run.settings: an object of texts, may be NULL). The result
- * lives in `a`. Unknown names or values that do not fit: ERR_INPUT. */
+ * lives in `a`. Unknown names or invalid values: ERR_INPUT. */
 int settings_resolve(const struct pack *p, const struct job *j, const struct setting_value *given,
                      size_t n_given, struct arena *a, struct setting_value **ret, size_t *ret_n,
                      struct err *e) MUST_CHECK;
 
-/* Does the text ask for :name? */
+/* Does the text use :name? */
 bool sql_names(const struct sql_file *f, const char *name);
 
 /* Where the next ordinary character after `p` stands: behind the text, comment, dollar quote or

@@ -22,10 +22,10 @@ const char *value_sql_type(enum value_type t);
  * no batch. */
 bool value_valid(enum value_type t, struct span text);
 
-/* A whole number in decimal, with or without a sign; false when it is none or does not fit. */
+/* A whole number in decimal, with or without a sign; false when it is none or too large. */
 bool value_integer(struct span s, int64_t *ret);
 
 /* Called for each element of an array's text; false ends the walk. */
 typedef bool (*value_element_check)(void *ctx, struct span element);
-/* False when the text is no array, or `check` says so of an element. */
+/* False when the text is no array, or `check` is false for an element. */
 bool value_each_element(struct span s, value_element_check check, void *ctx);

@@ -36,7 +36,7 @@ static bool check_due(struct check *k, struct db *d, const struct task_type *t)
                                                                         &t->due, NULL, 0, &s);
         if (!r)
                 return false;
-        bool good = check_subject(k, &s, r, t->subject_type); /* all are to be said */
+        bool good = check_subject(k, &s, r, t->subject_type); /* all are reported */
         good = check_columns(k, &s, r, wanted, ARRAY_LEN(wanted)) && good;
         if (check_doubled(k, &s, r) && good)
                 check_ok(k, "due", t->due.path, "prepared, for %s", t->name);
@@ -147,7 +147,7 @@ static void check_effect(struct check *k, struct db *d, const struct task_type *
                 { "before", column_is_any, "text", false },
                 { "after", column_is_any, "text", false },
                 { "follow_ups", column_is_texts, "text[]", false },
-                /* the last one: what the action asks for */
+                /* the last one: what the action needs */
                 { t->ops->effect_column, json ? column_is_body : column_is_text,
                   t->ops->effect_type, true },
         };
@@ -159,7 +159,7 @@ static void check_effect(struct check *k, struct db *d, const struct task_type *
                 return;
         }
         const struct statement s = { "statement", t->pack, &t->statement, NULL };
-        bool good = check_subject(k, &s, r, t->subject_type); /* all are to be said */
+        bool good = check_subject(k, &s, r, t->subject_type); /* all are reported */
         good = check_columns(k, &s, r, wanted, n) && good;
         good = check_doubled(k, &s, r) && good;
         good = check_outcome_words(k, t) && good;

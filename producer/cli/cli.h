@@ -18,7 +18,7 @@ enum exit_code {
         CODE_FAILED = 1, /* what was requested failed: checks, a run, a task */
         CODE_USAGE = 2,
         CODE_CONFIG = 3,      /* configuration or packs cannot be read */
-        CODE_UNREACHABLE = 4, /* database or Kafka away */
+        CODE_UNREACHABLE = 4, /* database or Kafka unavailable */
         CODE_NOT_FOUND = 5,
         CODE_TIMEOUT = 6, /* stopped waiting: the work itself continues */
         CODE_REFUSED = 7, /* refused by a rule, or cancelled by the answer to a question */
@@ -75,7 +75,7 @@ void cli_note(const char *fmt, ...) PRINTF_LIKE(1, 2);
 int cli_query(struct cli *c, const char *sql, const char *const *params, size_t n,
               struct db_result **ret) MUST_CHECK;
 
-/* Says so when no scheduler is there to publish what was requested. 0, or an exit code. */
+/* Notes it when no scheduler is running to publish what was requested. 0, or an exit code. */
 int cli_note_no_scheduler(struct cli *c) MUST_CHECK;
 
 /* Asks "question [y/N]" on the terminal. 0: yes. Else an exit code, after saying that nothing was

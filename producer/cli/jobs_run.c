@@ -78,7 +78,7 @@ static int read_instant(struct order *w)
                          at, text);
 }
 
-/* How many people the run is about to take up, shown and sent along: a plan that finds more is held
+/* How many people the run is about to process, shown and sent along: a plan that finds more is held
  * for review. */
 static int show_extent(struct order *w)
 {
@@ -103,7 +103,7 @@ static int show_extent(struct order *w)
         return 0;
 }
 
-/* What is unusual about the run is said, and asked about. */
+/* What is unusual about the run is shown, and has to be confirmed. */
 static int confirm_run(struct order *w)
 {
         const struct run_request *q = &w->request;

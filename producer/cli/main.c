@@ -109,7 +109,8 @@ int main(int argc, char **argv)
 {
         struct cli c;
         log_init("rollcall", LOG_LEVEL_ERROR);
-        /* a reader that went away is seen when standard output is flushed; sockets never kill us */
+        /* a reader that has closed is noticed when standard output is flushed; sockets never kill
+         * us */
         signal(SIGPIPE, SIG_IGN);
         cli_init(&c, verbs);
         int rc = run_command_line(&c, argc - 1, argv + 1);

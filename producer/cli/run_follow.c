@@ -56,7 +56,7 @@ static void show_progress(struct follow *f, const struct db_result *r)
         snprintf(f->last, sizeof f->last, "%s", line);
 }
 
-/* Nobody takes it up: is there a scheduler? */
+/* Nobody starts it: is there a scheduler? */
 static void note_no_start(struct follow *f, const char *state)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;

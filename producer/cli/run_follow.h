@@ -3,7 +3,7 @@
 
 #include "ledger/ledger.h"
 
-/* Follows a run until it is closed, showing progress on standard error. timeout_ms < 0: for ever.
+/* Follows a run until it is closed, showing progress on standard error. timeout_ms < 0: no limit.
  * The exit code tells the end: 0 succeeded, 1 completed with errors or failed, 7 refused, cancelled
  * or held for review, 6 the time was over first. */
 int run_follow(struct cli *c, const struct run_ref *r, int64_t timeout_ms) MUST_CHECK;

@@ -19,7 +19,7 @@ struct lanes {
                  */
 };
 
-/* 0, or an exit code after saying why. Kafka away is no failure: see lanes.rc. */
+/* 0, or an exit code after saying why. Kafka being unavailable is no failure: see lanes.rc. */
 int lanes_read(struct cli *c, struct lanes *ret) MUST_CHECK;
 void lanes_deinit(struct lanes *l);
 
