@@ -129,7 +129,7 @@ int intake_admit(struct entry *en, const struct intake_headers *h,
                         "the task names a run, whose tasks only the scheduler publishes");
         } else if (readable && en->state != ENTRY_DEAD && !may_ask_for(from, en->task.type)) {
                 readable = false;
-                err_set(&why, ERR_INPUT, "", "the service %s may not ask for %.*s", from->service,
+                err_set(&why, ERR_INPUT, "", "the service %s may not request %.*s", from->service,
                         SPAN_FMT(en->task.type));
         } else if (readable && argument_for_others(en)) {
                 readable = false;

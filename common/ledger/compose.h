@@ -37,7 +37,7 @@ int compose_describe(struct db *d, const struct task_type *type, int type_no, bo
 int compose_reads_batch(struct db *d, const struct task_type *type, int type_no, bool record,
                         bool *ret, struct err *e) MUST_CHECK;
 
-/* Adds what `requires` and the statement ask for by name. `values->now` INSTANT_NONE: the
+/* Adds the values that `requires` and the statement name. `values->now` INSTANT_NONE: the
  * transaction's time (not in VARIANT_FRESH and VARIANT_RUN). */
 int compose_add_values(const struct composed *c, const struct run_values *values,
                        struct db_params *p, struct err *e) MUST_CHECK;

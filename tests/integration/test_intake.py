@@ -186,14 +186,14 @@ def refusals():
     def data(said, **fields):
         event(said, data={"arguments": GRANT, **fields})
 
-    avro(adhoc("club.gate", 5), "the service hr-portal may not ask for club.gate")
-    avro(adhoc("club.nothing", 5), "the service hr-portal may not ask for club.nothing")
+    avro(adhoc("club.gate", 5), "the service hr-portal may not request club.gate")
+    avro(adhoc("club.nothing", 5), "the service hr-portal may not request club.nothing")
     avro(adhoc("club.grant", 5, days="0"), "days")
     avro(adhoc("club.grant", 5), "argument days is missing")
     avro(adhoc("club.grant", 5, days="7", colour="red"), 'no argument "colour"')
     avro(adhoc("club.grant", "07", days="7"), "not written as PostgreSQL writes it")
     avro(Task(uuid.uuid4(), run, "club.grant", "5", "", False, "x", {"days": "7"}), "names a run")
-    event("may not ask for club.gate", type="club.gate")
+    event("may not request club.gate", type="club.gate")
     data('data has a field "days"', days=7)
     data("argument days is a number with a fraction", arguments={"days": 7.5})
     data("argument days is a number with a fraction", arguments={"days": 1e2})

@@ -1,15 +1,24 @@
 """What people read uses the words of docs/glossary.md. Needs no server."""
 
 import importlib.util
+import re
+import subprocess
 
 import pytest
-from harness.paths import REPO
+from harness.paths import REPO, program
 
 SPEC = importlib.util.spec_from_file_location("check_words", REPO / "scripts/check_words.py")
 check_words = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(check_words)
 
 PAGE = (REPO / "docs/glossary.md").read_text()
+PROGRAMS = [
+    "rollcall",
+    "rollcall-scheduler",
+    "rollcall-worker",
+    "rollcall-aggregator",
+    "rollcall-broker",
+]
 GLOSSARY = """
 ## Words not used
 
@@ -18,6 +27,19 @@ GLOSSARY = """
 | bury, buried, give* up | dead letter | `never give up hope` |
 | "waiting" | retrying | |
 """
+
+
+def printed(*args):
+    done = subprocess.run([program(args[0]), *args[1:], "--help"], capture_output=True, text=True)
+    assert done.returncode == 0, args
+    return done.stdout
+
+
+def commands():
+    body = printed("rollcall").split("Commands:\n")[1].split("\n\n")[0]
+    for line in body.splitlines():
+        words = line.split("  ")[1].split()
+        yield [w for w in words if w.islower()]
 
 
 def found(path, source, glossary=GLOSSARY):
@@ -29,7 +51,9 @@ def found(path, source, glossary=GLOSSARY):
     ]
 
 
-# ---- the check can fail ----
+# ---- the check can fail ---------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     "path, source, expected",
     [
@@ -80,3 +104,51 @@ def test_the_glossary_is_read_and_uses_its_own_words():
         1:
     ]
     assert names == sorted(names) and len(names) == len(set(names))
+
+
+# ---- what people read -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_help_uses_the_glossary(name):
+    pages = [[name]] + ([[name, *words] for words in commands()] if name == "rollcall" else [])
+    words = check_words.glossary(PAGE)
+    lines = []
+    for page in pages:
+        text = check_words.Text(" ".join([*page, "--help"]), [(1, printed(*page))])
+        lines += check_words.report(text, words)
+    assert not lines, "\n".join(lines)
+
+
+def test_messages_and_pages_use_the_glossary():
+    lines = check_words.check(REPO, check_words.all_files(REPO), check_words.glossary(PAGE))
+    assert not lines, "\n".join(lines)
+
+
+PAGES = [*REPO.glob("*.md"), *REPO.glob("docs/*.md"), REPO / "docker/README.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(REPO)))
+def test_a_page_says_for_whom_it_is_and_its_links_lead_somewhere(page):
+    text = page.read_text()
+    first = re.search(r"^# .+\n\n(.+)", text)[1]
+    assert first.startswith("For ") or page.name == "README.md" and page.parent == REPO
+    for target, anchor in re.findall(r"\]\(([^)#:]+)(?:#([\w-]+))?\)", text):
+        linked = page.parent / target
+        assert linked.exists(), target
+        assert not anchor or anchor in headings(linked), f"{target}#{anchor}"
+
+
+def headings(page):
+    return [
+        re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-")
+        for title in re.findall(r"^#+ (.+)$", page.read_text(), re.M)
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(REPO)))
+def test_files_that_a_page_names_are_there(page):
+    files = ["/" + name for name in check_words.all_files(REPO)]
+    named = re.findall(r"`([a-z0-9_./-]+\.(?:c|h|py|pml|cmake))`", page.read_text())
+    missing = [name for name in named if not any(f.endswith("/" + name) for f in files)]
+    assert not missing
