@@ -140,7 +140,8 @@ comment on table rollcall.log_gap is
         'Where a topic did not have the offset to consume next, and what became of it.';
 comment on column rollcall.log_gap.gap_no is 'the number of the gap';
 comment on column rollcall.log_gap.source_no is 'the position that continues behind the gap';
-comment on column rollcall.log_gap.how is '''below start'', ''past end'' or ''replaced''';
+comment on column rollcall.log_gap.how is
+        '''re-created'', ''deleted'' (its messages), or ''another cluster''';
 comment on column rollcall.log_gap.position is 'the offset that was to be consumed next';
 comment on column rollcall.log_gap.low is 'the first offset that the topic had';
 comment on column rollcall.log_gap.high is 'the offset after the last that the topic had';

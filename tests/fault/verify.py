@@ -227,7 +227,7 @@ class Report:
 class Verify:
     """`repeated_mails`: why a mail may be there twice in this case (None: it may not). `lag`:
     everything has been taken. `gone`: messages of lanes may be
-    missing from the topics' first offset on (deleted or made anew in this case). `cancel_grace`:
+    missing from the topics' first offset on (deleted or re-created in this case). `cancel_grace`:
     seconds after a run's cancellation in which what was in hand
     may still be done; as long as a worker may sleep in this case, and a moment.
     """

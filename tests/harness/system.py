@@ -27,7 +27,7 @@ packs = ( {packs} );
 """
 
 
-# librdkafka 2.4 to 2.8 use memory that they have freed when a topic is made anew:
+# librdkafka 2.4 to 2.8 use memory that they have freed when a topic is re-created:
 # docs/operating.md.
 TOPICS_MADE_ANEW_CRASH = (
     0x020400FF <= ctypes.CDLL("librdkafka.so.1").rd_kafka_version() < 0x020A00FF

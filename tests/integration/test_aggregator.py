@@ -584,7 +584,9 @@ def test_topic_is_re_created_while_running(rig, kafka, database):
     admin.delete_topics([rig.results])[rig.results].result(30)
     time.sleep(1)
     kafka.create(rig.results, PARTITIONS)
-    rig.wait_log(process, r"level=error .*/3: the topic ends at offset 0, before the stored offset 200")
+    rig.wait_log(
+        process, r"level=error .*/3: the topic ends at offset 0, before the stored offset 200"
+    )
     rig.producer = Producer({"bootstrap.servers": kafka.bootstrap})
     for _ in range(60):
         rig.send(3, encode(events.make()[1]))

@@ -170,7 +170,7 @@ def test_large_originals_of_dead_letters(rig, kafka):
 
 
 def test_a_dead_letter_of_another_log_has_another_id(rig, kafka):
-    """The topic is made anew: another message at the same offset is another dead letter;
+    """The topic is re-created: another message at the same offset is another dead letter;
     published again, each keeps its id.
     """
     rig = rig(kafka, people=1, partitions=1, config='lost_log = "repair";')

@@ -179,7 +179,7 @@ def test_a_lost_log_is_published_again(rig, kafka):
     ]
     rig.wait(lambda: rig.requests("1", "published_at is null") == [])
     rig.kill(half)
-    for lane in "urgent", "mail":  # as `topics repair` leaves it when the topic was made anew
+    for lane in "urgent", "mail":  # as `topics repair` leaves it when the topic was re-created
         source = rig.database.value(
             "insert into rollcall.position (cluster, topic, partition) values ('c', %s, 77)"
             " returning source_no",
@@ -187,7 +187,7 @@ def test_a_lost_log_is_published_again(rig, kafka):
         )
         rig.database.execute(
             "insert into rollcall.log_gap (source_no, how, position, low, high, found_by) values"
-            " (%s, 'made anew', 5, 0, 0, 'test')",
+            " (%s, 're-created', 5, 0, 0, 'test')",
             (source,),
         )
     rig.database.execute("notify rollcall_run")

@@ -1,4 +1,4 @@
-"""Topics that change under the service: made anew, cut, expired, grown, lost. All of Rollcall on
+"""Topics that change under the service: re-created, cut, expired, grown, lost. All of Rollcall on
 real parts; the numbers are read from the ledger.
 """
 
@@ -151,7 +151,7 @@ class World:
             except Exception:
                 return False
 
-        self.s.wait("the topic is made anew", make)
+        self.s.wait("the topic is re-created", make)
 
     def send(self, tasks, lane="tasks"):
         producer = Producer(
@@ -236,7 +236,7 @@ def test_topic_made_anew(world, kafka, policy):
         "select p.partition, g.how, g.position, g.low, g.repaired_at is not null from"
         " rollcall.log_gap g join rollcall.position p using (source_no) order by 1"
     )
-    assert gaps == [(n, "made anew", old[n], 0, True) for n in sorted(old)]
+    assert gaps == [(n, "re-created", old[n], 0, True) for n in sorted(old)]
     w.totals_match()
     assert "each is in its topic" in w.s.cli("topics", "repair")
 
@@ -265,7 +265,7 @@ def test_topic_made_anew_and_filled_again(world, kafka, policy):
             == 1000
         ),
     )
-    assert set(w.database.rows("select how from rollcall.log_gap")) == {("made anew",)}
+    assert set(w.database.rows("select how from rollcall.log_gap")) == {("re-created",)}
     w.totals_match()
 
 
@@ -303,7 +303,7 @@ def test_topic_made_anew_and_filled_again_while_it_is_read(world, kafka, policy)
             == 1000
         ),
     )
-    assert set(w.database.rows("select how from rollcall.log_gap")) == {("made anew",)}
+    assert set(w.database.rows("select how from rollcall.log_gap")) == {("re-created",)}
     assert "MAXPOLL" not in w.log("worker-1") and "lost=true" not in w.log("worker-1")
     w.totals_match()
 
@@ -435,7 +435,7 @@ def ends(w):
 
 
 @POLICIES
-@pytest.mark.parametrize("how", ["deleted", "made anew"])
+@pytest.mark.parametrize("how", ["deleted", "re-created"])
 def test_results_that_were_not_folded(world, kafka, policy, how):
     """The topic lost them, the ledger has them: the totals are exact all the same."""
     w = world(kafka, people=300, kafka=f'lost_log = "{policy}";')
@@ -504,13 +504,14 @@ def test_results_made_anew_and_filled_again_while_they_are_read(world, kafka, po
 
     frozen_while_filled_again(w, "aggregator", "results", fill)
     w.s.wait(
-        "said", lambda: re.search("level=error .*is not the one that was consumed", w.log("aggregator"))
+        "said",
+        lambda: re.search("level=error .*is not the one that was consumed", w.log("aggregator")),
     )
     if policy == "stop":
         assert w.totals()[0] != w.totals()[1]
         w.s.cli("topics", "repair", "--yes")
     w.totals_match(60)
-    assert w.database.rows("select distinct how from rollcall.log_gap") == [("made anew",)]
+    assert w.database.rows("select distinct how from rollcall.log_gap") == [("re-created",)]
 
 
 @pytest.fixture

@@ -51,3 +51,13 @@ def test_states_of_runs_get_their_present_names(earlier, database):
     }
     earlier.rollcall("db", "apply")
     assert dict(database.rows("select run_id, state from rollcall.run")) == expected
+
+
+def test_gaps_of_re_created_topics_get_their_present_name(earlier, database):
+    database.execute(
+        "insert into rollcall.log_gap (source_no, how, position, low, high, found_by)"
+        " values (1, 'made anew', 5, 0, 0, 'test'), (2, 'deleted', 5, 6, 9, 'test')"
+    )
+    earlier.rollcall("db", "apply")
+    gaps = database.rows("select source_no, how from rollcall.log_gap order by 1")
+    assert gaps == [(1, "re-created"), (2, "deleted")]

@@ -132,7 +132,7 @@ begin
   end if;
   insert into rollcall.log_gap (source_no, how, position, low, high, found_by)
   values (
-    goes_on, case when anew then 'made anew' else 'deleted' end, p.next, repair_position.low,
+    goes_on, case when anew then 're-created' else 'deleted' end, p.next, repair_position.low,
     repair_position.high, by_whom);
   perform pg_notify('rollcall_run', '');
   return true;

@@ -200,4 +200,9 @@ alter table rollcall.position
 -- it was counted in.
 alter table rollcall.run_total drop constraint run_total_pkey, add primary key (run_id, dry_run);
 
+alter table rollcall.log_gap drop constraint log_gap_how_check;
+update rollcall.log_gap set how = 're-created' where how = 'made anew';
+alter table rollcall.log_gap add constraint log_gap_how_check
+  check (how in ('re-created', 'deleted', 'another cluster'));
+
 insert into rollcall.schema_version (version) values (2);
