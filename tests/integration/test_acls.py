@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 from harness.kafka import Kafka
 from harness.paths import BUILD, REPO, program
 from harness.process import Process
-from scheduler_rig import Schedulers
+from scheduler_service import Schedulers
 from worker_pack import adhoc
 
 PREFIX = "rights"

@@ -128,7 +128,7 @@ class Events:
         return ids
 
 
-class Rig:
+class Service:
     """A database with our tables, topics, and aggregators that are started and killed."""
 
     def __init__(self, broker, database, prefix, folder, embedded, lost_log="stop", **settings):
@@ -266,7 +266,7 @@ def rig(request, tmp_path, unique):
     made = []
 
     def make(broker, database, embedded=False, **settings):
-        made.append(Rig(broker, database, unique("agg"), tmp_path, embedded, **settings))
+        made.append(Service(broker, database, unique("agg"), tmp_path, embedded, **settings))
         if not embedded:
             made[-1].create_topics()
         return made[-1]

@@ -8,13 +8,13 @@ import uuid
 import psycopg
 import pytest
 from cli_pack import PACK_CFG, run
-from cli_rig import offline, service  # noqa: F401
+from cli_service import offline, service  # noqa: F401
 from harness.postgres import USER
-from requests_rig import Requests
+from request_service import Requests
 from test_intake import filed, intake, put_tasks, taken
 from worker_pack import PACK_CFG as CLUB_CFG
 from worker_pack import adhoc
-from worker_rig import rig  # noqa: F401
+from worker_service import rig  # noqa: F401
 
 
 class Person:

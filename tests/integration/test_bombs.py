@@ -17,7 +17,7 @@ from harness.process import Process
 from test_bounds import stays_small
 from test_intake import HR, filed, put_tasks, taken
 from worker_pack import Run, adhoc
-from worker_rig import rig, sink  # noqa: F401
+from worker_service import rig, sink  # noqa: F401
 
 MIB = 1024 * 1024
 CODECS = ["zstd", "gzip", "lz4"]

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import Producer
 from harness.paths import program
 from worker_pack import Run, adhoc
-from worker_rig import rig, sink  # noqa: F401
+from worker_service import rig, sink  # noqa: F401
 
 MEMORY_MAX = 64 * 1024  # kB: README.md
 SANITIZED = (

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from cli_pack import PACK_CFG, Service, run
-from cli_rig import UNREACHABLE, offline, online, service  # noqa: F401
+from cli_service import UNREACHABLE, offline, online, service  # noqa: F401
 from harness.paths import REPO, program
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import psycopg
 import pytest
-from cli_rig import make_run, offline, service  # noqa: F401
+from cli_service import make_run, offline, service  # noqa: F401
 from harness.paths import program
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import fastavro
 import pytest
 from cli_pack import PACK_CFG
-from cli_rig import (
+from cli_service import (
     UNREACHABLE,
     make_run,
     offline,

@@ -1,7 +1,7 @@
 """What kills its worker three times is quarantined; everything else goes on."""
 
 from worker_pack import Run
-from worker_rig import rig, sink  # noqa: F401
+from worker_service import rig, sink  # noqa: F401
 
 # The person's statement, or mail, hangs; the test then kills the worker: as an operating system
 # would for want of memory.

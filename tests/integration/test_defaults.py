@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cli_pack import Service
-from cli_rig import UNREACHABLE, offline  # noqa: F401
+from cli_service import UNREACHABLE, offline  # noqa: F401
 from harness.paths import program
 from harness.postgres import Postgres
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 from harness.paths import program
-from scheduler_rig import rig  # noqa: F401
+from scheduler_service import rig  # noqa: F401
 
 
 def tool(rig, *args, answer=None):

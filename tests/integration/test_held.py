@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pytest
 from worker_pack import Run
-from worker_rig import rig, sink, through  # noqa: F401
+from worker_service import rig, sink, through  # noqa: F401
 
 
 def held(rig):

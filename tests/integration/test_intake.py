@@ -17,7 +17,7 @@ from harness.paths import REPO
 from harness.process import free_port
 from test_paused import tool
 from worker_pack import LETTER_MARK, NOON, TASK, TASK_MARK, Run, Task, adhoc, encode
-from worker_rig import rig  # noqa: F401
+from worker_service import rig  # noqa: F401
 
 EVENT_SPACE = uuid.UUID("7e498cd6-7434-4ab6-a52f-2f26fd1480d8")  # docs/messages.md
 GRANT = {"days": "7"}

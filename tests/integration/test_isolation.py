@@ -11,7 +11,7 @@ import time
 import pytest
 from harness.paths import program
 from worker_pack import Run, adhoc
-from worker_rig import rig  # noqa: F401
+from worker_service import rig  # noqa: F401
 
 # A person whose trap is "raise STATE TEXT" makes every change of its row fail so.
 RAISE = """

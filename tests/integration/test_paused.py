@@ -7,7 +7,7 @@ import re
 import subprocess
 
 from harness.paths import program
-from scheduler_rig import rig  # noqa: F401
+from scheduler_service import rig  # noqa: F401
 from test_isolation import RAISE
 from worker_pack import adhoc
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from worker_pack import Run, adhoc
-from worker_rig import rig, sink, through  # noqa: F401
+from worker_service import rig, sink, through  # noqa: F401
 
 RECORD = """
 create sequence public.tried;

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from cli_pack import TABLES, Service
-from cli_rig import UNREACHABLE
+from cli_service import UNREACHABLE
 from harness.paths import REPO, program
 from harness.system import System, demo_tables
 

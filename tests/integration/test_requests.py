@@ -7,7 +7,7 @@ import uuid
 
 import psycopg
 import pytest
-from requests_rig import Requests
+from request_service import Requests
 
 
 @pytest.fixture

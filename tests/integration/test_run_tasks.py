@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from worker_pack import NOON, Run
-from worker_rig import rig  # noqa: F401
+from worker_service import rig  # noqa: F401
 
 
 def reasons(rig):

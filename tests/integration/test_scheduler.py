@@ -13,7 +13,7 @@ from datetime import timedelta
 import worker_pack
 from harness.paths import PROGRAM_MAX_KIB
 from harness.postgres import Database, Postgres
-from scheduler_rig import (
+from scheduler_service import (
     expected,
     rig,  # noqa: F401
 )

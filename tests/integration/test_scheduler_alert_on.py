@@ -4,7 +4,7 @@ planned.
 
 from datetime import timedelta
 
-from scheduler_rig import rig  # noqa: F401
+from scheduler_service import rig  # noqa: F401
 
 
 def told(rig, *runs):

@@ -10,7 +10,7 @@ import pytest
 import worker_pack
 from harness.paths import program
 from harness.process import Process
-from scheduler_rig import rig  # noqa: F401
+from scheduler_service import rig  # noqa: F401
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import json
 import time
 
 import pytest
-from scheduler_rig import rig  # noqa: F401
-from worker_rig import sink, through  # noqa: F401
+from scheduler_service import rig  # noqa: F401
+from worker_service import sink, through  # noqa: F401
 
 CANCEL = ["runs", "cancel", "--yes", "--json"]
 

@@ -4,7 +4,7 @@ import re
 import time
 from datetime import UTC, datetime, timedelta, timezone
 
-from scheduler_rig import rig  # noqa: F401
+from scheduler_service import rig  # noqa: F401
 
 
 # ---- schedules ----

@@ -1,6 +1,6 @@
 """A closed run's state follows what becomes of its quarantined tasks."""
 
-from scheduler_rig import rig  # noqa: F401
+from scheduler_service import rig  # noqa: F401
 
 
 def quarantined_run(rig, people=4):

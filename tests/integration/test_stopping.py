@@ -12,7 +12,7 @@ from harness.paths import program
 from harness.postgres import Database, Postgres
 from harness.process import Process
 from worker_pack import Run, adhoc
-from worker_rig import rig, sink  # noqa: F401
+from worker_service import rig, sink  # noqa: F401
 
 DRAIN = 4  # s
 STATED = 20  # s: scheduler and aggregator

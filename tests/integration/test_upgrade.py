@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 from cli_pack import TABLES, Service
-from cli_rig import UNREACHABLE
+from cli_service import UNREACHABLE
 from harness.schema import VERSIONS
 
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import pytest
 from worker_pack import LETTER_MARK, NOON, OUTCOME_MARK, TASK_MARK, Run, adhoc
-from worker_rig import rig  # noqa: F401
+from worker_service import rig  # noqa: F401
 
 
 # ---- the main way ----

@@ -16,7 +16,7 @@ from datetime import timedelta
 import pytest
 from harness.process import free_port
 from worker_pack import NOON, Run, adhoc
-from worker_rig import rig, sink, through  # noqa: F401
+from worker_service import rig, sink, through  # noqa: F401
 
 
 def test_follow_ups(rig, broker):

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from worker_pack import PACK_CFG, Run, adhoc
-from worker_rig import rig  # noqa: F401
+from worker_service import rig  # noqa: F401
 
 TOUCH = (
     "changed as (update person p set hits = hits + 1 from batch b where p.id = b.subject returning"

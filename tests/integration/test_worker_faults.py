@@ -11,7 +11,7 @@ import pytest
 from harness.paths import PROGRAM_MAX_KIB
 from harness.postgres import Database, Postgres
 from worker_pack import Run, adhoc
-from worker_rig import rig  # noqa: F401
+from worker_service import rig  # noqa: F401
 
 
 # ---- crashes and absences ----

@@ -6,7 +6,7 @@ import re
 import subprocess
 
 from worker_pack import PACK_CFG, adhoc
-from worker_rig import rig  # noqa: F401
+from worker_service import rig  # noqa: F401
 
 # The wall clock of one process; waiting is not touched.
 CLOCK = """

@@ -8,7 +8,7 @@ import time
 import pytest
 from test_worker_now import own
 from worker_pack import Run, adhoc
-from worker_rig import rig  # noqa: F401
+from worker_service import rig  # noqa: F401
 
 JUDGED = """
 found as (select p.id, p.hits, p.trap from batch b join person p on p.id = b.subject

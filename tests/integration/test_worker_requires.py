@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 from worker_pack import PACK_CFG, Run, adhoc
-from worker_rig import rig  # noqa: F401
+from worker_service import rig  # noqa: F401
 
 GATE = (
     "create table public.gate (ok boolean, reason text); insert into public.gate values (%s, 'the"

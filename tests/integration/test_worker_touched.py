@@ -2,7 +2,7 @@
 
 from test_worker_now import own
 from worker_pack import Run
-from worker_rig import rig  # noqa: F401
+from worker_service import rig  # noqa: F401
 
 MORE = """
 x as (update person p set hits = hits + 1 where (select count(*) from batch) > 0 returning id),

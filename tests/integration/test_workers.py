@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 from harness.paths import program
-from scheduler_rig import rig  # noqa: F401
+from scheduler_service import rig  # noqa: F401
 
 
 def programs(rig):

@@ -330,7 +330,7 @@ class Run:
         }
 
 
-class Rig:
+class Service:
     """A database, topics, a configuration; workers that are started, signalled and killed."""
 
     def __init__(

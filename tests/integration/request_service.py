@@ -4,7 +4,7 @@ import time
 import uuid
 
 import psycopg
-from scheduler_rig import Schedulers
+from scheduler_service import Schedulers
 
 
 class Requests(Schedulers):

@@ -9,7 +9,7 @@ import pytest
 import worker_pack
 from harness.paths import REPO, program
 from harness.process import Process
-from worker_pack import Rig
+from worker_pack import Service
 
 RUN_SCHEMA = fastavro.parse_schema(json.loads((REPO / "schemas/run.avsc").read_text()))
 
@@ -124,7 +124,7 @@ FILES = {
 }
 
 
-class Schedulers(Rig):
+class Schedulers(Service):
     """A rig whose pack has jobs; `scheduler()` starts one."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Fixtures of the worker's tests: a rig on a broker, an SMTP server."""
+"""Fixtures of the worker's tests: a service with a pack and workers on a broker, a mail sink."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from harness.paths import REPO
-from worker_pack import Rig
+from worker_pack import Service
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def rig(tmp_path, unique, database):
     made = []
 
     def make(broker, db=None, **options):
-        made.append(Rig(broker, db or database, tmp_path, unique("w"), **options))
+        made.append(Service(broker, db or database, tmp_path, unique("w"), **options))
         return made[-1]
 
     yield make
