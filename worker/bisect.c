@@ -164,7 +164,7 @@ static int limit_locks(struct transactor *t, struct err *e)
         return are_locks_over(t);
 }
 
-/* What was sent stays sent: each is told that it is not recorded. */
+/* What was sent stays sent: each is noted as not recorded. */
 static int each_done(struct transactor *t, struct batch *b, const struct statement_group *g,
                      struct entry **list, size_t n, group_done done, const struct err *first,
                      struct err *e)

@@ -2,7 +2,7 @@
 #include "dead_letters.h"
 
 #include "publish/dead_letter.h"
-#include "task_params.h"
+#include "entry_columns.h"
 #include "worker_statements.h"
 
 /* Originals of any size come; not all are kept. */
@@ -22,34 +22,28 @@ int dead_letters_shorten(struct batch *b, struct err *e)
         return 0;
 }
 
-static void dead_letter_params(struct transactor *t, const struct batch *b, size_t n)
+static bool is_dead(const struct entry *en)
 {
-        static const enum db_type types[] = {
-                DB_INT4, DB_INT8, DB_INT8, DB_TEXT, DB_BYTEA, DB_BYTEA
-        };
-        db_params_reset(t->params);
-        for (size_t column = 0; column < ARRAY_LEN(types); column++) {
-                db_array_begin(t->params, types[column], n);
-                for (size_t i = 0; i < b->n; i++) {
-                        const struct entry *en = &b->entries[i];
-                        if (en->state != ENTRY_DEAD)
-                                continue;
-                        const int64_t numbers[] = { t->partitions->list[en->partition].at.source_no,
-                                                    en->offset, en->sequence };
-                        const struct span texts[] = { en->reason, en->key, en->value };
-                        if (column < 3)
-                                db_element_int(t->params, numbers[column]);
-                        else
-                                db_element_text(t->params, texts[column - 3]);
-                }
-                db_array_end(t->params);
-        }
+        return en->state == ENTRY_DEAD;
 }
 
-int dead_letters_queue(struct transactor *t, const struct batch *b, size_t n, struct err *e)
+static int dead_letter_params(struct transactor *t, const struct batch *b, struct err *e)
 {
-        dead_letter_params(t, b, n);
-        return db_pipeline_query(t->db, sql_dead_letters_add, t->params, e);
+        static const struct db_column columns[] = {
+                DB_CALL(DB_INT4, entry_column_source_no),  DB_FIELD(DB_INT8, struct entry, offset),
+                DB_FIELD(DB_INT8, struct entry, sequence), DB_FIELD(DB_TEXT, struct entry, reason),
+                DB_FIELD(DB_BYTEA, struct entry, key),     DB_FIELD(DB_BYTEA, struct entry, value),
+        };
+        struct entry_rows rows = { .partitions = t->partitions, .wanted = is_dead };
+        db_params_reset(t->params);
+        return entry_columns_add(t->params, b, &rows, columns, ARRAY_LEN(columns), e);
+}
+
+int dead_letters_queue(struct transactor *t, const struct batch *b, struct err *e)
+{
+        return dead_letter_params(t, b, e) < 0
+                       ? -1
+                       : db_pipeline_query(t->db, sql_dead_letters_add, t->params, e);
 }
 
 /*
@@ -58,38 +52,26 @@ int dead_letters_queue(struct transactor *t, const struct batch *b, size_t n, st
  * under that id is a dead letter. Queried only for a batch that has such a task.
  */
 
-enum { COLUMNS = 6 };
-
 static const char USED[] =
-        "select n from rollcall.used_for_others($1::uuid[], $2::smallint[], $3::boolean[], $4::text[], $5::text[], $6::text[]) as n";
+        "select n from rollcall.used_for_others($1::uuid[], $2::smallint[], $3::boolean[], $4::text[], "
+        "$5::text[], $6::text[]) as n";
 
-static int add_params(struct entry *const *list, size_t n, struct db_params *p, struct err *e)
+static int reused_params(struct transactor *t, struct entry *const *list, size_t n, struct err *e)
 {
-        static const enum db_type types[COLUMNS] = { DB_UUID, DB_INT2, DB_BOOL,
-                                                     DB_TEXT, DB_TEXT, DB_TEXT };
-        db_params_reset(p);
-        for (int column = 0; column < COLUMNS; column++) {
-                db_array_begin(p, types[column], n);
-                for (size_t i = 0; i < n; i++) {
-                        const struct task *t = &list[i]->task;
-                        if (column == 0)
-                                db_element_uuid(p, &t->task_id);
-                        else if (column < 3)
-                                db_element_int(p,
-                                               column == 1 ? list[i]->type_no : list[i]->dry_run);
-                        else if (column < 5)
-                                db_element_text(p, column == 3   ? t->subject
-                                                   : t->item.ptr ? t->item
-                                                                 : SPAN_LIT(""));
-                        else if (task_params_arguments(t, p, e) < 0)
-                                return -1;
-                }
-                db_array_end(p);
-        }
-        return 0;
+        static const struct db_column columns[] = {
+                DB_FIELD(DB_UUID, struct entry, task.task_id),
+                DB_FIELD(DB_INT2, struct entry, type_no),
+                DB_FIELD(DB_BOOL, struct entry, dry_run),
+                DB_FIELD(DB_TEXT, struct entry, task.subject),
+                DB_FIELD_NOT_NULL(DB_TEXT, struct entry, task.item),
+                DB_CALL(DB_TEXT, entry_column_adhoc_arguments),
+        };
+        struct entry_rows rows = { .partitions = t->partitions };
+        db_params_reset(t->params);
+        return entry_columns_add_list(t->params, list, n, &rows, columns, ARRAY_LEN(columns), e);
 }
 
-static void refuse(struct batch *b, struct entry *en)
+static void refuse_reused(struct batch *b, struct entry *en)
 {
         char id[UUID_TEXT_LEN + 1];
         BUF_CLEANUP struct buf text;
@@ -116,14 +98,15 @@ int dead_letters_refuse_reused(struct transactor *t, struct batch *b, struct err
         for (size_t i = 0; i < b->n; i++)
                 if (b->entries[i].state == ENTRY_REPEATED && !b->entries[i].run)
                         list[n++] = &b->entries[i];
-        if (add_params(list, n, t->params, e) < 0 || db_query(t->db, USED, t->params, &r, e) < 0)
+        if (reused_params(t, list, n, e) < 0 || db_query(t->db, USED, t->params, &r, e) < 0)
                 return -1;
         if (db_rows(r) == 0)
                 return 0;
         for (int row = 0; row < db_rows(r); row++)
-                refuse(b, list[db_int(r, row, 0) - 1]);
+                refuse_reused(b, list[db_int(r, row, 0) - 1]);
         if (dead_letters_shorten(b, e) < 0)
                 return -1;
-        dead_letter_params(t, b, batch_count(b, ENTRY_DEAD));
-        return db_query(t->db, sql_dead_letters_add, t->params, NULL, e);
+        return dead_letter_params(t, b, e) < 0
+                       ? -1
+                       : db_query(t->db, sql_dead_letters_add, t->params, NULL, e);
 }

@@ -54,7 +54,7 @@ static int run_groups(struct transactor *t, struct batch *b, size_t from, bool o
         if (db_pipeline_begin(t->db, e) < 0 ||
             (opening && transaction_queue_begin(t, &rows, e) < 0))
                 return -1;
-        if (dead && dead_letters_queue(t, b, dead, e) < 0)
+        if (dead && dead_letters_queue(t, b, e) < 0)
                 return -1;
         for (size_t i = from; i < b->n_groups; i++) {
                 const struct statement_group *g = &b->groups[i];

@@ -91,7 +91,7 @@ static int reopen(struct lane_worker *w, int *backoff, struct err *e)
 
 /* What was sent is in memory, and in memory alone: while its outcomes cannot be written writing
  * is retried, and nothing is sent again. An answer that was lost may have been a commit;
- * then somebody else's are the rows, and the ledger tells the rest. */
+ * then the rows are another owner's, and the ledger has the rest. */
 static int settle_until_written(struct lane_worker *w, struct batch_copy *saved, struct err *e)
 {
         int backoff = SETTLE_MIN_MS;

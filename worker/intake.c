@@ -75,9 +75,9 @@ static int decode(struct entry *en, const struct intake_headers *h,
         return task_decode(c, en->value, a, &en->task, e);
 }
 
-/* ---- what the service may ask for ---- */
+/* ---- what the service may request ---- */
 
-static bool may_ask_for(const struct service_intake *from, struct span type)
+static bool may_request(const struct service_intake *from, struct span type)
 {
         for (size_t i = 0; i < from->n_types; i++)
                 if (span_is(type, from->types[i]))
@@ -127,7 +127,7 @@ int intake_admit(struct entry *en, const struct intake_headers *h,
                 readable = false;
                 err_set(&why, ERR_INPUT, "",
                         "the task names a run, whose tasks only the scheduler publishes");
-        } else if (readable && en->state != ENTRY_DEAD && !may_ask_for(from, en->task.type)) {
+        } else if (readable && en->state != ENTRY_DEAD && !may_request(from, en->task.type)) {
                 readable = false;
                 err_set(&why, ERR_INPUT, "", "the service %s may not request %.*s", from->service,
                         SPAN_FMT(en->task.type));

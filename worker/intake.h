@@ -1,8 +1,8 @@
 #pragma once
 /*
- * What comes in through the services' intake topics: told apart, read, checked. An entry comes out
- * FILED (to be written as a row of rollcall.request), or refused: with an answer (DECIDED as
- * failed) when it says which task it asks for, and a dead letter in any case.
+ * What comes in through the services' intake topics: distinguished, read, checked. An entry comes
+ * out FILED (to be written as a row of rollcall.request), or refused: with an answer (DECIDED as
+ * failed) when it says which task it requests, and a dead letter in any case.
  */
 #include "batch.h"
 #include "kafka/kafka.h"

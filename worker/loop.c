@@ -36,8 +36,8 @@ enum {
 /* How an iteration, or a step of it, ended; below 0: an error. */
 enum step { STEP_DONE = 0, STEP_REJOIN = 1 };
 
-/* The steps' own codes all have 0 for "go on"; every other one means that a partition is not ours
- * as we thought. */
+/* The steps' own codes all have 0 for "continue"; every other one means that a partition is not
+ * ours as we thought. */
 static int step(int rc)
 {
         return rc < 0 ? -1 : rc == 0 ? STEP_DONE : STEP_REJOIN;

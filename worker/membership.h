@@ -50,7 +50,8 @@ int membership_join(struct membership *m, const struct kafka_options *o,
 /* Leaves the group, if it is a member. The next join begins with JOINED. */
 void membership_leave(struct membership *m);
 
-/* Messages, as kafka_poll gives them. After an error the state tells whether to rejoin. */
+/* Messages, as kafka_poll gives them. After an error the state is REJOINING or BROKEN if the group
+ * must be joined again. */
 int membership_poll(struct membership *m, int timeout_ms, struct kafka_message *list, size_t max,
                     struct err *e) MUST_CHECK;
 /* Serves the group without taking messages. -1: it is BROKEN; other errors pass, or come again in

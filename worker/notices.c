@@ -28,11 +28,11 @@ const struct notice *notices_next(struct notices *x, int64_t now_ms, size_t *ret
 {
         for (size_t i = 0; i < x->n; i++) {
                 struct notice *k = &x->list[i];
-                if (k->n == 0 || (k->said_ms && now_ms - k->said_ms < NOTICE_EVERY_MS))
+                if (k->n == 0 || (k->logged_ms && now_ms - k->logged_ms < NOTICE_EVERY_MS))
                         continue;
                 *ret_n = k->n;
                 k->n = 0;
-                k->said_ms = now_ms;
+                k->logged_ms = now_ms;
                 return k;
         }
         return NULL;

@@ -1,54 +1,32 @@
 /* Rows of rollcall.outcome: added for what no statement decided, set for what was settled. */
 #include "outcomes.h"
 
-#include "task_params.h"
+#include "entry_columns.h"
 #include "worker_statements.h"
 
-enum { DECIDED_COLUMNS = 16, TYPES_MAX = 10000 };
-
-static int add_decided(struct transactor *t, const struct entry *en, int column, struct err *e)
-{
-        struct db_params *p = t->params;
-        char day[16];
-        task_params_run_day(en->run, day);
-        const struct span texts[DECIDED_COLUMNS] = {
-                [0] = span_of(day),
-                [3] = en->task.subject,
-                [4] = en->task.item.ptr ? en->task.item : SPAN_LIT(""),
-                [9] = en->reason,
-                [10] = en->before,
-                [11] = en->after,
-        };
-        const int64_t numbers[DECIDED_COLUMNS] = {
-                [1] = en->run ? en->run->run_no : 0,
-                [2] = en->type_no,
-                [5] = t->partitions->list[en->partition].at.source_no,
-                [6] = en->offset,
-                [7] = en->sequence,
-                [8] = entry_waits(en) ? LEDGER_WAITING : (int64_t)en->outcome,
-                [14] = en->dry_run,
-        };
-        if (column == 12)
-                db_element_uuid(p, en->run ? NULL : &en->task.task_id);
-        else if (column == 13)
-                db_element_text(p, en->run ? (struct span){ 0 } : en->task.actor);
-        else if (column == 15 && !en->run)
-                return task_params_arguments(&en->task, p, e);
-        else if (column == 15)
-                db_element_text(p, (struct span){ 0 });
-        else if (column == 0 || column == 3 || column == 4 || (column >= 9 && column <= 11))
-                db_element_text(p, texts[column]);
-        else
-                db_element_int(p, numbers[column]);
-        return 0;
-}
+enum { TYPES_MAX = 10000 };
 
 int outcomes_add(struct transactor *t, struct batch *b, struct err *e)
 {
-        static const enum db_type types[DECIDED_COLUMNS] = { DB_TEXT, DB_INT8, DB_INT2, DB_TEXT,
-                                                             DB_TEXT, DB_INT4, DB_INT8, DB_INT8,
-                                                             DB_INT2, DB_TEXT, DB_TEXT, DB_TEXT,
-                                                             DB_UUID, DB_TEXT, DB_BOOL, DB_TEXT };
+        static const struct db_column columns[] = {
+                DB_CALL(DB_TEXT, entry_column_day),
+                DB_CALL(DB_INT8, entry_column_run_no),
+                DB_FIELD(DB_INT2, struct entry, type_no),
+                DB_FIELD(DB_TEXT, struct entry, task.subject),
+                DB_FIELD_NOT_NULL(DB_TEXT, struct entry, task.item),
+                DB_CALL(DB_INT4, entry_column_source_no),
+                DB_FIELD(DB_INT8, struct entry, offset),
+                DB_FIELD(DB_INT8, struct entry, sequence),
+                DB_CALL(DB_INT2, entry_column_outcome),
+                DB_FIELD(DB_TEXT, struct entry, reason),
+                DB_FIELD(DB_TEXT, struct entry, before),
+                DB_FIELD(DB_TEXT, struct entry, after),
+                DB_CALL(DB_UUID, entry_column_adhoc_id),
+                DB_CALL(DB_TEXT, entry_column_adhoc_actor),
+                DB_FIELD(DB_BOOL, struct entry, dry_run),
+                DB_CALL(DB_TEXT, entry_column_adhoc_arguments),
+        };
+        struct entry_rows rows = { .partitions = t->partitions };
         size_t n = 0, total = batch_count(b, ENTRY_DECIDED);
         struct entry **list = arena_alloc(b->arena, (total + 1) * sizeof(struct entry *));
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -60,13 +38,8 @@ int outcomes_add(struct transactor *t, struct batch *b, struct err *e)
                 if (b->entries[i].state == ENTRY_DECIDED)
                         list[n++] = &b->entries[i];
         db_params_reset(t->params);
-        for (int column = 0; column < DECIDED_COLUMNS; column++) {
-                db_array_begin(t->params, types[column], n);
-                for (size_t i = 0; i < n; i++)
-                        if (add_decided(t, list[i], column, e) < 0)
-                                return -1;
-                db_array_end(t->params);
-        }
+        if (entry_columns_add_list(t->params, list, n, &rows, columns, ARRAY_LEN(columns), e) < 0)
+                return -1;
         if (db_query(t->db, sql_outcomes_add, t->params, &r, e) < 0)
                 return -1;
         for (size_t i = 0; i < n; i++)
@@ -117,40 +90,31 @@ static int settled_elsewhere(size_t n, int64_t found, struct err *e)
                        (long long)((int64_t)n - found), n);
 }
 
-static void add_settled(const struct transactor *t, const struct entry *en, size_t column)
+static bool is_acted(const struct entry *en)
 {
-        const int64_t numbers[] = { t->partitions->list[en->partition].at.source_no, en->offset,
-                                    entry_waits(en) ? LEDGER_WAITING : (int64_t)en->outcome,
-                                    en->sequence, en->attempt };
-        const struct span texts[] = { en->reason.ptr ? en->reason : SPAN_LIT(""), en->before,
-                                      en->after, en->follow_ups };
-        if (column < 5)
-                db_element_int(t->params, numbers[column]);
-        else if (column > 5)
-                db_element_text(t->params, texts[column - 6]);
-        else
-                db_element_text(t->params, en->replaces ? SPAN_LIT("3") : (struct span){ 0 });
-}
-
-static void settled_params(struct transactor *t, const struct batch *b, size_t n)
-{
-        static const enum db_type types[] = { DB_INT4, DB_INT8, DB_INT2, DB_INT8, DB_INT2,
-                                              DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT };
-        db_params_reset(t->params);
-        for (size_t column = 0; column < ARRAY_LEN(types); column++) {
-                db_array_begin(t->params, types[column], n);
-                for (size_t i = 0; i < b->n; i++)
-                        if (b->entries[i].state == ENTRY_ACTED)
-                                add_settled(t, &b->entries[i], column);
-                db_array_end(t->params);
-        }
+        return en->state == ENTRY_ACTED;
 }
 
 int outcomes_set(struct transactor *t, struct batch *b, struct err *e)
 {
+        static const struct db_column columns[] = {
+                DB_CALL(DB_INT4, entry_column_source_no),
+                DB_FIELD(DB_INT8, struct entry, offset),
+                DB_CALL(DB_INT2, entry_column_outcome),
+                DB_FIELD(DB_INT8, struct entry, sequence),
+                DB_FIELD(DB_INT2, struct entry, attempt),
+                DB_CALL(DB_TEXT, entry_column_replaces),
+                DB_FIELD_NOT_NULL(DB_TEXT, struct entry, reason),
+                DB_FIELD(DB_TEXT, struct entry, before),
+                DB_FIELD(DB_TEXT, struct entry, after),
+                DB_FIELD(DB_TEXT, struct entry, follow_ups),
+        };
+        struct entry_rows rows = { .partitions = t->partitions, .wanted = is_acted };
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         size_t n = batch_count(b, ENTRY_ACTED);
-        settled_params(t, b, n);
+        db_params_reset(t->params);
+        if (entry_columns_add(t->params, b, &rows, columns, ARRAY_LEN(columns), e) < 0)
+                return -1;
         if (db_query(t->db, sql_outcomes_set, t->params, &r, e) < 0)
                 return -1;
         if (db_affected(r) != (int64_t)n)
@@ -169,25 +133,17 @@ bool outcomes_to_act(const struct entry *en)
 
 int outcomes_intend(struct transactor *t, struct batch *b, size_t n, struct err *e)
 {
-        static const enum db_type types[] = { DB_INT4, DB_INT8, DB_INT2, DB_TEXT };
+        static const struct db_column columns[] = {
+                DB_CALL(DB_INT4, entry_column_source_no),
+                DB_FIELD(DB_INT8, struct entry, offset),
+                DB_FIELD(DB_INT2, struct entry, attempt),
+                DB_CALL(DB_TEXT, entry_column_replaces),
+        };
+        struct entry_rows rows = { .partitions = t->partitions, .wanted = outcomes_to_act };
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         db_params_reset(t->params);
-        for (size_t column = 0; column < ARRAY_LEN(types); column++) {
-                db_array_begin(t->params, types[column], n);
-                for (size_t i = 0; i < b->n; i++) {
-                        const struct entry *en = &b->entries[i];
-                        const int64_t numbers[] = { t->partitions->list[en->partition].at.source_no,
-                                                    en->offset, en->attempt };
-                        if (!outcomes_to_act(en))
-                                continue;
-                        if (column < 3)
-                                db_element_int(t->params, numbers[column]);
-                        else
-                                db_element_text(t->params,
-                                                en->replaces ? SPAN_LIT("3") : (struct span){ 0 });
-                }
-                db_array_end(t->params);
-        }
+        if (entry_columns_add(t->params, b, &rows, columns, ARRAY_LEN(columns), e) < 0)
+                return -1;
         if (db_query(t->db, sql_intents_set, t->params, &r, e) < 0)
                 return -1;
         return db_affected(r) == (int64_t)n ? 0 : settled_elsewhere(n, db_affected(r), e);

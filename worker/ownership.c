@@ -93,7 +93,7 @@ static void verify_params(struct lane_worker *w, struct db_params *p)
 }
 
 /* The table gives us a partition that the group does not: a group that was balanced while the topic
- * was missing has no partitions, and librdkafka does not look again when it comes back as it was.
+ * was missing has no partitions, and librdkafka does not check again when it comes back as it was.
  */
 static int check_unassigned(struct lane_worker *w, const char *topic, int64_t partition,
                             struct err *e)

@@ -3,7 +3,7 @@
 #include "lane_worker.h"
 
 enum ownership { OWNERSHIP_KEPT = 0, OWNERSHIP_LOST = 1 };
-/* Are all positions where we left them, and has the group given away what it took from us? LOST: it
- * must be joined again. Registers this thread, reads which types are paused and retries those that
- * are due, looks for re-created topics. */
+/* Are all positions where we left them, and does the group assign us what the table gives us? LOST:
+ * it must be joined again. Registers this thread, reads which types are paused and retries those
+ * that are due, looks for re-created topics. */
 int ownership_verify(struct lane_worker *w, struct err *e) MUST_CHECK;

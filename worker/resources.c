@@ -91,7 +91,7 @@ int resources_open(struct lane_worker *w, struct err *e)
         return w->topic ? 0 : take_intake_open(w, e);
 }
 
-/* Statements are prepared before the first task asks for them. A type for which that fails is
+/* Statements are prepared before the first task needs them. A type for which that fails is
  * paused; the others are served. */
 static int prepare_type(struct lane_worker *w, const struct task_type *t, struct err *e)
 {

@@ -14,7 +14,7 @@ struct run_cache {
                 bool replaced;
         } *list;
         size_t n;
-        struct uuid told; /* the run whose statements were last said to be others here */
+        struct uuid logged; /* the run whose statements were last reported as different here */
 };
 
 struct run_cache *run_cache_new(const struct packs *p, int64_t version_wait_ms)
@@ -37,14 +37,14 @@ void run_cache_free(struct run_cache *r)
         free(r);
 }
 
-static void say_other(const struct run *run, const struct setting_value *planned,
-                      const struct task_type *here)
+static void log_different(const struct run *run, const struct setting_value *planned,
+                          const struct task_type *here)
 {
         char id[UUID_TEXT_LEN + 1], version[UUID_TEXT_LEN + 1] = "none";
         uuid_to_text(run->run_id, id);
         if (here)
                 uuid_to_text(here->version, version);
-        log_warn("task type is not as the run was planned with",
+        log_warn("task type differs from the one the run was planned with",
                  "run_id=%s type=%s planned=%s here=%s wait_ms=%lld", id, planned->name,
                  planned->value, version, (long long)run->version_wait_ms);
 }
@@ -53,7 +53,7 @@ static void say_other(const struct run *run, const struct setting_value *planned
  * not the ones it was planned with, its tasks wait for a worker that has those, for a time. */
 static void compare_statements(struct run_cache *r, struct run *run)
 {
-        bool told = uuid_eq(run->run_id, r->told);
+        bool logged = uuid_eq(run->run_id, r->logged);
         if (!run_state_open(run->state))
                 return;
         for (size_t i = 0; i < run->n_statements; i++) {
@@ -62,9 +62,9 @@ static void compare_statements(struct run_cache *r, struct run *run)
                         continue;
                 if (run->planned_ms >= 0 && run->planned_ms < r->version_wait_ms)
                         run->version_wait_ms = r->version_wait_ms - run->planned_ms;
-                if (!told)
-                        say_other(run, &run->statements[i], t);
-                r->told = run->run_id;
+                if (!logged)
+                        log_different(run, &run->statements[i], t);
+                r->logged = run->run_id;
         }
 }
 

@@ -173,7 +173,7 @@ static int pause_partition(struct lane_worker *w, int index, int wait_ms, struct
             0)
                 return -1;
         if (kafka_seek(w->membership.consumer, s->at.topic, s->at.partition, s->taken, e) < 0)
-                return strcmp(e->code, "_STATE") == 0 ? 0 : -1; /* it has been taken away */
+                return strcmp(e->code, "_STATE") == 0 ? 0 : -1; /* it has been revoked */
         s->resume_ms = monotonic_ms() + wait_ms;
         return 0;
 }
@@ -234,7 +234,7 @@ static bool is_consumed(struct lane_worker *w, int index, const struct kafka_mes
         return x && !x->resume_ms && m->offset >= x->taken;
 }
 
-/* Is the message written with a schema that only the registry knows, which is away? */
+/* Is the message written with a schema that only the registry knows, which is unavailable? */
 static bool needs_registry(struct lane_worker *w, const struct kafka_message *m)
 {
         struct err e = ERR_INIT;
@@ -247,7 +247,7 @@ static bool needs_registry(struct lane_worker *w, const struct kafka_message *m)
 }
 
 /* Takes messages until a batch is full; the first of a partition that its service's limits do not
- * let through, and what is behind it, waits. */
+ * let through, and what comes after it, waits. */
 static int fill(struct lane_worker *w, const struct kafka_message *list, size_t n, struct grant *g,
                 size_t *ret_taken, struct err *e)
 {

@@ -1,6 +1,6 @@
 /*
  * Tasks that name a run which, as far as this worker knows, does not take them: the run is over, or
- * its job has no such type. The ledger tells which of them belong to it nevertheless: repetitions,
+ * its job has no such type. The ledger has which of them belong to it nevertheless: repetitions,
  * what a worker of a newer pack planned or spawned, what a replay spawned after the run was closed.
  * The others are dead letters, so that no stranger's message counts in a run.
  */

@@ -256,7 +256,7 @@ def test_a_run_keeps_the_settings_and_statements_it_was_planned_with(rig, embedd
     rig.until(run, "succeeded")
     assert rig.database.rows("select note, count(*) from person group by 1") == [("given two", 5)]
     rig.wait(lambda: rig.database.rows("select run from told") == [(f"{run} given two",)])
-    assert "not as the run was planned with" not in w.text()
+    assert "differs from the one the run was planned with" not in w.text()
     later = rig.ask("noting")
     rig.until(later, "succeeded")  # planned by the scheduler, which still has the old default
     assert rig.database.rows("select note, count(*) from person group by 1") == [("one two", 5)]
@@ -299,7 +299,7 @@ def test_a_statement_that_changed_since_the_plan_waits(rig, embedded):
     )
     rig.wait_log(
         w,
-        rf"task type is not as the run was planned with.*run_id={run} type=club.note planned=\S+"
+        rf"task type differs from the one the run was planned with.*run_id={run} type=club.note planned=\S+"
         r" here=\S+",
     )
     assert rig.database.value("select count(*) from person where note is not null") == 0

@@ -132,7 +132,7 @@ static void note_relay(struct actor *a, const struct envelope *list, size_t n)
                                                     : AWAY_MAX_MS;
         a->relay_away = is_away;
         if (is_away)
-                transport_free(TAKE(a->transport)); /* the next one reads the password anew */
+                transport_free(TAKE(a->transport)); /* the next one reads the password again */
         if (away && a->pause_ms < a->away_ms)
                 a->pause_ms = a->away_ms;
 }

@@ -83,7 +83,7 @@ static int write_report(struct actor *a, const struct statement_group *g, const 
         char subject[UUID_TEXT_LEN + 1];
         snprintf(subject, sizeof subject, "%.*s", SPAN_FMT(en->task.subject));
         for (size_t i = 0; i < r->n_parameters; i++) {
-                /* a report about a run is told which one: a run-scope task's subject */
+                /* a report about a run has its id: a run-scope task's subject */
                 bool of_run = g->type->scope == SCOPE_RUN &&
                               strcmp(r->parameters[i].name, "run") == 0;
                 parameters[i] = (struct setting_value){ r->parameters[i].name,

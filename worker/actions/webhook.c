@@ -1,4 +1,4 @@
-/* Calls of webhooks, one a task, told apart, signed and traced by headers. */
+/* Calls of webhooks, one a task, identified, signed and traced by headers. */
 #include "actions/actions.h"
 #include "codec/cloudevents.h"
 #include "mail/webhook.h"

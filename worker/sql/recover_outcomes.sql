@@ -1,5 +1,5 @@
--- Outcomes and dead letters above the sequence $2, of all rows of the partition: sequence numbers
--- continue when a topic is re-created, and what was decided last may still have to be published.
+-- Outcomes and dead letters above the sequence $2, of the position and its predecessors: sequences
+-- continue when a topic is re-created, and what was decided last before may still be unpublished.
 -- (The sub-select is evaluated once, not for each row.) Publishing needs no arguments. Outcome -3
 -- stands for a dead letter.
 with found as (
