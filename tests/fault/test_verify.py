@@ -469,7 +469,7 @@ def sanitizer_in_a_log(s):
 
 
 @pytest.mark.parametrize("name", SPOILS)
-def test_planted(good, name):
+def test_each_planted_fault_is_found(good, name):
     letter, function = SPOILS[name]
     spoiled = copy.copy(good)
     for field, value in vars(good).items():

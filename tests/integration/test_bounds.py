@@ -95,7 +95,7 @@ def test_large_outcomes_are_published_again(rig, kafka):
 
 
 @pytest.mark.parametrize("size", [20_000, 60_000])
-def test_large_results(rig, kafka, size):
+def test_large_results_are_taken_in_batches_that_fit(rig, kafka, size):
     """What a statement gives back is taken in batches that fit, and whole."""
     count = 3000
     rig = rig(kafka, people=count, partitions=2)

@@ -88,7 +88,7 @@ def test_help_of_a_command():
     assert run("help", "nonsense")[2] == 2 and run("help", "--man", "nonsense")[2] == 2
 
 
-def test_version():
+def test_version_is_the_same_in_every_form():
     assert run("version")[0] == run("--version")[0]
     assert json.loads(run("version", "--json")[0])["version"] in run("version")[0]
 
@@ -151,7 +151,7 @@ _rollcall; printf '%s\\n' "${{COMPREPLY[@]}}" """
     ).stdout.split()
 
 
-def test_completion():
+def test_completion_offers_what_can_follow():
     assert {"jobs", "runs", "tasks", "status", "check"} <= set(complete("rollcall", ""))
     assert complete("rollcall", "jo") == ["jobs"]
     assert set(complete("rollcall", "jobs", "")) == {"list", "run", "suspend", "resume"}
@@ -163,7 +163,7 @@ def test_completion():
     assert complete("rollcall", "completion", "") == ["bash"]
 
 
-def test_config(offline):
+def test_config_prints_the_configuration_and_the_reference(offline):
     assert offline.prefix in offline.rollcall("config", "print")
     out, _, code = run("config", "reference")
     assert code == 0 and "kafka.brokers" in out

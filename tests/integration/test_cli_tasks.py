@@ -358,7 +358,7 @@ def test_results_tail(online, kafka):
     )
 
 
-def test_dead_letters(service, database):
+def test_dead_letters_are_listed_with_place_and_reason(service, database):
     database.execute(
         "insert into rollcall.position (cluster, topic, partition) values ('c', 't.tasks', 3);"
         " insert into rollcall.dead_letter (source_no, src_offset, sequence, reason, key, value)"
@@ -401,7 +401,7 @@ def produce(service, bootstrap, lane):
     assert producer.flush(20) == 0
 
 
-def test_status(online, database, kafka):
+def test_status_shows_runs_leader_lanes_and_reports(online, database, kafka):
     make_run(database, "published", outcomes=[("1", 0, "")], planned=2)
     database.execute(
         "insert into rollcall.lease values ('scheduler', 'host:1', 1, now() + interval '1 minute')"

@@ -214,7 +214,7 @@ def test_check_expiration(hospital):
     hospital.database.execute("drop trigger locked on equipemed.accounts_eqmdcustomuser")
 
 
-def test_role(hospital):
+def test_a_setting_limits_a_run_to_one_role(hospital):
     resident = person(hospital, profession_type=1, access_expires_at=at(-1))
     student = person(hospital, profession_type=4, access_expires_at=at(-1))
     run(hospital, "check-expiration", "--force", "--set", "role=student")
@@ -226,7 +226,7 @@ def test_role(hospital):
     assert status(hospital, resident) == "expired"
 
 
-def test_warnings(hospital):
+def test_warnings_reach_the_person_and_the_supervisor(hospital):
     boss = person(hospital, first_name="Márcia", last_name="d'Ávila", email="chefe@example.com")
     lost_boss = person(hospital, email="not an address")
     soon = person(hospital, access_expires_at=at(7), supervisor_id=boss)
@@ -309,7 +309,7 @@ def test_warnings_by_the_seed_s_own_rule(hospital):
     assert len(hospital.mails(To=column(hospital, near, "email"))) == 1
 
 
-def test_inactivity(hospital):
+def test_inactive_accounts_are_marked_and_then_suspended(hospital):
     away, long_away = NOW - timedelta(days=91), NOW - timedelta(days=181)
     idle = person(hospital, last_meaningful_activity=away)
     doctor, nurse = (
@@ -361,7 +361,7 @@ def test_inactivity(hospital):
     }
 
 
-def test_reports(hospital):
+def test_reports_are_printed_and_written_in_each_format(hospital):
     person(
         hospital, last_meaningful_activity=NOW - timedelta(days=100), first_name='Beatriz, a "Bia"'
     )

@@ -318,7 +318,7 @@ def test_a_statement_that_changed_since_the_plan_waits(rig, embedded):
     assert rig.database.rows("select note, count(*) from person group by 1") == [("one-two", 5)]
 
 
-def test_a_locked_setting(rig, embedded):
+def test_a_locked_setting_is_refused_everywhere(rig, embedded):
     """The tool, the database and the scheduler refuse it; the pack's and the service's
     configuration may set it.
     """

@@ -168,7 +168,7 @@ def test_quarantine_keeps_the_order_of_a_subject(rig, broker):
     rig.stop_all()
 
 
-def test_drop(rig, kafka):
+def test_a_dropped_task_is_skipped_and_unblocks_its_subject(rig, kafka):
     """A dropped task is skipped, with who dropped it; who stood behind goes on."""
     rig = rig(kafka, people=3, retry="attempts = 1;")
     rig.database.execute("update person set trap = 'zero' where id = 2")
@@ -388,7 +388,9 @@ def lock(other, people):
 
 
 def test_many_are_due_after_hours_with_few(rig, kafka):  # noqa: F811
-    """One task is tried again many times, as the only one; then hundreds are due. They are taken up together, as if nothing had been before."""
+    """One task is tried again many times, as the only one; then hundreds are due. They are
+    taken up together, as if nothing had been before.
+    """
     rig = rig(
         kafka,
         people=500,
@@ -417,8 +419,10 @@ def test_many_are_due_after_hours_with_few(rig, kafka):  # noqa: F811
     rig.stop_all()
 
 
-def test_many_of_one_subject(rig, kafka):  # noqa: F811
-    """300 wait behind one. When that is done they follow within seconds, one after the other, in their order."""
+def test_many_blocked_tasks_of_one_subject_follow_in_order(rig, kafka):  # noqa: F811
+    """300 wait behind one. When that is done they follow within seconds, one after the other,
+    in their order.
+    """
     rig = rig(kafka, people=3, partitions=1, retry='attempts = 1000; base = "50ms"; max = "50ms";')
     rig.database.execute("update person set trap = 'zero' where id = 2")
     run = Run(rig)
@@ -443,8 +447,10 @@ def test_many_of_one_subject(rig, kafka):  # noqa: F811
 @pytest.mark.parametrize(
     "locked", [range(1, 121), range(1, 500, 3)], ids=["the first", "every third"]
 )
-def test_rows_that_stay_locked(rig, kafka, locked):  # noqa: F811
-    """Others of the batches that were set aside with them, and later ones, are done while they are locked."""
+def test_rows_that_stay_locked_delay_no_others(rig, kafka, locked):  # noqa: F811
+    """Others of the batches that were set aside with them, and later ones, are done while they
+    are locked.
+    """
     rig = rig(kafka, people=600, partitions=1, lock_timeout='"300ms"')
     run = Run(rig)
     tasks = run.plan([run.task("bump", n) for n in range(1, 601)])

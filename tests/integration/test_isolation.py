@@ -39,7 +39,7 @@ def trap(rig, subject, state, text="not you"):
     "state",
     ["PT403", "42501", "42703", "XX000", "58030", "HV00A", "ZZ999", "25P02", "40001", "40P01"],
 )
-def test_one_of_many_fails(rig, embedded, state):
+def test_one_failing_task_of_many_is_quarantined_alone(rig, embedded, state):
     """Whatever the class: the one is tried again, then quarantined; 199 are done."""
     rig = rig(embedded, people=200)
     rig.database.execute(RAISE)
@@ -151,7 +151,7 @@ def test_the_servers_own_state_is_waited_for(rig, kafka):
 
 # ---- rows that others have locked ----
 @pytest.mark.parametrize("locked", [3, 400])
-def test_locked_rows(rig, kafka, locked):
+def test_locked_rows_delay_no_others(rig, kafka, locked):
     """The others are done within seconds, and their rows are free; the locked ones are tried
     again without being counted, and done at last.
     """

@@ -208,7 +208,7 @@ def recreate(kafka, topic):
     "step", [0, 1, -1], ids=["at once", "one after the other", "clocks that go back"]
 )
 @pytest.mark.parametrize("gone", [0, 12], ids=["", "deleted"])
-def test_a_log_is_known_again(kafka, unique, step, gone):
+def test_a_re_created_topic_is_told_from_one_that_grew(kafka, unique, step, gone):
     """It grows, and loses its beginning: it stays the same. Made anew it is another one, however
     long it is.
     """
@@ -316,7 +316,7 @@ def test_rebalances_are_served_by_polls_that_take_nothing(kafka, unique, positio
             assert len({p for _, p, _ in b.assigned}) == 1
 
 
-def test_broker_restart(kafka, unique, positions):
+def test_consumers_continue_after_the_broker_restarts(kafka, unique, positions):
     topic = unique("topic")
     kafka.create(topic, 3)
     places = produce(kafka, topic, pairs(500))

@@ -199,7 +199,9 @@ def test_large_message_keeps_its_dots(sink):
     ],
 )
 @pytest.mark.parametrize("before", [0, 1])  # on a new connection, and on a kept one
-def test_classification(sink, recipient, state, code, words, stored, before):
+def test_each_answer_of_a_relay_has_its_outcome(
+    sink, recipient, state, code, words, stored, before
+):
     s = sink()
     result = send(
         s.port,
@@ -327,7 +329,7 @@ def free_port():
         return s.getsockname()[1]
 
 
-def test_no_relay(tmp_path):
+def test_mails_are_deferred_while_no_relay_is_there(tmp_path):
     port = free_port()
     result = send(port, "--connections", 2, "--repeat", 1000, "ana@example.net")
     assert {(line.state, line.code) for line in result.lines} == {("deferred", "0")}
@@ -389,7 +391,7 @@ def scripted(replies):
         ),
     ],
 )
-def test_dialogue(replies, state, code):
+def test_each_answer_in_the_dialogue_has_its_outcome(replies, state, code):
     with scripted(replies) as listener:
         line = one(send(listener.getsockname()[1], "--timeout", 3000, "ana@example.net"))
     assert (line.state, line.code) == (state, code), line
@@ -427,7 +429,7 @@ def test_server_that_never_greets():
     assert (line.state, line.code) == ("deferred", "0")
 
 
-def test_authentication(sink):
+def test_a_relay_that_asks_for_authentication_gets_it(sink):
     s = sink("--auth", "robot", "secret")
     assert (
         one(send(s.port, "--user", "robot", "--password", "secret", "ana@example.net")).state
@@ -508,7 +510,7 @@ def test_refuses_options(options, words):
     assert done.stdout.startswith("fatal - smtp: ") and words in done.stdout
 
 
-def test_two_thousand_mails(sink):
+def test_two_thousand_mails_go_once_each(sink):
     s = sink()
     result = send(s.port, "--connections", 8, "--repeat", 2000, "ana@example.net")
     assert {line.state for line in result.lines} == {"done"}

@@ -48,7 +48,7 @@ def state(rig, job):
     )
 
 
-def test_a_renamed_column(rig, broker):
+def test_a_type_whose_statement_fails_is_paused_and_resumes(rig, broker):
     """One type's statement fails without any task: it is paused, without a row per task. The
     other is done. Mended, it resumes by itself.
     """
@@ -178,7 +178,7 @@ def test_a_statement_that_acts_beyond_its_batch(rig, kafka):
     rig.stop_all()
 
 
-def test_an_operator_resumes(rig, kafka):
+def test_an_operator_resumes_a_paused_type_at_once(rig, kafka):
     """At once, and by name; who did it is kept. Ad-hoc tasks wait, and are done then."""
     rig = rig(kafka, people=50, retry=NEVER)
     rig.scheduler()

@@ -175,7 +175,7 @@ def test_all_programs_work(guarded):
     )
 
 
-def test_operator(guarded):
+def test_an_operator_may_do_an_operators_work_only(guarded):
     def operator(*args, **options):
         return guarded.as_role("rollcall_operator", *args, **options)
 
@@ -383,7 +383,7 @@ def test_reader_reads_only(guarded):
         ("rollcall_operator", "select rollcall.file_request('run', '', '{}', null)"),
     ],
 )
-def test_denied(guarded, role, sql):
+def test_each_role_is_denied_what_it_does_not_need(guarded, role, sql):
     with psycopg.connect(guarded.database.conninfo.replace(f"user={USER}", f"user={role}")) as db:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             db.execute(sql)

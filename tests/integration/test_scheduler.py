@@ -85,7 +85,7 @@ def test_states_are_told_in_their_order(rig, embedded):
     )
 
 
-def test_nobody_due(rig, embedded):
+def test_a_run_with_nobody_due_succeeds(rig, embedded):
     rig = rig(embedded)
     rig.scheduler()
     run = rig.ask("sweep")

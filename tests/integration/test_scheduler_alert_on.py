@@ -56,7 +56,7 @@ def test_failures_that_are_known_are_not_told_again(rig, embedded):
     assert [rig.row(run, "alert")[0] for run in (first, second, third)] == [True, False, True]
 
 
-def test_a_share_of_errors(rig, embedded):
+def test_a_share_of_errors_raises_an_alert(rig, embedded):
     rig = rig(embedded, people=3)
     rig.scheduler()
     rig.start()

@@ -152,7 +152,7 @@ def test_a_closed_run_is_not_cancelled(rig, embedded, state):
     )
 
 
-def test_it_asks_first(rig, embedded):
+def test_runs_cancel_asks_first(rig, embedded):
     rig = rig(embedded, people=1)
     rig.write()
     rig.rollcall("db", "apply")

@@ -62,7 +62,7 @@ def test_jitter_delays_the_start(rig, embedded):
     rig.wait(lambda: rig.runs("later")[0][1] == "published")
 
 
-def test_minimum_interval(rig, embedded):
+def test_a_run_within_the_minimum_interval_is_refused(rig, embedded):
     """Refused within 23 h; forced it runs; a dry run neither counts nor is refused."""
     rig = rig(embedded, people=3)
     rig.scheduler()
@@ -96,7 +96,7 @@ def test_a_run_into_the_future_is_refused_by_the_scheduler(rig, embedded):
 
 
 # ---- refusals, failures, limits ----
-def test_precondition(rig, embedded):
+def test_a_run_is_refused_while_its_precondition_fails(rig, embedded):
     rig = rig(embedded, people=3)
     rig.scheduler()
     assert rig.until(rig.ask("guarded"), "refused", "published") == (
@@ -181,7 +181,7 @@ def test_time_limit_of_a_run(rig, embedded):
     rig.wait(lambda: [e["state"] for e in rig.announced(run)][-1] == "cancelled")
 
 
-def test_concurrency(rig, embedded):
+def test_each_concurrency_policy_is_kept(rig, embedded):
     rig = rig(embedded, people=2)
     rig.scheduler()
     first = rig.ask("alone")

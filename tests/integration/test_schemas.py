@@ -129,7 +129,7 @@ def test_schema_is_valid_and_documented(name):
         assert row, f"docs/messages.md lacks {schema['name']}.{field['name']}"
 
 
-def test_fingerprints():
+def test_fingerprints_equal_those_of_the_documentation():
     printed = dict(line.split() for line in driver("fingerprints"))
     for name in FILES:
         schema = load(name)

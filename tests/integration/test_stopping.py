@@ -142,7 +142,7 @@ def all_end(worker, others):
         ends_within(process, STATED + 1 - DRAIN)
 
 
-def test_a_frozen_database(rig, kafka):
+def test_programs_stop_while_the_database_is_frozen(rig, kafka):
     """PostgreSQL answers nothing, and refuses nothing."""
     server = Postgres()
     try:
@@ -169,7 +169,7 @@ def test_a_frozen_database(rig, kafka):
         server.close()
 
 
-def test_a_frozen_broker(rig):
+def test_programs_stop_while_the_broker_is_frozen(rig):
     node = Kafka()
     try:
         rig = rig(node, people=2000, batch_max=50)

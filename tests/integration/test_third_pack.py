@@ -94,7 +94,7 @@ def decoded(system):
     return found
 
 
-def test_the_whole_way(library):
+def test_a_third_pack_works_from_check_to_mail(library):
     assert "0 failed" in library.cli("check", ok=(0, 1)).splitlines()[-1]
     shown = library.run("library.lapse-cards", ok=(1,))
     assert (shown["planned"], shown["applied"], shown["failed"], shown["spawned"]) == (4, 3, 1, 2)

@@ -80,7 +80,7 @@ def test_repeated_tasks_take_effect_once(rig, broker):
     assert rig.database.value("select min(published) from rollcall.position where next > 0") > 0
 
 
-def test_order_of_one_subject(rig, kafka):
+def test_tasks_of_one_subject_keep_their_order(rig, kafka):
     """Tasks of several types about the same people, in one batch and over many: each person's in
     the order of the topic.
     """
@@ -141,7 +141,7 @@ def test_failing_rows_stand_alone(rig, broker):
     rig.stop_all()
 
 
-def test_many_failing_rows(rig, kafka):
+def test_each_of_many_failing_rows_fails_alone(rig, kafka):
     """Half of a batch fails, each row on its own."""
     rig = rig(kafka, people=400)
     rig.database.execute("update person set trap = 'zero' where id % 2 = 0")
@@ -333,7 +333,7 @@ def test_unknown_types_use_up_no_numbers(rig, kafka):
 
 
 # ---- ad-hoc tasks, dry runs, cancelled runs ----
-def test_adhoc_tasks(rig, broker):
+def test_ad_hoc_tasks_are_checked_and_take_effect_once(rig, broker):
     """Arguments are typed and checked; an id takes effect once, whoever it is about; what was
     asked stays in the ledger.
     """

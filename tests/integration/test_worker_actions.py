@@ -19,7 +19,7 @@ from worker_pack import NOON, Run, adhoc
 from worker_service import rig, sink, through  # noqa: F401
 
 
-def test_follow_ups(rig, broker):
+def test_follow_ups_are_published_and_counted(rig, broker):
     """Published and counted: those that the statement names, or else all that the type declares;
     also those of a mail, once it has gone.
     """
@@ -196,7 +196,7 @@ class Closed:
         self.thread.join()
 
 
-def test_relay_away(rig, broker, sink):
+def test_mail_waits_for_a_relay_that_is_away(rig, broker, sink):
     """Waited for and said once; a rebalance and a drain are not held up meanwhile, and each mail
     goes out once.
     """
@@ -310,7 +310,7 @@ class Hook:
         return f"http://127.0.0.1:{self.server.server_address[1]}/hook?key=secret"
 
 
-def test_webhooks(rig, kafka):
+def test_each_answer_to_a_webhook_has_its_outcome(rig, kafka):
     rig, hook = rig(kafka, people=4), Hook({1: [200], 2: [404], 3: [500], 4: [503, 204]})
     (rig.folder / "club/hook.url").write_text(hook.url + "\n")
     run = Run(rig)

@@ -42,7 +42,7 @@ def exactly_once(rig, run, count):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_killed_workers(rig, broker, threads):
+def test_killed_workers_lose_and_repeat_nothing(rig, broker, threads):
     """kill -9 of busy workers, again and again, with others taking over."""
     rig = rig(broker, people=2500, batch_max=100, session="2s", threads=threads)
     run = Run(rig)
@@ -60,7 +60,7 @@ def test_killed_workers(rig, broker, threads):
     rig.stop_all()
 
 
-def test_database_goes_away(rig, kafka, tmp_path):
+def test_nothing_is_lost_while_the_database_is_away(rig, kafka, tmp_path):
     """Backends terminated, the server stopped and crashed, in the middle: said, waited for, and
     nothing is lost or done twice.
     """
@@ -108,7 +108,7 @@ def test_broker_restarts(rig, kafka):
     rig.stop_all()
 
 
-def test_another_broker(rig, embedded):
+def test_another_broker_does_not_inherit_positions(rig, embedded):
     """The embedded broker's end takes its messages along; another one does not inherit
     positions, and the run, published again, is completed.
     """
@@ -358,7 +358,7 @@ def peak(worker):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_backlog(rig, kafka, threads):
+def test_an_urgent_task_overtakes_a_backlog_in_flat_memory(rig, kafka, threads):
     """A bulk of 300,000 tasks: an urgent request overtakes it, and memory stays flat: two
     threads share what one would have.
     """
@@ -394,7 +394,7 @@ def test_backlog(rig, kafka, threads):
     rig.stop_all()
 
 
-def test_cannot_start(rig, kafka, database):
+def test_a_worker_that_cannot_start_names_the_reason(rig, kafka, database):
     """What an operator must mend is said, with the file, and is the exit status."""
     rig = rig(kafka)
     database.execute("insert into rollcall.schema_version values (99)")

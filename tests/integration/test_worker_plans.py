@@ -102,7 +102,7 @@ def test_no_plan_is_quadratic(rig, kafka, postgres, tmp_path, analyzed):
             ), p
 
 
-def test_five_thousand_by_hand(rig, kafka, tmp_path):
+def test_five_thousand_tasks_by_request_take_a_second_or_two(rig, kafka, tmp_path):
     """In one batch, within a second or two: comparing each with each took ten times as long."""
     rig = rig(kafka, people=20000, partitions=1, pack_cfg=own(tmp_path, bump=JUDGED))
     rig.start(lanes=["tasks"])

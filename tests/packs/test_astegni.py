@@ -321,7 +321,7 @@ def test_a_dry_run_deletes_nothing(db, astegni):
     assert snapshot(db, "astegni") == before
 
 
-def test_a_failing_profile_alone(db, astegni):
+def test_a_failing_profile_fails_alone(db, astegni):
     good, bad = (
         [user(db, ("tutor",), role_goes={"tutor": AGO}) for _ in range(3)],
         user(db, ("tutor",), role_goes={"tutor": AGO}, email="blocked@example.com"),
@@ -615,7 +615,7 @@ def test_failure_alert(db, astegni):
     )
 
 
-def test_the_job(astegni):
+def test_the_job_has_the_documented_schedule(astegni):
     job = astegni.jobs["purge-expired"]
     assert (job["schedule"], job["catch_up"], job["tasks"]) == (
         "0 2 * * *",

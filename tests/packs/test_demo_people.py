@@ -165,7 +165,7 @@ def halving(run, tasks):
         return halving(run, tasks[:middle]) + halving(run, tasks[middle:])
 
 
-def test_a_whole_day(crowd):
+def test_every_task_of_a_day_has_one_outcome(crowd):
     """check, warnings, clean-up, purge, in batches of 5,000; every planned task has one outcome,
     the broken rows fail alone.
     """

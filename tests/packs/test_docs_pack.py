@@ -37,7 +37,7 @@ def library(db, tmp_path):
     return Pack(tmp_path, db)
 
 
-def test_it_works(db, library):
+def test_the_documented_pack_works(db, library):
     assert library.due("lapse", NOW) == [(1, ""), (2, "")]
     rows = library.run("lapse", [1, 2, 3], NOW)
     assert {u: (r["outcome"], r["before"], r["after"]) for u, r in rows.items()} == {

@@ -103,7 +103,7 @@ def test_many_at_once_with_their_own_arguments(db, equipemed):
     )
 
 
-def test_the_lookup(db, equipemed):
+def test_the_lookup_finds_a_person(db, equipemed):
     user = person(
         db,
         username="ana.souza",
@@ -372,7 +372,7 @@ def test_past_warnings_are_forgotten(db, equipemed):
     assert user
 
 
-def test_the_jobs(equipemed):
+def test_the_jobs_have_the_checklists_schedules(equipemed):
     """The checklist's schedules."""
     assert {n: j.get("schedule") for n, j in equipemed.jobs.items()} == {
         "check-expiration": "0 6 * * *",

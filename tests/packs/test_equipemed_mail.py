@@ -155,7 +155,7 @@ BAD = [
 ]
 
 
-def test_addresses(db, equipemed):
+def test_only_addresses_that_can_be_written_to_get_mail(db, equipemed):
     good = [person(db, access_expires_at=at(7), email=e) for e in GOOD]
     bad = [person(db, access_expires_at=at(7), email=e) for e in BAD]
     none = person(db, access_expires_at=at(7), email="")
@@ -251,7 +251,7 @@ def test_the_supervisors_copy_is_dropped_when_the_date_moved(db, equipemed):
 @pytest.mark.parametrize(
     "days, words", [(0, "hoje"), (1, "em 1 dia"), (7, "em 7 dias"), (30, "em 30 dias")]
 )
-def test_wording(db, equipemed, days, words):
+def test_each_threshold_has_its_wording(db, equipemed, days, words):
     user = person(
         db, access_expires_at=at(days, 23, 30), first_name="Conceição", last_name="<b>Ávila</b>"
     )

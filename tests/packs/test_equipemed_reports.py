@@ -16,7 +16,7 @@ DETAIL = [
 ]
 
 
-def test_lifecycle(db, equipemed):
+def test_the_lifecycle_report_counts_each_state(db, equipemed):
     for n in (-5, -1, 3, 20, 60, 89, 120, 200):
         person(
             db,
@@ -116,7 +116,7 @@ def test_lifecycle_of_nobody_and_of_many(db, equipemed):
     assert [d["days_until_expiration"] for d in detail] == list(range(11, 61))
 
 
-def test_inactive_users(db, equipemed):
+def test_the_report_of_inactive_users_lists_them(db, equipemed):
     person(db, last_meaningful_activity=at(-10))
     away = {
         "a": person(db, last_meaningful_activity=at(-100)),
@@ -140,7 +140,7 @@ def test_inactive_users(db, equipemed):
     )
 
 
-def test_activity_analytics(db, equipemed):
+def test_the_activity_report_counts_by_age_of_the_last_activity(db, equipemed):
     for n in (1, 10, 50, 100, 200):
         person(db, last_meaningful_activity=at(-n), profession_type=2)
     person(db, last_meaningful_activity=None)

@@ -146,7 +146,7 @@ def test_a_dry_run_leaves_no_trace(db, equipemed):
     assert snapshot(db) == before
 
 
-def test_a_failing_row_alone(db, equipemed):
+def test_a_failing_row_fails_alone(db, equipemed):
     """The engine halves a failing batch; here: with the bad row it raises and changes nothing,
     without it all others are done.
     """
