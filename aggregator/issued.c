@@ -71,10 +71,11 @@ int issued_check(const struct issued *x, const struct outcome_event *m, instant 
                         m->source_topic.len < 249 ? (int)m->source_topic.len : 249,
                         m->source_topic.ptr);
         if (m->sequence > last)
-                return err_set(
-                        e, ERR_INPUT, "",
-                        "sequence: %lld, but the last one that the ledger has issued of %s/%d is %lld",
-                        (long long)m->sequence, t->name, (int)m->source_partition, (long long)last);
+                return err_set(e, ERR_INPUT, "",
+                               "sequence: %lld, but the last one that the ledger has issued of "
+                               "%s/%d is %lld",
+                               (long long)m->sequence, t->name, (int)m->source_partition,
+                               (long long)last);
         if (m->at > now + AHEAD)
                 return err_set(e, ERR_INPUT, "",
                                "at: %lld us since 1970 is later than the clock of the database",

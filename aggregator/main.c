@@ -11,12 +11,13 @@
 enum { WAIT_MS = 500, LEAVE_MS = 20000 };
 
 static const char help[] =
-        "Aggregates the audit events of the results topic into totals. Reads PREFIX.results as the\n"
-        "consumer group PREFIX.aggregator and keeps in the database: totals by run\n"
-        "(rollcall.run_total), totals by day, task type, outcome and reason (rollcall.day_total),\n"
-        "and the newest errors (rollcall.recent_error). Its position moves in the transaction that\n"
-        "holds the totals, so each event counts exactly once, also after a crash. Start more of\n"
-        "them to share the partitions of the topic. See docs/aggregator.md.";
+        "Aggregates the audit events of the results topic into totals. Reads PREFIX.results as\n"
+        "the consumer group PREFIX.aggregator and keeps in the database: totals by run\n"
+        "(rollcall.run_total), totals by day, task type, outcome and reason\n"
+        "(rollcall.day_total), and the newest errors (rollcall.recent_error). Its position moves\n"
+        "in the transaction that holds the totals, so each event counts exactly once, also after\n"
+        "a crash. Start more of them to share the partitions of the topic. See\n"
+        "docs/aggregator.md.";
 
 static int run_loop(struct daemon *d, struct aggregator *a, struct err *e)
 {

@@ -23,8 +23,8 @@ struct arguments {
 static void usage(FILE *to)
 {
         fputs("usage: rollcall-broker --file PATH [--partitions N] [--with-parent] [--debug]\n\n"
-              "Runs an in-memory Kafka broker on a free loopback port until SIGTERM or SIGINT, and\n"
-              "writes its address to PATH. All messages are lost when it ends.\n"
+              "Runs an in-memory Kafka broker on a free loopback port until SIGTERM or SIGINT,\n"
+              "and writes its address to PATH. All messages are lost when it ends.\n"
               "  --file PATH      the file that its clients read: kafka.embedded\n"
               "  --partitions N   of topics that are created without a number (default 4)\n"
               "  --with-parent    end when the process that started it ends\n"

@@ -82,10 +82,8 @@ void admit_entry(struct entry *en, const struct packs *packs, const struct type_
                 return;
         }
         if (!is_type_name(en->task.type)) {
-                entry_dead_letter(
-                        en,
-                        SPAN_LIT(
-                                "the task type is not a name of letters, digits, '-', '_' and '.'"));
+                entry_dead_letter(en, SPAN_LIT("the task type is not a name of letters, digits, "
+                                               "'-', '_' and '.'"));
                 return;
         }
         if (run && !uuid_eq(en->task.task_id, task_id_of(run->run_id, en->task.type,

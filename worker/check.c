@@ -8,10 +8,10 @@
 static int paused_now(struct db *d, struct pauses *ret, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        if (db_query(
-                    d,
-                    "select coalesce(string_agg(type_no::text, ','), '') from rollcall.paused_type where resumed_at is null",
-                    NULL, &r, e) < 0)
+        if (db_query(d,
+                     "select coalesce(string_agg(type_no::text, ','), '') from "
+                     "rollcall.paused_type where resumed_at is null",
+                     NULL, &r, e) < 0)
                 return -1;
         pauses_read(ret, db_str(r, 0, 0));
         return 0;

@@ -52,9 +52,9 @@ int dead_letters_queue(struct transactor *t, const struct batch *b, struct err *
  * under that id is a dead letter. Queried only for a batch that has such a task.
  */
 
-static const char USED[] =
-        "select n from rollcall.used_for_others($1::uuid[], $2::smallint[], $3::boolean[], $4::text[], "
-        "$5::text[], $6::text[]) as n";
+static const char USED[] = "select n from rollcall.used_for_others($1::uuid[], $2::smallint[], "
+                           "$3::boolean[], $4::text[], "
+                           "$5::text[], $6::text[]) as n";
 
 static int reused_params(struct transactor *t, struct entry *const *list, size_t n, struct err *e)
 {

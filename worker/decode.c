@@ -53,10 +53,8 @@ int decode_entry(struct lane_worker *w, struct entry *en, int64_t now_ms, struct
                         return 0;
                 }
                 if (!run->kept) {
-                        entry_dead_letter(
-                                en,
-                                SPAN_LIT(
-                                        "the ledger has no partition for the run's day: retention has dropped it"));
+                        entry_dead_letter(en, SPAN_LIT("the ledger has no partition for the run's "
+                                                       "day: retention has dropped it"));
                         return 0;
                 }
         }

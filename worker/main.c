@@ -14,9 +14,10 @@
 enum { WAKE_MS = 200 };
 
 static const char help[] =
-        "Takes tasks from the lanes of worker.lanes, does them in PostgreSQL and by mail, and publishes an audit event\n"
-        "for each. Serving \"intake\", it takes what other services request, each through a topic of its own.\n"
-        "To scale, start more workers: the partitions are shared out among all that run.";
+        "Takes tasks from the lanes of worker.lanes, does them in PostgreSQL and by mail, and\n"
+        "publishes an audit event for each. Serving \"intake\", it takes what other services\n"
+        "request, each through a topic of its own. To scale, start more workers: the partitions\n"
+        "are shared out among all that run.";
 
 struct worker {
         atomic_int ready, ended;

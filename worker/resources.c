@@ -125,12 +125,12 @@ static int prepare_session(struct lane_worker *w, struct err *e)
         char sql[240];
         /* A custom plan believes in as many rows as the batch has tasks, and then reads a table
          * from its beginning to merge with them. */
-        snprintf(
-                sql, sizeof sql,
-                "set idle_in_transaction_session_timeout = %lld; set plan_cache_mode = force_generic_plan; "
-                "set lock_timeout = %lld",
-                (long long)w->o->service->kafka.session_timeout_ms,
-                (long long)w->o->service->worker.lock_timeout_ms);
+        snprintf(sql, sizeof sql,
+                 "set idle_in_transaction_session_timeout = %lld; set plan_cache_mode = "
+                 "force_generic_plan; "
+                 "set lock_timeout = %lld",
+                 (long long)w->o->service->kafka.session_timeout_ms,
+                 (long long)w->o->service->worker.lock_timeout_ms);
         if (db_exec(w->db, sql, e) < 0)
                 return -1;
         /* a worker that was killed lets go of its locks before its statement ends, where the

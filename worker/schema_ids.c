@@ -55,10 +55,10 @@ static int add_configured(struct schema_ids *x, const char *pair, struct err *e)
         errno = 0;
         unsigned long id = strtoul(pair, &end, 10);
         if (*pair < '0' || *pair > '9' || *end != '=' || errno || id > UINT32_MAX)
-                return err_set(
-                        e, ERR_FATAL, "",
-                        "%s: schemas.ids: found \"%s\", expected \"ID=FILE\" with a whole number from 0 to %" PRIu32,
-                        x->service->file, pair, UINT32_MAX);
+                return err_set(e, ERR_FATAL, "",
+                               "%s: schemas.ids: found \"%s\", expected \"ID=FILE\" with a whole "
+                               "number from 0 to %" PRIu32,
+                               x->service->file, pair, UINT32_MAX);
         int folder = *file == '/' || !slash ? 0 : (int)(slash + 1 - x->service->file);
         if (asprintf(&path, "%.*s%s", folder, x->service->file, file) < 0)
                 return err_oom(e);

@@ -15,9 +15,12 @@ struct lane {
 };
 
 static const char message[] =
-        "From: Bench <bench@example.org>\r\nTo: Person <p1@example.org>\r\nSubject: Your access ends\r\nMessage-ID: <1@example.org>\r\n"
-        "Date: Mon, 04 May 2026 12:00:00 +0000\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
-        "Dear Person,\r\n\r\nyour access ends soon. If you still need it, ask your supervisor for an\r\nextension before the date that the portal shows.\r\n\r\n"
+        "From: Bench <bench@example.org>\r\nTo: Person <p1@example.org>\r\nSubject: Your access "
+        "ends\r\nMessage-ID: <1@example.org>\r\n"
+        "Date: Mon, 04 May 2026 12:00:00 +0000\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; "
+        "charset=utf-8\r\n\r\n"
+        "Dear Person,\r\n\r\nyour access ends soon. If you still need it, ask your supervisor for "
+        "an\r\nextension before the date that the portal shows.\r\n\r\n"
         "This message was sent automatically.\r\n";
 
 static size_t on_read(char *data, size_t size, size_t n, void *ctx)

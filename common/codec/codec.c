@@ -196,12 +196,12 @@ static int read_frame(const struct codec *c, struct span bytes, uint64_t *ret_fi
         if (read_id(bytes, &id)) {
                 const struct known_id *known = find_id(c, id);
                 if (!known)
-                        return err_set(
-                                e, ERR_INPUT, "EPROTO",
-                                "Confluent wire format with schema id %" PRIu32
-                                ", which is not configured here: send Avro single-object encoding, or see "
-                                "schemas.ids and schemas.registry",
-                                id);
+                        return err_set(e, ERR_INPUT, "EPROTO",
+                                       "Confluent wire format with schema id %" PRIu32
+                                       ", which is not configured here: send Avro single-object "
+                                       "encoding, or see "
+                                       "schemas.ids and schemas.registry",
+                                       id);
                 *ret_fingerprint = known->fingerprint;
                 *ret_len = CONFLUENT_LEN;
                 return 0;

@@ -176,10 +176,10 @@ static int check_fields(const json_t *data, struct err *e)
                 while (i < ARRAY_LEN(known) && strcmp(known[i], name) != 0)
                         i++;
                 if (i == ARRAY_LEN(known))
-                        return err_set(
-                                e, ERR_INPUT, "EBADMSG",
-                                "data has a field \"%.60s\", expected only type, subject, item, dry_run, arguments",
-                                name);
+                        return err_set(e, ERR_INPUT, "EBADMSG",
+                                       "data has a field \"%.60s\", expected only type, subject, "
+                                       "item, dry_run, arguments",
+                                       name);
         }
         return 0;
 }
@@ -210,10 +210,10 @@ static int check_attributes(const struct event_attributes *x, struct err *e)
         const struct span given[] = { x->id, x->source, x->type, x->subject };
         for (size_t i = 0; i < ARRAY_LEN(given); i++)
                 if (given[i].len > CODEC_TEXT_MAX || !utf8_valid(given[i].ptr, given[i].len))
-                        return err_set(
-                                e, ERR_INPUT, "EBADMSG",
-                                "an attribute of the event is not UTF-8, holds U+0000, or is longer than %d bytes",
-                                CODEC_TEXT_MAX);
+                        return err_set(e, ERR_INPUT, "EBADMSG",
+                                       "an attribute of the event is not UTF-8, holds U+0000, or "
+                                       "is longer than %d bytes",
+                                       CODEC_TEXT_MAX);
         return 0;
 }
 

@@ -347,9 +347,9 @@ int cfg_duration(const struct cfg_node *n, const char *key, int64_t fallback_ms,
                                           ? config_setting_get_int64(setting(v))
                                           : -1;
                 if (seconds < 0 || seconds > INT64_MAX / 1000)
-                        return cfg_unexpected(
-                                v, e,
-                                "a whole number of seconds, or a time span such as \"25s\" or \"1h30m\"");
+                        return cfg_unexpected(v, e,
+                                              "a whole number of seconds, or a time span such as "
+                                              "\"25s\" or \"1h30m\"");
                 ms = seconds * 1000;
         }
         *ret_ms = ms;

@@ -37,10 +37,10 @@ static int check_line(const char *file, int line, const char *text, size_t len, 
                             ? 2
                             : utf8_length(text + i, len - i);
                 if (n == 0)
-                        return err_set(
-                                e, ERR_FATAL, "",
-                                "%s:%d:%zu: found a byte (0x%02x) that is not UTF-8, expected UTF-8 text",
-                                file, line, i + 1, c);
+                        return err_set(e, ERR_FATAL, "",
+                                       "%s:%d:%zu: found a byte (0x%02x) that is not UTF-8, "
+                                       "expected UTF-8 text",
+                                       file, line, i + 1, c);
         }
         return 0;
 }

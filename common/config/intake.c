@@ -57,9 +57,9 @@ static int read_types(const struct cfg_node *n, struct service_intake *x, struct
         if (cfg_str_list(n, "types", &x->types, &x->n_types, e) < 0)
                 return -1;
         if (x->n_types == 0)
-                return cfg_error(
-                        n, e,
-                        "types is missing or empty, expected the task types that the service may request, such as [ \"equipemed.extend\" ]");
+                return cfg_error(n, e,
+                                 "types is missing or empty, expected the task types that the "
+                                 "service may request, such as [ \"equipemed.extend\" ]");
         return 0;
 }
 
@@ -97,10 +97,10 @@ static int check_apart(const struct service_intake *list, size_t n, const char *
         }
         for (; *taken; taken++)
                 if (strcmp(*taken, x->topic) == 0)
-                        return cfg_error(
-                                x->node, e,
-                                "found \"%s\", a topic of Rollcall's own, expected one that only this service writes to",
-                                x->topic);
+                        return cfg_error(x->node, e,
+                                         "found \"%s\", a topic of Rollcall's own, expected one "
+                                         "that only this service writes to",
+                                         x->topic);
         return 0;
 }
 

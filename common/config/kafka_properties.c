@@ -85,11 +85,12 @@ int service_check_kafka(const struct service *s, struct err *e)
         }
         if (!secret || !plain || s->kafka.allow_plaintext)
                 return 0;
-        return cfg_error(
-                cfg_at(list, at), e,
-                "%.*s is given, but security.protocol is %s, which does not encrypt: set it to sasl_ssl or ssl, "
-                "or allow a password without TLS by kafka.allow_plaintext = true",
-                (int)strcspn(secret, "="), secret, protocol ? protocol : "plaintext (the default)");
+        return cfg_error(cfg_at(list, at), e,
+                         "%.*s is given, but security.protocol is %s, which does not encrypt: set "
+                         "it to sasl_ssl or ssl, "
+                         "or allow a password without TLS by kafka.allow_plaintext = true",
+                         (int)strcspn(secret, "="), secret,
+                         protocol ? protocol : "plaintext (the default)");
 }
 
 /* A file that cannot be read is an error of whoever needs a broker, not of a program that needs

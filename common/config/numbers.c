@@ -67,10 +67,10 @@ int numbers_check(const char *file, struct err *e)
                         if (len < sizeof word - 1)
                                 word[len++] = (char)c;
                 if (is_cut(word))
-                        return err_set(
-                                e, ERR_FATAL, "",
-                                "%s:%d: found %s, expected %sL: a number of more than 32 bits ends in L",
-                                file, line, word, word);
+                        return err_set(e, ERR_FATAL, "",
+                                       "%s:%d: found %s, expected %sL: a number of more than 32 "
+                                       "bits ends in L",
+                                       file, line, word, word);
                 if (len > 0)
                         ungetc(c, f);
         }

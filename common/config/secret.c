@@ -36,18 +36,18 @@ int secret_read(const char *path, char **ret, struct err *e)
         if (!S_ISREG(st.st_mode))
                 return err_set(e, ERR_FATAL, "", "%s: is not a file", path);
         if (st.st_uid != 0 && st.st_uid != geteuid())
-                return err_set(
-                        e, ERR_FATAL, "",
-                        "%s: belongs to user id %u, expected the user who runs this (%u) or root: chown it",
-                        path, (unsigned)st.st_uid, (unsigned)geteuid());
+                return err_set(e, ERR_FATAL, "",
+                               "%s: belongs to user id %u, expected the user who runs this (%u) or "
+                               "root: chown it",
+                               path, (unsigned)st.st_uid, (unsigned)geteuid());
         /* As PostgreSQL has it: a service manager's credentials and mounted secrets are root's, and
          * reach us through the group or an access list. */
         mode_t group = st.st_uid == 0 && geteuid() != 0 ? S_IWGRP | S_IXGRP : S_IRWXG;
         if (st.st_mode & (group | S_IRWXO))
-                return err_set(
-                        e, ERR_FATAL, "",
-                        "%s: its mode is %03o, expected one that only the owner may read: chmod 600",
-                        path, (unsigned)st.st_mode & 0777U);
+                return err_set(e, ERR_FATAL, "",
+                               "%s: its mode is %03o, expected one that only the owner may read: "
+                               "chmod 600",
+                               path, (unsigned)st.st_mode & 0777U);
         ssize_t n = read_all(fd, data, sizeof data);
         if (n < 0)
                 return err_set(e, ERR_FATAL, "", "%s: cannot be read: %s", path, strerror(errno));

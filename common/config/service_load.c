@@ -298,22 +298,22 @@ static int check_together(struct service *s, struct err *e)
         if (!mail)
                 return 0;
         if (strcmp(s->mail.transport, "maildir") == 0 && !s->mail.maildir)
-                return cfg_error(
-                        mail, e,
-                        "mail.maildir is missing, expected a folder because mail.transport is \"maildir\"");
+                return cfg_error(mail, e,
+                                 "mail.maildir is missing, expected a folder because "
+                                 "mail.transport is \"maildir\"");
         if (strcmp(s->mail.transport, "smtp") == 0 && !s->mail.url)
-                return cfg_error(
-                        mail, e,
-                        "mail.url is missing, expected \"smtp://host:port\" because mail.transport is \"smtp\"");
+                return cfg_error(mail, e,
+                                 "mail.url is missing, expected \"smtp://host:port\" because "
+                                 "mail.transport is \"smtp\"");
         if (s->mail.url && strncmp(s->mail.url, "smtp://", 7) != 0 &&
             strncmp(s->mail.url, "smtps://", 8) != 0)
-                return cfg_error(
-                        cfg_get(mail, "url"), e,
-                        "found another scheme, expected \"smtp://host:port\" or \"smtps://host:port\"");
+                return cfg_error(cfg_get(mail, "url"), e,
+                                 "found another scheme, expected \"smtp://host:port\" or "
+                                 "\"smtps://host:port\"");
         if (s->mail.user && !s->mail.password_file)
-                return cfg_error(
-                        mail, e,
-                        "mail.password_file is missing, expected a file because mail.user is given");
+                return cfg_error(mail, e,
+                                 "mail.password_file is missing, expected a file because mail.user "
+                                 "is given");
         return 0;
 }
 

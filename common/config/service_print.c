@@ -323,12 +323,11 @@ void service_man(struct buf *out)
 {
         roff_begin(out, "rollcall.cfg", 5, "configuration of Rollcall");
         roff_heading(out, "DESCRIPTION");
-        roff_paragraph(
-                out,
-                "One file configures all programs of a service. It is looked for in "
-                "$ROLLCALL_CONFIG, "
-                "./rollcall.cfg and /etc/rollcall/rollcall.cfg; the option --config names another "
-                "one.");
+        roff_paragraph(out, "One file configures all programs of a service. It is looked for in "
+                            "$ROLLCALL_CONFIG, "
+                            "./rollcall.cfg and /etc/rollcall/rollcall.cfg; the option --config "
+                            "names another "
+                            "one.");
         roff_paragraph(
                 out,
                 "The format is libconfig's: group = { key = value; }; lists of groups are "
@@ -337,11 +336,10 @@ void service_man(struct buf *out)
                 "relative to the file's folder. Time spans are written as \"500ms\", \"30s\", "
                 "\"5m\", \"2h\" "
                 "or \"90d\".");
-        roff_paragraph(
-                out,
-                "SIGHUP has a daemon check a changed file, and restart with it; rollcall check "
-                "checks "
-                "more. rollcall config print shows the configuration in force.");
+        roff_paragraph(out, "SIGHUP has a daemon check a changed file, and restart with it; "
+                            "rollcall check "
+                            "checks "
+                            "more. rollcall config print shows the configuration in force.");
         roff_heading(out, "PROPERTIES");
         for (size_t i = 0; i < service_property_count; i++)
                 add_property(&service_properties[i], out);
@@ -350,7 +348,6 @@ void service_man(struct buf *out)
         roff_heading(out, "FILES");
         roff_item(out, "/etc/rollcall/rollcall.cfg", "the configuration");
         roff_heading(out, "SEE ALSO");
-        roff_paragraph(
-                out,
-                "rollcall(1), rollcall-scheduler(8), rollcall-worker(8), rollcall-aggregator(8)");
+        roff_paragraph(out, "rollcall(1), rollcall-scheduler(8), rollcall-worker(8), "
+                            "rollcall-aggregator(8)");
 }

@@ -22,8 +22,9 @@ static const struct {
 };
 
 static const char signals[] =
-        "SIGTERM or SIGINT: finish the current work and exit; a second one: exit at once. SIGHUP: check the\n"
-        "configuration, then restart with it; an invalid one is reported and ignored.";
+        "SIGTERM or SIGINT: finish the current work and exit; a second one: exit at once.\n"
+        "SIGHUP: check the configuration, then restart with it; an invalid one is reported and\n"
+        "ignored.";
 
 static const struct {
         const char *code, *meaning;

@@ -28,11 +28,11 @@ static int refuse(const struct request *r, PGconn *conn, bool wrong, struct err 
         snprintf(text, sizeof text, "%.*s", (int)strcspn(said, "\n"), said);
         redact_message(r->conninfo, text);
         bool tls = r->sslmode && strstr(text, "SSL");
-        return err_set(
-                e, wrong ? ERR_FATAL : ERR_RETRY, "08001", "database%s: %s%s",
-                wrong ? ".conninfo" : "", text,
-                tls ? "; a password needs TLS: switch it on in the server, or write sslmode=disable to send the password without"
-                    : "");
+        return err_set(e, wrong ? ERR_FATAL : ERR_RETRY, "08001", "database%s: %s%s",
+                       wrong ? ".conninfo" : "", text,
+                       tls ? "; a password needs TLS: switch it on in the server, or write "
+                             "sslmode=disable to send the password without"
+                           : "");
 }
 
 static int connect_wait(struct db *d, const struct request *r, struct err *e)
@@ -200,11 +200,12 @@ static int check_pooler(struct db *d, struct request *r, int pid, struct err *e)
 {
         if (PQbackendPID(d->conn) == pid || !shares_processes(d, r, pid))
                 return 0;
-        return err_set(
-                e, ERR_FATAL, "",
-                "database: a connection pool stands in front of it that gives each transaction another connection "
-                "(PgBouncer's pool_mode transaction or statement): prepared statements, LISTEN and settings are lost there; use pool_mode = session, or connect to "
-                "PostgreSQL directly");
+        return err_set(e, ERR_FATAL, "",
+                       "database: a connection pool stands in front of it that gives each "
+                       "transaction another connection "
+                       "(PgBouncer's pool_mode transaction or statement): prepared statements, "
+                       "LISTEN and settings are lost there; use pool_mode = session, or connect to "
+                       "PostgreSQL directly");
 }
 
 int db_open(const char *conninfo, const char *application, int timeout_ms, struct db **ret,

@@ -127,10 +127,10 @@ int kafka_topic_apply(struct kafka_producer *p, const struct kafka_topic_spec *t
                          : create_topic(p, t, e)) < 0)
                 return -1;
         if (change == TOPIC_GROWN && p->embedded)
-                return err_set(
-                        e, ERR_FATAL, "INVALID_PARTITIONS",
-                        "topic %s: the embedded broker cannot add partitions (%d, wanted %d): restart it",
-                        t->name, now, t->partitions);
+                return err_set(e, ERR_FATAL, "INVALID_PARTITIONS",
+                               "topic %s: the embedded broker cannot add partitions (%d, wanted "
+                               "%d): restart it",
+                               t->name, now, t->partitions);
         if (!dry_run && change == TOPIC_GROWN && add_partitions(p, t, e) < 0)
                 return -1;
         if (!dry_run && (change == TOPIC_CREATED || change == TOPIC_GROWN) &&

@@ -41,7 +41,8 @@ static void note_error(struct kafka_consumer *c, const rd_kafka_message_t *m)
         int64_t low = -1, high = -1;
         (void)!kafka_watermarks(c, topic, m->partition, &low, &high, 2000, NULL);
         err_set(&c->pending, ERR_FATAL, "OFFSET_OUT_OF_RANGE",
-                "%s [%d]: offset %lld is not on the broker, which has %lld up to %lld (exclusive): older messages were deleted, or the topic was re-created",
+                "%s [%d]: offset %lld is not on the broker, which has %lld up to %lld (exclusive): "
+                "older messages were deleted, or the topic was re-created",
                 topic, (int)m->partition, (long long)(s ? s->next : m->offset), (long long)low,
                 (long long)high);
 }

@@ -131,14 +131,14 @@ static void log_partition_count(struct producer_topic *t)
         if (found == s->logged)
                 return;
         if (found > used)
-                log_warn(
-                        "topic has more partitions than kafka.partitions; the extra ones are not used",
-                        "topic=%s partitions=%d before=%d used=%d", t->name, found,
-                        s->logged ? s->logged : used, used);
+                log_warn("topic has more partitions than kafka.partitions; the extra ones are not "
+                         "used",
+                         "topic=%s partitions=%d before=%d used=%d", t->name, found,
+                         s->logged ? s->logged : used, used);
         else if (found < used)
-                log_error(
-                        "topic has fewer partitions than before: the order of the records of a key is not kept",
-                        "topic=%s partitions=%d before=%d", t->name, found, s->logged);
+                log_error("topic has fewer partitions than before: the order of the records of a "
+                          "key is not kept",
+                          "topic=%s partitions=%d before=%d", t->name, found, s->logged);
         s->logged = found;
 }
 

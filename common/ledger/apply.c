@@ -124,17 +124,17 @@ static int apply_pack(struct db *d, const struct pack *p, struct err *e)
                         return -1;
         }
         for (size_t i = 0; i < p->n_types; i++)
-                if (register_names(
-                            d,
-                            "insert into rollcall.task_type (name) select $1 where not exists (select from rollcall.task_type where name = $1)",
-                            p->types[i].full_name, NULL, e) < 0 ||
+                if (register_names(d,
+                                   "insert into rollcall.task_type (name) select $1 where not "
+                                   "exists (select from rollcall.task_type where name = $1)",
+                                   p->types[i].full_name, NULL, e) < 0 ||
                     describe_type(d, &p->types[i], e) < 0)
                         return -1;
         for (size_t i = 0; i < p->n_jobs; i++)
-                if (register_names(
-                            d,
-                            "insert into rollcall.job (pack, job) values ($1, $2) on conflict do nothing",
-                            p->name, p->jobs[i].name, e) < 0 ||
+                if (register_names(d,
+                                   "insert into rollcall.job (pack, job) values ($1, $2) on "
+                                   "conflict do nothing",
+                                   p->name, p->jobs[i].name, e) < 0 ||
                     describe_job(d, &p->jobs[i], e) < 0)
                         return -1;
         if (register_names(d, "delete from rollcall.locked_setting where pack = $1", p->name, NULL,
@@ -160,21 +160,22 @@ static int check_service(struct db *d, const char *prefix, struct err *e)
                 return -1;
         if (db_rows(r) == 0)
                 return 0;
-        return err_set(
-                e, ERR_FATAL, "",
-                "this database is used by the service with kafka.prefix \"%s\", and this configuration says \"%s\": one service a database; give this one a "
-                "database of its own, or, if the prefix was changed on purpose, run: rollcall db apply --new-prefix",
-                db_str(r, 0, 0), prefix);
+        return err_set(e, ERR_FATAL, "",
+                       "this database is used by the service with kafka.prefix \"%s\", and this "
+                       "configuration says \"%s\": one service a database; give this one a "
+                       "database of its own, or, if the prefix was changed on purpose, run: "
+                       "rollcall db apply --new-prefix",
+                       db_str(r, 0, 0), prefix);
 }
 
 static int apply_service(struct db *d, const struct ledger_service *s, struct err *e)
 {
-        if (register_names(
-                    d,
-                    s->renamed
-                            ? "insert into rollcall.service (prefix) select $1 on conflict (one) do update set prefix = excluded.prefix"
-                            : "insert into rollcall.service (prefix) select $1 on conflict (one) do nothing",
-                    s->prefix, NULL, e) < 0)
+        if (register_names(d,
+                           s->renamed ? "insert into rollcall.service (prefix) select $1 on "
+                                        "conflict (one) do update set prefix = excluded.prefix"
+                                      : "insert into rollcall.service (prefix) select $1 on "
+                                        "conflict (one) do nothing",
+                           s->prefix, NULL, e) < 0)
                 return -1;
         return check_service(d, s->prefix, e) < 0 ? -1 : apply_authority(d, s, e);
 }
@@ -187,10 +188,10 @@ static int apply_all(struct db *d, const struct packs *p, const struct ledger_se
             found_version(d, ret_from, e) < 0)
                 return -1;
         if (*ret_from > LEDGER_VERSION)
-                return err_set(
-                        e, ERR_FATAL, "",
-                        "the database's schema rollcall has version %d, this program knows %d: use a newer program",
-                        *ret_from, LEDGER_VERSION);
+                return err_set(e, ERR_FATAL, "",
+                               "the database's schema rollcall has version %d, this program knows "
+                               "%d: use a newer program",
+                               *ret_from, LEDGER_VERSION);
         for (int v = *ret_from; v < LEDGER_VERSION; v++)
                 if (db_exec(d, versions[v], e) < 0)
                         return err_prefix(e, "schema version %d", v + 1);
@@ -239,14 +240,14 @@ int ledger_check(struct db *d, const char *prefix, struct err *e)
                 return err_set(e, ERR_FATAL, "",
                                "the database has no schema rollcall yet; run: rollcall db apply");
         if (found < LEDGER_VERSION)
-                return err_set(
-                        e, ERR_FATAL, "",
-                        "the database's schema rollcall has version %d, %d is needed; run: rollcall db apply",
-                        found, LEDGER_VERSION);
+                return err_set(e, ERR_FATAL, "",
+                               "the database's schema rollcall has version %d, %d is needed; run: "
+                               "rollcall db apply",
+                               found, LEDGER_VERSION);
         if (found > LEDGER_VERSION)
-                return err_set(
-                        e, ERR_FATAL, "",
-                        "the database's schema rollcall has version %d, this program knows %d: use a newer program",
-                        found, LEDGER_VERSION);
+                return err_set(e, ERR_FATAL, "",
+                               "the database's schema rollcall has version %d, this program knows "
+                               "%d: use a newer program",
+                               found, LEDGER_VERSION);
         return check_service(d, prefix, e);
 }

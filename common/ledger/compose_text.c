@@ -44,10 +44,10 @@ static void add_known(const struct composing *k, struct buf *out)
         if (k->variant != VARIANT_FRESH)
                 buf_adds(out, " cross join rollcall.as_many()");
         if (k->variant == VARIANT_RUN)
-                buf_addf(
-                        out,
-                        " left join rollcall.known_of_run($8::date, $9::bigint, %d::smallint, $1::%s[]::text[], $2::text[]) as k(n) on k.n = u.n",
-                        k->type_no, value_sql_type(k->type->subject_type));
+                buf_addf(out,
+                         " left join rollcall.known_of_run($8::date, $9::bigint, %d::smallint, "
+                         "$1::%s[]::text[], $2::text[]) as k(n) on k.n = u.n",
+                         k->type_no, value_sql_type(k->type->subject_type));
         else if (k->variant == VARIANT_ADHOC)
                 buf_adds(out, " left join rollcall.known_by_id($6::uuid[]) as k(n) on k.n = u.n");
 }
@@ -58,12 +58,12 @@ static void add_batch(const struct composing *k, const char *name, struct buf *o
 {
         const struct task_type *t = k->type;
         enum variant v = k->variant;
-        buf_addf(
-                out,
-                "with %s as materialized (select u.n as _n, u.subject, coalesce(u.item, '') as item, %s as actor%s%s",
-                name, of_run(v) ? "($7::text[])[1]" : "coalesce(u.actor, ($7::text[])[1])",
-                v == VARIANT_ADHOC ? ", u.arguments::jsonb as _arguments" : "",
-                v == VARIANT_RECORD ? ", now() as sent_at" : "");
+        buf_addf(out,
+                 "with %s as materialized (select u.n as _n, u.subject, coalesce(u.item, '') as "
+                 "item, %s as actor%s%s",
+                 name, of_run(v) ? "($7::text[])[1]" : "coalesce(u.actor, ($7::text[])[1])",
+                 v == VARIANT_ADHOC ? ", u.arguments::jsonb as _arguments" : "",
+                 v == VARIANT_RECORD ? ", now() as sent_at" : "");
         for (size_t i = 0; i < t->n_arguments; i++)
                 buf_addf(out, ", u.argument%zu::%s as %s", i, value_sql_type(t->arguments[i].type),
                          t->arguments[i].name);
@@ -78,10 +78,10 @@ static void add_batch(const struct composing *k, const char *name, struct buf *o
         buf_adds(out, ", n)");
         add_known(k, out);
         /* names each parameter, so that all variants have the same */
-        buf_adds(
-                out,
-                " where $3::int[] is not null and $4::bigint[] is not null and $5::bigint[] is not null and $6::uuid[] is not null "
-                "and $7::text[] is not null and $8::date is not null and $9::bigint is not null and $10::text[] is not null");
+        buf_adds(out, " where $3::int[] is not null and $4::bigint[] is not null and $5::bigint[] "
+                      "is not null and $6::uuid[] is not null "
+                      "and $7::text[] is not null and $8::date is not null and $9::bigint is not "
+                      "null and $10::text[] is not null");
         if (v == VARIANT_RUN || v == VARIANT_ADHOC)
                 buf_adds(out, " and case when k.n is null then true else false end");
         buf_adds(out, "),\n");
@@ -118,12 +118,14 @@ static int add_guard(const struct composing *k, int first, struct composed *ret,
         buf_adds(out, "_guard as materialized (\n");
         ret->guard_line = lines_of(out);
         buf_adds(out, ret->guard.text);
-        buf_adds(
-                out,
-                "\n), _gate as materialized (select count(*) = 1 and coalesce(bool_and(g.ok), false) as ok, 'refused: ' || case count(*) when 0 then "
-                "'its condition gave no row' when 1 then coalesce(nullif(min(g.reason::text), ''), 'its condition is not met') "
-                "else 'its condition gave more than one row' end as reason from _guard g), "
-                "batch as materialized (select a.* from _asked a where (select g.ok from _gate g)),\n");
+        buf_adds(out,
+                 "\n), _gate as materialized (select count(*) = 1 and coalesce(bool_and(g.ok), "
+                 "false) as ok, 'refused: ' || case count(*) when 0 then "
+                 "'its condition gave no row' when 1 then coalesce(nullif(min(g.reason::text), "
+                 "''), 'its condition is not met') "
+                 "else 'its condition gave more than one row' end as reason from _guard g), "
+                 "batch as materialized (select a.* from _asked a where (select g.ok from _gate "
+                 "g)),\n");
         return 0;
 }
 
@@ -159,9 +161,8 @@ static void add_follow_ups(const struct composing *k, struct buf *out)
                                  t->follow_ups[i] + strlen(t->pack->name) + 1);
                 buf_addf(out, "]::text[]) then '%s.' || f.name else ", t->pack->name);
                 add_refusal(k, SQLSTATE_ANSWER, "follow_ups", "f.name", out);
-                buf_adds(
-                        out,
-                        "'names that follow_ups of the task type has')::text end) from unnest(e.follow_ups) as f(name))");
+                buf_adds(out, "'names that follow_ups of the task type has')::text end) from "
+                              "unnest(e.follow_ups) as f(name))");
         } else if (t->n_follow_ups) {
                 buf_addf(out, "case when e.outcome = '%s' then array[", t->ops->done);
                 for (size_t i = 0; i < t->n_follow_ups; i++)
@@ -183,10 +184,10 @@ static void add_outcomes(const struct composing *k, struct buf *out)
 {
         const struct shape *s = k->shape;
         bool sql = k->type->ops->in_database;
-        buf_addf(
-                out,
-                ",\n_outcomes as materialized (select b._n, b.subject as _key, b.item%s, case when b._n is null then ",
-                k->variant == VARIANT_ADHOC ? ", b.actor, b._arguments" : "");
+        buf_addf(out,
+                 ",\n_outcomes as materialized (select b._n, b.subject as _key, b.item%s, case "
+                 "when b._n is null then ",
+                 k->variant == VARIANT_ADHOC ? ", b.actor, b._arguments" : "");
         add_refusal(k, SQLSTATE_STATEMENT, "subject", "e.subject::text", out);
         buf_adds(out, "'a subject of batch') ");
         if (composing_guarded(k)) {
@@ -206,13 +207,13 @@ static void add_outcomes(const struct composing *k, struct buf *out)
         add_refusal(k, SQLSTATE_ANSWER, "outcome", "e.outcome::text", out);
         buf_addf(out, "'''%s'', ''skipped'' or ''failed''') end as outcome, ",
                  sql ? "applied" : "send");
-        buf_addf(
-                out,
-                "case %swhen e.subject is null then 'not eligible' else %s end as reason, %s as before, %s as after, ",
-                composing_guarded(k) ? "when not g.ok then g.reason " : "",
-                s->reason ? "coalesce(e.reason::text, '')" : "''",
-                s->before ? "e.before::text" : "null::text",
-                s->after ? "e.after::text" : "null::text");
+        buf_addf(out,
+                 "case %swhen e.subject is null then 'not eligible' else %s end as reason, %s as "
+                 "before, %s as after, ",
+                 composing_guarded(k) ? "when not g.ok then g.reason " : "",
+                 s->reason ? "coalesce(e.reason::text, '')" : "''",
+                 s->before ? "e.before::text" : "null::text",
+                 s->after ? "e.after::text" : "null::text");
         add_follow_ups(k, out);
         buf_addf(out, " as follow_ups from %s b full join effect e on e.subject = b.subject%s)",
                  composing_guarded(k) ? "_asked" : "batch",
@@ -222,13 +223,14 @@ static void add_outcomes(const struct composing *k, struct buf *out)
 static void add_ledger(const struct composing *k, struct buf *out)
 {
         bool adhoc = k->variant == VARIANT_ADHOC;
-        buf_addf(
-                out,
-                ",\n_ledger as (insert into rollcall.outcome (day, run_no, type_no, source_no, src_offset, sequence, outcome, subject, item, reason, before, "
-                "after, follow_ups%s) select $8::date, $9::bigint, %d, ($3::int[])[_n], ($4::bigint[])[_n], case when outcome >= 0 then ($5::bigint[])[_n] end, "
-                "outcome, _key::text, item, reason, before, after, follow_ups%s from _outcomes)",
-                adhoc ? ", task_id, actor, arguments" : "", k->type_no,
-                adhoc ? ", ($6::uuid[])[_n], actor, _arguments" : "");
+        buf_addf(out,
+                 ",\n_ledger as (insert into rollcall.outcome (day, run_no, type_no, source_no, "
+                 "src_offset, sequence, outcome, subject, item, reason, before, "
+                 "after, follow_ups%s) select $8::date, $9::bigint, %d, ($3::int[])[_n], "
+                 "($4::bigint[])[_n], case when outcome >= 0 then ($5::bigint[])[_n] end, "
+                 "outcome, _key::text, item, reason, before, after, follow_ups%s from _outcomes)",
+                 adhoc ? ", task_id, actor, arguments" : "", k->type_no,
+                 adhoc ? ", ($6::uuid[])[_n], actor, _arguments" : "");
 }
 
 /* A subject that stands in `effect` twice. VARIANT_FRESH leaves that to the ledger's key, and its
@@ -237,9 +239,8 @@ static void add_twice(const struct composing *k, struct buf *out)
 {
         buf_adds(out, ",\n_twice as materialized (select ");
         add_refusal(k, SQLSTATE_ANSWER, "subject", "_key::text", out);
-        buf_adds(
-                out,
-                "'each subject of batch once: it is in two rows') as refused from _outcomes group by _n, _key having count(*) > 1)");
+        buf_adds(out, "'each subject of batch once: it is in two rows') as refused from _outcomes "
+                      "group by _n, _key having count(*) > 1)");
 }
 
 /*
@@ -270,17 +271,17 @@ static void add_result(const struct composing *k, struct buf *out)
 {
         bool sql = k->type->ops->in_database;
         if (k->variant == VARIANT_TRIAL)
-                buf_addf(
-                        out,
-                        "\nselect o._key as subject, o.item, case o.outcome when 1 then 'skipped' when 2 then 'failed' else '%s' end as outcome, o.reason, o.before, "
-                        "o.after%s from _outcomes o full join effect e on e.subject = o._key",
-                        sql ? "applied" : "send", k->shape->others);
+                buf_addf(out,
+                         "\nselect o._key as subject, o.item, case o.outcome when 1 then 'skipped' "
+                         "when 2 then 'failed' else '%s' end as outcome, o.reason, o.before, "
+                         "o.after%s from _outcomes o full join effect e on e.subject = o._key",
+                         sql ? "applied" : "send", k->shape->others);
         else
-                buf_addf(
-                        out,
-                        "\nselect o._n, o.outcome, o.reason, o.before, o.after, array_to_string(o.follow_ups, ',') as follow_ups%s",
-                        sql ? " from _outcomes o"
-                            : ", e.* from _outcomes o full join effect e on e.subject = o._key");
+                buf_addf(out,
+                         "\nselect o._n, o.outcome, o.reason, o.before, o.after, "
+                         "array_to_string(o.follow_ups, ',') as follow_ups%s",
+                         sql ? " from _outcomes o"
+                             : ", e.* from _outcomes o full join effect e on e.subject = o._key");
         buf_adds(out, k->variant == VARIANT_FRESH
                               ? " where true"
                               : " where (select count(refused) from _twice) = 0");

@@ -35,10 +35,10 @@ int type_numbers_load(struct db *d, const struct packs *p, struct type_numbers *
                 for (size_t j = 0; j < p->list[i]->n_types; j++)
                         if (type_number(t, &p->list[i]->types[j]) < 0) {
                                 type_numbers_free(t);
-                                return err_set(
-                                        e, ERR_FATAL, "",
-                                        "task type %s is not registered in the database; run: rollcall db apply",
-                                        p->list[i]->types[j].full_name);
+                                return err_set(e, ERR_FATAL, "",
+                                               "task type %s is not registered in the database; "
+                                               "run: rollcall db apply",
+                                               p->list[i]->types[j].full_name);
                         }
         *ret = t;
         return 0;

@@ -304,10 +304,10 @@ static void add_quoted_printable(struct buf *out, struct span s)
 
 static void add_part(struct buf *out, const char *subtype, struct span body)
 {
-        buf_addf(
-                out,
-                "Content-Type: text/%s; charset=UTF-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n",
-                subtype);
+        buf_addf(out,
+                 "Content-Type: text/%s; charset=UTF-8\r\nContent-Transfer-Encoding: "
+                 "quoted-printable\r\n\r\n",
+                 subtype);
         add_quoted_printable(out, body);
 }
 

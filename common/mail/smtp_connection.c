@@ -270,10 +270,10 @@ int smtp_connection_probe(struct smtp_connection *l, struct err *e)
                                url, *l->error ? l->error : curl_easy_strerror(result));
         }
         if (l->server->user && !l->authenticated)
-                return err_set(
-                        e, ERR_FATAL, "",
-                        "%s: a user is configured, but the relay offers no authentication that we know",
-                        url);
+                return err_set(e, ERR_FATAL, "",
+                               "%s: a user is configured, but the relay offers no authentication "
+                               "that we know",
+                               url);
         return 0;
 }
 
@@ -296,9 +296,9 @@ static int parse_tls(const char *tls, long *ret)
 static int check_options(const struct smtp_options *o, struct smtp_server *s, struct err *e)
 {
         if (!o->url || (strncmp(o->url, "smtp://", 7) != 0 && strncmp(o->url, "smtps://", 8) != 0))
-                return err_set(
-                        e, ERR_FATAL, "",
-                        "smtp: the url has another form, expected smtp://host:port or smtps://host:port");
+                return err_set(e, ERR_FATAL, "",
+                               "smtp: the url has another form, expected smtp://host:port or "
+                               "smtps://host:port");
         if (parse_tls(o->tls, &s->use_ssl) < 0)
                 return err_set(e, ERR_FATAL, "",
                                "smtp: tls \"%s\": expected none, opportunistic or required",
@@ -308,11 +308,8 @@ static int check_options(const struct smtp_options *o, struct smtp_server *s, st
                                o->connections, CONNECTIONS_MAX);
         if (o->connect_timeout_ms <= 0 || o->message_timeout_ms <= 0)
                 return err_set(e, ERR_FATAL, "", "smtp: time limits must be above 0 ms");
-        if (o->helo &&
-            (!*o->helo ||
-             strspn(o->helo,
-                    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-[]:") !=
-                     strlen(o->helo)))
+        if (o->helo && (!*o->helo || strspn(o->helo, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRS"
+                                                     "TUVWXYZ0123456789.-[]:") != strlen(o->helo)))
                 return err_set(e, ERR_FATAL, "",
                                "smtp: helo \"%s\": expected a host's name or an address in []",
                                o->helo);

@@ -41,9 +41,9 @@ static int load_email(struct loader *l, const struct cfg_node *n, struct task_ty
         load_version(t, subject);
         t->email.hold_unknown = answer == 1;
         if (!l->pack->mail.from_address)
-                return cfg_error(
-                        n, e,
-                        "mail is sent, expected a group mail = { from_address = \"…\"; } at the top of the pack");
+                return cfg_error(n, e,
+                                 "mail is sent, expected a group mail = { from_address = \"…\"; } "
+                                 "at the top of the pack");
         return 0;
 }
 

@@ -55,10 +55,10 @@ static int read_task(struct loader *l, const struct cfg_node *n, struct job_task
             check_no_arguments(at, t->type, e) < 0)
                 return -1;
         if (t->type->scope == SCOPE_SUBJECT && !t->type->due.text)
-                return cfg_error(
-                        at, e,
-                        "found \"%s\" without a due statement, expected a type that can say who is due, or one of scope \"run\"",
-                        t->type->name);
+                return cfg_error(at, e,
+                                 "found \"%s\" without a due statement, expected a type that can "
+                                 "say who is due, or one of scope \"run\"",
+                                 t->type->name);
         return 0;
 }
 
@@ -207,9 +207,9 @@ static int read_alert_on(const struct cfg_node *n, struct job *j, struct err *e)
                 }
         double percent = text[0] >= '0' && text[0] <= '9' ? strtod(text, &end) : -1;
         if (!end || strcmp(end, "%") != 0 || !(percent > 0 && percent <= 100))
-                return cfg_unexpected(
-                        at, e,
-                        "\"errors\", \"failed\", \"never\", or per cent of the tasks such as \"5%\"");
+                return cfg_unexpected(at, e,
+                                      "\"errors\", \"failed\", \"never\", or per cent of the tasks "
+                                      "such as \"5%\"");
         j->alert_on = ALERT_PERCENT;
         j->alert_percent = percent;
         return 0;
@@ -226,9 +226,9 @@ static int read_limits(struct loader *l, const struct cfg_node *n, struct job *j
         if (cfg_get(n, "population") && load_file(l, n, "population", true, &j->population, e) < 0)
                 return -1;
         if (j->max_percent >= 0 && !j->population.text)
-                return cfg_error(
-                        cfg_get(n, "max_percent") ? cfg_get(n, "max_percent") : n, e,
-                        "max_percent needs a population, expected population = \"sql/….sql\", which says how many there are");
+                return cfg_error(cfg_get(n, "max_percent") ? cfg_get(n, "max_percent") : n, e,
+                                 "max_percent needs a population, expected population = "
+                                 "\"sql/….sql\", which says how many there are");
         return 0;
 }
 

@@ -196,10 +196,10 @@ static int read_one(struct loader *l, const struct cfg_node *n, enum parameter_k
                 return cfg_unexpected(cfg_get(n, "name"), e,
                                       "another name: the engine gives this one a meaning");
         if (!type)
-                return cfg_error(
-                        n, e,
-                        "type is missing, expected \"text\", \"integer\", \"boolean\", \"date\", \"timestamp\", \"uuid\", "
-                        "\"integer[]\" or \"text[]\"");
+                return cfg_error(n, e,
+                                 "type is missing, expected \"text\", \"integer\", \"boolean\", "
+                                 "\"date\", \"timestamp\", \"uuid\", "
+                                 "\"integer[]\" or \"text[]\"");
         if (cfg_choice(n, "type", value_type_names, 0, &choice, e) < 0)
                 return -1;
         d->type = (enum value_type)choice;

@@ -67,9 +67,9 @@ static int load_type(struct loader *l, const struct cfg_node *n, struct task_typ
             cfg_choice(n, "action", actions, -1, &action, e) < 0)
                 return -1;
         if (action < 0)
-                return cfg_error(
-                        n, e,
-                        "action is missing, expected \"sql\", \"email\", \"webhook\", \"report\" or \"files\"");
+                return cfg_error(n, e,
+                                 "action is missing, expected \"sql\", \"email\", \"webhook\", "
+                                 "\"report\" or \"files\"");
         t->action = (enum action)action;
         t->ops = action_ops_of(t->action);
         t->pack = l->pack;
@@ -147,10 +147,10 @@ int check_no_arguments(const struct cfg_node *n, const struct task_type *t, stru
 {
         for (size_t i = 0; i < t->n_arguments; i++)
                 if (t->arguments[i].required)
-                        return cfg_error(
-                                n, e,
-                                "found \"%s\", expected a task type without required arguments: nobody gives it \"%s\" here",
-                                t->name, t->arguments[i].name);
+                        return cfg_error(n, e,
+                                         "found \"%s\", expected a task type without required "
+                                         "arguments: nobody gives it \"%s\" here",
+                                         t->name, t->arguments[i].name);
         return 0;
 }
 
@@ -172,10 +172,10 @@ static int check_follow_ups(struct loader *l, const struct cfg_node *n, struct t
                     check_no_arguments(at, next, e) < 0)
                         return -1;
                 if (next->scope != t->scope)
-                        return cfg_error(
-                                at, e,
-                                "found \"%s\" of scope \"%s\", expected one of scope \"%s\" as this type has",
-                                next->name, scopes[next->scope], scopes[t->scope]);
+                        return cfg_error(at, e,
+                                         "found \"%s\" of scope \"%s\", expected one of scope "
+                                         "\"%s\" as this type has",
+                                         next->name, scopes[next->scope], scopes[t->scope]);
                 for (size_t k = 0; k < i; k++)
                         if (strcmp(t->follow_ups[k], next->full_name) == 0)
                                 return cfg_error(
@@ -221,12 +221,12 @@ static int check_circles(struct loader *l, struct err *e)
                 return err_oom(e);
         for (size_t i = 0; i < p->n_types; i++)
                 if (leads_to_itself(p, i, reached, list))
-                        return cfg_error(
-                                cfg_get(cfg_at(cfg_get(l->root, "task_types"), (int)i),
-                                        "follow_ups"),
-                                e,
-                                "found a circle: \"%s\" leads to itself, expected follow-ups that come to an end",
-                                p->types[i].name);
+                        return cfg_error(cfg_get(cfg_at(cfg_get(l->root, "task_types"), (int)i),
+                                                 "follow_ups"),
+                                         e,
+                                         "found a circle: \"%s\" leads to itself, expected "
+                                         "follow-ups that come to an end",
+                                         p->types[i].name);
         return 0;
 }
 

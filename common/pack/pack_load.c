@@ -140,7 +140,8 @@ static int check_intakes(const struct service *s, const struct packs *p, struct 
                         if (!packs_type(p, span_of(s->intakes[i].types[j])))
                                 return cfg_error(
                                         cfg_at(cfg_get(s->intakes[i].node, "types"), (int)j), e,
-                                        "found \"%s\", expected the full name of a task type of the packs, such as \"equipemed.extend\"",
+                                        "found \"%s\", expected the full name of a task type of "
+                                        "the packs, such as \"equipemed.extend\"",
                                         s->intakes[i].types[j]);
         return 0;
 }

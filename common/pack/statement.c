@@ -184,10 +184,10 @@ static int bind(const struct sql_file *f, const struct pack *p, const struct par
                 int number = type ? number_of(&b, lasting) : 0;
                 if (!type || number < 0) {
                         bound_sql_deinit(&b);
-                        return err_set(
-                                e, ERR_FATAL, "",
-                                "%s:%d: :%.*s is neither a setting of pack %s nor one of :now :today :time_zone :actor :run_id :dry_run",
-                                f->path, sql_line(f->text, at), SPAN_FMT(name), p->name);
+                        return err_set(e, ERR_FATAL, "",
+                                       "%s:%d: :%.*s is neither a setting of pack %s nor one of "
+                                       ":now :today :time_zone :actor :run_id :dry_run",
+                                       f->path, sql_line(f->text, at), SPAN_FMT(name), p->name);
                 }
                 add_parameter(p, own_time, lasting, type, number, &out);
                 at = name.ptr + name.len;
@@ -325,10 +325,10 @@ int settings_resolve(const struct pack *p, const struct job *j, const struct set
         for (size_t i = 0; i < n_given; i++) {
                 const struct parameter *d = pack_setting(p, span_of(given[i].name));
                 if (d && d->locked)
-                        return err_set(
-                                e, ERR_INPUT, "",
-                                "the setting \"%s\" is locked: a run cannot change it, only the service's configuration can",
-                                d->name);
+                        return err_set(e, ERR_INPUT, "",
+                                       "the setting \"%s\" is locked: a run cannot change it, only "
+                                       "the service's configuration can",
+                                       d->name);
                 if (set_value(p, list, given[i], a, e) < 0)
                         return -1;
         }

@@ -84,12 +84,10 @@ static int read_header(struct csv_tasks *f, const char *const *fields, size_t n)
                                 fields[i]);
                 *at = (int)i;
         }
-        return f->subject < 0
-                       ? cli_error(
-                                 CODE_USAGE,
-                                 "tasks submit: --csv: the first line must name the columns, with "
-                                 "\"subject\" among them")
-                       : 0;
+        return f->subject < 0 ? cli_error(CODE_USAGE, "tasks submit: --csv: the first line must "
+                                                      "name the columns, with "
+                                                      "\"subject\" among them")
+                              : 0;
 }
 
 int csv_tasks_begin(struct csv_tasks *f)

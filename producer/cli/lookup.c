@@ -51,8 +51,8 @@ static bool is_full_name(const char *given, const struct pack *p, const char *na
                strcmp(given + len + 1, name) == 0;
 }
 
-static int find_in_packs(struct cli *c, const struct kind *k, const char *name, const struct pack **ret,
-                size_t *ret_at)
+static int find_in_packs(struct cli *c, const struct kind *k, const char *name,
+                         const struct pack **ret, size_t *ret_at)
 {
         size_t found = 0;
         int rc = cli_packs(c);

@@ -140,9 +140,8 @@ int verb_runs_cancel(struct cli *c, const struct args *a)
         struct run_ref run;
         const char *reason = args_get(a, "reason");
         if (reason && !reason[strspn(reason, " \t")])
-                return cli_error(
-                        CODE_USAGE,
-                        "runs cancel: --reason is empty: give a reason, or leave the option out");
+                return cli_error(CODE_USAGE, "runs cancel: --reason is empty: give a reason, or "
+                                             "leave the option out");
         int rc = cli_db(c);
         if (rc == 0)
                 rc = run_find(c, args_operand(a, 0), &run);

@@ -49,10 +49,9 @@ static int read_request(const struct args *a, const struct task_type *t, const c
         if (id && (!uuid_from_text(id, strlen(id), &ret->id) || uuid_is_nil(ret->id)))
                 return cli_error(CODE_USAGE, "tasks submit: --id \"%s\": a UUID was expected", id);
         if (!ret->subject && t->scope != SCOPE_RUN)
-                return cli_error(
-                        CODE_USAGE,
-                        "tasks submit: --subject or --csv is missing; see: rollcall tasks submit "
-                        "--help");
+                return cli_error(CODE_USAGE, "tasks submit: --subject or --csv is missing; see: "
+                                             "rollcall tasks submit "
+                                             "--help");
         if (id && ret->dry_run) /* the id itself stays free for the task that is meant */
                 ret->id = uuid_v5(ret->id, "dry run", strlen("dry run"));
         uuid_to_text(ret->id, own);
@@ -132,10 +131,9 @@ int verb_tasks_submit(struct cli *c, const struct args *a)
         task_request_for_others(c, t, values);
         if (rc == 0 && args_get(a, "csv")) {
                 if (args_get(a, "subject") || args_get(a, "item") || args_get(a, "id"))
-                        return cli_error(
-                                CODE_USAGE,
-                                "tasks submit: --csv brings subjects, items and ids itself: leave "
-                                "--subject, --item and --id out");
+                        return cli_error(CODE_USAGE, "tasks submit: --csv brings subjects, items "
+                                                     "and ids itself: leave "
+                                                     "--subject, --item and --id out");
                 return submit_csv(c, a, t, values, timeout);
         }
         if (rc == 0)

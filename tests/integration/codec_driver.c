@@ -232,7 +232,7 @@ int main(int argc, char **argv)
                 return decode(argc > 2 ? argv[2] : NULL);
         if (strcmp(what, "bench") == 0)
                 return bench();
-        fprintf(stderr,
-                "usage: codec_driver fingerprints | ids … | encode KIND SEED COUNT | decode [FOLDER] | bench\n");
+        fprintf(stderr, "usage: codec_driver fingerprints | ids … | encode KIND SEED COUNT | "
+                        "decode [FOLDER] | bench\n");
         return 2;
 }

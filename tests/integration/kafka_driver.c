@@ -395,7 +395,8 @@ static int run(struct driver *d, int argc, char **argv)
                 return show(d, argv[1]);
         if (strcmp(command, "consume") == 0 && argc >= 3)
                 return consume(d, argv[1], argv + 2, (size_t)argc - 2);
-        fputs("usage: kafka_driver -b BROKERS | -e FILE [-x NAME=VALUE] [-p FOLDER] [-s SESSION_MS] [-v] COMMAND …\n",
+        fputs("usage: kafka_driver -b BROKERS | -e FILE [-x NAME=VALUE] [-p FOLDER] [-s "
+              "SESSION_MS] [-v] COMMAND …\n",
               stderr);
         return 2;
 }

@@ -15,10 +15,11 @@
 
 enum { ID_MAX = 64 };
 
-static const char usage[] =
-        "send_mail --url URL [--tls none|opportunistic|required] [--ca FILE] [--user U --password P] [--helo NAME]\n"
-        "  [--connections N] [--connect-timeout MS] [--timeout MS] [--repeat N] [--batch N] [--pause MS] [--stop-after MS]\n"
-        "  [--size BYTES] [--probe] RECIPIENT...\n";
+static const char usage[] = "send_mail --url URL [--tls none|opportunistic|required] [--ca FILE] "
+                            "[--user U --password P] [--helo NAME]\n"
+                            "  [--connections N] [--connect-timeout MS] [--timeout MS] [--repeat "
+                            "N] [--batch N] [--pause MS] [--stop-after MS]\n"
+                            "  [--size BYTES] [--probe] RECIPIENT...\n";
 
 enum option_key {
         URL = 256,
@@ -150,7 +151,8 @@ static int render(const struct args *a, const char *to, const char *id, struct b
                 .to_address = span_of(
                         mail_check_address(span_of(to), NULL) == 0 ? to : "other@example.org"),
                 .subject = SPAN_LIT(
-                        "Sua conta: a\xc3\xa7\xc3\xa3o necess\xc3\xa1ria at\xc3\xa9 amanh\xc3\xa3, para n\xc3\xa3o perder o acesso \xf0\x9f\x99\x82"),
+                        "Sua conta: a\xc3\xa7\xc3\xa3o necess\xc3\xa1ria at\xc3\xa9 amanh\xc3\xa3, "
+                        "para n\xc3\xa3o perder o acesso \xf0\x9f\x99\x82"),
                 .text = { text.data, text.len },
                 .html = SPAN_LIT("<p>Ol\xc3\xa1!</p>\n.\n"),
                 .message_id = span_of(id),

@@ -185,11 +185,10 @@ static int templates(struct err *e)
         struct template *t CLEANUP(template_cleanup) = NULL;
         struct buf out BUF_CLEANUP;
         buf_init(&out, 1 << 20);
-        if (template_parse(
-                    "t",
-                    SPAN_LIT(
-                            "Dear {{name}},\n{{#late}}\nyour {{{thing}}} <{{thing}}>\n{{/late}}\n{{^late}}x{{/late}}"),
-                    TEMPLATE_HTML, &t, e) < 0)
+        if (template_parse("t",
+                           SPAN_LIT("Dear {{name}},\n{{#late}}\nyour {{{thing}}} "
+                                    "<{{thing}}>\n{{/late}}\n{{^late}}x{{/late}}"),
+                           TEMPLATE_HTML, &t, e) < 0)
                 return -1;
         template_render(t, same, NULL, &out);
         return note_buf(&out, e);
@@ -317,11 +316,10 @@ static int reports(struct err *e)
         for (int format = REPORT_TABLE; format <= REPORT_CSV; format++) {
                 struct buf out BUF_CLEANUP;
                 buf_init(&out, 1 << 20);
-                if (report_render(
-                            "T",
-                            SPAN_LIT(
-                                    "{\"a\": 1, \"rows\": [{\"x\": \"=1\", \"y\": [1, 2]}, {\"z\": {\"k\": null}}], \"s\": {\"t\": true}}"),
-                            (enum report_format)format, &out, e) < 0 ||
+                if (report_render("T",
+                                  SPAN_LIT("{\"a\": 1, \"rows\": [{\"x\": \"=1\", \"y\": [1, 2]}, "
+                                           "{\"z\": {\"k\": null}}], \"s\": {\"t\": true}}"),
+                                  (enum report_format)format, &out, e) < 0 ||
                     note_buf(&out, e) < 0)
                         return -1;
         }

@@ -371,10 +371,10 @@ static void logs(void **state)
                 LOGGED(line, "said \"so\"",
                        "n=%d q=" LOG_Q " b=%s big=%lld size=%zu hex=%02x half=%.1f%%", -5,
                        rows[i].value, rows[i].value, 5000000000LL, (size_t)7, 10U, 0.5);
-                snprintf(
-                        expected, sizeof expected,
-                        "Z level=info prog=rollcall msg=\"said \\\"so\\\"\" n=-5 q=%s b=%s big=5000000000 size=7 hex=0a half=0.5%%\n",
-                        rows[i].quoted, rows[i].bare);
+                snprintf(expected, sizeof expected,
+                         "Z level=info prog=rollcall msg=\"said \\\"so\\\"\" n=-5 q=%s b=%s "
+                         "big=5000000000 size=7 hex=0a half=0.5%%\n",
+                         rows[i].quoted, rows[i].bare);
                 assert_string_equal(strchr(line, 'Z'), expected);
                 /* milliseconds, always */
                 assert_int_equal(strchr(line, 'Z') - line, sizeof "ts=2026-11-28T09:00:00.000" - 1);

@@ -33,25 +33,35 @@ static void add_frame(struct buf *out, uint64_t fingerprint)
  */
 static const char newer_task[] =
         "{\"type\":\"record\",\"name\":\"Task\",\"namespace\":\"rollcall\",\"fields\":["
-        "{\"name\":\"trail\",\"type\":{\"type\":\"array\",\"items\":{\"type\":\"record\",\"name\":\"Hop\",\"fields\":["
-        "{\"name\":\"id\",\"type\":{\"type\":\"fixed\",\"name\":\"Uuid\",\"size\":16}},{\"name\":\"weight\",\"type\":[\"null\",\"double\"]}]}}},"
+        "{\"name\":\"trail\",\"type\":{\"type\":\"array\",\"items\":{\"type\":\"record\",\"name\":"
+        "\"Hop\",\"fields\":["
+        "{\"name\":\"id\",\"type\":{\"type\":\"fixed\",\"name\":\"Uuid\",\"size\":16}},{\"name\":"
+        "\"weight\",\"type\":[\"null\",\"double\"]}]}}},"
         "{\"name\":\"arguments\",\"type\":{\"type\":\"map\",\"values\":\"string\"}},"
         "{\"name\":\"subject\",\"type\":\"string\",\"aliases\":[\"who\"]},"
         "{\"name\":\"scheduled_at\",\"type\":\"int\"},"
         "{\"name\":\"run_id\",\"type\":[\"Uuid\",\"null\"]},"
-        "{\"name\":\"priority\",\"type\":{\"type\":\"enum\",\"name\":\"Priority\",\"symbols\":[\"low\",\"high\"]},\"default\":\"low\"},"
+        "{\"name\":\"priority\",\"type\":{\"type\":\"enum\",\"name\":\"Priority\",\"symbols\":["
+        "\"low\",\"high\"]},\"default\":\"low\"},"
         "{\"name\":\"task_id\",\"type\":\"rollcall.Uuid\"},"
         "{\"name\":\"type\",\"type\":{\"type\":\"string\",\"avro.java.string\":\"String\"}}]}";
 
 /* Another service's record with a newer outcome that we do not have. */
 static const char their_outcome[] =
-        "{\"type\":\"record\",\"name\":\"com.example.Audit\",\"aliases\":[\"rollcall.Outcome\"],\"fields\":["
-        "{\"name\":\"outcome\",\"type\":{\"type\":\"enum\",\"name\":\"OutcomeKind\",\"symbols\":[\"deferred\",\"skipped\",\"applied\"]}},"
-        "{\"name\":\"event_id\",\"type\":{\"type\":\"fixed\",\"name\":\"rollcall.Uuid\",\"size\":16}},"
-        "{\"name\":\"task_id\",\"type\":\"rollcall.Uuid\"},{\"name\":\"pack\",\"type\":\"string\"},{\"name\":\"type\",\"type\":\"string\"},"
-        "{\"name\":\"subject\",\"type\":\"string\"},{\"name\":\"before\",\"type\":\"string\"},{\"name\":\"after\",\"type\":[\"null\",\"string\",\"long\"]},"
-        "{\"name\":\"at\",\"type\":\"long\"},{\"name\":\"attempt\",\"type\":\"int\"},{\"name\":\"source_topic\",\"type\":\"string\"},"
-        "{\"name\":\"source_partition\",\"type\":\"int\"},{\"name\":\"source_offset\",\"type\":\"long\"},{\"name\":\"sequence\",\"type\":\"long\"}]}";
+        "{\"type\":\"record\",\"name\":\"com.example.Audit\",\"aliases\":[\"rollcall.Outcome\"],"
+        "\"fields\":["
+        "{\"name\":\"outcome\",\"type\":{\"type\":\"enum\",\"name\":\"OutcomeKind\",\"symbols\":["
+        "\"deferred\",\"skipped\",\"applied\"]}},"
+        "{\"name\":\"event_id\",\"type\":{\"type\":\"fixed\",\"name\":\"rollcall.Uuid\",\"size\":"
+        "16}},"
+        "{\"name\":\"task_id\",\"type\":\"rollcall.Uuid\"},{\"name\":\"pack\",\"type\":\"string\"},"
+        "{\"name\":\"type\",\"type\":\"string\"},"
+        "{\"name\":\"subject\",\"type\":\"string\"},{\"name\":\"before\",\"type\":\"string\"},{"
+        "\"name\":\"after\",\"type\":[\"null\",\"string\",\"long\"]},"
+        "{\"name\":\"at\",\"type\":\"long\"},{\"name\":\"attempt\",\"type\":\"int\"},{\"name\":"
+        "\"source_topic\",\"type\":\"string\"},"
+        "{\"name\":\"source_partition\",\"type\":\"int\"},{\"name\":\"source_offset\",\"type\":"
+        "\"long\"},{\"name\":\"sequence\",\"type\":\"long\"}]}";
 
 static uint64_t fingerprint_of(const char *json)
 {
@@ -215,12 +225,13 @@ static void empty_items_are_bounded(void **state)
         struct codec *c CLEANUP(codec_cleanup) = NULL;
         struct err e = ERR_INIT;
         char json[2048];
-        snprintf(
-                json, sizeof json, "%.*s%s",
-                (int)(strstr(newer_task, "{\"name\":\"trail\"") - newer_task), newer_task,
-                "{\"name\":\"nothing\",\"type\":{\"type\":\"array\",\"items\":\"null\"}},"
-                "{\"name\":\"task_id\",\"type\":{\"type\":\"fixed\",\"name\":\"Uuid\",\"size\":16}},{\"name\":\"type\",\"type\":\"string\"},"
-                "{\"name\":\"subject\",\"type\":\"string\"},{\"name\":\"scheduled_at\",\"type\":\"long\"}]}");
+        snprintf(json, sizeof json, "%.*s%s",
+                 (int)(strstr(newer_task, "{\"name\":\"trail\"") - newer_task), newer_task,
+                 "{\"name\":\"nothing\",\"type\":{\"type\":\"array\",\"items\":\"null\"}},"
+                 "{\"name\":\"task_id\",\"type\":{\"type\":\"fixed\",\"name\":\"Uuid\",\"size\":16}"
+                 "},{\"name\":\"type\",\"type\":\"string\"},"
+                 "{\"name\":\"subject\",\"type\":\"string\"},{\"name\":\"scheduled_at\",\"type\":"
+                 "\"long\"}]}");
         if (codec_of(json, &c, &e) < 0)
                 fail_msg("%s", e.text);
         struct buf b BUF_CLEANUP;
@@ -287,15 +298,18 @@ static void unusable_schemas_are_named(void **state)
                 { "{\"type\":\"record\",\"name\":\"Other\",\"fields\":[]}", "one of our messages" },
                 { "{\"type\":\"record\",\"name\":\"Task\",\"fields\":[]}",
                   "field task_id is missing" },
-                { "{\"type\":\"record\",\"name\":\"Task\",\"fields\":[{\"name\":\"a\",\"type\":\"Nowhere\"}]}",
+                { "{\"type\":\"record\",\"name\":\"Task\",\"fields\":[{\"name\":\"a\",\"type\":"
+                  "\"Nowhere\"}]}",
                   "Nowhere" },
                 { "{\"type\":\"record\",\"name\":\"Ta sk\",\"fields\":[]}",
                   "without a valid name" },
                 { "{\"type\":\"record\",\"name\":\"Task\",\"fields\":[{\"name\":\"a\"}]}",
                   "type is missing" },
                 { "{\"type\":\"record\",\"name\":\"Run\",\"fields\":["
-                  "{\"name\":\"event_id\",\"type\":{\"type\":\"fixed\",\"name\":\"rollcall.Uuid\",\"size\":16}},{\"name\":\"run_id\",\"type\":\"string\"},"
-                  "{\"name\":\"pack\",\"type\":\"string\"},{\"name\":\"job\",\"type\":\"string\"},{\"name\":\"scheduled_at\",\"type\":\"long\"},"
+                  "{\"name\":\"event_id\",\"type\":{\"type\":\"fixed\",\"name\":\"rollcall.Uuid\","
+                  "\"size\":16}},{\"name\":\"run_id\",\"type\":\"string\"},"
+                  "{\"name\":\"pack\",\"type\":\"string\"},{\"name\":\"job\",\"type\":\"string\"},{"
+                  "\"name\":\"scheduled_at\",\"type\":\"long\"},"
                   "{\"name\":\"state\",\"type\":\"string\"},{\"name\":\"at\",\"type\":\"long\"}]}",
                   "does not resolve" },
         };
@@ -327,16 +341,23 @@ static void canonical_form(void **state)
                 { "[\"null\", {\"type\": \"string\"}]", "[\"null\",\"string\"]" },
                 { "{\"values\": \"long\", \"type\": \"map\", \"doc\": \"x\"}",
                   "{\"type\":\"map\",\"values\":\"long\"}" },
-                { "{\"type\":\"fixed\",\"size\":\"0016\",\"name\":\"F\",\"namespace\":\"a.b\",\"aliases\":[\"G\"]}",
+                { "{\"type\":\"fixed\",\"size\":\"0016\",\"name\":\"F\",\"namespace\":\"a.b\","
+                  "\"aliases\":[\"G\"]}",
                   "{\"name\":\"a.b.F\",\"type\":\"fixed\",\"size\":16}" },
-                { "{\"symbols\":[\"A\",\"\\u0042\"],\"name\":\"x.E\",\"type\":\"enum\",\"default\":\"A\",\"namespace\":\"ignored\"}",
+                { "{\"symbols\":[\"A\",\"\\u0042\"],\"name\":\"x.E\",\"type\":\"enum\",\"default\":"
+                  "\"A\",\"namespace\":\"ignored\"}",
                   "{\"name\":\"x.E\",\"type\":\"enum\",\"symbols\":[\"A\",\"B\"]}" },
-                { "{\"fields\":[{\"type\":{\"type\":\"array\",\"items\":\"R\"},\"doc\":\"\",\"order\":\"ignore\",\"name\":\"r\",\"default\":[]},"
-                  "{\"name\":\"e\",\"type\":{\"type\":\"enum\",\"name\":\"o.E\",\"symbols\":[\"A\"]}},{\"name\":\"f\",\"type\":\"o.E\"},"
-                  "{\"name\":\"n\",\"type\":{\"type\":\"fixed\",\"name\":\"N\",\"namespace\":\"\",\"size\":1}}],"
+                { "{\"fields\":[{\"type\":{\"type\":\"array\",\"items\":\"R\"},\"doc\":\"\","
+                  "\"order\":\"ignore\",\"name\":\"r\",\"default\":[]},"
+                  "{\"name\":\"e\",\"type\":{\"type\":\"enum\",\"name\":\"o.E\",\"symbols\":[\"A\"]"
+                  "}},{\"name\":\"f\",\"type\":\"o.E\"},"
+                  "{\"name\":\"n\",\"type\":{\"type\":\"fixed\",\"name\":\"N\",\"namespace\":\"\","
+                  "\"size\":1}}],"
                   "\"namespace\":\"s\",\"type\":\"record\",\"name\":\"R\"}",
-                  "{\"name\":\"s.R\",\"type\":\"record\",\"fields\":[{\"name\":\"r\",\"type\":{\"type\":\"array\",\"items\":\"s.R\"}},"
-                  "{\"name\":\"e\",\"type\":{\"name\":\"o.E\",\"type\":\"enum\",\"symbols\":[\"A\"]}},{\"name\":\"f\",\"type\":\"o.E\"},"
+                  "{\"name\":\"s.R\",\"type\":\"record\",\"fields\":[{\"name\":\"r\",\"type\":{"
+                  "\"type\":\"array\",\"items\":\"s.R\"}},"
+                  "{\"name\":\"e\",\"type\":{\"name\":\"o.E\",\"type\":\"enum\",\"symbols\":[\"A\"]"
+                  "}},{\"name\":\"f\",\"type\":\"o.E\"},"
                   "{\"name\":\"n\",\"type\":{\"name\":\"N\",\"type\":\"fixed\",\"size\":1}}]}" },
         };
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -150,9 +150,12 @@ static void defaults(void **state)
 }
 
 static const char everything[] =
-        "database = { conninfo = \"host=db user=u password='p w' dbname=d\"; password_file = \"secret\"; };\n"
-        "kafka = { embedded = \"run/broker\"; prefix = \"acme.roll\"; in_flight_max_bytes = 99999999;\n"
-        "  properties = [\"sasl.password=hunter2\", \"client.rack=a\"]; allow_plaintext = true; retention = \"2d\"; session_timeout = 6; };\n"
+        "database = { conninfo = \"host=db user=u password='p w' dbname=d\"; password_file = "
+        "\"secret\"; };\n"
+        "kafka = { embedded = \"run/broker\"; prefix = \"acme.roll\"; in_flight_max_bytes = "
+        "99999999;\n"
+        "  properties = [\"sasl.password=hunter2\", \"client.rack=a\"]; allow_plaintext = true; "
+        "retention = \"2d\"; session_timeout = 6; };\n"
         "worker = { lanes = [\"mail\", \"jobs\"]; threads = 2; };\n"
         "mail = { transport = \"maildir\"; maildir = \"/var/mail/x\"; };\n"
         "reports = { folder = \"reports\"; };\n"
@@ -249,12 +252,10 @@ static void reference(void **state)
         (void)state;
         BUF_CLEANUP struct buf out = { .max = 1 << 20 };
         service_reference(&out);
-        assert_non_null(strstr(
-                buf_str(&out),
-                "| `worker.batch_max` | integer | 5000 | 1 – 100000 | SIGHUP | Tasks in one transaction, at most. |\n"));
-        assert_non_null(strstr(
-                buf_str(&out),
-                "| `kafka.retention` | time span | 7d | 1m – 3660d | `rollcall topics apply` |"));
+        assert_non_null(strstr(buf_str(&out), "| `worker.batch_max` | integer | 5000 | 1 – 100000 "
+                                              "| SIGHUP | Tasks in one transaction, at most. |\n"));
+        assert_non_null(strstr(buf_str(&out), "| `kafka.retention` | time span | 7d | 1m – 3660d | "
+                                              "`rollcall topics apply` |"));
         assert_non_null(
                 strstr(buf_str(&out), "| `mail.tls` | `none`, `opportunistic`, `required` |  |"));
 }
@@ -285,17 +286,18 @@ static void complaints(void **state)
                   ":3: worker.batch_max: found 0, expected a whole number from 1 to 100000" },
                 { KAFKA "worker = { batch_max = 5000000000L; };",
                   ":2: worker.batch_max: found 5000000000, expected a whole number from 1" },
-                { KAFKA
-                  "/* 9999999999\n */ # 9999999999\n// \" 9999999999\nlog = { level = \"in\\\"\\\\fo 9999999999\"; };\nx9999999999 = 4294967297;",
+                { KAFKA "/* 9999999999\n */ # 9999999999\n// \" 9999999999\nlog = { level = "
+                        "\"in\\\"\\\\fo 9999999999\"; };\nx9999999999 = 4294967297;",
                   ":6: found 4294967297, expected 4294967297L" },
                 { KAFKA "worker = { batch_max = 1.5; };",
                   ":2: worker.batch_max: found 1.5, expected a whole number" },
                 { KAFKA "worker = { threads = \"2\"; };",
                   ":2: worker.threads: found \"2\", expected a whole number from 1 to 64" },
                 { KAFKA "worker = { batchmax = 1; };",
-                  ":2: worker.batchmax: unknown key, did you mean \"batch_max\"? Known here: lanes, threads," },
-                { KAFKA "wroker = { };",
-                  ":2: wroker: unknown key, did you mean \"worker\"? Known here: database, kafka, worker," },
+                  ":2: worker.batchmax: unknown key, did you mean \"batch_max\"? Known here: "
+                  "lanes, threads," },
+                { KAFKA "wroker = { };", ":2: wroker: unknown key, did you mean \"worker\"? Known "
+                                         "here: database, kafka, worker," },
                 { KAFKA "colour = 1;",
                   ":2: colour: unknown key, expected one of: database, kafka," },
                 { KAFKA "worker = 5;", ":2: worker: found 5, expected a group { key = value; }" },
@@ -316,9 +318,11 @@ static void complaints(void **state)
                 { KAFKA "scheduler = { lease = \"2h\"; };",
                   ":2: scheduler.lease: found \"2h\", expected a time span from 1s to 1h" },
                 { KAFKA "scheduler = { tick = \"5s\"; };",
-                  ":2: scheduler: found a tick of 5000 ms, expected less than half the lease of 10000 ms" },
+                  ":2: scheduler: found a tick of 5000 ms, expected less than half the lease of "
+                  "10000 ms" },
                 { KAFKA "log = { level = \"loud\"; };",
-                  ":2: log.level: found \"loud\", expected one of \"debug\", \"info\", \"warn\", \"error\"" },
+                  ":2: log.level: found \"loud\", expected one of \"debug\", \"info\", \"warn\", "
+                  "\"error\"" },
                 { KAFKA "mail = { transport = \"pigeon\"; };",
                   ":2: mail.transport: found \"pigeon\", expected one of \"smtp\", \"maildir\"" },
                 { KAFKA "mail = { transport = \"maildir\"; };",
@@ -360,14 +364,14 @@ static void complaints(void **state)
                   ":2: intake[0].limit: unknown key" },
                 { KAFKA "intake = ( { service = \"a\"; types = [ \"p.a\" ]; topic = \"a b\"; } );",
                   ":2: intake[0].topic: found \"a b\", expected 1 to 249" },
-                { KAFKA
-                  "intake = ( { service = \"a\"; types = [ \"p.a\" ]; topic = \"rollcall.tasks\"; } );",
+                { KAFKA "intake = ( { service = \"a\"; types = [ \"p.a\" ]; topic = "
+                        "\"rollcall.tasks\"; } );",
                   ":2: intake[0]: found \"rollcall.tasks\", a topic of Rollcall's own" },
-                { KAFKA
-                  "intake = ( { service = \"a\"; types = [ \"p.a\" ]; },\n { service = \"a\"; topic = \"x\"; types = [ \"p.a\" ]; } );",
+                { KAFKA "intake = ( { service = \"a\"; types = [ \"p.a\" ]; },\n { service = "
+                        "\"a\"; topic = \"x\"; types = [ \"p.a\" ]; } );",
                   ":3: intake[1].service: found \"a\", expected a name that is not taken" },
-                { KAFKA
-                  "intake = ( { service = \"a\"; topic = \"x\"; types = [ \"p.a\" ]; },\n { service = \"b\"; topic = \"x\"; types = [ \"p.a\" ]; } );",
+                { KAFKA "intake = ( { service = \"a\"; topic = \"x\"; types = [ \"p.a\" ]; },\n { "
+                        "service = \"b\"; topic = \"x\"; types = [ \"p.a\" ]; } );",
                   ":3: intake[1]: found the topic \"x\" of service a" },
                 { KAFKA "worker = { lanes = [ \"intake\" ]; };",
                   ":2: worker.lanes: found \"intake\", expected it only with a list of services" },
@@ -380,7 +384,8 @@ static void complaints(void **state)
                   ":1: kafka.prefix: found \"a b\", expected 1 to 200 letters" },
                 { "kafka = { brokers = \"k\";\n properties = [\"=x\"]; };",
                   ":2: kafka.properties[0]: found \"=x\", expected \"name=value\"" },
-                { "kafka = { brokers = \"k\";\n properties = [\"client.rack=a\",\n \"plugin.library.paths=/tmp/x.so\"]; };",
+                { "kafka = { brokers = \"k\";\n properties = [\"client.rack=a\",\n "
+                  "\"plugin.library.paths=/tmp/x.so\"]; };",
                   ":3: kafka.properties[1]: plugin.library.paths loads code or runs a program" },
                 { "kafka = { brokers = \"k\";\n properties = [\"sasl.kerberos.kinit.cmd=id\"]; };",
                   ":2: kafka.properties[0]: sasl.kerberos.kinit.cmd loads code" },
@@ -393,9 +398,13 @@ static void complaints(void **state)
                 { "kafka = { brokers = \"k\";\n secret_files = [\"ssl.engine.id=/x\"]; };",
                   ":2: kafka.secret_files[0]: ssl.engine.id loads code" },
                 { "kafka = { brokers = \"k\";\n properties = [\"sasl.password=hunter2\"]; };",
-                  ":2: kafka.properties[0]: sasl.password is given, but security.protocol is plaintext (the default)" },
-                { "kafka = { brokers = \"k\";\n properties = [\"security.protocol=SASL_PLAINTEXT\"]; secret_files = [\"sasl.password=p\"]; };",
-                  ":2: kafka.secret_files[0]: sasl.password is given, but security.protocol is SASL_PLAINTEXT" },
+                  ":2: kafka.properties[0]: sasl.password is given, but security.protocol is "
+                  "plaintext (the default)" },
+                { "kafka = { brokers = \"k\";\n properties = "
+                  "[\"security.protocol=SASL_PLAINTEXT\"]; secret_files = [\"sasl.password=p\"]; "
+                  "};",
+                  ":2: kafka.secret_files[0]: sasl.password is given, but security.protocol is "
+                  "SASL_PLAINTEXT" },
                 { "kafka = {\n  brokers k;\n};",
                   ":2: syntax error, here or on the line before: expected \"key = value;\"" },
                 { "log = { };\nlog = { };", ":2: duplicate setting name" },
@@ -424,7 +433,8 @@ static void services_that_may_ask(void **state)
         CLEANUP(service_cleanup)
         struct service *s = load(
                 "kafka = { brokers = \"k\"; prefix = \"rc\"; }; mail = { url = \"smtp://h\"; };\n"
-                "intake = ( { service = \"hr\"; types = [ \"p.a\", \"p.b\" ]; rate = 7; }, { service = \"crm\"; types = [ \"p.a\" ]; topic = \"crm-in\"; burst = 3; } );");
+                "intake = ( { service = \"hr\"; types = [ \"p.a\", \"p.b\" ]; rate = 7; }, { "
+                "service = \"crm\"; types = [ \"p.a\" ]; topic = \"crm-in\"; burst = 3; } );");
         assert_true(s->n_intakes == 2 && s->worker.lanes[LANE_INTAKE]);
         assert_true(strcmp(s->intakes[0].topic, "rc.intake.hr") == 0 &&
                     s->intakes[0].n_types == 2 && s->intakes[0].rate == 7 &&
@@ -453,7 +463,8 @@ static void tls_with_a_password(void **state)
                 { "url = \"smtp://h\";", "opportunistic" },
                 { "url = \"smtp://h\"; user = \"u\"; password_file = \"f\";", "required" },
                 { "url = \"smtp://u:p@h\";", "required" },
-                { "url = \"smtp://h\"; user = \"u\"; password_file = \"f\"; tls = \"opportunistic\";",
+                { "url = \"smtp://h\"; user = \"u\"; password_file = \"f\"; tls = "
+                  "\"opportunistic\";",
                   "opportunistic" },
                 { "url = \"smtp://h\"; user = \"u\"; password_file = \"f\"; tls = \"none\";",
                   "none" },
@@ -466,7 +477,8 @@ static void tls_with_a_password(void **state)
         }
         CLEANUP(service_cleanup)
         struct service *s = load(
-                "kafka = { brokers = \"k\"; properties = [\"security.protocol=sasl_ssl\"]; secret_files = [\"sasl.password=secret\"]; };");
+                "kafka = { brokers = \"k\"; properties = [\"security.protocol=sasl_ssl\"]; "
+                "secret_files = [\"sasl.password=secret\"]; };");
         assert_int_equal(s->kafka.n_secret_files, 1);
 }
 
@@ -479,9 +491,8 @@ static void put_off(void **state)
         struct service *quick = load(
                 KAFKA "retry = { attempts = 2; base = \"100ms\"; max = \"200ms\"; };");
         CLEANUP(service_cleanup)
-        struct service *own = load(
-                KAFKA
-                "retry = { attempts = 2; put_off_attempts = 3; base = \"100ms\"; put_off_base = \"1s\"; };");
+        struct service *own = load(KAFKA "retry = { attempts = 2; put_off_attempts = 3; base = "
+                                         "\"100ms\"; put_off_base = \"1s\"; };");
         int64_t least = 0, wait = usual->retry.put_off_base_ms;
         for (int64_t i = 1; i < usual->retry.put_off_attempts; i++, wait *= 2)
                 least += (wait < usual->retry.put_off_max_ms ? wait : usual->retry.put_off_max_ms) /

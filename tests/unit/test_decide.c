@@ -117,36 +117,36 @@ static void slots(void **state)
                   .schedule = "0 2 * * *",
                   .considered = "2026-11-17T02:00:00Z",
                   .now = "2026-11-21T09:00:00Z",
-                  .expected =
-                          "skip 3 2026-11-20T02:00, late 2026-11-21T02:00, to 2026-11-21T02:00" },
+                  .expected = "skip 3 2026-11-20T02:00, late 2026-11-21T02:00, to "
+                              "2026-11-21T02:00" },
                 { .what = "down over several slots, the last is on time",
                   .schedule = "0 2 * * *",
                   .considered = "2026-11-18T02:00:00Z",
                   .now = "2026-11-21T02:00:10Z",
-                  .expected =
-                          "skip 2 2026-11-20T02:00, run 2026-11-21T02:00, to 2026-11-21T02:00" },
+                  .expected = "skip 2 2026-11-20T02:00, run 2026-11-21T02:00, to "
+                              "2026-11-21T02:00" },
                 { .what = "down over several slots, none",
                   .schedule = "0 2 * * *",
                   .considered = "2026-11-17T02:00:00Z",
                   .now = "2026-11-21T09:00:00Z",
                   .catch_up = CATCH_UP_NONE,
-                  .expected =
-                          "skip 3 2026-11-20T02:00, skip 1 2026-11-21T02:00, to 2026-11-21T02:00" },
+                  .expected = "skip 3 2026-11-20T02:00, skip 1 2026-11-21T02:00, to "
+                              "2026-11-21T02:00" },
                 { .what = "down, none, the last is on time",
                   .schedule = "0 2 * * *",
                   .considered = "2026-11-18T02:00:00Z",
                   .now = "2026-11-21T02:00:10Z",
                   .catch_up = CATCH_UP_NONE,
-                  .expected =
-                          "skip 2 2026-11-20T02:00, run 2026-11-21T02:00, to 2026-11-21T02:00" },
+                  .expected = "skip 2 2026-11-20T02:00, run 2026-11-21T02:00, to "
+                              "2026-11-21T02:00" },
                 { .what = "down over several slots, all, allow",
                   .schedule = "0 2 * * *",
                   .considered = "2026-11-18T02:00:00Z",
                   .now = "2026-11-21T02:00:10Z",
                   .catch_up = CATCH_UP_ALL,
                   .policy = CONCURRENCY_ALLOW,
-                  .expected =
-                          "late 2026-11-19T02:00, late 2026-11-20T02:00, run 2026-11-21T02:00, to 2026-11-21T02:00" },
+                  .expected = "late 2026-11-19T02:00, late 2026-11-20T02:00, run 2026-11-21T02:00, "
+                              "to 2026-11-21T02:00" },
                 { .what = "all, forbid: one after the other",
                   .schedule = "0 2 * * *",
                   .considered = "2026-11-18T02:00:00Z",
@@ -166,17 +166,19 @@ static void slots(void **state)
                   .now = "2026-11-21T02:00:10Z",
                   .catch_up = CATCH_UP_ALL,
                   .policy = CONCURRENCY_ALLOW,
-                  .expected =
-                          "late 2026-01-01T01:00, late 2026-01-01T02:00, late 2026-01-01T03:00, late 2026-01-01T04:00, late 2026-01-01T05:00, "
-                          "late 2026-01-01T06:00, late 2026-01-01T07:00, late 2026-01-01T08:00, late 2026-01-01T09:00, late 2026-01-01T10:00, "
-                          "late 2026-01-01T11:00, late 2026-01-01T12:00, late 2026-01-01T13:00, late 2026-01-01T14:00, late 2026-01-01T15:00, "
-                          "late 2026-01-01T16:00, to 2026-01-01T16:00 more" },
+                  .expected = "late 2026-01-01T01:00, late 2026-01-01T02:00, late "
+                              "2026-01-01T03:00, late 2026-01-01T04:00, late 2026-01-01T05:00, "
+                              "late 2026-01-01T06:00, late 2026-01-01T07:00, late "
+                              "2026-01-01T08:00, late 2026-01-01T09:00, late 2026-01-01T10:00, "
+                              "late 2026-01-01T11:00, late 2026-01-01T12:00, late "
+                              "2026-01-01T13:00, late 2026-01-01T14:00, late 2026-01-01T15:00, "
+                              "late 2026-01-01T16:00, to 2026-01-01T16:00 more" },
                 { .what = "a year of minutes, latest: the count is bounded",
                   .schedule = "* * * * *",
                   .considered = "2025-11-21T02:00:00Z",
                   .now = "2026-11-21T02:00:10Z",
-                  .expected =
-                          "skip 1000 2026-11-21T01:59, run 2026-11-21T02:00, to 2026-11-21T02:00" },
+                  .expected = "skip 1000 2026-11-21T01:59, run 2026-11-21T02:00, to "
+                              "2026-11-21T02:00" },
 
                 { .what = "deadline passed",
                   .schedule = "0 2 * * *",
@@ -203,8 +205,8 @@ static void slots(void **state)
                   .deadline_ms = 2 * HOUR,
                   .catch_up = CATCH_UP_ALL,
                   .policy = CONCURRENCY_ALLOW,
-                  .expected =
-                          "skip 7 2026-11-21T07:00, late 2026-11-21T08:00, late 2026-11-21T09:00, to 2026-11-21T09:00" },
+                  .expected = "skip 7 2026-11-21T07:00, late 2026-11-21T08:00, late "
+                              "2026-11-21T09:00, to 2026-11-21T09:00" },
 
                 { .what = "suspended",
                   .schedule = "0 2 * * *",
@@ -236,8 +238,8 @@ static void slots(void **state)
                   .considered = "2026-11-21T01:00:00Z",
                   .now = "2026-11-21T04:00:00Z",
                   .open = true,
-                  .expected =
-                          "skip 2 2026-11-21T03:00, wait 2026-11-21T04:00, to 2026-11-21T03:00" },
+                  .expected = "skip 2 2026-11-21T03:00, wait 2026-11-21T04:00, to "
+                              "2026-11-21T03:00" },
                 { .what = "forbid, open, none: skipped",
                   .schedule = "0 * * * *",
                   .considered = "2026-11-21T01:00:00Z",
@@ -350,8 +352,8 @@ static void slots(void **state)
                   .now = "2026-03-30T08:00:00Z",
                   .catch_up = CATCH_UP_ALL,
                   .policy = CONCURRENCY_ALLOW,
-                  .expected =
-                          "late 2026-03-28T01:30, late 2026-03-29T01:00, late 2026-03-30T00:30, to 2026-03-30T00:30" },
+                  .expected = "late 2026-03-28T01:30, late 2026-03-29T01:00, late "
+                              "2026-03-30T00:30, to 2026-03-30T00:30" },
         };
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 const struct row *r = &rows[i];
@@ -505,7 +507,8 @@ static void guards(void **state)
                   .interval_ms = 23 * HOUR,
                   .last_start = "2026-11-20T07:00:01Z",
                   .expected = GUARD_REFUSE,
-                  .says = "the last run was at 2026-11-20T07:00:01+00:00, less than 23h before; --force" },
+                  .says = "the last run was at 2026-11-20T07:00:01+00:00, less than 23h before; "
+                          "--force" },
                 { .what = "23 h just over",
                   .flags = MANUAL,
                   .interval_ms = 23 * HOUR,

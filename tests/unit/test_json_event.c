@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EVENT(data)                                                                                                     \
-        "{\"specversion\":\"1.0\",\"id\":\"8812\",\"source\":\"/hr\",\"type\":\"p.a\",\"subject\":\"5\",\"data\":" data \
-        "}"
+#define EVENT(data)                                               \
+        "{\"specversion\":\"1.0\",\"id\":\"8812\",\"source\":\"/" \
+        "hr\",\"type\":\"p.a\",\"subject\":\"5\",\"data\":" data "}"
 
 static int read(const char *text, struct arena *a, struct task *ret, struct err *e)
 {
@@ -28,7 +28,8 @@ static void taken(void **state)
         struct err e = ERR_INIT;
         struct task t;
         char id[UUID_TEXT_LEN + 1];
-        if (read(EVENT("{\"item\":\"x\",\"dry_run\":true,\"arguments\":{\"days\":-9223372036854775808,\"on\":true,\"off\":false,\"why\":\"\xc3\xa9\"}}"),
+        if (read(EVENT("{\"item\":\"x\",\"dry_run\":true,\"arguments\":{\"days\":-"
+                       "9223372036854775808,\"on\":true,\"off\":false,\"why\":\"\xc3\xa9\"}}"),
                  a, &t, &e) < 0)
                 fail_msg("%s", e.text);
         assert_true(span_is(t.type, "p.a") && span_is(t.subject, "5") && span_is(t.item, "x") &&
@@ -86,13 +87,16 @@ static void refused(void **state)
                 { EVENT("{\"task_id\":\"x\"}"), "data has a field \"task_id\"" },
                 { EVENT("{\"run_id\":\"x\"}"), "data has a field \"run_id\"" },
                 { EVENT("[]"), "data is missing or no object" },
-                { "{\"specversion\":\"1.1\",\"id\":\"1\",\"source\":\"s\",\"type\":\"t\",\"data\":{}}",
+                { "{\"specversion\":\"1.1\",\"id\":\"1\",\"source\":\"s\",\"type\":\"t\",\"data\":{"
+                  "}}",
                   "specversion" },
-                { "{\"specversion\":\"1.0\",\"id\":\"\",\"source\":\"s\",\"type\":\"t\",\"data\":{}}",
+                { "{\"specversion\":\"1.0\",\"id\":\"\",\"source\":\"s\",\"type\":\"t\",\"data\":{}"
+                  "}",
                   "id is missing" },
                 { "{\"specversion\":\"1.0\",\"id\":\"1\",\"type\":\"t\",\"data\":{}}",
                   "source is missing" },
-                { "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"t\",\"data\":{},\"data_base64\":\"\"}",
+                { "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"t\",\"data\":{"
+                  "},\"data_base64\":\"\"}",
                   "data_base64" },
         };
         struct arena *a = arena_new(1 << 20);
@@ -144,9 +148,8 @@ static void bounds(void **state)
         if (read(buf_str(&text), a, &t, &e) < 0)
                 fail_msg("%s", e.text);
         buf_reset(&text);
-        buf_adds(
-                &text,
-                "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"t\",\"data\":{\"subject\":\"");
+        buf_adds(&text, "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"t\","
+                        "\"data\":{\"subject\":\"");
         for (int i = 0; i <= CODEC_TEXT_MAX; i++)
                 buf_addc(&text, 'x');
         buf_adds(&text, "\"}}");

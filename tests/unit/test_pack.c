@@ -211,24 +211,35 @@ static const char good[] =
         "schema = \"a.sql\";\n"
         "mail = { from_address = \"club@example.org\"; };\n"
         "settings = ( { name = \"days\"; type = \"integer\"; default = 30; min = 1; max = 90; },\n"
-        "  { name = \"role\"; type = \"text\"; default = \"all\"; values = [ \"all\", \"member\" ]; },\n"
+        "  { name = \"role\"; type = \"text\"; default = \"all\"; values = [ \"all\", \"member\" "
+        "]; },\n"
         "  { name = \"steps\"; type = \"integer[]\"; default = [ 7, 3, 1 ]; } );\n"
         "task_types = (\n" /* line 8 */
-        "  { name = \"expire\"; action = \"sql\"; due = \"a.sql\"; statement = \"a.sql\"; follow_ups = [ \"warn\" ]; },\n"
+        "  { name = \"expire\"; action = \"sql\"; due = \"a.sql\"; statement = \"a.sql\"; "
+        "follow_ups = [ \"warn\" ]; },\n"
         "  { name = \"warn\"; action = \"email\"; statement = \"a.sql\"; record = \"a.sql\";\n"
-        "    email = { subject = \"Hello {{name}}\"; text = \"a.txt\"; html = \"a.html\"; lost_answer = \"hold\"; }; },\n"
+        "    email = { subject = \"Hello {{name}}\"; text = \"a.txt\"; html = \"a.html\"; "
+        "lost_answer = \"hold\"; }; },\n"
         "  { name = \"extend\"; action = \"sql\"; lane = \"urgent\"; statement = \"a.sql\";\n"
         "    arguments = ( { name = \"days\"; type = \"integer\"; required = true; } ); },\n"
-        "  { name = \"file\"; action = \"report\"; report = { report = \"members\"; format = \"csv\"; file = \"m_%Y.csv\"; }; },\n"
-        "  { name = \"prune\"; action = \"files\"; files = { folder = \"old\"; older_than = \"90d\"; do = \"delete\"; }; },\n"
-        "  { name = \"tell\"; action = \"webhook\"; scope = \"run\"; statement = \"a.sql\"; webhook = { url_file = \"secret\"; secret_file = \"key\"; }; } );\n"
+        "  { name = \"file\"; action = \"report\"; report = { report = \"members\"; format = "
+        "\"csv\"; file = \"m_%Y.csv\"; }; },\n"
+        "  { name = \"prune\"; action = \"files\"; files = { folder = \"old\"; older_than = "
+        "\"90d\"; do = \"delete\"; }; },\n"
+        "  { name = \"tell\"; action = \"webhook\"; scope = \"run\"; statement = \"a.sql\"; "
+        "webhook = { url_file = \"secret\"; secret_file = \"key\"; }; } );\n"
         "jobs = (\n" /* line 17 */
-        "  { name = \"nightly\"; schedule = \"0 6 * * *\"; tasks = [ \"expire\" ]; settings = { role = \"member\"; };\n"
-        "    min_interval = \"23h\"; requires = \"a.sql\"; on_finish = [ \"file\" ]; on_failure = [ \"tell\" ]; },\n"
-        "  { name = \"tidy\"; time_zone = \"UTC\"; tasks = ( \"prune\", { type = \"expire\"; dry_run = true; } ); } );\n"
+        "  { name = \"nightly\"; schedule = \"0 6 * * *\"; tasks = [ \"expire\" ]; settings = { "
+        "role = \"member\"; };\n"
+        "    min_interval = \"23h\"; requires = \"a.sql\"; on_finish = [ \"file\" ]; on_failure = "
+        "[ \"tell\" ]; },\n"
+        "  { name = \"tidy\"; time_zone = \"UTC\"; tasks = ( \"prune\", { type = \"expire\"; "
+        "dry_run = true; } ); } );\n"
         "commands = (\n" /* line 21 */
-        "  { name = \"extend\"; task_type = \"extend\"; subject = \"MEMBER\"; lookup = \"a.sql\"; } );\n"
-        "reports = ( { name = \"members\"; statement = \"a.sql\"; parameters = ( { name = \"run\"; type = \"uuid\"; } ); } );\n";
+        "  { name = \"extend\"; task_type = \"extend\"; subject = \"MEMBER\"; lookup = \"a.sql\"; "
+        "} );\n"
+        "reports = ( { name = \"members\"; statement = \"a.sql\"; parameters = ( { name = \"run\"; "
+        "type = \"uuid\"; } ); } );\n";
 
 #define SERVICE "kafka = { brokers = \"k\"; };\n"
 
@@ -250,12 +261,11 @@ static void loads(void **state)
         CLEANUP(service_cleanup) struct service *s = NULL;
         CLEANUP(packs_cleanup) struct packs *p = NULL;
         struct err e = ERR_INIT;
-        if (try_load(
-                    SERVICE
-                    "packs = ( { path = \"p/\"; settings = { days = 60; };\n"
-                    "  jobs = ( { name = \"nightly\"; schedule = \"@weekly\"; time_zone = \"Europe/Berlin\"; suspend = true;\n"
-                    "    settings = { days = 5; role = \"all\"; }; } ); } );",
-                    good, &s, &p, &e) < 0)
+        if (try_load(SERVICE "packs = ( { path = \"p/\"; settings = { days = 60; };\n"
+                             "  jobs = ( { name = \"nightly\"; schedule = \"@weekly\"; time_zone = "
+                             "\"Europe/Berlin\"; suspend = true;\n"
+                             "    settings = { days = 5; role = \"all\"; }; } ); } );",
+                     good, &s, &p, &e) < 0)
                 fail_msg("%s", e.text);
         const struct pack *pack = p->list[0];
         assert_string_equal(pack->title, "club");
@@ -317,10 +327,9 @@ static void load_edited(const char *from, const char *to, struct service **s, st
         BUF_CLEANUP struct buf text = { .max = 100000 };
         struct err e = ERR_INIT;
         edit(from, to, &text);
-        if (try_load(
-                    SERVICE
-                    "packs = ( { path = \"p\"; jobs = ( { name = \"nightly\"; max_percent = 0.5; population = \"a.sql\"; } ); } );",
-                    buf_str(&text), s, p, &e) < 0)
+        if (try_load(SERVICE "packs = ( { path = \"p\"; jobs = ( { name = \"nightly\"; max_percent "
+                             "= 0.5; population = \"a.sql\"; } ); } );",
+                     buf_str(&text), s, p, &e) < 0)
                 fail_msg("%s: %s", to, e.text);
 }
 
@@ -396,17 +405,15 @@ static void shared_follow_ups(void **state)
                 CLEANUP(packs_cleanup) struct packs *p = NULL;
                 struct err e = ERR_INIT;
                 char text[2000];
-#define ONE(name, more)                                                                            \
-        "  { name = \"" name "\"; action = \"sql\"; due = \"a.sql\"; statement = \"a.sql\"; " more \
-        " }"
-                snprintf(
-                        text, sizeof text,
-                        "name = \"club\"; time_zone = \"UTC\"; task_types = (" ONE("a", "follow_ups = [ \"c\" ];") "," ONE(
-                                "b",
-                                "follow_ups = [ \"c\" ];") "," ONE("c",
-                                                                   "follow_ups = [ \"d\" ];") "," ONE("d",
-                                                                                                      "") "); jobs = ( { name = \"nightly\"; tasks = [ %s ]; } );",
-                        cases[i].tasks);
+#define EXPIRE "action = \"sql\"; due = \"a.sql\"; statement = \"a.sql\"; "
+                snprintf(text, sizeof text,
+                         "name = \"club\"; time_zone = \"UTC\"; task_types = ("
+                         "  { name = \"a\"; " EXPIRE "follow_ups = [ \"c\" ]; },"
+                         "  { name = \"b\"; " EXPIRE "follow_ups = [ \"c\" ]; },"
+                         "  { name = \"c\"; " EXPIRE "follow_ups = [ \"d\" ]; },"
+                         "  { name = \"d\"; " EXPIRE "} ); "
+                         "jobs = ( { name = \"nightly\"; tasks = [ %s ]; } );",
+                         cases[i].tasks);
                 if (try_load(SERVICE "packs = ( { path = \"p/\"; } );", text, &s, &p, &e) < 0)
                         fail_msg("%s", e.text);
                 const struct job *j = &p->list[0]->jobs[0];
@@ -424,10 +431,10 @@ static void two_packs(void **state)
         CLEANUP(service_cleanup) struct service *s = NULL;
         CLEANUP(packs_cleanup) struct packs *p = NULL;
         struct err e = ERR_INIT;
-        write_file(
-                "q/pack.cfg",
-                "name = \"other\"; task_types = ( { name = \"t\"; action = \"files\"; files = { folder = \".\"; older_than = \"1d\"; do = "
-                "\"delete\"; }; } ); jobs = ( { name = \"tidy\"; tasks = [ \"t\" ]; } );");
+        write_file("q/pack.cfg",
+                   "name = \"other\"; task_types = ( { name = \"t\"; action = \"files\"; files = { "
+                   "folder = \".\"; older_than = \"1d\"; do = "
+                   "\"delete\"; }; } ); jobs = ( { name = \"tidy\"; tasks = [ \"t\" ]; } );");
         if (try_load(SERVICE "packs = ( { path = \"p\"; }, { path = \"q\"; } );", good, &s, &p,
                      &e) < 0)
                 fail_msg("%s", e.text);
@@ -506,7 +513,8 @@ static void complaints(void **state)
                   "jobs[0].max_percent: max_percent needs a population" },
                 { "min_interval = \"23h\"", "destructive = 1", "jobs[0].destructive: found 1" },
                 { "type = \"integer[]\"", "type = \"numbers\"",
-                  ":7: settings[2].type: found \"numbers\", expected one of \"text\", \"integer\"" },
+                  ":7: settings[2].type: found \"numbers\", expected one of \"text\", "
+                  "\"integer\"" },
                 { "name = \"steps\"; type = \"integer[]\"; default = [ 7, 3, 1 ];",
                   "name = \"steps\";", ":7: settings[2]: type is missing" },
                 { "name = \"steps\"", "name = \"today\"",
@@ -540,7 +548,8 @@ static void complaints(void **state)
                 { "lane = \"urgent\"; statement = \"a.sql\";", "lane = \"urgent\";",
                   ":12: task_types[2].statement: missing" },
                 { "lane = \"urgent\";", "record = \"a.sql\";",
-                  ":12: task_types[2].record: found with action \"sql\", expected only with \"email\"" },
+                  ":12: task_types[2].record: found with action \"sql\", expected only with "
+                  "\"email\"" },
                 { "lane = \"urgent\";", "email = { };", ":12: task_types[2].email: unknown key" },
                 { "scope = \"run\";", "scope = \"run\"; due = \"a.sql\";",
                   ":16: task_types[5].due: found with scope \"run\", expected only with scope" },
@@ -556,7 +565,8 @@ static void complaints(void **state)
                 { "text = \"a.txt\"", "text = \"bad.txt\"", "/p/bad.txt:2: " },
                 { "html = \"a.html\"", "html = \"b.html\"", "/p/b.html: No such file" },
                 { "lost_answer = \"hold\"", "lost_answer = \"drop\"",
-                  ":11: task_types[1].email.lost_answer: found \"drop\", expected one of \"resend\"" },
+                  ":11: task_types[1].email.lost_answer: found \"drop\", expected one of "
+                  "\"resend\"" },
                 { "webhook = { url_file = \"secret\"; secret_file = \"key\"; };", "",
                   ":16: task_types[5]: webhook is missing, expected a group" },
                 { "url_file = \"secret\";", "",
@@ -566,23 +576,28 @@ static void complaints(void **state)
                 { "url_file = \"secret\";", "url = \"http://x\"; timeout = 0;",
                   ":16: task_types[5].webhook.timeout: found 0, expected a time span from" },
                 { "report = \"members\"", "report = \"member\"",
-                  ":14: task_types[3].report.report: pack has no report \"member\", did you mean \"members\"?" },
+                  ":14: task_types[3].report.report: pack has no report \"member\", did you mean "
+                  "\"members\"?" },
                 { "m_%Y.csv", "../m.csv",
                   ":14: task_types[3].report.file: found \"../m.csv\", expected a file within" },
                 { "format = \"csv\"", "format = \"pdf\"",
                   ":14: task_types[3].report.format: found \"pdf\"" },
                 { "folder = \"old\"", "folder = \"a/../../b\"",
-                  ":15: task_types[4].files.folder: found \"a/../../b\", expected a folder without" },
+                  ":15: task_types[4].files.folder: found \"a/../../b\", expected a folder "
+                  "without" },
                 { "older_than = \"90d\"", "older_than = \"36h\"",
                   ":15: task_types[4].files.older_than: found \"36h\", expected whole days" },
                 { "older_than = \"90d\";", "", ":15: task_types[4].files: older_than is missing" },
                 { "do = \"delete\";", "", ":15: task_types[4].files: do is missing" },
                 { "follow_ups = [ \"warn\" ]", "follow_ups = [ \"warm\" ]",
-                  ":9: task_types[0].follow_ups[0]: pack has no task type \"warm\", did you mean \"warn\"?" },
+                  ":9: task_types[0].follow_ups[0]: pack has no task type \"warm\", did you mean "
+                  "\"warn\"?" },
                 { "follow_ups = [ \"warn\" ]", "follow_ups = [ \"tell\" ]",
-                  ":9: task_types[0].follow_ups[0]: found \"tell\" of scope \"run\", expected one of" },
+                  ":9: task_types[0].follow_ups[0]: found \"tell\" of scope \"run\", expected one "
+                  "of" },
                 { "follow_ups = [ \"warn\" ]", "follow_ups = [ \"extend\" ]",
-                  ":9: task_types[0].follow_ups[0]: found \"extend\", expected a task type without" },
+                  ":9: task_types[0].follow_ups[0]: found \"extend\", expected a task type "
+                  "without" },
                 { "follow_ups = [ \"warn\" ]", "follow_ups = [ \"warn\", \"warn\" ]",
                   ":9: task_types[0].follow_ups[1]: found \"warn\" a second time" },
                 { "follow_ups = [ \"warn\" ]", "follow_ups = [ \"expire\" ]",
@@ -597,17 +612,20 @@ static void complaints(void **state)
                 { "tasks = [ \"expire\" ]", "tasks = [ ]",
                   ":18: jobs[0].tasks: found a list, expected a list with the names" },
                 { "tasks = [ \"expire\" ]", "tasks = [ \"expiry\" ]",
-                  ":18: jobs[0].tasks[0]: pack has no task type \"expiry\", did you mean \"expire\"?" },
+                  ":18: jobs[0].tasks[0]: pack has no task type \"expiry\", did you mean "
+                  "\"expire\"?" },
                 { "tasks = [ \"expire\" ]", "tasks = [ \"warn\" ]",
                   ":18: jobs[0].tasks[0]: found \"warn\" without a due statement" },
                 { "tasks = [ \"expire\" ]", "tasks = [ \"extend\" ]",
-                  ":18: jobs[0].tasks[0]: found \"extend\", expected a task type without required" },
+                  ":18: jobs[0].tasks[0]: found \"extend\", expected a task type without "
+                  "required" },
                 { "tasks = [ \"expire\" ]", "tasks = [ \"expire\", \"expire\" ]",
                   ":18: jobs[0].tasks[1]: found \"expire\" a second time" },
                 { "type = \"expire\"; dry_run", "type = \"expire\"; dryrun",
                   ":20: jobs[1].tasks[1].dryrun: unknown key, did you mean \"dry_run\"?" },
                 { "role = \"member\"", "roles = \"member\"",
-                  ":18: jobs[0].settings.roles: pack has no setting \"roles\", did you mean \"role\"? It has: days," },
+                  ":18: jobs[0].settings.roles: pack has no setting \"roles\", did you mean "
+                  "\"role\"? It has: days," },
                 { "role = \"member\"", "role = \"nurse\"",
                   ":18: jobs[0].settings.role: role: \"nurse\" is not one of \"all\", \"member\"" },
                 { "min_interval = \"23h\"", "min_interval = \"23\"",
@@ -615,9 +633,11 @@ static void complaints(void **state)
                 { "min_interval = \"23h\"", "concurrency_policy = \"deny\"",
                   ":19: jobs[0].concurrency_policy: found \"deny\", expected one of \"forbid\"" },
                 { "min_interval = \"23h\"", "catch_up = true",
-                  ":19: jobs[0].catch_up: found true, expected one of \"latest\", \"none\", \"all\"" },
+                  ":19: jobs[0].catch_up: found true, expected one of \"latest\", \"none\", "
+                  "\"all\"" },
                 { "min_interval = \"23h\"", "alert_on = \"sometimes\"",
-                  ":19: jobs[0].alert_on: found \"sometimes\", expected \"errors\", \"failed\", \"never\"" },
+                  ":19: jobs[0].alert_on: found \"sometimes\", expected \"errors\", \"failed\", "
+                  "\"never\"" },
                 { "min_interval = \"23h\"", "alert_on = \"0%\"",
                   ":19: jobs[0].alert_on: found \"0%\"" },
                 { "min_interval = \"23h\"", "alert_on = \"101%\"",
@@ -640,7 +660,8 @@ static void complaints(void **state)
                 { "task_type = \"extend\"", "task_type = \"tell\"",
                   ":22: commands[0].task_type: found \"tell\" of scope \"run\"" },
                 { "task_type = \"extend\"", "task_type = \"extent\"",
-                  ":22: commands[0].task_type: pack has no task type \"extent\", did you mean \"extend\"?" },
+                  ":22: commands[0].task_type: pack has no task type \"extent\", did you mean "
+                  "\"extend\"?" },
                 { "lookup = \"a.sql\";", "", ":22: commands[0].lookup: missing" },
                 { "name = \"members\"; statement = \"a.sql\";", "name = \"members\";",
                   ":23: reports[0].statement: missing" },
@@ -673,7 +694,8 @@ static void override_complaints(void **state)
                 { "path = \"p\"; settings = { days = 91; };",
                   "rollcall.cfg:2: packs[0].settings.days: days: 91 is more than 90" },
                 { "path = \"p\"; settings = { day = 9; };",
-                  "rollcall.cfg:2: packs[0].settings.day: pack has no setting \"day\", did you mean \"days\"?" },
+                  "rollcall.cfg:2: packs[0].settings.day: pack has no setting \"day\", did you "
+                  "mean \"days\"?" },
                 { "path = \"p\";\n jobs = ( { name = \"night\"; } );",
                   "rollcall.cfg:3: packs[0].jobs[0].name: pack has no job \"night\"" },
                 { "path = \"p\";\n jobs = ( { name = \"tidy\";\n schedule = \"x\"; } );",

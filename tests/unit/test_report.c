@@ -13,9 +13,12 @@
 #include <cmocka.h>
 
 static const char lifecycle[] =
-        "{\"generated_at\":\"2026-11-21T08:00:00Z\",\"summary\":{\"total_active_users\":3,\"status_breakdown\":{\"active\":2,\"expiring_soon\":1}},"
-        "\"expiration_analysis\":{\"expired_users\":0,\"detail\":[{\"username\":\"jo\\u00e3o\",\"full_name\":\"Jo\\u00e3o Souza\",\"days_left\":7},"
-        "{\"username\":\"li\",\"full_name\":\"\\u674e\\u5c0f\\u9f99\",\"days_left\":30,\"note\":null}]},"
+        "{\"generated_at\":\"2026-11-21T08:00:00Z\",\"summary\":{\"total_active_users\":3,\"status_"
+        "breakdown\":{\"active\":2,\"expiring_soon\":1}},"
+        "\"expiration_analysis\":{\"expired_users\":0,\"detail\":[{\"username\":\"jo\\u00e3o\","
+        "\"full_name\":\"Jo\\u00e3o Souza\",\"days_left\":7},"
+        "{\"username\":\"li\",\"full_name\":\"\\u674e\\u5c0f\\u9f99\",\"days_left\":30,\"note\":"
+        "null}]},"
         "\"roles\":[],\"thresholds\":[30,14,7],\"rate\":99.95,\"ok\":true}";
 
 static void render(const char *json, enum report_format f, struct buf *out)
@@ -111,7 +114,8 @@ static void test_csv(void **state)
                "\r\n"
                "roles\r\n");
         expect("[]", REPORT_CSV, "");
-        expect("[{\"a\":\"x,y\",\"b\":\"say \\\"hi\\\"\",\"c\":\"two\\r\\nlines\"},{\"b\":null,\"d\":[1,{\"z\":2}]}]",
+        expect("[{\"a\":\"x,y\",\"b\":\"say "
+               "\\\"hi\\\"\",\"c\":\"two\\r\\nlines\"},{\"b\":null,\"d\":[1,{\"z\":2}]}]",
                REPORT_CSV,
                "a,b,c,d\r\n"
                "\"x,y\",\"say \"\"hi\"\"\",\"two\r\nlines\",\r\n"
@@ -151,7 +155,8 @@ static void test_json(void **state)
 {
         (void)state;
         expect("{\"z\":1,\"a\":{\"k\":\"\\u00e3\",\"l\":[]},\"m\":[0.1,-7,null,true]}", REPORT_JSON,
-               "{\n  \"z\": 1,\n  \"a\": {\n    \"k\": \"ã\",\n    \"l\": []\n  },\n  \"m\": [\n    0.1,\n    -7,\n    null,\n    true\n  ]\n}\n");
+               "{\n  \"z\": 1,\n  \"a\": {\n    \"k\": \"ã\",\n    \"l\": []\n  },\n  \"m\": [\n   "
+               " 0.1,\n    -7,\n    null,\n    true\n  ]\n}\n");
 }
 
 static void test_bad_documents(void **state)

@@ -70,9 +70,11 @@ static void renders(void **state)
                 { "{{tag}}", "{{city}}" },
                 { "a{{! a comment {{ with braces }}b", "ab" },
                 { "{{#city}}in {{city}}{{/city}}{{^city}}nowhere{{/city}}", "in Lisboa" },
-                { "{{#empty}}1{{/empty}}{{#no}}2{{/no}}{{#n}}3{{/n}}{{#missing}}4{{/missing}}{{#yes}}5{{/yes}}{{#zero}}6{{/zero}}",
+                { "{{#empty}}1{{/empty}}{{#no}}2{{/no}}{{#n}}3{{/n}}{{#missing}}4{{/"
+                  "missing}}{{#yes}}5{{/yes}}{{#zero}}6{{/zero}}",
                   "56" },
-                { "{{^empty}}1{{/empty}}{{^no}}2{{/no}}{{^n}}3{{/n}}{{^missing}}4{{/missing}}{{^yes}}5{{/yes}}",
+                { "{{^empty}}1{{/empty}}{{^no}}2{{/no}}{{^n}}3{{/n}}{{^missing}}4{{/"
+                  "missing}}{{^yes}}5{{/yes}}",
                   "1234" },
                 { "{{#yes}}a{{#no}}b{{#yes}}c{{/yes}}{{/no}}d{{^no}}e{{/no}}{{/yes}}f", "adef" },
                 { "{{#no}}a{{#yes}}b{{/yes}}c{{/no}}d", "d" },

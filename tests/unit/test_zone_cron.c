@@ -474,8 +474,8 @@ static void refuses_bad_expressions(void **state)
                 { "* * * 13 *", "cron: month field \"13\": expected *, 1-12 or jan-dec" },
                 { "* * * foo *", "cron: month field \"foo\"" },
                 { "* * * january *", "cron: month field \"january\"" },
-                { "* * * * 8",
-                  "cron: day-of-week field \"8\": expected *, 0-7 (0 and 7 are Sunday) or sun-sat" },
+                { "* * * * 8", "cron: day-of-week field \"8\": expected *, 0-7 (0 and 7 are "
+                               "Sunday) or sun-sat" },
                 { "* * * * sat-mon", "cron: day-of-week field \"sat-mon\"" },
                 { "5/15 * * * *",
                   "cron: minute field \"5/15\": expected *, 0-59, a range a-b, */step, a-b/step" },
