@@ -3,7 +3,7 @@
 import uuid
 
 from worker_pack import adhoc
-from worker_rig import rig  # noqa: F401
+from worker_service import rig  # noqa: F401
 
 FAILED = 2  # rollcall.outcome.outcome
 
