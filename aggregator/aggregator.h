@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * The state of the aggregator: what the steps of its loop work on. One thread. Kafka and PostgreSQL

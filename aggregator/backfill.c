@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a results partition lost before it was aggregated is aggregated from the ledger, which has
  * every outcome: those of its subjects with a sequence above the last one aggregated. Only then is

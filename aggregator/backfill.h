@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Aggregates from the ledger what the results topic has lost. */
 #include "aggregator/aggregator.h"

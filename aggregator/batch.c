@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Stores the batch with its positions, and begins another one. */
 #include "aggregator/batch.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The end of a batch: it is stored in one transaction, or discarded. */
 #include "aggregator/aggregator.h"

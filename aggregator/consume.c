@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Decodes audit events, checks them, and adds them to the batch. */
 #include "aggregator/consume.h"
 

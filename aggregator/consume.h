@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Adds messages of the results topic to the batch. */
 #include "aggregator/aggregator.h"

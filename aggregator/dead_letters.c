@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Stores and publishes the messages of the results topic that cannot be aggregated. */
 #include "aggregator/dead_letters.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Messages that cannot be aggregated: stored with the batch, and published afterwards. */
 #include "aggregator/aggregator.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Adds events to the changes of a batch: by run, by day and reason, and the newest errors. */
 #include "aggregator/fold.h"
 

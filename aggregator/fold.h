@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * The aggregator's core: audit events in, changes of totals out. No I/O, no clock. Events of one

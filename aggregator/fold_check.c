@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Checks of an event before it is aggregated, and the copies of its texts. */
 #include "aggregator/fold_check.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Which events the tables of PostgreSQL cannot store, and the texts that are stored. Part of the
  * core. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The newest errors of a task type, as a heap with the oldest of them first. */
 #include "aggregator/fold_errors.h"
 

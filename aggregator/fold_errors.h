@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The newest errors of each task type in a batch. Part of the core. */
 #include "base/arena.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A list of topics with an array by partition: topics are few, and known by name. */
 #include "aggregator/issued.h"
 

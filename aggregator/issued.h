@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * The last sequence that the ledger has issued of each partition that workers consume, as the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One step: connect, maintain (presence, alerts, claims, backfill, dead letters), poll, aggregate,
  * and store the batch when it is full or old enough.

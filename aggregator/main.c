@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* rollcall-aggregator: audit events of the results topic in, totals in PostgreSQL out. */
 #include "aggregator/loop.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Open addressing with linear probing; the table doubles when it is half full. */
 #include "aggregator/map.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * A hash map whose entries and table live in an arena: nothing is freed or removed before the arena

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Claims the partitions that the group assigns, and keeps their positions checked. */
 #include "aggregator/membership.h"
 

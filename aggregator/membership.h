@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The consumer, its membership of the group, and the claims of the partitions it is assigned. */
 #include "aggregator/aggregator.h"

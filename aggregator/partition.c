@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Claims partitions, and checks their positions against the topic. */
 #include "aggregator/partition.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The table of sequences: a growing list with an index by hash, open addressing. */
 #include "aggregator/sequence_table.h"
 

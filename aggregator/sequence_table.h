@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * The last sequence aggregated, by results partition and source partition. Part of the core; lives

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The connection with its prepared statements, and the queries outside of a batch. */
 #include "aggregator/store.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * The aggregator's tables in PostgreSQL: what it reads of the ledger, and one transaction for each

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One batch as one transaction: all statements are sent together, and committed only if every
  * position was where we left it. */
 #include "aggregator/store_batch.h"

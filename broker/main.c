@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* rollcall-broker: the embedded broker as a process of its own. All messages are lost when it ends.
  */
 #include "base/log.h"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Texts as C constants, made again when a file changes.
 #
 # embed_texts(TARGET NAME PREFIX FILES...): adds NAME.c to TARGET and NAME.h to its private include

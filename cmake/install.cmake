@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # cmake --install: programs, and everything an operator starts from. Nothing below /etc is touched;
 # docs/operating.md says what to copy there.
 include(GNUInstallDirs)

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """check_words.py [FILE...]: finds words that docs/glossary.md says are not used.
 
 Reads what people read: messages and help (string literals of C), texts and comments of SQL,

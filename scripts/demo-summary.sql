@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- What the demo's runs did, on a page: read from the ledger's view, as any report may.
 \pset tuples_only on
 \pset format unaligned

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Shared by ./demo, ./check and the scripts: what they need of the system, and the build. Sourced.
 # shellcheck shell=bash disable=SC2034
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One round of actions outside the database, group by group. */
 #include "act.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Actions outside the database, done between a batch's two transactions. */
 #include "actor.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the actions share: the time of a round, and what an action came to. */
 #include "actor.h"
 

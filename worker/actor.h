@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What the actions outside the database share: mail, webhooks, reports, files. */
 #include "batch.h"

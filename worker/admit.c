@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Checks of a task: its form, its run, its type and its arguments. */
 #include "admit.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What a task must satisfy before any statement sees it. Pure. */
 #include "entry.h"

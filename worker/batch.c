@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A batch: dividing it into statement groups, keeping results, pacing, blocking later tasks. */
 #include "batch.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* A batch: the tasks taken from Kafka together and decided in one transaction. */
 #include "base/arena.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A pack's statement that fails is bisected, until the failing task stands alone; or its type is
  * paused, when it fails whatever it is given. */
 #include "bisect.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* A pack's statement that fails is bisected, until the failing task stands alone. */
 #include "group.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Before a reload: would a worker with this configuration start, and could it prepare all its
  * statements? Nothing is run. */
 #include "check.h"

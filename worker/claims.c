@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Claims of the partitions that the consumer group assigns, and their end. */
 #include "claims.h"
 

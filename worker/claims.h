@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Claims of the partitions that the consumer group assigns: see struct membership_owner. */
 #include "lane_worker.h"

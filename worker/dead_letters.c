@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Dead letters of the worker: messages that cannot be taken, and tasks under another task's id. */
 #include "dead_letters.h"
 

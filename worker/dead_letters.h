@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Messages that cannot be taken, as rows of rollcall.dead_letter. */
 #include "transaction.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What kills the worker repeatedly is quarantined. A claim counts how often owners of the
  * partition died without progress (rollcall.count_deaths). After two deaths each task is

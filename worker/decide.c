@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* decide: the transaction that gives each task of a batch its outcome, or its intent. */
 #include "decide.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * The first transaction of a batch: moves the positions by compare-and-set, runs the statements of

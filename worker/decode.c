@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Messages of a lane: decoded, their run looked up, their task admitted. */
 #include "decode.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Messages of a lane as entries. */
 #include "lane_worker.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What becomes of a task that fails, waits, is blocked or is cancelled. */
 #include "entry.h"
 

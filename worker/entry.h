@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * An entry of a batch: one message, the task in it, and what becomes of both. Entries are plain

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Values of entries that their parameters need. */
 #include "entry_columns.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Entries as column-major parameters (db/columns.h): columns that are not a field of the entry. */
 #include "batch.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rounds of actions: act, settle, publish, until nothing is pending. */
 #include "finish.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Follow-ups: their ids, the requests for those of ad-hoc tasks, and those that are shared. */
 #include "follow_up.h"
 

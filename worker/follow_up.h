@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * Follow-ups: tasks that an applied task's outcome names. Those of a run go straight to their lane:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The statement of one statement group: parameters, pipeline, result. */
 #include "group.h"
 

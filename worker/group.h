@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The statement of one statement group, inside a transaction: queued in a pipeline, its result
  * collected and read. */

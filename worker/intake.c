@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Messages of the services' intake topics: their form, and whether the service may request that. */
 #include "intake.h"
 

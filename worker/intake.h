@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * What comes in through the services' intake topics: distinguished, read, checked. An entry comes

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Claims of partitions, and how their positions move. */
 #include "lane_partition.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * The partitions that one thread of a worker has claimed, as rollcall.position holds them. Claiming

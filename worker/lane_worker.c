@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the steps of the loop share. */
 #include "lane_worker.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What the thread of one lane has: its connections, its partitions, its batch. The steps of the
  * loop (loop.c) each have a file of their own, and work on this. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The loop of a lane worker, as docs/protocol.md has it: own, finish what earlier owners left,
  * retry what is due, take messages, decide, act, settle, publish. An error ends the iteration: what

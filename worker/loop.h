@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * The loop of one lane worker: a thread that serves one lane as a member of its consumer group,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Membership of a consumer group: when it is served, and what assigning and revoking do. */
 #include "membership.h"
 

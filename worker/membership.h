@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * Membership of a lane's consumer group. The group is served from several places: from the loop,

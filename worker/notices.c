@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Notices that statements raise, counted by task type. */
 #include "notices.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What statements say by the way (RAISE NOTICE, warnings): counted by type, so that a line a minute
  * reports any number of them. Pure. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Offset checks of the claimed partitions, and what a failed one leads to. */
 #include "offset_checks.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Whether the topics still have what is to be consumed next: see position/position.h. */
 #include "lane_worker.h"

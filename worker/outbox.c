@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Publishing of what is committed, and which batches are acknowledged. */
 #include "outbox.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * Publishes what a transaction has committed: outcomes, follow-up tasks, dead letters. When all

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rows of rollcall.outcome: added for what no statement decided, set for what was settled. */
 #include "outcomes.h"
 

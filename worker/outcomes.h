@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Rows of rollcall.outcome that the worker writes itself, outside of the packs' statements. */
 #include "transaction.h"

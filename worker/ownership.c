@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Once a second: this thread is registered, its positions are verified, paused types are read. */
 #include "ownership.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What a lane worker checks in the database each second. */
 #include "lane_worker.h"

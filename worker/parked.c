@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Parked tasks: what a batch parks, blocks and unblocks, and what is due. */
 #include "parked.h"
 

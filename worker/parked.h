@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Parked tasks: rows of rollcall.held, in the order in which a subject's tasks have to be done. */
 #include "recover.h"

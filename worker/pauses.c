@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which task types are paused, as far as a worker knows, and which are to be. */
 #include "pauses.h"
 

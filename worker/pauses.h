@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * Task types that are paused: their statement fails whatever it is given. Their tasks are passed

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Counts and digests of a batch, by run and source partition. */
 #include "progress.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Counts and digests of runs, moved in the transaction that writes the outcomes. */
 #include "batch.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A `record` that fails does not unsend its mail: the mail is never sent again. What is not
  * recorded is recorded alone, later. */
 #include "record.h"

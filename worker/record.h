@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The `record` statements of mails and other actions outside the database, after they were done. */
 #include "recover.h"

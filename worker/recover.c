@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rows of the ledger as entries of a batch. */
 #include "recover.h"
 #include "worker_statements.h"

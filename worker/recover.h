@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * After a takeover or a lost connection: what was committed but is not known to be on the results

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a lane worker needs: memory, codec, database session, publisher, group membership. */
 #include "resources.h"
 

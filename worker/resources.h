@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Opening and closing what a lane worker needs. What failed is closed, and opened again. */
 #include "lane_worker.h"

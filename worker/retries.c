@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Parked tasks that are due: tried, or recorded, partition by partition. */
 #include "retries.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The wait before the next attempt. */
 #include "retry.h"
 

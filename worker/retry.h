@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* How often, and how far apart, a task that fails by its own fault is tried. Pure. */
 #include <stdbool.h>

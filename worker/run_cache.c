@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Runs read from the database, for a moment. */
 #include "run_cache.h"
 

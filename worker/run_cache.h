@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Runs that tasks name, read from the database and kept for a moment: a cancelled run is noticed
  * within RUN_CACHE_TTL_MS. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Schemas by their id: configured, or from a registry. */
 #include "schema_ids.h"
 

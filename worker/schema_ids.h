@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Schema ids of the Confluent wire format: those that the configuration names, and those that a
  * schema registry knows. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* settle: the transaction that writes what actions and retries came to. */
 #include "settle.h"
 

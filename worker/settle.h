@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The second transaction of a batch, and those around it: for what was PENDING. */
 #include "transaction.h"

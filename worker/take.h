@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The messages of a poll, from Kafka to the results topic. */
 #include "lane_worker.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The services' intake topics: what they request, checked (intake.c), becomes rows of
  * rollcall.request in the transaction that moves the position, so each request is taken exactly

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What earlier owners of a claimed partition committed and did not finish. */
 #include "takeover.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* A group's tasks as the parameters of its composed statement. */
 #include "batch.h"

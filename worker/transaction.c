@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How the transactions of a batch begin and end. */
 #include "transaction.h"
 

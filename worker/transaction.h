@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * The transactions of a batch: how each begins and ends, and what they share. Each begins with a

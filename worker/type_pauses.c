@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the transactions of a batch know, find and write about paused types. */
 #include "type_pauses.h"
 

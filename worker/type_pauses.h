@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What the transactions of a batch know, find and write about paused types: see pauses.h. */
 #include "transaction.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A paused type's statement is tried again by one worker, when its time has come. */
 #include "type_retry.h"
 

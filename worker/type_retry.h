@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Paused task types, tried again. */
 #include "lane_worker.h"

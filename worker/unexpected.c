@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tasks that name a run which, as far as this worker knows, does not take them: the run is over, or
  * its job has no such type. The ledger has which of them belong to it nevertheless: repetitions,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Tasks that their run may not take. */
 #include "lane_worker.h"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- A type has at most $7 different reasons a day: once they are used up, further ones are counted
 -- as '(other)'. The most frequent reasons of this batch come first.
 with given as (

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 insert into rollcall.run_total as t
   (run_id, pack, job, dry_run, applied, skipped, failed, quarantined, unknown, first_at, last_at)
 select *

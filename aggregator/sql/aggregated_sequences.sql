@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The last sequence that was aggregated of each source partition, for the results partitions given.
 select results_no, source_topic, source_partition, sequence
 from rollcall.folded f

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- What a results partition had lost has been aggregated, unless somebody else owns it by now.
 update rollcall.log_gap g
 set repaired_at = now()

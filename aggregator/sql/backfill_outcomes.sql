@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The ledger's outcomes of one source partition with a sequence above $2, up to $3.
 select o.sequence, o.outcome, o.attempt, o.dry_run, o.subject, o.item, o.reason, o.at, t.name,
        r.run_id, coalesce(r.pack, split_part(t.name, '.', 1)), coalesce(r.job, ''), o.task_id,

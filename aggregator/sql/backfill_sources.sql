@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The source partitions of the given topics that have outcomes which were not aggregated yet for a
 -- results partition: their source numbers, the last sequence aggregated, the last one issued.
 select p.topic, p.partition, array_agg(p.source_no), coalesce(max(f.sequence), 0), max(p.sequence)

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Makes this aggregator the owner of the results partitions and reads their positions. Rows are
 -- claimed in the order of their keys, so that two aggregators wait for each other instead of
 -- deadlocking.

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Moves each position that is still where this aggregator left it, in the epoch of its claim.
 update rollcall.position p
 set next = u.next, mark = u.mark, sequence = u.sequence, updated_at = now()

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Keeps the $2 newest errors of each type. Rows that another aggregator is deleting are passed
 -- over.
 delete from rollcall.recent_error

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The next dead letters of a partition that are not in their topic yet: about a megabyte of them.
 select src_offset, sequence, reason, key, value
 from (select *,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Another service, connected already, that asks for something now and then and reads the audit
  * events: when was each request handed to Kafka, and when was its event in our hands? bench-latency

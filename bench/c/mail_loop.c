@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The bare loop that Rollcall's mail is measured against: libcurl's multi interface, connections
  * kept, one small message again and again. bench-mail URL MESSAGES CONNECTIONS      prints the

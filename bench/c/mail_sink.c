@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An SMTP server that accepts everything at once and keeps nothing: what is measured against it is
  * the sender. bench-sink       prints "port=N", then on SIGTERM "messages=N"

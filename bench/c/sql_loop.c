@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What Rollcall is measured against: the same SQL driven by hand, on one connection or several.
  *   bench-sql CONNINFO batch    FILE FROM TO CONNECTIONS SIZE             $1 a bigint array of SIZE

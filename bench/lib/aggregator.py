@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The part f: the aggregator beside two workers, and commands over a full ledger."""
 
 import tempfile

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Servers, databases and services that are measured: real PostgreSQL with durable settings, the
 embedded broker, a real Kafka node.
 """

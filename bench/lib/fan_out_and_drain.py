@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One measurement each: a batch job by hand, a fan-out, a drain by workers. Each on a fresh copy
 of a template.
 """

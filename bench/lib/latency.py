@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """e: an ad-hoc task, from its being handed to Kafka by a service that is connected to its commit
 in PostgreSQL and to its audit event in a reader's hands.
 """

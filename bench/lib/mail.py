@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The part d: mail by the bare loop of libcurl and by a worker."""
 
 import os

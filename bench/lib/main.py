@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Measures Rollcall against this machine's limits and against what people use today, and prints
 ratios; see docs/performance.md.
 

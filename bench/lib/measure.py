@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clocks, CPU time, memory, figures of several runs."""
 
 import os

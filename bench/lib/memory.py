@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The part g: peak memory of each program with a large backlog."""
 
 import tempfile

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """r: a file of tasks, by `rollcall tasks submit --csv FILE --wait`, from start to end; urgent
 requests beside it; and a run of as many tasks from start to end.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The parts a, b, c, h, i: batch jobs and workers in alternation, so that their ratios come from
 the same minutes.
 """

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The bench pack's table, and the audit table of the batch job that it is measured against. :people
 -- of them, :due of them due, spread evenly.
 create schema bench;

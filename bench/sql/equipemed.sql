@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- :people users of EquipeMed whose access has ended; :due of them are due, spread evenly: the
 -- others' status says so already.
 insert into equipemed.accounts_eqmdcustomuser (

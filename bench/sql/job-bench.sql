@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 with changed as (
   update bench.person set status = 'expired'
   where id = any ($1::bigint[]) and status = 'active' and expires_at < now()

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 with changed as (
   update equipemed.accounts_eqmdcustomuser u set account_status = 'expired'
   where id = any ($1::bigint[]) and is_active

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 update bench.person
 set status = 'expired'
 where id = $1::bigint and status = 'active' and expires_at < now();

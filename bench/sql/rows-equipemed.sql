@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 update equipemed.accounts_eqmdcustomuser
 set account_status = 'expired'
 where id = $1::bigint and account_status = 'active' and access_expires_at < now();

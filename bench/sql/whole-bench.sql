@@ -1,1 +1,2 @@
+-- SPDX-License-Identifier: Apache-2.0
 update bench.person set status = 'expired' where status = 'active' and expires_at < now()

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sends one alert, by mail to the relay and to a webhook, without a worker. */
 #include "alert/alert.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Notifies a person without a worker: a mail to alert.to through the configured relay, and a POST
  * to the webhook of alert.webhook_file. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Finds problems, remembers in rollcall.alert which are reported, and sends the alerts in a
  * thread of its own. */
 #include "alert/watch.h"

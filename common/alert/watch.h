@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * Finds the problems that nobody else would report: no scheduler, no worker for a lane with work,

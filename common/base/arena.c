@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Memory that is freed as a whole: blocks with a limit, kept for the next round. */
 #include "base/arena.h"
 

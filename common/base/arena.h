@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Memory for one batch: allocation by bumping a pointer, freed all at once by arena_reset after the
  * commit. Has a hard maximum. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Growing bytes with a limit, and spans. */
 #include "base/buf.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * A growing byte buffer with a hard maximum. An append past the maximum, or out of memory, sets

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the CLEANUP attribute calls. */
 #include "base/cleanup.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Ownership of local objects: CLEANUP runs a destructor when the variable leaves its scope, TAKE
  * hands the object on and disarms it. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * One error value for every fallible function. The caller owns it; a function that fails fills it

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Places in a test build at which the environment makes a program kill, stop or delay itself, or
  * fail. */
 #include "base/failpoint.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * Named places where a test build can be made to die, stop or wait. Compiled to nothing unless

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Files: a write that is interrupted or comes to less is continued. */
 #include "base/file.h"
 

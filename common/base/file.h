@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What write(2) leaves to its caller. */
 #include "base/cleanup.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Hexadecimal digits: of ids, of trace headers, of bytes that came from the database as text. */
 #include "base/hex.h"
 

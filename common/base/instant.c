@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Instants in microseconds, civil dates, and RFC 3339. */
 #include "base/instant.h"
 

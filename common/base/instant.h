@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Points in time are microseconds since 1970-01-01T00:00:00Z, UTC, as int64_t (Avro's
  * timestamp-micros). */

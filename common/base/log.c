@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Lines of key=value: every value is escaped here, and nowhere else. */
 #include "base/log.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * One line per event, key=value, on standard error: "ts=… level=… prog=… msg="…" key=value". For

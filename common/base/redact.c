@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Finds secrets in connection texts, so that everything that prints one can leave them out. */
 #include "base/redact.h"
 

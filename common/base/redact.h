@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Passwords stay out of what is shown: in a URI, in libpq's "keyword=value" text, and in messages
  * of libraries that quote either. */

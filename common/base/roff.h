@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Manual pages in roff's man macros. All texts are escaped. */
 #include "base/buf.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Texts from servers, scripts and programs of others are whatever bytes they are; what leaves us is
  * UTF-8. */
 #include "base/utf8.h"

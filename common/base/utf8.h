@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* UTF-8 as PostgreSQL takes it: no overlong forms, no surrogates, no U+0000. */
 #include "base/buf.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Ids, and what is made of many of them. */
 #include "base/uuid.h"
 

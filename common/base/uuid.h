@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* RFC 9562 UUIDs as 16 bytes. Deterministic ids are version 5 (SHA-1 of a namespace and a name). */
 #include "base/buf.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Checks a body's lengths against its writer's schema, before avro-c reads it. */
 #include "codec/avro_walk.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Whether bytes are well-formed for a schema, before avro-c sees them: it allocates by declared
  * lengths and loses that memory on failure. */

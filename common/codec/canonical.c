@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Avro's Parsing Canonical Form of a schema, from which its fingerprint is made. */
 #include "codec/canonical.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Avro's Parsing Canonical Form and its CRC-64-AVRO fingerprint, as the specification has them
  * ("Schema Fingerprints"). */

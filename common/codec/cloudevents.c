@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The headers of a message: CloudEvents 1.0 and W3C trace context. */
 #include "codec/cloudevents.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* CloudEvents 1.0 Kafka binding (binary mode) and W3C trace context, as Kafka headers. */
 #include "base/buf.h"

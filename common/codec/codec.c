@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Decodes a message by its fingerprint or its schema id; knows our schemas and those of a folder.
  */
 #include "codec/codec.h"

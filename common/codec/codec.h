@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * Decodes messages in Avro single-object encoding (C3 01, CRC-64-AVRO fingerprint, binary body).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Decodes the body of a message of ours, by the tables of spec.c. */
 #include "codec/decode.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The body of a message that was written with our own schema. */
 #include "base/err.h"

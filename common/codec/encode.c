@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Walks the fields of a message's spec, after a bound of its size was reserved. */
 #include "codec/encode.h"
 

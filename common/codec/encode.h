@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Encodes messages in Avro single-object encoding, with our own schemas. */
 #include "model/messages.h"

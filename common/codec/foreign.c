@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Messages of other writers' schemas, resolved to ours by avro-c. */
 #include "codec/foreign.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Messages written with another schema than ours, read through avro-c's schema resolution. The
  * adapter of avro-c, together with avro_walk. */

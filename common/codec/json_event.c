@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Requests as CloudEvents in JSON. */
 #include "codec/json_event.h"
 

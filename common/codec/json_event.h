@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * A service's request as JSON: a CloudEvent 1.0, structured (the whole event is the value) or

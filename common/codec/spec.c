@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The fields of our messages as tables, from which encode.c, decode.c and foreign.c work. */
 #include "codec/spec.h"
 

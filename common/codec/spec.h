@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What each message is made of: one table that encoding, decoding and the reading of foreign
  * schemas walk. */

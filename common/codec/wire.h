@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * Avro's binary primitives, bounded: nothing is read past the end, no length is believed before it

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* libconfig behind our own interface: files, includes, values, and errors with file and line. */
 #include "config/cfg.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * The adapter around libconfig: the only place that includes it. Every complaint names FILE:LINE,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Settings whose words are known. */
 #include "config/cfg_words.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Settings whose words are known: choices, and the keys of a group. */
 #include "config/cfg.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Refuses what libconfig accepts or misreads: control characters and their escapes. */
 #include "config/characters.h"
 

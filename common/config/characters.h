@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* A configuration file is UTF-8 text without NUL and other control characters: libconfig would cut
  * a text at a NUL. ERR_FATAL with file, line and column. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The configuration's list `intake`: which services may request which task types, on which
  * topic, and how much. */
 #include "config/cfg_words.h"

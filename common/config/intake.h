@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* A service's intake topic, as the configuration has it. Part of struct service. */
 #include "config/cfg.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What may be handed to librdkafka: nothing that loads code or runs a program, and no password
  * where it would cross the network unencrypted. */
 #include "base/redact.h"

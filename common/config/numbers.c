@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Refuses numbers that libconfig before 1.7 would cut. */
 #include "config/numbers.h"
 

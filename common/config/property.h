@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The table of the service's properties (service.c), shared with what prints it. Private to this
  * room. */

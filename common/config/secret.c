@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Secrets from files that only their reader may read, and the connection string with its
  * password. */
 #include "config/service.h"

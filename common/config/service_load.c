@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Loads the service's configuration by the table of properties. */
 #include "config/service.h"
 

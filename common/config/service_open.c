@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the configuration file, and decides whether one that nobody named may be obeyed. */
 #include "config/property.h"
 #include "config/trust.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Prints the configuration in force and the reference of all properties, from the same table. */
 #include "config/service.h"
 

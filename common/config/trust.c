@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Who can have written a file: owners and modes from the file up to the root folder, as sshd's
  * StrictModes has it. */
 #include "config/trust.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * May a file that nobody named be obeyed? Only when nobody but the caller and root can have written

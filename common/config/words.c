@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Time spans as text, and the word that somebody may have meant. */
 #include "config/words.h"
 

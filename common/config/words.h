@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Texts that people write and read in configuration: time spans, and what a misspelt word was meant
  * to be. Pure. */

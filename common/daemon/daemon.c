@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Command line, configuration and start of the three daemons. */
 #include "daemon/daemon.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * What the mains of the three daemons share: options, configuration, packs, log. SIGTERM or SIGINT

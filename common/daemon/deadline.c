@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Ends a program whose drain takes longer than it may, whatever its threads wait for: a database
  * that is frozen, a broker that does not answer. Nothing is lost by it: what is committed is safe,

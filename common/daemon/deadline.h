@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* A limit for the time that the drain of a daemon takes. */
 #include "daemon/daemon.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* --help, and the manual page, of the three daemons: the same texts. */
 #include "daemon/help.h"
 

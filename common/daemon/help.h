@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What --help and the hidden --man of a daemon print. Private to this room. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reports the state to systemd (sd_notify's protocol). */
 #include "daemon/notify.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Reports the daemon's state to a service manager: sd_notify(3), by NOTIFY_SOCKET. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A reload: a child checks the new configuration, then the program drains and executes itself. */
 #include "daemon/reload.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * SIGHUP: the new configuration, and the statements that the program would prepare, are checked by

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What signals have requested: to stop, to stop at once, to reload. */
 #include "daemon/signals.h"
 

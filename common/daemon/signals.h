@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What signals have requested. All of this may be called by any thread, but for daemon_sleep. */
 #include "base/err.h"

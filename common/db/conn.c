@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Queries, pipelines and waiting on one connection. */
 #include "db/db.h"
 

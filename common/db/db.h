@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * The adapter around libpq: the only place that includes it. A connection belongs to one thread.

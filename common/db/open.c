@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Opens a connection: with TLS when a password goes over it, in a session whose settings are ours,
  * also through a pooler. */
 #include "db/db.h"

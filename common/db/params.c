@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Parameters in the binary form that libpq sends. */
 #include "db/params.h"
 

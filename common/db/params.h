@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * A statement's parameters: built once, reused. Texts and arrays are copied in. Lists of structs

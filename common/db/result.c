@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reading rows of a result. */
 #include "db/db.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What an SQLSTATE says: whether the same call may succeed later, and whether it is the server's
  * own state. */
 #include "db/db.h"

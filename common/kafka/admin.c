@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Creates topics and adds partitions to them. */
 #include "kafka/producer.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which partitions the group has assigned to this consumer: applying, revoking, pausing, leaving.
  */
 #include "kafka/assignment.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Which partitions the group has assigned to a consumer. Inside the kafka room only. */
 #include "kafka/consumer_state.h"

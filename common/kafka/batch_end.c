@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The search for the end of a batch that cannot be read; see batch_end.h. */
 #include "kafka/batch_end.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * Finds where a batch ends that cannot be read. librdkafka reports repeatedly where such a batch

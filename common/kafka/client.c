@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What both kinds of client share: settings, errors, the log, and queries of offsets and metadata.
  */
 #include "kafka/client.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What the consumer, the producer and the administration share. Inside the kafka room only: it
  * shows librdkafka. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Creates the consumer, and what its callers do besides polling: seek, pause, commit, ask. */
 #include "kafka/consumer.h"
 

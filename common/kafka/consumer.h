@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What the other files of the kafka room need of the consumer. */
 #include "kafka/consumer_state.h"

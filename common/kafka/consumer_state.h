@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * The consumer's own state, shared by consumer.c, poll.c and assignment.c (which partitions are

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The mock cluster in a process of its own, its file, and its control port. */
 #include "kafka/embedded.h"
 

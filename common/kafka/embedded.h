@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * The embedded broker: librdkafka's mock cluster inside a process of ours. In memory only, 5 MiB

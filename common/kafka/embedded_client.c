@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a client needs of the embedded broker: where it is, and the topics that it is to create. */
 #include "kafka/embedded_client.h"
 

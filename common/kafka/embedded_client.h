@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The embedded broker as a client sees it. Inside the kafka room only. */
 #include "kafka/kafka.h"

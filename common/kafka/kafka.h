@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * The adapter around librdkafka: the only place that includes it. Each handle is used by one

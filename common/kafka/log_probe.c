@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Detects topics that are re-created while they are consumed. A log probe is a time and the offset
  * of the first message of that time or later, which does not change while the topic exists. A topic

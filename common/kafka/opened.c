@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Limits what a compressed batch may decompress to. librdkafka decompresses gzip and lz4 into
  * memory without a limit: a few kilobytes could end the process. A batch of zstd whose frame has no

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The bound of what a compressed batch may decompress to. Inside the kafka room only. */
 #include <stddef.h>

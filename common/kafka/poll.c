@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Polling: messages, the events between them, and callers that only serve the group. */
 #include "kafka/consumer_state.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The idempotent producer, and the choice of a record's partition. */
 #include "kafka/producer.h"
 

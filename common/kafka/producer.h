@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The producer as the administration sees it. Inside the kafka room only. */
 #include "kafka/client.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The searches for the end of unreadable batches, kept while their partitions are not assigned. */
 #include "kafka/searches.h"
 

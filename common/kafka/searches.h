@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The searches for the end of unreadable batches, of partitions that are revoked. Inside the kafka
  * room only; kafka.h has the functions for callers. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Consumes past a batch that cannot be read: it is damaged, or decompresses to more than is
  * allowed. Its end is searched for (batch_end.h); then it is returned as one message without

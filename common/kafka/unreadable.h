@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Batches that cannot be read. Inside the kafka room only. */
 #include "kafka/consumer_state.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The statement of a task type, put together from the pack's text and the engine's, and prepared
  * once per connection. */
 #include "ledger/compose.h"

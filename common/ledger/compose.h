@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * From a task type's WITH list to one statement: the engine's `batch` before it, the ledger's

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Puts the statement of a task type together from the pack's text and the engine's. */
 #include "ledger/compose_text.h"
 

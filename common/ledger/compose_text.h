@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The texts of composed statements. Private to compose.c, which prepares them. */
 #include "ledger/composed.h"

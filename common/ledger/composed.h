@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What a composed statement is: its variants, its parameters, and the errors that it raises. */
 #include "pack/statement.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a run keeps from its planning on: a configuration that changes meanwhile changes nothing of
  * it. */
 #include "ledger/ledger.h"

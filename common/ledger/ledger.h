@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * Rollcall's own tables (schemas/sql), as the scheduler, the workers, the aggregator and the

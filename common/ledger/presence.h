@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Who is there: a row of rollcall.process for each program, or each of its threads that has a
  * session of its own. */

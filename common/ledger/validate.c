@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a task must be like before anything is done for it: one place for the tool, the intake and
  * the workers. */
 #include "ledger/ledger.h"

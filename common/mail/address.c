@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which addresses mail is sent to and from. */
 #include "mail/address.h"
 

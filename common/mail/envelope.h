@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* A message on its way, and what came of it. */
 #include "base/buf.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The transport that writes each mail into a Maildir. */
 #include "mail/maildir.h"
 

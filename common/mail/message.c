@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Composes a mail: addresses, encoded headers, text and HTML parts. */
 #include "mail/message.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* RFC 5322 messages with a plain-text part and, when given, an HTML alternative. Pure: renders into
  * a buffer. */

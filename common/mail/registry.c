@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Fetches a schema from a schema registry with Confluent's API. */
 #include "mail/registry.h"
 

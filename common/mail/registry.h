@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* A schema registry with Confluent's API, over HTTP. Stands in this room because libcurl's adapter
  * does. */

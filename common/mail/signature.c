@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Signs webhooks, so that a receiver knows that a call is ours and unaltered. */
 #include "mail/signature.h"
 

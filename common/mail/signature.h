@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The signature of a webhook's body as the Standard Webhooks have it (standardwebhooks.com, 1.0):
  * HMAC-SHA256, symmetric keys. */

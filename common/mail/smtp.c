@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The transport that sends mails to a relay, one thread for each connection. */
 #include "mail/smtp.h"
 

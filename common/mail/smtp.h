@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Mail over SMTP. */
 #include "mail/smtp_options.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One connection to the relay: a libcurl easy handle, and the reply codes of its dialogue. */
 #include "mail/smtp_connection.h"
 

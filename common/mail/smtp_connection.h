@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* One SMTP connection and the dialogue on it; a connection is used by one thread at a time. */
 #include "mail/smtp_options.h"

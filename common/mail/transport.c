@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What all mail transports share: checks before sending. */
 #include "mail/transport.h"
 

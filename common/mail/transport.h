@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * Sends a batch of rendered messages: over SMTP (libcurl, connections kept and reused) or into a

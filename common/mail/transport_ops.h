@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What a kind of transport implements; transport.c dispatches. Each kind embeds `struct transport`
  * as its first member. */

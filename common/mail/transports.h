@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The table of transports: mail.transport of the configuration names one. */
 #include "config/service.h"

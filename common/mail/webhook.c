@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Posts one webhook, signed, and judges the answer. */
 #include "mail/webhook.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Webhooks: what is sent is a request, and its answer has the states of a mail. */
 #include "base/err.h"

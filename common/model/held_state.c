@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The names of the states of parked tasks. */
 #include "model/held_state.h"
 

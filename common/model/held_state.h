@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The states of a task that is parked in rollcall.held, by the same names. */
 

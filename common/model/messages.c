@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The ids of runs, tasks and events. */
 #include "model/messages.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * The four messages that Rollcall puts on Kafka, as plain values. The .avsc files in schemas/ are

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The names of outcomes, in messages, SQL and output. */
 #include "model/outcome.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The names of the states of a run, and what they mean. */
 #include "model/run_state.h"
 

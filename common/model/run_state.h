@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The states of a run. Those of rollcall.run, by the same names. */
 #include "base/cleanup.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The action "email": a statement says to whom, templates say what. */
 #include "pack/action_ops.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The action "files": old files of a folder are compressed or deleted. */
 #include "pack/action_ops.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * What the programs need to know of an action, besides doing it. A new one is a file action_NAME.c

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The action "report": a report of the pack becomes a file. */
 #include "pack/action_ops.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The action "sql": the statement itself is the effect. */
 #include "pack/action_ops.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The action "webhook": a statement says what is posted. */
 #include "pack/action_ops.h"
 

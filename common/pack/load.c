@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Names, files and lists of pack.cfg. */
 #include "pack/load.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What the files that load a pack share. The load_*.h are private to this room. */
 #include "base/arena.h"

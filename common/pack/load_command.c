@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The commands and reports of pack.cfg. */
 #include "pack/load_command.h"
 

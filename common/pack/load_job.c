@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The jobs of pack.cfg, and what the service's configuration changes in them. */
 #include "pack/load_job.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Settings, arguments and report parameters of pack.cfg. */
 #include "pack/load_parameter.h"
 

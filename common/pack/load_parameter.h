@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Settings, arguments and report parameters of pack.cfg. */
 #include "pack/load.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The task types of pack.cfg. */
 #include "pack/load_type.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * A pack: one organisation's lifecycle as data. docs/packs.md is the reference of pack.cfg and of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A pack's folder becomes a struct pack. */
 #include "pack/pack_load.h"
 

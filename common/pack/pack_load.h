@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Loads the packs of a service. */
 #include "pack/pack.h"

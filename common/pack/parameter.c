@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Values against their parameter's type, allowed values and limits. */
 #include "pack/parameter.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Settings of packs, arguments of task types, parameters of reports. */
 #include "base/err.h"

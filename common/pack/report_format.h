@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The formats of reports: number, name, and the function of common/report that renders it. A new
  * format is a row here and the file of its function. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * From a pack's files to statements that PostgreSQL prepares. `:name` in a file stands for a value

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Value types of settings, arguments and report parameters, checked before PostgreSQL sees them. */
 #include "pack/value.h"
 

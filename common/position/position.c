@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Checks of a stored offset against its topic, and its repair. */
 #include "position/position.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * A position of a partition, as rollcall.position stores it, and whether the topic still has what

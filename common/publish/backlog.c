@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Counts messages by partition, and estimates their bytes by the mean size. */
 #include "publish/backlog.h"
 

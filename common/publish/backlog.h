@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * How much of a topic nobody has consumed yet: an estimate that is never too low. No I/O;

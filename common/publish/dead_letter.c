@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Builds and publishes dead letters. */
 #include "publish/dead_letter.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Dead letters: their ids, limits and texts, the same for every program that publishes them. */
 #include "base/buf.h"

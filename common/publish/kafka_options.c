@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Turns the configuration into options for a Kafka client. */
 #include "publish/kafka_options.h"
 

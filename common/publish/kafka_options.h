@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Kafka's part of the service's configuration. */
 #include "config/service.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Encodes messages and sends them. */
 #include "publish/publish.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * Publishes our messages: encodes them, adds CloudEvents headers, sends them through Kafka, and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Compares what was published with the positions of its consumers, on a connection of its own. */
 #include "publish/throttle.h"
 

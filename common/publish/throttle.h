@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * Backpressure for the embedded broker, which keeps 5 MiB of a partition and then drops messages

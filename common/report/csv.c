@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CSV as RFC 4180 has it: CRLF, quotes doubled. A text that a spreadsheet would evaluate is shown
  * as text by a leading '. */
 #include "report/formats.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The formats of reports: pack/report_format.h lists them, with the function of each. */
 #include "pack/report_format.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reads JSON (RFC 8259) where it stands: from memory, or through a window on a file. */
 #include "report/json.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * A JSON text that may be larger than memory: arrays are not loaded but walked through, as often as

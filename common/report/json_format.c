@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reports as indented JSON. */
 #include "report/formats.h"
 #include "report/json_format.h"

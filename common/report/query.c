@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Runs a report's statement and stores its JSON in a file without a name, a row at a time. */
 #include "report/report.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A report's document rendered in one of the formats. */
 #include "report/formats.h"
 #include "report/report.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The output of a rendering: written to its file as it grows. */
 #include "report/rendering.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* A rendering under way: where it reads, where it writes, and whether it has failed. */
 #include "report/json.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * Reports: a pack's statement returns one JSON document, which is rendered as JSON, CSV or a table

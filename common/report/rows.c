@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rows and columns of a document's arrays. */
 #include "report/rows.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Arrays of a document as rows and columns, with memory for one row. */
 #include "report/rendering.h"

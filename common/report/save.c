@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Report files: written under a temporary name, and renamed when they are complete. */
 #include "report/report.h"
 

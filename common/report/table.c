@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The layout for people: headed sections of "label: value" lines, and tables with aligned columns.
  */
 #include "report/formats.h"

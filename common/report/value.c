@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Single values of a document as text. */
 #include "report/value.h"
 #include "report/json_format.h"

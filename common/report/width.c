@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Display width without a locale: the programs run under any, also C. */
 #include "report/width.h"
 

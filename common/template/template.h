@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * Mustache templates: {{name}}, {{{name}}} or {{&name}} (never escaped), {{#name}}…{{/name}},

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Five-field cron expressions: the next and the previous instant in a time zone. */
 #include "time/cron.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * Five-field cron expressions: minute hour day-of-month month day-of-week, with names, lists,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* POSIX TZ texts ("CET-1CEST,M3.5.0,M10.5.0/3") with RFC 8536's wider times. */
 #include "time/tz_rule.h"
 

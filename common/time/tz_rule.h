@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The last line of a file of the IANA database: POSIX's TZ text, which says what holds after the
  * file's last change. */

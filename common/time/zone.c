@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A zone's changes of its offset, read from the IANA database's file itself: the C library answers
  * for one zone at a time, and for one process. */
 #include "time/zone.h"

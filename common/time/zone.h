@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * A time zone as a table of transitions, and the rule that applies after it: pure data once

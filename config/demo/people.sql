@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Fills the demo's tables: :people staff members in schema equipemed, a tenth as many users in
 -- schema astegni. Everything follows from the row number (no random()), the dates lie around :at,
 -- so two runs on one day make the same people. Linear: a million takes a minute or so.

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The tables that the pack `astegni` works on, in a schema of their own.
 create schema if not exists astegni;
 set search_path = astegni;

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The tables that the pack `equipemed` works on, as EquipeMed's Django application has them, in a
 -- schema of their own.
 create schema if not exists equipemed;

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # acls.sh: gives each program, each service and each reader the least rights on Kafka's topics and
 # groups (docs/security.md has the table). Uses Kafka's own kafka-acls.sh, says what it does, and
 # can be repeated. It adds rights and removes none: see those that are there with

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- What the pack astegni needs of the organisation's tables. Run as their owner, after rollcall.sql;
 -- it can be repeated.
 do $$

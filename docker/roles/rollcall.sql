@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Least privilege: one PostgreSQL role per program. Run as the owner of schema rollcall with
 -- CREATEROLE, after `rollcall db apply` and again after each upgrade; it can be repeated. Then the
 -- file of each pack (equipemed.sql, astegni.sql are those of the shipped ones). Passwords are set

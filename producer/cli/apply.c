@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `rollcall db apply`. */
 #include "output.h"
 #include "commands.h"

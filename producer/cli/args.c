@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Command lines, read by the table of commands. */
 #include "args.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * Commands as data: the table of verbs.c drives parsing, usage errors, help and completion. Options

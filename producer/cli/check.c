@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `rollcall check`: the configuration, each pack, the database, folders, mail and Kafka. */
 #include "check_database.h"
 #include "check_folders.h"

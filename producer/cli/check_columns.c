@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A statement described by PostgreSQL, and its columns against what is expected of them. */
 #include "check_columns.h"
 

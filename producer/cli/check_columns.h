@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* A statement described by PostgreSQL, and its columns against what is expected of them. */
 #include "finding.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The database as `rollcall check` looks at it. */
 #include "check_database.h"
 #include "check_durability.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The database server, Rollcall's own tables and the rights on them, and what the packs need. */
 #include "finding.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Does the database keep what it has confirmed? */
 #include "check_durability.h"
 #include "rollcall_statements.h"

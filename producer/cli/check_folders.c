@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Files and folders as `rollcall check` looks at them. */
 #include "check_folders.h"
 

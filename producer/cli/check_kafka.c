@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Kafka as `rollcall check` looks at it. */
 #include "check_kafka.h"
 #include "topics.h"

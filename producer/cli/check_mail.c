@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Mail as `rollcall check` looks at it: can the packs and the alerts send? */
 #include "check_mail.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The outcomes that stand in a statement as constants, found by reading its text: 'word' as
  * outcome, and the branches of case … end as outcome. What is computed is for the composed

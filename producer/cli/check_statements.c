@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The statements of a pack: prepared and described by PostgreSQL, never run. */
 #include "check_columns.h"
 #include "check_outcome.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * The operator's tool: what its commands share. A command returns the process's exit code; whoever

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Every command of the tool, each in the file that is called like it or its group. */
 #include "args.h"

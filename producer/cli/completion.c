@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A static completion script: made from the table alone, it needs neither configuration nor the
  * program at completion time. */
 #include "commands.h"

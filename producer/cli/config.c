@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `rollcall config print` and `config reference`. */
 #include "output.h"
 #include "commands.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the commands share: configuration, packs, database, Kafka, and messages. */
 #include "cli.h"
 

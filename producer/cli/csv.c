@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Records of a CSV file, read one at a time. */
 #include "csv.h"
 

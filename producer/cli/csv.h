@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* RFC 4180 records from a stream, one at a time: quoted fields may hold commas, quotes and line
  * ends. Line ends are LF or CRLF; a UTF-8 byte order mark is skipped. Memory is one record. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Outcomes of a CSV file's tasks, by the ids that follow from the file. */
 #include "csv_outcomes.h"
 #include "outcome.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A CSV file as requests for tasks. */
 #include "csv_tasks.h"
 #include "args.h"

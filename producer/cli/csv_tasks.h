@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * A CSV file as requests for tasks, one per row, in memory that does not grow with the file: it is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How many subjects a run would plan, counted by the job's own statements. */
 #include "extent.h"
 

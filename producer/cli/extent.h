@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* How many subjects a run of a job would plan, before it is requested. */
 #include "output.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Files requests for tasks in the database; the scheduler publishes them. */
 /* Requests for many tasks, filed in a pipeline. */
 #include "filing.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * Tasks are requested through rollcall.request_tasks, in requests of up to 10,000. The next one is

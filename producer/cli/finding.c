@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Findings of `rollcall check`, as lines or as JSON. */
 #include "finding.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What `rollcall check` finds. Each finding is printed when it is made; the check continues
  * after failures. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Options that come from a pack's declarations: a task type's arguments, a report's parameters. */
 #include "flags.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Options of commands, and those that come from a pack's declarations. */
 #include "cli.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `rollcall help` and --help: the table of commands as text. */
 #include "man.h"
 #include "commands.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The commands as text; `verbs` ends in a NULL name. */
 #include "args.h"

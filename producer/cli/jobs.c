@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `rollcall jobs list`: jobs with schedule, suspension and last run. */
 #include "output.h"
 #include "suspension.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `rollcall jobs run`: requests a run, after showing what a mistyped command would do. */
 #include "extent.h"
 #include "lookup.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Jobs, task types and reports of the packs by the names that operators give. */
 #include "lookup.h"
 

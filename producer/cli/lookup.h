@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What operators name: "PACK.NAME", or a NAME that only one pack has. */
 #include "cli.h"

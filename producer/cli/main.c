@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The program: finds the command that the words name, and runs it. */
 #include "help.h"
 #include "pack_command.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* rollcall(1), made from the table of commands. */
 #include "man.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Outcomes of ad-hoc tasks. */
 #include "outcome.h"
 #include "output.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Outcomes of ad-hoc tasks: waited for, and printed. */
 #include "task_request.h"

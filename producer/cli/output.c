@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tables, JSON, and single lines of what commands print. */
 #include "output.h"
 

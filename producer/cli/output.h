@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What commands print: tables for people, JSON for programs. The only user of jansson in the tool's
  * folder besides those that include this. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A pack's own command: looks the subject up, shows what the task would do (a dry run of it), asks,
  * submits the task and waits for its outcome. All it knows comes from the pack.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `rollcall quarantine`: parked tasks, of rollcall.held. The tool files requests; the workers carry
  * them out. */
 #include "output.h"

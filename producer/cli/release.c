@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `rollcall runs release`: a run that is held for review is published after all. */
 #include "extent.h"
 #include "output.h"

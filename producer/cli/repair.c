@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `rollcall topics repair`: positions whose offset is not in the topic any more are listed, and
  * repaired. */
 #include "output.h"

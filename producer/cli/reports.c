@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `rollcall report`: a pack's reports listed, rendered and written to files. */
 #include "lookup.h"
 #include "output.h"

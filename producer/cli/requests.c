@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `rollcall requests list`: who requested what, and when. */
 #include "output.h"
 #include "commands.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Audit events as they stand on the results topic. Reads in a group of its own and commits nothing.
  */
 #include "output.h"

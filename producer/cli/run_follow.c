@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Waiting for a run: progress on standard error, the end as an exit code. */
 #include "output.h"
 #include "run_follow.h"

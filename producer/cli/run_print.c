@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* All about one run. */
 #include "output.h"
 #include "run_print.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the run that an operator names. */
 #include "run_ref.h"
 #include "rollcall_statements.h"

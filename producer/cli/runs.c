@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `rollcall runs`: list, show, watch, cancel and republish. */
 #include "output.h"
 #include "run_follow.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One page: what ran last, what is due next, what is under way, what went wrong, what was written,
  * who leads and how far the workers are. */
 #include "lookup.h"

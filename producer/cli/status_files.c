@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The newest files in the folder of reports. */
 #include "status_files.h"
 

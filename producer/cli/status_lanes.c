@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The lanes and the intake topics on the status page: what was taken, what waits, who serves. */
 #include "status_lanes.h"
 #include "rollcall_statements.h"

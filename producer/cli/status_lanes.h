@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* How far the workers are in the lanes and the intake topics, and who serves them. */
 #include "output.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `rollcall tasks submit`: ad-hoc tasks, one or a CSV file of them. */
 #include "submit_confirm.h"
 #include "lookup.h"

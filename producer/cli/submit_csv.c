@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `rollcall tasks submit --csv`: a file's rows as ad-hoc tasks. */
 #include "submit_csv.h"
 #include "csv_outcomes.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `rollcall jobs suspend` and `jobs resume`. */
 #include "suspension.h"
 #include "lookup.h"

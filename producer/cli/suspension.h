@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Why a job's schedule is suspended: by somebody, alone or with all others, or by the
  * configuration. */

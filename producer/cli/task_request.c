@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A request for one ad-hoc task: checked, and filed in the database. */
 #include "task_request.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* One ad-hoc task as an operator requests it. */
 #include "cli.h"

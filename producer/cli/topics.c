@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `rollcall topics apply` and `topics list`. */
 #include "topics.h"
 

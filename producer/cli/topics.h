@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The topics that a service uses, as the configuration wants them. */
 #include "cli.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The aggregator's totals: rollcall.day_total and rollcall.run_total. */
 #include "output.h"
 #include "commands.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Task types that are paused: shown, and resumed. */
 #include "output.h"
 #include "types.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The commands: one row each, with its options. */
 #include "verbs.h"
 #include "commands.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The programs of the service that are there, or were within a day. */
 #include "output.h"
 #include "commands.h"

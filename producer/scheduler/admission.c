@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A requested run waits in its table until the guards let it start. Then a thread plans it; a run
  * that cannot be planned is closed, and the others continue. */
 #include "admission.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Requested runs: whether they may start, their planners, and what the planning came to. */
 #include "context.h"

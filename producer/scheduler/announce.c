@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A run's end, and that it is held for review, is published until Kafka has acknowledged it, with
  * the same ids each time. Recording that, and requesting what follows, is one transaction. */
 #include "announce.h"

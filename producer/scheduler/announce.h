@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Run events on the jobs topic, and the requests that follow from a run's end. */
 #include "context.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A published run is complete when every planned and every follow-up task has its outcome. */
 #include "closing.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Which published runs are complete, and which are out of time. */
 #include "context.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Two sessions of the database (the lease has its own, to be renewed while a long statement runs)
  * and two publishers. */
 #include "connections.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The scheduler's connections to PostgreSQL and Kafka: those of the context, and what they need. */
 #include "context.h"

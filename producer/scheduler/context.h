@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * What the parts of the scheduler share: configuration, connections, the lease. One thread uses it;

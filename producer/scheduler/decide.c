@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Decisions without a clock, a database or Kafka: the same input gives the same decision. */
 #include "decide.h"
 

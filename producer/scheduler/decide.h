@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * What is to be run, and whether a run may start: the scheduler's pure core. It takes the job, what

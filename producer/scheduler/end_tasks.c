@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The tasks that follow from a run's end are requests of Rollcall's own: published like all others,
  * and lost by no crash. */
 #include "end_tasks.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What a job wants done when a run has closed, or is held for review: on_success, on_failure,
  * on_finish. */

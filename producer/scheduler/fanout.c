@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tasks are published chunk by chunk. A chunk counts as published when Kafka has acknowledged its
  * tasks; the table stores up to which one, so that another scheduler can continue there. */
 #include "fanout.h"

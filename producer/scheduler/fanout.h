@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Planned runs are published, a part of each in turn, so that a run of millions delays no small
  * one. */

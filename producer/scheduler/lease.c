@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The lease is one row; its functions are one statement each. */
 #include "lease.h"
 #include "scheduler_statements.h"

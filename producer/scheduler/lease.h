@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * Who leads among several schedulers: a row of rollcall.lease, by the database's clock. The epoch

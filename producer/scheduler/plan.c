@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The plan of a run: its precondition, the rows of each task type, its limits, and the change of
  * the run's state are one transaction. */
 #include "plan.h"

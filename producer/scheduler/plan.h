@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Plans one run, in a transaction that ends with the check of the lease. */
 #include "planning.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The rows of rollcall.plan of one task type: a cursor over the due statement, a chunk at a time.
  * The server selects the next chunk while this one is hashed and written. A due statement that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Whether a plan exceeds the job's limits, or what the operator confirmed: then nothing of it is
  * published without a review. */
 #include "plan_limits.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Does a plan need a review before anything of it is published? */
 #include "planning.h"

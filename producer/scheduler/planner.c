@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The thread of a planner, and how its owner stops it. */
 #include "planner.h"
 

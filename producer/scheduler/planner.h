@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * Plans a run in a thread and a connection of its own, so that a long select of due subjects delays

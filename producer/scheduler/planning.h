@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* A plan in the making: what the files that write it share. Their errors are the run's: the text
  * names the statement's file. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What is done to the tasks of a closed run afterwards (replays, discards, the follow-ups of these)
  * changes its counts. */
 #include "recount.h"

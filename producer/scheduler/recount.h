@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Closed runs whose counts have changed get the state that the counts stand for. */
 #include "context.h"

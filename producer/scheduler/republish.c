@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Publishing again is done by the same path as the first time: the run's chunks count as not
  * published, and the follow-ups that no worker has taken become chunks of their own. The ids are
  * the same, so that what is already done is not done twice. */

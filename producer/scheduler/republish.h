@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Open runs and requests whose tasks have to be published again: a log lost them, they went to
  * another cluster, or workers passed over them while their type was paused. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Requests are read in their order, but for those of lanes whose batch is still being published. */
 #include "request_find.h"
 

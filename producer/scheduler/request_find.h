@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Which requested tasks there are to publish. */
 #include "request_state.h"

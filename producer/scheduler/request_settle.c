@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A pass checks all published requests, page by page; passes that settle nothing become rarer. */
 #include "request_settle.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Published requests whose tasks all have an outcome are settled. */
 #include "base/err.h"

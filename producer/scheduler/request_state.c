@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Batches belong to the connection they were read from, and are forgotten with it. */
 #include "request_state.h"
 

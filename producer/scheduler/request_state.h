@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The requests that are being published. Private to the files of requests. */
 #include "context.h"

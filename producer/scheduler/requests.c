@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A request is recorded as published when Kafka has acknowledged all its tasks; after a crash in
  * between it is published again, with the same ids.

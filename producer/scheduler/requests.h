@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
  * Requested tasks (rollcall.request, kind 'tasks') are published at once: small requests before

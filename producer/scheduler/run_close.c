@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Every run that ends does so here, in a transaction that checks the lease. */
 #include "run_close.h"
 

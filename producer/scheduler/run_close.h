@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The end of a run: in the table, and in the log. */
 #include "context.h"

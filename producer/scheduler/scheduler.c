@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The loop: the leader does its duties when something is notified or due, and publishes in between;
  * the others try to take the lease. */
 #include "scheduler.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The scheduler's loop: who leads does the duties of the leader, everybody else is on standby. */
 #include "base/err.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The runs of the slots that are due, and up to where the job's slots have been decided, are stored
  * in one transaction. */
 #include "slots.h"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- What each table, column and view is. `rollcall db apply` writes these comments into the database;
 -- psql shows them with \d+.
 

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- What can be created again without a new version: functions, views, comments. `rollcall db apply`
 -- does so each time. A function may use what is only made after it, so bodies are not checked here.
 set local check_function_bodies = off;

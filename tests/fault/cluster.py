@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All of Rollcall under faults: schedulers, workers and aggregators as processes, on real
 PostgreSQL, Kafka and SMTP, with proxies in between.
 """

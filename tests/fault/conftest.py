@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures of the fault tests. One PostgreSQL, durable, and one Kafka node for all; databases
 and topics for each. --seed replays what a case chose.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pack that faults are tried on: an effect leaves a row without a unique key each time, so
 that a double one cannot hide; triggers note who wrote what.
 """

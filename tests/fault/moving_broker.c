@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * moving_broker FILE CONTROL: librdkafka's mock cluster of three brokers, announced in FILE as
  * rollcall-broker announces its own; CONTROL is the port on which who started it makes topics for

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A TCP proxy that spoils connections: latency, slices, resets, half-open connections, black
 holes in one direction or both, a lost reply to COMMIT.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faults composed at random, for as long as asked: ./check soak --minutes N --seed S. Work never
 ceases meanwhile; verify.py has the last word.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows 9 to 13 and 29 of docs/reliability.md: the broker goes away, and topics change under
 everybody.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows 14 to 16 of docs/reliability.md: connections end, replies to COMMIT are lost, the server
 refuses to write or another takes its place.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows 19 to 21 of docs/reliability.md: full disks, clocks that jump, time that passes while
 nobody is there.
 """

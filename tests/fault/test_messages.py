@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows 22 to 24 and 30 of docs/reliability.md: messages that come again, are no messages, are of
 another schema, or are out of date.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows 17 and 18 of docs/reliability.md: networks that are cut, slow, half-open, or lose
 packets.
 """

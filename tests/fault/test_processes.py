@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows 0 to 8, 27 and 28 of docs/reliability.md: processes that die, sleep, are slow, starve,
 come and go, or read a new configuration.
 """

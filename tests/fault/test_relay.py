@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows 25 and 26 of docs/reliability.md: what a mail relay does, and credentials that change."""
 
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long a kill -9 is felt, with 100,000 tasks waiting, and how much is published again."""
 
 import time

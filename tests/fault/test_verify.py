@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """verify.py must find what it is there for: each kind of violation is planted in a copy of a
 good result, and must be told under its letter.
 """

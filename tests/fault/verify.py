@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The invariants of docs/reliability.md, checked from PostgreSQL and from the topics, read from
 their first message to their last.
 

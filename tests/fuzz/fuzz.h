@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What the fuzzing targets share. A target aborts when a promise of the header it fuzzes is broken;
  * the sanitizers see to the rest. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The service's configuration. Inputs with @include are passed over: they would read this machine's
  * files. */
 #include "config/service.h"

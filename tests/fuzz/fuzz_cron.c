@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A cron expression, and instants in a zone with changes of its offset: next and previous must
  * agree. */
 #include "fuzz.h"

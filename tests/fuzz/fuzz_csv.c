@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A CSV file of tasks, as tasks submit reads it. */
 #include "../../producer/cli/csv.h"
 #include "fuzz.h"

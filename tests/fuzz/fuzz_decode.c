@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Messages: one byte chooses kind and framing, the rest is a body behind a good frame, or
  * everything. What decodes must survive being written again. */
 #include "codec/canonical.h"

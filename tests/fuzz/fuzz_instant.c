@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The small texts: instants, UUIDs, time spans, and values as packs declare them. */
 #include "base/instant.h"
 #include "base/uuid.h"

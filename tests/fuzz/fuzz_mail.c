@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A message made of ten pieces. Whatever they hold: CRLF line ends, short lines, each header once,
  * exactly the recipient that was checked. */
 #include "fuzz.h"

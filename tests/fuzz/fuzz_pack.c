@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A pack: pack.cfg, then a statement and a template that it may name, as a.sql and a.txt. */
 #include "fuzz.h"
 #include "pack/pack_load.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A report's document in every format; the CSV is read again, with the reader of another part, and
  * holds no formula; a list's rows have one width. */
 #include "../../producer/cli/csv.h"

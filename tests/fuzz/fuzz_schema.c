@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A writer's schema as another service might put it into the folder, and a body that claims to be
  * written with it. */
 #include "codec/canonical.h"

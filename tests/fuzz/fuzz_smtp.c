@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What libcurl reports of an SMTP dialogue, as a relay might say it. The reader of replies is
  * private to its file, hence this include. */
 #include "mail/smtp_connection.c" // NOLINT

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A pack's statement with :names: what is bound must be numbered without gaps, and texts, comments
  * and casts left alone. */
 #include "fuzz.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A template, rendered with values from the same input. */
 #include "fuzz.h"
 #include "template/template.h"

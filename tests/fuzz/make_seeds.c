@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* make_seeds FOLDER: messages of every kind for fuzz_decode, from the unit tests' samples. */
 #include "base/cleanup.h"
 #include "codec_samples.h"

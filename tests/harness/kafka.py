@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Brokers: a real Apache Kafka node, and our embedded one."""
 
 import shutil

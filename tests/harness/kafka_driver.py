@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The adapter's driver, tests/integration/kafka_driver.c, as objects."""
 
 import subprocess

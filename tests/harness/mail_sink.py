@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """An SMTP server for tests: stores what it accepts, and misbehaves on request.
 
 Prints "port N" when it listens. A message becomes FOLDER/NNNNNN.eml (the bytes as received,

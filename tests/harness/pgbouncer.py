@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """PgBouncer in front of a test's PostgreSQL."""
 
 import os

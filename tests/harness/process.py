@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Child processes that never outlive the tests: stopped by their owner, and by the kernel when
 pytest itself is killed.
 """

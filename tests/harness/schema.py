@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rollcall's own tables, as `rollcall db apply` makes them: versions,
 functions, views, comments.
 """

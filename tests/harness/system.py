@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All of Rollcall on one database and one broker: the programs as an operator starts them, and
 the operator's tool.
 """

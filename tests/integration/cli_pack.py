@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A small pack and a service around it, as files in a test's folder: what the operator's tool is
 tried on.
 """

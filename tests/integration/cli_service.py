@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures of the operator's tool's tests: a service, as far as it is set up."""
 
 import uuid

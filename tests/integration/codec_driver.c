@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What test_schemas.py asks of the codec:
  *   codec_driver fingerprints            "rollcall.Task 5c6a…" for each message

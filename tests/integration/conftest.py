@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures of the integration tests. Servers live as long as the session, databases and topics
 as long as a test.
 """

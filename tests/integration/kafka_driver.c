@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Drives the Kafka adapter for the tests in Python: a command line for producing and
  * administration, and a consumer that obeys lines on its standard input. Answers are lines of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Prints the enums of common/model, for tests/integration/test_model.py: KIND, code, name and, of a
  * run's state, whether it is open, separated by tabs. */
 #include "model/held_state.h"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A pack, workers and schedulers for what is asked for through rollcall.request."""
 
 import time

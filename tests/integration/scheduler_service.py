@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A pack and a rig for the scheduler's tests."""
 
 import io

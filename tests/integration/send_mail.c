@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sends messages through transport_smtp and prints a line per message, "id state code reason", for
  * test_mail.py. The last line tells the longest time between two ticks: "# tick 102 ms".

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who may do what on Kafka: docker/kafka/acls.sh on a node with an authorizer, whose clients
 show certificates. Each right, each missing right; and the
 programs, with these rights and no others.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The aggregator on real parts: what it keeps equals a recount that shares no code with it,
 whatever was killed, repeated or unreadable.
 """

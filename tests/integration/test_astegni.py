@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The marketplace's purge on real parts: roles and accounts past their grace period, backup and
 approval first, everything told afterwards.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compressed batches that open to far more than they are: a dead letter each, and the partition
 goes on, in flat memory.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What has a size is bounded by bytes: retries and takeovers of large tasks, large results."""
 
 import json

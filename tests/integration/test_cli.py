@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The operator's tool: help, configuration, set-up, checks."""
 
 import json

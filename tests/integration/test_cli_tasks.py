@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The operator's tool on tasks, results, reports, and the packs' own commands."""
 
 import io

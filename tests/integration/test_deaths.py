@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What kills its worker three times is quarantined; everything else goes on."""
 
 from worker_pack import Run

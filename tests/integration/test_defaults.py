@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What Rollcall refuses unless somebody asks for it in words: configurations that nobody named,
 code in properties, passwords without TLS.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The hospital's whole lifecycle on real parts: every scheduled job and task type of the pack,
 from the request of a run to people's rows, mails and files.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A mistyped command does not destroy: what is destructive asks, and what is larger than it
 should be is held for review.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tasks set aside: retries, quarantine, order behind them, and what operators do about them."""
 
 import json

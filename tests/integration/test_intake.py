@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What other services ask for, each through a topic of its own: taken exactly once, stamped with
 who may write there, or refused with an answer.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One odd thing stops nobody else: errors of every class, from a trigger as an application would
 have it.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """common/kafka against a real Kafka and against the embedded broker, through its driver."""
 
 import collections

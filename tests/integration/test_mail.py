@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """transport_smtp against a real server: the driver tests/integration/send_mail.c, and
 tests/harness/mail_sink.py.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The enums of common/model are those of the database and of the schemas."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Task types that are paused: their statement fails whatever it is given. Others go on, and
 nothing of it is lost.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """PostgreSQL behind PgBouncer: with session pooling everything works whatever its settings are,
 transaction pooling is refused by name.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A mail that was sent is never sent again because its record, or its outcome, could not be
 written.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reports larger than memory, with every digit, and files that nobody overwrites."""
 
 import csv

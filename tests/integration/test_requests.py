@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tasks are asked for in the database, and published by the scheduler: at once, once, and
 whatever ends in between.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Least privilege: every program works with the PostgreSQL role that docker/roles gives it, and
 with that role can do nothing else.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which messages a run takes: its own tasks while it is open, and what followed from them.
 Whoever else names it gets a dead letter, and counts nowhere.
 """

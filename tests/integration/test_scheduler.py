@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plan and publication, several schedulers and their deaths, the end of a run: real PostgreSQL,
 Kafka and the embedded broker.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which ends of a run are told: alert_on, failures that are known, refusals by schedule, too few
 planned.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What no worker could tell: somebody is told by the scheduler, or by the aggregator when there
 is none.
 """

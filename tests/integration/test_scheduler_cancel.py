@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """rollcall runs cancel: whatever state a run is in, nothing more of it is done."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Schedules, and jobs that are refused, fail, take too long or overlap."""
 
 import re

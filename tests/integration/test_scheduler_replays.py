@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A closed run's state follows what becomes of its quarantined tasks."""
 
 from scheduler_service import rig  # noqa: F401

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The shipped schemas, the C codec and docs/messages.md against fastavro. Needs no server."""
 
 import datetime

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The scripts around the programs, on a machine where nothing was fetched before."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """config/rollcall.cfg, which is installed, says what the program's own table of properties says."""
 
 import re

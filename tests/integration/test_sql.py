@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every statement that the programs embed is one that PostgreSQL takes."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SIGTERM ends each program within its stated time, whatever PostgreSQL or Kafka does; a second
 one at once.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the tool refuses is what a worker refuses: the same inputs go through both."""
 
 import uuid

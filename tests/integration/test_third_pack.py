@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A third organisation without a line of C: the pack that docs/packs.md makes from nothing, run
 by the real programs on both brokers.
 """

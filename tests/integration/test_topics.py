@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Topics that change under the service: re-created, cut, expired, grown, lost. All of Rollcall on
 real parts; the numbers are read from the ledger.
 """

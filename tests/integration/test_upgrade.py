@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A database of an earlier version is brought to the present one, with what is in it."""
 
 import uuid

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What people read uses the words of docs/glossary.md. Needs no server."""
 
 import importlib.util

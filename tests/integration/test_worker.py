@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The worker on real parts: PostgreSQL, a real Kafka node and the embedded broker. The test is
 the scheduler.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a worker does besides SQL: follow-ups, mail into a Maildir and to an SMTP server,
 webhooks, reports, files.
 """

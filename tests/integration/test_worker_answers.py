@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a type's statement answers is checked before anything of it is committed: on the first
 try and on every later one.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Workers that are killed, frozen, fenced, drained, and what they stand on going away."""
 
 import random

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """:now, :today and :actor of ad-hoc tasks: the database's clock, and who asked, whatever the
 worker's own clock says.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """No plan of a composed statement compares each row of a batch with each of another list: what
 is asked for by hand is as fast as a run's tasks.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a task type requires is asked in the effect's own transaction, whoever asked for the task
 and however it came.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A dry run counts the rows that its statements really change, whatever they say that they did."""
 
 from test_worker_now import own

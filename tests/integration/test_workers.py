@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who is there: rollcall workers, and one service a database."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Time zones: every zone of the IANA database, the years 1900 to 2400, against Python's own
 reading of the same files.
 """

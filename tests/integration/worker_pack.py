@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A small pack of its own, a service around it, and the part of the scheduler: what the worker
 is tried on.
 """

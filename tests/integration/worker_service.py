@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures of the worker's tests: a service with a pack and workers on a broker, a mail sink."""
 
 import subprocess

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* For each line "ZONE SECOND" of standard input: the offset then, and what zone_to_instant makes of
  * that local time. */
 #include "time/zone.h"

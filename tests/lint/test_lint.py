@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The code is laid out and checked by tools; what they are told not to say has its reason beside
 it.
 """
@@ -115,3 +116,7 @@ def cache():
 def test_clang_tidy(file):
     """What a file needs is compiled by gcc; clang reads it once more, with other eyes."""
     quiet(BIN / "clang-tidy", "--quiet", "-p", BUILD, file)
+
+
+def test_each_source_file_names_its_licence():
+    quiet("scripts/spdx", "--check")

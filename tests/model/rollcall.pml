@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The worker's protocol (docs/protocol.md, parts 3 to 6 and "Ownership") as a model for spin: two workers, one partition of four messages, three tasks.
  * FIRST and SECOND are about the same person, MAIL leaves the database; one of the messages is a repetition.

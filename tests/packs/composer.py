@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs a pack's SQL as the engine does, without the engine: `:name` becomes a typed parameter,
 the WITH list is put behind `batch`, the
 transaction is rolled back for a dry run. Proves that a pack is right when nothing else is built

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A server of this session's own, with the tables of both organisations, Rollcall's and the
 packs', copied for each test.
 """

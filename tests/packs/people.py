@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes people for the tests."""
 
 from datetime import datetime, timedelta

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pack astegni: what goes, what stays, who may decide; by PostgreSQL alone."""
 
 import json

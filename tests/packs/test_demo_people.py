@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The demo's organisation, and the packs' statements on it: plans that stay good, whole runs,
 rows that fail.
 """

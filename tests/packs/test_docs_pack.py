@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pack that docs/packs.md makes from nothing is made and run, so that the page stays true."""
 
 import re

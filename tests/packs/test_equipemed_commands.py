@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The operator's task types: extend and its kin."""
 
 from datetime import timedelta

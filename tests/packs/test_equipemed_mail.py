@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """warn-expiration and warn-supervisor: the identity of a warning, missed days, addresses,
 wording.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """check-expiration, mark-inactive, auto-suspend: the checklist's rows, by PostgreSQL alone."""
 
 from datetime import UTC, datetime, timedelta, timezone

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * For builds under ThreadSanitizer alone. librdkafka takes its threads and locks from C11's
  * functions, which gcc's runtime does not know: it crashed at such a thread's first allocation, and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Messages with random contents from a fixed seed, for the tests of the codec and its driver. */
 #include "codec/codec.h"

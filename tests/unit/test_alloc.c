@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Allocation failures in the core: each scenario runs once undisturbed, then again and again with
  * its first, second, … allocation failing, alone or with all that follow. It must then either say

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How much of a topic waits: never less than it is. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The worker's pure core: admission, division into groups, counts and digests. */
 #include <setjmp.h>
 #include <stdarg.h>

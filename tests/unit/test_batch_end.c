@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The search for the end of a batch that cannot be read. A log of batches stands for the broker,
  * and a client that fetches from it for librdkafka: whatever the order of what comes, each batch

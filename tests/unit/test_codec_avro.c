@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Our codec against avro-c, in both directions. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Writer schemas other than ours, and the canonical form that tells schemas apart. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "../../producer/cli/csv.h"
 
 #include <setjmp.h>

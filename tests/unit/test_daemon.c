@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The test starts itself as a daemon (any argument does) and sends it signals, as a service manager
  * would. */
 #include "daemon/daemon.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Lists of structs as column-major parameters: the same bytes as arrays built by hand. */
 #include <setjmp.h>
 #include <stdarg.h>

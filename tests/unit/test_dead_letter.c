@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "publish/dead_letter.h"
 
 #include <setjmp.h>

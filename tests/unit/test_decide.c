@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The scheduler's pure core: which slots are run, skipped or wait, and which requested runs may
  * start. */
 #include <setjmp.h>

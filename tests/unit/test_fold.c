@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "aggregator/fold.h"
 #include "aggregator/fold_check.h"
 #include "aggregator/issued.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CloudEvents in JSON as requests for tasks: what is taken, and what is refused with which
  * sentence. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a worker knows of paused types, and how it counts what statements say by the way. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Unreadable batches between the search for their end and librdkafka, which is played here. */
 #include <setjmp.h>
 #include <stdarg.h>

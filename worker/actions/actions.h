@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The actions. Each handles list[0..n), all PENDING and of the group's type. */
 #include "actor.h"

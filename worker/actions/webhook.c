@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Calls of webhooks, one a task, identified, signed and traced by headers. */
 #include "actions/actions.h"
 #include "codec/cloudevents.h"

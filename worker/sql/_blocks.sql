@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Later tasks of its subject are blocked by the parked task `f`. Nobody waits for a paused type.
 f.state <> 'record'
 and (

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The type of the parked task `h` is paused.
 exists (
         select from rollcall.paused_type z

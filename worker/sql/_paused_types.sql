@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The numbers of the paused types, with "!" after those whose next try is due: "3,17!".
 (
         select coalesce(

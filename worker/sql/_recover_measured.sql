@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- What is taken of `found` at once: the first rows, as many as $4 bytes hold, but one at least. A
 -- row counts with what it costs the worker: bytes as hexadecimal digits and once more as they are,
 -- arguments as JSON and once more read. `n_found`: how many rows there were before that.

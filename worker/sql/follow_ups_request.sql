@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- A row for each type and actor; 2,000 of the longest subjects and items fit into one. A name that
 -- no pack here has is registered, so that its task is answered like any other of an unknown type.
 with u as (

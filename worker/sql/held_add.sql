@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 insert into rollcall.held as h (
         source_no, src_offset, topic, subject, state, task_id, day, run_no, type_no, item, tries,
         due_at, errors, key, value, locked)

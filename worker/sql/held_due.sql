@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Parked tasks of the position $1 that are due, and what is to be done with each. An outcome is
 -- replaced only when its event is known to be on the results topic. An outcome -1 is being acted
 -- upon: if that was interrupted, it is a matter of recover_intents. Tasks whose row was locked come

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The first parked task of each subject, and whether it is quarantined.
 select distinct on (f.subject) f.subject, f.state in ('quarantined', 'behind')
 from rollcall.held f

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Whether the lane has parked tasks, and whether any of ours is due.
 select exists (select from rollcall.held where topic = $1 and state <> 'record'),
         exists (

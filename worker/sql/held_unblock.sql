@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The first of a subject whose predecessor is gone is due; and those that are blocked by one that
 -- is quarantined now: they are to be counted with it.
 update rollcall.held h

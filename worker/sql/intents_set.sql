@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The tasks are about to be acted upon once more: their attempt is counted before.
 update rollcall.outcome o
 set outcome = -1,

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Outcomes that no statement gave. Of several tasks with one key the first counts: the key of a
 -- run's task is (run, type, subject, item), that of an ad-hoc task its id.
 with fresh as materialized (

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- What actions and retries came to, in the place of an intent, a wait or a quarantine.
 update rollcall.outcome o
 set outcome = u.outcome,

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 update rollcall.paused_type
 set resumed_at = clock_timestamp(), resumed_by = 'rollcall'
 where type_no = $1::int and resumed_at is null

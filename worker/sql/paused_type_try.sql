@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Whoever gets the row tries the type's statement. The samples are messages that failed.
 update rollcall.paused_type
 set tries = tries + 1,

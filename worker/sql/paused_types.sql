@@ -1,2 +1,3 @@
+-- SPDX-License-Identifier: Apache-2.0
 select
 \ir _paused_types.sql

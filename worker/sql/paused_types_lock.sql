@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Of the types $1 those that are still paused, locked against being resumed.
 select type_no
 from rollcall.paused_type

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The digest becomes one that no message has: the next claim finds that the log was replaced.
 update rollcall.position p
 set mark = ~mark

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The statement that every transaction of a worker begins with. Compare-and-set on epoch and
 -- offset: a row that is another owner's now is not touched; the caller counts the rows.
 update rollcall.position p

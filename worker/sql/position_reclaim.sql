@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The owner's own position on a new connection; no row: another owner has claimed it.
 update rollcall.position
 set epoch = epoch + 1, updated_at = now()

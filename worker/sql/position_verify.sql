@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Of the positions $1 to $3, how many are as this worker left them. And of its topics' positions
 -- that the table still gives to it, but that it does not have, the first.
 select count(*) filter (

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 insert into rollcall.progress as p (
         run_no, source_no, applied, skipped, failed, quarantined, unknown, spawned,
         digest_a, digest_b)

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Those without an error have been recorded: they are no longer parked, and their outcome's reason
 -- is corrected. The others wait, or need an operator (no delay).
 with u as (

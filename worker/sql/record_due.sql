@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Actions that were done but not recorded, and are to be recorded now. Only what is known to be on
 -- the results topic: an event that is published again must be the same. ($2 is not used.)
 with found as (

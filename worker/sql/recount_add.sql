@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 insert into rollcall.recount (run_no)
 select distinct r.run_no
 from unnest($1::bigint[]) as u(run_no)

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Actions that were begun and whose result is not known. ($2 is not used.)
 with found as (
         select o.src_offset as place, 0::bigint as sequence, o.attempt + 1 as attempt,

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Outcomes and dead letters above the sequence $2, of the position and its predecessors: sequences
 -- continue when a topic is re-created, and what was decided last before may still be unpublished.
 -- (The sub-select is evaluated once, not for each row.) Publishing needs no arguments. Outcome -3

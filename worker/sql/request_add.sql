@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- A service's request as a row, in the transaction that moves the position of its intake topic.
 with filed as (
         insert into rollcall.request (

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- What the ledger knows of tasks whose run may not take them: their run's state; whether each has
 -- an outcome; whether its type was planned; whether an applied task has it as a follow-up (that
 -- task has the same subject and item).

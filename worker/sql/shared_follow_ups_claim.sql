@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The first task that names a follow-up has it. Keys in order, so that two transactions do not
 -- wait for each other.
 with requested as (

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The number of a type's name, which is added when it is new. Looked up first: each try to insert
 -- would use up a number, of which there are not many. No row: there are too many names.
 with old as (

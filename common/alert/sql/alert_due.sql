@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Troubles that have lasted for $1 ms and were not notified yet: they are now.
 update rollcall.alert
 set told_at = clock_timestamp()

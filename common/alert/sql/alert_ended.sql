@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Troubles other than $1 are over. $2: the lanes were checked; else their troubles stay. One that
 -- was notified stays for $3 ms, so that one that comes and goes is not notified each time.
 delete from rollcall.alert

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 insert into rollcall.alert (what, detail)
 select * from unnest($1::text[], $2::text[])
 on conflict (what) do update

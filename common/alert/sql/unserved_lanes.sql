@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- A row for each lane that no worker serves, and partition of its topic that has a position.
 -- $1 lanes, $2 their topics, $3 the present cluster.
 select l.lane, l.topic, p.partition, p.next

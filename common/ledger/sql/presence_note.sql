@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 insert into rollcall.process
        (name, program, host, pid, version, lane, partitions, leads, backend_pid, waits_for,
         refused_reload, refused_at)

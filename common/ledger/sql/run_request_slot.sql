@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- 1, or 0 when the run of that slot exists already; the scheduler is woken in the first case
 with new as (
         insert into rollcall.run

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 update rollcall.task_type
 set requires_role = $2, actor_arguments = $3, for_others_arguments = $4
 where name = $1

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Per setting: its value here, and whether it breaks the promise that what is committed is kept.
 -- synchronous_commit = local does so only where commits wait for a standby.
 select name, setting,

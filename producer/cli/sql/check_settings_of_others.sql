@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Settings of databases and roles that reach other sessions than this one.
 select coalesce(r.rolname, 'every role')::text, c
 from pg_db_role_setting s

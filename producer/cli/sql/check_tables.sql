@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Which of our tables is missing, or which privilege on one: those of the catalogue, and those that
 -- our schema makes ($1).
 with t as (

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- With the original key and value.
 select d.at, p.cluster, p.topic, p.partition, d.src_offset as offset, d.reason,
        encode(d.key, 'base64') as key, encode(d.value, 'base64') as value

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Every registered job with its newest run: no dry run, none that is still to come.
 select j.pack, j.job, j.suspended, r.run_id, r.scheduled_at, r.state, r.reason, r.closed_at,
        p.applied, p.skipped, p.failed + p.quarantined + p.unknown as errors,

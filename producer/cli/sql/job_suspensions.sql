@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 select j.pack || '.' || j.job as job,
 \ir _suspension.sql
 from rollcall.job j

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 select h.task_id, h.state, h.type, h.subject, h.item, h.attempts, h.since, h.due_at, h.reason,
        h.run_id, h.job, h.topic, h.partition, h.src_offset
 from

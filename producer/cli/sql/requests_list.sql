@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 select request_no, requested_at, actor, on_behalf_of, origin, kind, about, n_tasks, dry_run,
        published_at, detail
 from rollcall.request

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 select run_no, run_id
 from rollcall.run
 where run_id::text like lower($1) || '%'

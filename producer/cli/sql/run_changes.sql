@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 select o.type, o.subject, o.item, o.before, o.after, o.reason
 from rollcall.outcome_named o
 join rollcall.run r using (run_no)

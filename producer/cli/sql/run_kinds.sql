@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- What would be published.
 select t.name, sum(cardinality(p.subjects)), p.dry_run
 from rollcall.plan p

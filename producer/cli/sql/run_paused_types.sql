@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- An open run's types, planned or as follow-ups, of which no task is done now.
 select z.type, z.since, z.reason
 from rollcall.paused_type_named z

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Millions of rows are counted before anything in them gets a name.
 select t.name as type, rollcall.outcome_name(g.outcome) as outcome, g.reason, g.count
 from (

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Those with the outcome $3; null: those that somebody has to look at.
 select o.type, o.subject, o.item, o.outcome, o.reason, o.before, o.after, o.at, o.attempt
 from rollcall.outcome_named o

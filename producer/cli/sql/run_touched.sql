@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- What dry tasks really changed, beside how many of them would be applied.
 select t.name as type, x.relation, x.inserted, x.updated, x.deleted, x.tasks,
        greatest(x.inserted, x.updated, x.deleted) > x.tasks as more_rows_than_tasks

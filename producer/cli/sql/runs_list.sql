@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 select p.run_id, p.pack, p.job, p.scheduled_at, p.cause, p.requested_by, p.dry_run, p.state,
        p.reason, p.planned, p.applied, p.skipped, p.failed, p.quarantined, p.unknown,
        p.failed + p.quarantined + p.unknown as errors, p.done, p.requested_at, p.closed_at

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Per service of $1, with its intake topic of $2, in this order: its tasks without an outcome, and
 -- what was refused within a day (of the last 10,000 dead letters of each partition).
 with unsettled as (

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Looked up one by one: a join would read all ad-hoc outcomes there are, for each window again.
 select u.n::int as n, a.task_id, t.name as type, a.subject, a.item,
        rollcall.outcome_name(a.outcome) as outcome, a.reason, a.before, a.after, a.at, a.dry_run

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 select case when job = '' then 'ad-hoc tasks' else run_id::text end as run,
        case when job = '' then '' else pack || '.' || job end as job, dry_run, applied, skipped,
        failed, quarantined, unknown

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 select name
 from rollcall.task_type
 where name = $1 or substr(name, position('.' in name) + 1) = $1

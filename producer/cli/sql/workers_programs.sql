@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 select program, host, pid, version, coalesce(string_agg(distinct lane, ', '), '') as lanes,
        coalesce(sum(cardinality(partitions)), 0)::bigint as partitions,
        min(started_at) as started_at, max(seen_at) as seen_at,

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Task o was applied, so that its follow-up of type t was spawned, and that one has no outcome.
 o.outcome = 0 and not o.dry_run
         and not exists (

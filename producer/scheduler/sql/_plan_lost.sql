@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The rows of `lost` become chunks of their runs' plans, so that they are published like the rest.
 -- They are counted as spawned already.
 placed as (

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- A run that something may happen to at any moment.
 select from rollcall.run
 where rollcall.run_is_open(state)

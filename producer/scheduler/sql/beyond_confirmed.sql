@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The first task type of which more tasks are planned than the operator confirmed for run $1.
 -- Without a confirmation: any row of the run.
 select r.expect is null, t.name, sum(cardinality(p.subjects)),

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Those of a chunk that have no row in the ledger. What has one has been taken by a worker: also
 -- what is still to be retried or published there. $1 run, $2 chunk.
 select array_agg(u.subject order by u.n), array_agg(u.item order by u.n)

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- $1 run, $2 chunks whose tasks are all acknowledged, $3 the same as the table has it: somebody may
 -- have set the run back meanwhile.
 update rollcall.run

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- How many subjects are changed by the plan of run $1. $2 the subject of run-level tasks.
 select count(distinct s)
 from rollcall.plan p, unnest(p.subjects) s

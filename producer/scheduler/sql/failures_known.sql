@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Did the job's run before $1 have each failed, quarantined or unknown outcome of it, too: of the
 -- same type, subject and reason?
 with this as (

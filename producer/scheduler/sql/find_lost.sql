@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- $1 the topics of the lanes, $2 the present cluster.
 select
         exists (

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- $1 requests that are in work, $2 types of lanes that take no more, $3 large ones, $4 how many.
 select r.request_no, r.type_no, t.name, r.dry_run, r.actor, r.requested_at
 from rollcall.request r

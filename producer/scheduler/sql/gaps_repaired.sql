@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 update rollcall.log_gap g
 set repaired_at = now()
 from rollcall.position p

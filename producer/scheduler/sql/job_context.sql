@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- What the guards need to know of a job beside one run of it: how many other runs have a plan and
 -- are open, whether the job is suspended, and the start that min_interval counts from.
 -- $1 pack, $2 job, $3 the run, $4 whether the job has a min_interval.

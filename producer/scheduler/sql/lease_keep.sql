@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Takes a lease that is free or expired, or renews our own. A change of holder gets a new epoch.
 -- $1 holder, $2 our epoch, $3 length in ms. No row: somebody else leads.
 insert into rollcall.lease as l (name, holder, epoch, expires_at)

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The tasks of the requests $1. A task is looked up by a sub-select with a limit, which the planner
 -- cannot turn into a join that reads the whole ledger. Of requests that are published again only
 -- the tasks that the ledger does not have: the others have been taken by a worker.

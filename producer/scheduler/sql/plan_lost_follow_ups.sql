@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The follow-ups that no worker has taken, of runs whose tasks may be lost.
 -- $1, $2: see _is_lost.sql; $3 subjects per chunk.
 with size as (

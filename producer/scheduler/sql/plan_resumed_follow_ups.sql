@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The follow-ups of resumed task types that no worker has taken. $1 types, $2 subjects per chunk.
 with size as (
         select $2::bigint as subjects

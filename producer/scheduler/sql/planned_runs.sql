@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 select run_no, run_id, chunks, chunks_published, planned, again
 from rollcall.run
 where state = 'planned'

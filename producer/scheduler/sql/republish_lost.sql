@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- $1, $2: see _is_lost.sql. Returns also the cluster that the run was on: the outer select sees
 -- what was before the update.
 with again as (

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Open runs that have planned tasks of the types $1.
 update rollcall.run r
 set again = true, chunks_published = 0, state = 'planned', published_at = null

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Requests of the types $1 of which a task has no row in the ledger: what has one is not lost.
 update rollcall.request q
 set published_at = null, again = true

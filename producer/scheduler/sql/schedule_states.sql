@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- What each job's schedule has been decided up to, and whether an open run blocks it;
 -- held_open is null when none is open, else whether one of them is held for review.
 select j.pack, j.job, j.suspended, j.considered_at,

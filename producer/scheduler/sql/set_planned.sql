@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- $1 run, $2 chunks, $3 tasks, $4 and $5 digest, $6 why it is held for review or '', $7 population,
 -- $8 settings, $9 statements. No row: it was cancelled meanwhile.
 update rollcall.run

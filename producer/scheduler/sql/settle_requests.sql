@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Published requests after $1, of $2 tasks together, are settled when each task has an outcome. A
 -- task that has none ends the search of its request. Returns where the next page begins (null:
 -- there is none) and how many were settled.

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The other runs of a job that have a plan and are open: $1 pack, $2 job, $3 the run.
 select run_no, run_id
 from rollcall.run

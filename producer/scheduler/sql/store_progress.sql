@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- How far open runs have come, and since when: rollcall.troubles finds those that stand still.
 update rollcall.run r
 set progress_mark = p.done + r.chunks_published, progress_at = clock_timestamp()

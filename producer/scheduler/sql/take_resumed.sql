@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 update rollcall.paused_type z
 set published_again_at = clock_timestamp()
 from rollcall.task_type t

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Runs whose end, or that they are held for review, Kafka has not acknowledged yet.
 select p.*, r.alert, r.closed_at is null as held, coalesce(r.closed_at, r.held_at) as at
 from rollcall.run r

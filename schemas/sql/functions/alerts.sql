@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 create or replace function rollcall.lane_is_served(of_lane text) returns boolean
 language sql stable as $$
   select exists (select from rollcall.process_now p where p.lane = of_lane and p.alive)

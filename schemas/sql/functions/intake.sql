@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Counts a service's tasks without an outcome. Dry runs do not count, and a task that has waited
 -- for a day no longer does: it is somebody's to look at.
 create or replace function rollcall.intake_count(of_service text) returns bigint

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- `jobs`: "pack.job". Gives those that are suspended now. With all: what is suspended already stays
 -- as it is.
 create or replace function rollcall.suspend_jobs(

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Makes the ledger's partition of a day, once. ATTACH, because CREATE … PARTITION OF would lock out
 -- the workers.
 create or replace function rollcall.ensure_day(d date) returns void language plpgsql as $$

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- The wait before the next try: from base, doubling, up to max.
 create or replace function rollcall.pause_wait(tries integer, base_ms bigint, max_ms bigint)
 returns interval language sql immutable

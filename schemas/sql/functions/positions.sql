@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Claims a partition: raises the epoch, which fences every earlier owner. The rows of the topic as
 -- it was before it was re-created are fenced permanently, wherever their owners are, and their
 -- sequence numbers continue: readers of the results topic recognise an outcome by topic, partition

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Parked tasks, chosen as `rollcall quarantine` does; null is any. `id_starts`: beginnings of task
 -- ids.
 create or replace function rollcall.held_chosen(

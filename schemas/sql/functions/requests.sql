@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Checks the limits of a filed row, and notifies the scheduler.
 create or replace function rollcall.request_filed() returns trigger
 language plpgsql set search_path = pg_catalog, pg_temp as $$

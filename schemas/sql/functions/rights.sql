@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- May the session's user act for somebody else?
 create or replace function rollcall.may_act_for_others() returns boolean language sql stable as $$
   select exists (

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Has an open run published again as far as the ledger does not have its tasks. No row: it is not
 -- planned or published.
 create or replace function rollcall.republish_run(which uuid, on_behalf_of text)

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Who requested what. Everything that is not a run's own task is requested here: by operators
 -- through the functions below, by services on their intake topics, by Rollcall itself for what
 -- follows from a task or a run. The scheduler publishes the tasks.

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 create or replace view rollcall.held_named as
 select h.held_no, h.task_id, h.state, t.name as type, h.subject, h.item, o.attempt as attempts,
        h.tries, coalesce(h.errors[cardinality(h.errors)], o.reason) as reason,

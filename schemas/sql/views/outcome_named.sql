@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 create or replace view rollcall.outcome_named as
 select r.run_id, r.pack, r.job, t.name as type, o.subject, o.item,
        rollcall.outcome_name(o.outcome) as outcome,

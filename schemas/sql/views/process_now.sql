@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Alive is who was seen within half a minute, or sits in a long statement: its session is still
 -- there.
 create or replace view rollcall.process_now as

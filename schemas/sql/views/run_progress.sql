@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 create or replace view rollcall.run_progress as
 select r.run_no, r.run_id, r.pack, r.job, r.scheduled_at, r.cause, r.requested_by, r.settings,
        r.dry_run, r.state, r.reason,
