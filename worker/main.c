@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* rollcall-worker: tasks of the lanes in, effects in PostgreSQL and by mail, audit events out. */
 #include "check.h"
 #include "loop.h"
 

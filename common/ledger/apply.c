@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Brings the schema to the program's version, creates functions and views again, and registers
+ * jobs and types. */
 #include "ledger/ledger.h"
 
 #include "ledger_sql.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Rows of rollcall.process: which programs are running. */
 #include "ledger/presence.h"
 
 #include "ledger_statements.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Runs: loaded from their row, and requested by a slot or by an operator. */
 #include "ledger/ledger.h"
 
 #include "ledger_statements.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Settings and arguments as JSON objects of texts, and back. */
 #include "ledger/ledger.h"
 
 #include <jansson.h>

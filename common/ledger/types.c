@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Task types as the ledger numbers them. */
 #include "ledger/ledger.h"
 
 #include <stdlib.h>

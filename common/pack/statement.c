@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* SQL with :names, turned into numbered parameters of declared types. */
 #include "pack/statement.h"
 
 #include "base/arena.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The action `files`: compresses or deletes old files of a folder. */
 #include "actions/actions.h"
 
 #include <dirent.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The action `email`: renders a batch of mails and sends them in rounds. */
 #include "actions/actions.h"
 
 #include "mail/transports.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The action `report`: renders a report into a file. */
 #include "actions/actions.h"
 
 #include "report/report.h"
