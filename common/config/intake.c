@@ -2,7 +2,7 @@
 /* The configuration's list `intake`: which services may request which task types, on which
  * topic, and how much. */
 #include "config/cfg_words.h"
-#include "config/service.h"
+#include "config/intake.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,7 +6,6 @@
  * config reference`). Unknown keys are errors.
  */
 #include "config/cfg.h"
-#include "config/intake.h"
 
 enum lane {
         LANE_JOBS,
@@ -20,6 +19,20 @@ enum lane {
 };
 const char *lane_name(enum lane l);               /* "jobs", "tasks", "urgent", "mail"; "intake" */
 int lane_parse(const char *name, enum lane *ret); /* -1: no such lane */
+
+enum { INTAKES_MAX = 256 };
+
+/* A service's intake topic. */
+struct service_intake {
+        const struct cfg_node *node; /* for errors */
+        const char *service;         /* becomes the actor of its tasks */
+        char *topic;                 /* owned; PREFIX.intake.SERVICE unless given */
+        const char **types;          /* full names that it may request; owned, the texts are not */
+        size_t n_types;
+        /* tasks a second that are accepted on average, and at once; over all workers */
+        int64_t rate, burst;
+        int64_t open_max; /* tasks without an outcome; more are not accepted */
+};
 
 struct service_pack {
         const struct cfg_node *node; /* for complaints */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Loads the service's configuration by the table of properties. */
-#include "config/service.h"
+#include "config/intake.h"
 
 #include "config/cfg_words.h"
 #include "config/property.h"
