@@ -52,7 +52,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
                         a->file = optarg;
                         break;
                 case 'p':
-                        a->partitions = atoi(optarg);
+                        a->partitions = (int)strtol(optarg, NULL, 10);
                         break;
                 case 'w':
                         a->with_parent = true;

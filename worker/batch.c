@@ -129,9 +129,8 @@ int batch_save(struct batch *b, struct batch_copy *c, struct err *e)
         if (b->n_groups)
                 memcpy(c->groups, b->groups, b->n_groups * sizeof *b->groups);
         for (size_t i = 0, at = 0; i < b->n_groups; at += b->groups[i++].n)
-                if (b->groups[i].n)
-                        memcpy(c->list + at, b->groups[i].list,
-                               b->groups[i].n * sizeof(struct entry *));
+                for (size_t k = 0; k < b->groups[i].n; k++)
+                        c->list[at + k] = b->groups[i].list[k];
         return 0;
 }
 
@@ -142,9 +141,8 @@ void batch_restore(struct batch *b, const struct batch_copy *c)
         if (b->n_groups)
                 memcpy(b->groups, c->groups, b->n_groups * sizeof *b->groups);
         for (size_t i = 0, at = 0; i < b->n_groups; at += b->groups[i++].n)
-                if (b->groups[i].n)
-                        memcpy(b->groups[i].list, c->list + at,
-                               b->groups[i].n * sizeof(struct entry *));
+                for (size_t k = 0; k < b->groups[i].n; k++)
+                        b->groups[i].list[k] = c->list[at + k];
 }
 
 void batch_reset(struct batch *b)

@@ -11,7 +11,7 @@ void notices_add(struct notices *x, const struct task_type *type, size_t n, cons
         size_t i = 0;
         while (i < x->n && x->list[i].type != type)
                 i++;
-        if (i == NOTICES_TYPES)
+        if (i == x->n && x->n == NOTICES_TYPES)
                 return;
         struct notice *k = &x->list[i];
         if (i == x->n) {

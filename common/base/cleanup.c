@@ -10,7 +10,7 @@ void cleanup_free(void *p)
         free(*(void **)p);
 }
 
-void cleanup_close(int *fd)
+void cleanup_close(const int *fd)
 {
         if (*fd >= 0)
                 close(*fd);

@@ -60,6 +60,7 @@ static const char *text_of(const json_t *object, const char *key)
 
 static bool full_name(const char *name, const char *space, char ret[NAME_MAX_LEN])
 {
+        /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): by definition_name. */
         bool bare = !strchr(name, '.') && *space;
         int n = snprintf(ret, NAME_MAX_LEN, "%s%s%s", bare ? space : "", bare ? "." : "", name);
         return n > 0 && n < NAME_MAX_LEN && name_ok(ret);

@@ -247,9 +247,9 @@ int codec_kind(const struct codec *c, struct span bytes, enum message_kind *ret,
 static int decode(struct codec *c, enum message_kind want, struct span bytes, struct arena *a,
                   void *m, struct err *e)
 {
-        enum message_kind kind;
-        struct foreign *f;
-        size_t len;
+        enum message_kind kind = want;
+        struct foreign *f = NULL;
+        size_t len = 0;
         if (identify(c, bytes, &kind, &f, &len, e) < 0)
                 return -1;
         if (kind != want)

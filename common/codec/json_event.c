@@ -195,7 +195,7 @@ static int read_data(const json_t *data, struct arena *a, struct task *t, struct
                 return -1;
         if (dry && !json_is_boolean(dry))
                 return err_set(e, ERR_INPUT, "EBADMSG", "dry_run is not true or false");
-        t->dry_run = dry && json_is_true(dry);
+        t->dry_run = json_is_true(dry);
         return read_arguments(data, a, t, e);
 }
 

@@ -48,16 +48,20 @@ struct db_column {
                 char *: DB_FIELD_STRING,    \
                 const char *: DB_FIELD_STRING)
 
+/* No row is read: _Generic looks at the type only. */
+// cppcheck-suppress-macro nullPointer
 #define DB_FIELD(t, row, member)                          \
         { .type = (t),                                    \
           .field = DB_FIELD_OF(((const row *)0)->member), \
           .offset = offsetof(row, member) }
+// cppcheck-suppress-macro nullPointer
 #define DB_FIELD_NOT_NULL(t, row, member)                 \
         { .type = (t),                                    \
           .field = DB_FIELD_OF(((const row *)0)->member), \
           .offset = offsetof(row, member),                \
           .not_null = true }
 /* The row itself is the value: an int32_t, a const char *, … */
+// cppcheck-suppress-macro nullPointer
 #define DB_ITSELF(t, row) { .type = (t), .field = DB_FIELD_OF(*(const row *)0) }
 #define DB_CALL(t, function) { .type = (t), .field = DB_FIELD_CALL, .add = (function) }
 

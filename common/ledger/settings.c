@@ -52,6 +52,7 @@ static int read_members(json_t *object, bool nulls, struct arena *a, struct sett
                                                    json_string_length(value));
                 if (!list->name || (!null && !list->value))
                         return err_oom(e);
+                // cppcheck-suppress uselessAssignmentPtrArg ; where the next member goes
                 list++;
         }
         return 0;

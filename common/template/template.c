@@ -99,7 +99,9 @@ static struct span trim(const char *from, const char *to)
 static int read_tag(struct parser *ps, const char *start, struct tag *ret)
 {
         const char *inner = start + 2;
-        char sigil = inner < ps->end ? *inner : '\0';
+        char sigil = '\0';
+        if (inner < ps->end)
+                sigil = *inner;
         if (sigil && strchr("{&#^/!", sigil))
                 inner++;
         else

@@ -88,6 +88,7 @@ static bool parse_element(const struct field *f, const char **p, uint64_t *bits)
         if (first < f->min || last > f->max || first > last)
                 return false;
         for (int i = first; i <= last; i += step)
+                /* NOLINTNEXTLINE(clang-analyzer-core.BitwiseShift): no field begins below 0. */
                 *bits |= UINT64_C(1) << i;
         return true;
 }
