@@ -53,7 +53,8 @@ static const char *const log_levels[] = { "debug", "info", "warn", "error", NULL
 
 const struct property service_properties[] = {
         SECRET("database.conninfo", database.conninfo, "",
-               "How to reach PostgreSQL, as libpq takes it: keywords or a URI. What it leaves out comes from the PG… environment variables."),
+               "How to reach PostgreSQL, as libpq takes it: keywords or a URI. What it leaves out "
+               "comes from the PG… environment variables."),
         FILE_PATH("database.password_file", database.password_file, NULL,
                   "File with the password on one line; only its owner may read it."),
         DURATION("database.connect_timeout", database.connect_timeout_ms, 10 * SECOND, 100,
@@ -61,12 +62,13 @@ const struct property service_properties[] = {
         { .path = "database.allow_data_loss",
           .type = PROPERTY_BOOL,
           .offset = AT(database.allow_data_loss),
-          .help = "Lets `rollcall check` pass a server that may forget commits (fsync, full_page_writes or synchronous_commit off): for a trial or tests." },
+          .help = "Lets `rollcall check` pass a server that may forget commits (fsync, "
+                  "full_page_writes or synchronous_commit off): for a trial or tests." },
         TEXT("kafka.brokers", kafka.brokers, NULL,
              "Bootstrap brokers: \"host:port,host:port\". This or `kafka.embedded` must be given."),
-        FILE_PATH(
-                "kafka.embedded", kafka.embedded, NULL,
-                "File that the embedded broker writes with its address; for trials and small single-machine use."),
+        FILE_PATH("kafka.embedded", kafka.embedded, NULL,
+                  "File that the embedded broker writes with its address; for trials and small "
+                  "single-machine use."),
         { .path = "kafka.properties",
           .type = PROPERTY_PROPERTIES,
           .offset = AT(kafka.properties),
@@ -76,29 +78,36 @@ const struct property service_properties[] = {
           .type = PROPERTY_SECRET_FILES,
           .offset = AT(kafka.secret_files),
           .count = AT(kafka.n_secret_files),
-          .help = "Properties whose values are secret, each \"name=path\", such as \"sasl.password=/etc/rollcall/kafka-password\": "
+          .help = "Properties whose values are secret, each \"name=path\", such as "
+                  "\"sasl.password=/etc/rollcall/kafka-password\": "
                   "the file holds the value on one line, and only its owner may read it." },
         { .path = "kafka.allow_plaintext",
           .type = PROPERTY_BOOL,
           .offset = AT(kafka.allow_plaintext),
-          .help = "Allows a password to be sent to the brokers without TLS (`security.protocol` plaintext or sasl_plaintext)." },
+          .help = "Allows a password to be sent to the brokers without TLS (`security.protocol` "
+                  "plaintext or sasl_plaintext)." },
         TEXT("kafka.prefix", kafka.prefix, "rollcall",
              "First part of every topic's and group's name."),
         INTEGER("kafka.partitions", kafka.partitions, 8, 1, 10000,
-                "Partitions of each topic. Subjects are spread over so many, also when a topic has more: see docs/operating.md before it is changed."),
+                "Partitions of each topic. Subjects are spread over so many, also when a topic has "
+                "more: see docs/operating.md before it is changed."),
         TOPIC_INTEGER("kafka.replication", kafka.replication, 1, 1, 32,
                       "Copies of each partition."),
         TOPIC_DURATION("kafka.retention", kafka.retention_ms, 7 * DAY, MINUTE, 3660 * DAY,
                        "How long tasks and runs stay on their topics."),
         TOPIC_DURATION("kafka.results_retention", kafka.results_retention_ms, 30 * DAY, MINUTE,
                        3660 * DAY, "How long audit events and dead letters stay on their topics."),
-        DURATION(
-                "kafka.session_timeout", kafka.session_timeout_ms, 10 * SECOND, SECOND, 30 * MINUTE,
-                "After so long without a heartbeat a worker's partitions are assigned to another one."),
+        DURATION("kafka.session_timeout", kafka.session_timeout_ms, 10 * SECOND, SECOND,
+                 30 * MINUTE,
+                 "After so long without a heartbeat a worker's partitions are assigned to another "
+                 "one."),
         INTEGER("kafka.in_flight_max_bytes", kafka.in_flight_max_bytes, 0, 0, INT64_MAX,
-                "Bytes per partition that may wait unconsumed before publishing waits; 0: no limit. At most 3 MiB with the embedded broker."),
+                "Bytes per partition that may wait unconsumed before publishing waits; 0: no "
+                "limit. At most 3 MiB with the embedded broker."),
         CHOICE("kafka.lost_log", kafka.lost_log, lost_logs, "stop",
-               "What to do when the next offset is not in the topic (re-created, truncated, expired): `stop` the partition until `rollcall topics repair`, or `repair` it automatically."),
+               "What to do when the next offset is not in the topic (re-created, truncated, "
+               "expired): `stop` the partition until `rollcall topics repair`, or `repair` it "
+               "automatically."),
         { .path = "worker.lanes",
           .type = PROPERTY_LANES,
           .offset = AT(worker.lanes),
@@ -111,29 +120,32 @@ const struct property service_properties[] = {
                 "Bytes of tasks in one transaction, at most; arguments count as JSON."),
         DURATION("worker.drain_timeout", worker.drain_timeout_ms, 25 * SECOND, 0, HOUR,
                  "Time from SIGTERM to the end of the program, whatever it waits for."),
-        DURATION(
-                "worker.lock_timeout", worker.lock_timeout_ms, 2 * SECOND, 0, HOUR,
-                "Longest wait of a statement for locks of other sessions; then the batch continues without the tasks whose rows are locked. 0: no limit."),
+        DURATION("worker.lock_timeout", worker.lock_timeout_ms, 2 * SECOND, 0, HOUR,
+                 "Longest wait of a statement for locks of other sessions; then the batch "
+                 "continues without the tasks whose rows are locked. 0: no limit."),
         INTEGER("retry.attempts", retry.attempts, 5, 1, 1000,
-                "Attempts at a task that fails by its own fault, before its subject is quarantined."),
+                "Attempts at a task that fails by its own fault, before its subject is "
+                "quarantined."),
         DURATION("retry.base", retry.base_ms, 30 * SECOND, 10, DAY,
                  "Longest wait before the second attempt; it doubles with each further one."),
         DURATION("retry.max", retry.max_ms, 15 * MINUTE, 10, 30 * DAY,
                  "Longest wait between two attempts."),
         INTEGER("retry.put_off_attempts", retry.put_off_attempts, 12, 1, 1000,
-                "Attempts at a mail or webhook that the other side defers (4xx: greylisting, too many); as `retry.attempts` where only that is given."),
-        DURATION(
-                "retry.put_off_base", retry.put_off_base_ms, 10 * MINUTE, 10, DAY,
-                "Longest wait before the second of these, and at least half of it; it doubles. As `retry.base` where only that is given."),
+                "Attempts at a mail or webhook that the other side defers (4xx: greylisting, too "
+                "many); as `retry.attempts` where only that is given."),
+        DURATION("retry.put_off_base", retry.put_off_base_ms, 10 * MINUTE, 10, DAY,
+                 "Longest wait before the second of these, and at least half of it; it doubles. As "
+                 "`retry.base` where only that is given."),
         DURATION("retry.put_off_max", retry.put_off_max_ms, HOUR, 10, 30 * DAY,
                  "Longest wait between two of these; as `retry.max` where only that is given."),
-        DURATION(
-                "retry.pause_base", retry.pause_base_ms, 30 * SECOND, 100, DAY,
-                "Wait before a paused task type is retried; it doubles with each retry that fails."),
-        DURATION(
-                "retry.version_wait", retry.version_wait_ms, 5 * MINUTE, 0, DAY,
-                "So long after its plan a run's task waits for a worker whose pack has the version of its statement that it was planned with; then any does it. "
-                "So long a task waits whose type, or an argument of it, no pack of the worker has; then it fails."),
+        DURATION("retry.pause_base", retry.pause_base_ms, 30 * SECOND, 100, DAY,
+                 "Wait before a paused task type is retried; it doubles with each retry that "
+                 "fails."),
+        DURATION("retry.version_wait", retry.version_wait_ms, 5 * MINUTE, 0, DAY,
+                 "So long after its plan a run's task waits for a worker whose pack has the "
+                 "version of its statement that it was planned with; then any does it. "
+                 "So long a task waits whose type, or an argument of it, no pack of the worker "
+                 "has; then it fails."),
         DURATION("retry.pause_max", retry.pause_max_ms, 15 * MINUTE, 100, DAY,
                  "Longest wait between two retries of a paused task type."),
         DURATION("scheduler.lease", scheduler.lease_ms, 10 * SECOND, SECOND, HOUR,
@@ -157,7 +169,8 @@ const struct property service_properties[] = {
         FILE_PATH("mail.password_file", mail.password_file, NULL,
                   "File with the relay's password on one line; only its owner may read it."),
         CHOICE("mail.tls", mail.tls, tls_modes, NULL,
-               "STARTTLS with an smtp:// relay; absent: `required` with a user name or password, else `opportunistic`."),
+               "STARTTLS with an smtp:// relay; absent: `required` with a user name or password, "
+               "else `opportunistic`."),
         FILE_PATH("mail.ca_file", mail.ca_file, NULL,
                   "Certificates to trust; absent: the system's."),
         TEXT("mail.helo", mail.helo, NULL, "Name given to the relay; absent: the host's."),
@@ -168,36 +181,42 @@ const struct property service_properties[] = {
         DURATION("mail.message_timeout", mail.message_timeout_ms, MINUTE, SECOND, HOUR,
                  "Longest time for one message."),
         INTEGER("mail.batch_max", mail.batch_max, 2000, 1, 10000,
-                "Messages between two records of what was sent, at most; fewer where a second is not enough for them."),
+                "Messages between two records of what was sent, at most; fewer where a second is "
+                "not enough for them."),
         TEXT("mail.domain", mail.domain, NULL,
              "Right side of Message-IDs; absent: the domain of the pack's from_address."),
         TEXT("alert.to", alert.to, NULL,
-             "Mail address that is notified when no worker serves a lane with work, no scheduler leads, or a run does not close; absent: none."),
+             "Mail address that is notified when no worker serves a lane with work, no scheduler "
+             "leads, or a run does not close; absent: none."),
         TEXT("alert.from", alert.from, NULL,
-             "Sender of such mails; absent: rollcall at mail.domain, or at the domain of alert.to."),
-        FILE_PATH(
-                "alert.webhook_file", alert.webhook_file, NULL,
-                "File with a URL that is notified of the same, as JSON with `service`, `subject` and `text`; only its owner may read it."),
-        DURATION(
-                "alert.after", alert.after_ms, MINUTE, SECOND, DAY,
-                "How long a problem lasts before it is reported; and how long it has ended before its end is reported."),
+             "Sender of such mails; absent: rollcall at mail.domain, or at the domain of "
+             "alert.to."),
+        FILE_PATH("alert.webhook_file", alert.webhook_file, NULL,
+                  "File with a URL that is notified of the same, as JSON with `service`, `subject` "
+                  "and `text`; only its owner may read it."),
+        DURATION("alert.after", alert.after_ms, MINUTE, SECOND, DAY,
+                 "How long a problem lasts before it is reported; and how long it has ended before "
+                 "its end is reported."),
         FILE_PATH("reports.folder", reports.folder, "/var/lib/rollcall/reports",
                   "Folder of report files."),
-        FILE_PATH(
-                "schemas.folder", schemas.folder, NULL,
-                "Folder of further Avro writer schemas (*.avsc): older or newer versions of ours, or other services' own; absent: only ours."),
+        FILE_PATH("schemas.folder", schemas.folder, NULL,
+                  "Folder of further Avro writer schemas (*.avsc): older or newer versions of "
+                  "ours, or other services' own; absent: only ours."),
         TEXT("schemas.registry", schemas.registry, NULL,
-             "Schema registry with Confluent's API, which has the schemas of intake messages in the Confluent wire format: \"https://host:port/apis/ccompat/v7\"."),
+             "Schema registry with Confluent's API, which has the schemas of intake messages in "
+             "the Confluent wire format: \"https://host:port/apis/ccompat/v7\"."),
         { .path = "schemas.ids",
           .type = PROPERTY_PROPERTIES,
           .offset = AT(schemas.ids),
           .count = AT(schemas.n_ids),
-          .help = "Schema ids of the Confluent wire format that need no registry, each \"ID=FILE\" with an .avsc file." },
+          .help = "Schema ids of the Confluent wire format that need no registry, each \"ID=FILE\" "
+                  "with an .avsc file." },
         { .path = "security.act_for_others",
           .type = PROPERTY_NAMES,
           .offset = AT(security.act_for_others),
           .count = AT(security.n_act_for_others),
-          .help = "Database roles whose members may ask on behalf of others (`--actor NAME`); both names are kept. `rollcall db apply` writes it. Default: nobody." },
+          .help = "Database roles whose members may ask on behalf of others (`--actor NAME`); both "
+                  "names are kept. `rollcall db apply` writes it. Default: nobody." },
         CHOICE("log.level", log_level, log_levels, "info",
                "Least important lines that are written."),
 };

@@ -54,8 +54,8 @@ int mail_check_address(struct span address, struct err *e)
                     check_domain((struct span){ at + 1, address.len - local - 1 }))
                         return 0;
         }
-        return err_set(
-                e, ERR_INPUT, "",
-                "address is not local@domain of at most %d characters (letters, digits and the usual signs)",
-                ADDRESS_MAX);
+        return err_set(e, ERR_INPUT, "",
+                       "address is not local@domain of at most %d characters (letters, digits and "
+                       "the usual signs)",
+                       ADDRESS_MAX);
 }
