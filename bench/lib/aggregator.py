@@ -105,7 +105,7 @@ def reports(servers, o, say):
             ("runs list", ("runs", "list")),
         ):
             start = time.monotonic()
-            service.rollcall(*command)
+            service.rollcall(*command, ok=(0, 1))  # 1: `status` reports that no program runs
             result[label] = {"seconds": time.monotonic() - start, "outcomes": o.ledger}
             say(f"  rollcall {label} over {o.ledger:,} outcomes: {result[label]['seconds']:.3f} s")
     finally:
