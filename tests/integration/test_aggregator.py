@@ -497,7 +497,8 @@ def test_retention_passed_the_position(rig, kafka, database):
     process = rig.start()
     rig.wait_position(1000)
     assert re.search(
-        r"level=error .*/0: the topic begins at offset 400, after the stored offset 0: 400 messages",
+        r"level=error .*/0: the topic begins at offset 400, after the stored offset 0: 400"
+        r" messages",
         process.text(),
     )
     assert database.value("select sum(count) from rollcall.day_total") == 600
@@ -544,7 +545,8 @@ def test_topic_ends_below_the_position(rig, kafka, database):
     process = rig.start()
     rig.wait_log(
         process,
-        r"level=error .*/1: the topic ends at offset 100, before the stored offset 5000.*rollcall topics"
+        r"level=error .*/1: the topic ends at offset 100, before the stored offset 5000"
+        r".*rollcall topics"
         r" repair",
     )
     for place in (1, 2):

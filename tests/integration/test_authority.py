@@ -217,7 +217,8 @@ def test_an_argument_for_others_needs_the_right(rig, broker):  # noqa: F811
     rig.database.execute("insert into rollcall.authority values ('act_for_others', session_user)")
     Requests.file(rig, [2], "grant", arguments=as_boss)
     assert rig.database.rows(
-        "select actor, arguments[1]::jsonb ->> 'by' from rollcall.request where origin = 'operator' order by request_no"
+        "select actor, arguments[1]::jsonb ->> 'by' from rollcall.request"
+        " where origin = 'operator' order by request_no"
     ) == [(me, me), (me, "boss")]
 
 

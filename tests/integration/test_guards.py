@@ -300,7 +300,8 @@ def test_a_statement_that_changed_since_the_plan_waits(rig, embedded):
     )
     rig.wait_log(
         w,
-        rf"task type differs from the one the run was planned with.*run_id={run} type=club.note planned=\S+"
+        rf"task type differs from the one the run was planned with.*run_id={run} type=club.note"
+        r" planned=\S+"
         r" here=\S+",
     )
     assert rig.database.value("select count(*) from person where note is not null") == 0
