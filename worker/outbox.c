@@ -253,3 +253,11 @@ int outbox_publish(struct outbox *o, const struct batch *b, struct err *e)
         retire_acknowledged(o);
         return 0;
 }
+
+int outbox_flush(struct outbox *o, struct err *e)
+{
+        while (o->n)
+                if (wait_for_kafka(o, e) < 0)
+                        return -1;
+        return 0;
+}

@@ -44,5 +44,9 @@ void outbox_acked(struct outbox *o, uint64_t token, const struct err *e);
  * afterwards. */
 int outbox_publish(struct outbox *o, const struct batch *b, struct err *e) MUST_CHECK;
 
+/* Waits until every pending batch is acknowledged; -1: a message was not accepted, or tick says
+ * stop. */
+int outbox_flush(struct outbox *o, struct err *e) MUST_CHECK;
+
 /* Forgets all pending batches: after a failure, before recovery. */
 void outbox_reset(struct outbox *o);

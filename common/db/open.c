@@ -171,7 +171,7 @@ static int process_in_transaction(struct db *d)
                         if (!r)
                                 return pid;
                         if (PQresultStatus(r) == PGRES_TUPLES_OK && PQntuples(r) == 1)
-                                pid = atoi(PQgetvalue(r, 0, 0));
+                                pid = (int)strtol(PQgetvalue(r, 0, 0), NULL, 10);
                         PQclear(r);
                 }
                 int64_t left = until - monotonic_ms();

@@ -12,6 +12,7 @@
 #include <librdkafka/rdkafka_mock.h>
 #include <poll.h>
 #include <pthread.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,16 +53,18 @@ static int write_file(const struct embedded *b, struct err *e)
 
 static void serve_control(struct embedded *b, int fd)
 {
-        char line[EMBEDDED_LINE_MAX], topic[KAFKA_TOPIC_MAX + 1] = "";
-        char answer[EMBEDDED_LINE_MAX];
-        int partitions = 0;
+        char line[EMBEDDED_LINE_MAX], answer[EMBEDDED_LINE_MAX];
         embedded_set_timeouts(fd);
         if (!embedded_read_line(fd, line))
                 return;
         rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__INVALID_ARG;
-        if (sscanf(line, "%249s %d", topic, &partitions) == 2 && partitions >= 0)
+        char *number = strchr(line, ' '); /* "TOPIC PARTITIONS" */
+        long partitions = number ? strtol(number, NULL, 10) : -1;
+        if (number)
+                *number = '\0';
+        if (line[0] && strlen(line) <= KAFKA_TOPIC_MAX && partitions >= 0 && partitions <= INT_MAX)
                 code = rd_kafka_mock_topic_create(
-                        b->cluster, topic, partitions ? partitions : b->default_partitions, 1);
+                        b->cluster, line, partitions ? (int)partitions : b->default_partitions, 1);
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
                 snprintf(answer, sizeof answer, "created\n");
         else if (code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
@@ -69,7 +72,7 @@ static void serve_control(struct embedded *b, int fd)
         else
                 snprintf(answer, sizeof answer, "error %s\n", rd_kafka_err2str(code));
         if (send(fd, answer, strlen(answer), MSG_NOSIGNAL) < 0)
-                log_debug("embedded broker: a client closed the connection", "topic=" LOG_Q, topic);
+                log_debug("embedded broker: a client closed the connection", "topic=" LOG_Q, line);
 }
 
 static void *control_main(void *arg)

@@ -32,7 +32,7 @@ int embedded_read(const char *path, struct embedded_address *ret, struct err *e)
                 else if (strncmp(line, "cluster=", 8) == 0)
                         snprintf(a.cluster, sizeof a.cluster, "%s", line + 8);
                 else if (strncmp(line, "control=", 8) == 0)
-                        a.control = atoi(line + 8);
+                        a.control = (int)strtol(line + 8, NULL, 10);
         }
         fclose(f);
         if (!a.bootstrap[0] || !a.cluster[0] || a.control <= 0 || a.control > UINT16_MAX)

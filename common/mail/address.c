@@ -36,11 +36,12 @@ static bool check_domain(struct span s)
                         if (label == 0 || i + 1 == s.len)
                                 return false;
                         label = 0;
-                } else if (!(mail_is_alnum((unsigned char)s.ptr[i]) ||
-                             (s.ptr[i] == '-' && label > 0 && !last)) ||
-                           ++label > LABEL_MAX) {
-                        return false;
+                        continue;
                 }
+                bool hyphen = s.ptr[i] == '-' && label > 0 && !last;
+                label++;
+                if (!(mail_is_alnum((unsigned char)s.ptr[i]) || hyphen) || label > LABEL_MAX)
+                        return false;
         }
         return s.len > 0;
 }

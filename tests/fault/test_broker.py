@@ -224,7 +224,7 @@ def test_row_13_position_below_the_log_start(cluster, kafka):
     worker = w.worker()
     w.wait_log(
         worker,
-        r"level=error .*begins at offset [34]\d, above the position 0: .*run: rollcall topics"
+        r"level=error .*begins at offset [34]\d, after the stored offset 0: .*run: rollcall topics"
         r" repair",
     )
     mend(w)
