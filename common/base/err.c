@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Errors with a class, a code and a text. */
+#define ERR_IMPLEMENTED_HERE
 #include "base/err.h"
 
 #include "base/utf8.h"

@@ -45,7 +45,7 @@ struct json_walk {
         int64_t at;
         size_t left;
 };
-struct json_walk json_walk(struct json_text *t, const struct json_node *array);
+struct json_walk json_walk(struct json_text *t, const struct json_node *list);
 /* 1 an element, 0 no more, -1 error. */
 int json_next(struct json_walk *w, struct arena *a, struct json_node *ret, struct err *e)
         MUST_CHECK;

@@ -42,7 +42,7 @@ bool args_on(const struct args *a, const char *flag);
 /* the last one given; NULL: not given */
 const char *args_get(const struct args *a, const char *flag);
 size_t args_values(const struct args *a, const char *flag); /* how often it was given */
-const char *args_value(const struct args *a, const char *flag, size_t i);
+const char *args_value(const struct args *a, const char *flag, size_t at);
 
 /* A whole number min..max from a flag. 0, or CODE_USAGE after saying why. */
 int args_number(const struct args *a, const char *flag, int64_t fallback, int64_t min, int64_t max,

@@ -50,7 +50,11 @@ static int open_stream(const char *path, FILE **ret)
                                  "tasks submit: --csv -: keeping standard input failed: %s",
                                  strerror(errno));
         }
-        rewind(copy);
+        if (fseek(copy, 0, SEEK_SET) != 0) {
+                fclose(copy);
+                return cli_error(CODE_FAILED, "tasks submit: --csv -: reading it again failed: %s",
+                                 strerror(errno));
+        }
         *ret = copy;
         return 0;
 }
@@ -96,7 +100,9 @@ int csv_tasks_begin(struct csv_tasks *f)
         struct err e = ERR_INIT;
         const char *const *fields;
         size_t n;
-        rewind(f->stream);
+        if (fseek(f->stream, 0, SEEK_SET) != 0)
+                return cli_error(CODE_USAGE, "tasks submit: --csv: not a regular file: %s",
+                                 strerror(errno));
         f->row = 0;
         csv_free(f->reader);
         f->reader = csv_new(f->stream);

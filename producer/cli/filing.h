@@ -19,7 +19,7 @@ void filing_free(struct filing *f);
 DEFINE_CLEANUP(filing_cleanup, struct filing, filing_free)
 
 /* Adds a task whose values have been checked. 0, or an exit code after saying why. */
-int filing_add(struct filing *f, const struct task_request *d) MUST_CHECK;
+int filing_add(struct filing *f, const struct task_request *q) MUST_CHECK;
 /* Files what is left, and waits until all is in the database. */
 int filing_finish(struct filing *f) MUST_CHECK;
 
