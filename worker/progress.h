@@ -16,9 +16,9 @@ struct progress {
 };
 
 /* Adds an entry that is DONE, with its follow-ups. -1 when the arena is full. Pure. */
-int progress_add(struct progress *x, const struct entry *en, struct arena *a) MUST_CHECK;
+int progress_add(struct progress *t, const struct entry *en, struct arena *a) MUST_CHECK;
 /* The parameters of the statement progress_add. */
-void progress_params(const struct progress *x, const struct lane_partitions *s,
+void progress_params(const struct progress *t, const struct lane_partitions *s,
                      struct db_params *p);
 
 /* Notes the runs that may be closed and whose counts this transaction changes: the scheduler then

@@ -34,7 +34,7 @@ enum {
         C_END,
 };
 enum { DEAD_LETTER = -3 }; /* instead of an outcome: see recover_outcomes.sql */
-_Static_assert((int)C_END == (int)RECOVER_COLUMNS, "recover.h counts the columns");
+_Static_assert(0 + C_END == 0 + RECOVER_COLUMNS, "recover.h counts the columns");
 
 int recover_from_hex(struct arena *a, struct span hex, struct span *ret)
 {

@@ -9,8 +9,6 @@
 #include "take_intake.h"
 #include "type_pauses.h"
 
-#include "ledger/presence.h"
-
 #include "base/log.h"
 
 #include <stdio.h>

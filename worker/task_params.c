@@ -73,7 +73,7 @@ void task_params_run_day(const struct run *run, char text[16])
                 civil_from_days(run->day, &y, &m, &d);
                 snprintf(text, 16, "%04d-%02d-%02d", y, m, d);
         } else {
-                strcpy(text, "-infinity");
+                snprintf(text, 16, "-infinity");
         }
 }
 

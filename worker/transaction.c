@@ -32,9 +32,9 @@ int transaction_queue_begin(struct transactor *t, size_t *ret_rows, struct err *
 int transaction_collect_begin(struct transactor *t, size_t rows, bool *ret_fenced, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        if (db_pipeline_result(t->db, NULL, e) < 0 || db_pipeline_result(t->db, NULL, e) < 0 ||
-            db_pipeline_result(t->db, &r, e) < 0)
-                return -1;
+        for (int i = 0; i < 3; i++) /* begin, set constraints, the positions */
+                if (db_pipeline_result(t->db, i == 2 ? &r : NULL, e) < 0)
+                        return -1;
         *ret_fenced = (size_t)db_rows(r) != rows;
         if (db_rows(r) > 0)
                 t->at = db_instant(r, 0, 0);

@@ -142,7 +142,7 @@ void table_print(const struct cli *c, const struct table *t)
         for (size_t k = 0; k < t->columns; k++)
                 print_cell(c, t->heads[k], wide[k], right[k], k + 1 == t->columns, "1");
         putchar('\n');
-        for (size_t i = 0; i < t->n; i++) {
+        for (size_t i = 0; t->columns && i < t->n; i++) {
                 size_t k = i % t->columns;
                 print_cell(c, t->cells[i], wide[k], right[k], k + 1 == t->columns,
                            color_of(t->cells[i]));

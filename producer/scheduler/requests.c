@@ -176,7 +176,10 @@ bool requests_acked(struct requests *q, uint64_t token)
         struct request_tracked *t = slot < TRACKED_MAX ? &q->slots[slot] : NULL;
         if (!t || !t->id || t->id != token >> 32)
                 return false;
-        if (t->unacked > 0 && --t->unacked == 0 && t->complete)
+        if (t->unacked == 0)
+                return true;
+        t->unacked--;
+        if (t->unacked == 0 && t->complete)
                 q->n_published++;
         return true;
 }

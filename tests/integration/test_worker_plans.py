@@ -57,7 +57,7 @@ def plans(postgres, of):
     return [
         p
         for p in re.split(r"\n\d{4}-\d\d-\d\d [\d:.]+ UTC ", text)
-        if "plan:" in p and of in p[p.index("Query Text:") : p.index("(cost=")]
+        if "plan:" in p and of in " ".join(p[p.index("Query Text:") : p.index("(cost=")].split())
     ]
 
 

@@ -132,8 +132,10 @@ static void sweep_file(int dir, const char *name, const struct task_type *t, str
 {
         struct stat st;
         struct err e = ERR_INIT;
-        if (fnmatch(t->files.pattern, name, FNM_PERIOD) != 0 ||
-            fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        if (fnmatch(t->files.pattern, name, FNM_PERIOD) != 0)
+                return;
+        /* NOLINTNEXTLINE(clang-analyzer-unix.StdCLibraryFunctions): the folder is open */
+        if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return;
         if (!S_ISREG(st.st_mode) || st.st_mtim.tv_sec >= s->before ||
             strlen(name) > NAME_BYTES - 16)
