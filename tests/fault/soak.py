@@ -618,6 +618,18 @@ class Soak:
                 " 'behind')"
             )
             assert not left, f"quarantined again after all was healed: {left[:5]}{self.w.tail()}"
+            # The runs are closed; what follows from what was replayed is still under way.
+            self.w.wait(
+                lambda: (
+                    self.rows(
+                        "select count(*) from rollcall.run_progress where done < planned and state"
+                        " in ('succeeded', 'completed with errors')"
+                    )[0][0]
+                    == 0
+                ),
+                120,
+                "the outcomes of what follows from replayed tasks",
+            )
         for p in self.w.processes:
             if p.running():
                 self.w.measure(p)
