@@ -158,9 +158,7 @@ class Schedulers(Service):
         super().__init__(broker, database, folder, prefix, pack_cfg=cfg, **options)
 
     def write(self):
-        super().write()
-        with open(self.config, "a") as f:
-            f.write(f"scheduler = {{ {self.scheduler_config} }};\nalert = {{ {self.alert} }};\n")
+        super().write(f"scheduler = {{ {self.scheduler_config} }};\nalert = {{ {self.alert} }};\n")
 
     def scheduler(self, ready=True):
         self.write()

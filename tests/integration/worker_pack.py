@@ -331,6 +331,13 @@ class Run:
         }
 
 
+def replace(path, text):
+    """A program that starts beside this reads the one text or the other, never a part."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_text(text)
+    fresh.replace(path)
+
+
 class Service:
     """A database, topics, a configuration; workers that are started, signalled and killed."""
 
@@ -377,15 +384,15 @@ class Service:
     def config(self):
         return self.folder / "rollcall.cfg"
 
-    def write(self):
-        (self.folder / "club/pack.cfg").write_text(self.pack_cfg)
+    def write(self, more=""):
+        replace(self.folder / "club/pack.cfg", self.pack_cfg)
         where = (
             f'embedded = "{self.broker.file}"'
             if self.embedded
             else f'brokers = "{self.broker.bootstrap}"'
         )
         worker = "".join(f" {name} = {value};" for name, value in self.settings.items())
-        self.config.write_text(f"""
+        text = f"""
 database = {{ conninfo = "{self.conninfo}"; connect_timeout = "2s"; }};
 kafka = {{ {where}; prefix = "{self.prefix}"; session_timeout = "{self.session}";
     partitions = {self.partitions}; {self.config_extra} }};
@@ -396,7 +403,8 @@ mail = {{ {self.mail} domain = "mail.example.org"; connect_timeout = "1s"; messa
 reports = {{ folder = "reports"; }};
 packs = ( {{ path = "club"; }} );
 {self.more}
-""")
+"""
+        replace(self.config, text + more)
 
     def topic(self, lane="tasks"):
         return (
