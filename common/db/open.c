@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROBE_MS = 2000 };
+enum { PROBE_MS = 2000, PROCESSES_ASKED = 64 };
 
 struct request {
         const char *conninfo, *application;
@@ -158,11 +158,12 @@ static int process_of(struct db *d)
                        : (int)db_int(r, 0, 0);
 }
 
-/* A call that a full pool keeps waiting says nothing: 0 after PROBE_MS. */
-static int process_in_transaction(struct db *d)
+/* The server process that answers `sql`. A call that a full pool keeps waiting says nothing: 0
+ * after PROBE_MS. */
+static int process_that_answers(struct db *d, const char *sql)
 {
         struct err ignored = ERR_INIT;
-        if (!PQsendQuery(d->conn, "begin; select pg_backend_pid()") || PQflush(d->conn) < 0)
+        if (!PQsendQuery(d->conn, sql) || PQflush(d->conn) < 0)
                 return 0;
         int pid = 0;
         for (int64_t until = monotonic_ms() + PROBE_MS;;) {
@@ -183,7 +184,7 @@ static int process_in_transaction(struct db *d)
 
 /*
  * Between us and the server stands a pooler. Does it keep one server process for us, as long as we
- * are connected? If not, a second connection that holds a transaction meets our process, or has
+ * are connected? If not, a second connection meets our process, or, holding a transaction, has
  * driven us to another.
  */
 static bool shares_processes(struct db *d, struct request *r, int pid)
@@ -193,8 +194,12 @@ static bool shares_processes(struct db *d, struct request *r, int pid)
         struct request probe = *r;
         if (!other || start(other, &probe, &ignored) < 0)
                 return false;
-        int theirs = process_in_transaction(other);
-        return theirs == pid || process_of(d) != pid;
+        /* one that gives the idle ones in turn comes to ours after as many calls as it has */
+        for (int i = 0; i < PROCESSES_ASKED; i++)
+                if (process_that_answers(other, "select pg_backend_pid()") == pid)
+                        return true;
+        return process_that_answers(other, "begin; select pg_backend_pid()") == pid ||
+               process_of(d) != pid;
 }
 
 static int check_pooler(struct db *d, struct request *r, int pid, struct err *e)

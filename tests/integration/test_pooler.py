@@ -3,8 +3,10 @@
 transaction pooling is refused by name.
 """
 
+import contextlib
 import subprocess
 
+import psycopg
 import pytest
 from cli_pack import TABLES, Service, run
 from harness.paths import REPO, program
@@ -77,6 +79,13 @@ def test_session_pooling_works_with_any_settings_and_zone(
         system.close()
 
 
+def use_processes(conninfo, n):
+    """Leaves the pooler with at least so many idle server processes."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(n):
+            stack.enter_context(psycopg.connect(conninfo)).execute("select 1")
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -92,15 +101,17 @@ def test_transaction_pooling_is_refused_by_name(tmp_path, database, pooled, sett
     for name in ("direct", "pooled"):
         (tmp_path / name).mkdir()
     Service(tmp_path / "direct", database.conninfo, "127.0.0.1:9").rollcall("db", "apply")
-    service = Service(
-        tmp_path / "pooled", pooled(**settings).conninfo(database.name), "127.0.0.1:9"
-    )
-    out = service.rollcall("check", "--offline", code=1)
-    assert SENTENCE in out and "pool_mode = session" in out, out
-    for name in ("rollcall-worker", "rollcall-scheduler", "rollcall-aggregator"):
-        done = subprocess.run(
-            [program(name), "-c", service.file], capture_output=True, text=True, timeout=30
-        )
-        assert done.returncode == 1 and SENTENCE in done.stderr, done.stderr
+    conninfo = pooled(**settings).conninfo(database.name)
+    service = Service(tmp_path / "pooled", conninfo, "127.0.0.1:9")
+    for idle in range(4):
+        out = service.rollcall("check", "--offline", code=1)
+        assert SENTENCE in out and "pool_mode = session" in out, out
+        for name in ("rollcall-worker", "rollcall-scheduler", "rollcall-aggregator"):
+            if settings["pool_mode"] == "transaction":
+                use_processes(conninfo, idle)
+            done = subprocess.run(
+                [program(name), "-c", service.file], capture_output=True, text=True, timeout=30
+            )
+            assert done.returncode == 1 and SENTENCE in done.stderr, (idle, done.stderr)
     _, err, code = run("jobs", "list", "-c", service.file)
     assert code == 3 and SENTENCE in err, err
