@@ -167,7 +167,7 @@ void kafka_producer_free(struct kafka_producer *p); /* does not wait: flush firs
 DEFINE_CLEANUP(kafka_producer_cleanup, struct kafka_producer, kafka_producer_free)
 
 /* Not negative: see kafka_produce. */
-enum kafka_produce_result { KAFKA_QUEUED, KAFKA_QUEUE_FULL /* poll, then retry */ };
+enum kafka_produce_result { KAFKA_QUEUED, KAFKA_WAIT /* poll, then retry */ };
 
 /* Not negative: enum kafka_produce_result. -1: error. */
 int kafka_produce(struct kafka_producer *p, const struct kafka_record *r, struct err *e) MUST_CHECK;

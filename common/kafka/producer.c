@@ -15,13 +15,78 @@ enum {
            ones */
         MESSAGE_OVERHEAD = 1024,
         HEADERS_MAX = 16,
+        FORGET_MS = 10 * 60 * 1000,
 };
+
+/*
+ * Of what a producer sends to a partition nothing overtakes a message that was refused: the broker
+ * accepts only the sequence number that is next. But it knows none before it has accepted one
+ * (KIP-360), and forgets it after a time (producer.id.expiration.ms, a day): the first message of a
+ * partition goes alone. Readers take lower numbers of ours for repetitions.
+ */
+static void note_first(struct kafka_producer *p, const rd_kafka_message_t *m)
+{
+        for (size_t i = 0; i < p->n_topics; i++) {
+                struct producer_topic *t = &p->topics[i];
+                if (t->rkt != m->rkt)
+                        continue;
+                t->unplaced = false;
+                if (m->partition < 0 || m->partition >= t->n_firsts)
+                        return;
+                enum first now = m->err ? FIRST_MISSING : FIRST_ACCEPTED;
+                t->firsts_left += (t->firsts[m->partition] == FIRST_ACCEPTED) -
+                                  (now == FIRST_ACCEPTED);
+                t->firsts[m->partition] = now;
+                return;
+        }
+}
+
+/* A producer that was idle may be one that the broker has forgotten. */
+static void forget_firsts(struct kafka_producer *p)
+{
+        if (p->unacked > 0 || !p->idle_ms || monotonic_ms() - p->idle_ms < FORGET_MS)
+                return;
+        for (size_t i = 0; i < p->n_topics; i++)
+                p->topics[i].n_firsts = 0;
+        p->idle_ms = 0;
+}
+
+/* 0, or KAFKA_WAIT; `ret_first`: the state of the partition whose first message that is, or NULL.
+ */
+static int wait_for_first(struct kafka_producer *p, struct producer_topic *t, struct span key,
+                          enum first **ret_first, struct err *e)
+{
+        int used = t->partitions->used;
+        *ret_first = NULL;
+        forget_firsts(p);
+        if (t->unplaced)
+                return KAFKA_WAIT;
+        t->unplaced = used == 0;
+        if (used > t->n_firsts) {
+                enum first *grown = reallocarray(t->firsts, (size_t)used, sizeof *grown);
+                if (!grown)
+                        return err_oom(e);
+                t->firsts = grown;
+                memset(grown, 0, (size_t)used * sizeof *grown);
+                t->n_firsts = t->firsts_left = used;
+        }
+        if (!t->firsts_left)
+                return 0;
+        enum first *f = &t->firsts[kafka_partition_of(key, used)];
+        if (*f == FIRST_SENT)
+                return KAFKA_WAIT;
+        *ret_first = *f == FIRST_MISSING ? f : NULL;
+        return 0;
+}
 
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
 {
         (void)rk;
         struct kafka_producer *p = opaque;
         p->unacked--;
+        if (p->unacked == 0)
+                p->idle_ms = monotonic_ms();
+        note_first(p, m);
         if (!p->delivered)
                 return;
         const char *topic = rd_kafka_topic_name(m->rkt);
@@ -56,6 +121,9 @@ int kafka_producer_new(const struct kafka_options *o, size_t max_bytes, kafka_de
         snprintf(messages, sizeof messages, "%zu", max_bytes / MESSAGE_OVERHEAD);
         const struct client_setting settings[] = {
                 { "enable.idempotence", "true", false },
+                /* After a message that was not accepted no later one is (see first_waits) */
+                { "enable.gapless.guarantee", "true", false },
+                { "message.timeout.ms", "0", false },
                 { "acks", "all", false },
                 /* halves the load of broker and network, and costs less than that here */
                 { "compression.type", "lz4", false },
@@ -100,6 +168,7 @@ void kafka_producer_free(struct kafka_producer *p)
         for (size_t i = 0; i < p->n_topics; i++) {
                 free(p->topics[i].name);
                 free(p->topics[i].partitions);
+                free(p->topics[i].firsts);
         }
         free(p->topics);
         free(p->embedded);
@@ -202,6 +271,10 @@ int kafka_produce(struct kafka_producer *p, const struct kafka_record *r, struct
         if (r->n_headers > HEADERS_MAX)
                 return err_set(e, ERR_INPUT, "", "message for %s has %zu headers, more than %d",
                                r->topic, r->n_headers, HEADERS_MAX);
+        enum first *first;
+        int rc = wait_for_first(p, &p->topics[p->latest], r->key, &first, e);
+        if (rc != 0)
+                return rc;
         rd_kafka_vu_t v[FIXED + HEADERS_MAX];
         v[0] = (rd_kafka_vu_t){ .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = rkt };
         v[1] = (rd_kafka_vu_t){ .vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = RD_KAFKA_PARTITION_UA };
@@ -223,12 +296,15 @@ int kafka_produce(struct kafka_producer *p, const struct kafka_record *r, struct
         log_partition_count(&p->topics[p->latest]);
         if (!error) {
                 p->unacked++;
+                if (first)
+                        *first = FIRST_SENT;
                 return KAFKA_QUEUED;
         }
+        p->topics[p->latest].unplaced = false;
         rd_kafka_resp_err_t code = rd_kafka_error_code(error);
         rd_kafka_error_destroy(error);
         if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
-                return KAFKA_QUEUE_FULL;
+                return KAFKA_WAIT;
         char fatal[512] = "";
         if (code == RD_KAFKA_RESP_ERR__FATAL)
                 rd_kafka_fatal_error(p->rk, fatal, sizeof fatal);

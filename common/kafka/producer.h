@@ -14,10 +14,16 @@ struct topic_partitions {
         int logged;       /* the value of `found` that was logged */
 };
 
+/* Of a partition the first message that the broker has accepted from this producer. */
+enum first { FIRST_MISSING, FIRST_SENT, FIRST_ACCEPTED };
+
 struct producer_topic {
         char *name;
         rd_kafka_topic_t *rkt;
         struct topic_partitions *partitions;
+        enum first *firsts; /* of each partition that is used */
+        int n_firsts, firsts_left;
+        bool unplaced; /* a message was sent before the partitions were known */
 };
 
 struct kafka_producer {
@@ -25,6 +31,7 @@ struct kafka_producer {
         kafka_delivered delivered;
         void *ctx;
         size_t unacked;
+        int64_t idle_ms; /* since when nothing is unacknowledged; 0: nothing was sent */
         int partitions;
         struct producer_topic *topics; /* a few; the latest used is compared first */
         size_t n_topics, latest;

@@ -101,7 +101,7 @@ static int send_message(struct publisher *p, const struct envelope *v, struct er
         int rc = kafka_produce(p->producer, &r, e);
         if (rc < 0)
                 return -1;
-        if (rc == KAFKA_QUEUE_FULL)
+        if (rc == KAFKA_WAIT)
                 return PUBLISH_WAIT;
         throttle_sent(p->throttle, v->topic, p->message.len + v->key.len + HEADER_BYTES);
         return PUBLISH_QUEUED;

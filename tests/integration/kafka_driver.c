@@ -53,7 +53,7 @@ static void print_delivery(void *ctx, uint64_t token, const char *topic, int32_t
 static int produce_one(struct kafka_producer *p, const struct kafka_record *r, struct err *e)
 {
         int res;
-        while ((res = kafka_produce(p, r, e)) == KAFKA_QUEUE_FULL)
+        while ((res = kafka_produce(p, r, e)) == KAFKA_WAIT)
                 kafka_producer_poll(p, 100);
         return res;
 }
