@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* The hash is a chain of UUIDv5 over the blocks, the type, what --set gave and whether it is a dry
  * run: another request has other ids. */
@@ -29,34 +30,41 @@ static int hash_file(struct csv_tasks *f)
         return 0;
 }
 
-/* Standard input is kept in a temporary file, since it is read more than once. */
-static int open_stream(const char *path, FILE **ret)
+/* The file is read more than once: a pipe is kept in a temporary file. */
+static int keep(const char *path, FILE *in, FILE **ret)
 {
-        if (strcmp(path, "-") != 0) {
-                *ret = fopen(path, "re");
-                return *ret ? 0
-                            : cli_error(CODE_NOT_FOUND, "tasks submit: --csv %s: %s", path,
-                                        strerror(errno));
-        }
         char block[65536];
         FILE *copy = tmpfile();
-        for (size_t n; copy && (n = fread(block, 1, sizeof block, stdin)) > 0;)
+        for (size_t n; copy && (n = fread(block, 1, sizeof block, in)) > 0;)
                 if (fwrite(block, 1, n, copy) != n)
                         break;
-        if (!copy || ferror(copy) || ferror(stdin) || fflush(copy) != 0) {
+        if (!copy || ferror(copy) || ferror(in) || fseek(copy, 0, SEEK_SET) != 0) {
+                int error = errno;
                 if (copy)
                         fclose(copy);
-                return cli_error(CODE_FAILED,
-                                 "tasks submit: --csv -: keeping standard input failed: %s",
-                                 strerror(errno));
-        }
-        if (fseek(copy, 0, SEEK_SET) != 0) {
-                fclose(copy);
-                return cli_error(CODE_FAILED, "tasks submit: --csv -: reading it again failed: %s",
-                                 strerror(errno));
+                return cli_error(CODE_FAILED, "tasks submit: --csv %s: keeping it failed: %s", path,
+                                 strerror(error));
         }
         *ret = copy;
         return 0;
+}
+
+static int open_stream(const char *path, FILE **ret)
+{
+        struct stat st;
+        if (strcmp(path, "-") == 0)
+                return keep(path, stdin, ret);
+        FILE *file = fopen(path, "re");
+        if (!file)
+                return cli_error(CODE_NOT_FOUND, "tasks submit: --csv %s: %s", path,
+                                 strerror(errno));
+        if (fstat(fileno(file), &st) == 0 && S_ISREG(st.st_mode)) {
+                *ret = file;
+                return 0;
+        }
+        int rc = keep(path, file, ret);
+        fclose(file);
+        return rc;
 }
 
 static int read_header(struct csv_tasks *f, const char *const *fields, size_t n)
@@ -101,7 +109,7 @@ int csv_tasks_begin(struct csv_tasks *f)
         const char *const *fields;
         size_t n;
         if (fseek(f->stream, 0, SEEK_SET) != 0)
-                return cli_error(CODE_USAGE, "tasks submit: --csv: not a regular file: %s",
+                return cli_error(CODE_FAILED, "tasks submit: --csv: reading it again failed: %s",
                                  strerror(errno));
         f->row = 0;
         csv_free(f->reader);

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import subprocess
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -155,6 +156,13 @@ def test_csv_submits_good_rows_and_reports_bad_ones(published, kafka, tmp_path):
     assert re.search(
         r"0 submitted, 2 requested already on 20\d\d-.* and not done again, 4 rejected", again
     )
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(CSV,))
+    writer.start()
+    piped = online.lines("tasks", "submit", "--type", "promote", "--csv", pipe, code=1)
+    writer.join()
+    assert (piped[-1]["submitted"], piped[-1]["already"], piped[-1]["rejected"]) == (0, 2, 4)
     online.rollcall(
         "tasks", "submit", "--type", "promote", "--csv", "-", "--dry-run", text=CSV, code=1
     )
