@@ -73,19 +73,32 @@ static int compare_entries(const void *a, const void *b)
         return span_cmp(x->task.subject, y->task.subject);
 }
 
-int batch_group(struct batch *b, enum entry_state state, struct err *e)
+int batch_list(struct batch *b, enum entry_state state, struct entry ***ret, size_t *ret_n,
+               struct err *e)
 {
-        b->n_groups = 0;
-        if (b->n == 0)
-                return 0;
-        struct entry **list = arena_alloc(b->arena, b->n * sizeof(struct entry *));
-        b->groups = arena_alloc(b->arena, b->n * sizeof *b->groups);
-        if (!list || !b->groups || number_by_subject(b, state, e) < 0)
-                return err_oom(e);
+        struct entry **list = arena_alloc(b->arena, (b->n + 1) * sizeof(struct entry *));
         size_t n = 0;
+        if (!list)
+                return err_oom(e);
         for (size_t i = 0; i < b->n; i++)
                 if (b->entries[i].state == state)
                         list[n++] = &b->entries[i];
+        *ret = list;
+        *ret_n = n;
+        return 0;
+}
+
+int batch_group(struct batch *b, enum entry_state state, struct err *e)
+{
+        struct entry **list = NULL;
+        size_t n = 0;
+        b->n_groups = 0;
+        if (b->n == 0)
+                return 0;
+        b->groups = arena_alloc(b->arena, b->n * sizeof *b->groups);
+        if (!b->groups || number_by_subject(b, state, e) < 0 ||
+            batch_list(b, state, &list, &n, e) < 0)
+                return err_oom(e);
         qsort(list, n, sizeof(struct entry *), compare_entries);
         for (size_t i = 0; i < n; i++) {
                 struct statement_group *g = b->n_groups ? &b->groups[b->n_groups - 1] : NULL;

@@ -30,6 +30,9 @@ struct batch {
 };
 
 size_t batch_count(const struct batch *b, enum entry_state state);
+/* The entries in that state, in their order; the list lives as long as the batch. */
+int batch_list(struct batch *b, enum entry_state state, struct entry ***ret, size_t *ret_n,
+               struct err *e) MUST_CHECK;
 /* Forgets the entries and everything that they point into. */
 void batch_reset(struct batch *b);
 /* Hands a result to the batch. Always takes it, and frees it on failure. With more than one entry

@@ -88,17 +88,17 @@ static void refuse_reused(struct batch *b, struct entry *en)
 int dead_letters_refuse_reused(struct transactor *t, struct batch *b, struct err *e)
 {
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        size_t n = 0, total = 0;
-        for (size_t i = 0; i < b->n; i++)
-                total += b->entries[i].state == ENTRY_REPEATED && !b->entries[i].run;
-        if (total == 0)
+        struct entry **list = NULL;
+        size_t n = 0, repeated = 0;
+        if (batch_count(b, ENTRY_REPEATED) == 0)
                 return 0;
-        struct entry **list = arena_alloc(b->arena, total * sizeof(struct entry *));
-        if (!list)
-                return err_oom(e);
-        for (size_t i = 0; i < b->n; i++)
-                if (b->entries[i].state == ENTRY_REPEATED && !b->entries[i].run)
-                        list[n++] = &b->entries[i];
+        if (batch_list(b, ENTRY_REPEATED, &list, &repeated, e) < 0)
+                return -1;
+        for (size_t i = 0; i < repeated; i++)
+                if (!list[i]->run)
+                        list[n++] = list[i];
+        if (n == 0)
+                return 0;
         if (reused_params(t, list, n, e) < 0 || db_query(t->db, USED, t->params, &r, e) < 0)
                 return -1;
         if (db_rows(r) == 0)

@@ -24,21 +24,13 @@ static int group_params(struct transactor *t, const struct composed *c,
                 .pack = g->type->pack,
         };
         struct arena *scratch CLEANUP(arena_cleanup) = g->run ? NULL : arena_new(1024 * 1024);
-        struct setting_value *settings = NULL;
         const struct run *run = g->run ? g->run : g->about;
         struct span actor = n ? list[0]->task.actor : (struct span){ 0 };
         if (!g->run && (!scratch ||
                         !(v.actor = arena_strndup(scratch, actor.ptr ? actor.ptr : "", actor.len))))
                 return err_oom(e);
-        if (run) {
-                v.settings = run->settings;
-                v.n_settings = run->n_settings;
-        } else {
-                if (settings_resolve(g->type->pack, NULL, NULL, 0, scratch, &settings,
-                                     &v.n_settings, e) < 0)
-                        return -1;
-                v.settings = settings;
-        }
+        if (run_task_settings(run, g->type->pack, scratch, &v, e) < 0)
+                return -1;
         db_params_reset(t->params);
         return task_params_group(c, g, list, n, t->partitions, &v, t->params, e);
 }

@@ -9,26 +9,21 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOG_AGAIN_MS = 60000 };
 /* of the drain's time, at most: to leave the group, and to save the last acknowledgements */
 enum { LEAVE_MS = 5000 };
 
 void lane_worker_log_trouble(struct lane_worker *w, const struct err *e)
 {
-        if (strncmp(w->logged, e->text, sizeof w->logged - 1) == 0 &&
-            monotonic_ms() - w->logged_ms < LOG_AGAIN_MS)
+        if (!trouble_is_news(&w->trouble, e, monotonic_ms()))
                 return;
-        snprintf(w->logged, sizeof w->logged, "%s", e->text);
-        w->logged_ms = monotonic_ms();
         log_warn("cannot make progress, will retry", "lane=%s thread=%d class=%s error=" LOG_Q,
                  lane_name(w->o->lane), w->o->number, err_class_name(e->class), e->text);
 }
 
 void lane_worker_log_recovered(struct lane_worker *w)
 {
-        if (w->logged[0])
+        if (trouble_is_over(&w->trouble))
                 log_info("recovered", "lane=%s thread=%d", lane_name(w->o->lane), w->o->number);
-        w->logged[0] = '\0';
         w->failing_ms = 0;
 }
 

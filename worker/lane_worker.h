@@ -2,6 +2,7 @@
 #pragma once
 /* What the thread of one lane has: its connections, its partitions, its batch. The steps of the
  * loop (loop.c) each have a file of their own, and work on this. */
+#include "base/trouble.h"
 #include "actor.h"
 #include "membership.h"
 #include "outbox.h"
@@ -50,8 +51,8 @@ struct lane_worker {
         int64_t stop_ms; /* when a drain has lasted long enough; 0: none has begun */
 
         bool started; /* has worked once: from now on failures are waited out */
-        char logged[256], claim_failure[256]; /* the trouble that has been logged */
-        int64_t logged_ms;
+        struct trouble trouble;
+        char claim_failure[256]; /* that has been logged */
         /* since when the loop has failed repeatedly, 0: it does not; when it failed last */
         int64_t failing_ms, failed_ms;
         char failure[256]; /* the text of that last one */

@@ -28,16 +28,13 @@ int outcomes_add(struct transactor *t, struct batch *b, struct err *e)
                 DB_CALL(DB_TEXT, entry_column_adhoc_arguments),
         };
         struct entry_rows rows = { .partitions = t->partitions };
-        size_t n = 0, total = batch_count(b, ENTRY_DECIDED);
-        struct entry **list = arena_alloc(b->arena, (total + 1) * sizeof(struct entry *));
+        size_t n = 0;
+        struct entry **list = NULL;
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        if (total == 0)
+        if (batch_count(b, ENTRY_DECIDED) == 0)
                 return 0;
-        if (!list)
-                return err_oom(e);
-        for (size_t i = 0; i < b->n; i++)
-                if (b->entries[i].state == ENTRY_DECIDED)
-                        list[n++] = &b->entries[i];
+        if (batch_list(b, ENTRY_DECIDED, &list, &n, e) < 0)
+                return -1;
         db_params_reset(t->params);
         if (entry_columns_add_list(t->params, list, n, &rows, columns, ARRAY_LEN(columns), e) < 0)
                 return -1;

@@ -94,14 +94,13 @@ static int write_row(struct lane_worker *w, struct entry **row, size_t n, struct
 static int write_requests(void *ctx, struct batch *b, struct err *e)
 {
         struct lane_worker *w = ctx;
-        size_t n_left = 0, total = batch_count(b, ENTRY_FILED);
-        struct entry **left = arena_alloc(b->arena, (total + 1) * sizeof(struct entry *)),
-                     **row = arena_alloc(b->arena, (total + 1) * sizeof(struct entry *));
-        if (!left || !row)
+        size_t n_left = 0;
+        struct entry **left = NULL, **row = NULL;
+        if (batch_list(b, ENTRY_FILED, &left, &n_left, e) < 0)
+                return -1;
+        row = arena_alloc(b->arena, (n_left + 1) * sizeof(struct entry *));
+        if (!row)
                 return err_oom(e);
-        for (size_t i = 0; i < b->n; i++)
-                if (b->entries[i].state == ENTRY_FILED)
-                        left[n_left++] = &b->entries[i];
         while (n_left > 0) {
                 size_t n = take_row(w, left, &n_left, row);
                 if (write_row(w, row, n, e) < 0)

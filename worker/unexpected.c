@@ -78,15 +78,12 @@ int unexpected_resolve(struct lane_worker *w, struct err *e)
 {
         struct batch *b = &w->batch;
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
-        size_t n = 0, total = batch_count(b, ENTRY_UNEXPECTED);
-        if (total == 0)
+        struct entry **list = NULL;
+        size_t n = 0;
+        if (batch_count(b, ENTRY_UNEXPECTED) == 0)
                 return 0;
-        struct entry **list = arena_alloc(b->arena, total * sizeof(struct entry *));
-        if (!list)
-                return err_oom(e);
-        for (size_t i = 0; i < b->n; i++)
-                if (b->entries[i].state == ENTRY_UNEXPECTED)
-                        list[n++] = &b->entries[i];
+        if (batch_list(b, ENTRY_UNEXPECTED, &list, &n, e) < 0)
+                return -1;
         lookup_params(w, list, n, w->transactor.params);
         if (db_query(w->db, sql_run_takes_tasks, w->transactor.params, &r, e) < 0)
                 return -1;

@@ -8,6 +8,7 @@
 #include "model/messages.h"
 #include "db/db.h"
 #include "pack/pack.h"
+#include "pack/statement.h"
 #include "model/run_state.h"
 
 enum {
@@ -87,9 +88,14 @@ struct run {
 void run_free(struct run *r);
 DEFINE_CLEANUP(run_cleanup, struct run, run_free)
 
-/* By id. 0: found; 1: no such run; -1 error. */
+/* By id; -1: error. */
+enum run_found { RUN_FOUND, RUN_NOT_FOUND };
 int run_load(struct db *d, const struct packs *p, struct uuid run_id, struct run **ret,
              struct err *e) MUST_CHECK;
+/* Puts into `v` the settings that a task works with: those of its run, or for NULL those of the
+ * pack, which live in `a`. */
+int run_task_settings(const struct run *r, const struct pack *p, struct arena *a,
+                      struct run_values *v, struct err *e) MUST_CHECK;
 
 /* fixed.c: what a run keeps from its planning on, as JSON objects: its settings, and the versions
  * of the task types that may belong to it. */
@@ -101,8 +107,8 @@ bool run_has_type(const struct run *r, const struct task_type *t);
 /* Has `t` the version that the run was planned with? True when that is not recorded. */
 bool run_statement_same(const struct run *r, const struct task_type *t);
 
-/* The scheduler requests the run of a slot. 0, or 1 when that run id exists already (same job, same
- * instant). */
+/* The scheduler requests the run of a slot; nothing happens when that run id exists already (same
+ * job, same instant). */
 struct slot_request {
         const struct job *job;
         instant scheduled_at;

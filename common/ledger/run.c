@@ -3,7 +3,6 @@
 #include "ledger/ledger.h"
 
 #include "ledger_statements.h"
-#include "pack/statement.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +76,21 @@ static int read_run(const struct db_result *res, const struct packs *p, struct r
         return read_settings(r, res, e);
 }
 
+int run_task_settings(const struct run *r, const struct pack *p, struct arena *a,
+                      struct run_values *v, struct err *e)
+{
+        struct setting_value *settings = NULL;
+        if (r) {
+                v->settings = r->settings;
+                v->n_settings = r->n_settings;
+                return 0;
+        }
+        if (settings_resolve(p, NULL, NULL, 0, a, &settings, &v->n_settings, e) < 0)
+                return -1;
+        v->settings = settings;
+        return 0;
+}
+
 int run_load(struct db *d, const struct packs *p, struct uuid run_id, struct run **ret,
              struct err *e)
 {
@@ -88,7 +102,7 @@ int run_load(struct db *d, const struct packs *p, struct uuid run_id, struct run
         if (db_query(d, sql_run_load, q, &res, e) < 0)
                 return -1;
         if (db_rows(res) == 0)
-                return 1;
+                return RUN_NOT_FOUND;
         struct arena *a = arena_new(RUN_MEMORY_MAX);
         struct run *r = a ? arena_alloc(a, sizeof *r) : NULL;
         if (!r) {
@@ -101,7 +115,7 @@ int run_load(struct db *d, const struct packs *p, struct uuid run_id, struct run
                 return -1;
         }
         *ret = r;
-        return 0;
+        return RUN_FOUND;
 }
 
 /* The key of a run: its id, job and instant. */
@@ -118,16 +132,13 @@ static struct uuid add_key(struct db_params *p, const struct job *j, instant at)
 int run_request_slot(struct db *d, const struct slot_request *q, struct err *e)
 {
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
-        struct db_result *res CLEANUP(db_result_cleanup) = NULL;
         if (!p)
                 return err_oom(e);
         (void)add_key(p, q->job, q->scheduled_at);
         db_add_str(p, q->catch_up ? "catch_up" : "schedule");
         db_add_bool(p, q->job->dry_run);
         db_add_instant(p, q->not_before);
-        if (db_query(d, sql_run_request_slot, p, &res, e) < 0)
-                return -1;
-        return db_int(res, 0, 0) == 1 ? 0 : 1;
+        return db_query(d, sql_run_request_slot, p, NULL, e);
 }
 
 int run_request(struct db *d, const struct run_request *q, struct uuid *ret_id, struct err *e)

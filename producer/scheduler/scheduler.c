@@ -7,6 +7,7 @@
 #include "alert/watch.h"
 #include "announce.h"
 #include "base/log.h"
+#include "base/trouble.h"
 #include "closing.h"
 #include "connections.h"
 #include "daemon/daemon.h"
@@ -49,7 +50,7 @@ struct scheduler {
         bool notified;     /* something about runs */
         int64_t duties_ms; /* monotonic, as the others: when the duties are due */
         int64_t progress_ms, presence_ms;
-        char trouble[256]; /* as was logged; "": none */
+        struct trouble trouble;
 };
 
 /* ---- events ---- */
@@ -71,20 +72,18 @@ static void handle_notification(void *ctx, const char *channel)
                 s->notified = true;
 }
 
-static void log_trouble_once(struct scheduler *s, const struct err *e)
+static void log_trouble(struct scheduler *s, const struct err *e)
 {
-        if (strncmp(s->trouble, e->text, sizeof s->trouble - 1) == 0)
+        if (!trouble_is_news(&s->trouble, e, monotonic_ms()))
                 return;
-        snprintf(s->trouble, sizeof s->trouble, "%s", e->text);
         log_warn("cannot make progress, will retry", "class=%s error=" LOG_Q,
                  err_class_name(e->class), e->text);
 }
 
 static void log_recovered(struct scheduler *s)
 {
-        if (s->trouble[0])
+        if (trouble_is_over(&s->trouble))
                 log_info("recovered", "holder=" LOG_Q, s->c.lease.holder);
-        s->trouble[0] = '\0';
 }
 
 /* What is being published is forgotten: it is read from the tables again. */
@@ -272,7 +271,7 @@ static void run_loop(struct scheduler *s, struct daemon *d, bool *ret_started, s
                 }
                 if (e->class == ERR_FATAL && !*ret_started)
                         return;
-                log_trouble_once(s, e);
+                log_trouble(s, e);
                 reset_work(s);
                 connections_close_database(s->connections);
                 daemon_sleep(BACKOFF_MS);

@@ -75,7 +75,7 @@ static int request_run(struct context *c, const struct job *j, const struct deci
                                   .scheduled_at = x->slot,
                                   .catch_up = x->catch_up,
                                   .not_before = x->not_before };
-        return run_request_slot(c->db, &q, e) < 0 ? -1 : 0;
+        return run_request_slot(c->db, &q, e);
 }
 
 static void log_decisions(struct slots *s, const struct job *j, size_t number,

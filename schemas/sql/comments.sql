@@ -39,7 +39,7 @@ comment on column rollcall.run.pack is 'the pack';
 comment on column rollcall.run.job is 'the job within the pack';
 comment on column rollcall.run.scheduled_at is 'the instant that the run is for';
 comment on column rollcall.run.day is 'scheduled_at''s day in UTC: the ledger''s partition';
-comment on column rollcall.run.cause is '''schedule'', ''manual'' or ''catch-up''';
+comment on column rollcall.run.cause is '''schedule'', ''manual'' or ''catch_up''';
 comment on column rollcall.run.requested_by is
         'who requested it: the database session''s user, or the scheduler';
 comment on column rollcall.run.requested_for is
@@ -273,7 +273,7 @@ comment on table rollcall.day_total is
 comment on column rollcall.day_total.day is 'the day, UTC';
 comment on column rollcall.day_total.type is '"pack.type"';
 comment on column rollcall.day_total.dry_run is 'dry runs are counted apart';
-comment on column rollcall.day_total.outcome is 'the outcome''s name';
+comment on column rollcall.day_total.outcome is 'as in rollcall.outcome';
 comment on column rollcall.day_total.reason is 'the outcome''s reason';
 comment on column rollcall.day_total.count is 'how many';
 
@@ -286,7 +286,7 @@ comment on column rollcall.recent_error.run_id is 'the run; nil: ad-hoc';
 comment on column rollcall.recent_error.type is '"pack.type"';
 comment on column rollcall.recent_error.subject is 'the key of whom the task was about';
 comment on column rollcall.recent_error.item is 'the task''s item';
-comment on column rollcall.recent_error.outcome is 'the outcome''s name';
+comment on column rollcall.recent_error.outcome is 'as in rollcall.outcome';
 comment on column rollcall.recent_error.reason is 'why';
 
 comment on table rollcall.authority is

@@ -245,14 +245,16 @@ def results_take(w, size):
         future.result(30)
 
 
-def test_row_29_audit_topic_unavailable(cluster):
+@pytest.mark.parametrize("latency", [0, 0.05], ids=["near", "far"])
+def test_row_29_audit_topic_unavailable(cluster, kafka, latency):
     """The results topic takes nothing: deletions stop after the few batches that may wait for
-    their acknowledgement; nothing is lost when it is back.
+    their acknowledgement, however late the refusal comes; nothing is lost when it is back.
     """
     w = cluster(people=3000, batch=20)
     w.database.execute("update person set leaving = true, approved = id % 3 > 0")
     results_take(w, 20)
-    w.begin()
+    kafka.proxies[1].latency = latency
+    w.begin(**w.through(kafka=kafka.proxies[1]))
     w.ask("purging")
     w.wait(lambda: w.value("select count(*) from deleted") > 0)
     seen = [w.value("select count(*) from deleted")]

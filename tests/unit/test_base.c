@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/trouble.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -383,6 +384,23 @@ static void logs(void **state)
         }
 }
 
+static void a_lasting_trouble_is_logged_once_a_minute(void **state)
+{
+        (void)state;
+        struct trouble t = { 0 };
+        struct err away = ERR_INIT, other = ERR_INIT;
+        err_set(&away, ERR_RETRY, "", "the database is unavailable: %0300d", 1);
+        err_set(&other, ERR_RETRY, "", "the broker is unavailable");
+        assert_false(trouble_is_over(&t));
+        assert_true(trouble_is_news(&t, &away, 1000));
+        assert_false(trouble_is_news(&t, &away, 60999));
+        assert_true(trouble_is_news(&t, &away, 61000));
+        assert_true(trouble_is_news(&t, &other, 61001));
+        assert_true(trouble_is_over(&t));
+        assert_false(trouble_is_over(&t));
+        assert_true(trouble_is_news(&t, &other, 61002));
+}
+
 static void long_lines_are_cut(void **state)
 {
         (void)state;
@@ -424,6 +442,7 @@ int main(void)
                 cmocka_unit_test(the_order_of_ids_does_not_change_their_digest),
                 cmocka_unit_test(files_are_written_whole),
                 cmocka_unit_test(logs),
+                cmocka_unit_test(a_lasting_trouble_is_logged_once_a_minute),
                 cmocka_unit_test(long_lines_are_cut),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,10 +76,8 @@ static int write_report(struct actor *a, const struct statement_group *g, const 
             !(v.actor = arena_strndup(scratch, en->task.actor.ptr ? en->task.actor.ptr : "",
                                       en->task.actor.len)))
                 return err_oom(e);
-        struct setting_value *settings = NULL,
-                             *parameters = scratch ? arena_alloc(scratch, (r->n_parameters +
-                                                                           1) * sizeof *parameters)
-                                                   : NULL;
+        struct setting_value *parameters =
+                scratch ? arena_alloc(scratch, (r->n_parameters + 1) * sizeof *parameters) : NULL;
         if (!parameters)
                 return err_oom(e);
         char subject[UUID_TEXT_LEN + 1];
@@ -92,15 +90,9 @@ static int write_report(struct actor *a, const struct statement_group *g, const 
                                                         of_run ? subject
                                                                : r->parameters[i].default_value };
         }
-        if (run && run->pack == g->type->pack) {
-                v.settings = run->settings;
-                v.n_settings = run->n_settings;
-        } else {
-                if (settings_resolve(g->type->pack, NULL, NULL, 0, scratch, &settings,
-                                     &v.n_settings, e) < 0)
-                        return -1;
-                v.settings = settings;
-        }
+        if (run_task_settings(run && run->pack == g->type->pack ? run : NULL, g->type->pack,
+                              scratch, &v, e) < 0)
+                return -1;
         v.parameters = parameters;
         v.n_parameters = r->n_parameters;
         if (!a->service->reports.folder)

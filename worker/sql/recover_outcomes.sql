@@ -27,9 +27,4 @@ with found as (
         order by place
         limit $3::bigint
 ),
-\ir _recover_measured.sql
-select
-\ir _recover_columns.sql
-from measured
-where earlier < $4::bigint
-order by place
+\ir _recover_rows.sql

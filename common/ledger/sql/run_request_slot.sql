@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- 1, or 0 when the run of that slot exists already; the scheduler is woken in the first case
+-- Wakes the scheduler, unless the run of that slot exists already.
 with new as (
         insert into rollcall.run
                (run_id, pack, job, scheduled_at, day, cause, requested_by, dry_run, not_before)
@@ -7,5 +7,5 @@ with new as (
         on conflict (run_id) do nothing
         returning 1
 )
-select count(*), case when count(*) > 0 then pg_notify('rollcall_run', '')::text end
+select pg_notify('rollcall_run', '')
 from new
