@@ -94,21 +94,21 @@ static int add_outcome(struct aggregator *a, struct partition *x, const struct d
         struct err why = ERR_INIT;
         if (kafka_partition_of(m.subject, b->partitions) != x->at.partition)
                 return BATCH_STORED;
-        enum fold_result folded = fold_event(a->fold, x->at.source_no, &m, &why);
-        if (folded == FOLD_FULL) {
+        enum fold_result added = fold_event(a->fold, x->at.source_no, &m, &why);
+        if (added == FOLD_FULL) {
                 if (a->batch.events == 0)
                         return err_oom(e);
                 int rc = batch_store(a, e);
                 return rc == BATCH_STORED ? add_outcome(a, x, r, row, e) : rc;
         }
-        if (folded == FOLD_REFUSED)
+        if (added == FOLD_REFUSED)
                 log_warn("outcome of the ledger is not counted",
                          "topic=" LOG_Q " partition=%d sequence=%lld error=" LOG_Q,
                          db_str(b->sources, b->row, S_TOPIC), (int)m.source_partition,
                          (long long)m.sequence, why.text);
         x->touched = true;
         a->batch.events++;
-        b->counted += folded == FOLD_COUNTED;
+        b->counted += added == FOLD_COUNTED;
         return BATCH_STORED;
 }
 

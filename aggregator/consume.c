@@ -40,7 +40,7 @@ static int consume_message(struct aggregator *a, struct partition *x, const stru
 {
         struct outcome_event event;
         struct err why = ERR_INIT;
-        enum fold_result folded = FOLD_REFUSED;
+        enum fold_result added = FOLD_REFUSED;
         int issued = ISSUED;
         arena_reset(a->decoded);
         if (m->unreadable)
@@ -52,12 +52,12 @@ static int consume_message(struct aggregator *a, struct partition *x, const stru
                 if (issued < 0)
                         return batch_fail(a, &why, e) < 0 ? -1 : CONSUME_DISCARDED;
                 if (issued == ISSUED)
-                        folded = fold_event(a->fold, x->at.source_no, &event, &why);
+                        added = fold_event(a->fold, x->at.source_no, &event, &why);
         } else if (why.class == ERR_FATAL) {
                 *e = why;
                 return -1;
         }
-        if (folded == FOLD_FULL || (folded == FOLD_REFUSED && !dead_letters_add(a, x, m, why.text)))
+        if (added == FOLD_FULL || (added == FOLD_REFUSED && !dead_letters_add(a, x, m, why.text)))
                 return CONSUME_FULL;
         a->forged += issued == NOT_ISSUED;
         x->next = m->offset + 1;

@@ -59,7 +59,7 @@ static void read_position(struct partition *x, const struct db_result *r, int ro
         x->dead_letters_stored = x->dead_letters = db_int(r, row, 5);
         x->dead_letters_published = db_int(r, row, 6);
         x->at.digest = x->next_digest = db_int(r, row, 7);
-        x->behind = db_bool(r, row, 8);
+        x->backfill_due = db_bool(r, row, 8);
         x->dead_letters_offset = -1;
 }
 
@@ -122,7 +122,7 @@ int partition_check(const struct partition_context *c, struct partition *x, stru
         x->start = position_start(&x->at);
         if (x->at.verify < 0)
                 position_resumed(&x->at);
-        x->state = x->behind ? PARTITION_BACKFILL : PARTITION_READY;
+        x->state = x->backfill_due ? PARTITION_BACKFILL : PARTITION_READY;
         return 0;
 }
 

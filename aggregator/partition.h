@@ -24,8 +24,8 @@ struct partition {
 
         /* what the aggregator adds to it */
         const struct kafka_message *last; /* in this batch, until `next_digest` is made of it */
-        bool behind;  /* the ledger has outcomes that must be aggregated before the next message */
-        bool touched; /* this batch has something of it although `next` does not move */
+        bool backfill_due; /* the ledger has outcomes to aggregate before the next message */
+        bool touched;      /* this batch has something of it although `next` does not move */
         /* The number of its dead letters, as committed, and with this batch. */
         int64_t dead_letters_stored, dead_letters;
         int64_t dead_letters_published; /* how many of them are in their topic, as committed */

@@ -61,7 +61,7 @@ void actor_failed(struct actor *a, struct batch *b, struct entry *en, const stru
         actor_decide(b, en, OUTCOME_FAILED, "%s", reason);
         if (state != SEND_DEFERRED && state != SEND_UNKNOWN)
                 return;
-        entry_fail(en, deferred ? &a->transactor->put_off : &a->transactor->retry, en->reason);
+        entry_fail(en, deferred ? &a->transactor->deferred : &a->transactor->retry, en->reason);
         if (en->parked == PARKED_RETRY && en->delay_ms < answer->after_ms)
                 en->delay_ms = answer->after_ms;
         if (en->parked != PARKED_RETRY && state == SEND_UNKNOWN) {

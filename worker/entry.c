@@ -44,7 +44,7 @@ void entry_park(struct entry *en, enum parked why, struct span reason, int64_t d
 void entry_block(struct entry *en, bool quarantined)
 {
         en->outcome = OUTCOME_QUARANTINED;
-        en->parked = quarantined ? PARKED_BEHIND_QUARANTINED : PARKED_BLOCKED;
+        en->parked = quarantined ? PARKED_BLOCKED_BY_QUARANTINED : PARKED_BLOCKED;
         en->reason = quarantined ? SPAN_LIT("blocked by an earlier task of the same subject, "
                                             "which is quarantined")
                                  : SPAN_LIT("blocked by an earlier task of the same subject, "

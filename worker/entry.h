@@ -43,7 +43,7 @@ enum parked {
         /* with an outcome */
         PARKED_QUARANTINED, /* quarantined: its last attempt failed */
         /* quarantined because an earlier task of its subject is */
-        PARKED_BEHIND_QUARANTINED,
+        PARKED_BLOCKED_BY_QUARANTINED,
         PARKED_RECORD, /* applied, but its type's `record` failed: that is retried alone */
 };
 

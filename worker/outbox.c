@@ -93,14 +93,14 @@ static struct span pack_of(const struct entry *en)
                               dot ? (size_t)(dot - en->task.type.ptr) : en->task.type.len };
 }
 
-/* What was adopted from an earlier log has an offset made of that log's number and the true one
- * (rollcall.adopt). */
-static int64_t true_offset(int64_t offset)
+/* A task parked before its topic was re-created has an offset made of its original source_no and
+ * offset (rollcall.adopt). */
+static int64_t original_offset(int64_t offset)
 {
         return offset < 0 ? (-1 - offset) & ((INT64_C(1) << 40) - 1) : offset;
 }
 
-static int true_source(const struct lane_partition *s, int64_t offset)
+static int original_source(const struct lane_partition *s, int64_t offset)
 {
         return offset < 0 ? (int)((-1 - offset) >> 40) : s->at.source_no;
 }
@@ -127,7 +127,7 @@ static int publish_event(struct outbox *o, const struct entry *en, uint64_t toke
                 .attempt = en->attempt,
                 .source_topic = span_of(s->at.topic),
                 .source_partition = s->at.partition,
-                .source_offset = true_offset(en->offset),
+                .source_offset = original_offset(en->offset),
                 .sequence = en->sequence,
                 .replaces = en->replaces ? span_of(outcome_name(OUTCOME_QUARANTINED))
                                          : (struct span){ 0 },
@@ -175,8 +175,9 @@ static int publish_dead_letter_of(struct outbox *o, const struct entry *en, uint
 {
         const struct lane_partition *s = &o->partitions->list[en->partition];
         const struct dead_letter_post d = {
-                .origin = { o->cluster, s->at.topic, s->at.partition, true_source(s, en->offset),
-                            true_offset(en->offset), en->state == ENTRY_DEAD ? 1 : en->attempt },
+                .origin = { o->cluster, s->at.topic, s->at.partition,
+                            original_source(s, en->offset), original_offset(en->offset),
+                            en->state == ENTRY_DEAD ? 1 : en->attempt },
                 .reason = en->reason,
                 .key = en->key,
                 .value = en->value,

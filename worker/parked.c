@@ -32,7 +32,7 @@ static enum held_state state_of(enum parked parked)
                 [PARKED_PAUSED] = HELD_RETRY,
                 [PARKED_BLOCKED] = HELD_WAITING,
                 [PARKED_QUARANTINED] = HELD_QUARANTINED,
-                [PARKED_BEHIND_QUARANTINED] = HELD_BEHIND,
+                [PARKED_BLOCKED_BY_QUARANTINED] = HELD_BEHIND,
                 [PARKED_RECORD] = HELD_RECORD,
         };
         return states[parked];
@@ -60,7 +60,7 @@ enum column {
 
 static bool is_blocked(const struct entry *en)
 {
-        return en->parked == PARKED_BLOCKED || en->parked == PARKED_BEHIND_QUARANTINED;
+        return en->parked == PARKED_BLOCKED || en->parked == PARKED_BLOCKED_BY_QUARANTINED;
 }
 
 /* NULL: it is not due by itself. */

@@ -70,9 +70,9 @@ int resources_open(struct lane_worker *w, struct err *e)
         w->transactor.pause_max_ms = s->retry.pause_max_ms;
         w->transactor.retry = (struct retry_policy){ s->retry.attempts, s->retry.base_ms,
                                                      s->retry.max_ms, false, arc4random };
-        w->transactor.put_off = (struct retry_policy){ s->retry.put_off_attempts,
-                                                       s->retry.put_off_base_ms,
-                                                       s->retry.put_off_max_ms, true, arc4random };
+        w->transactor.deferred = (struct retry_policy){ s->retry.put_off_attempts,
+                                                        s->retry.put_off_base_ms,
+                                                        s->retry.put_off_max_ms, true, arc4random };
         w->membership.owner = (struct membership_owner){ claims_assigned,       claims_flush,
                                                          claims_release,        w,
                                                          lane_name(w->o->lane), w->o->number };

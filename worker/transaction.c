@@ -118,12 +118,12 @@ int transaction_checkpoint(struct transactor *t, struct err *e)
         size_t rows = lane_partitions_move_params(t->partitions, t->params);
         if (rows == 0)
                 return 0;
-        FAILPOINT("mark.unwritten");
+        FAILPOINT("positions.unwritten");
         if (db_run(t->db, "position_move", t->params, &r, e) < 0)
                 return -1;
         if ((size_t)db_rows(r) != rows)
                 return TRANSACTION_FENCED;
-        FAILPOINT("mark.written");
+        FAILPOINT("positions.written");
         lane_partitions_moved(t->partitions);
         return 0;
 }

@@ -18,7 +18,7 @@ struct transactor {
         struct db_params *params;
         struct retry_policy retry;
         /* of what the other side defers (4xx): greylisting lasts longer than a fault of ours */
-        struct retry_policy put_off;
+        struct retry_policy deferred;
         /* how many more batches check for earlier outcomes before they run a statement: repeated
          * messages seldom come alone */
         int check_duplicates_for;

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROBE_MS = 2000, PROCESSES_ASKED = 64 };
+enum { PROBE_MS = 2000, PROCESSES_PROBED = 64 };
 
 struct request {
         const char *conninfo, *application;
@@ -25,8 +25,8 @@ struct request {
 static int refuse(const struct request *r, PGconn *conn, bool wrong, struct err *e)
 {
         char text[sizeof e->text];
-        const char *said = PQerrorMessage(conn);
-        snprintf(text, sizeof text, "%.*s", (int)strcspn(said, "\n"), said);
+        const char *message = PQerrorMessage(conn);
+        snprintf(text, sizeof text, "%.*s", (int)strcspn(message, "\n"), message);
         redact_message(r->conninfo, text);
         bool tls = r->sslmode && strstr(text, "SSL");
         return err_set(e, wrong ? ERR_FATAL : ERR_RETRY, "08001", "database%s: %s%s",
@@ -57,7 +57,7 @@ static int connect_wait(struct db *d, const struct request *r, struct err *e)
 }
 
 /* Is `keyword` given in the conninfo itself? */
-static bool says(const char *conninfo, const char *keyword)
+static bool conninfo_has(const char *conninfo, const char *keyword)
 {
         PQconninfoOption *list = PQconninfoParse(conninfo, NULL);
         bool found = false;
@@ -79,10 +79,12 @@ static const char *tls_for(const struct request *r, PGconn *conn)
 {
         /* wherever it comes from: conninfo, PGPASSWORD, a passfile */
         const char *password = PQpass(conn);
-        if (!password || !*password || says(r->conninfo, "sslmode") || in_environment("PGSSLMODE"))
+        if (!password || !*password || conninfo_has(r->conninfo, "sslmode") ||
+            in_environment("PGSSLMODE"))
                 return NULL;
-        return says(r->conninfo, "sslrootcert") || in_environment("PGSSLROOTCERT") ? "verify-full"
-                                                                                   : "require";
+        return conninfo_has(r->conninfo, "sslrootcert") || in_environment("PGSSLROOTCERT")
+                       ? "verify-full"
+                       : "require";
 }
 
 static int start(struct db *d, struct request *r, struct err *e)
@@ -195,7 +197,7 @@ static bool shares_processes(struct db *d, struct request *r, int pid)
         if (!other || start(other, &probe, &ignored) < 0)
                 return false;
         /* one that gives the idle ones in turn comes to ours after as many calls as it has */
-        for (int i = 0; i < PROCESSES_ASKED; i++)
+        for (int i = 0; i < PROCESSES_PROBED; i++)
                 if (process_that_answers(other, "select pg_backend_pid()") == pid)
                         return true;
         return process_that_answers(other, "begin; select pg_backend_pid()") == pid ||

@@ -21,7 +21,7 @@ struct filing {
         struct cli *cli;
         const struct task_type *type;
         bool dry_run;
-        filing_told told;
+        filing_notice notify;
         void *ctx;
         struct buf texts; /* subjects, items and arguments of the next request */
         struct uuid *ids;
@@ -38,13 +38,13 @@ struct filing {
 };
 
 struct filing *filing_new(struct cli *c, const struct task_type *type, bool dry_run,
-                          filing_told told, void *ctx)
+                          filing_notice notify, void *ctx)
 {
         struct filing *f CLEANUP(filing_cleanup) = calloc(1, sizeof *f);
         if (!f)
                 return NULL;
         *f = (struct filing){
-                .cli = c, .type = type, .dry_run = dry_run, .told = told, .ctx = ctx
+                .cli = c, .type = type, .dry_run = dry_run, .notify = notify, .ctx = ctx
         };
         buf_init(&f->texts, BYTES_MAX + ARGUMENTS_MAX);
         buf_init(&f->json, ARGUMENTS_MAX);
@@ -88,8 +88,8 @@ static int take_answer(struct filing *f)
         f->unanswered--;
         if (rc < 0)
                 return cli_db_fail(&e);
-        if (f->told)
-                f->told(f->ctx, tasks, db_rows(r) ? db_instant(r, 0, 0) : INSTANT_NONE);
+        if (f->notify)
+                f->notify(f->ctx, tasks, db_rows(r) ? db_instant(r, 0, 0) : INSTANT_NONE);
         return 0;
 }
 

@@ -8,13 +8,13 @@
 
 /* Called for each request, in order: how many tasks it has; `earlier`: when the same request was
  * filed before (nothing is filed then), else INSTANT_NONE. */
-typedef void (*filing_told)(void *ctx, size_t tasks, instant earlier);
+typedef void (*filing_notice)(void *ctx, size_t tasks, instant earlier);
 
 struct filing;
 
-/* Fills in defaults; NULL: out of memory. `told` may be NULL. */
+/* Fills in defaults; NULL: out of memory. `notify` may be NULL. */
 struct filing *filing_new(struct cli *c, const struct task_type *type, bool dry_run,
-                          filing_told told, void *ctx);
+                          filing_notice notify, void *ctx);
 void filing_free(struct filing *f);
 DEFINE_CLEANUP(filing_cleanup, struct filing, filing_free)
 

@@ -16,8 +16,8 @@ static void add_finding(struct check *k, const char *status, const char *what, c
                                                 what, "where", where, "text", text));
                 return;
         }
-        printf("%s%s%s: %s%s", paint(k->cli, status), strlen(status) < 4 ? "   " : " ", what, where,
-               *where ? ": " : "");
+        printf("%s%s%s: %s%s", word_colored(k->cli, status), strlen(status) < 4 ? "   " : " ", what,
+               where, *where ? ": " : "");
         print_clean(stdout, text);
         putchar('\n');
         fflush(stdout);

@@ -27,7 +27,7 @@ void outcome_print_row(const struct cli *c, const struct db_result *r, int row)
 {
         const char *outcome = text_of(r, row, "outcome"), *reason = text_of(r, row, "reason");
         const char *before = text_of(r, row, "before"), *after = text_of(r, row, "after");
-        fputs(paint(c, outcome ? outcome : ""), stdout);
+        fputs(word_colored(c, outcome ? outcome : ""), stdout);
         if (reason && *reason) {
                 fputs(": ", stdout);
                 print_clean(stdout, reason);
@@ -64,7 +64,7 @@ int outcome_wait(struct cli *c, const struct task_request *q, int64_t timeout_ms
         int64_t until = monotonic_ms() + timeout_ms, quiet_until = monotonic_ms() + QUIET_MS;
         char id[UUID_TEXT_LEN + 1];
         const char *param = id;
-        bool noted = false;
+        bool reported = false;
         uuid_to_text(q->id, id);
         for (unsigned wait = WAIT_MS;;) {
                 struct db_result *r CLEANUP(db_result_cleanup) = NULL;
@@ -87,8 +87,8 @@ int outcome_wait(struct cli *c, const struct task_request *q, int64_t timeout_ms
                                 "no outcome of task %s after %lld s; it stays on the lane \"%s\" "
                                 "(is a worker serving it?)",
                                 id, (long long)(timeout_ms / 1000), lane_name(q->type->lane));
-                if (!noted && monotonic_ms() >= quiet_until) {
-                        noted = true;
+                if (!reported && monotonic_ms() >= quiet_until) {
+                        reported = true;
                         if ((rc = cli_note_no_scheduler(c)))
                                 return rc;
                 }

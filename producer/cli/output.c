@@ -151,7 +151,7 @@ void table_print(const struct cli *c, const struct table *t)
         }
 }
 
-const char *paint(const struct cli *c, const char *word)
+const char *word_colored(const struct cli *c, const char *word)
 {
         static char texts[4][64];
         static unsigned next;

@@ -27,7 +27,7 @@ void table_print(const struct cli *c, const struct table *t);
 
 /* `word` with its colour around it when there is one: for single lines. Rotates over a few static
  * buffers. */
-const char *paint(const struct cli *c, const char *word);
+const char *word_colored(const struct cli *c, const char *word);
 /* A title over a part of the output. */
 void print_title(const struct cli *c, const char *title);
 /* One line of text with control characters replaced. */

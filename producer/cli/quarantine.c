@@ -142,8 +142,8 @@ static int confirm_action(struct cli *c, const struct args *a, const char *what,
         int rc = cli_query(c, sql_quarantine_count, params, FILTERS + 1, &r);
         if (rc)
                 return rc;
-        int64_t quarantined = db_int(r, 0, 0), behind = db_int(r, 0, 1),
-                chosen = state ? db_int(r, 0, 2) : quarantined + behind;
+        int64_t quarantined = db_int(r, 0, 0), blocked = db_int(r, 0, 1),
+                chosen = state ? db_int(r, 0, 2) : quarantined + blocked;
         if (chosen == 0 && state)
                 return cli_error(
                         CODE_NOT_FOUND,
@@ -163,7 +163,7 @@ static int confirm_action(struct cli *c, const struct args *a, const char *what,
         else
                 snprintf(question, sizeof question,
                          "%s %" PRId64 " quarantined tasks, and %" PRId64 " that they block?",
-                         strcmp(what, "drop") == 0 ? "Discard" : "Retry", quarantined, behind);
+                         strcmp(what, "drop") == 0 ? "Discard" : "Retry", quarantined, blocked);
         return cli_confirm(question);
 }
 

@@ -167,7 +167,7 @@ static int compare_messages(struct repair *r, struct kafka_consumer *k)
         return 0;
 }
 
-static int find_misfits(struct repair *r)
+static int find_invalid(struct repair *r)
 {
         struct kafka_consumer *k CLEANUP(kafka_consumer_cleanup) = NULL;
         struct kafka_producer *p CLEANUP(kafka_producer_cleanup) = NULL;
@@ -185,9 +185,9 @@ static int find_misfits(struct repair *r)
         return rc ? rc : compare_messages(r, k);
 }
 
-/* ---- what is said ---- */
+/* ---- messages ---- */
 
-static size_t misfits(const struct repair *r)
+static size_t count_invalid(const struct repair *r)
 {
         size_t n = 0;
         for (size_t i = 0; i < r->n; i++)
@@ -195,7 +195,7 @@ static size_t misfits(const struct repair *r)
         return n;
 }
 
-static void print_misfits(const struct repair *r, const struct db_result *open)
+static void print_invalid(const struct repair *r, const struct db_result *open)
 {
         bool lanes = false;
         for (size_t i = 0; i < r->n; i++) {
@@ -273,14 +273,14 @@ int verb_topics_repair(struct cli *c, const struct args *a)
         bool dry_run = args_on(a, "dry-run");
         int rc = cli_db(c);
         if (rc == 0)
-                rc = find_misfits(&r);
+                rc = find_invalid(&r);
         if (rc == 0)
                 rc = cli_query(c, sql_repair_missing, NULL, 0, &open);
         if (rc)
                 return rc;
-        size_t n = misfits(&r);
+        size_t n = count_invalid(&r);
         if (!c->json && n)
-                print_misfits(&r, open);
+                print_invalid(&r, open);
         if (!c->json && !n)
                 printf("%zu positions, each is in its topic\n", r.n);
         if (n && !dry_run) {

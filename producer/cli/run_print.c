@@ -117,19 +117,19 @@ static void print_proof(const struct cli *c, const struct parts *p)
         if (planned == done && digest)
                 printf("%-13s %s: every planned task has its outcome, and the digests of the ids "
                        "agree\n",
-                       "proof", paint(c, "ok"));
+                       "proof", word_colored(c, "ok"));
         else if (planned == done)
                 printf("%-13s %s: the counts agree, the digests of the ids do not\n", "proof",
-                       paint(c, "no"));
+                       word_colored(c, "no"));
         else if (!db_null(p->head, 0, db_column(p->head, "closed_at")))
                 printf("%-13s %s: %" PRId64
                        " tasks have no outcome: what is not published is not done (--missing "
                        "lists them)\n",
-                       "proof", paint(c, "no"), planned - done);
+                       "proof", word_colored(c, "no"), planned - done);
         else
                 printf("%-13s %s: %" PRId64
                        " tasks without an outcome so far (--missing lists them)\n",
-                       "proof", paint(c, "no"), planned - done);
+                       "proof", word_colored(c, "no"), planned - done);
 }
 
 /* Loudly where a table had more rows changed than there are tasks: children that go with their
@@ -147,7 +147,7 @@ static void print_touched(const struct cli *c, const struct db_result *r)
                         }
                 printf(", for %" PRId64 " tasks of %s%s%s\n", db_int(r, i, 5), db_str(r, i, 0),
                        db_bool(r, i, 6) ? "  " : "",
-                       db_bool(r, i, 6) ? paint(c, "MORE ROWS THAN TASKS") : "");
+                       db_bool(r, i, 6) ? word_colored(c, "MORE ROWS THAN TASKS") : "");
         }
 }
 
@@ -160,7 +160,7 @@ static void print_head(const struct cli *c, const struct parts *p)
         printf("%-13s %s.%s%s\n", "job", db_str(h, 0, db_column(h, "pack")),
                db_str(h, 0, db_column(h, "job")),
                db_bool(h, 0, db_column(h, "dry_run")) ? " (dry run: nothing was changed)" : "");
-        printf("%-13s %s%s", "state", paint(c, db_str(h, 0, db_column(h, "state"))),
+        printf("%-13s %s%s", "state", word_colored(c, db_str(h, 0, db_column(h, "state"))),
                *reason ? ": " : "");
         print_clean(stdout, reason);
         putchar('\n');

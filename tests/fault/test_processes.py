@@ -37,8 +37,8 @@ DECIDING = [
     "outcomes.acked",
     "offsets.uncommitted",
     "offsets.committed",
-    "mark.unwritten",
-    "mark.written",
+    "positions.unwritten",
+    "positions.written",
 ]
 MAILING = [
     "mail.unsent",
@@ -253,7 +253,7 @@ def test_row_03_aggregator_killed_in_mid_batch(cluster, chance, point):
         "mail.unsent",
         "mail.sent",
         "settle.uncommitted",
-        "mark.unwritten",
+        "positions.unwritten",
         "signal",
     ],
 )

@@ -12,7 +12,11 @@ def test_no_event_overtakes_one_that_was_refused(rig, kafka):
     Until it is taken none of the others is, and in the end all stand in the order of their numbers.
     """
     rig = rig(
-        kafka, people=60, partitions=1, batch_max=1, config='properties = [ "compression.type=none" ];'
+        kafka,
+        people=60,
+        partitions=1,
+        batch_max=1,
+        config='properties = [ "compression.type=none" ];',
     )
     results = rig.topic("results")
     set_property(rig, results, "max.message.bytes", "4000")

@@ -167,7 +167,8 @@ static void later_tasks_of_a_subject_are_blocked(void **state)
         entry_fail(&sent[0], &p, SPAN_LIT("no"));
         sent[0].state = ENTRY_ACTED;
         batch_block(&b, 0);
-        assert_true(sent[1].state == ENTRY_ACTED && sent[1].parked == PARKED_BEHIND_QUARANTINED &&
+        assert_true(sent[1].state == ENTRY_ACTED &&
+                    sent[1].parked == PARKED_BLOCKED_BY_QUARANTINED &&
                     sent[1].outcome == OUTCOME_QUARANTINED);
         arena_free(a);
 }
