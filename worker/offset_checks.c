@@ -94,9 +94,9 @@ int offset_checks_replaced(struct lane_worker *w, struct err *e)
         };
         struct err unknown = ERR_INIT; /* an unavailable broker is met by the poll */
         size_t size = w->partitions.n + 1;
-        CLEANUP(cleanup_free) struct kafka_partition *list = calloc(size, sizeof *list);
-        CLEANUP(cleanup_free)
-        const struct lane_partition **found = calloc(size, sizeof(struct lane_partition *));
+        struct kafka_partition *list CLEANUP(cleanup_free) = calloc(size, sizeof *list);
+        const struct lane_partition **found CLEANUP(cleanup_free) = calloc(
+                size, sizeof(struct lane_partition *));
         if (!list || !found)
                 return err_oom(e);
         int n = kafka_find_recreated(w->membership.consumer, publisher_client(w->publisher),

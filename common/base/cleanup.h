@@ -23,7 +23,7 @@
                 take_;                     \
         }))
 
-void cleanup_free(void *p);        /* CLEANUP(cleanup_free) char *s: frees with free(3) */
-void cleanup_close(const int *fd); /* CLEANUP(cleanup_close) int fd = -1 */
+void cleanup_free(void *p);        /* char *s CLEANUP(cleanup_free): frees with free(3) */
+void cleanup_close(const int *fd); /* int fd CLEANUP(cleanup_close) = -1 */
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

@@ -101,7 +101,7 @@ int cfg_load(const char *path, struct cfg **ret, struct err *e)
                 return err_set(e, ERR_FATAL, "", "%s: cannot be read: %s", path, strerror(errno));
         if (S_ISDIR(st.st_mode)) /* libconfig's scanner would end the process */
                 return err_set(e, ERR_FATAL, "", "%s: is a folder, expected a file", path);
-        CLEANUP(cfg_cleanup) struct cfg *c = calloc(1, sizeof *c);
+        struct cfg *c CLEANUP(cfg_cleanup) = calloc(1, sizeof *c);
         if (!c)
                 return err_oom(e);
         config_init(&c->config);
@@ -377,8 +377,8 @@ int cfg_str_list(const struct cfg_node *n, const char *key, const char ***ret, s
         if (v && !cfg_is_list(v))
                 return cfg_unexpected(v, e, "a list of texts: [\"…\", \"…\"]");
         int count = cfg_count(v);
-        CLEANUP(cleanup_free)
-        const char **list = count > 0 ? calloc((size_t)count, sizeof *list) : NULL;
+        const char **list CLEANUP(cleanup_free) = count > 0 ? calloc((size_t)count, sizeof *list)
+                                                            : NULL;
         if (count > 0 && !list)
                 return err_oom(e);
         for (int i = 0; i < count; i++) {

@@ -48,7 +48,7 @@ static int check_line(const char *file, int line, const char *text, size_t len, 
 
 int characters_check(const char *file, struct err *e)
 {
-        CLEANUP(close_stream) FILE *f = fopen(file, "re");
+        FILE *f CLEANUP(close_stream) = fopen(file, "re");
         char *text CLEANUP(cleanup_free) = NULL;
         size_t cap = 0;
         int line = 1;

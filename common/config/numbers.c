@@ -54,7 +54,7 @@ static bool skip(FILE *f, int c, int *line)
 
 int numbers_check(const char *file, struct err *e)
 {
-        CLEANUP(close_file) FILE *f = fopen(file, "re");
+        FILE *f CLEANUP(close_file) = fopen(file, "re");
         if (!f)
                 return err_set(e, ERR_FATAL, "", "%s: cannot be read: %s", file, strerror(errno));
         int line = 1, c;

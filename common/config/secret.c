@@ -31,7 +31,7 @@ int secret_read(const char *path, char **ret, struct err *e)
 {
         struct stat st;
         char data[SECRET_MAX + 1];
-        CLEANUP(cleanup_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        int fd CLEANUP(cleanup_close) = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         if (fd < 0 || fstat(fd, &st) < 0)
                 return err_set(e, ERR_FATAL, "", "%s: cannot be read: %s", path, strerror(errno));
         if (!S_ISREG(st.st_mode))
@@ -98,7 +98,7 @@ int service_conninfo(const struct service *s, char **ret, struct err *e)
         const char *conninfo = s->database.conninfo;
         bool uri = strncmp(conninfo, "postgresql://", 13) == 0 ||
                    strncmp(conninfo, "postgres://", 11) == 0;
-        CLEANUP(cleanup_free) char *password = NULL;
+        char *password CLEANUP(cleanup_free) = NULL;
         BUF_CLEANUP struct buf out = { .max = 64 * 1024 };
         buf_adds(&out, conninfo);
         if (s->database.password_file) {

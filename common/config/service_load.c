@@ -57,7 +57,7 @@ static int join_path(struct service *s, const char **path, struct err *e)
 static int read_lanes(const struct cfg_node *group, const char *key, bool *lanes, struct err *e)
 {
         const struct cfg_node *list = cfg_get(group, key);
-        CLEANUP(cleanup_free) const char **names = NULL;
+        const char **names CLEANUP(cleanup_free) = NULL;
         size_t n = 0;
         if (cfg_str_list(group, key, &names, &n, e) < 0)
                 return -1;
@@ -320,7 +320,7 @@ static int check_together(struct service *s, struct err *e)
 
 int service_read(const char *path, bool found, struct service **ret, struct err *e)
 {
-        CLEANUP(service_cleanup) struct service *s = calloc(1, sizeof *s);
+        struct service *s CLEANUP(service_cleanup) = calloc(1, sizeof *s);
         if (!s)
                 return err_oom(e);
         s->found = found;

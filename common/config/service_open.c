@@ -37,7 +37,7 @@ int service_open(const char *given, struct service **ret, struct err *e)
         const char *path = service_path(given, &found);
         if (!found)
                 return service_read(path, false, ret, e);
-        CLEANUP(service_cleanup) struct service *s = NULL;
+        struct service *s CLEANUP(service_cleanup) = NULL;
         if (trust_check(path, e) < 0 || service_read(path, true, &s, e) < 0 || guard(s, e) < 0) {
                 (void)err_prefix(e, "./%s was found here", path);
                 return -1;

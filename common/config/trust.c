@@ -42,7 +42,7 @@ static int refuse(const char *path, const char *at, const char *why, struct err 
 
 int trust_check(const char *path, struct err *e)
 {
-        CLEANUP(cleanup_free) char *real = realpath(path, NULL);
+        char *real CLEANUP(cleanup_free) = realpath(path, NULL);
         if (!real)
                 return err_set(e, ERR_FATAL, "", "%s: cannot be read: %s", path, strerror(errno));
         const char *why = fault_of(path, false); /* a link of somebody else's */
@@ -63,7 +63,7 @@ int trust_check_folder(const char *path, struct err *e)
 {
         if (trust_check(path, e) < 0)
                 return -1;
-        CLEANUP(close_folder) DIR *d = opendir(path);
+        DIR *d CLEANUP(close_folder) = opendir(path);
         if (!d)
                 return err_set(e, ERR_FATAL, "", "%s: cannot be read: %s", path, strerror(errno));
         for (const struct dirent *entry; (entry = readdir(d));) {

@@ -19,7 +19,7 @@ void notify_systemd(const char *state)
         memcpy(address.sun_path, path, strlen(path));
         if (*path == '@') /* the abstract namespace */
                 address.sun_path[0] = '\0';
-        CLEANUP(cleanup_close) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        int fd CLEANUP(cleanup_close) = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
         if (fd >= 0 && sendto(fd, state, strlen(state), MSG_NOSIGNAL,
                               (const struct sockaddr *)&address, len) < 0)

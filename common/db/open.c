@@ -192,7 +192,7 @@ static int process_that_answers(struct db *d, const char *sql)
 static bool shares_processes(struct db *d, struct request *r, int pid)
 {
         struct err ignored = ERR_INIT;
-        CLEANUP(db_cleanup) struct db *other = calloc(1, sizeof *other);
+        struct db *other CLEANUP(db_cleanup) = calloc(1, sizeof *other);
         struct request probe = *r;
         if (!other || start(other, &probe, &ignored) < 0)
                 return false;
@@ -220,7 +220,7 @@ int db_open(const char *conninfo, const char *application, int timeout_ms, struc
             struct err *e)
 {
         struct request r = { conninfo, application, timeout_ms, NULL };
-        CLEANUP(db_cleanup) struct db *d = calloc(1, sizeof *d);
+        struct db *d CLEANUP(db_cleanup) = calloc(1, sizeof *d);
         int pid = 0;
         if (!d)
                 return err_oom(e);

@@ -55,8 +55,7 @@ static rd_kafka_AdminOptions_t *options_new(struct kafka_producer *p, rd_kafka_a
 static int create_topic(struct kafka_producer *p, const struct kafka_topic_spec *t, struct err *e)
 {
         char why[512];
-        CLEANUP(new_topic_cleanup)
-        rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(
+        rd_kafka_NewTopic_t *topic CLEANUP(new_topic_cleanup) = rd_kafka_NewTopic_new(
                 t->name, t->partitions, t->replication > 0 ? t->replication : -1, why, sizeof why);
         if (!topic)
                 return err_set(e, ERR_FATAL, "_INVALID_ARG", "topic %s: %s", t->name, why);
@@ -66,29 +65,28 @@ static int create_topic(struct kafka_producer *p, const struct kafka_topic_spec 
                 if (code)
                         return client_err(e, code, "topic %s: %s", t->name, t->config[i].name);
         }
-        CLEANUP(options_cleanup)
-        rd_kafka_AdminOptions_t *options = options_new(p, RD_KAFKA_ADMIN_OP_CREATETOPICS);
-        CLEANUP(queue_cleanup) rd_kafka_queue_t *queue = rd_kafka_queue_new(p->rk);
+        rd_kafka_AdminOptions_t *options CLEANUP(options_cleanup) = options_new(
+                p, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+        rd_kafka_queue_t *queue CLEANUP(queue_cleanup) = rd_kafka_queue_new(p->rk);
         rd_kafka_CreateTopics(p->rk, &topic, 1, options, queue);
-        CLEANUP(event_cleanup)
-        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, ADMIN_TIMEOUT_MS + 1000);
+        rd_kafka_event_t *event CLEANUP(event_cleanup) = rd_kafka_queue_poll(
+                queue, ADMIN_TIMEOUT_MS + 1000);
         return topic_result(event, t->name, e);
 }
 
 static int add_partitions(struct kafka_producer *p, const struct kafka_topic_spec *t, struct err *e)
 {
         char why[512];
-        CLEANUP(new_partitions_cleanup)
-        rd_kafka_NewPartitions_t *more = rd_kafka_NewPartitions_new(t->name, (size_t)t->partitions,
-                                                                    why, sizeof why);
+        rd_kafka_NewPartitions_t *more CLEANUP(new_partitions_cleanup) = rd_kafka_NewPartitions_new(
+                t->name, (size_t)t->partitions, why, sizeof why);
         if (!more)
                 return err_set(e, ERR_FATAL, "_INVALID_ARG", "topic %s: %s", t->name, why);
-        CLEANUP(options_cleanup)
-        rd_kafka_AdminOptions_t *options = options_new(p, RD_KAFKA_ADMIN_OP_CREATEPARTITIONS);
-        CLEANUP(queue_cleanup) rd_kafka_queue_t *queue = rd_kafka_queue_new(p->rk);
+        rd_kafka_AdminOptions_t *options CLEANUP(options_cleanup) = options_new(
+                p, RD_KAFKA_ADMIN_OP_CREATEPARTITIONS);
+        rd_kafka_queue_t *queue CLEANUP(queue_cleanup) = rd_kafka_queue_new(p->rk);
         rd_kafka_CreatePartitions(p->rk, &more, 1, options, queue);
-        CLEANUP(event_cleanup)
-        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, ADMIN_TIMEOUT_MS + 1000);
+        rd_kafka_event_t *event CLEANUP(event_cleanup) = rd_kafka_queue_poll(
+                queue, ADMIN_TIMEOUT_MS + 1000);
         return topic_result(event, t->name, e);
 }
 

@@ -66,8 +66,8 @@ static void unpause(struct kafka_consumer *c)
 static void revoke(struct kafka_consumer *c)
 {
         if (c->n_slots && c->events.revoked) {
-                CLEANUP(cleanup_free)
-                struct kafka_partition *list = calloc(c->n_slots, sizeof *list);
+                struct kafka_partition *list CLEANUP(cleanup_free) = calloc(c->n_slots,
+                                                                            sizeof *list);
                 for (size_t i = 0; list && i < c->n_slots; i++)
                         list[i] = (struct kafka_partition){ c->slots[i].topic,
                                                             c->slots[i].partition,
@@ -145,8 +145,8 @@ static int start_offsets(struct kafka_consumer *c, struct kafka_partition *list,
 static int start_assignment(struct kafka_consumer *c, struct err *e)
 {
         size_t n = (size_t)c->pending_assignment->cnt;
-        CLEANUP(cleanup_free) struct kafka_partition *list = calloc(n + 1, sizeof *list);
-        CLEANUP(cleanup_free) struct slot *slots = calloc(n + 1, sizeof *slots);
+        struct kafka_partition *list CLEANUP(cleanup_free) = calloc(n + 1, sizeof *list);
+        struct slot *slots CLEANUP(cleanup_free) = calloc(n + 1, sizeof *slots);
         if (!list || !slots)
                 return err_oom(e);
         if (start_offsets(c, list, n, e) < 0)

@@ -40,8 +40,8 @@ static int write_file(const struct embedded *b, struct err *e)
                            b->address.bootstrap, b->address.control, b->address.cluster);
         if (asprintf(&temp, "%s.%d", b->path, (int)getpid()) < 0)
                 return err_oom(e);
-        CLEANUP(cleanup_free) char *owned = temp;
-        CLEANUP(cleanup_close) int fd = open(owned, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        char *owned CLEANUP(cleanup_free) = temp;
+        int fd CLEANUP(cleanup_close) = open(owned, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         if (fd >= 0 && write(fd, text, (size_t)len) == len && rename(owned, b->path) == 0)
                 return 0;
         int error = errno;
@@ -83,8 +83,8 @@ static void *control_main(void *arg)
         while (poll(fds, ARRAY_LEN(fds), -1) >= 0 || errno == EINTR) {
                 if (fds[1].revents)
                         break;
-                CLEANUP(cleanup_close)
-                int fd = fds[0].revents ? accept4(b->listener, NULL, NULL, SOCK_CLOEXEC) : -1;
+                int fd CLEANUP(cleanup_close) =
+                        fds[0].revents ? accept4(b->listener, NULL, NULL, SOCK_CLOEXEC) : -1;
                 if (fd >= 0)
                         serve_control(b, fd);
         }

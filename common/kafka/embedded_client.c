@@ -87,7 +87,7 @@ bool embedded_read_line(int fd, char line[EMBEDDED_LINE_MAX])
 int embedded_create_topic(const struct embedded_address *a, const char *topic, int partitions,
                           struct err *e)
 {
-        CLEANUP(cleanup_close) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int fd CLEANUP(cleanup_close) = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         struct sockaddr_in to = embedded_loopback(a->control);
         char line[EMBEDDED_LINE_MAX];
         int len = snprintf(line, sizeof line, "%s %d\n", topic, partitions);

@@ -113,7 +113,7 @@ int kafka_find_recreated(struct kafka_consumer *c, struct kafka_producer *asking
         size_t n = c->n_slots, others = 0;
         if (c->embedded || !n)
                 return 0;
-        CLEANUP(cleanup_free) int64_t *numbers = calloc(4 * n, sizeof *numbers);
+        int64_t *numbers CLEANUP(cleanup_free) = calloc(4 * n, sizeof *numbers);
         if (!numbers)
                 return err_oom(e);
         struct answers a = { monotonic_ms() >= c->probe_at, numbers, numbers + n, numbers + 2 * n,

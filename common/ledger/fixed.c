@@ -30,10 +30,10 @@ static void add(struct versions *v, const struct task_type *t)
 
 int run_fix(const struct run *r, struct buf *settings, struct buf *statements, struct err *e)
 {
-        CLEANUP(cleanup_free)
-        struct setting_value *list = calloc(r->pack->n_types + 1, sizeof *list);
-        CLEANUP(cleanup_free)
-        char(*texts)[UUID_TEXT_LEN + 1] = calloc(r->pack->n_types + 1, sizeof *texts);
+        struct setting_value *list CLEANUP(cleanup_free) = calloc(r->pack->n_types + 1,
+                                                                  sizeof *list);
+        char(*texts)[UUID_TEXT_LEN + 1] CLEANUP(cleanup_free) = calloc(r->pack->n_types + 1,
+                                                                       sizeof *texts);
         struct versions v = { r->pack, list, 0, texts };
         if (!list || !texts)
                 return err_oom(e);

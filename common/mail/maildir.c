@@ -180,7 +180,7 @@ static void maildir_free(struct transport *t)
 
 static int open_folder(const char *folder, const char *name, struct err *e)
 {
-        CLEANUP(cleanup_free) char *path = NULL;
+        char *path CLEANUP(cleanup_free) = NULL;
         if (asprintf(&path, "%s/%s", folder, name) < 0) {
                 path = NULL;
                 return err_oom(e);
@@ -196,7 +196,7 @@ int transport_maildir(const char *folder, struct transport **ret, struct err *e)
         static const struct transport_ops ops = { .free = maildir_free,
                                                   .send = maildir_send,
                                                   .probe = maildir_probe };
-        CLEANUP(transport_cleanup) struct transport *t = NULL;
+        struct transport *t CLEANUP(transport_cleanup) = NULL;
         struct maildir *m = calloc(1, sizeof *m);
         if (!m)
                 return err_oom(e);
@@ -207,7 +207,7 @@ int transport_maildir(const char *folder, struct transport **ret, struct err *e)
         uuid_to_text(uuid_random(), m->tag);
         if (mkdir(folder, 0700) < 0 && errno != EEXIST)
                 return err_set(e, ERR_FATAL, "", "Maildir %s: %s", folder, strerror(errno));
-        CLEANUP(cleanup_close) int cur = open_folder(folder, "cur", e);
+        int cur CLEANUP(cleanup_close) = open_folder(folder, "cur", e);
         if (cur < 0 || (m->tmp = open_folder(folder, "tmp", e)) < 0 ||
             (m->new = open_folder(folder, "new", e)) < 0)
                 return -1;

@@ -53,7 +53,7 @@ static int read_answer(const struct buf *answer, uint32_t id, struct buf *ret, s
 
 int registry_schema(const char *base, uint32_t id, long timeout_ms, struct buf *ret, struct err *e)
 {
-        CLEANUP(free_easy) CURL *easy = curl_easy_init();
+        CURL *easy CLEANUP(free_easy) = curl_easy_init();
         struct buf answer BUF_CLEANUP = { .max = ANSWER_MAX };
         char url[URL_MAX_LEN];
         long status = 0;

@@ -58,8 +58,8 @@ static bool digest_of(const struct signing_key *key, const char *head, struct sp
         const OSSL_PARAM options[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
                                                                         sha256, 0),
                                        OSSL_PARAM_construct_end() };
-        CLEANUP(free_mac) EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-        CLEANUP(free_context) EVP_MAC_CTX *context = mac ? EVP_MAC_CTX_new(mac) : NULL;
+        EVP_MAC *mac CLEANUP(free_mac) = EVP_MAC_fetch(NULL, "HMAC", NULL);
+        EVP_MAC_CTX *context CLEANUP(free_context) = mac ? EVP_MAC_CTX_new(mac) : NULL;
         size_t len = 0;
         return context && EVP_MAC_init(context, key->bytes, key->len, options) &&
                EVP_MAC_update(context, (const unsigned char *)head, strlen(head)) &&

@@ -116,8 +116,8 @@ static void smtp_send(struct transport *t, struct envelope *list, size_t n, int 
 
 static int smtp_probe(struct transport *t, struct err *e)
 {
-        CLEANUP(smtp_connection_cleanup)
-        struct smtp_connection *l = smtp_connection_new(&self(t)->server);
+        struct smtp_connection *l CLEANUP(smtp_connection_cleanup) = smtp_connection_new(
+                &self(t)->server);
         return l ? smtp_connection_probe(l, e) : err_oom(e);
 }
 
@@ -142,7 +142,7 @@ int transport_smtp(const struct smtp_options *o, struct transport **ret, struct 
                 return err_oom(e);
         s->base.ops = &ops;
         sem_init(&s->finished, 0, 0);
-        CLEANUP(transport_cleanup) struct transport *t = &s->base;
+        struct transport *t CLEANUP(transport_cleanup) = &s->base;
         if (smtp_server_init(&s->server, o, e) < 0)
                 return -1;
         s->workers = calloc((size_t)o->connections, sizeof *s->workers);

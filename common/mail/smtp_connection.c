@@ -156,7 +156,7 @@ void smtp_connection_free(struct smtp_connection *l)
 
 struct smtp_connection *smtp_connection_new(const struct smtp_server *server)
 {
-        CLEANUP(smtp_connection_cleanup) struct smtp_connection *l = calloc(1, sizeof *l);
+        struct smtp_connection *l CLEANUP(smtp_connection_cleanup) = calloc(1, sizeof *l);
         if (!l)
                 return NULL;
         l->server = server;

@@ -92,11 +92,11 @@ static struct curl_slist *headers_of(const struct webhook_options *o, const char
 
 int webhook_post(const struct webhook_options *o, struct span json, struct envelope *ret_state)
 {
-        CLEANUP(free_easy) CURL *easy = curl_easy_init();
+        CURL *easy CLEANUP(free_easy) = curl_easy_init();
         char signature[SIGNATURE_TEXT];
         struct err why = ERR_INIT;
         bool failed = o->key && webhook_sign(o->key, o->id, o->second, json, signature, &why) < 0;
-        CLEANUP(free_list) struct curl_slist *headers = headers_of(o, o->key ? signature : NULL);
+        struct curl_slist *headers CLEANUP(free_list) = headers_of(o, o->key ? signature : NULL);
         if (failed)
                 envelope_set(ret_state, SEND_DEFERRED, 0, "webhook: %s", why.text);
         else if (!easy || !headers || !set_up(easy, o, json, headers))

@@ -83,7 +83,7 @@ char *load_path(const struct loader *l, const char *path)
 static const char *read_file(const char *path, struct buf *out)
 {
         struct stat st;
-        CLEANUP(cleanup_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        int fd CLEANUP(cleanup_close) = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         if (fd < 0 || fstat(fd, &st) < 0)
                 return strerror(errno);
         if (!S_ISREG(st.st_mode))

@@ -92,7 +92,7 @@ static int read_tasks(struct loader *l, const struct cfg_node *n, struct job *j,
 static int read_after(struct loader *l, const struct cfg_node *n, const char *key,
                       const struct task_type ***ret, size_t *ret_n, struct err *e)
 {
-        CLEANUP(cleanup_free) const char **names = NULL;
+        const char **names CLEANUP(cleanup_free) = NULL;
         const struct cfg_node *list = cfg_get(n, key);
         size_t count;
         if (!list)

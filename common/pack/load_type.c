@@ -158,7 +158,7 @@ int check_no_arguments(const struct cfg_node *n, const struct task_type *t, stru
 static int check_follow_ups(struct loader *l, const struct cfg_node *n, struct task_type *t,
                             struct err *e)
 {
-        CLEANUP(cleanup_free) const char **names = NULL;
+        const char **names CLEANUP(cleanup_free) = NULL;
         const struct cfg_node *list = cfg_get(n, "follow_ups");
         size_t count;
         if (cfg_str_list(n, "follow_ups", &names, &count, e) < 0)

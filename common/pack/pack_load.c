@@ -149,7 +149,7 @@ static int check_intakes(const struct service *s, const struct packs *p, struct 
 
 int packs_load(const struct service *s, struct packs **ret, struct err *e)
 {
-        CLEANUP(packs_cleanup) struct packs *p = calloc(1, sizeof *p);
+        struct packs *p CLEANUP(packs_cleanup) = calloc(1, sizeof *p);
         if (!p)
                 return err_oom(e);
         p->list = calloc(s->n_packs + 1, sizeof *p->list);

@@ -63,7 +63,7 @@ int report_render(const char *title, struct span json, enum report_format f, str
 
 int report_render_file(const char *title, int document, enum report_format f, int fd, struct err *e)
 {
-        CLEANUP(json_text_deinit) struct json_text text;
+        struct json_text text CLEANUP(json_text_deinit);
         BUF_CLEANUP struct buf out = { .max = OUT_MAX };
         if (json_text_file(&text, document, e) < 0)
                 return -1;

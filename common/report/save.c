@@ -123,7 +123,7 @@ int report_create(const char *folder, const char *path, struct report_file **ret
                         "report file \"%s\": a path within the report folder is expected, without "
                         "\"..\"",
                         path);
-        CLEANUP(report_file_cleanup) struct report_file *f = calloc(1, sizeof *f);
+        struct report_file *f CLEANUP(report_file_cleanup) = calloc(1, sizeof *f);
         if (!f)
                 return err_oom(e);
         f->fd = f->dir = -1;
@@ -212,7 +212,7 @@ int report_commit(struct report_file *f, const struct report_owner *of, char **r
 int report_save(const char *folder, const char *path, struct span content, char **ret_path,
                 struct err *e)
 {
-        CLEANUP(report_file_cleanup) struct report_file *f = NULL;
+        struct report_file *f CLEANUP(report_file_cleanup) = NULL;
         if (report_create(folder, path, &f, e) < 0)
                 return -1;
         if (!file_write(f->fd, content.ptr, content.len))

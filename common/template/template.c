@@ -223,7 +223,7 @@ static int parse_text(struct parser *ps)
 int template_parse(const char *file, struct span text, enum template_escape escape,
                    struct template **ret, struct err *e)
 {
-        CLEANUP(template_cleanup) struct template *t = calloc(1, sizeof *t);
+        struct template *t CLEANUP(template_cleanup) = calloc(1, sizeof *t);
         if (!t || !(t->text = malloc(text.len + 1)))
                 return err_oom(e);
         if (text.len)

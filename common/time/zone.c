@@ -71,7 +71,7 @@ static int zone_add(struct zone *z, instant at, int offset)
 
 struct zone *zone_make(const char *name, int first, const instant *at, const int *offset, size_t n)
 {
-        CLEANUP(zone_cleanup) struct zone *z = calloc(1, sizeof *z);
+        struct zone *z CLEANUP(zone_cleanup) = calloc(1, sizeof *z);
         if (!z)
                 return NULL;
         z->name = strdup(name);
@@ -232,7 +232,7 @@ int zone_load(const char *name, struct zone **ret, struct err *e)
 {
         BUF_CLEANUP struct buf file = { .max = FILE_MAX };
         bool found = read_file(name, &file);
-        CLEANUP(zone_cleanup) struct zone *z = zone_make(name, 0, NULL, NULL, 0);
+        struct zone *z CLEANUP(zone_cleanup) = zone_make(name, 0, NULL, NULL, 0);
         if (!z || file.oom)
                 return err_oom(e);
         const unsigned char *data = (const unsigned char *)buf_str(&file);

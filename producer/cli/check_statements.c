@@ -16,7 +16,7 @@ static struct db_result *describe_plain(struct check *k, struct db *d, const cha
                                         struct statement *ret)
 {
         struct err e = ERR_INIT;
-        CLEANUP(bound_sql_deinit) struct bound_sql b = { 0 };
+        struct bound_sql b CLEANUP(bound_sql_deinit) = { 0 };
         *ret = (struct statement){ .what = what, .pack = p, .file = f };
         if (sql_bind(f, p, extra, n_extra, 1, &b, &e) < 0) {
                 check_fail(k, what, f->path, "%s", e.text);

@@ -12,7 +12,7 @@ enum { SQL_MAX = 2 * 1024 * 1024, PARAMS_MAX = 1024 * 1024, COUNT_TEXT_MAX = 24 
 static int query_named(struct cli *c, const struct sql_file *f, const char *before,
                        const char *after, const struct run_values *v, struct db_result **ret)
 {
-        CLEANUP(bound_sql_deinit) struct bound_sql b = { 0 };
+        struct bound_sql b CLEANUP(bound_sql_deinit) = { 0 };
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
         BUF_CLEANUP struct buf sql;
         struct err e = ERR_INIT;

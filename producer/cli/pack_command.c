@@ -179,7 +179,7 @@ static int look_up(struct call *q)
         const struct parameter subject = { .name = "subject", .type = VALUE_TEXT };
         const struct command *k = q->command;
         struct err e = ERR_INIT;
-        CLEANUP(bound_sql_deinit) struct bound_sql b = { 0 };
+        struct bound_sql b CLEANUP(bound_sql_deinit) = { 0 };
         struct db_params *p CLEANUP(db_params_cleanup) = db_params_new(PARAMS_MAX);
         if (!k->lookup.text)
                 return 0;
@@ -340,7 +340,7 @@ int pack_command_run(struct cli *c, const struct command *command, int argc, cha
                 help_verb(&v, more, stdout);
                 return CODE_OK;
         }
-        CLEANUP(call_deinit) struct call q = { .cli = c, .command = command, .args = a };
+        struct call q CLEANUP(call_deinit) = { .cli = c, .command = command, .args = a };
         rc = args_duration(a, "timeout", 60000, &q.timeout);
         if (rc == 0)
                 rc = cli_actor(c);

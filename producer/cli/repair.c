@@ -268,7 +268,7 @@ static int apply_repairs(struct repair *r)
 
 int verb_topics_repair(struct cli *c, const struct args *a)
 {
-        CLEANUP(repair_deinit) struct repair r = { .c = c };
+        struct repair r CLEANUP(repair_deinit) = { .c = c };
         struct db_result *open CLEANUP(db_result_cleanup) = NULL;
         bool dry_run = args_on(a, "dry-run");
         int rc = cli_db(c);

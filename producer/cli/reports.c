@@ -60,7 +60,7 @@ static int save(struct cli *c, const char *file, const char *title, int document
         const char *slash = strrchr(file, '/');
         char *folder CLEANUP(cleanup_free) =
                 slash ? strndup(file, slash == file ? 1 : (size_t)(slash - file)) : strdup(".");
-        CLEANUP(report_file_cleanup) struct report_file *f = NULL;
+        struct report_file *f CLEANUP(report_file_cleanup) = NULL;
         if (!folder)
                 return cli_oom();
         if (report_create(folder, slash ? slash + 1 : file, &f, &e) < 0 ||

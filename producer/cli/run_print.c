@@ -224,7 +224,7 @@ int run_print(struct cli *c, const struct run_ref *run, const struct run_show *s
         static const char *const subjects[] = { "TYPE",   "SUBJECT", "ITEM",  "OUTCOME",
                                                 "REASON", "BEFORE",  "AFTER", NULL };
         static const char *const missing[] = { "TYPE", "SUBJECT", "ITEM", NULL };
-        CLEANUP(parts_deinit) struct parts p = { 0 };
+        struct parts p CLEANUP(parts_deinit) = { 0 };
         int rc = read_parts(c, run, show, &p);
         if (rc)
                 return rc;

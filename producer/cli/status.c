@@ -300,7 +300,7 @@ static int verdict(const struct cli *c, const struct page *p)
 
 int verb_status(struct cli *c, const struct args *a)
 {
-        CLEANUP(page_deinit) struct page p = { 0 };
+        struct page p CLEANUP(page_deinit) = { 0 };
         (void)a;
         int rc = cli_packs(c);
         if (rc == 0)

@@ -60,7 +60,7 @@ static int read_topic(struct cli *c, struct kafka_producer *p, const char *clust
                 return cli_fail(CODE_UNREACHABLE, &e);
         if (n <= 0)
                 return 0;
-        CLEANUP(cleanup_free) int64_t *low = calloc((size_t)n * 2, sizeof *low);
+        int64_t *low CLEANUP(cleanup_free) = calloc((size_t)n * 2, sizeof *low);
         if (!low)
                 return cli_oom();
         int64_t *high = low + n;

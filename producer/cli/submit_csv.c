@@ -133,8 +133,7 @@ static int print_summary(const struct submission *s)
 int submit_csv(struct cli *c, const struct args *a, const struct task_type *type,
                const char *const *fixed, int64_t timeout_ms)
 {
-        CLEANUP(submission_deinit)
-        struct submission s = {
+        struct submission s CLEANUP(submission_deinit) = {
                 .file = { .cli = c,
                           .type = type,
                           .fixed = fixed,

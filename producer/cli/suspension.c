@@ -152,7 +152,7 @@ static int check_registered(const struct change *x)
 
 int verb_jobs_suspend(struct cli *c, const struct args *a)
 {
-        CLEANUP(change_deinit) struct change x;
+        struct change x CLEANUP(change_deinit);
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         const char *reason = args_get(a, "reason");
         if (reason && !reason[strspn(reason, " \t\r\n")])
@@ -173,7 +173,7 @@ int verb_jobs_suspend(struct cli *c, const struct args *a)
 
 int verb_jobs_resume(struct cli *c, const struct args *a)
 {
-        CLEANUP(change_deinit) struct change x;
+        struct change x CLEANUP(change_deinit);
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
         int rc = read_change(c, a, "resume", &x);
         if (rc == 0)

@@ -63,10 +63,10 @@ static int produce_one(struct kafka_producer *p, const struct kafka_record *r, s
 static int produce(struct driver *d, const char *topic)
 {
         struct err e = ERR_INIT;
-        CLEANUP(kafka_producer_cleanup) struct kafka_producer *p = NULL;
+        struct kafka_producer *p CLEANUP(kafka_producer_cleanup) = NULL;
         if (kafka_producer_new(&d->options, QUEUE, print_delivery, NULL, &p, &e) < 0)
                 return fail(&e);
-        CLEANUP(cleanup_free) char *line = NULL;
+        char *line CLEANUP(cleanup_free) = NULL;
         size_t cap = 0;
         ssize_t len;
         for (uint64_t token = 0; (len = getline(&line, &cap, stdin)) > 0; token++) {
@@ -113,8 +113,8 @@ static int produce_rate(struct driver *d, const char *topic, size_t n, size_t si
 {
         struct err e = ERR_INIT;
         struct tally t = { 0 };
-        CLEANUP(kafka_producer_cleanup) struct kafka_producer *p = NULL;
-        CLEANUP(cleanup_free) char *value = calloc(1, size + 1);
+        struct kafka_producer *p CLEANUP(kafka_producer_cleanup) = NULL;
+        char *value CLEANUP(cleanup_free) = calloc(1, size + 1);
         if (!value || kafka_producer_new(&d->options, QUEUE, count_delivery, &t, &p, &e) < 0 ||
             kafka_partition_count(p, topic, TIMEOUT_MS, &e) < 0)
                 return fail(&e);
@@ -166,7 +166,7 @@ static int apply(struct driver *d, const char *topic, int partitions, bool dry_r
 {
         static const char *const names[] = { "same", "created", "grown", "larger" };
         struct err e = ERR_INIT;
-        CLEANUP(kafka_producer_cleanup) struct kafka_producer *p = NULL;
+        struct kafka_producer *p CLEANUP(kafka_producer_cleanup) = NULL;
         const struct kafka_property config[] = { { "retention.ms", "3600000" } };
         struct kafka_topic_spec spec = { topic, partitions, 1, config, ARRAY_LEN(config) };
         enum topic_change change;
@@ -180,7 +180,7 @@ static int apply(struct driver *d, const char *topic, int partitions, bool dry_r
 static int show(struct driver *d, const char *topic)
 {
         struct err e = ERR_INIT;
-        CLEANUP(kafka_producer_cleanup) struct kafka_producer *p = NULL;
+        struct kafka_producer *p CLEANUP(kafka_producer_cleanup) = NULL;
         if (kafka_producer_new(&d->options, QUEUE, NULL, NULL, &p, &e) < 0)
                 return fail(&e);
         const char *cluster = kafka_producer_cluster(p, 5000);
@@ -346,7 +346,7 @@ static void obey(struct driver *d, struct kafka_consumer *c, char *line)
 static int consume(struct driver *d, const char *group, char **topics, size_t n)
 {
         struct err e = ERR_INIT;
-        CLEANUP(kafka_consumer_cleanup) struct kafka_consumer *c = NULL;
+        struct kafka_consumer *c CLEANUP(kafka_consumer_cleanup) = NULL;
         struct kafka_consumer_options o = {
                 .group = group,
                 .topics = (const char *const *)topics,
@@ -357,7 +357,7 @@ static int consume(struct driver *d, const char *group, char **topics, size_t n)
         };
         if (kafka_consumer_new(&d->options, &o, &c, &e) < 0)
                 return fail(&e);
-        CLEANUP(cleanup_free) char *line = NULL;
+        char *line CLEANUP(cleanup_free) = NULL;
         size_t cap = 0;
         ssize_t len;
         while ((len = getline(&line, &cap, stdin)) > 0) {

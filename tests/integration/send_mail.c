@@ -175,9 +175,9 @@ static const char *state_name(enum send_state state)
 static int send_all(const struct args *a, struct transport *t)
 {
         size_t n = a->n_recipients * a->repeat;
-        CLEANUP(cleanup_free) struct envelope *list = calloc(n + 1, sizeof *list);
-        CLEANUP(cleanup_free) char(*ids)[ID_MAX] = calloc(n + 1, sizeof *ids);
-        CLEANUP(cleanup_free) struct buf *messages = calloc(n + 1, sizeof *messages);
+        struct envelope *list CLEANUP(cleanup_free) = calloc(n + 1, sizeof *list);
+        char(*ids)[ID_MAX] CLEANUP(cleanup_free) = calloc(n + 1, sizeof *ids);
+        struct buf *messages CLEANUP(cleanup_free) = calloc(n + 1, sizeof *messages);
         int r = list && ids && messages ? 0 : -1;
         for (size_t i = 0; r == 0 && i < n; i++) {
                 const char *to = a->recipients[i % a->n_recipients];
@@ -215,7 +215,7 @@ int main(int argc, char **argv)
 {
         struct args a;
         parse(argc, argv, &a);
-        CLEANUP(transport_cleanup) struct transport *t = NULL;
+        struct transport *t CLEANUP(transport_cleanup) = NULL;
         struct err e = ERR_INIT;
         if (transport_smtp(&a.smtp, &t, &e) < 0 || (a.probe && transport_probe(t, &e) < 0)) {
                 printf("%s %s %s\n", err_class_name(e.class), *e.code ? e.code : "-", e.text);

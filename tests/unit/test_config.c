@@ -118,7 +118,7 @@ static struct service *load(const char *text)
 static void defaults(void **state)
 {
         (void)state;
-        CLEANUP(service_cleanup) struct service *s = load("kafka = { brokers = \"k:9092\"; };");
+        struct service *s CLEANUP(service_cleanup) = load("kafka = { brokers = \"k:9092\"; };");
         assert_string_equal(s->file, file);
         assert_string_equal(s->database.conninfo, "");
         assert_string_equal(s->kafka.prefix, "rollcall");
@@ -167,7 +167,7 @@ static const char everything[] =
 static void values(void **state)
 {
         (void)state;
-        CLEANUP(service_cleanup) struct service *s = load(everything);
+        struct service *s CLEANUP(service_cleanup) = load(everything);
         char path[128];
         snprintf(path, sizeof path, "%s/secret", folder);
         assert_string_equal(s->database.password_file, path);
@@ -197,7 +197,7 @@ static void values(void **state)
 static void printing(void **state)
 {
         (void)state;
-        CLEANUP(service_cleanup) struct service *s = load(everything);
+        struct service *s CLEANUP(service_cleanup) = load(everything);
         BUF_CLEANUP struct buf out = { .max = 1 << 20 };
         service_print(s, &out);
         const char *text = buf_str(&out);
@@ -209,7 +209,7 @@ static void printing(void **state)
         assert_non_null(strstr(text, "retention = \"2d\";"));
         assert_non_null(strstr(text, "settings = { days = 5; role = \"x\\\"y\"; }"));
         assert_non_null(strstr(text, "# brokers is not set"));
-        CLEANUP(service_cleanup) struct service *again = load(text);
+        struct service *again CLEANUP(service_cleanup) = load(text);
         assert_int_equal(again->n_packs, 2);
         assert_string_equal(again->kafka.embedded, s->kafka.embedded);
 }
@@ -240,7 +240,7 @@ static void redaction(void **state)
                 snprintf(text, sizeof text,
                          "database = { conninfo = \"%s\"; }; kafka = { brokers = \"k\"; };",
                          buf_str(&conninfo));
-                CLEANUP(service_cleanup) struct service *s = load(text);
+                struct service *s CLEANUP(service_cleanup) = load(text);
                 service_print(s, &out);
                 snprintf(text, sizeof text, "conninfo = \"%s\";", cases[i].shown);
                 if (!strstr(buf_str(&out), text) || strstr(buf_str(&out), "s3"))
@@ -428,11 +428,10 @@ static void services_that_may_ask(void **state)
 {
         (void)state;
         BUF_CLEANUP struct buf out = { .max = 1 << 20 };
-        CLEANUP(service_cleanup) struct service *none = load(KAFKA);
+        struct service *none CLEANUP(service_cleanup) = load(KAFKA);
         assert_true(none->n_intakes == 0 && !none->worker.lanes[LANE_INTAKE] &&
                     none->n_sources == LANE_COUNT);
-        CLEANUP(service_cleanup)
-        struct service *s = load(
+        struct service *s CLEANUP(service_cleanup) = load(
                 "kafka = { brokers = \"k\"; prefix = \"rc\"; }; mail = { url = \"smtp://h\"; };\n"
                 "intake = ( { service = \"hr\"; types = [ \"p.a\", \"p.b\" ]; rate = 7; }, { "
                 "service = \"crm\"; types = [ \"p.a\" ]; topic = \"crm-in\"; burst = 3; } );");
@@ -446,7 +445,7 @@ static void services_that_may_ask(void **state)
                     strcmp(s->sources[LANE_COUNT + 1], "crm-in") == 0);
         service_print(s, &out);
         write_file("rollcall.cfg", buf_str(&out), 0644); /* what is printed can be read */
-        CLEANUP(service_cleanup) struct service *again = NULL;
+        struct service *again CLEANUP(service_cleanup) = NULL;
         struct err e = ERR_INIT;
         if (service_load(file, &again, &e) < 0)
                 fail_msg("%s", e.text);
@@ -473,11 +472,10 @@ static void tls_with_a_password(void **state)
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
                 char text[300];
                 snprintf(text, sizeof text, KAFKA "mail = { %s };", cases[i].mail);
-                CLEANUP(service_cleanup) struct service *s = load(text);
+                struct service *s CLEANUP(service_cleanup) = load(text);
                 assert_string_equal(s->mail.tls, cases[i].tls);
         }
-        CLEANUP(service_cleanup)
-        struct service *s = load(
+        struct service *s CLEANUP(service_cleanup) = load(
                 "kafka = { brokers = \"k\"; properties = [\"security.protocol=sasl_ssl\"]; "
                 "secret_files = [\"sasl.password=secret\"]; };");
         assert_int_equal(s->kafka.n_secret_files, 1);
@@ -487,13 +485,12 @@ static void tls_with_a_password(void **state)
 static void put_off(void **state)
 {
         (void)state;
-        CLEANUP(service_cleanup) struct service *usual = load(KAFKA);
-        CLEANUP(service_cleanup)
-        struct service *quick = load(
+        struct service *usual CLEANUP(service_cleanup) = load(KAFKA);
+        struct service *quick CLEANUP(service_cleanup) = load(
                 KAFKA "retry = { attempts = 2; base = \"100ms\"; max = \"200ms\"; };");
-        CLEANUP(service_cleanup)
-        struct service *own = load(KAFKA "retry = { attempts = 2; put_off_attempts = 3; base = "
-                                         "\"100ms\"; put_off_base = \"1s\"; };");
+        struct service *own CLEANUP(service_cleanup) = load(
+                KAFKA "retry = { attempts = 2; put_off_attempts = 3; base = "
+                      "\"100ms\"; put_off_base = \"1s\"; };");
         int64_t least = 0, wait = usual->retry.put_off_base_ms;
         for (int64_t i = 1; i < usual->retry.put_off_attempts; i++, wait *= 2)
                 least += (wait < usual->retry.put_off_max_ms ? wait : usual->retry.put_off_max_ms) /
@@ -564,7 +561,7 @@ static void secrets(void **state)
         char path[128];
         snprintf(path, sizeof path, "%s/secret", folder);
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-                CLEANUP(cleanup_free) char *secret = NULL;
+                char *secret CLEANUP(cleanup_free) = NULL;
                 struct err e = ERR_INIT;
                 write_file("secret", cases[i].text, cases[i].mode);
                 int rc = secret_read(path, &secret, &e);
@@ -590,19 +587,19 @@ static void conninfo(void **state)
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
                 char text[512];
-                CLEANUP(cleanup_free) char *full = NULL;
+                char *full CLEANUP(cleanup_free) = NULL;
                 struct err e = ERR_INIT;
                 write_file("secret", cases[i].password, 0600);
                 snprintf(text, sizeof text,
                          KAFKA "database = { conninfo = \"%s\"; password_file = \"secret\"; };",
                          cases[i].conninfo);
-                CLEANUP(service_cleanup) struct service *s = load(text);
+                struct service *s CLEANUP(service_cleanup) = load(text);
                 if (service_conninfo(s, &full, &e) < 0)
                         fail_msg("%s", e.text);
                 assert_string_equal(full, cases[i].full);
         }
-        CLEANUP(service_cleanup) struct service *s = load(KAFKA "database = { conninfo = \"\"; };");
-        CLEANUP(cleanup_free) char *full = NULL;
+        struct service *s CLEANUP(service_cleanup) = load(KAFKA "database = { conninfo = \"\"; };");
+        char *full CLEANUP(cleanup_free) = NULL;
         assert_int_equal(service_conninfo(s, &full, NULL), 0);
         assert_string_equal(full, "");
 }

@@ -39,7 +39,7 @@ static char *render(const struct mail *m)
 
 static void check_golden(const struct mail *m, const char *expected)
 {
-        CLEANUP(cleanup_free) char *text = render(m);
+        char *text CLEANUP(cleanup_free) = render(m);
         assert_string_equal(text, expected);
 }
 
@@ -112,7 +112,7 @@ static void dates(void **state)
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 struct mail m = sample();
                 assert_true(instant_parse(rows[i].at, strlen(rows[i].at), &m.date));
-                CLEANUP(cleanup_free) char *text = render(&m);
+                char *text CLEANUP(cleanup_free) = render(&m);
                 assert_memory_equal(text, rows[i].date, strlen(rows[i].date));
         }
 }
@@ -400,7 +400,7 @@ static void decodes_to_what_was_given(void **state)
                 m.text = (struct span){ text, random_text(&seed, text, sizeof text, true) };
                 if (round % 2)
                         m.html = (struct span){ html, random_text(&seed, html, sizeof html, true) };
-                CLEANUP(cleanup_free) char *message = render(&m);
+                char *message CLEANUP(cleanup_free) = render(&m);
                 if (m.subject.len)
                         check_lines(message);
                 check_decoded(&m, message);
@@ -422,9 +422,9 @@ static void boundary_depends_on_the_id_only(void **state)
         struct mail a = sample(), b = sample();
         a.html = b.html = span_of("x");
         b.text = span_of("other");
-        CLEANUP(cleanup_free) char *one = render(&a), *two = render(&b);
+        char *one CLEANUP(cleanup_free) = render(&a), *two CLEANUP(cleanup_free) = render(&b);
         b.message_id = span_of("0190@example.org");
-        CLEANUP(cleanup_free) char *three = render(&b);
+        char *three CLEANUP(cleanup_free) = render(&b);
         const char *x = strstr(one, "boundary="), *y = strstr(two, "boundary="),
                    *z = strstr(three, "boundary=");
         assert_memory_equal(x, y, 50);

@@ -259,8 +259,8 @@ static int try_load(const char *service, const char *pack, struct service **s, s
 static void loads(void **state)
 {
         (void)state;
-        CLEANUP(service_cleanup) struct service *s = NULL;
-        CLEANUP(packs_cleanup) struct packs *p = NULL;
+        struct service *s CLEANUP(service_cleanup) = NULL;
+        struct packs *p CLEANUP(packs_cleanup) = NULL;
         struct err e = ERR_INIT;
         if (try_load(SERVICE "packs = ( { path = \"p/\"; settings = { days = 60; };\n"
                              "  jobs = ( { name = \"nightly\"; schedule = \"@weekly\"; time_zone = "
@@ -355,8 +355,8 @@ static void destructive_jobs(void **state)
                   "{ type = \"prune\"; dry_run = true; }", false, false },
         };
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-                CLEANUP(service_cleanup) struct service *s = NULL;
-                CLEANUP(packs_cleanup) struct packs *p = NULL;
+                struct service *s CLEANUP(service_cleanup) = NULL;
+                struct packs *p CLEANUP(packs_cleanup) = NULL;
                 load_edited(rows[i].from, rows[i].to, &s, &p);
                 assert_int_equal(job_destructive(packs_job(p, "nightly")), rows[i].nightly);
                 assert_int_equal(job_destructive(packs_job(p, "tidy")), rows[i].tidy);
@@ -370,8 +370,8 @@ static void destructive_jobs(void **state)
 static void locked_settings(void **state)
 {
         (void)state;
-        CLEANUP(service_cleanup) struct service *s = NULL;
-        CLEANUP(packs_cleanup) struct packs *p = NULL;
+        struct service *s CLEANUP(service_cleanup) = NULL;
+        struct packs *p CLEANUP(packs_cleanup) = NULL;
         struct arena *memory CLEANUP(arena_cleanup) = arena_new(100000);
         struct err e = ERR_INIT;
         struct setting_value given = { "role", "all" }, *all;
@@ -402,8 +402,8 @@ static void shared_follow_ups(void **state)
                 { "\"a\", \"b\", \"c\", \"d\"", 4, 2 },
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-                CLEANUP(service_cleanup) struct service *s = NULL;
-                CLEANUP(packs_cleanup) struct packs *p = NULL;
+                struct service *s CLEANUP(service_cleanup) = NULL;
+                struct packs *p CLEANUP(packs_cleanup) = NULL;
                 struct err e = ERR_INIT;
                 char text[2000];
 #define EXPIRE "action = \"sql\"; due = \"a.sql\"; statement = \"a.sql\"; "
@@ -429,8 +429,8 @@ static void shared_follow_ups(void **state)
 static void two_packs(void **state)
 {
         (void)state;
-        CLEANUP(service_cleanup) struct service *s = NULL;
-        CLEANUP(packs_cleanup) struct packs *p = NULL;
+        struct service *s CLEANUP(service_cleanup) = NULL;
+        struct packs *p CLEANUP(packs_cleanup) = NULL;
         struct err e = ERR_INIT;
         write_file("q/pack.cfg",
                    "name = \"other\"; task_types = ( { name = \"t\"; action = \"files\"; files = { "
@@ -671,7 +671,7 @@ static void complaints(void **state)
                 { "reports = (", "reports = 5; x = (", ":23: x: unknown key" },
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-                CLEANUP(service_cleanup) struct service *s = NULL;
+                struct service *s CLEANUP(service_cleanup) = NULL;
                 struct packs *p = NULL;
                 struct err e = ERR_INIT;
                 BUF_CLEANUP struct buf text = { .max = 1 << 20 };
@@ -709,7 +709,7 @@ static void override_complaints(void **state)
                 { "path = \"p\"; }, { path = \"p\";", "/p has the name \"club\", as " },
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-                CLEANUP(service_cleanup) struct service *s = NULL;
+                struct service *s CLEANUP(service_cleanup) = NULL;
                 struct packs *p = NULL;
                 struct err e = ERR_INIT;
                 char text[512];
@@ -723,8 +723,8 @@ static void override_complaints(void **state)
 
 static void load_shipped(const char *name)
 {
-        CLEANUP(service_cleanup) struct service *s = NULL;
-        CLEANUP(packs_cleanup) struct packs *p = NULL;
+        struct service *s CLEANUP(service_cleanup) = NULL;
+        struct packs *p CLEANUP(packs_cleanup) = NULL;
         struct err e = ERR_INIT;
         char path[512], text[1024];
         snprintf(path, sizeof path, "%s/config/packs/%s", SOURCE_DIR, name);

@@ -49,7 +49,7 @@ struct row {
 static void check(const struct row *rows, size_t n, enum template_escape escape)
 {
         for (size_t i = 0; i < n; i++) {
-                CLEANUP(template_cleanup) struct template *t = parse(rows[i].text, escape);
+                struct template *t CLEANUP(template_cleanup) = parse(rows[i].text, escape);
                 BUF_CLEANUP struct buf out;
                 buf_init(&out, 4096);
                 template_render(t, lookup, NULL, &out);
@@ -164,8 +164,7 @@ static int collect(void *ctx, struct span name, int line)
 static void tells_its_names(void **state)
 {
         (void)state;
-        CLEANUP(template_cleanup)
-        struct template *t = parse(
+        struct template *t CLEANUP(template_cleanup) = parse(
                 "a {{b}}\n{{! no }}\n{{#c}}\n{{b}} {{{d}}}\n{{/c}}\n{{^e}}{{stop}}{{/e}}{{later}}",
                 TEMPLATE_HTML);
         BUF_CLEANUP struct buf out;
@@ -178,7 +177,7 @@ static void keeps_its_own_copy(void **state)
 {
         (void)state;
         char text[] = "Hi {{city}}";
-        CLEANUP(template_cleanup) struct template *t = parse(text, TEMPLATE_PLAIN);
+        struct template *t CLEANUP(template_cleanup) = parse(text, TEMPLATE_PLAIN);
         memset(text, 'x', sizeof text - 1);
         BUF_CLEANUP struct buf out;
         buf_init(&out, 100);

@@ -63,7 +63,7 @@ static void formats_instants_of_real_zones(void **state)
                 { "America/St_Johns", "2026-01-01T00:00:00Z", "2025-12-31T20:30:00-03:30" },
         };
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-                CLEANUP(zone_cleanup) struct zone *z = load(rows[i].zone);
+                struct zone *z CLEANUP(zone_cleanup) = load(rows[i].zone);
                 char text[INSTANT_TEXT_MAX];
                 zone_format(z, at(rows[i].utc), text);
                 assert_string_equal(text, rows[i].local);
@@ -94,7 +94,7 @@ static void maps_local_times(void **state)
                 { "Asia/Kathmandu", "2026-11-21T05:45:00Z", "2026-11-21T00:00:00Z", 0 },
         };
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-                CLEANUP(zone_cleanup) struct zone *z = load(rows[i].zone);
+                struct zone *z CLEANUP(zone_cleanup) = load(rows[i].zone);
                 instant t = 0;
                 assert_int_equal(zone_to_instant(z, at(rows[i].local) / INSTANT_SECOND, &t),
                                  rows[i].kind);
@@ -205,7 +205,7 @@ static void survives_broken_files(void **state)
         snprintf(path, sizeof path, "%s/X", mkdtemp(folder));
         setenv("TZDIR", folder, 1);
         for (size_t i = 0; i < 2 * len; i += 1 + i % 3) {
-                CLEANUP(zone_cleanup) struct zone *z = NULL;
+                struct zone *z CLEANUP(zone_cleanup) = NULL;
                 struct err e = ERR_INIT;
                 char broken[sizeof data];
                 memcpy(broken, data, len);
@@ -241,7 +241,7 @@ static void holds_the_nearest_offset_outside_the_table(void **state)
         (void)state;
         const instant change[] = { 1000 * INSTANT_SECOND, 2000 * INSTANT_SECOND };
         const int offset[] = { 3600, -1800 };
-        CLEANUP(zone_cleanup) struct zone *z = zone_make("X", 7200, change, offset, 2);
+        struct zone *z CLEANUP(zone_cleanup) = zone_make("X", 7200, change, offset, 2);
         static const struct {
                 int64_t second;
                 int offset;
@@ -265,7 +265,7 @@ static void formats_local_mean_time_as_the_same_instant(void **state)
 {
         (void)state;
         /* -03:06:28 */
-        CLEANUP(zone_cleanup) struct zone *z = zone_make("LMT", -11188, NULL, NULL, 0);
+        struct zone *z CLEANUP(zone_cleanup) = zone_make("LMT", -11188, NULL, NULL, 0);
         char text[INSTANT_TEXT_MAX];
         zone_format(z, at("1900-01-01T12:00:00Z"), text);
         assert_string_equal(text, "1900-01-01T08:54:00-03:06");
@@ -345,7 +345,7 @@ static void finds_next_and_previous(void **state)
                   "2026-04-05T15:15:00Z" },
         };
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-                CLEANUP(zone_cleanup) struct zone *z = load(rows[i].zone);
+                struct zone *z CLEANUP(zone_cleanup) = load(rows[i].zone);
                 struct cron c = cron(rows[i].cron);
                 instant after = at(rows[i].after), next = cron_next(&c, z, after);
                 char text[INSTANT_TEXT_MAX] = "none", label[200];
@@ -420,7 +420,7 @@ static void agrees_with_brute_force(void **state)
         };
         static instant expected[5000], found[5000];
         for (size_t w = 0; w < ARRAY_LEN(windows); w++) {
-                CLEANUP(zone_cleanup) struct zone *z = load(windows[w].zone);
+                struct zone *z CLEANUP(zone_cleanup) = load(windows[w].zone);
                 instant from = at(windows[w].from), to = from + 3 * 86400 * INSTANT_SECOND;
                 for (size_t i = 0; i < ARRAY_LEN(crons); i++) {
                         struct cron c = cron(crons[i]);
@@ -451,7 +451,7 @@ static void agrees_with_brute_force(void **state)
 static void previous_without_floor(void **state)
 {
         (void)state;
-        CLEANUP(zone_cleanup) struct zone *z = load("UTC");
+        struct zone *z CLEANUP(zone_cleanup) = load("UTC");
         struct cron c = cron("0 0 29 2 *");
         assert_true(cron_previous(&c, z, at("2028-02-28T00:00:00Z"), INSTANT_NONE) ==
                     at("2024-02-29T00:00:00Z"));

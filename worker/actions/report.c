@@ -46,7 +46,7 @@ static int write_file(struct actor *a, const struct report *r, const struct run_
 {
         const char *folder = a->service->reports.folder;
         int document CLEANUP(cleanup_close) = -1;
-        CLEANUP(report_file_cleanup) struct report_file *f = NULL;
+        struct report_file *f CLEANUP(report_file_cleanup) = NULL;
         if (report_spool(folder, &document, e) < 0 ||
             report_query(a->transactor->db, r, v, document, e) < 0 ||
             report_create(folder, name, &f, e) < 0 ||

@@ -73,7 +73,7 @@ static void post(struct actor *a, struct batch *b, const struct statement_group 
 int act_webhook(struct actor *a, struct batch *b, const struct statement_group *g,
                 struct entry **list, size_t n, struct err *e)
 {
-        CLEANUP(target_cleanup) struct target to = { 0 };
+        struct target to CLEANUP(target_cleanup) = { 0 };
         if (read_target(g->type, &to, e) < 0) {
                 for (size_t i = 0; i < n; i++)
                         actor_decide(b, list[i], OUTCOME_FAILED, "%s", e->text);
