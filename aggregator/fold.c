@@ -307,7 +307,7 @@ static enum fold_result undo_partial_event(struct fold *f)
 static enum outcome replaced(const struct outcome_event *m)
 {
         enum outcome o = OUTCOME_UNKNOWN;
-        (void)outcome_from_name(m->replaces, &o);
+        (void)outcome_parse(m->replaces, &o);
         return o;
 }
 

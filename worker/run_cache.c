@@ -103,7 +103,7 @@ int run_cache_about(struct run_cache *r, struct db *d, const struct task_type *t
 {
         struct uuid id;
         struct run *run = NULL;
-        if (!type || type->scope != SCOPE_RUN || !uuid_from_text(subject.ptr, subject.len, &id))
+        if (!type || type->scope != SCOPE_RUN || !uuid_parse(subject.ptr, subject.len, &id))
                 return 0;
         int rc = run_cache_get(r, d, id, now_ms, &run, e);
         if (rc < 0 && e->class != ERR_INPUT)

@@ -34,7 +34,7 @@ static void add_subjects(const struct statement_group *g, struct entry *const *l
                 if (integer)
                         db_element_int(p, list[i]->subject_int);
                 else if (g->type->subject_type == VALUE_UUID &&
-                         uuid_from_text(list[i]->task.subject.ptr, list[i]->task.subject.len, &id))
+                         uuid_parse(list[i]->task.subject.ptr, list[i]->task.subject.len, &id))
                         db_element_uuid(p, &id);
                 else
                         db_element_text(p, list[i]->task.subject);

@@ -57,7 +57,7 @@ static int resolve(struct lane_worker *w, struct entry *en, const struct db_resu
                    struct err *e)
 {
         enum run_state state;
-        if (run_state_parse(db_str(r, row, C_STATE), &state) < 0)
+        if (!run_state_parse(db_str(r, row, C_STATE), &state))
                 return err_set(e, ERR_FATAL, "", "a run in the unknown state \"%s\"",
                                db_str(r, row, C_STATE));
         bool open = state == RUN_PLANNED || state == RUN_PUBLISHED || state == RUN_CANCELLED;

@@ -182,8 +182,7 @@ static int find_lanes(struct watch *w, struct db *d, struct kafka_producer *clie
                 /* another partition */
                 bool again = i > 0 && strcmp(db_str(r, i, 1), db_str(r, i - 1, 1)) == 0;
                 /* run events alone are no work */
-                bool idle = lane_parse(db_str(r, i, 0), &lane) == 0 &&
-                            !packs_use_lane(w->packs, lane);
+                bool idle = lane_parse(db_str(r, i, 0), &lane) && !packs_use_lane(w->packs, lane);
                 if (again || idle || strcmp(reported, db_str(r, i, 0)) == 0)
                         continue;
                 int64_t n = count_waiting(client, db_str(r, i, 1), r);

@@ -19,7 +19,7 @@ enum err_class {
 
 struct err {
         enum err_class class;
-        char code[24];   /* SQLSTATE, Kafka's error name, SMTP reply code, or "" */
+        char code[24];   /* SQLSTATE, Kafka's error name, SMTP reply code, a short name, or "" */
         char text[1000]; /* one line for an operator: what, where, and what to do */
 };
 

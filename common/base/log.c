@@ -30,14 +30,14 @@ void log_set_level(enum log_level level)
         atomic_store_explicit(&log_min, (int)level, memory_order_relaxed);
 }
 
-int log_level_parse(const char *name, enum log_level *ret)
+bool log_level_parse(const char *name, enum log_level *ret)
 {
         for (int i = 0; i < (int)ARRAY_LEN(level_names); i++)
                 if (strcmp(name, level_names[i]) == 0) {
                         *ret = (enum log_level)i;
-                        return 0;
+                        return true;
                 }
-        return -1;
+        return false;
 }
 
 /* ---- one line ---- */

@@ -9,13 +9,15 @@
  */
 #include "base/cleanup.h"
 
+#include <stdbool.h>
+
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
 
 /* Call once, before other threads start. `program` must outlive the process. */
 void log_init(const char *program, enum log_level level);
 void log_set_level(enum log_level level);
-/* debug, info, warn, error; -1 for anything else */
-int log_level_parse(const char *name, enum log_level *ret);
+/* debug, info, warn, error; false for anything else */
+bool log_level_parse(const char *name, enum log_level *ret);
 
 /* `fields` is a printf format of key=value pairs; quote text with LOG_Q: log_info("run planned",
  * "run=%s job=" LOG_Q, id, job). */

@@ -78,7 +78,7 @@ struct uuid uuid_random(void)
         return versioned(bytes, 4);
 }
 
-bool uuid_from_text(const char *text, size_t len, struct uuid *ret)
+bool uuid_parse(const char *text, size_t len, struct uuid *ret)
 {
         struct uuid u;
         if (len != UUID_TEXT_LEN)

@@ -16,9 +16,9 @@ struct uuid {
 struct uuid uuid_v5(struct uuid space, const void *name, size_t len);
 /* The name is the parts, joined by NUL. */
 struct uuid uuid_v5_joined(struct uuid space, const struct span *parts, size_t n);
-struct uuid uuid_random(void);                                       /* version 4 */
-bool uuid_from_text(const char *text, size_t len, struct uuid *ret); /* any case, with dashes */
-void uuid_to_text(struct uuid u, char text[UUID_TEXT_LEN + 1]);      /* lower case */
+struct uuid uuid_random(void);                                   /* version 4 */
+bool uuid_parse(const char *text, size_t len, struct uuid *ret); /* any case, with dashes */
+void uuid_to_text(struct uuid u, char text[UUID_TEXT_LEN + 1]);  /* lower case */
 bool uuid_eq(struct uuid a, struct uuid b);
 bool uuid_is_nil(struct uuid u);
 

@@ -267,8 +267,7 @@ static const char *get_outcome(const avro_value_t *v, enum outcome *ret)
         int symbol;
         if (avro_value_get_enum(v, &symbol))
                 return "not an enum";
-        if (!outcome_from_name(span_of(avro_schema_enum_get(avro_value_get_schema(v), symbol)),
-                               ret))
+        if (!outcome_parse(span_of(avro_schema_enum_get(avro_value_get_schema(v), symbol)), ret))
                 *ret = OUTCOME_UNKNOWN;
         return NULL;
 }

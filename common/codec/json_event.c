@@ -21,7 +21,7 @@ struct uuid event_task_id(struct span service, struct span source, struct span i
 {
         struct uuid u;
         const struct span parts[] = { service, source, id };
-        return uuid_from_text(id.ptr, id.len, &u)
+        return uuid_parse(id.ptr, id.len, &u)
                        ? u
                        : uuid_v5_joined(event_space, parts, ARRAY_LEN(parts));
 }

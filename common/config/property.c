@@ -227,14 +227,14 @@ const char *lane_name(enum lane l)
         return lane_names[l];
 }
 
-int lane_parse(const char *name, enum lane *ret)
+bool lane_parse(const char *name, enum lane *ret)
 {
         for (int i = 0; i < LANE_COUNT; i++)
                 if (strcmp(lane_names[i], name) == 0) {
                         *ret = (enum lane)i;
-                        return 0;
+                        return true;
                 }
-        return -1;
+        return false;
 }
 
 const char *service_own(struct service *s, char *text)

@@ -17,8 +17,8 @@ enum lane {
         LANE_INTAKE = LANE_COUNT,
         SERVED_COUNT,
 };
-const char *lane_name(enum lane l);               /* "jobs", "tasks", "urgent", "mail"; "intake" */
-int lane_parse(const char *name, enum lane *ret); /* -1: no such lane */
+const char *lane_name(enum lane l);                /* "jobs", "tasks", "urgent", "mail"; "intake" */
+bool lane_parse(const char *name, enum lane *ret); /* false: no such lane */
 
 enum { INTAKES_MAX = 256 };
 

@@ -91,7 +91,7 @@ int daemon_start(struct daemon *d, const char *program, const char *help, int ar
         }
         if (d->check_statements)
                 return CONTINUE;
-        if (log_level_parse(d->service->log_level, &level) == 0)
+        if (log_level_parse(d->service->log_level, &level))
                 log_init(program, level);
         if (*FAILPOINTS_NOTE)
                 log_warn("built" FAILPOINTS_NOTE, "version=%s", ROLLCALL_VERSION);

@@ -117,7 +117,7 @@ struct uuid db_uuid(const struct db_result *r, int row, int col)
 {
         struct uuid u = { { 0 } };
         struct span s = db_span(r, row, col);
-        if (!s.ptr || !uuid_from_text(s.ptr, s.len, &u))
+        if (!s.ptr || !uuid_parse(s.ptr, s.len, &u))
                 return (struct uuid){ { 0 } };
         return u;
 }

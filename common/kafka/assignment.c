@@ -51,8 +51,8 @@ static void forget_slots(struct kafka_consumer *c)
  * nothing. */
 static void unpause(struct kafka_consumer *c)
 {
-        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(
-                (int)c->n_slots);
+        rd_kafka_topic_partition_list_t *list CLEANUP(
+                tplist_cleanup) = rd_kafka_topic_partition_list_new((int)c->n_slots);
         for (size_t i = 0; i < c->n_slots; i++)
                 if (c->slots[i].paused)
                         rd_kafka_topic_partition_list_add(list, c->slots[i].topic,
@@ -89,8 +89,8 @@ static void revoke(struct kafka_consumer *c)
  * membership. */
 static void assign_nothing(struct kafka_consumer *c)
 {
-        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *nothing = rd_kafka_topic_partition_list_new(
-                0);
+        rd_kafka_topic_partition_list_t *nothing CLEANUP(
+                tplist_cleanup) = rd_kafka_topic_partition_list_new(0);
         rd_kafka_assign(c->rk, nothing);
 }
 
@@ -228,8 +228,8 @@ bool assignment_close(struct kafka_consumer *c)
 
 static int apply_pause(struct kafka_consumer *c, bool pause, struct err *e)
 {
-        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(
-                (int)c->n_slots);
+        rd_kafka_topic_partition_list_t *list CLEANUP(
+                tplist_cleanup) = rd_kafka_topic_partition_list_new((int)c->n_slots);
         for (size_t i = 0; i < c->n_slots; i++) {
                 struct slot *s = &c->slots[i];
                 if ((c->idle || s->pause_requested) != pause || s->paused == pause)

@@ -154,27 +154,30 @@ static int set_everything(rd_kafka_conf_t *conf, const struct kafka_options *o,
         return set_properties(conf, o, e);
 }
 
-rd_kafka_conf_t *client_conf(const struct kafka_options *o, const struct client_setting *settings,
-                             size_t n, struct embedded_address *address, struct err *e)
+int client_conf(const struct kafka_options *o, const struct client_setting *settings, size_t n,
+                struct embedded_address *address, rd_kafka_conf_t **ret, struct err *e)
 {
         rd_kafka_conf_t *conf = rd_kafka_conf_new();
         rd_kafka_conf_set_log_cb(conf, client_log);
-        if (set_everything(conf, o, settings, n, address, e) == 0)
-                return conf;
-        rd_kafka_conf_destroy(conf);
-        return NULL;
+        if (set_everything(conf, o, settings, n, address, e) < 0) {
+                rd_kafka_conf_destroy(conf);
+                return -1;
+        }
+        *ret = conf;
+        return 0;
 }
 
-rd_kafka_t *client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct err *e)
+int client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafka_t **ret, struct err *e)
 {
         char why[512];
         rd_kafka_t *rk = rd_kafka_new(type, conf, why, sizeof why);
         if (!rk) {
                 rd_kafka_conf_destroy(conf);
-                err_set(e, ERR_FATAL, rd_kafka_err2name(rd_kafka_last_error()), "kafka client: %s",
-                        why);
+                return err_set(e, ERR_FATAL, rd_kafka_err2name(rd_kafka_last_error()),
+                               "kafka client: %s", why);
         }
-        return rk;
+        *ret = rk;
+        return 0;
 }
 
 /* Not rd_kafka_query_watermark_offsets: before 2.4 it never returns while the leader is
@@ -182,7 +185,8 @@ rd_kafka_t *client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct err *
 int client_offsets(rd_kafka_t *rk, const char *topic, int32_t first, int n, int64_t which,
                    int64_t *ret, int timeout_ms, struct err *e)
 {
-        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n);
+        rd_kafka_topic_partition_list_t *list CLEANUP(
+                tplist_cleanup) = rd_kafka_topic_partition_list_new(n);
         for (int32_t i = 0; i < n; i++)
                 rd_kafka_topic_partition_list_add(list, topic, first + i)->offset = which;
         rd_kafka_resp_err_t code = n ? rd_kafka_offsets_for_times(rk, list, timeout_ms)

@@ -14,10 +14,11 @@ struct client_setting {
 
 /* A configuration with the defaults of both kinds of client, `settings`, and the caller's
  * properties, in this order. `address` is filled when o->embedded is set. */
-rd_kafka_conf_t *client_conf(const struct kafka_options *o, const struct client_setting *settings,
-                             size_t n, struct embedded_address *address, struct err *e);
+int client_conf(const struct kafka_options *o, const struct client_setting *settings, size_t n,
+                struct embedded_address *address, rd_kafka_conf_t **ret, struct err *e) MUST_CHECK;
 /* Takes `conf` in any case. */
-rd_kafka_t *client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct err *e);
+int client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafka_t **ret, struct err *e)
+        MUST_CHECK;
 /* The cluster's id into `id`; false when no broker answered in time. */
 bool client_cluster(rd_kafka_t *rk, int timeout_ms, char id[KAFKA_CLUSTER_ID_MAX]);
 
@@ -38,4 +39,3 @@ void client_log(const rd_kafka_t *rk, int level, const char *facility, const cha
 
 DEFINE_CLEANUP(tplist_cleanup, rd_kafka_topic_partition_list_t,
                rd_kafka_topic_partition_list_destroy)
-#define TPLIST_CLEANUP CLEANUP(tplist_cleanup)

@@ -64,8 +64,8 @@ static void on_error(rd_kafka_t *rk, int number, const char *reason, void *opaqu
 static int subscribe(struct kafka_consumer *c, const struct kafka_consumer_options *o,
                      struct err *e)
 {
-        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(
-                (int)o->n_topics);
+        rd_kafka_topic_partition_list_t *list CLEANUP(
+                tplist_cleanup) = rd_kafka_topic_partition_list_new((int)o->n_topics);
         c->topics = calloc(o->n_topics + 1, sizeof *c->topics);
         if (!c->topics)
                 return err_oom(e);
@@ -127,14 +127,13 @@ static int connect_client(struct kafka_consumer *c, const struct kafka_options *
                 /* else a full queue stops the fetching for a second; see poll.c */
                 { "fetch.queue.backoff.ms", "5", true },
         };
-        rd_kafka_conf_t *conf = client_conf(o, settings, ARRAY_LEN(settings), &c->address, e);
-        if (!conf)
+        rd_kafka_conf_t *conf;
+        if (client_conf(o, settings, ARRAY_LEN(settings), &c->address, &conf, e) < 0)
                 return -1;
         rd_kafka_conf_set_opaque(conf, c);
         rd_kafka_conf_set_rebalance_cb(conf, assignment_callback);
         rd_kafka_conf_set_error_cb(conf, on_error);
-        c->rk = client_new(RD_KAFKA_CONSUMER, conf, e);
-        if (!c->rk)
+        if (client_new(RD_KAFKA_CONSUMER, conf, &c->rk, e) < 0)
                 return -1;
         rd_kafka_poll_set_consumer(c->rk);
         c->queue = rd_kafka_queue_get_consumer(c->rk);
@@ -188,7 +187,8 @@ int kafka_watermarks(struct kafka_consumer *c, const char *topic, int32_t partit
 
 int consumer_seek(struct kafka_consumer *c, struct slot *s, int64_t offset, struct err *e)
 {
-        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+        rd_kafka_topic_partition_list_t *list CLEANUP(
+                tplist_cleanup) = rd_kafka_topic_partition_list_new(1);
         rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(list, s->topic,
                                                                           s->partition);
         int64_t until = monotonic_ms() + SEEK_TIMEOUT_MS;
@@ -239,8 +239,8 @@ void kafka_commit_async(struct kafka_consumer *c, const struct kafka_partition *
 {
         if (!n)
                 return;
-        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(
-                (int)n);
+        rd_kafka_topic_partition_list_t *offsets CLEANUP(
+                tplist_cleanup) = rd_kafka_topic_partition_list_new((int)n);
         for (size_t i = 0; i < n; i++)
                 rd_kafka_topic_partition_list_add(offsets, list[i].topic, list[i].partition)
                         ->offset = list[i].offset;

@@ -117,8 +117,7 @@ static int start_cluster(struct embedded *b, struct err *e)
 {
         rd_kafka_conf_t *conf = rd_kafka_conf_new();
         rd_kafka_conf_set_log_cb(conf, client_log);
-        b->rk = client_new(RD_KAFKA_PRODUCER, conf, e);
-        if (!b->rk)
+        if (client_new(RD_KAFKA_PRODUCER, conf, &b->rk, e) < 0)
                 return -1;
         b->cluster = rd_kafka_mock_cluster_new(b->rk, 1);
         if (!b->cluster)

@@ -16,8 +16,8 @@ enum { RENEW_MS = 1000, FAILURES_MAX = 3 };
 static int first_offsets(rd_kafka_t *rk, const struct slot *slots, size_t n, const int64_t *ms,
                          int64_t *ret, int timeout_ms, struct err *e)
 {
-        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(
-                (int)n);
+        rd_kafka_topic_partition_list_t *list CLEANUP(
+                tplist_cleanup) = rd_kafka_topic_partition_list_new((int)n);
         for (size_t i = 0; i < n; i++)
                 if (ms[i] >= 0)
                         rd_kafka_topic_partition_list_add(list, slots[i].topic, slots[i].partition)

@@ -111,8 +111,8 @@ static void wake_fetchers(struct kafka_consumer *c)
         if (rd_kafka_queue_length(c->queue) > c->prefetch_count / 2 && c->taken < c->prefetch_count)
                 return;
         c->taken = c->taken_bytes = 0;
-        TPLIST_CLEANUP rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(
-                (int)c->n_slots);
+        rd_kafka_topic_partition_list_t *list CLEANUP(
+                tplist_cleanup) = rd_kafka_topic_partition_list_new((int)c->n_slots);
         for (size_t i = 0; i < c->n_slots; i++)
                 rd_kafka_topic_partition_list_add(list, c->slots[i].topic, c->slots[i].partition)
                         ->offset = RD_KAFKA_OFFSET_END;

@@ -138,14 +138,15 @@ int kafka_producer_new(const struct kafka_options *o, size_t max_bytes, kafka_de
         p->ctx = ctx;
         p->embedded = o->embedded ? strdup(o->embedded) : NULL;
         p->partitions = o->partitions;
-        rd_kafka_conf_t *conf = client_conf(o, settings, ARRAY_LEN(settings), &p->address, e);
-        if (conf) {
+        rd_kafka_conf_t *conf;
+        int rc = client_conf(o, settings, ARRAY_LEN(settings), &p->address, &conf, e);
+        if (rc == 0) {
                 rd_kafka_conf_set_opaque(conf, p);
                 rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
                 rd_kafka_conf_set_error_cb(conf, on_error);
-                p->rk = client_new(RD_KAFKA_PRODUCER, conf, e);
+                rc = client_new(RD_KAFKA_PRODUCER, conf, &p->rk, e);
         }
-        if (!p->rk) {
+        if (rc < 0) {
                 free(p->embedded);
                 free(p);
                 return -1;

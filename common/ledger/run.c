@@ -64,7 +64,7 @@ static int read_run(const struct db_result *res, const struct packs *p, struct r
         r->cause = copy(r->memory, res, "cause");
         if (!r->pack_name || !r->job_name || !r->requested_by || !r->cause)
                 return err_oom(e);
-        if (run_state_parse(db_str(res, 0, db_column(res, "state")), &r->state) < 0)
+        if (!run_state_parse(db_str(res, 0, db_column(res, "state")), &r->state))
                 return err_set(e, ERR_FATAL, "", "run %s: unknown state \"%s\"", r->job_name,
                                db_str(res, 0, db_column(res, "state")));
         for (size_t i = 0; i < p->n; i++)

@@ -44,7 +44,7 @@ static bool is_canonical(enum value_type type, struct span s, int64_t number)
         struct uuid id;
         if (type == VALUE_INTEGER)
                 snprintf(text, sizeof text, "%lld", (long long)number);
-        else if (type == VALUE_UUID && uuid_from_text(s.ptr, s.len, &id))
+        else if (type == VALUE_UUID && uuid_parse(s.ptr, s.len, &id))
                 uuid_to_text(id, text);
         else
                 return true;

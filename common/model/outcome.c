@@ -13,7 +13,7 @@ const char *outcome_name(enum outcome o)
         return (unsigned)o < OUTCOME_COUNT ? names[o] : "?";
 }
 
-bool outcome_from_name(struct span name, enum outcome *ret)
+bool outcome_parse(struct span name, enum outcome *ret)
 {
         for (int i = 0; i < OUTCOME_COUNT; i++)
                 if (span_is(name, names[i])) {

@@ -17,4 +17,4 @@ enum outcome {
 
 const char *outcome_name(enum outcome o); /* "applied"; "?" outside the enum */
 /* False: there is no such name; `ret` is unchanged. */
-bool outcome_from_name(struct span name, enum outcome *ret);
+bool outcome_parse(struct span name, enum outcome *ret);

@@ -43,12 +43,12 @@ static bool same_words(const char *a, const char *b)
         return *a == *b;
 }
 
-int run_state_parse(const char *name, enum run_state *ret)
+bool run_state_parse(const char *name, enum run_state *ret)
 {
         for (size_t i = 0; i < RUN_STATE_COUNT; i++)
                 if (same_words(name, states[i].name)) {
                         *ret = (enum run_state)i;
-                        return 0;
+                        return true;
                 }
-        return -1;
+        return false;
 }

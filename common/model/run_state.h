@@ -20,7 +20,7 @@ enum run_state {
 };
 
 const char *run_state_name(enum run_state s);
-/* By its name; words may be joined by '-' instead of spaces. -1: no such state. */
-int run_state_parse(const char *name, enum run_state *ret) MUST_CHECK;
+/* By its name; words may be joined by '-' instead of spaces. False: no such state. */
+bool run_state_parse(const char *name, enum run_state *ret) MUST_CHECK;
 bool run_state_open(enum run_state s); /* in SQL: rollcall.run_is_open */
 bool run_state_well(enum run_state s); /* no reason for a warning */

@@ -192,7 +192,7 @@ bool value_valid(enum value_type t, struct span text)
         case VALUE_TIMESTAMP:
                 return timestamp_valid(text);
         case VALUE_UUID:
-                return uuid_from_text(text.ptr, text.len, &u);
+                return uuid_parse(text.ptr, text.len, &u);
         case VALUE_INTEGER_ARRAY:
         case VALUE_TEXT_ARRAY:
                 return value_each_element(text, element_valid, &element);

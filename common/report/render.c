@@ -21,14 +21,14 @@ const char *report_format_name(enum report_format f)
         return formats[f].name;
 }
 
-int report_format_parse(const char *name, enum report_format *ret)
+bool report_format_parse(const char *name, enum report_format *ret)
 {
         for (size_t i = 0; i < ARRAY_LEN(formats); i++)
                 if (strcasecmp(name, formats[i].name) == 0) {
                         *ret = (enum report_format)i;
-                        return 0;
+                        return true;
                 }
-        return -1;
+        return false;
 }
 
 static int render_document(struct rendering *r, const char *title, enum report_format f)

@@ -9,7 +9,7 @@
 #include "pack/statement.h"
 
 const char *report_format_name(enum report_format f); /* "table", "json", "csv" */
-int report_format_parse(const char *name, enum report_format *ret);
+bool report_format_parse(const char *name, enum report_format *ret);
 
 /* Runs the report's statement in a read-only transaction of its own with the pack's search_path;
  * the document's text is written to `fd`, piece by piece: it may be larger than memory. */

@@ -69,7 +69,7 @@ static int zone_add(struct zone *z, instant at, int offset)
         return 0;
 }
 
-struct zone *zone_make(const char *name, int first, const instant *at, const int *offset, size_t n)
+struct zone *zone_new(const char *name, int first, const instant *at, const int *offset, size_t n)
 {
         struct zone *z CLEANUP(zone_cleanup) = calloc(1, sizeof *z);
         if (!z)
@@ -232,7 +232,7 @@ int zone_load(const char *name, struct zone **ret, struct err *e)
 {
         BUF_CLEANUP struct buf file = { .max = FILE_MAX };
         bool found = read_file(name, &file);
-        struct zone *z CLEANUP(zone_cleanup) = zone_make(name, 0, NULL, NULL, 0);
+        struct zone *z CLEANUP(zone_cleanup) = zone_new(name, 0, NULL, NULL, 0);
         if (!z || file.oom)
                 return err_oom(e);
         const unsigned char *data = (const unsigned char *)buf_str(&file);

@@ -17,7 +17,7 @@ DEFINE_CLEANUP(zone_cleanup, struct zone, zone_free)
 
 /* A zone made of given transitions, for tests: at[i] is the first instant of offset[i] (seconds
  * east of UTC); before at[0] `first`. */
-struct zone *zone_make(const char *name, int first, const instant *at, const int *offset, size_t n);
+struct zone *zone_new(const char *name, int first, const instant *at, const int *offset, size_t n);
 
 const char *zone_name(const struct zone *z);
 int zone_offset(const struct zone *z, instant t); /* seconds east of UTC */

@@ -149,7 +149,7 @@ int verb_report(struct cli *c, const struct args *a)
         struct err e = ERR_INIT;
         if (!args_operand(a, 0))
                 return list_reports(c);
-        if (format_name && report_format_parse(format_name, &format) < 0)
+        if (format_name && !report_format_parse(format_name, &format))
                 return cli_error(
                         CODE_USAGE,
                         "report: --format \"%s\" is no format; see: rollcall report --help",

@@ -189,12 +189,12 @@ static int read_run(struct cli *c, const struct args *a, struct tail *t)
         if (!text)
                 return 0;
         t->one_run = true;
-        if (uuid_from_text(text, strlen(text), &t->run))
+        if (uuid_parse(text, strlen(text), &t->run))
                 return 0;
         int rc = cli_db(c);
         if (rc == 0)
                 rc = run_find(c, text, &r);
-        return rc ? rc : uuid_from_text(r.id, UUID_TEXT_LEN, &t->run) ? 0 : CODE_FAILED;
+        return rc ? rc : uuid_parse(r.id, UUID_TEXT_LEN, &t->run) ? 0 : CODE_FAILED;
 }
 
 int verb_results_tail(struct cli *c, const struct args *a)

@@ -95,7 +95,7 @@ int run_follow(struct cli *c, const struct run_ref *run, int64_t timeout_ms)
                                          run->id);
                 show_progress(&f, r);
                 enum run_state state;
-                if (run_state_parse(db_str(r, 0, 0), &state) < 0)
+                if (!run_state_parse(db_str(r, 0, 0), &state))
                         return cli_error(
                                 CODE_FAILED,
                                 "run %s is in a state that this program does not know: \"%s\"",

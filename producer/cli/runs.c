@@ -47,7 +47,7 @@ int verb_runs_list(struct cli *c, const struct args *a)
         char limit[24];
         enum run_state state = RUN_REQUESTED;
         int64_t n;
-        if (args_get(a, "state") && run_state_parse(args_get(a, "state"), &state) < 0)
+        if (args_get(a, "state") && !run_state_parse(args_get(a, "state"), &state))
                 return cli_error(
                         CODE_USAGE,
                         "runs list: --state \"%s\" is no state of a run; see: rollcall runs list "
@@ -81,8 +81,7 @@ int verb_runs_show(struct cli *c, const struct args *a)
                                  .outcome = args_get(a, "outcome") };
         enum outcome known;
         if (show.outcome && strcmp(show.outcome, "pending") != 0 &&
-            strcmp(show.outcome, "waiting") != 0 &&
-            !outcome_from_name(span_of(show.outcome), &known))
+            strcmp(show.outcome, "waiting") != 0 && !outcome_parse(span_of(show.outcome), &known))
                 return cli_error(
                         CODE_USAGE,
                         "runs show: --outcome \"%s\" is no outcome; see: rollcall runs show --help",
@@ -123,7 +122,7 @@ static int confirm_cancel(struct cli *c, const struct args *a, const struct run_
         int rc = cli_query(c, sql_run_cancel_preview, &id, 1, &r);
         if (rc)
                 return rc;
-        if (db_rows(r) == 0 || run_state_parse(db_str(r, 0, 0), &state) < 0)
+        if (db_rows(r) == 0 || !run_state_parse(db_str(r, 0, 0), &state))
                 return cli_error(CODE_NOT_FOUND, "run %s is gone from the database", run->id);
         if (!run_state_open(state))
                 return cli_error(CODE_REFUSED, "run %s is closed already: %s", run->id,

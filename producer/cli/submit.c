@@ -47,7 +47,7 @@ static int read_request(const struct args *a, const struct task_type *t, const c
                 .values = values,
                 .dry_run = args_on(a, "dry-run"),
         };
-        if (id && (!uuid_from_text(id, strlen(id), &ret->id) || uuid_is_nil(ret->id)))
+        if (id && (!uuid_parse(id, strlen(id), &ret->id) || uuid_is_nil(ret->id)))
                 return cli_error(CODE_USAGE, "tasks submit: --id \"%s\": a UUID was expected", id);
         if (!ret->subject && t->scope != SCOPE_RUN)
                 return cli_error(CODE_USAGE, "tasks submit: --subject or --csv is missing; see: "

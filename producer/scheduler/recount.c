@@ -47,7 +47,7 @@ static int recount(struct context *c, const struct db_result *r, int row, struct
                 .unknown = db_int(r, row, UNKNOWN),
                 .digest_matches = db_bool(r, row, MATCHES),
         };
-        if (run_state_parse(db_str(r, row, STATE), &before) < 0)
+        if (!run_state_parse(db_str(r, row, STATE), &before))
                 return err_set(e, ERR_FATAL, "", "run %s: unknown state \"%s\"",
                                db_str(r, row, RUN_ID), db_str(r, row, STATE));
         bool counted = before == RUN_SUCCEEDED || before == RUN_COMPLETED_WITH_ERRORS;

@@ -13,8 +13,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
         static const int offset[] = { -4 * 3600, -5 * 3600, 45 * 60 };
         (void)argc;
         (void)argv;
-        zones[0] = zone_make("gaps", -5 * 3600, at, offset, 3);
-        zones[1] = zone_make("plain", 0, NULL, NULL, 0);
+        zones[0] = zone_new("gaps", -5 * 3600, at, offset, 3);
+        zones[1] = zone_new("plain", 0, NULL, NULL, 0);
         PROMISE(zones[0] && zones[1]);
         return 0;
 }

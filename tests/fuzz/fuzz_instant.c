@@ -20,10 +20,10 @@ static void check_uuid(struct span s)
 {
         char text[UUID_TEXT_LEN + 1];
         struct uuid id, again;
-        if (!uuid_from_text(s.ptr, s.len, &id))
+        if (!uuid_parse(s.ptr, s.len, &id))
                 return;
         uuid_to_text(id, text);
-        PROMISE(uuid_from_text(text, UUID_TEXT_LEN, &again) && uuid_eq(id, again));
+        PROMISE(uuid_parse(text, UUID_TEXT_LEN, &again) && uuid_eq(id, again));
 }
 
 static void check_duration(const char *s)

@@ -36,7 +36,7 @@ static void print_uuid(struct uuid u)
 static int ids(char **v)
 {
         enum outcome o;
-        if (!outcome_from_name(span_of(v[7]), &o))
+        if (!outcome_parse(span_of(v[7]), &o))
                 return 2;
         struct uuid run = run_id_of(span_of(v[0]), span_of(v[1]), strtoll(v[2], NULL, 10));
         struct uuid task = task_id_of(run, span_of(v[3]), span_of(v[4]), span_of(v[5]));

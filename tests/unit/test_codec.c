@@ -469,12 +469,12 @@ static void names(void **state)
         (void)state;
         enum outcome o;
         for (int i = 0; i < OUTCOME_COUNT; i++) {
-                assert_true(outcome_from_name(span_of(outcome_name((enum outcome)i)), &o));
+                assert_true(outcome_parse(span_of(outcome_name((enum outcome)i)), &o));
                 assert_int_equal(o, i);
         }
         assert_string_equal(outcome_name(OUTCOME_SKIPPED), "skipped");
         assert_string_equal(outcome_name(OUTCOME_COUNT), "?");
-        assert_false(outcome_from_name(SPAN_LIT("Applied"), &o));
+        assert_false(outcome_parse(SPAN_LIT("Applied"), &o));
         assert_string_equal(message_name(MESSAGE_DEAD_LETTER), "rollcall.DeadLetter");
 }
 
@@ -508,8 +508,8 @@ static void cloud_event_headers(void **state)
         (void)state;
         struct event_headers h;
         struct uuid id, trace;
-        assert_true(uuid_from_text("6b381605-af6f-5238-b319-0410a7351b41", 36, &id));
-        assert_true(uuid_from_text("3963f354-0958-5d40-9a5e-4727b686cf04", 36, &trace));
+        assert_true(uuid_parse("6b381605-af6f-5238-b319-0410a7351b41", 36, &id));
+        assert_true(uuid_parse("3963f354-0958-5d40-9a5e-4727b686cf04", 36, &trace));
         event_headers(MESSAGE_TASK, id, trace, "/rollcall/scheduler", INT64_C(1795251600000000),
                       SPAN_LIT("4711"), &h);
         assert_int_equal(h.count, EVENT_HEADERS);

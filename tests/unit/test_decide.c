@@ -755,13 +755,13 @@ static void states_have_names(void **state)
                                                 "held",      "PLANNED" };
         enum run_state s;
         for (int i = 0; i < RUN_STATE_COUNT; i++) {
-                assert_int_equal(run_state_parse(run_state_name((enum run_state)i), &s), 0);
+                assert_true(run_state_parse(run_state_name((enum run_state)i), &s));
                 assert_int_equal(s, i);
         }
-        assert_int_equal(run_state_parse("completed-with-errors", &s), 0);
+        assert_true(run_state_parse("completed-with-errors", &s));
         assert_int_equal(s, RUN_COMPLETED_WITH_ERRORS);
         for (size_t i = 0; i < ARRAY_LEN(no_names); i++)
-                assert_int_equal(run_state_parse(no_names[i], &s), -1);
+                assert_false(run_state_parse(no_names[i], &s));
         assert_true(run_state_open(RUN_HELD) && run_state_open(RUN_PUBLISHED) &&
                     !run_state_open(RUN_FAILED));
 }

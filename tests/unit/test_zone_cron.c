@@ -241,7 +241,7 @@ static void holds_the_nearest_offset_outside_the_table(void **state)
         (void)state;
         const instant change[] = { 1000 * INSTANT_SECOND, 2000 * INSTANT_SECOND };
         const int offset[] = { 3600, -1800 };
-        struct zone *z CLEANUP(zone_cleanup) = zone_make("X", 7200, change, offset, 2);
+        struct zone *z CLEANUP(zone_cleanup) = zone_new("X", 7200, change, offset, 2);
         static const struct {
                 int64_t second;
                 int offset;
@@ -265,7 +265,7 @@ static void formats_local_mean_time_as_the_same_instant(void **state)
 {
         (void)state;
         /* -03:06:28 */
-        struct zone *z CLEANUP(zone_cleanup) = zone_make("LMT", -11188, NULL, NULL, 0);
+        struct zone *z CLEANUP(zone_cleanup) = zone_new("LMT", -11188, NULL, NULL, 0);
         char text[INSTANT_TEXT_MAX];
         zone_format(z, at("1900-01-01T12:00:00Z"), text);
         assert_string_equal(text, "1900-01-01T08:54:00-03:06");

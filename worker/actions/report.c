@@ -33,7 +33,7 @@ static int run_about(struct actor *a, const struct statement_group *g, const str
 {
         struct uuid id;
         if (g->run || g->type->scope != SCOPE_RUN ||
-            !uuid_from_text(en->task.subject.ptr, en->task.subject.len, &id))
+            !uuid_parse(en->task.subject.ptr, en->task.subject.len, &id))
                 return 1;
         return run_load(a->transactor->db, a->packs, id, ret, e);
 }
