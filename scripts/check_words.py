@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """check_words.py [FILE...]: finds words that docs/glossary.md says are not used.
 
-Reads what people read: messages and help (string literals of C), texts and comments of SQL,
-configuration files and packs, the schemas' documentation, shell scripts and Markdown. Without
-FILE it reads the whole repository. Prints "FILE:LINE: WORD: use ..." for each word found, and
+Reads what people read: messages and help (string literals of C), comments of C, texts and comments
+of SQL, configuration files and packs, the schemas' documentation, shell scripts and Markdown.
+Without FILE it reads the whole repository. Prints "FILE:LINE: WORD: use ..." for each word found, and
 ends with 1 when there is one. Needs nothing but Python.
 """
 
@@ -124,6 +124,10 @@ def c_comments(path, source):
     return joined_comments(path, found)
 
 
+def c_texts_and_comments(path, source):
+    return c_texts(path, source) + c_comments(path, source)
+
+
 def joined_comments(path, found):
     """Comments on consecutive lines are one text."""
     texts, last = [], None
@@ -197,7 +201,7 @@ def schema_texts(path, source):
 def reader_of(path):
     suffix = Path(path).suffix
     if suffix in (".c", ".h"):
-        return c_texts if path.startswith(PROGRAMS) else None
+        return c_texts_and_comments if path.startswith(PROGRAMS) else c_comments
     if path.startswith("config/packs/"):
         return {".cfg": comments_only(CFG_TOKEN), ".sql": comments_only(SQL_TOKEN)}.get(suffix)
     if path == "docs/glossary.md":

@@ -24,7 +24,7 @@ static bool is_type_name(struct span s)
         return true;
 }
 
-/* A run's step may be a dry run although the run is not: the job says so, never the message alone.
+/* A run's step may be a dry run although the run is not: the job decides, never the message alone.
  */
 static bool step_is_dry(const struct run *run, const struct task_type *type)
 {

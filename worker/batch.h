@@ -63,7 +63,7 @@ void batch_park_unknown(struct batch *b, int64_t ms);
  * ACTED. */
 void batch_block(struct batch *b, size_t group);
 
-/* What a transaction may change in a grouped batch, kept so that it can be tried again without what
+/* What a transaction may change in a grouped batch, kept so that it can be retried without what
  * was done outside the database. */
 struct batch_copy {
         struct entry *entries, **list;

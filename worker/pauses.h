@@ -26,7 +26,7 @@ struct new_pause {
 struct pauses {
         struct paused {
                 int type_no;
-                bool due;   /* to be tried again */
+                bool due;   /* for a retry */
         } list[PAUSES_MAX]; /* as the table was seen last */
         size_t n;
         struct new_pause fresh[PAUSES_NEW]; /* by the transaction under way */

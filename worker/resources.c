@@ -58,7 +58,7 @@ int resources_open(struct lane_worker *w, struct err *e)
         /* what a full batch may take, of messages and of our own */
         size_t room = (size_t)s->worker.batch_max_bytes + w->batch_max * ENTRY_BYTES;
         w->batch.arena = arena_new(8 * MIB + 4 * room);
-        /* the ledger's JSON takes up to six bytes for one */
+        /* the ledger's JSON has up to six bytes for one */
         w->transactor.params = db_params_new(8 * MIB + 8 * room);
         w->runs = run_cache_new(w->o->packs, w->o->service->retry.version_wait_ms);
         w->searches = kafka_searches_new();
@@ -132,8 +132,8 @@ static int prepare_session(struct lane_worker *w, struct err *e)
                  (long long)w->o->service->worker.lock_timeout_ms);
         if (db_exec(w->db, sql, e) < 0)
                 return -1;
-        /* a worker that was killed lets go of its locks before its statement ends, where the
-         * server's system can tell */
+        /* the server ends the statement of a killed worker, and with it its locks, where its
+         * system can see that */
         (void)!db_exec(w->db, "set client_connection_check_interval = '1s'", NULL);
         return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A paused type's statement is tried again by one worker, when its time has come. */
+/* A paused type's statement is retried by one worker when its time has come. */
 #include "type_retry.h"
 
 #include "base/log.h"

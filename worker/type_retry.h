@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Paused task types, tried again. */
+/* Retries of paused task types. */
 #include "lane_worker.h"
 
 /* Retries the lane's paused types that are due. */

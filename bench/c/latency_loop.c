@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Another service, connected already, that asks for something now and then and reads the audit
+ * Another service, connected already, that requests something now and then and reads the audit
  * events: when was each request handed to Kafka, and when was its event in our hands? bench-latency
  * BOOTSTRAP TASKS-TOPIC RESULTS-TOPIC INTERVAL_MS FETCH_WAIT_MS Standard input: a request a line,
  * "task id, subject, message", the id and the message in hex. Prints "task id, sent, read" each,
@@ -20,7 +20,7 @@ enum {
         TIMEOUT_MS = 30000,
         LINE = 8192,
         ID = 16,
-        ID_AT = 26 /* in an event: after the mark of ten bytes and the event's own id */
+        ID_AT = 26 /* in an event: after the header of ten bytes and the event's own id */
 };
 
 struct request {

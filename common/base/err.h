@@ -40,7 +40,7 @@ bool err_is_oom(const struct err *e); /* it says nothing about what was being wo
 const char *err_class_name(enum err_class class);
 
 #if defined(__clang_analyzer__) && !defined(ERR_IMPLEMENTED_HERE)
-/* clang's analyzer reads one file at a time: it is told that these return -1. */
+/* clang's analyzer reads one file at a time: these say that the functions return -1. */
 #define err_set(...) ((void)err_set(__VA_ARGS__), -1)
 #define err_prefix(...) ((void)err_prefix(__VA_ARGS__), -1)
 #define err_oom(...) ((void)err_oom(__VA_ARGS__), -1)

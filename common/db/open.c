@@ -114,8 +114,8 @@ static int start(struct db *d, struct request *r, struct err *e)
 
 /* ---- the session ---- */
 
-/* jit: to compile a plan takes longer than any statement of ours gains by it, and costs that only
- * mark a plan as unwanted would start it. */
+/* jit: to compile a plan takes longer than any statement of ours gains by it, and the high costs of
+ * a plan that is not wanted would start it. */
 static const struct {
         const char *name, *value;
 } session[] = {

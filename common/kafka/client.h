@@ -27,8 +27,8 @@ bool client_cluster(rd_kafka_t *rk, int timeout_ms, char id[KAFKA_CLUSTER_ID_MAX
 int client_offsets(rd_kafka_t *rk, const char *topic, int32_t first, int n, int64_t which,
                    int64_t *ret, int timeout_ms, struct err *e) MUST_CHECK;
 
-/* The partitions of `topic`; 0 when there is no such topic. `rkt` NULL: asks for the list of all
- * topics, which never creates one. */
+/* The partitions of `topic`; 0 when there is no such topic. `rkt` NULL: requests the list of
+ * all topics, which never creates one. */
 int client_partitions(rd_kafka_t *rk, rd_kafka_topic_t *rkt, const char *topic, int timeout_ms,
                       struct err *e);
 

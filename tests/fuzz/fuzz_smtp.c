@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What libcurl reports of an SMTP dialogue, as a relay might say it. The reader of replies is
+/* What libcurl reports of an SMTP dialogue, as a relay might answer. The reader of replies is
  * private to its file, hence this include. */
 #include "mail/smtp_connection.c" // NOLINT
 
@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         char block[8];
         while (rest.len) {
                 struct span piece = fuzz_piece(&rest);
-                /* no NUL behind it: libcurl promises none */
+                /* no NUL after it: libcurl promises none */
                 char *line CLEANUP(cleanup_free) = malloc(piece.len ? piece.len : 1);
                 size_t len = piece.len ? piece.len - 1 : 0;
                 PROMISE(line);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What test_schemas.py asks of the codec:
+ * What test_schemas.py tests of the codec:
  *   codec_driver fingerprints            "rollcall.Task 5c6a…" for each message
  *   codec_driver ids PACK JOB MICROSECONDS TYPE SUBJECT ITEM ATTEMPT OUTCOME   run id, task id,
  * event id codec_driver encode KIND SEED COUNT  random messages of kind 0 to 3, one in hexadecimal

@@ -73,7 +73,7 @@ static bool fetch(struct client *c)
         const struct batch *at = batch_at(c->log, c->position);
         int64_t position = c->position;
         assert_true(++c->fetches < 5000);
-        if (position > c->log->end) { /* an error, and the partition is taken up anew */
+        if (position > c->log->end) { /* an error: the partition is assigned again */
                 c->b = (struct batch_end){ 0 };
                 c->position = c->next;
         } else if (!at)
@@ -167,7 +167,8 @@ static void reading_may_begin_inside(void **state)
         expect(&c, 1, given, 9);
 }
 
-/* The client goes on by itself after each number of failures: the batch is given out all the same.
+/* The client continues by itself after each number of failures: the batch is given out all the
+ * same.
  */
 static void a_batch_that_was_passed_over(void **state)
 {
@@ -270,7 +271,7 @@ static void what_was_kept_is_of_the_same_batch_only(void **state)
         while (fetch(&c))
                 ;
         expect(&c, 0, NULL, 9);
-        /* another log: one message is there, and a batch that fails in another way */
+        /* the topic was re-created: one message is there, and a batch that fails in another way */
         static const struct batch other[] = { { 0, 21, READABLE }, { 22, 30, UNREADABLE } };
         static const int64_t given[][2] = { { 22, 30 } };
         struct log l = { other, 2, 31 };

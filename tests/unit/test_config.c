@@ -481,8 +481,8 @@ static void tls_with_a_password(void **state)
         assert_int_equal(s->kafka.n_secret_files, 1);
 }
 
-/* What the other side puts off is tried for hours, unless the pace of all tries is given. */
-static void put_off(void **state)
+/* What the other side defers is retried for hours, unless one pace of all retries is given. */
+static void deferred(void **state)
 {
         (void)state;
         struct service *usual CLEANUP(service_cleanup) = load(KAFKA);
@@ -622,7 +622,7 @@ int main(void)
                 cmocka_unit_test(conninfo),
                 cmocka_unit_test(tls_with_a_password),
                 cmocka_unit_test(messages_without_secrets),
-                cmocka_unit_test(put_off),
+                cmocka_unit_test(deferred),
         };
         return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -205,7 +205,7 @@ static void reload(void **state)
         write_config("kafka = { brokers = \"k\"; }; log = { level = \"debug\"; };");
         kill(c.pid, SIGHUP);
         expect_state(fd, "RELOADING=1\nMONOTONIC_USEC=");
-        expect_state(fd, "READY=1"); /* by the same process, started anew */
+        expect_state(fd, "READY=1"); /* by the same process, restarted */
         kill(c.pid, SIGTERM);
         expect_state(fd, "STOPPING=1");
         assert_int_equal(finish(&c), 0);

@@ -316,7 +316,7 @@ static void test_memory_has_an_end(void **state)
         assert_int_equal(counted + changes(f).counted, 50000);
 }
 
-/* A results partition that was given up makes room for another; what the batch has moved stays. */
+/* A results partition that was revoked makes room for another; what the batch has moved stays. */
 static void test_forgotten_sequences_make_room(void **state)
 {
         (void)state;

@@ -34,7 +34,8 @@ static void what_fails_in_one_way_is_counted(void **state)
         assert_false(pauses_count(&p, 1, "PT403", PAUSE_TASKS - 1));
         assert_false(pauses_count(&p, 2, "PT403", 1)); /* each type for itself */
         assert_true(pauses_count(&p, 1, "PT403", 1));
-        assert_false(pauses_count(&p, 1, "42501", PAUSE_TASKS - 1)); /* another way: begins anew */
+        assert_false(
+                pauses_count(&p, 1, "42501", PAUSE_TASKS - 1)); /* another error: counted from 1 */
         pauses_forget(&p, 1);
         assert_false(pauses_count(&p, 1, "42501", 1));
         /* more types than there is room for: the oldest is forgotten */

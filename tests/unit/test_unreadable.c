@@ -176,7 +176,7 @@ static void the_log_end_is_asked_for_again(void **state)
                 fails_at(100);
         assert_int_equal(world.asked, 1);
         world.c.polled++;
-        assert_true(is_dropped(150));     /* the client went on by itself */
+        assert_true(is_dropped(150));     /* the client continued by itself */
         assert_int_equal(world.asked, 1); /* not at once */
         world.no_answer = false;
         world.slot.unreadable.until_ms = 0;
@@ -195,7 +195,7 @@ static void nothing_comes(void **state)
         assert_false(is_given(0, 0));
         assert_int_equal(world.seeks, 1);
         world.slot.unreadable.until_ms = 0;
-        assert_false(is_given(0, 0)); /* asked for again, and nothing concluded */
+        assert_false(is_given(0, 0)); /* requested once more, and nothing concluded */
         assert_int_equal(world.seeks, 2);
         assert_int_equal(world.sought, 101);
         world.c.polled++;
@@ -211,7 +211,7 @@ static void an_offset_that_the_log_does_not_have(void **state)
         for (int i = 0; i < 3; i++)
                 fails_at(100);
         world.c.polled++;
-        /* the partition is taken up anew; what was found is of another log */
+        /* the partition is assigned again; what was found is of the topic before */
         assert_false(error(RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, 101));
         assert_int_equal(world.slot.unreadable.end.state, BATCH_END_NONE);
         world.slot.unreadable.until_ms = 0;
