@@ -13,7 +13,8 @@
 enum { PARAMS_MAX = 64 * 1024 };
 
 /* schemas/sql/versions, in order; entry i brings the database to version i + 1. */
-static const char *const versions[LEDGER_VERSION] = { sql_001_rollcall, sql_002_authority };
+static const char *const versions[LEDGER_VERSION] = { sql_001_rollcall, sql_002_authority,
+                                                      sql_003_batches };
 
 /* 0 when our schema is not there. */
 static int found_version(struct db *d, int *ret, struct err *e)

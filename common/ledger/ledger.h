@@ -12,7 +12,7 @@
 #include "model/run_state.h"
 
 enum {
-        LEDGER_VERSION = 2,
+        LEDGER_VERSION = 3,
         /* bytes of a subject or an item: both stand in the key of the ledger's index */
         LEDGER_NAME_MAX = 1000,
 };

@@ -35,7 +35,7 @@ grant select on all tables in schema rollcall
 grant select on rollcall.schema_version, rollcall.job, rollcall.task_type, rollcall.run,
   rollcall.position, rollcall.dead_letter, rollcall.folded,
   rollcall.run_total, rollcall.day_total, rollcall.recent_error, rollcall.log_gap,
-  rollcall.outcome to rollcall_aggregator;
+  rollcall.outcome, rollcall.outcome_all to rollcall_aggregator;
 
 grant insert, update on rollcall.lease, rollcall.job, rollcall.run to rollcall_scheduler;
 grant insert on rollcall.plan, rollcall.shared_follow_up, rollcall.request to rollcall_scheduler;
@@ -43,6 +43,9 @@ grant update (published_at, settled_at, cluster, again) on rollcall.request to r
 grant execute on function rollcall.republish_requests(smallint, text) to rollcall_scheduler;
 
 grant insert, update on rollcall.position, rollcall.progress, rollcall.outcome to rollcall_worker;
+grant insert on rollcall.outcome_batch to rollcall_worker;
+grant execute on function rollcall.lock_runs(bigint[]) to rollcall_worker;
+grant execute on function rollcall.keep_by_task(bigint) to rollcall_scheduler, rollcall_worker;
 grant insert, update, delete on rollcall.held to rollcall_worker;
 grant insert on rollcall.shared_follow_up, rollcall.recount to rollcall_worker;
 grant delete on rollcall.recount to rollcall_scheduler;

@@ -59,6 +59,9 @@ comment on column rollcall.run.state is
 comment on column rollcall.run.reason is 'why it failed, or was cancelled, refused or held';
 comment on column rollcall.run.cluster is 'the Kafka cluster that its tasks were published to';
 comment on column rollcall.run.again is 'true: published again, only tasks without an outcome';
+comment on column rollcall.run.by_task is
+        'true: each of its tasks has a row of its own in rollcall.outcome; false: what a '
+        'batch plainly decided is a row of rollcall.outcome_batch';
 comment on column rollcall.run.chunks is 'chunks of its plan';
 comment on column rollcall.run.chunks_published is 'chunks that Kafka has acknowledged';
 comment on column rollcall.run.planned is 'tasks in the plan, without follow-ups';
@@ -99,6 +102,11 @@ comment on column rollcall.plan.type_no is 'the task type';
 comment on column rollcall.plan.dry_run is 'as the run''s';
 comment on column rollcall.plan.subjects is 'the subjects of the chunk';
 comment on column rollcall.plan.items is 'the item of each subject; null: all ''''';
+comment on column rollcall.plan.lane is
+        'the lane that the chunk is published to; null: its tasks belong to several partitions';
+comment on column rollcall.plan.partition is 'the partition of the lane''s topic; null: several';
+comment on column rollcall.plan.partitions is
+        'of so many partitions of the topic; null: several';
 
 comment on table rollcall.task_type is 'A task type of a pack, as the engine numbers it.';
 comment on column rollcall.task_type.type_no is 'the short number that other tables use';
@@ -199,6 +207,40 @@ comment on column rollcall.progress.spawned is 'follow-up tasks published';
 comment on column rollcall.progress.digest_a is
         'XOR of the first halves of the ids done and of the ids spawned';
 comment on column rollcall.progress.digest_b is 'XOR of the second halves of the same ids';
+comment on column rollcall.progress.place is
+        'up to which place of the plan the tasks of this partition were taken '
+        '(rollcall.place); null: none';
+
+comment on table rollcall.outcome_batch is
+        'The ledger''s other form: one row for what a batch plainly decided of one chunk of '
+        'the plan. Its subjects and items are the plan''s. A list of one value stands for '
+        'all its tasks. rollcall.outcome_of_batch has a row for each task.';
+comment on column rollcall.outcome_batch.day is 'the run''s day';
+comment on column rollcall.outcome_batch.run_no is 'the run';
+comment on column rollcall.outcome_batch.chunk is 'the chunk of its plan';
+comment on column rollcall.outcome_batch.first is
+        'the first task''s index within the chunk, from 0';
+comment on column rollcall.outcome_batch.n is 'how many tasks, those in between included';
+comment on column rollcall.outcome_batch.type_no is 'the task type';
+comment on column rollcall.outcome_batch.source_no is
+        'the position that the messages were consumed from';
+comment on column rollcall.outcome_batch.dry_run is 'true: nothing was changed';
+comment on column rollcall.outcome_batch.at is 'when the outcomes were decided';
+comment on column rollcall.outcome_batch.first_offset is 'the first message''s offset';
+comment on column rollcall.outcome_batch.offsets is
+        'each message''s offset minus the first; null: 0, 1, 2 …';
+comment on column rollcall.outcome_batch.first_sequence is
+        'the number of the first task''s event within the position';
+comment on column rollcall.outcome_batch.last_sequence is 'the number of the last one''s';
+comment on column rollcall.outcome_batch.sequences is
+        'each number minus the first; null: 0, 1, 2 …';
+comment on column rollcall.outcome_batch.outcome is
+        'as in rollcall.outcome; null within a list: that task has a row of its own there';
+comment on column rollcall.outcome_batch.reason is 'why; null: none has one';
+comment on column rollcall.outcome_batch.before is 'what the statement says of before';
+comment on column rollcall.outcome_batch.after is 'what the statement says of after';
+comment on column rollcall.outcome_batch.follow_ups is
+        'task types that were published because of it, joined by commas';
 
 comment on table rollcall.dead_letter is
         'Messages that cannot be a task: kept as they were, up to 1 MiB, and published on '
@@ -429,6 +471,10 @@ comment on column rollcall.recount.run_no is 'the run';
 comment on view rollcall.held_named is
         'Parked tasks with the names of their types and runs. The columns are those of '
         'held.';
+comment on view rollcall.outcome_of_batch is
+        'The rows of rollcall.outcome_batch task by task, as rollcall.outcome has them.';
+comment on view rollcall.outcome_all is
+        'The whole ledger with a row for each task: rollcall.outcome and outcome_of_batch.';
 comment on view rollcall.outcome_named is 'The ledger with names: what packs and reports read.';
 comment on view rollcall.paused_type_named is 'The task types that are paused now.';
 comment on view rollcall.process_now is

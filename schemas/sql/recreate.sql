@@ -12,6 +12,7 @@ set local check_function_bodies = off;
 \ir functions/pauses.sql
 \ir functions/intake.sql
 \ir functions/alerts.sql
+\ir views/outcome_of_batch.sql
 \ir views/run_progress.sql
 \ir views/outcome_named.sql
 \ir views/held_named.sql

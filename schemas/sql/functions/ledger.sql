@@ -1,30 +1,106 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Makes the ledger's partition of a day, once. ATTACH, because CREATE … PARTITION OF would lock out
+-- Makes the ledger's partitions of a day, once. ATTACH, because CREATE … PARTITION OF would lock out
 -- the workers.
 create or replace function rollcall.ensure_day(d date) returns void language plpgsql as $$
 declare
   name text := 'outcome_' || to_char(d, 'YYYYMMDD');
+  of_batches text := 'outcome_batch_' || to_char(d, 'YYYYMMDD');
 begin
-  if to_regclass('rollcall.' || name) is not null then
+  if to_regclass('rollcall.' || name) is not null
+     and to_regclass('rollcall.' || of_batches) is not null then
     return;
   end if;
   perform pg_advisory_xact_lock(hashtext('rollcall.ensure_day'));
   -- asked of the table itself: to_regclass may still know what it found before the lock
-  if exists (
+  if not exists (
     select from pg_class where relname = name and relnamespace = 'rollcall'::regnamespace
   ) then
-    return;
+    execute format('create table rollcall.%I (like rollcall.outcome including defaults)', name);
+    -- shorter subjects first: numbers are then in the order in which they are planned and done,
+    -- and each row goes to the end. A search must name the length, too.
+    execute format(
+      'create unique index %I on rollcall.%I '
+      '(run_no, type_no, octet_length(subject), subject, item)',
+      name || '_key', name);
+    execute format(
+      'alter table rollcall.outcome attach partition rollcall.%I for values from (%L) to (%L)',
+      name, d, d + 1);
   end if;
-  execute format('create table rollcall.%I (like rollcall.outcome including defaults)', name);
-  -- shorter subjects first: numbers are then in the order in which they are planned and done, and
-  -- each row goes to the end. A search must name the length, too.
-  execute format(
-    'create unique index %I on rollcall.%I (run_no, type_no, octet_length(subject), subject, item)',
-    name || '_key', name);
-  execute format(
-    'alter table rollcall.outcome attach partition rollcall.%I for values from (%L) to (%L)',
-    name, d, d + 1);
+  if not exists (
+    select from pg_class where relname = of_batches and relnamespace = 'rollcall'::regnamespace
+  ) then
+    execute format(
+      'create table rollcall.%I (like rollcall.outcome_batch including defaults including constraints)',
+      of_batches);
+    execute format(
+      'create unique index %I on rollcall.%I (run_no, chunk, first)', of_batches || '_key',
+      of_batches);
+    execute format(
+      'alter table rollcall.outcome_batch attach partition rollcall.%I '
+      'for values from (%L) to (%L)',
+      of_batches, d, d + 1);
+  end if;
 end $$;
+
+-- A task's place in its run's plan, as one number: the later task has the larger one. In C:
+-- plan_place().
+create or replace function rollcall.place(chunk integer, index integer) returns bigint
+language sql immutable parallel safe
+return (chunk::bigint << 20) + index;
+
+-- From now on each task of the run has a row of its own, also those that batches have decided: its
+-- tasks may come more than once, and in any order. Waits for the batches under way, which lock the
+-- run (rollcall.lock_runs), and keeps out new ones. Returns how many rows that gave.
+create or replace function rollcall.keep_by_task(of_run bigint) returns bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  r record;
+  moved bigint;
+begin
+  select by_task, day into r from rollcall.run where run_no = of_run for update;
+  if not found or r.by_task then
+    return 0;
+  end if;
+  insert into rollcall.outcome (
+    run_no, src_offset, sequence, at, day, source_no, type_no, outcome, attempt, dry_run, subject,
+    item, reason, before, after, follow_ups)
+  select run_no, src_offset, sequence, at, day, source_no, type_no, outcome, attempt, dry_run,
+         subject, item, reason, before, after, follow_ups
+  from rollcall.outcome_of_batch
+  where day = r.day and run_no = of_run;
+  get diagnostics moved = row_count;
+  delete from rollcall.outcome_batch where day = r.day and run_no = of_run;
+  update rollcall.run set by_task = true where run_no = of_run;
+  return moved;
+end $$;
+revoke execute on function rollcall.keep_by_task(bigint) from public;
+
+-- The runs whose tasks a transaction decides batch by batch: none of them is kept by task meanwhile.
+-- Returns those that are already.
+create or replace function rollcall.lock_runs(run_nos bigint[]) returns setof bigint
+language sql rows 1 security definer set search_path = pg_catalog, pg_temp as $$
+  with locked as materialized (
+    select run_no, by_task from rollcall.run
+    where run_no = any(run_nos)
+    order by run_no
+    for key share
+  )
+  select run_no from locked where by_task
+$$;
+revoke execute on function rollcall.lock_runs(bigint[]) from public;
+
+-- Where tasks have their places in their runs' plans, of the chunks that have a partition.
+create or replace function rollcall.places(
+  of_run bigint, of_type smallint, subjects text[], items text[])
+returns table (n bigint, chunk integer, index integer, lane text, partition integer)
+language sql stable rows 200 as $$
+  select u.n, p.chunk, (s.n - 1)::integer, p.lane, p.partition
+  from rollcall.plan p
+  cross join lateral unnest(p.subjects, p.items) with ordinality as s(subject, item, n)
+  join unnest(subjects, items) with ordinality as u(subject, item, n)
+    on u.subject = s.subject and coalesce(u.item, '') = coalesce(s.item, '')
+  where p.run_no = of_run and p.type_no = of_type and p.partition is not null
+$$;
 
 create or replace function rollcall.outcome_name(code smallint) returns text
 language sql immutable
