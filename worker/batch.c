@@ -2,6 +2,8 @@
 /* A batch: dividing it into statement groups, keeping results, pacing, blocking later tasks. */
 #include "batch.h"
 
+#include "pack/action_ops.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +47,11 @@ static int compare_pointers(const void *a, const void *b)
         return ((uintptr_t)a > (uintptr_t)b) - ((uintptr_t)a < (uintptr_t)b);
 }
 
+static bool is_placed(const struct entry *en)
+{
+        return en->state == ENTRY_READY && en->place > 0 && en->type->ops->in_database;
+}
+
 static int compare_group(const struct entry *x, const struct entry *y)
 {
         if (x->nth_of_subject != y->nth_of_subject)
@@ -59,6 +66,8 @@ static int compare_group(const struct entry *x, const struct entry *y)
                 return compare_pointers(x->about, y->about);
         if (x->dry_run != y->dry_run)
                 return (int)x->dry_run - (int)y->dry_run;
+        if (is_placed(x) != is_placed(y))
+                return (int)is_placed(x) - (int)is_placed(y);
         return x->run || !x->type->by_actor ? 0 : span_cmp(x->task.actor, y->task.actor);
 }
 
@@ -104,13 +113,13 @@ int batch_group(struct batch *b, enum entry_state state, struct err *e)
                 struct statement_group *g = b->n_groups ? &b->groups[b->n_groups - 1] : NULL;
                 if (!g || compare_group(g->list[0], list[i]) != 0) {
                         g = &b->groups[b->n_groups++];
-                        *g = (struct statement_group){ list[i]->type,
-                                                       list[i]->type_no,
-                                                       list[i]->run,
-                                                       list[i]->about,
-                                                       list[i]->dry_run,
-                                                       &list[i],
-                                                       0 };
+                        *g = (struct statement_group){ .type = list[i]->type,
+                                                       .type_no = list[i]->type_no,
+                                                       .run = list[i]->run,
+                                                       .about = list[i]->about,
+                                                       .dry_run = list[i]->dry_run,
+                                                       .placed = is_placed(list[i]),
+                                                       .list = &list[i] };
                 }
                 g->n++;
         }

@@ -12,6 +12,7 @@ struct statement_group {
         struct run *run;
         struct run *about;
         bool dry_run;
+        bool placed; /* in the turn of their run's plan: VARIANT_PLACED */
         struct entry **list;
         size_t n;
 };

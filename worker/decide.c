@@ -44,16 +44,24 @@ static int decided_by_statement(struct transactor *t, struct batch *b,
         return 0;
 }
 
+/* Why a transaction that was begun is not to go on. */
+struct opened {
+        bool fenced;
+        int64_t by_task; /* a run that the ledger keeps by task now; 0: none */
+};
+
 /* Groups [from, n) in one pipeline, with `opening` after the transaction's first statements. Gives
  * the first group that failed, or n. */
 static int run_groups(struct transactor *t, struct batch *b, size_t from, bool opening,
-                      const struct composed **composed, bool *ret_fenced, size_t *ret_failed,
-                      struct err *poison, struct err *e)
+                      const struct composed **composed, struct opened *ret_opened,
+                      size_t *ret_failed, struct err *poison, struct err *e)
 {
         struct err large = ERR_INIT;
+        bool locked = false;
         size_t rows = 0, dead = opening ? batch_count(b, ENTRY_DEAD) : 0;
         if (db_pipeline_begin(t->db, e) < 0 ||
-            (opening && transaction_queue_begin(t, &rows, e) < 0))
+            (opening && (transaction_queue_begin(t, &rows, e) < 0 ||
+                         transaction_queue_runs(t, b, &locked, e) < 0)))
                 return -1;
         if (dead && dead_letters_queue(t, b, e) < 0)
                 return -1;
@@ -63,7 +71,8 @@ static int run_groups(struct transactor *t, struct batch *b, size_t from, bool o
                         return -1;
         }
         if (db_pipeline_sync(t->db, e) < 0 ||
-            (opening && transaction_collect_begin(t, rows, ret_fenced, e) < 0))
+            (opening && transaction_collect_begin(t, rows, &ret_opened->fenced, e) < 0) ||
+            (locked && transaction_collect_runs(t, &ret_opened->by_task, e) < 0))
                 return -1;
         if (dead && db_pipeline_result(t->db, NULL, e) < 0)
                 return -1;
@@ -101,7 +110,8 @@ static int compose_groups(struct transactor *t, const struct batch *b, size_t fr
         return 0;
 }
 
-static int run_all_groups(struct transactor *t, struct batch *b, bool *ret_fenced, struct err *e)
+static int run_all_groups(struct transactor *t, struct batch *b, struct opened *ret_opened,
+                          struct err *e)
 {
         const struct composed **composed = arena_alloc(b->arena, (b->n_groups + 1) *
                                                                          sizeof(struct composed *));
@@ -114,16 +124,17 @@ static int run_all_groups(struct transactor *t, struct batch *b, bool *ret_fence
         for (size_t from = 0;;) {
                 struct err poison = ERR_INIT;
                 size_t failed = 0;
-                if (run_groups(t, b, from, opening, composed, ret_fenced, &failed, &poison, e) < 0)
+                if (run_groups(t, b, from, opening, composed, ret_opened, &failed, &poison, e) < 0)
                         return -1;
                 opening = false;
-                if (*ret_fenced || failed == b->n_groups)
+                if (ret_opened->fenced || ret_opened->by_task || failed == b->n_groups)
                         return 0;
                 struct statement_group *g = &b->groups[failed];
                 if (group_undo(t, &poison, g->n, e) < 0)
                         return -1;
                 /* one of its tasks may have had an outcome */
-                if (!t->check_duplicates_for && g->run && strcmp(poison.code, "55P03") != 0) {
+                if (!t->check_duplicates_for && g->run && !g->placed &&
+                    strcmp(poison.code, "55P03") != 0) {
                         t->check_duplicates_for = CHECK_DUPLICATES_BATCHES;
                         if (compose_groups(t, b, failed, VARIANT_RUN, composed, e) < 0)
                                 return -1;
@@ -144,16 +155,18 @@ static int run_all_groups(struct transactor *t, struct batch *b, bool *ret_fence
 
 int decide_batch(struct transactor *t, struct batch *b, struct err *e)
 {
-        bool fenced = false;
+        struct opened opened = { 0 };
         t->check_duplicates_for -= t->check_duplicates_for > 0;
         bisect_limit_locks(t, LOCKS_MS);
         if (transaction_prepare(t, e) < 0 || outcomes_number_types(t, b, e) < 0 ||
             dead_letters_shorten(b, e) < 0 || type_pauses_ready(t, b, e) < 0)
                 return -1;
-        if (run_all_groups(t, b, &fenced, e) < 0)
+        if (run_all_groups(t, b, &opened, e) < 0)
                 return transaction_roll_back_failed(t, e);
-        if (fenced)
+        if (opened.fenced)
                 return transaction_roll_back_fenced(t, e);
+        if (opened.by_task)
+                return db_exec(t->db, "rollback", e) < 0 ? -1 : TRANSACTION_BY_TASK;
         if (outcomes_add(t, b, e) < 0 || dead_letters_refuse_reused(t, b, e) < 0 ||
             parked_write(t, b, e) < 0 || type_pauses_write(t, b, e) < 0)
                 return -1;

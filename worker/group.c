@@ -38,8 +38,8 @@ static int group_params(struct transactor *t, const struct composed *c,
 int group_compose(struct transactor *t, const struct statement_group *g, enum variant v,
                   const struct composed **ret, struct err *e)
 {
-        if (!g->run && (v == VARIANT_RUN || v == VARIANT_FRESH))
-                v = VARIANT_ADHOC;
+        if (v == VARIANT_RUN || v == VARIANT_FRESH)
+                v = !g->run ? VARIANT_ADHOC : g->placed ? VARIANT_PLACED : v;
         return compose(t->composer, t->db, g->type, g->type_no, v, ret, e);
 }
 
@@ -135,12 +135,55 @@ static void read_row(struct entry *en, const struct db_result *r, int row,
         en->row = row;
 }
 
+/* The next of the numbers "{1,2,…}"; 0: there is none left. */
+static int64_t next_number(struct span *list)
+{
+        int64_t n = 0;
+        while (list->len && (*list->ptr < '0' || *list->ptr > '9')) {
+                list->ptr++;
+                list->len--;
+        }
+        while (list->len && *list->ptr >= '0' && *list->ptr <= '9') {
+                n = 10 * n + (*list->ptr++ - '0');
+                list->len--;
+        }
+        return n;
+}
+
+/* A row has the numbers of all entries of its answer; each entry is in one row. */
+static int read_placed(const struct statement_group *g, struct entry **list, size_t n,
+                       const struct db_result *r, enum entry_state decided, struct err *e)
+{
+        const struct group_states states = { .acts = decided, .decided = decided };
+        size_t read = 0;
+        for (int row = 0; row < db_rows(r); row++) {
+                struct span numbers = db_span(r, row, COLUMN_N);
+                int64_t outcome = db_int(r, row, COLUMN_OUTCOME);
+                bool known = !db_null(r, row, COLUMN_OUTCOME) &&
+                             (outcome == OUTCOME_APPLIED || outcome == OUTCOME_SKIPPED ||
+                              outcome == OUTCOME_FAILED);
+                for (int64_t i; (i = next_number(&numbers)) > 0; read++) {
+                        if ((size_t)i > n || !known || list[i - 1]->state != ENTRY_READY)
+                                return err_set(e, ERR_FATAL, "",
+                                               "%s: a result that its tasks cannot have",
+                                               g->type->statement.path);
+                        read_row(list[i - 1], r, row, &states);
+                        list[i - 1]->in_batch = decided == ENTRY_DONE;
+                }
+        }
+        return read == n ? 0
+                         : err_set(e, ERR_FATAL, "", "%s: a task without a result",
+                                   g->type->statement.path);
+}
+
 /* Rows name their entries by number. */
 int group_read(struct batch *b, const struct statement_group *g, struct entry **list, size_t n,
                struct db_result *r, struct group_states states, struct err *e)
 {
         if (batch_keep(b, r, e) < 0)
                 return -1;
+        if (g->placed)
+                return read_placed(g, list, n, r, states.decided, e);
         for (size_t i = 0; i < n; i++)
                 list[i]->state = states.without;
         for (int row = 0; row < db_rows(r); row++) {

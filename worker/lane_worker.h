@@ -29,6 +29,7 @@ struct lane_worker {
         struct db *db;
         struct type_numbers *types;
         struct run_cache *runs;
+        struct places *places;
         struct kafka_searches *searches;
         struct codec *codec;
         struct schema_ids *schema_ids; /* intake */

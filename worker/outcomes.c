@@ -2,6 +2,7 @@
 /* Rows of rollcall.outcome: added for what no statement decided, set for what was settled. */
 #include "outcomes.h"
 
+#include "batch_rows.h"
 #include "entry_columns.h"
 #include "worker_statements.h"
 
@@ -31,6 +32,11 @@ int outcomes_add(struct transactor *t, struct batch *b, struct err *e)
         size_t n = 0;
         struct entry **list = NULL;
         struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        for (size_t i = 0; i < b->n; i++)
+                if (b->entries[i].state == ENTRY_DECIDED && batch_rows_takes(&b->entries[i])) {
+                        b->entries[i].in_batch = true;
+                        b->entries[i].state = ENTRY_DONE;
+                }
         if (batch_count(b, ENTRY_DECIDED) == 0)
                 return 0;
         if (batch_list(b, ENTRY_DECIDED, &list, &n, e) < 0)

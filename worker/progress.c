@@ -48,13 +48,25 @@ int progress_add(struct progress *t, const struct entry *en, struct arena *a)
         return 0;
 }
 
+int progress_take(struct progress *t, const struct entry *en, struct arena *a)
+{
+        if (!en->place)
+                return 0;
+        struct progress_row *x = row_of_run(t, en->run->run_no, en->partition, a);
+        if (!x)
+                return -1;
+        if (x->place < en->place)
+                x->place = en->place;
+        return 0;
+}
+
 void progress_params(const struct progress *t, const struct lane_partitions *s, struct db_params *p)
 {
-        for (int column = 0; column < 10; column++) {
+        for (int column = 0; column < 11; column++) {
                 db_array_begin(p, column == 1 ? DB_INT4 : DB_INT8, t->n);
                 for (size_t i = 0; i < t->n; i++) {
                         const struct progress_row *x = &t->list[i];
-                        const int64_t values[10] = { x->run_no,
+                        const int64_t values[11] = { x->run_no,
                                                      s->list[x->partition].at.source_no,
                                                      x->counts[OUTCOME_APPLIED],
                                                      x->counts[OUTCOME_SKIPPED],
@@ -63,7 +75,8 @@ void progress_params(const struct progress *t, const struct lane_partitions *s, 
                                                      x->counts[OUTCOME_UNKNOWN],
                                                      x->spawned,
                                                      (int64_t)x->digest.a,
-                                                     (int64_t)x->digest.b };
+                                                     (int64_t)x->digest.b,
+                                                     x->place };
                         db_element_int(p, values[column]);
                 }
                 db_array_end(p);

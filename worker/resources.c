@@ -5,6 +5,7 @@
 #include "claims.h"
 #include "ledger/presence.h"
 #include "pack/action_ops.h"
+#include "places.h"
 #include "publish/kafka_options.h"
 #include "take_intake.h"
 #include "type_pauses.h"
@@ -60,9 +61,11 @@ int resources_open(struct lane_worker *w, struct err *e)
         w->batch.arena = arena_new(8 * MIB + 4 * room);
         /* the ledger's JSON has up to six bytes for one */
         w->transactor.params = db_params_new(8 * MIB + 8 * room);
+        w->places = places_new();
         w->runs = run_cache_new(w->o->packs, w->o->service->retry.version_wait_ms);
         w->searches = kafka_searches_new();
-        if (!w->messages || !w->batch.arena || !w->transactor.params || !w->runs || !w->searches)
+        if (!w->messages || !w->batch.arena || !w->transactor.params || !w->runs || !w->places ||
+            !w->searches)
                 return err_oom(e);
         w->transactor.partitions = &w->partitions;
         w->transactor.owner = w->owner;
@@ -269,6 +272,7 @@ void resources_close(struct lane_worker *w)
         resources_close_publisher(w);
         resources_close_database(w);
         actor_deinit(&w->actor);
+        places_free(w->places);
         run_cache_free(w->runs);
         kafka_searches_free(w->searches);
         schema_ids_free(w->schema_ids);

@@ -113,6 +113,12 @@ int run_cache_about(struct run_cache *r, struct db *d, const struct task_type *t
         return 0;
 }
 
+void run_cache_forget_all(struct run_cache *r)
+{
+        for (size_t i = 0; i < r->n; i++)
+                r->list[i].replaced = true;
+}
+
 void run_cache_evict(struct run_cache *r)
 {
         size_t n = 0, excess = r->n > RUN_CACHE_MAX ? r->n - RUN_CACHE_MAX : 0;

@@ -22,4 +22,6 @@ int run_cache_about(struct run_cache *r, struct db *d, const struct task_type *t
                     struct span subject, int64_t now_ms, struct run **ret, struct err *e)
         MUST_CHECK;
 /* Between batches: frees what has been replaced and what is too much. */
+/* The runs are read again by the next run_cache_get. */
+void run_cache_forget_all(struct run_cache *r);
 void run_cache_evict(struct run_cache *r);

@@ -8,6 +8,7 @@
 #include "decode.h"
 #include "finish.h"
 #include "parked.h"
+#include "places.h"
 #include "type_pauses.h"
 #include "unexpected.h"
 
@@ -107,6 +108,14 @@ int take_tasks(struct lane_worker *w, struct kafka_message *list, size_t n, stru
                         return -1;
                 if (unexpected_resolve(w, e) < 0)
                         return -1;
+                int placed = places_find(w, e);
+                if (placed < 0 || (placed == PLACES_FOUND && unexpected_resolve(w, e) < 0))
+                        return -1;
+                if (placed == PLACES_TAKE_AGAIN) {
+                        lane_partitions_untake(&w->partitions);
+                        to = from;
+                        continue;
+                }
                 batch_park_unknown(&w->batch, w->o->service->retry.version_wait_ms);
                 if (w->any_parked && parked_block(w->db, w->topic, &w->batch, e) < 0)
                         return -1;
@@ -123,8 +132,15 @@ int take_tasks(struct lane_worker *w, struct kafka_message *list, size_t n, stru
                         to = from;
                         continue;
                 }
+                if (rc == TRANSACTION_BY_TASK) {
+                        run_cache_forget_all(w->runs);
+                        lane_partitions_untake(&w->partitions);
+                        to = from;
+                        continue;
+                }
                 if (rc != 0)
                         return rc;
+                places_committed(w->places);
                 if (w->o->lane != LANE_MAIL)
                         w->take = batch_more(w->take, w->batch.result_bytes, w->batch_max);
                 type_pauses_log_committed(&w->transactor, w->o->lane);

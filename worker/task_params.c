@@ -42,7 +42,8 @@ static void add_subjects(const struct statement_group *g, struct entry *const *l
         db_array_end(p);
 }
 
-static void add_origin(struct entry *const *list, size_t n,
+/* What only the ledger's rows need is left out where the statement writes none. */
+static void add_origin(const struct statement_group *g, struct entry *const *list, size_t n,
                        const struct lane_partitions *partitions, struct db_params *p)
 {
         size_t items = 0;
@@ -52,6 +53,7 @@ static void add_origin(struct entry *const *list, size_t n,
         for (size_t i = 0; i < items; i++)
                 db_element_text(p, list[i]->task.item.ptr ? list[i]->task.item : SPAN_LIT(""));
         db_array_end(p);
+        n = g->placed ? 0 : n;
         db_array_begin(p, DB_INT4, n);
         for (size_t i = 0; i < n; i++)
                 db_element_int(p, partitions->list[list[i]->partition].at.source_no);
@@ -101,7 +103,7 @@ int task_params_group(const struct composed *c, const struct statement_group *g,
                       const struct run_values *values, struct db_params *p, struct err *e)
 {
         add_subjects(g, list, n, p);
-        add_origin(list, n, partitions, p);
+        add_origin(g, list, n, partitions, p);
         db_array_begin(p, DB_UUID, g->run ? 0 : n);
         for (size_t i = 0; !g->run && i < n; i++)
                 db_element_uuid(p, &list[i]->task.task_id);

@@ -3,15 +3,18 @@
 #include "transaction.h"
 
 #include "base/failpoint.h"
+#include "batch_rows.h"
 #include "follow_up.h"
 #include "progress.h"
 #include "worker_statements.h"
 
 int transaction_prepare(struct transactor *t, struct err *e)
 {
-        return db_prepare(t->db, "position_move", sql_position_move, e) < 0
+        return db_prepare(t->db, "position_move", sql_position_move, e) < 0 ||
+                               db_prepare(t->db, "progress_add", sql_progress_add, e) < 0 ||
+                               db_prepare(t->db, "outcome_batch_add", sql_outcome_batch_add, e) < 0
                        ? -1
-                       : db_prepare(t->db, "progress_add", sql_progress_add, e);
+                       : 0;
 }
 
 /* ---- decide: the whole transaction ---- */
@@ -41,6 +44,41 @@ int transaction_collect_begin(struct transactor *t, size_t rows, bool *ret_fence
         return 0;
 }
 
+int transaction_queue_runs(struct transactor *t, const struct batch *b, bool *ret_locked,
+                           struct err *e)
+{
+        size_t n = 0;
+        int64_t *runs = arena_alloc(b->arena, (b->n + 1) * sizeof *runs);
+        if (!runs)
+                return err_oom(e);
+        for (size_t i = 0; i < b->n; i++) {
+                const struct entry *en = &b->entries[i];
+                bool known = !en->place;
+                for (size_t k = n; !known && k-- > 0;)
+                        known = runs[k] == en->run->run_no;
+                if (!known)
+                        runs[n++] = en->run->run_no;
+        }
+        *ret_locked = n > 0;
+        if (n == 0)
+                return 0;
+        db_params_reset(t->params);
+        db_array_begin(t->params, DB_INT8, n);
+        for (size_t i = 0; i < n; i++)
+                db_element_int(t->params, runs[i]);
+        db_array_end(t->params);
+        return db_pipeline_query(t->db, "select rollcall.lock_runs($1)", t->params, e);
+}
+
+int transaction_collect_runs(struct transactor *t, int64_t *ret_run_no, struct err *e)
+{
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        if (db_pipeline_result(t->db, &r, e) < 0)
+                return -1;
+        *ret_run_no = db_rows(r) ? db_int(r, 0, 0) : 0;
+        return 0;
+}
+
 /* ---- the whole transactions ---- */
 
 int transaction_begin(struct transactor *t, bool *ret_fenced, struct err *e)
@@ -59,14 +97,18 @@ int transaction_begin(struct transactor *t, bool *ret_fenced, struct err *e)
 int transaction_commit(struct transactor *t, struct batch *b, struct err *e)
 {
         struct progress progress = { 0 };
+        size_t batch_rows = 0;
         if (follow_up_claim_shared(t->db, t->params, b, e) < 0 ||
             progress_note_recounts(t->db, t->params, b, e) < 0)
                 return -1;
         for (size_t i = 0; i < b->n; i++)
+                if (progress_take(&progress, &b->entries[i], b->arena) < 0)
+                        return err_oom(e);
+        for (size_t i = 0; i < b->n; i++)
                 if (b->entries[i].state == ENTRY_DONE &&
                     progress_add(&progress, &b->entries[i], b->arena) < 0)
                         return err_oom(e);
-        if (db_pipeline_begin(t->db, e) < 0)
+        if (db_pipeline_begin(t->db, e) < 0 || batch_rows_queue(t, b, &batch_rows, e) < 0)
                 return -1;
         if (progress.n) {
                 db_params_reset(t->params);
@@ -82,6 +124,9 @@ int transaction_commit(struct transactor *t, struct batch *b, struct err *e)
         }
         if (db_pipeline_query(t->db, "commit", NULL, e) < 0 || db_pipeline_sync(t->db, e) < 0)
                 return -1;
+        for (size_t i = 0; i < batch_rows; i++)
+                if (db_pipeline_result(t->db, NULL, e) < 0)
+                        return -1;
         if (progress.n && db_pipeline_result(t->db, NULL, e) < 0)
                 return -1;
         if (follow_ups && db_pipeline_result(t->db, NULL, e) < 0)

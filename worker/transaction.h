@@ -51,6 +51,8 @@ enum transaction_end {
         TRANSACTION_FENCED = 1,
         /* the batch's results are too large for it; rolled back, to be done with fewer entries */
         TRANSACTION_TOO_LARGE = 2,
+        /* the ledger keeps a run of the batch by task now; rolled back */
+        TRANSACTION_BY_TASK = 3,
 };
 
 /* The worker's own statements, prepared once per connection. */
@@ -67,6 +69,12 @@ int transaction_begin(struct transactor *t, bool *ret_fenced, struct err *e) MUS
 /* Adds what is DONE to the progress, files follow-ups, commits, and notes the positions as moved.
  * 0, or -1. */
 int transaction_commit(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
+/* In the same pipeline: the runs of entries that have places are locked, so that the ledger goes on
+ * keeping them batch by batch; `ret_locked`: there are any, and an answer is to be collected. */
+int transaction_queue_runs(struct transactor *t, const struct batch *b, bool *ret_locked,
+                           struct err *e) MUST_CHECK;
+/* `ret_run_no`: the first one that is kept by task; 0: none. */
+int transaction_collect_runs(struct transactor *t, int64_t *ret_run_no, struct err *e) MUST_CHECK;
 /* Rolls back a transaction that is fenced: TRANSACTION_FENCED, or -1. */
 int transaction_roll_back_fenced(struct transactor *t, struct err *e) MUST_CHECK;
 /* After the error `e` in a transaction: TRANSACTION_TOO_LARGE, rolled back, if the results were too

@@ -43,7 +43,11 @@ static void refuse(struct lane_worker *w, struct entry *en, bool open, const cha
 {
         BUF_CLEANUP struct buf text;
         buf_init(&text, 1024);
-        if (open)
+        if (open && en->unplanned)
+                buf_adds(&text,
+                         "the run's plan does not have this task, and no task of it that was "
+                         "applied has it as its follow-up");
+        else if (open)
                 buf_addf(&text,
                          "%.*s is no task type of the run's job %s.%s, nor a follow-up of one",
                          SPAN_FMT(en->task.type), en->run->pack_name, en->run->job_name);
@@ -62,9 +66,10 @@ static int resolve(struct lane_worker *w, struct entry *en, const struct db_resu
                                db_str(r, row, C_STATE));
         bool open = state == RUN_PLANNED || state == RUN_PUBLISHED || state == RUN_CANCELLED;
         bool spawned = db_bool(r, row, C_SPAWNED);
-        bool its_own = db_bool(r, row, C_PLANNED) ||
-                       (en->type && ((en->run->job && job_takes(en->run->job, en->type)) ||
-                                     run_has_type(en->run, en->type)));
+        bool its_own = !en->unplanned &&
+                       (db_bool(r, row, C_PLANNED) ||
+                        (en->type && ((en->run->job && job_takes(en->run->job, en->type)) ||
+                                      run_has_type(en->run, en->type))));
         if (db_bool(r, row, C_DONE))
                 en->state = ENTRY_REPEATED;
         else if (spawned || (open && its_own))

@@ -4,6 +4,7 @@
 #include "ledger/compose.h"
 
 #include "ledger/compose_text.h"
+#include "pack/action_ops.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,7 +175,8 @@ int compose(struct composer *c, struct db *d, const struct task_type *type, int 
             enum variant v, const struct composed **ret, struct err *e)
 {
         *ret = NULL;
-        if (v == VARIANT_RECORD && !type->record.text)
+        if ((v == VARIANT_RECORD && !type->record.text) ||
+            (v == VARIANT_PLACED && !type->ops->in_database))
                 return 0;
         struct slot *s = slot_of(c, type);
         if (!s)

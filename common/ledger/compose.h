@@ -21,7 +21,8 @@ void composer_free(struct composer *c);
 DEFINE_CLEANUP(composer_cleanup, struct composer, composer_free)
 
 /* Composes and prepares, once per connection. Errors name the pack's file and line. The result
- * lives as long as the composer. NULL is given for VARIANT_RECORD of a type without one. */
+ * lives as long as the composer. NULL is given for VARIANT_RECORD of a type without
+ * one, and for VARIANT_PLACED of a type that acts outside the database. */
 int compose(struct composer *c, struct db *d, const struct task_type *type, int type_no,
             enum variant v, const struct composed **ret, struct err *e) MUST_CHECK;
 
@@ -46,7 +47,7 @@ int compose_add_values(const struct composed *c, const struct run_values *values
 /* Columns of a composed statement's result (not of VARIANT_RECORD, VARIANT_TRIAL); template
  * variables follow from COLUMN_VARIABLES on. */
 enum {
-        COLUMN_N,
+        COLUMN_N, /* of VARIANT_PLACED an array */
         COLUMN_OUTCOME,
         COLUMN_REASON,
         COLUMN_BEFORE,

@@ -29,7 +29,7 @@ static void add_literal(const char *text, struct buf *out)
 
 static bool of_run(enum variant v)
 {
-        return v == VARIANT_FRESH || v == VARIANT_RUN;
+        return v == VARIANT_FRESH || v == VARIANT_RUN || v == VARIANT_PLACED;
 }
 
 /*
@@ -38,11 +38,12 @@ static bool of_run(enum variant v)
  * array for ten elements: a condition like "not exists" leaves one of them, and then each row of a
  * list is compared with each of another, which takes a minute for 5,000. So it is given twenty
  * times as many, and the condition is hidden from it. What has an outcome is looked up by
- * index, whatever the statistics say. VARIANT_FRESH does without.
+ * index, whatever the statistics say. VARIANT_FRESH and VARIANT_PLACED
+ * do without.
  */
 static void add_known(const struct composing *k, struct buf *out)
 {
-        if (k->variant != VARIANT_FRESH)
+        if (k->variant != VARIANT_FRESH && k->variant != VARIANT_PLACED)
                 buf_adds(out, " cross join rollcall.as_many()");
         if (k->variant == VARIANT_RUN)
                 buf_addf(out,
@@ -268,6 +269,21 @@ static void add_limit(const struct composing *k, struct buf *out)
         buf_addf(out, ", %d) from _outcomes)", RESULT_BYTES_MAX);
 }
 
+/* Nobody is in `effect` twice when there are as many outcomes as tasks; only else it is looked who.
+ */
+static void add_once(const struct composing *k, struct buf *out)
+{
+        if (k->variant == VARIANT_FRESH)
+                buf_adds(out, " where true");
+        else if (k->variant == VARIANT_PLACED)
+                buf_addf(out,
+                         " where case when (select count(*) from _outcomes) = (select count(*) "
+                         "from %s) then true else (select count(refused) from _twice) = 0 end",
+                         composing_guarded(k) ? "_asked" : "batch");
+        else
+                buf_adds(out, " where (select count(refused) from _twice) = 0");
+}
+
 static void add_result(const struct composing *k, struct buf *out)
 {
         bool sql = k->type->ops->in_database;
@@ -277,16 +293,19 @@ static void add_result(const struct composing *k, struct buf *out)
                          "when 2 then 'failed' else '%s' end as outcome, o.reason, o.before, "
                          "o.after%s from _outcomes o full join effect e on e.subject = o._key",
                          sql ? "applied" : "send", k->shape->others);
+        else if (k->variant == VARIANT_PLACED)
+                buf_adds(out, "\nselect array_agg(o._n), o.outcome, o.reason, o.before, o.after, "
+                              "array_to_string(o.follow_ups, ',') as follow_ups from _outcomes o");
         else
                 buf_addf(out,
                          "\nselect o._n, o.outcome, o.reason, o.before, o.after, "
                          "array_to_string(o.follow_ups, ',') as follow_ups%s",
                          sql ? " from _outcomes o"
                              : ", e.* from _outcomes o full join effect e on e.subject = o._key");
-        buf_adds(out, k->variant == VARIANT_FRESH
-                              ? " where true"
-                              : " where (select count(refused) from _twice) = 0");
+        add_once(k, out);
         add_limit(k, out);
+        if (k->variant == VARIANT_PLACED)
+                buf_adds(out, " group by 2, 3, 4, 5, 6");
 }
 
 /* ---- the whole ---- */
@@ -323,7 +342,8 @@ int compose_text(const struct composing *k, struct composed *ret, struct err *e)
                 add_outcomes(k, &sql);
                 if (k->variant != VARIANT_FRESH)
                         add_twice(k, &sql);
-                if (k->variant != VARIANT_AGAIN && k->variant != VARIANT_TRIAL)
+                if (k->variant != VARIANT_AGAIN && k->variant != VARIANT_TRIAL &&
+                    k->variant != VARIANT_PLACED)
                         add_ledger(k, &sql);
                 add_result(k, &sql);
         }

@@ -17,7 +17,10 @@ enum variant {
         VARIANT_FRESH,
         /* tasks of a run: only those that have no outcome, and the outcomes go to the ledger */
         VARIANT_RUN,
-        VARIANT_ADHOC,  /* the same for ad-hoc tasks */
+        /* tasks of a run in their places, which have no outcome yet: the worker writes what they
+           come to. A row of the result has all tasks of one answer */
+        VARIANT_PLACED,
+        VARIANT_ADHOC,  /* as VARIANT_RUN, for ad-hoc tasks */
         VARIANT_AGAIN,  /* the effect alone, for tasks whose intent is in the ledger already */
         VARIANT_RECORD, /* the `record` list, with batch(subject, item, sent_at) */
         VARIANT_WORKER, /* how many of them the workers use */

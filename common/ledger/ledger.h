@@ -73,6 +73,9 @@ struct run {
         const struct pack *pack; /* NULL when this configuration does not have it */
         const struct job *job;   /* likewise */
         char *pack_name, *job_name, *requested_by, *cause;
+        /* names of the types whose tasks have places in the plan, joined by ','; "": the ledger
+         * keeps the run by task */
+        char *placed_types;
         /* complete; as they were when the run was planned, before that as they would be now */
         struct setting_value *settings;
         size_t n_settings;
@@ -104,6 +107,13 @@ int run_fix(const struct run *r, struct buf *settings, struct buf *statements, s
 /* Was it planned with `t`, or does `t` follow from what it was planned with? False before it is
  * planned. */
 bool run_has_type(const struct run *r, const struct task_type *t);
+/* Have the tasks of that type (its full name) places in the run's plan? */
+bool run_has_places(const struct run *r, struct span type);
+/* A task's place in its run's plan, as one number, from 1: rollcall.place(). */
+static inline int64_t plan_place(int chunk, int index)
+{
+        return (int64_t)chunk * (1 << 20) + index + 1;
+}
 /* Has `t` the version that the run was planned with? True when that is not recorded. */
 bool run_statement_same(const struct run *r, const struct task_type *t);
 

@@ -62,7 +62,8 @@ static int read_run(const struct db_result *res, const struct packs *p, struct r
         r->job_name = copy(r->memory, res, "job");
         r->requested_by = copy(r->memory, res, "requested_by");
         r->cause = copy(r->memory, res, "cause");
-        if (!r->pack_name || !r->job_name || !r->requested_by || !r->cause)
+        r->placed_types = copy(r->memory, res, "placed_types");
+        if (!r->pack_name || !r->job_name || !r->requested_by || !r->cause || !r->placed_types)
                 return err_oom(e);
         if (!run_state_parse(db_str(res, 0, db_column(res, "state")), &r->state))
                 return err_set(e, ERR_FATAL, "", "run %s: unknown state \"%s\"", r->job_name,
@@ -74,6 +75,17 @@ static int read_run(const struct db_result *res, const struct packs *p, struct r
                 if (strcmp(r->pack->jobs[i].name, r->job_name) == 0)
                         r->job = &r->pack->jobs[i];
         return read_settings(r, res, e);
+}
+
+bool run_has_places(const struct run *r, struct span type)
+{
+        for (const char *at = r->placed_types; *at;) {
+                size_t n = strcspn(at, ",");
+                if (span_eq((struct span){ at, n }, type))
+                        return true;
+                at += at[n] ? n + 1 : n;
+        }
+        return false;
 }
 
 int run_task_settings(const struct run *r, const struct pack *p, struct arena *a,

@@ -42,11 +42,11 @@ begin
   end if;
 end $$;
 
--- A task's place in its run's plan, as one number: the later task has the larger one. In C:
+-- A task's place in its run's plan, as one number, from 1: the later task has the larger one. In C:
 -- plan_place().
 create or replace function rollcall.place(chunk integer, index integer) returns bigint
 language sql immutable parallel safe
-return (chunk::bigint << 20) + index;
+return (chunk::bigint << 20) + index + 1;
 
 -- From now on each task of the run has a row of its own, also those that batches have decided: its
 -- tasks may come more than once, and in any order. Waits for the batches under way, which lock the
