@@ -189,9 +189,9 @@ static void add_params(struct transactor *t, const struct row *r)
         struct db_params *p = t->params;
         db_params_reset(p);
         task_params_run_key(first->run, p);
-        db_add_int8(p, chunk_of(first));
-        db_add_int8(p, index_of(first));
-        db_add_int8(p, (int64_t)count_places(r));
+        db_add_int4(p, (int32_t)chunk_of(first));
+        db_add_int4(p, (int32_t)index_of(first));
+        db_add_int4(p, (int32_t)count_places(r));
         db_add_int4(p, first->type_no);
         db_add_int4(p, t->partitions->list[first->partition].at.source_no);
         db_add_bool(p, first->dry_run);

@@ -254,7 +254,7 @@ def test_texts_larger_than_a_message(rig, kafka):
     events = {e["subject"]: e for e in rig.events().values()}
     assert events["2"]["after"] == "é" * 32768 and events["3"]["after"] == "1"
     assert (
-        rig.database.value("select length(after) from rollcall.outcome where subject = '2'")
+        rig.database.value("select length(after) from rollcall.outcome_all where subject = '2'")
         == 400000
     )
     rig.stop_all()

@@ -17,6 +17,7 @@ from collections import Counter, namedtuple
 from datetime import UTC, datetime, timedelta, timezone
 
 import fastavro
+import psycopg
 from confluent_kafka import Consumer, Producer, TopicPartition
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 from harness.paths import REPO, program
@@ -248,6 +249,21 @@ def adhoc(type_name, subject, task_id=None, item="", dry_run=False, **arguments)
     )
 
 
+def murmur2(data):
+    """The hash by which Kafka's default partitioner distributes keys, without its sign."""
+    mask, m = 0xFFFFFFFF, 0x5BD1E995
+    h = 0x9747B28C ^ len(data)
+    for i in range(0, len(data) - 3, 4):
+        k = int.from_bytes(data[i : i + 4], "little") * m & mask
+        k = (k ^ k >> 24) * m & mask
+        h = (h * m & mask) ^ k
+    rest = data[len(data) & ~3 :]
+    if rest:
+        h = (h ^ int.from_bytes(rest, "little")) * m & mask
+    h = (h ^ h >> 13) * m & mask
+    return (h ^ h >> 15) & 0x7FFFFFFF
+
+
 class Run:
     """A row of rollcall.run, as the scheduler leaves it when everything is published."""
 
@@ -285,25 +301,51 @@ class Run:
             {},
         )
 
-    def plan(self, tasks):
+    def plan(self, tasks, placed=True):
+        """Writes the plan as the scheduler does, one chunk for each partition of each type; or,
+        not `placed`, chunks without a place and a run that is kept by task.
+        """
         a, b = digest({t.id for t in tasks})
-        self.rig.database.execute(
-            "update rollcall.run set planned = %s, planned_digest_a = %s, planned_digest_b = %s"
-            " where run_no = %s",
-            (len({t.id for t in tasks}), a, b, self.no),
-        )
+        chunks = {}
+        for t in tasks if placed else ():
+            partition = murmur2(t.subject.encode()) % self.rig.partitions
+            key = (t.type, self.rig.lane_of(t.type), partition)
+            chunks.setdefault(key, {})[t.id] = t
         types = sorted({t.type for t in tasks})
-        self.rig.database.execute(
-            "insert into rollcall.task_type (name) select unnest(%s::text[]) on conflict do"
-            " nothing",
-            (types,),
-        )
-        self.rig.database.execute(
-            "insert into rollcall.plan (run_no, chunk, type_no, dry_run, subjects) select %s,"
-            " type_no, type_no, false, '{}' from rollcall.task_type where name = any(%s) on"
-            " conflict do nothing",
-            (self.no, types),
-        )
+        with psycopg.connect(self.rig.database.conninfo) as db:
+            db.execute(
+                "insert into rollcall.task_type (name) select unnest(%s::text[]) on conflict do"
+                " nothing",
+                (types,),
+            )
+            db.execute(
+                "update rollcall.run set planned = %s, planned_digest_a = %s, planned_digest_b = %s,"
+                " by_task = %s where run_no = %s",
+                (len({t.id for t in tasks}), a, b, not placed, self.no),
+            )
+            if not placed:
+                db.execute(
+                    "insert into rollcall.plan (run_no, chunk, type_no, dry_run, subjects) select"
+                    " %s, type_no, type_no, false, '{}' from rollcall.task_type where name ="
+                    " any(%s) on conflict do nothing",
+                    (self.no, types),
+                )
+            for number, ((name, lane, partition), of_chunk) in enumerate(chunks.items()):
+                db.execute(
+                    "insert into rollcall.plan (run_no, chunk, type_no, dry_run, subjects, items,"
+                    " lane, partition, partitions) select %s, %s, type_no, false, %s, %s, %s, %s, %s"
+                    " from rollcall.task_type where name = %s",
+                    (
+                        self.no,
+                        number,
+                        [t.subject for t in of_chunk.values()],
+                        [t.item for t in of_chunk.values()],
+                        lane,
+                        partition,
+                        self.rig.partitions,
+                        name,
+                    ),
+                )
         return tasks
 
     def progress(self):
@@ -474,6 +516,12 @@ packs = ( {{ path = "club"; }} );
             except BufferError:
                 self.producer.poll(0.05)
         self.producer.poll(0)
+
+    def lane_of(self, type_name):
+        """Where the pack's tasks of that type go."""
+        name = type_name.split(".")[1]
+        found = re.search(rf'name = "{name}"; action = "(\w+)";( lane = "(\w+)")?', PACK_CFG)
+        return (found[3] or ("mail" if found[1] == "email" else "tasks")) if found else "tasks"
 
     def send(self, tasks, lane="tasks"):
         for task in tasks:
@@ -692,7 +740,7 @@ packs = ( {{ path = "club"; }} );
         rows = self.database.rows(
             "select r.run_id, o.type, o.subject, o.item, o.outcome, o.reason, o.before, o.after,"
             " o.at, o.dry_run, o.attempt, o.task_id, o.actor, p.topic, p.partition, x.src_offset,"
-            " x.sequence from rollcall.outcome_named o join rollcall.outcome x using (run_no, day,"
+            " x.sequence from rollcall.outcome_named o join rollcall.outcome_all x using (run_no, day,"
             " type_no, subject, item, at) left join rollcall.run r on r.run_no = o.run_no join"
             " rollcall.position p on p.source_no = x.source_no where o.outcome not in ('pending',"
             " 'waiting') and x.task_id is not distinct from o.task_id"

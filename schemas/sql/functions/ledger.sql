@@ -91,13 +91,13 @@ revoke execute on function rollcall.lock_runs(bigint[]) from public;
 
 -- Where tasks have their places in their runs' plans, of the chunks that have a partition.
 create or replace function rollcall.places(
-  of_run bigint, of_type smallint, subjects text[], items text[])
+  of_run bigint, of_type smallint, of_subjects text[], of_items text[])
 returns table (n bigint, chunk integer, index integer, lane text, partition integer)
 language sql stable rows 200 as $$
   select u.n, p.chunk, (s.n - 1)::integer, p.lane, p.partition
   from rollcall.plan p
   cross join lateral unnest(p.subjects, p.items) with ordinality as s(subject, item, n)
-  join unnest(subjects, items) with ordinality as u(subject, item, n)
+  join unnest(of_subjects, of_items) with ordinality as u(subject, item, n)
     on u.subject = s.subject and coalesce(u.item, '') = coalesce(s.item, '')
   where p.run_no = of_run and p.type_no = of_type and p.partition is not null
 $$;
