@@ -33,19 +33,14 @@ bool trace_parent(struct uuid trace, struct uuid id, char ret[TRACE_PARENT_MAX])
 }
 
 void event_headers(enum message_kind kind, struct uuid id, struct uuid trace, const char *source,
-                   instant at, struct span subject, struct event_headers *ret)
+                   struct event_headers *ret)
 {
         ret->count = 0;
         uuid_to_text(id, ret->id);
-        instant_format(at, ret->time);
         add(ret, "ce_specversion", SPAN_LIT("1.0"));
         add(ret, "ce_id", (struct span){ ret->id, UUID_TEXT_LEN });
         add(ret, "ce_type", span_of(specs[kind].event_type));
         add(ret, "ce_source", span_of(source));
-        add(ret, "ce_time", span_of(ret->time));
-        if (subject.len) /* CloudEvents: present means not empty */
-                add(ret, "ce_subject", subject);
-        add(ret, "content-type", SPAN_LIT("application/avro"));
         if (trace_parent(trace, id, ret->trace))
                 add(ret, "traceparent", span_of(ret->trace));
 }

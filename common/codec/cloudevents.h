@@ -2,11 +2,10 @@
 #pragma once
 /* CloudEvents 1.0 Kafka binding (binary mode) and W3C trace context, as Kafka headers. */
 #include "base/buf.h"
-#include "base/instant.h"
 #include "base/uuid.h"
 #include "codec/codec.h"
 
-enum { EVENT_HEADERS = 8 };
+enum { EVENT_HEADERS = 5 };
 
 enum { TRACE_PARENT_MAX = 56 };
 
@@ -22,11 +21,11 @@ struct event_header {
 struct event_headers {
         struct event_header list[EVENT_HEADERS];
         size_t count;
-        char id[UUID_TEXT_LEN + 1], time[INSTANT_TEXT_MAX], trace[TRACE_PARENT_MAX];
+        char id[UUID_TEXT_LEN + 1], trace[TRACE_PARENT_MAX];
 };
 
-/* ce_specversion, ce_id, ce_type ("rollcall.task.v1" …), ce_source, ce_time, ce_subject,
- * content-type, traceparent. `trace` is the trace's id (the run's id; for an ad-hoc task its own
- * id). `source` ("/rollcall/scheduler") and `subject` must outlive `ret`. */
+/* What CloudEvents requires, since each header of each message costs a millionfold: ce_specversion,
+ * ce_id, ce_type ("rollcall.task.v1" …) and ce_source; and a traceparent, unless `trace`, the
+ * trace's id, is nil. `source` ("/rollcall/scheduler") must outlive `ret`. */
 void event_headers(enum message_kind kind, struct uuid id, struct uuid trace, const char *source,
-                   instant at, struct span subject, struct event_headers *ret);
+                   struct event_headers *ret);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MESSAGE_MAX = 2 * 1024 * 1024, PROPERTIES_MAX = 64, HEADER_BYTES = 320 };
+enum { MESSAGE_MAX = 2 * 1024 * 1024, PROPERTIES_MAX = 64, HEADER_BYTES = 160 };
 
 struct publisher {
         const struct service *service;
@@ -72,10 +72,9 @@ void publisher_free(struct publisher *p)
 
 struct envelope {
         const char *topic;
-        struct span key, subject;
+        struct span key;
         enum message_kind kind;
         struct uuid id, trace;
-        instant at;
         uint64_t token;
 };
 
@@ -89,7 +88,7 @@ static int send_message(struct publisher *p, const struct envelope *v, struct er
         if (p->message.failed)
                 return err_set(e, ERR_INPUT, "", "%s: the message is larger than %d bytes",
                                message_name(v->kind), MESSAGE_MAX);
-        event_headers(v->kind, v->id, v->trace, p->source, v->at, v->subject, &h);
+        event_headers(v->kind, v->id, v->trace, p->source, &h);
         for (size_t i = 0; i < h.count; i++)
                 headers[i] = (struct kafka_header){ h.list[i].name, h.list[i].value };
         struct kafka_record r = { .topic = v->topic,
@@ -107,6 +106,12 @@ static int send_message(struct publisher *p, const struct envelope *v, struct er
         return PUBLISH_QUEUED;
 }
 
+/* Ad-hoc tasks have a trace; a run's would be its id, which its messages have. */
+static struct uuid trace_of(struct uuid run_id, struct uuid task_id)
+{
+        return uuid_is_nil(run_id) ? task_id : (struct uuid){ { 0 } };
+}
+
 int publish_task(struct publisher *p, const struct task *m, enum lane lane, uint64_t token,
                  struct err *e)
 {
@@ -115,10 +120,9 @@ int publish_task(struct publisher *p, const struct task *m, enum lane lane, uint
                 return PUBLISH_WAIT;
         buf_reset(&p->message);
         task_encode(m, &p->message);
-        struct envelope v = { topic,           m->subject,
-                              m->subject,      MESSAGE_TASK,
-                              m->task_id,      uuid_is_nil(m->run_id) ? m->task_id : m->run_id,
-                              m->scheduled_at, token };
+        struct envelope v = {
+                topic, m->subject, MESSAGE_TASK, m->task_id, trace_of(m->run_id, m->task_id), token
+        };
         return send_message(p, &v, e);
 }
 
@@ -129,14 +133,10 @@ int publish_outcome(struct publisher *p, const struct outcome_event *m, uint64_t
                 return PUBLISH_WAIT;
         buf_reset(&p->message);
         outcome_encode(m, &p->message);
-        struct envelope v = { p->service->topic_results,
-                              m->subject,
-                              m->subject,
-                              MESSAGE_OUTCOME,
-                              m->event_id,
-                              uuid_is_nil(m->run_id) ? m->task_id : m->run_id,
-                              m->at,
-                              token };
+        struct envelope v = {
+                p->service->topic_results,       m->subject, MESSAGE_OUTCOME, m->event_id,
+                trace_of(m->run_id, m->task_id), token
+        };
         return send_message(p, &v, e);
 }
 
@@ -147,14 +147,9 @@ int publish_run(struct publisher *p, const struct run_event *m, uint64_t token, 
         struct span name = { key, n < (int)sizeof key ? (size_t)n : sizeof key - 1 };
         buf_reset(&p->message);
         run_encode(m, &p->message);
-        struct envelope v = { p->service->topics[LANE_JOBS],
-                              name,
-                              name,
-                              MESSAGE_RUN,
-                              m->event_id,
-                              m->run_id,
-                              m->at,
-                              token };
+        struct envelope v = {
+                p->service->topics[LANE_JOBS], name, MESSAGE_RUN, m->event_id, m->run_id, token
+        };
         return send_message(p, &v, e);
 }
 
@@ -168,11 +163,9 @@ int publish_dead_letter_event(struct publisher *p, const struct dead_letter *m, 
         dead_letter_encode(m, &p->message);
         struct envelope v = { p->service->topic_dead_letters,
                               name,
-                              name,
                               MESSAGE_DEAD_LETTER,
                               m->event_id,
                               m->event_id,
-                              m->at,
                               token };
         return send_message(p, &v, e);
 }

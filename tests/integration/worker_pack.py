@@ -675,8 +675,33 @@ packs = ( {{ path = "club"; }} );
             "select bool_and(p.published >= greatest((select coalesce(max(sequence), 0) from"
             " rollcall.outcome o where o.source_no = p.source_no and o.outcome >= 0), (select"
             " coalesce(max(sequence), 0) from rollcall.dead_letter d where d.source_no ="
-            " p.source_no))) from rollcall.position p"
+            " p.source_no), (select coalesce(max(last_sequence), 0) from rollcall.outcome_batch b"
+            " where b.source_no = p.source_no))) from rollcall.position p"
         )
+
+    def caught_up(self, lane):
+        """The workers have consumed all that the topic has."""
+        topic = self.topic(lane)
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.broker.bootstrap,
+                "group.id": f"{self.prefix}.check",
+                "log_level": 0,
+            }
+        )
+        try:
+            ends = {
+                n: consumer.get_watermark_offsets(TopicPartition(topic, n), 10)[1]
+                for n in consumer.list_topics(topic, 10).topics[topic].partitions
+            }
+        finally:
+            consumer.close()
+        rows = dict(
+            self.database.rows(
+                "select partition, next from rollcall.position where topic = %s", (topic,)
+            )
+        )
+        return all(end == 0 or rows.get(n) == end for n, end in ends.items())
 
     def read(self, lane="results"):
         """Every message of a topic: (partition, offset, key, kind, record)."""

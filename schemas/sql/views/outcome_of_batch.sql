@@ -17,7 +17,8 @@ select b.run_no, b.first_offset + coalesce(u.shift, u.i - 1) as src_offset,
            case when cardinality(b.follow_ups) = 1 then b.follow_ups[1] else u.follow_ups end, ''),
          ',') as follow_ups,
        null::uuid as task_id, null::text as actor, null::jsonb as arguments,
-       rollcall.place(b.chunk, b.first + u.i::integer - 1) as place
+       rollcall.place(b.chunk, b.first + u.i::integer - 1) as place,
+       b.first_sequence, b.last_sequence
 from rollcall.outcome_batch b
 join rollcall.plan p on p.run_no = b.run_no and p.chunk = b.chunk
 cross join lateral unnest(
