@@ -109,7 +109,7 @@ def test_large_results_are_taken_in_batches_that_fit(rig, kafka, size):
     assert rig.database.rows("select hits, count(*) from person group by 1") == [(1, count)]
     assert (
         rig.database.value(
-            "select count(*) from rollcall.outcome where length(before) = %s and length(after)"
+            "select count(*) from rollcall.outcome_all where length(before) = %s and length(after)"
             " = %s",
             (size, size),
         )

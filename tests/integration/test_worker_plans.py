@@ -76,7 +76,7 @@ def test_no_plan_is_quadratic(rig, kafka, postgres, tmp_path, analyzed):
     if analyzed:
         rig.database.execute("analyze")
     run = Run(rig)
-    tasks = run.plan([run.task("bump", n) for n in range(1001, 2001)])
+    tasks = run.plan([run.task("bump", n) for n in range(1001, 2001)], placed=False)
     rig.send(tasks + tasks)
     rig.send([adhoc("club.bump", n) for n in range(1, 1001)])
     rig.start(lanes=["tasks"])

@@ -6,7 +6,7 @@ from (
   select u.type_no, u.relation, sum(u.inserted)::bigint as inserted,
          sum(u.updated)::bigint as updated, sum(u.deleted)::bigint as deleted,
          (select count(*)
-          from rollcall.outcome o
+          from rollcall.outcome_all o
           join rollcall.run r using (run_no)
           where o.run_no = $1::bigint and o.day = r.day and o.type_no = u.type_no
             and o.outcome = 0) as tasks

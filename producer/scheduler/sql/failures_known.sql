@@ -14,10 +14,10 @@ before as (
 )
 select exists (select from before)
         and not exists (
-                select from rollcall.outcome o, this
+                select from rollcall.outcome_all o, this
                 where o.day = this.day and o.run_no = this.run_no and o.outcome in (2, 3, 4)
                 and not exists (
-                        select from rollcall.outcome p, before
+                        select from rollcall.outcome_all p, before
                         where p.day = before.day and p.run_no = before.run_no
                         and p.outcome in (2, 3, 4) and p.type_no = o.type_no
                         and octet_length(p.subject) = octet_length(o.subject)

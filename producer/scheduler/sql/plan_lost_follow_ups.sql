@@ -8,7 +8,7 @@ lost as (
         select distinct r.run_no, r.chunks, t.type_no, o.subject::text as subject,
                 o.item::text as item
         from rollcall.run r
-        join rollcall.outcome o on o.day = r.day and o.run_no = r.run_no
+        join rollcall.outcome_all o on o.day = r.day and o.run_no = r.run_no
         cross join lateral unnest(o.follow_ups) as f(name)
         join rollcall.task_type t on t.name = f.name
         where

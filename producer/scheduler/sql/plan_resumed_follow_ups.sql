@@ -9,7 +9,7 @@ lost as (
         from rollcall.task_type t
         join rollcall.run r
         on r.state in ('planned', 'published') and t.name like r.pack || '.%'
-        join rollcall.outcome o
+        join rollcall.outcome_all o
         on o.day = r.day and o.run_no = r.run_no and o.follow_ups @> array[t.name]
         where t.type_no = any($1::int[]) and
         \ir _is_not_taken.sql

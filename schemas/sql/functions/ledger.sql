@@ -89,6 +89,44 @@ language sql rows 1 security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 revoke execute on function rollcall.lock_runs(bigint[]) from public;
 
+-- Of tasks of a run, those that the ledger has, with their outcome (below 0: it is still to come) and
+-- follow-ups. Rows of their own are looked up by key; batches, when the run has any, by place.
+create or replace function rollcall.outcomes_of_tasks(
+  of_run bigint, of_day date, of_type smallint, of_subjects text[], of_items text[])
+returns table (n bigint, outcome smallint, follow_ups text[])
+language sql stable rows 200
+set enable_seqscan = off
+set enable_bitmapscan = off as $$
+  select u.n, o.outcome, o.follow_ups
+  from unnest(of_subjects, of_items) with ordinality as u(subject, item, n)
+  cross join lateral (
+    select o.outcome, o.follow_ups
+    from rollcall.outcome o
+    where o.day = of_day and o.run_no = of_run and o.type_no = of_type
+      and octet_length(o.subject) = octet_length(u.subject) and o.subject = u.subject
+      and o.item = coalesce(u.item, '')
+    limit 1
+  ) o
+  union all
+  select p.n, x.outcome, x.follow_ups
+  from rollcall.places(of_run, of_type, of_subjects, of_items) p
+  cross join lateral (
+    select
+      case when cardinality(b.outcome) = 1 then b.outcome[1]
+           else b.outcome[p.index - b.first + 1] end as outcome,
+      string_to_array(
+        nullif(
+          case when cardinality(b.follow_ups) = 1 then b.follow_ups[1]
+               else b.follow_ups[p.index - b.first + 1] end, ''),
+        ',') as follow_ups
+    from rollcall.outcome_batch b
+    where b.day = of_day and b.run_no = of_run and b.chunk = p.chunk
+      and p.index >= b.first and p.index < b.first + b.n
+  ) x
+  where x.outcome is not null
+    and exists (select from rollcall.outcome_batch where day = of_day and run_no = of_run)
+$$;
+
 -- Where tasks have their places in their runs' plans, of the chunks that have a partition.
 create or replace function rollcall.places(
   of_run bigint, of_type smallint, of_subjects text[], of_items text[])
@@ -108,7 +146,8 @@ return (array[
   'waiting', 'pending', 'applied', 'skipped', 'failed', 'quarantined', 'unknown'
 ])[code + 3];
 
--- What a run planned and has no outcome for: the missing, by name.
+-- What a run planned and has no outcome for: the missing, by name. Of each chunk what batches have
+-- decided is known by its indexes; only the rest is looked up by name.
 create or replace function rollcall.missing(of_run bigint)
 returns table (type text, subject text, item text) language sql stable as $$
   select distinct t.name, s.subject, s.item
@@ -116,8 +155,16 @@ returns table (type text, subject text, item text) language sql stable as $$
   join rollcall.task_type t using (type_no)
   join rollcall.run r using (run_no)
   cross join lateral (
-    select subject, coalesce(p.items[n], '') as item
-    from unnest(p.subjects) with ordinality as u(subject, n)
+    select u.subject, coalesce(u.item, '') as item
+    from unnest(p.subjects, p.items) with ordinality as u(subject, item, n)
+    left join (
+      select distinct b.first + x.n as n
+      from rollcall.outcome_batch b
+      cross join lateral generate_series(1, b.n) as x(n)
+      where b.day = r.day and b.run_no = p.run_no and b.chunk = p.chunk
+        and (cardinality(b.outcome) = 1 or b.outcome[x.n] is not null)
+    ) done on done.n = u.n
+    where done.n is null
   ) s
   where p.run_no = of_run
     and not exists (
