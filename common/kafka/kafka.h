@@ -179,6 +179,9 @@ size_t kafka_unacked(const struct kafka_producer *p); /* records not yet acknowl
 /* The number of partitions. -1: error, also if there is no such topic within timeout_ms. */
 int kafka_partition_count(struct kafka_producer *p, const char *topic, int timeout_ms,
                           struct err *e) MUST_CHECK;
+/* Among how many partitions this producer distributes the keys of a topic, which this call fixes
+ * like a first record. 0: not known, nor found out within timeout_ms. */
+int kafka_partitions_used(struct kafka_producer *p, const char *topic, int timeout_ms);
 /* First and one-past-last offsets on the broker, of the topic's partitions 0 to n - 1. */
 int kafka_topic_watermarks(struct kafka_producer *p, const char *topic, int n, int64_t *low,
                            int64_t *high, int timeout_ms, struct err *e) MUST_CHECK;

@@ -11,8 +11,7 @@
 enum {
         /* room for the largest message that a broker takes by default */
         QUEUE_MIN_BYTES = 2 * 1024 * 1024,
-        /* librdkafka's own memory for a queued message and its headers: bounds the count, for small
-           ones */
+        /* librdkafka's own memory for a message and its headers: bounds the count of small ones */
         MESSAGE_OVERHEAD = 1024,
         HEADERS_MAX = 16,
         FORGET_MS = 10 * 60 * 1000,
@@ -34,6 +33,11 @@ static void note_first(struct kafka_producer *p, const rd_kafka_message_t *m)
                 if (m->partition < 0 || m->partition >= t->n_firsts)
                         return;
                 enum first now = m->err ? FIRST_MISSING : FIRST_ACCEPTED;
+                if (t->firsts[m->partition] == FIRST_SENT) {
+                        p->firsts_sent--;
+                        if (p->polling)
+                                rd_kafka_yield(p->rk);
+                }
                 t->firsts_left += (t->firsts[m->partition] == FIRST_ACCEPTED) -
                                   (now == FIRST_ACCEPTED);
                 t->firsts[m->partition] = now;
@@ -49,10 +53,10 @@ static void forget_firsts(struct kafka_producer *p)
         for (size_t i = 0; i < p->n_topics; i++)
                 p->topics[i].n_firsts = 0;
         p->idle_ms = 0;
+        p->firsts_sent = 0;
 }
 
-/* 0, or KAFKA_WAIT; `ret_first`: the state of the partition whose first message that is, or NULL.
- */
+/* 0, or KAFKA_WAIT; `ret_first`: the state of the partition whose first message it is, or NULL. */
 static int wait_for_first(struct kafka_producer *p, struct producer_topic *t, struct span key,
                           enum first **ret_first, struct err *e)
 {
@@ -90,14 +94,11 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaqu
         if (!p->delivered)
                 return;
         const char *topic = rd_kafka_topic_name(m->rkt);
-        if (!m->err) {
-                p->delivered(p->ctx, (uint64_t)(uintptr_t)m->_private, topic, m->partition,
-                             m->offset, NULL);
-                return;
-        }
         struct err e = ERR_INIT;
-        client_err(&e, m->err, "message for %s was not acknowledged", topic);
-        p->delivered(p->ctx, (uint64_t)(uintptr_t)m->_private, topic, m->partition, m->offset, &e);
+        if (m->err)
+                client_err(&e, m->err, "message for %s was not acknowledged", topic);
+        p->delivered(p->ctx, (uint64_t)(uintptr_t)m->_private, topic, m->partition, m->offset,
+                     m->err ? &e : NULL);
 }
 
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
@@ -121,7 +122,7 @@ int kafka_producer_new(const struct kafka_options *o, size_t max_bytes, kafka_de
         snprintf(messages, sizeof messages, "%zu", max_bytes / MESSAGE_OVERHEAD);
         const struct client_setting settings[] = {
                 { "enable.idempotence", "true", false },
-                /* After a message that was not accepted no later one is (see first_waits) */
+                /* after a message that was not accepted no later one is: see note_first */
                 { "enable.gapless.guarantee", "true", false },
                 { "message.timeout.ms", "0", false },
                 { "acks", "all", false },
@@ -183,15 +184,20 @@ int32_t kafka_partition_of(struct span key, int32_t partitions)
         return rd_kafka_msg_partitioner_murmur2(NULL, key.ptr, key.len, partitions, NULL, NULL);
 }
 
-static int32_t choose_partition(const rd_kafka_topic_t *rkt, const void *key, size_t len,
-                                int32_t count, void *opaque, void *message)
+/* Among how many of the topic's `count` partitions its keys are distributed. */
+static int fix_partitions(struct topic_partitions *s, int count)
 {
-        struct topic_partitions *s = opaque;
         int used = 0, first = s->wanted > 0 && s->wanted < count ? s->wanted : count;
         s->found = count;
         if (atomic_compare_exchange_strong(&s->used, &used, first))
                 used = first;
-        return rd_kafka_msg_partitioner_murmur2_random(rkt, key, len, used < count ? used : count,
+        return used < count ? used : count;
+}
+
+static int32_t choose_partition(const rd_kafka_topic_t *rkt, const void *key, size_t len,
+                                int32_t count, void *opaque, void *message)
+{
+        return rd_kafka_msg_partitioner_murmur2_random(rkt, key, len, fix_partitions(opaque, count),
                                                        NULL, message);
 }
 
@@ -297,8 +303,10 @@ int kafka_produce(struct kafka_producer *p, const struct kafka_record *r, struct
         log_partition_count(&p->topics[p->latest]);
         if (!error) {
                 p->unacked++;
-                if (first)
+                if (first) {
                         *first = FIRST_SENT;
+                        p->firsts_sent++;
+                }
                 return KAFKA_QUEUED;
         }
         p->topics[p->latest].unplaced = false;
@@ -312,9 +320,15 @@ int kafka_produce(struct kafka_producer *p, const struct kafka_record *r, struct
         return client_err(e, code, "message for %s%s%s", r->topic, *fatal ? ": " : "", fatal);
 }
 
+/* A first message goes alone, so that nothing is gained by waiting for others: a flush does not. */
 void kafka_producer_poll(struct kafka_producer *p, int timeout_ms)
 {
-        rd_kafka_poll(p->rk, timeout_ms);
+        p->polling = timeout_ms > 0 && p->firsts_sent > 0;
+        if (p->polling)
+                rd_kafka_flush(p->rk, timeout_ms);
+        else
+                rd_kafka_poll(p->rk, timeout_ms);
+        p->polling = false;
 }
 
 bool kafka_flush(struct kafka_producer *p, int timeout_ms)
@@ -359,9 +373,21 @@ int kafka_partition_count(struct kafka_producer *p, const char *topic, int timeo
                         return err_set(e, ERR_RETRY, "UNKNOWN_TOPIC_OR_PART",
                                        "there is no topic %s: create it (rollcall topics apply)",
                                        topic);
-                rd_kafka_poll(p->rk,
-                              50); /* it takes a moment until a new topic is in the metadata */
+                /* it takes a moment until a new topic is in the metadata */
+                rd_kafka_poll(p->rk, 50);
         }
+}
+
+int kafka_partitions_used(struct kafka_producer *p, const char *topic, int timeout_ms)
+{
+        struct err ignored = ERR_INIT;
+        if (!topic_of(p, topic, &ignored))
+                return 0;
+        struct topic_partitions *s = p->topics[p->latest].partitions;
+        if (s->used)
+                return fix_partitions(s, s->found);
+        int n = timeout_ms > 0 ? producer_partitions(p, topic, false, timeout_ms, &ignored) : 0;
+        return n > 0 ? fix_partitions(s, n) : 0;
 }
 
 int kafka_topic_watermarks(struct kafka_producer *p, const char *topic, int n, int64_t *low,

@@ -31,7 +31,9 @@ struct kafka_producer {
         kafka_delivered delivered;
         void *ctx;
         size_t unacked;
-        int64_t idle_ms; /* since when nothing is unacknowledged; 0: nothing was sent */
+        size_t firsts_sent; /* FIRST_SENT, of all topics */
+        bool polling;       /* a first that is accepted ends the call */
+        int64_t idle_ms;    /* since when nothing is unacknowledged; 0: nothing was sent */
         int partitions;
         struct producer_topic *topics; /* a few; the latest used is compared first */
         size_t n_topics, latest;

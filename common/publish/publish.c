@@ -11,7 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MESSAGE_MAX = 2 * 1024 * 1024, PROPERTIES_MAX = 64, HEADER_BYTES = 160 };
+enum {
+        MESSAGE_MAX = 2 * 1024 * 1024,
+        PROPERTIES_MAX = 64,
+        HEADER_BYTES = 160,
+        ASK_AGAIN_MS = 1000
+};
 
 struct publisher {
         const struct service *service;
@@ -22,6 +27,7 @@ struct publisher {
         struct throttle *throttle; /* NULL: no limit */
         struct buf message;        /* reused for each encoding */
         char cluster[KAFKA_CLUSTER_ID_MAX];
+        int64_t ask_ms[LANE_COUNT]; /* not before: for the number of partitions */
 };
 
 static void delivered(void *ctx, uint64_t token, const char *topic, int32_t partition,
@@ -168,6 +174,16 @@ int publish_dead_letter_event(struct publisher *p, const struct dead_letter *m, 
                               m->event_id,
                               token };
         return send_message(p, &v, e);
+}
+
+int publisher_partitions(struct publisher *p, enum lane lane, int timeout_ms)
+{
+        bool may_ask = monotonic_ms() >= p->ask_ms[lane];
+        int n = kafka_partitions_used(p->producer, p->service->topics[lane],
+                                      may_ask ? timeout_ms : 0);
+        if (!n && may_ask)
+                p->ask_ms[lane] = monotonic_ms() + ASK_AGAIN_MS;
+        return n;
 }
 
 /* ---- acknowledgements ---- */

@@ -50,6 +50,10 @@ int publish_run(struct publisher *p, const struct run_event *m, uint64_t token, 
 int publish_dead_letter_event(struct publisher *p, const struct dead_letter *m, uint64_t token,
                               struct err *e) MUST_CHECK;
 
+/* Among how many partitions the tasks of a lane are distributed. 0: not known; Kafka is asked at
+ * most once a second, for up to timeout_ms. */
+int publisher_partitions(struct publisher *p, enum lane lane, int timeout_ms);
+
 /* Serves acknowledgements, for up to timeout_ms while there are none. */
 void publisher_poll(struct publisher *p, int timeout_ms);
 /* Waits until everything is acknowledged. False: the time is over first. */

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLANNERS_MAX = 4, RETRIES_MAX = 32, RETRY_MS = 1000, REASON_MAX = 500 };
+enum { PLANNERS_MAX = 4, RETRIES_MAX = 32, RETRY_MS = 1000, REASON_MAX = 500, ASK_MS = 500 };
 
 struct retry { /* a run whose planning met an error that may pass */
         int64_t run_no, at_ms;
@@ -168,6 +168,15 @@ static int cancel_others(struct admission *a, const struct run *run, struct err 
         return 0;
 }
 
+/* Of the lanes that the job uses. */
+static void find_partitions(const struct context *c, const struct job *j, struct plan_options *o)
+{
+        for (size_t i = 0; i < j->n_tasks; i++) {
+                enum lane lane = j->tasks[i].type->lane;
+                o->partitions[lane] = publisher_partitions(c->publisher, lane, ASK_MS);
+        }
+}
+
 /* Takes `run`. */
 static int start_planning(struct admission *a, struct planner **slot, struct run *run, bool manual,
                           struct err *e)
@@ -178,7 +187,8 @@ static int start_planning(struct admission *a, struct planner **slot, struct run
                 run_free(run);
                 return rc;
         }
-        const struct plan_options o = { c->service, c->types, c->lease, manual };
+        struct plan_options o = { c->service, c->types, c->lease, manual, { 0 } };
+        find_partitions(c, run->job, &o);
         return planner_start(&o, run, slot, e);
 }
 

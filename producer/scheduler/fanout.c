@@ -6,12 +6,20 @@
 #include "announce.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "plan_chunk.h"
 #include "run_close.h"
 #include "scheduler_statements.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-enum { FANOUTS_MAX = 64, CHUNKS_UNACKED_MAX = 8, PART_ROWS = 1000, CHECKPOINT_MS = 200 };
+enum {
+        FANOUTS_MAX = 64,
+        CHUNKS_UNACKED_MAX = 128, /* of a small run each partition has one */
+        PART_ROWS = 1000,
+        CHECKPOINT_MS = 200,
+        ASK_MS = 100,
+};
 
 /* A run that is being published. */
 struct fanout {
@@ -20,13 +28,11 @@ struct fanout {
         int checkpointed;                  /* `published`, as the table has it */
         int64_t checkpoint_ms;
         int64_t planned;
-        bool republished;                /* only what has no outcome is published */
-        struct db_result *chunk;         /* that is being published; NULL: none */
-        struct db_texts subjects, items; /* of it, that are left */
-        struct span subject, item;       /* the next to be published, when `ready` */
+        bool republished;          /* only what has no outcome is published */
+        bool by_task;              /* the ledger keeps the run so */
+        struct plan_chunk chunk;   /* that is being published */
+        struct span subject, item; /* the next of it, when `ready` */
         bool ready;
-        const struct task_type *type;
-        bool dry_run;
         size_t unacked[CHUNKS_UNACKED_MAX]; /* tasks of chunk i (modulo) */
         uint32_t id;                        /* upper half of the tokens */
         bool seen;                          /* by the latest fanout_find */
@@ -55,7 +61,7 @@ static void free_fanout(struct fanout *f)
 {
         if (!f)
                 return;
-        db_result_free(f->chunk);
+        plan_chunk_unload(&f->chunk);
         run_free(f->run);
         free(f);
 }
@@ -109,7 +115,7 @@ bool fanout_acked(struct fanouts *all, uint64_t token)
 /* ---- what there is to publish ---- */
 
 /* Columns of sql_planned_runs. */
-enum { RUN_NO, RUN_ID, CHUNKS, PUBLISHED, PLANNED, AGAIN };
+enum { RUN_NO, RUN_ID, CHUNKS, PUBLISHED, PLANNED, AGAIN, BY_TASK };
 
 static int add_fanout(struct fanouts *all, const struct db_result *r, int row, struct err *e)
 {
@@ -125,6 +131,7 @@ static int add_fanout(struct fanouts *all, const struct db_result *r, int row, s
         f->chunks = (int)db_int(r, row, CHUNKS);
         f->planned = db_int(r, row, PLANNED);
         f->republished = db_bool(r, row, AGAIN);
+        f->by_task = db_bool(r, row, BY_TASK);
         f->next_chunk = f->published = f->checkpointed = (int)db_int(r, row, PUBLISHED);
         f->id = ++c->last_token;
         f->seen = true;
@@ -175,43 +182,48 @@ int fanout_find(struct fanouts *all, struct err *e)
 
 /* ---- publishing ---- */
 
-static int load_chunk(struct context *c, struct fanout *f, struct err *e)
+/* The tasks that are left go to other partitions than the plan says. */
+static int keep_by_task(struct context *c, struct fanout *f, int partitions, struct err *e)
 {
-        struct db_result *head CLEANUP(db_result_cleanup) = NULL;
+        struct db_result *r CLEANUP(db_result_cleanup) = NULL;
+        char id[UUID_TEXT_LEN + 1];
         db_params_reset(c->params);
         db_add_int8(c->params, f->run->run_no);
-        db_add_int4(c->params, f->next_chunk);
-        if (db_query(c->db,
-                     "select type_no, dry_run from rollcall.plan where run_no = $1 and chunk = $2",
-                     c->params, &head, e) < 0)
+        if (db_exec(c->db, "begin", e) < 0 ||
+            db_query(c->db, "select rollcall.keep_by_task($1)", c->params, &r, e) < 0)
                 return -1;
-        if (db_rows(head) != 1)
-                return err_set(e, ERR_FATAL, "", "chunk %d of its plan is missing", f->next_chunk);
-        f->type = type_by_number(c->types, (int)db_int(head, 0, 0));
-        f->dry_run = db_bool(head, 0, 1);
-        if (!f->type)
-                return err_set(e, ERR_FATAL, "",
-                               "a task type of its plan is not of this configuration");
-        const char *sql = f->republished ? sql_chunk_without_outcome
-                                         : "select subjects, items from rollcall.plan "
-                                           "where run_no = $1 and chunk = $2";
-        if (db_query_binary(c->db, sql, c->params, &f->chunk, e) < 0)
-                return -1;
-        f->subjects = db_texts(f->chunk, 0, 0);
-        f->items = db_texts(f->chunk, 0, 1);
-        f->ready = false;
+        int rc = lease_commit(&c->lease, c->db, e);
+        if (rc != 0)
+                return rc;
+        f->by_task = true;
+        uuid_to_text(f->run->run_id, id);
+        log_warn("the run was planned for other partitions; the ledger keeps each of its tasks by "
+                 "itself from now on",
+                 RUN_Q " lane=%s partitions=%d planned_lane=%s planned_partitions=%d rows=%lld",
+                 RUN_VALUES(f->run->run_no, id, f->run->pack_name, f->run->job_name),
+                 lane_name(f->chunk.type->lane), partitions, f->chunk.lane, f->chunk.partitions,
+                 (long long)db_int(r, 0, 0));
         return 0;
+}
+
+/* What checking a chunk's partitions comes to, beside 0, -1 and LEAD_LOST. */
+enum { NOT_KNOWN = LEAD_LOST + 1 };
+
+static int check_partitions(struct context *c, struct fanout *f, struct err *e)
+{
+        if (f->by_task || !f->chunk.partitions)
+                return 0;
+        int now = publisher_partitions(c->publisher, f->chunk.type->lane, ASK_MS);
+        if (!now)
+                return NOT_KNOWN;
+        bool same = now == f->chunk.partitions &&
+                    strcmp(f->chunk.lane, lane_name(f->chunk.type->lane)) == 0;
+        return same ? 0 : keep_by_task(c, f, now, e);
 }
 
 static bool next_subject(struct fanout *f)
 {
-        if (f->ready)
-                return true;
-        if (!db_texts_next(&f->subjects, &f->subject))
-                return false;
-        if (!db_texts_next(&f->items, &f->item) || !f->item.ptr)
-                f->item = SPAN_LIT("");
-        return f->ready = true;
+        return f->ready || (f->ready = plan_chunk_next(&f->chunk, &f->subject, &f->item));
 }
 
 /* What publishing a part of a chunk comes to, beside -1. */
@@ -221,9 +233,9 @@ static int publish_part(struct context *c, struct fanout *f, struct err *e)
 {
         struct task t = {
                 .run_id = f->run->run_id,
-                .type = span_of(f->type->full_name),
+                .type = span_of(f->chunk.type->full_name),
                 .scheduled_at = f->run->scheduled_at,
-                .dry_run = f->dry_run,
+                .dry_run = f->chunk.dry_run,
                 .actor = span_of(f->run->requested_by),
         };
         uint64_t token = (uint64_t)f->id << 32 | (uint32_t)f->next_chunk;
@@ -233,7 +245,7 @@ static int publish_part(struct context *c, struct fanout *f, struct err *e)
                 t.subject = f->subject;
                 t.item = f->item;
                 t.task_id = task_id_of(t.run_id, t.type, t.subject, t.item);
-                int rc = publish_task(c->publisher, &t, f->type->lane, token, e);
+                int rc = publish_task(c->publisher, &t, f->chunk.type->lane, token, e);
                 if (rc != PUBLISH_QUEUED)
                         return rc < 0 ? -1 : i ? PART_ROWS_LEFT : PART_THROTTLED;
                 f->ready = false;
@@ -250,22 +262,25 @@ static void advance(struct fanout *f)
                 f->published++;
 }
 
-/* 0: it has to wait; WORK_LEFT; -1. */
+/* 0: it has to wait; WORK_LEFT; LEAD_LOST; -1. */
 static int publish_step(struct context *c, struct fanout *f, struct err *e)
 {
         advance(f);
         if (f->next_chunk == f->chunks || f->next_chunk - f->published >= CHUNKS_UNACKED_MAX)
                 return 0;
-        if (!f->chunk && load_chunk(c, f, e) < 0)
+        if (!f->chunk.result &&
+            plan_chunk_load(c, f->run->run_no, f->next_chunk, f->republished, &f->chunk, e) < 0)
                 return -1;
+        int rc = check_partitions(c, f, e);
+        if (rc != 0)
+                return rc == NOT_KNOWN ? 0 : rc;
         int part = publish_part(c, f, e);
         if (part < 0)
                 return -1;
         if (part != PART_CHUNK_DONE)
                 return part == PART_ROWS_LEFT ? WORK_LEFT : 0;
         FAILPOINT("fanout.chunk");
-        db_result_free(f->chunk);
-        f->chunk = NULL;
+        plan_chunk_unload(&f->chunk);
         f->next_chunk++;
         return WORK_LEFT;
 }
@@ -327,6 +342,8 @@ int fanout_round(struct fanouts *all, struct err *e)
                                 return rc;
                         continue;
                 }
+                if (rc == LEAD_LOST)
+                        return rc;
                 if (rc == WORK_LEFT)
                         left = WORK_LEFT;
                 rc = checkpoint(all->c, f, e);

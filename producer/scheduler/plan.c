@@ -127,6 +127,7 @@ static int set_planned(struct planning *p, const char *held_for, struct err *e)
                 db_add_int8(q, p->population);
         db_add_str(q, buf_str(&settings));
         db_add_str(q, buf_str(&statements));
+        db_add_bool(q, p->by_task);
         if (db_query(p->db, sql_set_planned, q, &r, e) < 0)
                 return -1;
         return db_rows(r) == 1 ? PLAN_COMMITTED : PLAN_NOT_OURS;

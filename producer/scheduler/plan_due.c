@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The rows of rollcall.plan of one task type: a cursor over the due statement, a chunk at a time.
- * The server selects the next chunk while this one is hashed and written. A due statement that
- * names somebody twice would leave the run without an end, since one task has one outcome: rows
- * that come in ascending order cannot repeat; if they do not, the plan is checked, and made once
- * more from distinct rows when it has to be.
+ * The rows of rollcall.plan of one task type: a cursor over the due statement, a part at a time.
+ * The server selects the next part while this one is hashed and written. A due statement that names
+ * somebody twice would leave the run without an end, since one task has one outcome: rows that come
+ * in ascending order cannot repeat; if they do not, the plan is checked, and made once more from
+ * distinct rows when it has to be.
  */
 #include "plan_due.h"
 
+#include "chunk_writer.h"
 #include "scheduler_statements.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SQL_MAX = 2 * 1024 * 1024 };
+enum { SQL_MAX = 2 * 1024 * 1024, FETCH_ROWS = 10000 };
 
 struct due {
         struct planning *p;
@@ -22,18 +23,11 @@ struct due {
         int type_no;
         int subject, item; /* columns; item -1: none */
         bool ordered;      /* so far */
-        struct buf last;   /* subject of the row before, if it was in another chunk */
+        struct buf last;   /* subject of the row before, if it was in another result */
         struct buf last_item;
         char fetch[64];
+        struct chunk_writer writer;
 };
-
-static void add_digest(struct planning *p, const struct task_type *type, struct span subject,
-                       struct span item)
-{
-        struct uuid id = task_id_of(p->run->run_id, span_of(type->full_name), subject, item);
-        uuid_digest_add(&p->digest, id);
-        p->planned++;
-}
 
 static struct span item_of(const struct due *d, const struct db_result *r, int row)
 {
@@ -68,59 +62,24 @@ static int check_row(struct due *d, struct span subject, struct span item, struc
         return 0;
 }
 
-/* Digest, order and the subjects' array. */
-static int add_subjects(struct due *d, const struct db_result *r, bool *ret_items, struct err *e)
+static int add_rows(struct due *d, const struct db_result *r, struct err *e)
 {
-        int rows = db_rows(r);
         struct span s0 = { d->last.data, d->last.len },
                     i0 = { buf_str(&d->last_item), d->last_item.len };
-        *ret_items = false;
-        db_array_begin(d->p->params, DB_TEXT, (size_t)rows);
-        for (int i = 0; i < rows; i++) {
+        for (int i = 0; i < db_rows(r); i++) {
                 struct span s = db_span(r, i, d->subject), item = item_of(d, r, i);
-                if (check_row(d, s, item, e) < 0)
+                if (check_row(d, s, item, e) < 0 || chunk_writer_add(&d->writer, s, item, e) < 0)
                         return -1;
-                db_element_text(d->p->params, s);
-                add_digest(d->p, d->task->type, s, item);
-                *ret_items |= item.len > 0;
                 if (d->ordered && s0.len)
                         d->ordered = ascends(d, s0, i0, s, item);
                 s0 = s;
                 i0 = item;
         }
-        db_array_end(d->p->params);
         buf_reset(&d->last);
         buf_reset(&d->last_item);
         buf_add_span(&d->last, s0);
         buf_add_span(&d->last_item, i0);
         return 0;
-}
-
-/* Queues the insertion of the rows of `r`. */
-static int insert_chunk(struct due *d, const struct db_result *r, struct err *e)
-{
-        struct planning *p = d->p;
-        int rows = db_rows(r);
-        bool items;
-        db_params_reset(p->params);
-        db_add_int8(p->params, p->run->run_no);
-        db_add_int4(p->params, p->chunk++);
-        db_add_int4(p->params, d->type_no);
-        db_add_bool(p->params, d->task->dry_run);
-        if (add_subjects(d, r, &items, e) < 0)
-                return -1;
-        if (items) {
-                db_array_begin(p->params, DB_TEXT, (size_t)rows);
-                for (int i = 0; i < rows; i++)
-                        db_element_text(p->params, item_of(d, r, i));
-                db_array_end(p->params);
-        } else {
-                db_add_null(p->params);
-        }
-        return db_pipeline_run(p->db, "plan_insert", p->params, e) < 0 ||
-                               db_pipeline_sync(p->db, e) < 0
-                       ? -1
-                       : 0;
 }
 
 static int send_fetch(struct due *d, struct err *e)
@@ -147,30 +106,26 @@ static int find_columns(struct due *d, const struct db_result *r, struct err *e)
                                          d->task->type->due.path);
 }
 
-/* The next chunk is requested before this one is written, so that both sides work. An error leaves
+/* The next part is requested before this one is written, so that both sides work. An error leaves
  * the pipeline as it is: the connection is closed. */
 static int run_cursor(struct due *d, struct err *e)
 {
         struct db *db = d->p->db;
-        int64_t chunk = d->p->o->service->scheduler.chunk;
-        bool inserting = false;
-        snprintf(d->fetch, sizeof d->fetch, "fetch %lld from due", (long long)chunk);
+        struct chunk_writer *w = &d->writer;
+        snprintf(d->fetch, sizeof d->fetch, "fetch %d from due", FETCH_ROWS);
         if (db_pipeline_begin(db, e) < 0 || send_fetch(d, e) < 0)
                 return -1;
         for (bool more = true; more;) {
                 struct db_result *r CLEANUP(db_result_cleanup) = NULL;
                 if (take_result(d, &r, e) < 0 || find_columns(d, r, e) < 0)
                         return -1;
-                more = db_rows(r) == chunk;
-                if ((more && send_fetch(d, e) < 0) || (inserting && take_result(d, NULL, e) < 0))
-                        return -1;
-                inserting = db_rows(r) > 0;
-                if (inserting && insert_chunk(d, r, e) < 0)
+                more = db_rows(r) == FETCH_ROWS;
+                if ((more && send_fetch(d, e) < 0) || chunk_writer_collect(w, e) < 0 ||
+                    add_rows(d, r, e) < 0)
                         return -1;
         }
-        if (inserting && take_result(d, NULL, e) < 0)
-                return -1;
-        if (db_pipeline_end(db, e) < 0)
+        if (chunk_writer_end(w, e) < 0 || chunk_writer_collect(w, e) < 0 ||
+            db_pipeline_end(db, e) < 0)
                 return -1;
         return db_exec(db, "close due", e);
 }
@@ -226,7 +181,7 @@ static int remove_rows(struct due *d, struct err *e)
 static int plan_rows(struct due *d, const struct run_values *v, struct err *e)
 {
         const struct planning before = *d->p;
-        if (db_prepare(d->p->db, "plan_insert", sql_plan_insert, e) < 0 ||
+        if (chunk_writer_init(&d->writer, d->p, d->task, e) < 0 ||
             declare_cursor(d, v, false, e) < 0 || run_cursor(d, e) < 0)
                 return -1;
         bool duplicates = false;
@@ -251,6 +206,7 @@ int plan_due(struct planning *p, const struct job_task *t, const struct run_valu
         int rc = t->type->due.text ? plan_rows(&d, v, e)
                                    : err_set(e, ERR_INPUT, "", "task type %s has no due statement",
                                              t->type->full_name);
+        chunk_writer_deinit(&d.writer);
         buf_deinit(&d.last);
         buf_deinit(&d.last_item);
         return rc;
@@ -258,17 +214,12 @@ int plan_due(struct planning *p, const struct job_task *t, const struct run_valu
 
 int plan_run_scope(struct planning *p, const struct job_task *t, struct err *e)
 {
+        struct chunk_writer w CLEANUP(chunk_writer_deinit) = { 0 };
         char subject[UUID_TEXT_LEN + 1];
         uuid_to_text(p->run->run_id, subject);
-        db_params_reset(p->params);
-        db_add_int8(p->params, p->run->run_no);
-        db_add_int4(p->params, p->chunk++);
-        db_add_int4(p->params, type_number(p->o->types, t->type));
-        db_add_bool(p->params, t->dry_run);
-        db_array_begin(p->params, DB_TEXT, 1);
-        db_element_text(p->params, span_of(subject));
-        db_array_end(p->params);
-        db_add_null(p->params);
-        add_digest(p, t->type, span_of(subject), SPAN_LIT(""));
-        return db_query(p->db, sql_plan_insert, p->params, NULL, e);
+        if (chunk_writer_init(&w, p, t, e) < 0 || db_pipeline_begin(p->db, e) < 0 ||
+            chunk_writer_add(&w, span_of(subject), SPAN_LIT(""), e) < 0 ||
+            chunk_writer_end(&w, e) < 0 || chunk_writer_collect(&w, e) < 0)
+                return -1;
+        return db_pipeline_end(p->db, e);
 }

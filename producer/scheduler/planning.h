@@ -11,6 +11,7 @@ struct plan_options {
         const struct type_numbers *types; /* must outlive the planner */
         struct lease lease;               /* as it is now */
         bool manual;                      /* the run's cause */
+        int partitions[LANE_COUNT];       /* of the lanes' topics; 0: not known */
 };
 
 struct planning {
@@ -22,4 +23,5 @@ struct planning {
         int64_t planned;
         int64_t population;        /* -1: the job does not say */
         struct uuid_digest digest; /* of the task ids */
+        bool by_task;              /* a chunk has no partition */
 };

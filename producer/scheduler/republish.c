@@ -8,6 +8,12 @@
 #include "run_close.h"
 #include "scheduler_statements.h"
 
+/*
+ * What is published again may come more than once, and in any order: the ledger keeps such a run by
+ * task, before anything of it is changed. Each of these transactions locks runs first, as workers
+ * do after their positions: none waits for them with something locked that they wait for.
+ */
+
 /* ---- task types that were paused ---- */
 
 static void add_types(struct context *c, const struct db_result *types)
@@ -45,18 +51,17 @@ static void log_resumed(const struct db_result *types, const struct db_result *r
 
 int republish_resumed(struct context *c, struct republished *ret, struct err *e)
 {
+        struct db_result *resumed CLEANUP(db_result_cleanup) = NULL;
         struct db_result *types CLEANUP(db_result_cleanup) = NULL;
         struct db_result *runs CLEANUP(db_result_cleanup) = NULL;
-        struct db_result *any CLEANUP(db_result_cleanup) = NULL;
-        if (db_query(c->db,
-                     "select from rollcall.paused_type "
-                     "where resumed_at is not null and published_again_at is null limit 1",
-                     NULL, &any, e) < 0)
+        if (db_query(c->db, sql_resumed_types, NULL, &resumed, e) < 0)
                 return -1;
-        if (db_rows(any) == 0)
+        if (db_rows(resumed) == 0)
                 return 0;
+        add_types(c, resumed);
         if (db_exec(c->db, "begin", e) < 0 ||
-            db_query(c->db, sql_take_resumed, NULL, &types, e) < 0 ||
+            db_query(c->db, sql_keep_resumed, c->params, NULL, e) < 0 ||
+            db_query(c->db, sql_take_resumed, c->params, &types, e) < 0 ||
             republish_types(c, types, &runs, e) < 0)
                 return -1;
         int rc = lease_commit(&c->lease, c->db, e);
@@ -141,8 +146,10 @@ int republish_lost(struct context *c, struct republished *ret, struct err *e)
                 return -1;
         if (!other_cluster && !gaps)
                 return 0;
-        if (db_exec(c->db, "begin", e) < 0 || (gaps && take_gaps(c, e) < 0) ||
-            republish_runs(c, gaps, &runs, e) < 0)
+        add_lost(c, gaps);
+        if (db_exec(c->db, "begin", e) < 0 ||
+            db_query(c->db, sql_keep_lost, c->params, NULL, e) < 0 ||
+            (gaps && take_gaps(c, e) < 0) || republish_runs(c, gaps, &runs, e) < 0)
                 return -1;
         int rc = lease_commit(&c->lease, c->db, e);
         if (rc != 0)

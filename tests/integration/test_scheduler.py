@@ -47,7 +47,11 @@ def test_a_run_is_planned_and_published_exactly(rig, broker):
     )
     assert planned == len(pieces) + len(dry) + 1
     assert (a, b) == digest([*pieces, *dry, *census])
-    assert chunks == published == -(-len(pieces) // 100) + -(-len(dry) // 100) + 1 and cluster
+    assert chunks == published == rig.database.value("select count(*) from rollcall.plan")
+    assert (
+        rig.database.value("select max(cardinality(subjects)) from rollcall.plan") <= 100
+        and cluster
+    )
     tasks = rig.tasks(run)
     assert Counter(t["task_id"] for t in tasks) == Counter([*pieces, *dry])
     who = rig.database.value("select session_user")

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- $1 run, $2 chunks, $3 tasks, $4 and $5 digest, $6 why it is held for review or '', $7 population,
--- $8 settings, $9 statements. No row: it was cancelled meanwhile.
+-- $8 settings, $9 statements, $10 whether a chunk has no partition. No row: it was cancelled
+-- meanwhile.
 update rollcall.run
 set state = case $6 when '' then 'planned' else 'held for review' end,
         reason = $6,
@@ -12,6 +13,7 @@ set state = case $6 when '' then 'planned' else 'held for review' end,
         planned_digest_b = $5,
         population = $7,
         kept_settings = $8::jsonb,
-        statements = $9::jsonb
+        statements = $9::jsonb,
+        by_task = $10
 where run_no = $1 and state = 'requested'
 returning pg_notify('rollcall_run', '')

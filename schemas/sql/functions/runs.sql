@@ -6,6 +6,9 @@ returns table (chunks integer) language plpgsql
 security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
+  perform rollcall.keep_by_task(run_no)
+  from rollcall.run
+  where run_id = which and state in ('planned', 'published');
   perform rollcall.file_request('republish run', which::text, '{}', on_behalf_of);
   return query
   update rollcall.run r
