@@ -26,7 +26,8 @@ struct walk {
         int64_t chunk_no, index;
         struct span type, subject, item;
         struct db_texts subjects, items;
-        bool ended; /* no chunk of this partition is left */
+        bool ended;   /* no chunk of this partition is left */
+        bool unknown; /* an earlier version's worker has taken some */
         uint64_t used;
 };
 
@@ -122,6 +123,7 @@ static int read_taken(struct lane_worker *w, struct walk *k, struct err *e)
         if (db_query(w->db, sql_places_taken, q, &r, e) < 0)
                 return -1;
         k->committed = k->taken = db_int(r, 0, 0);
+        k->unknown = db_bool(r, 0, 1);
         return 0;
 }
 
@@ -229,7 +231,7 @@ static int take_turn(struct lane_worker *w, struct entry *en, bool *ret_placed, 
         if (find_walk(w, en, &k, e) < 0 || load_next(w, k, e) < 0)
                 return -1;
         k->used = ++w->places->clock;
-        *ret_placed = is_next(k, en);
+        *ret_placed = is_next(k, en) && !k->unknown;
         if (!*ret_placed)
                 return 0;
         en->place = k->taken = plan_place((int)k->chunk_no, (int)k->index);
@@ -286,8 +288,9 @@ static int resolve(struct lane_worker *w, struct entry **list, size_t n, bool *r
                 bool here = db_int(r, row, C_PARTITION) ==
                                     w->partitions.list[en->partition].at.partition &&
                             strcmp(db_str(r, row, C_LANE), lane_name(w->o->lane)) == 0;
-                if (here && plan_place((int)db_int(r, row, C_CHUNK),
-                                       (int)db_int(r, row, C_INDEX)) <= k->taken)
+                if (here && !k->unknown &&
+                    plan_place((int)db_int(r, row, C_CHUNK), (int)db_int(r, row, C_INDEX)) <=
+                            k->taken)
                         en->state = ENTRY_REPEATED;
                 else
                         *ret_early = true;

@@ -209,7 +209,7 @@ comment on column rollcall.progress.digest_a is
 comment on column rollcall.progress.digest_b is 'XOR of the second halves of the same ids';
 comment on column rollcall.progress.place is
         'up to which place of the plan the tasks of this partition were taken '
-        '(rollcall.place); null: none';
+        '(rollcall.place); 0: none; null: by a worker of an earlier version';
 
 comment on table rollcall.outcome_batch is
         'The ledger''s other form: one row for what a batch plainly decided of one chunk of '

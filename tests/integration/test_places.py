@@ -129,3 +129,23 @@ def test_a_batch_ends_where_the_run_is_kept_by_task(rig, kafka):
     once(rig, 6000)
     assert kept(rig) == (0, 6000)
     rig.check_ledger(rig.events(repeats=True))
+
+
+def test_what_an_earlier_version_has_taken_is_not_taken_again(rig, kafka):
+    """Its worker counted its tasks without their places."""
+    rig = rig(kafka, people=200)
+    run = Run(rig)
+    tasks = run.plan([run.task("bump", n) for n in range(1, 201)], placed=False)
+    rig.send(tasks[:100])
+    worker = rig.start(lanes=["tasks"])
+    rig.wait(lambda: run.progress()["done"] == 100)
+    worker.stop()
+    worker.stopped = True
+    rig.database.execute("update rollcall.progress set place = null")
+    rig.database.execute("delete from rollcall.plan")
+    run.plan(tasks)
+    rig.send(tasks)
+    rig.start(lanes=["tasks"])
+    rig.wait(run.complete)
+    once(rig, 200)
+    assert kept(rig) == (0, 200)
