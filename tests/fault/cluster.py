@@ -480,7 +480,7 @@ class Cluster:
         return self.database.value(sql, parameters)
 
     def done(self):
-        return self.value("select count(*) from rollcall.outcome where outcome >= 0")
+        return self.value("select count(*) from rollcall.outcome_all where outcome >= 0")
 
     def wait_done(self, more, timeout=60):
         """Until so many more outcomes are in the ledger than at the latest ask or wait_done."""
@@ -552,7 +552,9 @@ class Cluster:
             late = self.database.rows(
                 "select topic, partition, max(published), max(greatest((select max(sequence) from"
                 " rollcall.outcome o where o.source_no = p.source_no and outcome >= 0), (select"
-                " max(sequence) from rollcall.dead_letter d where d.source_no = p.source_no))) as"
+                " max(sequence) from rollcall.dead_letter d where d.source_no = p.source_no), (select"
+                " max(last_sequence) from rollcall.outcome_batch b where b.source_no ="
+                " p.source_no))) as"
                 " last from rollcall.position p group by 1, 2"
             )
             late = [r for r in late if r[3] is not None and r[2] < r[3]]

@@ -41,8 +41,22 @@ begin
 end $$;
 create function note_outcome() returns trigger language plpgsql as $$
 begin
+  -- what a batch has decided, and is now kept by task, was noted then
+  if tg_op = 'INSERT' and exists (
+    select from rollcall.outcome_batch b
+    where b.day = new.day and b.run_no = new.run_no and b.source_no = new.source_no
+      and new.sequence between b.first_sequence and b.last_sequence
+  ) then
+    return new;
+  end if;
   insert into public.ledger_log (source_no, src_offset, outcome) values (new.source_no,
       new.src_offset, new.outcome);
+  return new;
+end $$;
+create function note_batch() returns trigger language plpgsql as $$
+begin
+  insert into public.ledger_log (source_no, src_offset, outcome)
+  values (new.source_no, new.first_offset, coalesce(new.outcome[1], 0));
   return new;
 end $$;
 """
@@ -74,6 +88,8 @@ create trigger note_fence after insert or update on rollcall.position for each r
     execute function public.note_fence();
 create trigger note_outcome after insert or update on rollcall.outcome for each row
     execute function public.note_outcome();
+create trigger note_batch after insert on rollcall.outcome_batch for each row
+    execute function public.note_batch();
 """
 
 PACK_CFG = """

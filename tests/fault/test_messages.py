@@ -70,7 +70,7 @@ def test_row_23_tasks_that_fail_by_their_own_fault(cluster, chance):
     )
     w.finish()
     assert (
-        w.value("select count(*) from rollcall.outcome where outcome <> 0") == 0
+        w.value("select count(*) from rollcall.outcome_all where outcome <> 0") == 0
         and w.value("select count(*) from trace") == 800
     )
 

@@ -389,7 +389,7 @@ def test_row_27_allocations_fail(cluster, chance, kind, lanes):
     print(f"{hit} allocations failed in {tries} tries, {ended} processes ended")
     assert hit >= 2
     assert (
-        w.value("select count(*) from rollcall.outcome where outcome not in (0, 1)") == 0
+        w.value("select count(*) from rollcall.outcome_all where outcome not in (0, 1)") == 0
         and w.value("select count(*) from rollcall.dead_letter") == 0
     )
 

@@ -242,5 +242,5 @@ def test_row_26_credentials_change(cluster, own_postgres, certificates):
     r = w.finish(timeout=90)
     assert (
         r.numbers["mails"] == 120
-        and w.value("select count(*) from rollcall.outcome where outcome > 0") == 0
+        and w.value("select count(*) from rollcall.outcome_all where outcome > 0") == 0
     )

@@ -143,6 +143,26 @@ def two_outcomes_of_a_task(s):
 
 
 @spoil("L")
+def a_place_taken_twice(s):
+    s.batches.append(s.batches[0])
+
+
+@spoil("L")
+def a_batch_beyond_its_chunk(s):
+    replace(s.batches, 0, n=10**6, outcome=[0])
+
+
+@spoil("L")
+def a_batch_that_was_never_taken(s):
+    i = next(
+        i
+        for i, p in enumerate(s.progress)
+        if p.run_no == s.batches[0].run_no and p.source_no == s.batches[0].source_no
+    )
+    replace(s.progress, i, place=0)
+
+
+@spoil("L")
 def outcome_still_pending(s):
     replace(s.ledger, 0, outcome=-1)
 

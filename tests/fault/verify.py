@@ -186,8 +186,9 @@ class State:
         self.ledger = rows(
             "select run_no, src_offset, sequence, at, source_no, type_no, outcome, attempt,"
             " dry_run, subject, item, reason, before, after, follow_ups, task_id, replaces from"
-            " rollcall.outcome"
+            " rollcall.outcome_all"
         )
+        self.batches = rows("select * from rollcall.outcome_batch order by run_no, chunk, first")
         self.progress = rows("select * from rollcall.progress")
         self.dead = rows(
             "select source_no, src_offset, sequence, reason, key, value from rollcall.dead_letter"
@@ -257,6 +258,7 @@ class Verify:
         for step in (
             self.identity,
             self.plan,
+            self.places,
             self.ledger,
             self.lanes,
             self.requests,
@@ -299,6 +301,29 @@ class Verify:
         for slot, n in slots.items():
             if n > 1:
                 self.r.wrong("L", f"{n} runs of {slot}")
+
+    # ---- L: what batches decided stands in its places of the plan, once, and was taken there
+
+    def places(self):
+        chunks = {(p.run_no, p.chunk): p for p in self.s.plan}
+        progress = {(p.run_no, p.source_no): p.place or 0 for p in self.s.progress}
+        taken = set()
+        for b in self.s.batches:
+            p = chunks.get((b.run_no, b.chunk))
+            name = f"run {b.run_no}: the batch at {b.chunk}/{b.first}"
+            if p is None or p.partition is None or b.first + b.n > len(p.subjects):
+                self.r.wrong("L", f"{name} is not in the plan")
+            for i in range(b.n):
+                if len(b.outcome) > 1 and b.outcome[i] is None:
+                    continue
+                place = (b.run_no, b.chunk, b.first + i)
+                if place in taken:
+                    self.r.wrong("L", f"{name} has a place that another one has")
+                taken.add(place)
+            if progress.get((b.run_no, b.source_no), 0) < (b.chunk << 20) + b.first + b.n:
+                self.r.wrong("L", f"{name} is beyond what was taken")
+            if self.runs[b.run_no].by_task:
+                self.r.wrong("L", f"{name} belongs to a run that is kept by task")
 
     # ---- L: each planned task has exactly one outcome
 
