@@ -44,7 +44,7 @@ static int decided_by_statement(struct transactor *t, struct batch *b,
         return 0;
 }
 
-/* Why a transaction that was begun is not to go on. */
+/* Why a transaction that was begun must not continue. */
 struct opened {
         bool fenced;
         int64_t by_task; /* a run that the ledger keeps by task now; 0: none */
