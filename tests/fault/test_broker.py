@@ -25,7 +25,7 @@ from harness.paths import program
 
 # ---- 9, 10: the broker ----
 @pytest.mark.parametrize("how", ["restart", "crash", "away"])
-def test_row_09_broker_goes_away(cluster, kafka, chance, how, long):
+def test_row_09_broker_unavailable(cluster, kafka, chance, how, long):
     w = cluster(people=500, batch=20, verify_options={"repeated_mails": "killed"})
     w.begin()
     w.ask()
@@ -128,7 +128,7 @@ def mend(w):
 
 
 @pytest.mark.parametrize("reader", ["stopped", "frozen"])
-def test_row_11_topic_made_anew(cluster, kafka, reader):
+def test_row_11_topic_re_created(cluster, kafka, reader):
     """The lane's topic is deleted and made again with other tasks in it: said as an error;
     nothing is passed over in silence. Also when it is longer than the
     one before when its reader, who was frozen meanwhile, reads on.

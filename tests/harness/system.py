@@ -85,7 +85,7 @@ class System:
             )
         )
         self.daemons = {}
-        self.made_anew = False  # a topic was, while clients knew it
+        self.topic_recreated = False  # a topic was, while clients knew it
         try:
             for sql in tables:
                 database.execute(sql)
@@ -152,7 +152,7 @@ class System:
         for name, daemon in list(self.daemons.items()):
             if (
                 TOPICS_MADE_ANEW_CRASH
-                and self.made_anew
+                and self.topic_recreated
                 and not daemon.running()
                 and daemon.child.returncode in (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS)
             ):

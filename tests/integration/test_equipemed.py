@@ -586,7 +586,7 @@ def test_suspend_and_resume(hospital):
     )  # by hand, whatever is suspended
 
 
-def test_everything_was_published_and_folded(hospital):
+def test_everything_was_published_and_aggregated(hospital):
     """Last: the audit topic's fold agrees with the ledger, and every run closed with its proof."""
 
     def agrees():

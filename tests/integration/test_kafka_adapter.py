@@ -209,7 +209,7 @@ def recreate(kafka, topic):
     "step", [0, 1, -1], ids=["at once", "one after the other", "clocks that go back"]
 )
 @pytest.mark.parametrize("gone", [0, 12], ids=["", "deleted"])
-def test_a_re_created_topic_is_told_from_one_that_grew(kafka, unique, step, gone):
+def test_a_re_created_topic_is_distinguished_from_one_that_grew(kafka, unique, step, gone):
     """It grows, and loses its beginning: it stays the same. Made anew it is another one, however
     long it is.
     """

@@ -228,7 +228,7 @@ def test_an_operator_may_do_an_operators_work_only(guarded):
     assert denied(guarded) == []
 
 
-def test_positions_are_put_right(guarded):
+def test_positions_are_repaired(guarded):
     """By the operator; the scheduler, the workers and the aggregator do their parts of it."""
     db, topics = guarded.database, [f"{guarded.prefix}.tasks", f"{guarded.prefix}.results"]
     db.execute(

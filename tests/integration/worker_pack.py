@@ -253,7 +253,7 @@ class Run:
 
     def __init__(
         self,
-        rig,
+        service,
         job="sweep",
         at=NOON,
         dry_run=False,
@@ -261,11 +261,11 @@ class Run:
         settings="{}",
         pack="club",
     ):
-        self.rig = rig
+        self.service = service
         micros = (at - EPOCH) // timedelta(microseconds=1)
         self.id = uuid.uuid5(RUN_SPACE, f"{pack}\0{job}\0{micros}")
-        rig.database.execute("select rollcall.ensure_day(%s::date)", (at.date(),))
-        self.no = rig.database.value(
+        service.database.execute("select rollcall.ensure_day(%s::date)", (at.date(),))
+        self.no = service.database.value(
             "insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by,"
             " dry_run, state, settings) values (%s, %s, %s, %s, %s, 'manual', 'cli:bob', %s, %s,"
             " %s) returning run_no",
@@ -287,18 +287,18 @@ class Run:
 
     def plan(self, tasks):
         a, b = digest({t.id for t in tasks})
-        self.rig.database.execute(
+        self.service.database.execute(
             "update rollcall.run set planned = %s, planned_digest_a = %s, planned_digest_b = %s"
             " where run_no = %s",
             (len({t.id for t in tasks}), a, b, self.no),
         )
         types = sorted({t.type for t in tasks})
-        self.rig.database.execute(
+        self.service.database.execute(
             "insert into rollcall.task_type (name) select unnest(%s::text[]) on conflict do"
             " nothing",
             (types,),
         )
-        self.rig.database.execute(
+        self.service.database.execute(
             "insert into rollcall.plan (run_no, chunk, type_no, dry_run, subjects) select %s,"
             " type_no, type_no, false, '{}' from rollcall.task_type where name = any(%s) on"
             " conflict do nothing",
@@ -310,7 +310,7 @@ class Run:
         names = (
             "planned, applied, skipped, failed, quarantined, unknown, spawned, done, digest_matches"
         )
-        row = self.rig.database.rows(
+        row = self.service.database.rows(
             f"select {names} from rollcall.run_progress where run_no = %s", (self.no,)
         )[0]
         return dict(zip(names.split(", "), row))
@@ -323,7 +323,7 @@ class Run:
         """{subject: (outcome, reason)} of the ledger."""
         return {
             r[0]: (r[1], r[2])
-            for r in self.rig.database.rows(
+            for r in self.service.database.rows(
                 "select subject, outcome, reason from rollcall.outcome_named where run_no = %s and"
                 " (%s::text is null or type = 'club.' || %s)",
                 (self.no, type_name, type_name),
