@@ -519,7 +519,7 @@ def test_retention_passed_the_position(make_service, kafka, database):
         service.send(0, encode(events.make()[1]))
     service.producer.flush(30)
     kafka.delete_records(service.results, 0, 1400)
-    time.sleep(8)  # its session ends, too
+    kafka.wait_without_members(f"{service.prefix}.aggregator")
     process.send_signal(signal.SIGCONT)
     service.wait_position(1500)
     gaps = database.rows("select position, low from rollcall.log_gap order by 1")
@@ -578,8 +578,6 @@ def test_topic_ends_below_the_position(make_service, kafka, database):
 
 
 def test_topic_is_re_created_while_running(make_service, kafka, database):
-    from confluent_kafka.admin import AdminClient
-
     service = make_service(kafka, database)
     events = Events(19)
     process = service.start()
@@ -588,10 +586,7 @@ def test_topic_is_re_created_while_running(make_service, kafka, database):
         service.send(3, encode(events.make()[1]))
     service.producer.flush(30)
     service.wait_position(200)
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-    admin.delete_topics([service.results])[service.results].result(30)
-    time.sleep(1)
-    kafka.create(service.results, PARTITIONS)
+    kafka.recreate(service.results, PARTITIONS)
     service.wait_log(
         process, r"level=error .*/3: the topic ends at offset 0, before the stored offset 200"
     )
