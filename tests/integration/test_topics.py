@@ -532,8 +532,8 @@ def mail_sink(tmp_path):
 
 def test_embedded_broker_dies_with_the_workers_while_mail_is_out(make_service, embedded, mail_sink):
     """Broker, worker and aggregator at once: intents are settled, quarantined tasks can be
-    replayed, audit events that were not folded are, runs close, and the
-    numbers go on.
+    replayed, audit events that were not aggregated are, runs close, and
+    the sequence numbers continue.
     """
     w = make_service(embedded, people=60, sink=mail_sink.port)
     first = w.ask("sweep")
@@ -548,7 +548,8 @@ def test_embedded_broker_dies_with_the_workers_while_mail_is_out(make_service, e
         ),
     )
     w.database.execute("delete from person where id in (1, 2)")
-    w.database.execute("update person set email = 'hang@example.org' where id % 3 = 0")
+    # not the first ones: the first batch may consist of two tasks only
+    w.database.execute("update person set email = 'hang@example.org' where id > 30 and id % 3 = 0")
     run = w.ask("greetings")
     w.s.wait(
         "mails are under way",
