@@ -4,8 +4,8 @@
 
 Reads what people read: messages and help (string literals of C), comments of C, texts and comments
 of SQL, configuration files and packs, the schemas' documentation, shell scripts and Markdown.
-Without FILE it reads the whole repository. Prints "FILE:LINE: WORD: use ..." for each word found, and
-ends with 1 when there is one. Needs nothing but Python.
+Without FILE it reads the whole repository. Prints "FILE:LINE: WORD: use ..." for each word found,
+and ends with 1 when there is one. Needs nothing but Python.
 """
 
 import json
