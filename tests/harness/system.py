@@ -159,7 +159,7 @@ class System:
                 self.start(name.partition("-")[0], name)
 
     def mails(self, **headers):
-        """Messages in the Maildir whose headers contain what is asked for, such as to="ana@"."""
+        """Messages in the Maildir whose headers contain what is given, such as to="ana@"."""
         found = []
         for path in sorted((self.maildir / "new").glob("*")) if self.maildir.exists() else []:
             message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)

@@ -174,7 +174,7 @@ class Schedulers(Service):
         return p
 
     def ask(self, job, *options, code=0):
-        """Asks for a run; its id."""
+        """Requests a run; its id."""
         return json.loads(self.rollcall("jobs", "run", f"club.{job}", "--json", "--yes", *options))[
             "run_id"
         ]

@@ -220,8 +220,8 @@ def readable(node, who, expected):
 
 
 def joinable(node, who):
-    """Of one's own groups, and two of others: librdkafka goes on asking for a coordinator that
-    it is not told.
+    """Of one's own groups, and two of others: librdkafka keeps looking for a coordinator that
+    it does not learn.
     """
     others = [
         g

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may ask for what: roles that a type or a command requires, acting for somebody else,
+"""Who may request what: roles that a type or a command requires, acting for somebody else,
 arguments that nobody can give.
 """
 

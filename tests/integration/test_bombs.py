@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compressed batches that open to far more than they are: a dead letter each, and the partition
-goes on, in flat memory.
+continues, in flat memory.
 """
 
 import subprocess
@@ -108,7 +108,7 @@ def test_a_restart_does_not_read_a_bomb_again(make_service, kafka):
 
 def test_an_intake_topic_continues_after_bombs(make_service, kafka):
     """The broker refuses them, as `rollcall topics apply` asks it to. Where it is not asked, the
-    worker goes on behind them.
+    worker continues after them.
     """
     service = make_service(kafka, people=30, partitions=1, more=HR, lanes='[ "intake" ]')
     topic, tasks = (
@@ -141,8 +141,8 @@ def test_an_intake_topic_continues_after_bombs(make_service, kafka):
 
 @pytest.mark.parametrize("messages, size", [(50, 40 * MIB), (1, 200 * MIB)])
 def test_aggregator_and_tail_continue_after_bombs(make_service, kafka, messages, size):
-    """The broker opens it, too, when it is asked for times; one message of 200 MB is more than
-    it has memory for.
+    """The broker opens it, too, when offsets by time are requested; one message of 200 MB is
+    more than it has memory for.
     """
     service = make_service(kafka, people=20, partitions=1)
     run = Run(service)

@@ -28,7 +28,7 @@ def stays_small(worker, limit=MEMORY_MAX):
 
 @pytest.mark.parametrize("fill", ["x", "\x01"], ids=["text", "escaped"])
 def test_many_large_tasks_that_fail(make_service, kafka, fill):
-    """Hundreds of failing tasks with arguments of 120 KB each: all are tried again, quarantined,
+    """Hundreds of failing tasks with arguments of 120 KB each: all are retried, quarantined,
     replayed by one command, and dropped by another.
     """
     count = 300 if fill == "x" else 30

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What kills its worker three times is quarantined; everything else goes on."""
+"""What kills its worker three times is quarantined; everything else continues."""
 
 from worker_pack import Run
 from worker_service import mail_sink, make_service  # noqa: F401
 
 # The person's statement, or mail, hangs; the test then kills the worker: as an operating system
-# would for want of memory.
+# would when memory is missing.
 HANG = """
 create function hang() returns trigger language plpgsql as $$ begin if new.id = 7
     then perform pg_sleep(300); end if; return new; end $$;

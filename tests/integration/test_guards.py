@@ -90,7 +90,7 @@ def test_more_than_was_confirmed_is_held(make_service, embedded):
 
 
 def test_a_destructive_run_that_nobody_confirmed_is_held(make_service, embedded):
-    """As a hand-made request, or an older tool, would ask for it."""
+    """As a hand-made request, or an older tool, would request it."""
     service = make_service(embedded, people=3)
     service.scheduler()
     service.database.execute(
@@ -111,7 +111,7 @@ def test_a_destructive_run_that_nobody_confirmed_is_held(make_service, embedded)
 
 
 def test_tasks_of_a_destructive_type_ask(make_service, embedded):
-    """One, a file of them, and a pack's command that says it needs no question."""
+    """One, a file of them, and a pack's command that declares that it needs no question."""
     service = make_service(embedded, people=3)
     service.pack_cfg += """commands = ( { name = "wipe-out"; task_type = "wipe"; subject = "PERSON";
         lookup = "sql/find.sql"; confirm = false; },
@@ -276,7 +276,7 @@ def test_a_run_keeps_the_settings_and_statements_it_was_planned_with(make_servic
 
 def test_a_statement_that_changed_since_the_plan_waits(make_service, embedded):
     """For a worker that has the version that the run was planned with; after a stated time any
-    worker does the rest, and it is said.
+    worker does the rest, and it is logged.
     """
     service = make_service(
         embedded,

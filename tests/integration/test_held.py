@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tasks set aside: retries, quarantine, order behind them, and what operators do about them."""
+"""Parked tasks: retries, quarantine, order after them, and what operators do about them."""
 
 import json
 import re
@@ -26,7 +26,7 @@ def listed(service, *args):
 
 
 def test_a_failing_task_is_retried(make_service, broker):
-    """Two tries fail, the third finds the row mended: applied, once, with its third attempt; the
+    """Two tries fail, the third finds the row fixed: applied, once, with its third attempt; the
     run closes with its digest.
     """
     service = make_service(broker, people=50, retry='attempts = 5; base = "400ms"; max = "400ms";')
@@ -87,8 +87,8 @@ def test_repeated_messages_do_not_add_tries(make_service, kafka):
 
 
 def test_quarantine_keeps_the_order_of_a_subject(make_service, broker):
-    """After its last attempt the subject is quarantined: its later tasks stand behind, everybody
-    else goes on; replay does all of them, in order.
+    """After its last attempt the subject is quarantined: its later tasks are blocked, everybody
+    else continues; replay does all of them, in order.
     """
     service = make_service(broker, people=20)
     service.database.execute("update person set trap = 'zero' where id = 7")
@@ -175,7 +175,7 @@ def test_quarantine_keeps_the_order_of_a_subject(make_service, broker):
 
 
 def test_a_dropped_task_is_skipped_and_unblocks_its_subject(make_service, kafka):
-    """A dropped task is skipped, with who dropped it; who stood behind goes on."""
+    """A dropped task is skipped, with who dropped it; who was blocked continues."""
     service = make_service(kafka, people=3, retry="attempts = 1;")
     service.database.execute("update person set trap = 'zero' where id = 2")
     run = Run(service)
@@ -199,8 +199,8 @@ def test_a_dropped_task_is_skipped_and_unblocks_its_subject(make_service, kafka)
 
 
 def test_drop_of_what_waits_for_its_retry(make_service, kafka):
-    """Only when the state is named; it is skipped, nothing is replaced, and who waited behind
-    goes on.
+    """Only when the state is named; it is skipped, nothing is replaced, and who was blocked
+    continues.
     """
     service = make_service(kafka, people=3, retry='attempts = 9; base = "60s"; max = "60s";')
     service.database.execute("update person set trap = 'zero' where id = 2")
@@ -267,8 +267,8 @@ def test_drop_while_it_is_tried(make_service, kafka):
 
 
 def test_takeover_of_what_waits(make_service, kafka):
-    """The owner is killed while a task waits for its next try, and one stands behind it: the
-    next owner goes on with the tries where they were.
+    """The owner is killed while a task waits for its next try, and one is blocked by it: the
+    next owner continues with the tries where they were.
     """
     service = make_service(
         kafka, people=5, partitions=1, retry='attempts = 4; base = "1s"; max = "1s";'
@@ -388,7 +388,7 @@ def test_many_in_quarantine(make_service, kafka, count):
     service.stop_all()
 
 
-# ---- how fast what is set aside is done ----
+# ---- how fast what is parked is done ----
 
 
 def lock(other, people):
@@ -396,8 +396,8 @@ def lock(other, people):
 
 
 def test_many_are_due_after_hours_with_few(make_service, kafka):  # noqa: F811
-    """One task is tried again many times, as the only one; then hundreds are due. They are
-    taken up together, as if nothing had been before.
+    """One task is retried many times, as the only one; then hundreds are due. They are
+    retried together, as if nothing had been before.
     """
     service = make_service(
         kafka,
@@ -428,7 +428,7 @@ def test_many_are_due_after_hours_with_few(make_service, kafka):  # noqa: F811
 
 
 def test_many_blocked_tasks_of_one_subject_follow_in_order(make_service, kafka):  # noqa: F811
-    """300 wait behind one. When that is done they follow within seconds, one after the other,
+    """300 are blocked by one. When that is done they follow within seconds, one after the other,
     in their order.
     """
     service = make_service(
@@ -458,7 +458,7 @@ def test_many_blocked_tasks_of_one_subject_follow_in_order(make_service, kafka):
     "locked", [range(1, 121), range(1, 500, 3)], ids=["the first", "every third"]
 )
 def test_rows_that_stay_locked_delay_no_others(make_service, kafka, locked):  # noqa: F811
-    """Others of the batches that were set aside with them, and later ones, are done while they
+    """Others of the batches that were parked with them, and later ones, are done while they
     are locked.
     """
     service = make_service(kafka, people=600, partitions=1, lock_timeout='"300ms"')

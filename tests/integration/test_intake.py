@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What other services ask for, each through a topic of its own: taken exactly once, stamped with
+"""What other services request, each through a topic of its own: taken exactly once, stamped with
 who may write there, or refused with an answer.
 """
 
@@ -170,7 +170,7 @@ def test_every_form_is_taken(make_service, broker):
 
 
 def refusals():
-    """(value, headers, the answer's task id or None, what is said)."""
+    """(value, headers, the answer's task id or None, what is reported)."""
     ok = adhoc("club.grant", 5, days="7")
     run = uuid.uuid4()
     given = []
@@ -311,7 +311,7 @@ def test_what_is_refused_is_answered(make_service, broker):
 
 
 def test_each_request_once_through_kills(make_service, kafka):
-    """Killed while its transaction waits, and at other moments; others go on: each request in
+    """Killed while its transaction waits, and at other moments; others continue: each request in
     one row, each refusal answered once.
     """
     service = make_service(kafka, people=400, more=HR, lanes='[ "intake" ]', batch_max=20)
@@ -394,7 +394,7 @@ def test_a_service_over_its_rate_waits_and_nobody_else(make_service, broker):
 
 
 def test_open_tasks_are_bounded(make_service, kafka):
-    """No more than so many without an outcome; as outcomes come, it goes on."""
+    """No more than so many without an outcome; as outcomes come, it continues."""
     service = make_service(
         kafka,
         people=5,
@@ -475,7 +475,7 @@ def theirs(schema_id, task_id, subject):
 
 
 class Registry(http.server.ThreadingHTTPServer):
-    """What Rollcall asks of a registry with Confluent's API: schema 8 is theirs, 9 is none of
+    """What Rollcall requests from a registry with Confluent's API: schema 8 is theirs, 9 is none of
     our messages'.
     """
 
@@ -511,8 +511,8 @@ class Registry(http.server.ThreadingHTTPServer):
 
 
 def test_the_confluent_wire_format(make_service, kafka):
-    """By an id of the configuration, or of the registry, which is asked once; while it is away
-    that partition waits, and others go on.
+    """By an id of the configuration, or of the registry, which is asked once; while it is
+    unavailable that partition waits, and others continue.
     """
     port = free_port()
     service = make_service(

@@ -41,7 +41,7 @@ def trap(service, subject, state, text="not you"):
     ["PT403", "42501", "42703", "XX000", "58030", "HV00A", "ZZ999", "25P02", "40001", "40P01"],
 )
 def test_one_failing_task_of_many_is_quarantined_alone(make_service, embedded, state):
-    """Whatever the class: the one is tried again, then quarantined; 199 are done."""
+    """Whatever the class: the one is retried, then quarantined; 199 are done."""
     service = make_service(embedded, people=200)
     service.database.execute(RAISE)
     trap(service, 77, state)
@@ -103,8 +103,8 @@ def test_a_statement_that_runs_out_of_time(make_service, kafka):
 
 
 def test_a_message_that_is_cut_within_a_character(make_service, embedded):
-    """A text of 3,000 bytes from the application: what is kept of it is UTF-8, and the lane goes
-    on.
+    """A text of 3,000 bytes from the application: what is kept of it is UTF-8, and the lane
+    continues.
     """
     service = make_service(embedded, people=20)
     service.database.execute(RAISE)
@@ -119,7 +119,7 @@ def test_a_message_that_is_cut_within_a_character(make_service, embedded):
 
 
 def test_the_servers_own_state_is_waited_for(make_service, kafka):
-    """Nothing is blamed on a task while the server has no room, and it is said."""
+    """Nothing is blamed on a task while the server has no room, and it is logged."""
     service = make_service(kafka, people=50)
     service.database.execute(RAISE)
     trap(service, 7, "53100", "no space left")
@@ -145,7 +145,7 @@ def test_the_servers_own_state_is_waited_for(make_service, kafka):
         )
         assert all(
             "no space left" in t[0] for t in troubles
-        )  # none without a reason, while it goes on already
+        )  # none without a reason, while it continues already
         return not troubles
 
     service.wait(over, 60)
@@ -155,8 +155,8 @@ def test_the_servers_own_state_is_waited_for(make_service, kafka):
 # ---- rows that others have locked ----
 @pytest.mark.parametrize("locked", [3, 400])
 def test_locked_rows_delay_no_others(make_service, kafka, locked):
-    """The others are done within seconds, and their rows are free; the locked ones are tried
-    again without being counted, and done at last.
+    """The others are done within seconds, and their rows are free; the locked ones are retried
+    without being counted, and done at last.
     """
     service = make_service(kafka, people=500, retry="attempts = 1;", lock_timeout='"500ms"')
     run = Run(service)
@@ -272,7 +272,7 @@ def test_notices_are_counted(make_service, kafka):
 
 
 def test_a_lock_that_every_task_needs(make_service, kafka):
-    """Nothing of the type can be done while another session has it; so few wait, and go on by
+    """Nothing of the type can be done while another session has it; so few wait, and continue by
     themselves. Other types are done.
     """
     service = make_service(kafka, people=300, retry="attempts = 1;", lock_timeout='"300ms"')
@@ -313,8 +313,8 @@ NEWER = [
 
 
 def test_a_worker_that_does_not_know_a_type_yet(make_service, kafka):
-    """An older worker sets aside what it does not know; a newer one that takes over does it.
-    Known tasks go on.
+    """An older worker parks what it does not know; a newer one that takes over does it.
+    Known tasks continue.
     """
     service = make_service(
         kafka, people=20, retry='attempts = 3; base = "100ms"; max = "300ms"; version_wait = "10m";'

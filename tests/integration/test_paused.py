@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Task types that are paused: their statement fails whatever it is given. Others go on, and
+"""Task types that are paused: their statement fails whatever it is given. Others continue, and
 nothing of it is lost.
 """
 
@@ -51,7 +51,7 @@ def state(service, job):
 
 def test_a_type_whose_statement_fails_is_paused_and_resumes(make_service, broker):
     """One type's statement fails without any task: it is paused, without a row per task. The
-    other is done. Mended, it resumes by itself.
+    other is done. Fixed, it resumes by itself.
     """
     service = make_service(broker, people=3000, retry=PAUSE)
     service.scheduler()
@@ -122,7 +122,7 @@ def test_everybody_fails_in_the_same_way(make_service, kafka):
 
 
 def test_a_worker_starts_with_a_broken_statement(make_service, kafka):
-    """It serves the others; `check` fails. With the file mended and the worker started again,
+    """It serves the others; `check` fails. With the file fixed and the worker started again,
     the type resumes.
     """
     service = make_service(kafka, people=200, retry=PAUSE)
@@ -147,7 +147,7 @@ def test_a_worker_starts_with_a_broken_statement(make_service, kafka):
 
 
 def test_a_statement_that_acts_beyond_its_batch(make_service, kafka):
-    """Three tasks are enough, since it does so without any. With the file mended, and `types
+    """Three tasks are enough, since it does so without any. With the file fixed, and `types
     resume`, each is done once; nothing is lost.
     """
     service = make_service(kafka, people=3, retry=NEVER)
@@ -198,7 +198,7 @@ def test_an_operator_resumes_a_paused_type_at_once(make_service, kafka):
     ]
     service.database.execute(
         "update rollcall.held set state = 'waiting', due_at = null where subject = '9'"
-    )  # it stood behind one that was done meanwhile
+    )  # it was blocked by one that was done meanwhile
     service.send([adhoc("club.welcome", 7)], "urgent")
     service.wait(
         lambda: outcomes(service).get(("club.welcome", "applied")) == 1

@@ -63,7 +63,7 @@ def test_a_record_that_fails_for_one(make_service, kafka, mail_sink, state):
 
 
 def test_a_record_that_fails_for_a_while(make_service, kafka, mail_sink):
-    """It is recorded later, and the reason is put right; of a run and ad-hoc. A later mail of
+    """It is recorded later, and the reason is corrected; of a run and ad-hoc. A later mail of
     the subject does not wait for it.
     """
     service, server = (

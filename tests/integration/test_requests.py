@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tasks are asked for in the database, and published by the scheduler: at once, once, and
+"""Tasks are requested in the database, and published by the scheduler: at once, once, and
 whatever ends in between.
 """
 
@@ -121,7 +121,7 @@ def test_the_same_request_again_is_no_other(make_service, kafka):
 
 
 def test_a_large_request_is_not_urgent(make_service, kafka):
-    """Nor is a small one behind it."""
+    """Nor is a small one after it."""
     service = make_service(kafka, people=200)
     service.scheduler()
     service.start()
@@ -260,7 +260,7 @@ def test_many_single_requests_beside_a_run(make_service, kafka):
 
 @pytest.mark.parametrize("size", [1, 100, 10_000])
 def test_many_tasks_are_done_soon(make_service, kafka, size):
-    """However they were asked for. The bound is far above what it takes: a plan that compares
+    """However they were requested. The bound is far above what it takes: a plan that compares
     each with each takes minutes.
     """
     service = make_service(kafka, people=20_000)
@@ -326,7 +326,7 @@ def test_a_file_is_waited_for_row_by_row(make_service, kafka, tmp_path):
 
 
 def test_an_id_is_of_one_task(make_service, broker):
-    """Another task under a known id is a dead letter that says so; the very same is nothing. In
+    """Another task under a known id is a dead letter with this reason; the very same is nothing. In
     one batch as in two.
     """
     service = make_service(broker, people=5)

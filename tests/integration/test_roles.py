@@ -282,7 +282,7 @@ def test_operator_cancels(guarded):
         "--at",
         "2026-01-01T00:00:00Z",
         "--yes",
-    )  # nobody takes it up, or it is quick
+    )  # nobody plans it, or it is quick
     run = guarded.database.value(
         "select run_id::text from rollcall.run where job = 'purge-expired' and scheduled_at ="
         " '2026-01-01T00:00:00Z'"

@@ -173,7 +173,7 @@ def test_two_schedulers_make_one_run(make_service, broker):
 
 
 def test_killed_while_publishing(make_service, kafka):
-    """The next one goes on from the last chunk that is known to be acknowledged: the same ids,
+    """The next one continues from the last chunk that is known to be acknowledged: the same ids,
     all of them.
     """
     service = make_service(kafka, scheduler='lease = "1s"; tick = "100ms"; chunk = 500;')

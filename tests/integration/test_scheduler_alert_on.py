@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which ends of a run are told: alert_on, failures that are known, refusals by schedule, too few
-planned.
+"""Which ends of a run are reported: alert_on, failures that are known, refusals by schedule, too
+few planned.
 """
 
 from datetime import timedelta

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What no worker could tell: somebody is told by the scheduler, or by the aggregator when there
+"""What no worker could report: it is reported by the scheduler, or by the aggregator when there
 is none.
 """
 
@@ -16,7 +16,7 @@ from scheduler_service import make_service  # noqa: F401
 
 @pytest.fixture
 def hook(tmp_path):
-    """A webhook; what it was told."""
+    """A webhook; what it received."""
     told = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -47,7 +47,7 @@ def status(service):
 
 
 def test_no_worker_for_what_services_ask_for(make_service, embedded):
-    """Said once, however many services wait."""
+    """Reported once, however many services wait."""
     service = make_service(
         embedded,
         people=3,

@@ -5,7 +5,7 @@ from scheduler_service import make_service  # noqa: F401
 
 
 def quarantined_run(service, people=4):
-    """Two of the people fail until their trap is taken away."""
+    """Two of the people fail until their trap is removed."""
     service.database.execute("update person set trap = 'zero' where id <= 2")
     service.scheduler()
     service.start()

@@ -282,7 +282,7 @@ def frozen_while_filled_again(w, name, lane, fill):
 
 @POLICIES
 def test_topic_re_created_and_filled_again_while_it_is_read(make_service, kafka, policy):
-    """The reader would go on in the middle: what lies before is not passed over in silence."""
+    """The reader would continue in the middle: what lies before is not passed over in silence."""
     w = make_service(kafka, people=100, kafka=f'lost_log = "{policy}";', session="20s")
     first = w.ask("sweep")
     w.succeeded(first, 100)
@@ -311,7 +311,7 @@ def test_topic_re_created_and_filled_again_while_it_is_read(make_service, kafka,
 
 @pytest.mark.parametrize("balanced", ["before", "meanwhile"])
 def test_topic_re_created_while_it_is_read(make_service, kafka, balanced):
-    """Nobody is restarted: the scheduler, the workers and the aggregator go on with the new one.
+    """Nobody is restarted: the scheduler, the workers and the aggregator continue with the new one.
     Also when the group was balanced while there was none.
     """
     w = make_service(
@@ -374,7 +374,7 @@ def test_stopped_partition_does_not_stop_the_others(make_service, kafka):
 
 
 def test_partitions_added_during_a_run(make_service, kafka):
-    """A subject's tasks stay in one partition, and in order; that there are more is said."""
+    """A subject's tasks stay in one partition, and in order; that there are more is logged."""
     properties = 'properties = [ "topic.metadata.refresh.interval.ms=300" ];'
     w = make_service(
         kafka,
@@ -484,7 +484,7 @@ def test_results_that_were_not_aggregated(make_service, kafka, policy, how):
 
 @POLICIES
 def test_results_re_created_and_filled_again_while_they_are_read(make_service, kafka, policy):
-    """Nothing of the new log is folded before what the old one lost."""
+    """Nothing of the new topic is aggregated before what the old one lost."""
     w = make_service(kafka, people=100, kafka=f'lost_log = "{policy}";', session="20s")
     first = w.ask("sweep")
     w.succeeded(first, 100)

@@ -200,7 +200,7 @@ def bad_messages(run):
 
 def test_dead_letters(make_service, broker):
     """What is no task of ours: a row and a message with topic, partition, offset, reason and the
-    original bytes; the partition goes on.
+    original bytes; the partition continues.
     """
     service = make_service(broker, people=300)
     run = Run(service)

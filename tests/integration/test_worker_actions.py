@@ -200,7 +200,7 @@ class Closed:
 
 
 def test_mail_waits_for_an_unavailable_relay(make_service, broker, mail_sink):
-    """Waited for and said once; a rebalance and a drain are not held up meanwhile, and each mail
+    """Waited for and logged once; a rebalance and a drain are not held up meanwhile, and each mail
     goes out once.
     """
     service, away = make_service(broker, people=40, session="2s"), Closed()
@@ -282,7 +282,7 @@ def test_killed_while_a_mail_is_out(make_service, kafka, mail_sink):
 
 
 class Hook:
-    """An HTTP server; who=N answers with answers[N], one after another, the last one for ever."""
+    """An HTTP server; who=N answers with answers[N], one after another, then with the last."""
 
     def __init__(self, answers):
         import http.server
@@ -347,7 +347,7 @@ def sign_calls(service, key_text, mode=0o600):
 
 def test_webhooks_are_signed_and_traced(make_service, kafka):
     """As a receiver checks it (Standard Webhooks, W3C Trace Context): each attempt, of a run's
-    task and of one asked for by hand.
+    task and of one requested by hand.
     """
     service, hook = make_service(kafka, people=3), Hook({1: [503, 200], 2: [200], 3: [200]})
     (service.folder / "club/hook.url").write_text(hook.url + "\n")

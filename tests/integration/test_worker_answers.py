@@ -278,7 +278,7 @@ def test_a_statement_acts_on_nobody_beyond_its_batch(make_service, kafka, tmp_pa
 @pytest.mark.parametrize("statement", [EVERYBODY, NOBODY_MORE])
 def test_a_statement_that_never_reads_its_batch_is_paused(make_service, kafka, tmp_path, statement):
     """It acts also without any task, so it is its own fault: few tasks are enough, none of the
-    300 people is changed, and no task ends. Others go on.
+    300 people is changed, and no task ends. Others continue.
     """
     service = make_service(
         kafka,

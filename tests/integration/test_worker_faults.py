@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Workers that are killed, frozen, fenced, drained, and what they stand on going away."""
+"""Workers that are killed, frozen, fenced, drained, and servers that become unavailable."""
 
 import random
 import re
@@ -107,7 +107,7 @@ def test_broker_restarts(make_service, kafka):
     exactly_once(service, run, 3000)
     assert (
         worker.text().count('msg="cannot make progress, will retry"') <= 32
-    )  # four lanes, two outages, some kinds of trouble each: said once per change, not once per try
+    )  # four lanes, two outages, some kinds of trouble each: logged per change, not per try
     service.stop_all()
 
 
@@ -146,7 +146,7 @@ def test_another_broker_does_not_inherit_positions(make_service, embedded):
 
 
 def test_frozen_while_messages_are_deleted(make_service, kafka):
-    """What it had fetched already it takes; what is missing is said, and the position put right."""
+    """What it had fetched already it takes; what is missing is logged, and its position repaired."""
     service = make_service(kafka, people=100, partitions=1, config='lost_log = "repair";')
     run = Run(service)
     tasks = run.plan([run.task("bump", n) for n in range(1, 101)])
@@ -400,7 +400,7 @@ def test_an_urgent_task_overtakes_a_backlog_in_flat_memory(make_service, kafka, 
 
 
 def test_a_worker_that_cannot_start_names_the_reason(make_service, kafka, database):
-    """What an operator must mend is said, with the file, and is the exit status."""
+    """What an operator must fix is logged, with the file, and is the exit status."""
     service = make_service(kafka)
     database.execute("insert into rollcall.schema_version values (99)")
     worker = service.start(ready=False)

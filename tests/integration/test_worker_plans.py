@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """No plan of a composed statement compares each row of a batch with each of another list: what
-is asked for by hand is as fast as a run's tasks.
+is requested by hand is as fast as a run's tasks.
 """
 
 import re

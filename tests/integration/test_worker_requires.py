@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a task type requires is asked in the effect's own transaction, whoever asked for the task
+"""What a task type requires is asked in the effect's own transaction, whoever requested the task
 and however it came.
 """
 
@@ -192,7 +192,7 @@ def test_a_later_try_and_a_replay_are_refused_too(make_service, kafka, tmp_path)
 def test_a_deferred_mail_is_not_sent_once_the_condition_fails(
     make_service, kafka, tmp_path, database
 ):
-    """The relay is away at the first try."""
+    """The relay is unavailable at the first try."""
     service = make_service(
         kafka,
         people=9,

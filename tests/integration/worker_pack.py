@@ -622,7 +622,7 @@ packs = ( {{ path = "club"; }} );
         )
 
     def acknowledged(self):
-        """Everything decided is on the results topic, and the table says so."""
+        """Everything decided is on the results topic, and the table has it."""
         return self.database.value(
             "select bool_and(p.published >= greatest((select coalesce(max(sequence), 0) from"
             " rollcall.outcome o where o.source_no = p.source_no and o.outcome >= 0), (select"
