@@ -81,8 +81,7 @@ static void publish_soon(struct context *c, const struct run_event *ev)
 {
         struct err ignored = ERR_INIT;
         int64_t until = monotonic_ms() + SOON_MS;
-        while (publish_run(c->publisher, ev, 0, &ignored) == PUBLISH_WAIT &&
-               monotonic_ms() < until)
+        while (publish_run(c->publisher, ev, 0, &ignored) == PUBLISH_WAIT && monotonic_ms() < until)
                 publisher_poll(c->publisher, POLL_MS);
 }
 

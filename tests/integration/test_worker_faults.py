@@ -146,7 +146,9 @@ def test_another_broker_does_not_inherit_positions(make_service, embedded):
 
 
 def test_frozen_while_messages_are_deleted(make_service, kafka):
-    """What it had fetched already it takes; what is missing is logged, and its position repaired."""
+    """What it had fetched already it takes; what is missing is logged, and its
+    position repaired.
+    """
     service = make_service(kafka, people=100, partitions=1, config='lost_log = "repair";')
     run = Run(service)
     tasks = run.plan([run.task("bump", n) for n in range(1, 101)])
