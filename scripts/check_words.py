@@ -2,16 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """check_words.py [FILE...]: finds words that docs/glossary.md says are not used.
 
-Reads what people read: messages and help (string literals of C), comments of C, texts and comments
-of SQL, configuration files and packs, the schemas' documentation, shell scripts and Markdown.
-Without FILE it reads the whole repository. Prints "FILE:LINE: WORD: use ..." for each word found, and
-ends with 1 when there is one. Needs nothing but Python.
+Reads what people read: messages and help (string literals of C), comments of C and Python, texts
+and comments of SQL, configuration files and packs, the schemas' documentation, shell scripts and
+Markdown. Without FILE it reads the whole repository. Prints "FILE:LINE: WORD: use ..." for each
+word found, and ends with 1 when there is one. Needs nothing but Python.
 """
 
+import ast
+import io
 import json
 import re
 import subprocess
 import sys
+import tokenize
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -128,6 +131,21 @@ def c_texts_and_comments(path, source):
     return c_texts(path, source) + c_comments(path, source)
 
 
+def python_comments(path, source):
+    """Comments, and the texts that say what a module, class or function is for."""
+    found = [
+        (token.start[0], token.string)
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    ]
+    purposes = [
+        Text(path, [(node.body[0].lineno, ast.get_docstring(node))])
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node)
+    ]
+    return joined_comments(path, found) + purposes
+
+
 def joined_comments(path, found):
     """Comments on consecutive lines are one text."""
     texts, last = [], None
@@ -208,6 +226,8 @@ def reader_of(path):
         return lambda p, source: markdown_texts(p, source[: source.index("## Words not used")])
     if path.endswith("/001_rollcall.sql"):
         return None  # released: its text does not change
+    if suffix == ".py":
+        return python_comments
     if path.startswith(("tests/", "bench/")) and suffix != ".md":
         return None
     if path in ("check", "demo") or path.startswith(("scripts/", "docker/")) and not suffix:

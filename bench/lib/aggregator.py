@@ -88,7 +88,7 @@ def aggregator(servers, o, say):
 
 
 def reports(servers, o, say):
-    """What an operator asks of a ledger with many outcomes."""
+    """What an operator queries from a ledger with many outcomes."""
     name = prepare(servers.server, "bench", 1000, name="reported")
     fill_ledger(servers, name, o.ledger)
     db = Copy(servers.server, name)

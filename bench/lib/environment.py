@@ -194,7 +194,7 @@ packs = ( {{ path = "{PACKS[self.pack]}"; {settings} }} );
 
 
 def assigned(worker, lane="tasks"):
-    """Partitions that a worker says it has in a lane, in all its threads."""
+    """Partitions that a worker reports in a lane, in all its threads."""
     latest = {}
     for what, thread, count in re.findall(
         rf'msg="partitions (assigned|revoked)" lane={lane} thread=(\d+) count=(\d+)', worker.text()

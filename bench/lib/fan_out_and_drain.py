@@ -79,7 +79,7 @@ def sql_file(kind, pack):
 
 # ---- Rollcall ----
 def plan_run(service, db, pack):
-    """Asks for a run and the day's partition; its number."""
+    """Requests a run and the day's partition; its number."""
     service.rollcall("jobs", "run", f"{pack}.{JOBS[pack]}")
     return db.value("select max(run_no) from rollcall.run")
 

@@ -23,7 +23,7 @@ ARGUMENTS = '{"to_status": "inactive", "reason": "bench"}'
 
 
 class Urgent:
-    """Asks for one urgent task after the other, for people who are not in the file."""
+    """Requests one urgent task after the other, for people who are not in the file."""
 
     def __init__(self, db, first):
         self.db, self.first, self.sent, self.over = db, first, {}, threading.Event()

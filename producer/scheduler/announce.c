@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PENDING_MAX = 32, RETRY_MS = 1000, ONCE_MS = 300, ONCE_POLL_MS = 20 };
+enum { PENDING_MAX = 32, RETRY_MS = 1000, SOON_MS = 2000, POLL_MS = 20 };
 
 /* A run event that Kafka has not acknowledged yet. */
 struct pending {
@@ -76,20 +76,20 @@ static struct run_event event_of(const struct run *run, enum run_state state, in
         return ev;
 }
 
-/* Behind the first message of its partition it has to wait a moment. */
-static void publish_once(struct context *c, const struct run_event *ev)
+/* Nobody keeps it for a second try: what cannot be sent for so long is missing on the topic. */
+static void publish_soon(struct context *c, const struct run_event *ev)
 {
         struct err ignored = ERR_INIT;
-        int64_t until = monotonic_ms() + ONCE_MS;
+        int64_t until = monotonic_ms() + SOON_MS;
         while (publish_run(c->publisher, ev, 0, &ignored) == PUBLISH_WAIT && monotonic_ms() < until)
-                publisher_poll(c->publisher, ONCE_POLL_MS);
+                publisher_poll(c->publisher, POLL_MS);
 }
 
 void announce_state(struct context *c, const struct run *run, enum run_state state, int64_t planned)
 {
         struct run_event ev = event_of(run, state, instant_now());
         ev.planned = planned;
-        publish_once(c, &ev);
+        publish_soon(c, &ev);
 }
 
 static void set_counts(struct run_event *ev, const struct db_result *r, int row)
@@ -119,7 +119,7 @@ int announce_changed(struct context *c, struct uuid run_id, struct err *e)
         snprintf(name, sizeof name, "run/%s/%lld", run_state_name(run->state), (long long)ev.at);
         ev.event_id = uuid_v5(run->run_id, name, strlen(name));
         set_counts(&ev, r, 0);
-        publish_once(c, &ev);
+        publish_soon(c, &ev);
         return 0;
 }
 

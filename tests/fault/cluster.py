@@ -83,7 +83,7 @@ class MailSink:
 
     def start(self, *options):
         self.started += 1
-        # a sink numbers its files from 1: what an earlier one stored is put aside under names of
+        # a sink numbers its files from 1: what an earlier one stored is moved to names of
         # its own, before the next one could write over it
         for path in sorted(self.folder.glob("0*.*")):
             path.rename(path.with_name(f"s{self.started}-{path.name}"))
@@ -333,7 +333,7 @@ class Cluster:
     # ---- work
 
     def ask(self, job="sweep", *options, at=None, **config):
-        """A run that is asked for; its id. Each has an instant of its own."""
+        """A run that is requested; its id. Each has an instant of its own."""
         self.runs_asked += 1
         self.base = self.done()
         at = at or NOON + timedelta(minutes=self.runs_asked)
@@ -424,7 +424,7 @@ class Cluster:
         return producer.flush(15) == 0
 
     def requests(self, count, people=300, item="r"):
-        """Ad-hoc tasks that an operator asks for, by a file; how many were new."""
+        """Ad-hoc tasks that an operator requests, by a file; how many were new."""
         path = self.folder / f"requests.{item}.csv"
         path.write_text(
             "subject,item,days\n" + "".join(f"{n % people + 1},{item}{n},3\n" for n in range(count))
@@ -465,7 +465,7 @@ class Cluster:
             time.sleep(0.03)
 
     def stacks(self):
-        """Where everybody stands, for whoever looks into what did not come about."""
+        """Where everybody stands, for whoever investigates what did not happen."""
         for p in self.processes if shutil.which("gdb") else ():
             if p.running():
                 with open(self.folder / f"{p.name}.stacks", "w") as out:
@@ -547,13 +547,13 @@ class Cluster:
                         found.append(
                             f"{topic}/{partition} {rows.get((topic, partition))} of {high}"
                         )
-            # the numbers of a partition go on from log to log, and so does what is acknowledged of
-            # them: a row set aside stays as it was
+            # the numbers of a partition continue when its topic is re-created, and so does what is
+            # acknowledged of them: a row of the topic before stays as it was
             late = self.database.rows(
                 "select topic, partition, max(published), max(greatest((select max(sequence) from"
                 " rollcall.outcome o where o.source_no = p.source_no and outcome >= 0), (select"
-                " max(sequence) from rollcall.dead_letter d where d.source_no = p.source_no), (select"
-                " max(last_sequence) from rollcall.outcome_batch b where b.source_no ="
+                " max(sequence) from rollcall.dead_letter d where d.source_no = p.source_no),"
+                " (select max(last_sequence) from rollcall.outcome_batch b where b.source_no ="
                 " p.source_no))) as"
                 " last from rollcall.position p group by 1, 2"
             )

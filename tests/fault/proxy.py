@@ -117,7 +117,7 @@ class Proxy:
                 return
             try:
                 self.links.add(Link(self, client))
-            except OSError:  # the server is away: so is the connection
+            except OSError:  # the server is unavailable: so is the connection
                 client.close()
 
     def count(self, up, n):
@@ -150,7 +150,7 @@ class Proxy:
             link.end(reset=True)
 
     def abandon(self):
-        """Half-open: the server's side of every connection ends, the client is told nothing."""
+        """Half-open: the server's side of every connection ends, the client gets nothing."""
         for link in list(self.links):
             self.forget(link)
 

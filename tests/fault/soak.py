@@ -62,7 +62,7 @@ CANCEL_GRACE_S = (
     20  # a worker that sleeps with a batch in hand, or is cut off, does it when it is back
 )
 DRAIN_MAX_S = 20  # of which 10 are its own
-# How an operator's command ends, or a statement of ours, while a server is away.
+# How an operator's command ends, or a statement of ours, while a server is unavailable.
 AWAY = (AssertionError, OSError, ValueError, IndexError, psycopg.Error, subprocess.SubprocessError)
 
 
@@ -75,7 +75,7 @@ class Soak:
         self.cancelled, self.released = 0, 0
         self.kafka_proxy = node.proxies[0]
 
-    # ---- the database, which may be away at any moment
+    # ---- the database, which may be unavailable at any moment
 
     def rows(self, sql, parameters=None, timeout=60):
         end = time.monotonic() + timeout
@@ -121,7 +121,7 @@ class Soak:
                     self.w.ask(what)
                 self.asked[what] += 1
             except AWAY:
-                self.refused[what] += 1  # a server was away: whoever asks knows, and may ask again
+                self.refused[what] += 1  # a server was unavailable: the caller may ask again
             self.ending.wait(0.5 + chance.random() * 2)
 
     def send(self, kinds):
@@ -319,7 +319,7 @@ class Soak:
         self.later.append((time.monotonic() + seconds, function))
 
     def trap(self, people, how):
-        """Each person has one trap at most, until it is taken away."""
+        """Each person has one trap at most, until it is removed."""
         people = sorted(set(people) - self.trapped)
         self.trapped |= set(people)
         self.rows(
@@ -336,7 +336,7 @@ class Soak:
         self.heals(1 + self.chance.random() * 5, heal)
 
     def tool(self, *args):
-        """What an operator does; false when a server was away."""
+        """What an operator does; false when a server was unavailable."""
         try:
             self.w.cli(*args)
             return True
@@ -436,7 +436,7 @@ class Soak:
         )
 
     def run_cancelled(self):
-        """In the middle: one that is open now, else one that is asked for."""
+        """In the middle: one that is open now, else one that is requested."""
         found = [
             r
             for (r,) in self.rows(
@@ -516,7 +516,7 @@ class Soak:
     ]
 
     def open_of(self, ids):
-        """What these requests wait for: their row in the ledger, and all that is set aside of
+        """What these requests wait for: their row in the ledger, and all that is parked of
         their subjects.
         """
         return "\n".join(
@@ -610,7 +610,7 @@ class Soak:
         self.quarantined = self.rows(
             "select count(*) from rollcall.held where state = 'quarantined'"
         )[0][0]
-        if self.quarantined:  # all is healed: what is tried again now is done
+        if self.quarantined:  # all is healed: what is retried now is done
             self.w.cli("quarantine", "replay", "--all", "--yes")
             self.quiet(120)
             left = self.rows(
@@ -667,7 +667,7 @@ def test_soak(request, cluster, chance):
 soak: seed {config.getoption("--seed")}, {(time.monotonic() - started) / 60:.1f} minutes
   runs {len(w.database.rows("select 1 from rollcall.run"))}, tasks planned {n["planned"]},
       ad-hoc {n["adhoc"]}, outcomes {n["outcomes"]}, effects {n["effects"]}, mails {n["mails"]}
-  asked {dict(soak.asked)}, refused while a server was away {dict(soak.refused)}
+  asked {dict(soak.asked)}, refused while a server was unavailable {dict(soak.refused)}
   faults {sum(soak.faults.values())}: {
             ", ".join(f"{k} {v}" for k, v in sorted(soak.faults.items()))
         }

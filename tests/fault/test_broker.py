@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows 9 to 13 and 29 of docs/reliability.md: the broker goes away, and topics change under
+"""Rows 9 to 13 and 29 of docs/reliability.md: the broker is unavailable, and topics change under
 everybody.
 """
 
@@ -25,7 +25,7 @@ from harness.paths import program
 
 # ---- 9, 10: the broker ----
 @pytest.mark.parametrize("how", ["restart", "crash", "away"])
-def test_row_09_broker_goes_away(cluster, kafka, chance, how, long):
+def test_row_09_broker_unavailable(cluster, kafka, chance, how, long):
     w = cluster(people=500, batch=20, verify_options={"repeated_mails": "killed"})
     w.begin()
     w.ask()
@@ -122,14 +122,14 @@ def test_row_10_coordinator_and_leaders_move(cluster, chance, tmp_path):
 
 
 # ---- 11, 12, 13: topics that change ----
-def mend(w):
+def repair_topics(w):
     """What docs/operating.md tells an operator to do."""
     assert "were repaired" in w.cli("topics", "repair", "--yes")
 
 
 @pytest.mark.parametrize("reader", ["stopped", "frozen"])
-def test_row_11_topic_made_anew(cluster, kafka, reader):
-    """The lane's topic is deleted and made again with other tasks in it: said as an error;
+def test_row_11_topic_re_created(cluster, kafka, reader):
+    """The lane's topic is deleted and re-created with other tasks in it: said as an error;
     nothing is passed over in silence. Also when it is longer than the
     one before when its reader, who was frozen meanwhile, reads on.
     """
@@ -164,13 +164,13 @@ def test_row_11_topic_made_anew(cluster, kafka, reader):
     else:
         worker = w.worker()
     w.wait_log(worker, "level=error .*run: rollcall topics repair")
-    mend(w)
+    repair_topics(w)
     w.finish(timeout=90)
 
 
 def test_row_12_partitions_added_while_running(cluster):
     """A topic grows while everybody runs, the lanes being empty as docs/operating.md asks: the
-    new partitions are taken up, each person's order holds.
+    new partitions are assigned, each person's order holds.
     """
     w = cluster(
         people=100, partitions=2, batch=20, properties='"topic.metadata.refresh.interval.ms=3000"'
@@ -227,7 +227,7 @@ def test_row_13_position_below_the_log_start(cluster, kafka):
         r"level=error .*begins at offset [34]\d, after the stored offset 0: .*run: rollcall topics"
         r" repair",
     )
-    mend(w)
+    repair_topics(w)
     w.finish(timeout=90)
 
 

@@ -41,7 +41,7 @@ def test_row_14_database_connections_end(cluster, chance, how, own_postgres):
 
 
 def test_row_14_connection_ends_while_partitions_are_claimed(cluster):
-    """Claimed in the table, but not taken up from the group: the offer is refused, and taken up
+    """Claimed in the table, but not accepted from the group: the offer is refused, and accepted
     when it comes again.
     """
     w = cluster(people=200)
@@ -61,8 +61,8 @@ def test_row_14_connection_ends_while_partitions_are_claimed(cluster):
 
 @pytest.mark.parametrize("who", ["worker", "scheduler", "aggregator"])
 def test_row_15_the_reply_to_commit_is_lost(cluster, chance, who):
-    """The server has committed and the client never hears of it, again and again: the truth is
-    read back.
+    """The server has committed and the client never hears of it, again and again: what is
+    stored is read back.
     """
     w = cluster(people=300, batch=20, verify_options={"repeated_mails": "killed"})
     for kind in ("aggregator", "scheduler", "worker"):
@@ -82,7 +82,7 @@ def test_row_15_the_reply_to_commit_is_lost(cluster, chance, who):
 
 
 def test_row_16_read_only_database(cluster, chance, own_postgres):
-    """The server refuses to write: no false success, and work goes on when it lets go."""
+    """The server refuses to write: no false success, and work continues when it writes again."""
     w = cluster(
         database=own_postgres(), people=300, batch=20, verify_options={"repeated_mails": "killed"}
     )

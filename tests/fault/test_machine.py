@@ -93,7 +93,7 @@ def test_row_19_database_disk_full(cluster, chance, small_disk):
 
 
 def test_row_19_broker_disk_full(cluster, chance, small_disk):
-    """The node gives its log up; with room again, and started anew, everything that was
+    """The node gives its log up; with room again, and restarted, everything that was
     acknowledged is there and the rest comes.
     """
     disk = small_disk("64m")
@@ -299,7 +299,7 @@ def test_row_20_dst_and_leap_day(cluster, clock):
 
 def test_row_20_clocks_an_hour_off(cluster, clock, chance):
     """The database's clock, which decides, jumps an hour forth, back, and forth again: each slot
-    has one run, none twice, and work goes on.
+    has one run, none twice, and work continues.
     """
     server = clock(utc(2026, 5, 4, 10, 0, 30))
     database = Database(server, "time")
@@ -317,7 +317,7 @@ def test_row_20_clocks_an_hour_off(cluster, clock, chance):
         time.sleep(4 + chance.random())
         w.ask(
             at=utc(2026, 5, 4, 9, n)
-        )  # nobody asks for an instant that this clock has not reached
+        )  # nobody requests an instant that this clock has not reached
     w.database.execute("update rollcall.job set suspended = true")
     r = w.finish(timeout=60)
     slots = [

@@ -43,8 +43,8 @@ def test_row_22_duplicate_reordered_replayed_publishing(cluster, chance):
 
 
 def test_row_23_tasks_that_fail_by_their_own_fault(cluster, chance):
-    """Some rows divide by zero, while workers die: those tasks are tried again, then quarantined
-    with what is behind them, and done when the row is mended.
+    """Some rows divide by zero, while workers die: those tasks are retried, then quarantined
+    with what is behind them, and done when the row is fixed.
     """
     w = cluster(people=200, batch=20, verify_options={"repeated_mails": "killed"})
     bad = chance.sample(range(1, 201), 8)
@@ -100,7 +100,7 @@ def poisons(chance, good):
 
 
 def test_row_23_poison(cluster, chance):
-    """Each becomes one dead letter, with the original bytes; the partition goes on; nobody's
+    """Each becomes one dead letter, with the original bytes; the partition continues; nobody's
     memory grows.
     """
     w = cluster(people=200)
@@ -123,7 +123,7 @@ def test_row_23_poison(cluster, chance):
 
 def test_row_24_rolling_upgrade(cluster):
     """A newer writer's tasks, with a field more, reach old readers that have its schema in their
-    folder; one that has not sets them aside, loses none.
+    folder; one that has not parks them, loses none.
     """
     newer = json.loads((REPO / "schemas/task.avsc").read_text())
     newer["fields"].append({"name": "priority", "type": "int", "default": 0})

@@ -71,7 +71,7 @@ def test_row_18_slow_link_in_single_bytes(cluster, kafka, link):
 
 @pytest.mark.parametrize("link", ["kafka", "smtp"])
 def test_row_18_half_open(cluster, kafka, chance, link):
-    """The other side is gone without a word: a time limit notices. (PostgreSQL's case needs a
+    """The other side is gone without notice: a time limit notices. (PostgreSQL's case needs a
     network that loses packets: see the next one.)
     """
     w = cluster(
@@ -88,13 +88,13 @@ def test_row_18_half_open(cluster, kafka, chance, link):
         proxy.abandon()
     start = time.monotonic()
     w.settle(90)
-    print(f"noticed and mended within {time.monotonic() - start:.1f} s")
+    print(f"noticed and repaired within {time.monotonic() - start:.1f} s")
     w.finish()
 
 
 def test_row_18_half_open_while_joining_the_group(cluster, kafka):
     """The answer to JoinGroup may take as long as max.poll.interval.ms: a coordinator that is
-    gone without a word by then must not cost minutes.
+    gone without notice by then must not cost minutes.
     """
     w = cluster(people=200, batch=20)
     proxy = kafka.proxies[1]

@@ -106,7 +106,7 @@ def test_row_01_killed_while_taking_over(cluster, chance, point):
     victim = w.worker(
         f"{point}=kill@{1 if point == 'partitions.revoked' else chance.randrange(1, 4)}"
     )
-    w.kill(w.processes[2])  # what it leaves behind is what the victim takes up, and dies over
+    w.kill(w.processes[2])  # what it leaves is what the victim claims, and dies over
     if point == "partitions.revoked":
         w.wait_log(victim, "partitions assigned")
     third = w.worker()
@@ -141,7 +141,7 @@ def test_row_01_killed_while_taking_requests(cluster, chance):
     w.died(victim)
     w.ask_as(
         "hr", [(b"7", encode_task(uuid.uuid4(), "club.purge", "7"))]
-    )  # not its to ask for: refused, and answered
+    )  # not its to request: refused, and answered
     r = w.finish()
     assert r.numbers["requested"] == r.numbers["adhoc"] - 1 == r.numbers["effects"]
 
@@ -287,7 +287,7 @@ def test_row_04_paused_past_its_session(cluster, chance, place):
 
 def test_row_06_a_task_longer_than_the_poll_interval(cluster):
     """The statement takes longer than Kafka lets a consumer be silent: the partition may move,
-    the work is done once, and not for ever again.
+    the work is done once, and not again and again.
     """
     w = cluster(people=4, batch=2, properties='"max.poll.interval.ms=3000"')
     w.begin(workers=2)
@@ -395,7 +395,7 @@ def test_row_27_allocations_fail(cluster, chance, kind, lanes):
 
 
 def test_row_27_an_allocation_fails_at_the_start(cluster, chance):
-    """Whichever of a worker's first allocations it is: it ends in order, or goes on."""
+    """Whichever of a worker's first allocations it is: it ends in order, or continues."""
     w = cluster(people=1)
     for nth in chance.sample(range(40, 200), 12):
         starving = w.start("worker", f"malloc=error@{nth}", ready=False)
@@ -413,8 +413,8 @@ def test_row_27_an_allocation_fails_at_the_start(cluster, chance):
 
 # ---- 28: configuration ----
 def test_row_28_reload(cluster, chance):
-    """While busy. Invalid or half-written: the old one stays in force, and it is said. Valid:
-    drained and started anew under the same process id.
+    """While busy. Invalid or half-written: the old one stays in force, and it is logged. Valid:
+    drained and restarted under the same process id.
     """
     w = cluster(people=300, batch=20, verify_options={"repeated_mails": "killed"})
 

@@ -12,7 +12,7 @@ import verify
 
 # ---- 25: mail ----
 def test_row_25_smtp_answers(cluster):
-    """Refused for good: never tried again. Put off: tried again. The answer lost before and
+    """Refused for good: never retried. Deferred: retried. The answer lost before and
     after the message was kept: the same Message-ID, or held.
     """
     w = cluster(people=40, verify_options={"repeated_mails": "lost"})

@@ -14,7 +14,7 @@ SESSION_S, BATCH, IN_FLIGHT = (
 
 def test_takeover_with_100_000_tasks_waiting(cluster):
     """The dead one's partitions move on within the session timeout and two seconds, as fast as
-    before; no more than what was in flight is published again.
+    before; no more than what was pending is published again.
     """
     w: Cluster = cluster(
         people=130_000, session=f"{SESSION_S}s", batch=BATCH, chunk=10_000, triggers=False

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """verify.py must find what it is there for: each kind of violation is planted in a copy of a
-good result, and must be told under its letter.
+good result, and must be reported under its letter.
 """
 
 import copy

@@ -491,7 +491,7 @@ class Verify:
             if not positions or max(positions) != end:
                 self.r.wrong("V", f"{topic}/{partition} ends at {end}, its position is {positions}")
 
-    # ---- what was asked for in the database, or through an intake topic
+    # ---- what was requested in the database, or through an intake topic
 
     def requests(self):
         asked = {}
@@ -550,7 +550,7 @@ class Verify:
                     )
         self.r.numbers["requested"] = len(asked)
 
-    # ---- V: nothing waits for ever
+    # ---- V: nothing waits forever
 
     def waiting(self):
         if not self.lag:
@@ -769,7 +769,7 @@ class Verify:
                     f"source {source_no} has given {max(numbers)}, its row says {source.sequence}",
                 )
             # a log that another one took the place of: what it had not published, that one's owner
-            # has; the numbers go on
+            # has; the numbers continue
             acknowledged = max(
                 (
                     p.published

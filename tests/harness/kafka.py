@@ -4,6 +4,7 @@
 import shutil
 import signal
 import tempfile
+import time
 from pathlib import Path
 
 from .paths import BUILD, REPO, program
@@ -77,6 +78,27 @@ class Kafka:
 
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         admin.delete_topics([topic])[topic].result(30)
+
+    def recreate(self, topic, partitions, timeout=30):
+        """Deletes the topic, and creates it as soon as the deletion is complete."""
+        self.delete(topic)
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                return self.create(topic, partitions)
+            except Exception:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+
+    def wait_without_members(self, group, timeout=60):
+        """Until the sessions of the consumer group's members have ended."""
+        from confluent_kafka.admin import AdminClient
+
+        admin, end = AdminClient({"bootstrap.servers": self.bootstrap}), time.monotonic() + timeout
+        while admin.describe_consumer_groups([group])[group].result(30).members:
+            assert time.monotonic() < end, f"{group} has members after {timeout} s"
+            time.sleep(0.1)
 
     def delete_records(self, topic, partition, before):
         from confluent_kafka import TopicPartition

@@ -61,7 +61,7 @@ class Process:
             time.sleep(0.02)
 
     def wait_for_line(self, prefix, timeout=90):
-        """The rest of the first output line that starts with `prefix`, colour codes aside."""
+        """The rest of the first output line that starts with `prefix`, without colour codes."""
 
         def find():
             lines = [

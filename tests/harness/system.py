@@ -85,7 +85,7 @@ class System:
             )
         )
         self.daemons = {}
-        self.made_anew = False  # a topic was, while clients knew it
+        self.topic_recreated = False  # a topic was, while clients knew it
         try:
             for sql in tables:
                 database.execute(sql)
@@ -152,14 +152,14 @@ class System:
         for name, daemon in list(self.daemons.items()):
             if (
                 TOPICS_MADE_ANEW_CRASH
-                and self.made_anew
+                and self.topic_recreated
                 and not daemon.running()
                 and daemon.child.returncode in (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS)
             ):
                 self.start(name.partition("-")[0], name)
 
     def mails(self, **headers):
-        """Messages in the Maildir whose headers contain what is asked for, such as to="ana@"."""
+        """Messages in the Maildir whose headers contain what is given, such as to="ana@"."""
         found = []
         for path in sorted((self.maildir / "new").glob("*")) if self.maildir.exists() else []:
             message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)

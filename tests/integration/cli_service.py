@@ -38,7 +38,7 @@ def running(published):
 
 @pytest.fixture
 def published(online):
-    """online, with a scheduler that publishes what is asked for."""
+    """online, with a scheduler that publishes what is requested."""
     daemon = Process(
         [program("rollcall-scheduler"), "-c", online.file], online.folder / "scheduler.log"
     )

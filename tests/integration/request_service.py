@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pack, workers and schedulers for what is asked for through rollcall.request."""
+"""A pack, workers and schedulers for what is requested through rollcall.request."""
 
 import time
 import uuid

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pack and a rig for the scheduler's tests."""
+"""A pack and a service for the scheduler's tests."""
 
 import io
 import json
@@ -126,7 +126,7 @@ FILES = {
 
 
 class Schedulers(Service):
-    """A rig whose pack has jobs; `scheduler()` starts one."""
+    """A service whose pack has jobs; `scheduler()` starts one."""
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class Schedulers(Service):
         return p
 
     def ask(self, job, *options, code=0):
-        """Asks for a run; its id."""
+        """Requests a run; its id."""
         return json.loads(self.rollcall("jobs", "run", f"club.{job}", "--json", "--yes", *options))[
             "run_id"
         ]
@@ -262,7 +262,7 @@ class Schedulers(Service):
 
 
 @pytest.fixture
-def rig(tmp_path, unique, database):
+def make_service(tmp_path, unique, database):
     made = []
 
     def make(broker, **options):

@@ -220,8 +220,8 @@ def readable(node, who, expected):
 
 
 def joinable(node, who):
-    """Of one's own groups, and two of others: librdkafka goes on asking for a coordinator that
-    it is not told.
+    """Of one's own groups, and two of others: librdkafka keeps looking for a coordinator that
+    it does not learn.
     """
     others = [
         g
@@ -335,7 +335,7 @@ def test_the_programs_work_with_these_rights(node, database, tmp_path, unique):
     """Topics are made by the operator; a run, a service's request and its answers go all the
     way; nobody is refused anything.
     """
-    rig = Whole(
+    service = Whole(
         node,
         database,
         tmp_path,
@@ -345,24 +345,24 @@ def test_the_programs_work_with_these_rights(node, database, tmp_path, unique):
     )
     try:
         admin = AdminClient({"bootstrap.servers": node.kafka.bootstrap})
-        names = [f"{rig.prefix}.{t}" for t in TOPICS]
+        names = [f"{service.prefix}.{t}" for t in TOPICS]
         for future in admin.delete_topics(names).values():
-            future.result(30)  # the rig made them with every right
-        rig.wait(lambda: not set(names) & set(admin.list_topics(timeout=20).topics))
-        node.acls("--prefix", rig.prefix, "--service", "hr-portal", "--service", "other")
+            future.result(30)  # the service made them with every right
+        service.wait(lambda: not set(names) & set(admin.list_topics(timeout=20).topics))
+        node.acls("--prefix", service.prefix, "--service", "hr-portal", "--service", "other")
         done = subprocess.run(
-            rig.program("rollcall", "rollcall-operator") + ["topics", "apply"],
+            service.program("rollcall", "rollcall-operator") + ["topics", "apply"],
             capture_output=True,
             text=True,
             timeout=90,
         )
         assert done.returncode == 0, done.stderr
-        rig.begin("rollcall-scheduler", "rollcall-scheduler")
-        rig.begin("rollcall-worker", "rollcall-worker")
-        rig.begin("rollcall-aggregator", "rollcall-aggregator")
+        service.begin("rollcall-scheduler", "rollcall-scheduler")
+        service.begin("rollcall-worker", "rollcall-worker")
+        service.begin("rollcall-aggregator", "rollcall-aggregator")
         run = json.loads(
             subprocess.run(
-                rig.program("rollcall", "rollcall-operator")
+                service.program("rollcall", "rollcall-operator")
                 + ["jobs", "run", "club.sure", "--json", "--yes"],
                 capture_output=True,
                 text=True,
@@ -373,10 +373,10 @@ def test_the_programs_work_with_these_rights(node, database, tmp_path, unique):
         good, bad = adhoc("club.grant", 5, days="7"), adhoc("club.bump", 6)
         portal = Producer(node.options("hr-portal"))
         for task in (good, bad):
-            portal.produce(f"{rig.prefix}.intake.hr-portal", task.bytes, task.subject)
+            portal.produce(f"{service.prefix}.intake.hr-portal", task.bytes, task.subject)
         assert portal.flush(30) == 0
-        rig.until(run, "succeeded", timeout=120)
-        rig.wait(
+        service.until(run, "succeeded", timeout=120)
+        service.wait(
             lambda: (
                 {
                     r[0]: r[1]
@@ -393,7 +393,7 @@ def test_the_programs_work_with_these_rights(node, database, tmp_path, unique):
             == "hr-portal"
         )
         total = database.value("select count(*) from rollcall.outcome where outcome >= 0")
-        rig.wait(
+        service.wait(
             lambda: (
                 database.value(
                     "select sum(applied + skipped + failed + quarantined + unknown) from"
@@ -404,7 +404,7 @@ def test_the_programs_work_with_these_rights(node, database, tmp_path, unique):
             60,
         )
         shown = subprocess.run(
-            rig.program("rollcall", "rollcall-reader") + ["results", "tail", "--json"],
+            service.program("rollcall", "rollcall-reader") + ["results", "tail", "--json"],
             capture_output=True,
             text=True,
             timeout=60,
@@ -413,17 +413,17 @@ def test_the_programs_work_with_these_rights(node, database, tmp_path, unique):
             shown.returncode == 0 and str(good.id) in shown.stdout and str(bad.id) in shown.stdout
         )
         check = subprocess.run(
-            rig.program("rollcall", "rollcall-operator") + ["topics", "repair", "--dry-run"],
+            service.program("rollcall", "rollcall-operator") + ["topics", "repair", "--dry-run"],
             capture_output=True,
             text=True,
             timeout=60,
         )
         assert check.returncode == 0, check.stderr
-        text = "".join(p.text() for p in rig.started)
+        text = "".join(p.text() for p in service.started)
         assert (
             "AUTHORIZATION" not in text
             and "not authorized" not in text
             and "level=error" not in text
         ), text[-3000:]
     finally:
-        rig.close()
+        service.close()

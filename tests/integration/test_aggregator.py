@@ -263,7 +263,7 @@ aggregator = {{ {" ".join(lines)} }};
 
 
 @pytest.fixture
-def rig(request, tmp_path, unique):
+def make_service(request, tmp_path, unique):
     made = []
 
     def make(broker, database, embedded=False, **settings):
@@ -297,18 +297,18 @@ def bad_messages(r):
     ]
 
 
-def test_totals_equal_a_recount(rig, kafka, database):
+def test_totals_equal_a_recount(make_service, kafka, database):
     """Kills in mid-batch, windows published again, unreadable messages in between, a second
     aggregator for a while.
     """
-    rig = rig(kafka, database, batch_max=300, errors_kept=20)
+    service = make_service(kafka, database, batch_max=300, errors_kept=20)
     events, r = Events(7), random.Random(7)
     bad, bad_places = bad_messages(r), []
     kills = 0
     for round_number in range(6):
         for _ in range(4000):
             place, event = events.make()
-            rig.send(place, encode(event))
+            service.send(place, encode(event))
             if (
                 r.random() < 0.003
                 # as after a crash of a worker: what it had not seen acknowledged comes again, in
@@ -321,24 +321,24 @@ def test_totals_equal_a_recount(rig, kafka, database):
                     if (e["source_topic"], e["source_partition"]) == source
                 ]
                 for p, e in window:
-                    rig.send(p, encode(e))
+                    service.send(p, encode(e))
         for value, reason in bad:
             key = b"key" if value else None
-            bad_places.append((rig.send(r.randrange(PARTITIONS), value, key), value, reason))
-        rig.producer.flush(30)
-        first = rig.start()
-        second = rig.start() if round_number in (1, 4) else None
+            bad_places.append((service.send(r.randrange(PARTITIONS), value, key), value, reason))
+        service.producer.flush(30)
+        first = service.start()
+        second = service.start() if round_number in (1, 4) else None
         if round_number < 5:
-            before = rig.position()
-            rig.wait_position(before + r.randrange(200, max(201, rig.produced - before)))
+            before = service.position()
+            service.wait_position(before + r.randrange(200, max(201, service.produced - before)))
             for p in (first, second):
                 if p:
                     p.kill()
                     kills += 1
-    rig.wait_position(rig.produced)
-    assert rig.position() == rig.produced
-    assert rig.run_totals() == events.run_totals()
-    assert rig.day_totals() == events.day_totals()
+    service.wait_position(service.produced)
+    assert service.position() == service.produced
+    assert service.run_totals() == events.run_totals()
+    assert service.day_totals() == events.day_totals()
     errors = {row[0].bytes for row in database.rows("select event_id from rollcall.recent_error")}
     assert errors == events.newest_errors(20)
     bounds = database.rows("select min(first_at), max(last_at) from rollcall.run_total")[0]
@@ -354,11 +354,12 @@ def test_totals_equal_a_recount(rig, kafka, database):
     reasons = {(row[0], row[1]): row[4] for row in rows}
     for places, _, reason in bad_places:
         assert re.search(reason, reasons[places[0]]), reasons[places[0]]
-    letters = rig.published_letters(len(expected))
-    text = "".join(p.text() for p in rig.started)
+    letters = service.published_letters(len(expected))
+    text = "".join(p.text() for p in service.started)
     for partition, offset in expected:
         said = re.findall(
-            rf"topic={re.escape(rig.results)} partition={partition} offset={offset} reason=", text
+            rf"topic={re.escape(service.results)} partition={partition} offset={offset} reason=",
+            text,
         )
         assert 1 <= len(said) <= 1 + kills
     whole = {
@@ -372,7 +373,7 @@ def test_totals_equal_a_recount(rig, kafka, database):
     assert all(len(s) == 1 for s in ids.values()) and len(
         {next(iter(s)) for s in ids.values()}
     ) == len(expected)
-    assert rig.started[-1].stop() == 0
+    assert service.started[-1].stop() == 0
 
 
 def forged(events, r):
@@ -401,39 +402,43 @@ def forged(events, r):
 
 
 @pytest.mark.parametrize("kind", ["kafka", "embedded"])
-def test_forged_events_change_nothing(rig, request, database, kind):
+def test_forged_events_change_nothing(make_service, request, database, kind):
     """What the ledger cannot have issued is dead-lettered, and suppresses no other event;
     sources by the ten thousand, too. What is numbered while it runs is taken.
     """
-    rig = rig(request.getfixturevalue(kind), database, embedded=kind == "embedded")
+    service = make_service(request.getfixturevalue(kind), database, embedded=kind == "embedded")
     events, r = Events(5), random.Random(5)
-    rig.number(600)
-    first = rig.start()
+    service.number(600)
+    first = service.start()
     letters = {}
 
     def send_forged():
         for event, said in forged(events, r):
             for partition in range(PARTITIONS):
-                places = rig.send(partition, encode(event))
-                rig.producer.flush(30)
+                places = service.send(partition, encode(event))
+                service.producer.flush(30)
                 letters[places[0]] = said
 
     send_forged()
     for _ in range(1000):
-        rig.send(*(lambda p, e: (p, encode(e)))(*events.make()))
+        service.send(*(lambda p, e: (p, encode(e)))(*events.make()))
     good = dict(events.all[0][1])
     for n in range(30_000):
-        rig.send(n % PARTITIONS, encode(dict(good, source_topic=f"made-up-{n}", sequence=1)))
-    rig.producer.flush(60)
-    rig.wait_position(rig.produced)
-    assert rig.run_totals() == events.run_totals() and rig.day_totals() == events.day_totals()
-    rig.number(5000)
+        service.send(n % PARTITIONS, encode(dict(good, source_topic=f"made-up-{n}", sequence=1)))
+    service.producer.flush(60)
+    service.wait_position(service.produced)
+    assert (
+        service.run_totals() == events.run_totals() and service.day_totals() == events.day_totals()
+    )
+    service.number(5000)
     for _ in range(3000):
-        rig.send(*(lambda p, e: (p, encode(e)))(*events.make()))
+        service.send(*(lambda p, e: (p, encode(e)))(*events.make()))
     send_forged()
-    rig.producer.flush(60)
-    rig.wait_position(rig.produced)
-    assert rig.run_totals() == events.run_totals() and rig.day_totals() == events.day_totals()
+    service.producer.flush(60)
+    service.wait_position(service.produced)
+    assert (
+        service.run_totals() == events.run_totals() and service.day_totals() == events.day_totals()
+    )
     rows = {
         (row[0], row[1]): row[2]
         for row in database.rows(
@@ -451,51 +456,51 @@ def test_forged_events_change_nothing(rig, request, database, kind):
     assert first.stop() == 0 and f"forged={len(rows)}" in first.text()
 
 
-def test_embedded_broker(rig, embedded, database):
-    rig = rig(embedded, database, embedded=True)
+def test_embedded_broker(make_service, embedded, database):
+    service = make_service(embedded, database, embedded=True)
     events = Events(3)
-    process = rig.start()
+    process = service.start()
     for _ in range(5000):
-        rig.send(*(lambda place, event: (place, encode(event)))(*events.make()))
-    rig.send(0, b"nonsense")
-    rig.producer.flush(30)
-    rig.wait_position(5001)
-    assert rig.run_totals() == events.run_totals()
+        service.send(*(lambda place, event: (place, encode(event)))(*events.make()))
+    service.send(0, b"nonsense")
+    service.producer.flush(30)
+    service.wait_position(5001)
+    assert service.run_totals() == events.run_totals()
     assert database.value("select count(*) from rollcall.dead_letter") == 1
     assert process.stop() == 0
 
 
-def test_reasons_are_bounded_in_the_table(rig, kafka, database):
+def test_reasons_are_bounded_in_the_table(make_service, kafka, database):
     """More reasons than are kept: the rest is counted together, and nothing is lost."""
-    rig = rig(kafka, database, batch_max=50)
+    service = make_service(kafka, database, batch_max=50)
     events = Events(5)
     for i in range(2000):
         place, event = events.make()
         event.update(
             type="care.check", at=BASE, reason=f"reason {i % 400}", outcome="skipped", dry_run=False
         )
-        rig.send(place, encode(event))
-    rig.producer.flush(30)
-    process = rig.start()
-    rig.wait_position(2000)
+        service.send(place, encode(event))
+    service.producer.flush(30)
+    process = service.start()
+    service.wait_position(2000)
     rows = dict(database.rows("select reason, sum(count)::int from rollcall.day_total group by 1"))
     assert sum(rows.values()) == 2000
     assert len(rows) == 101 and rows["(other)"] > 0
     process.stop()
 
 
-def test_retention_passed_the_position(rig, kafka, database):
-    rig = rig(kafka, database, lost_log="repair")
+def test_retention_passed_the_position(make_service, kafka, database):
+    service = make_service(kafka, database, lost_log="repair")
     events = Events(11)
     sent = []
     for _ in range(1000):
         _, event = events.make()
         sent.append(event)
-        rig.send(0, encode(event))
-    rig.producer.flush(30)
-    kafka.delete_records(rig.results, 0, 400)
-    process = rig.start()
-    rig.wait_position(1000)
+        service.send(0, encode(event))
+    service.producer.flush(30)
+    kafka.delete_records(service.results, 0, 400)
+    process = service.start()
+    service.wait_position(1000)
     assert re.search(
         r"level=error .*/0: the topic begins at offset 400, after the stored offset 0: 400"
         r" messages",
@@ -507,16 +512,16 @@ def test_retention_passed_the_position(rig, kafka, database):
     ]
     assert process.stop() == 0
     # and while it runs, but is stopped: the broker deletes what it has not read yet
-    process = rig.start()
-    rig.wait_log(process, "partitions assigned")
+    process = service.start()
+    service.wait_log(process, "partitions assigned")
     process.send_signal(signal.SIGSTOP)
     for _ in range(500):
-        rig.send(0, encode(events.make()[1]))
-    rig.producer.flush(30)
-    kafka.delete_records(rig.results, 0, 1400)
-    time.sleep(8)  # its session ends, too
+        service.send(0, encode(events.make()[1]))
+    service.producer.flush(30)
+    kafka.delete_records(service.results, 0, 1400)
+    kafka.wait_without_members(f"{service.prefix}.aggregator")
     process.send_signal(signal.SIGCONT)
-    rig.wait_position(1500)
+    service.wait_position(1500)
     gaps = database.rows("select position, low from rollcall.log_gap order by 1")
     counted = database.value("select sum(count) from rollcall.day_total")
     assert counted == 1500 - sum(
@@ -525,25 +530,25 @@ def test_retention_passed_the_position(rig, kafka, database):
     assert process.stop() == 0
 
 
-def test_topic_ends_below_the_position(rig, kafka, database):
+def test_topic_ends_below_the_position(make_service, kafka, database):
     """As after the topic was re-created: the error has both numbers, that partition stops, the
     others continue, and it resumes when it is repaired.
     """
-    rig = rig(kafka, database)
+    service = make_service(kafka, database)
     events = Events(13)
-    process = rig.start()
-    rig.wait_log(process, "partitions assigned")
+    process = service.start()
+    service.wait_log(process, "partitions assigned")
     for _ in range(100):
         _, event = events.make()
-        rig.send(1, encode(event))
-    rig.producer.flush(30)
-    rig.wait_position(100)
+        service.send(1, encode(event))
+    service.producer.flush(30)
+    service.wait_position(100)
     assert process.stop() == 0
     database.execute(
         "update rollcall.position set next = 5000 where topic like '%.results' and partition = 1"
     )
-    process = rig.start()
-    rig.wait_log(
+    process = service.start()
+    service.wait_log(
         process,
         r"level=error .*/1: the topic ends at offset 100, before the stored offset 5000"
         r".*rollcall topics"
@@ -551,9 +556,9 @@ def test_topic_ends_below_the_position(rig, kafka, database):
     )
     for place in (1, 2):
         for _ in range(50):
-            rig.send(place, encode(events.make()[1]))
-    rig.producer.flush(30)
-    rig.wait_position(5050)
+            service.send(place, encode(events.make()[1]))
+    service.producer.flush(30)
+    service.wait_position(5050)
     assert database.rows(
         "select partition, next from rollcall.position where topic like '%.results' and partition"
         " in (1, 2) order by 1"
@@ -561,8 +566,8 @@ def test_topic_ends_below_the_position(rig, kafka, database):
     database.execute(
         "update rollcall.position set next = 100 where topic like '%.results' and partition = 1"
     )
-    rig.wait_log(process, r'"partition resumed"')
-    rig.wait_position(200)
+    service.wait_log(process, r'"partition resumed"')
+    service.wait_position(200)
     assert database.value("select sum(count) from rollcall.day_total") == 200
     # once each time that the group gives the partition out: a busy machine may let a session time
     # out
@@ -572,72 +577,67 @@ def test_topic_ends_below_the_position(rig, kafka, database):
     assert process.stop() == 0
 
 
-def test_topic_is_re_created_while_running(rig, kafka, database):
-    from confluent_kafka.admin import AdminClient
-
-    rig = rig(kafka, database)
+def test_topic_is_re_created_while_running(make_service, kafka, database):
+    service = make_service(kafka, database)
     events = Events(19)
-    process = rig.start()
-    rig.wait_log(process, "partitions assigned")
+    process = service.start()
+    service.wait_log(process, "partitions assigned")
     for _ in range(200):
-        rig.send(3, encode(events.make()[1]))
-    rig.producer.flush(30)
-    rig.wait_position(200)
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-    admin.delete_topics([rig.results])[rig.results].result(30)
-    time.sleep(1)
-    kafka.create(rig.results, PARTITIONS)
-    rig.wait_log(
+        service.send(3, encode(events.make()[1]))
+    service.producer.flush(30)
+    service.wait_position(200)
+    kafka.recreate(service.results, PARTITIONS)
+    service.wait_log(
         process, r"level=error .*/3: the topic ends at offset 0, before the stored offset 200"
     )
-    rig.producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    service.producer = Producer({"bootstrap.servers": kafka.bootstrap})
     for _ in range(60):
-        rig.send(3, encode(events.make()[1]))
+        service.send(3, encode(events.make()[1]))
     for _ in range(40):
-        rig.send(0, encode(events.make()[1]))
-    rig.producer.flush(30)
-    rig.wait_position(240)
+        service.send(0, encode(events.make()[1]))
+    service.producer.flush(30)
+    service.wait_position(240)
     assert database.value("select sum(count) from rollcall.day_total") == 240
     database.execute(
         "update rollcall.position set next = 0 where topic like '%.results' and partition = 3"
     )
-    rig.wait_position(100)
+    service.wait_position(100)
     assert database.value("select sum(count) from rollcall.day_total") == 300
     assert process.stop() == 0
 
 
-def test_database_and_broker_become_unavailable(rig, kafka, tmp_path):
+def test_database_and_broker_become_unavailable(make_service, kafka, tmp_path):
     """Logged once, retried, and nothing is counted twice."""
     server = Postgres()
     try:
         database = Database(server, "away")
-        rig = rig(kafka, database, batch_max=200)
+        service = make_service(kafka, database, batch_max=200)
         events = Events(17)
-        process = rig.start()
+        process = service.start()
         for round_number in range(3):
             for _ in range(3000):
                 place, event = events.make()
-                rig.send(place, encode(event))
-            rig.producer.flush(60)
+                service.send(place, encode(event))
+            service.producer.flush(60)
             if round_number == 0:
-                rig.wait_position(500)
+                service.wait_position(500)
                 server.restart(crash=True)
             elif round_number == 1:
                 database.db = server.connect("away")
-                rig.wait_position(3500)
+                service.wait_position(3500)
                 database.execute(
                     "select pg_terminate_backend(pid) from pg_stat_activity where application_name"
                     " = 'rollcall-aggregator'"
                 )
             database.db = server.connect("away")
-        rig.wait_position(9000)
+        service.wait_position(9000)
         kafka.restart(crash=True)
         for _ in range(1000):
             place, event = events.make()
-            rig.send(place, encode(event))
-        rig.producer.flush(60)
-        rig.wait_position(10000)
-        assert rig.run_totals() == events.run_totals()
+            service.send(place, encode(event))
+        service.producer.flush(60)
+        service.wait_position(10000)
+        assert service.run_totals() == events.run_totals()
         text = process.text()
         assert 1 <= len(re.findall("database unavailable", text)) <= 3
         assert len(re.findall("database unavailable", text)) == len(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may ask for what: roles that a type or a command requires, acting for somebody else,
+"""Who may request what: roles that a type or a command requires, acting for somebody else,
 arguments that nobody can give.
 """
 
@@ -15,7 +15,7 @@ from request_service import Requests
 from test_intake import filed, intake, put_tasks, taken
 from worker_pack import PACK_CFG as CLUB_CFG
 from worker_pack import adhoc
-from worker_service import rig  # noqa: F401
+from worker_service import make_service  # noqa: F401
 
 
 class Person:
@@ -136,7 +136,7 @@ def test_acting_for_others_is_granted_by_name(eva, database):
 
 
 @pytest.mark.parametrize("wish", ["replay", "drop"])
-def test_what_was_set_aside_needs_the_role_too(eva, database, wish):
+def test_what_is_parked_needs_the_role_too(eva, database, wish):
     require(eva, type_role=eva.role)
     database.execute(
         "insert into rollcall.held (source_no, src_offset, topic, subject, state, task_id, day,"
@@ -162,61 +162,65 @@ BOUND = CLUB_CFG.replace(
 FILLED_IN = "argument by is filled in with who asks: it cannot be given"
 
 
-def test_an_argument_from_the_actor_cannot_be_given(rig, broker):
+def test_an_argument_from_the_actor_cannot_be_given(make_service, broker):
     """On the lane, through an intake topic, or by a request."""
-    rig = rig(
+    service = make_service(
         broker,
         people=3,
         pack_cfg=BOUND,
         more=intake(("hr-portal", ["club.grant"], "rate = 1000; open_max = 1000;")),
         lanes='[ "intake", "urgent" ]',
     )
-    rig.start()
+    service.start()
     forged, honest = adhoc("club.grant", 1, days="3", by="boss"), adhoc("club.grant", 2, days="3")
-    rig.send([forged, honest], "urgent")
-    rig.wait(lambda: rig.database.value("select count(*) from rollcall.outcome_adhoc") == 2)
+    service.send([forged, honest], "urgent")
+    service.wait(lambda: service.database.value("select count(*) from rollcall.outcome_adhoc") == 2)
     assert dict(
-        rig.database.rows("select subject, reason from rollcall.outcome_adhoc where outcome = 2")
+        service.database.rows(
+            "select subject, reason from rollcall.outcome_adhoc where outcome = 2"
+        )
     ) == {"1": FILLED_IN}
     asked = adhoc("club.grant", 3, days="3", by="boss")
-    put_tasks(rig, [asked])
-    rig.wait(lambda: taken(rig) == 1)
-    assert filed(rig) == {} and [
-        reason for (reason,) in rig.database.rows("select reason from rollcall.dead_letter")
+    put_tasks(service, [asked])
+    service.wait(lambda: taken(service) == 1)
+    assert filed(service) == {} and [
+        reason for (reason,) in service.database.rows("select reason from rollcall.dead_letter")
     ] == [f"refused: {FILLED_IN}"]
     with pytest.raises(
         psycopg.errors.InsufficientPrivilege,
         match="by is filled in with who asks, and cannot be given",
     ):
-        Requests.file(rig, [1], "grant", arguments=['{"days": "3", "by": "boss"}'])
+        Requests.file(service, [1], "grant", arguments=['{"days": "3", "by": "boss"}'])
 
 
 FOR_OTHERS = BOUND.replace('from = "actor";', 'from = "actor"; for_others = true;')
 
 
-def test_an_argument_for_others_needs_the_right(rig, broker):  # noqa: F811
+def test_an_argument_for_others_needs_the_right(make_service, broker):  # noqa: F811
     """One's own name, or another's by who may act for others; never by a service."""
-    rig = rig(
+    service = make_service(
         broker,
         people=3,
         pack_cfg=FOR_OTHERS,
         more=intake(("hr-portal", ["club.grant"], "rate = 1000; open_max = 1000;")),
         lanes='[ "intake", "urgent" ]',
     )
-    rig.start()
-    me = rig.database.value("select session_user::text")
-    put_tasks(rig, [adhoc("club.grant", 3, days="3", by="boss")])
-    rig.wait(lambda: taken(rig) == 1)
-    assert filed(rig) == {} and rig.database.rows("select reason from rollcall.dead_letter") == [
-        ("refused: argument by is filled in with who asks: a service cannot give it",)
-    ]
+    service.start()
+    me = service.database.value("select session_user::text")
+    put_tasks(service, [adhoc("club.grant", 3, days="3", by="boss")])
+    service.wait(lambda: taken(service) == 1)
+    assert filed(service) == {} and service.database.rows(
+        "select reason from rollcall.dead_letter"
+    ) == [("refused: argument by is filled in with who asks: a service cannot give it",)]
     as_boss = ['{"days": "3", "by": "boss"}']
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match=f"{me} may not act for others"):
-        Requests.file(rig, [1], "grant", arguments=as_boss)
-    Requests.file(rig, [1], "grant", arguments=[f'{{"days": "3", "by": "{me}"}}'])
-    rig.database.execute("insert into rollcall.authority values ('act_for_others', session_user)")
-    Requests.file(rig, [2], "grant", arguments=as_boss)
-    assert rig.database.rows(
+        Requests.file(service, [1], "grant", arguments=as_boss)
+    Requests.file(service, [1], "grant", arguments=[f'{{"days": "3", "by": "{me}"}}'])
+    service.database.execute(
+        "insert into rollcall.authority values ('act_for_others', session_user)"
+    )
+    Requests.file(service, [2], "grant", arguments=as_boss)
+    assert service.database.rows(
         "select actor, arguments[1]::jsonb ->> 'by' from rollcall.request"
         " where origin = 'operator' order by request_no"
     ) == [(me, me), (me, "boss")]

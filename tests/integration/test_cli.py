@@ -407,7 +407,7 @@ def test_check_takes_no_offence_at_other_words(service, text):
     assert failures(service, "--offline", code=0) == []
 
 
-def test_check_goes_on_after_failures(service):
+def test_check_continues_after_failures(service):
     for path, (text, _) in BROKEN.items():
         (service.pack / path).write_text(text)
     (service.pack / "templates/remind.txt").write_text("{{name}}")

@@ -201,7 +201,7 @@ def test_a_run_into_the_future_is_refused(service, database):
     assert job(service, "by-hand")["last_run"]["run_id"] == now["run_id"], (
         "neither a dry run nor a future one"
     )
-    table = service.rollcall("status", code=4)  # Kafka is away
+    table = service.rollcall("status", code=4)  # Kafka is unavailable
     line = next(line for line in table.splitlines() if line.startswith("guild.by-hand"))
     assert "requested" in line and "dry run" not in line
     database.execute("delete from rollcall.run where not dry_run")

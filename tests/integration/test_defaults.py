@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Rollcall refuses unless somebody asks for it in words: configurations that nobody named,
+"""What Rollcall refuses unless somebody requests it in words: configurations that nobody named,
 code in properties, passwords without TLS.
 """
 

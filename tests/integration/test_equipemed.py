@@ -586,8 +586,8 @@ def test_suspend_and_resume(hospital):
     )  # by hand, whatever is suspended
 
 
-def test_everything_was_published_and_folded(hospital):
-    """Last: the audit topic's fold agrees with the ledger, and every run closed with its proof."""
+def test_everything_was_published_and_aggregated(hospital):
+    """Last: the audit topic's totals agree with the ledger, and every run closed with its proof."""
 
     def agrees():
         ledger = hospital.database.rows(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What other services ask for, each through a topic of its own: taken exactly once, stamped with
+"""What other services request, each through a topic of its own: taken exactly once, stamped with
 who may write there, or refused with an answer.
 """
 
@@ -18,7 +18,7 @@ from harness.paths import REPO
 from harness.process import free_port
 from test_paused import tool
 from worker_pack import LETTER_MARK, NOON, TASK, TASK_MARK, Run, Task, adhoc, encode
-from worker_service import rig  # noqa: F401
+from worker_service import make_service  # noqa: F401
 
 EVENT_SPACE = uuid.UUID("7e498cd6-7434-4ab6-a52f-2f26fd1480d8")  # docs/messages.md
 GRANT = {"days": "7"}
@@ -42,31 +42,31 @@ HR = intake(
 )
 
 
-def put(rig, value, service="hr-portal", key=b"k", headers=None, partition=-1):
-    rig.producer.produce(
-        f"{rig.prefix}.intake.{service}", value, key, headers=headers or [], partition=partition
+def put(service, value, sender="hr-portal", key=b"k", headers=None, partition=-1):
+    service.producer.produce(
+        f"{service.prefix}.intake.{sender}", value, key, headers=headers or [], partition=partition
     )
-    rig.producer.poll(0)
+    service.producer.poll(0)
 
 
-def put_tasks(rig, tasks, service="hr-portal"):
+def put_tasks(service, tasks, sender="hr-portal"):
     for t in tasks:
-        put(rig, t.bytes, service, t.subject.encode())
-    assert rig.producer.flush(60) == 0
+        put(service, t.bytes, sender, t.subject.encode())
+    assert service.producer.flush(60) == 0
 
 
-def taken(rig, service="hr-portal"):
-    return rig.database.value(
+def taken(service, sender="hr-portal"):
+    return service.database.value(
         "select coalesce(sum(next), 0) from rollcall.position where topic = %s",
-        (f"{rig.prefix}.intake.{service}",),
+        (f"{service.prefix}.intake.{sender}",),
     )
 
 
-def filed(rig):
+def filed(service):
     """{task id: (actor, type, subject, item, arguments, dry run)} of the requests."""
     return {
         r[0]: r[1:]
-        for r in rig.database.rows(
+        for r in service.database.rows(
             "select u.id, r.actor, t.name, u.subject, u.item, u.arguments::jsonb, r.dry_run from"
             " rollcall.request r join rollcall.task_type t using (type_no), unnest(r.task_ids,"
             " r.subjects, r.items, r.arguments) as u(id, subject, item, arguments) where r.kind ="
@@ -104,23 +104,23 @@ def binary(**changed):
     return [(k, v.encode()) for k, v in headers.items() if v is not None]
 
 
-def derived(event_id, source="/hr", service="hr-portal"):
-    return uuid.uuid5(EVENT_SPACE, "\0".join((service, source, event_id)))
+def derived(event_id, source="/hr", sender="hr-portal"):
+    return uuid.uuid5(EVENT_SPACE, "\0".join((sender, source, event_id)))
 
 
-def test_every_form_is_taken(rig, broker):
+def test_every_form_is_taken(make_service, broker):
     """Avro, CloudEvents structured and binary; the actor is the service, whatever the message
     says; ids are the sender's or made of its own.
     """
-    rig = rig(broker, people=20, more=HR, lanes='[ "intake" ]')
-    rig.start()
+    service = make_service(broker, people=20, more=HR, lanes='[ "intake" ]')
+    service.start()
     avro = adhoc("club.grant", 4, item="x", days="7", level="gold")._replace(actor="root")
     own, tried = uuid.uuid4(), adhoc("club.bump", 9, dry_run=True)
-    put(rig, avro.bytes)
-    put(rig, tried.bytes)
-    put(rig, structured(), headers=STRUCTURED)
+    put(service, avro.bytes)
+    put(service, tried.bytes)
+    put(service, structured(), headers=STRUCTURED)
     put(
-        rig,
+        service,
         structured(
             id=str(own),
             subject=None,
@@ -132,16 +132,16 @@ def test_every_form_is_taken(rig, broker):
             },
         ),
     )
-    put(rig, json.dumps({"arguments": GRANT}).encode(), headers=binary())
+    put(service, json.dumps({"arguments": GRANT}).encode(), headers=binary())
     put(
-        rig,
+        service,
         json.dumps({"subject": "12", "dry_run": True}).encode(),
         headers=binary(ce_id="ç", ce_type="club.bump", ce_source="urn:x"),
     )
-    put(rig, adhoc("club.bump", 3).bytes, "other")
-    assert rig.producer.flush(20) == 0
-    rig.wait(lambda: taken(rig) == 6 and taken(rig, "other") == 1)
-    found = filed(rig)
+    put(service, adhoc("club.bump", 3).bytes, "other")
+    assert service.producer.flush(20) == 0
+    service.wait(lambda: taken(service) == 6 and taken(service, "other") == 1)
+    found = filed(service)
     assert found.pop(avro.id) == (
         "hr-portal",
         "club.grant",
@@ -163,14 +163,14 @@ def test_every_form_is_taken(rig, broker):
     assert found.pop(derived("8813")) == ("hr-portal", "club.grant", "6", "", GRANT, False)
     assert found.pop(derived("ç", "urn:x")) == ("hr-portal", "club.bump", "12", "", {}, True)
     assert [v[:3] for v in found.values()] == [("other", "club.bump", "3")]
-    assert not rig.database.rows("select * from rollcall.dead_letter") and not rig.database.rows(
-        "select * from rollcall.outcome"
-    )
-    rig.stop_all()
+    assert not service.database.rows(
+        "select * from rollcall.dead_letter"
+    ) and not service.database.rows("select * from rollcall.outcome")
+    service.stop_all()
 
 
 def refusals():
-    """(value, headers, the answer's task id or None, what is said)."""
+    """(value, headers, the answer's task id or None, what is reported)."""
     ok = adhoc("club.grant", 5, days="7")
     run = uuid.uuid4()
     given = []
@@ -252,11 +252,11 @@ def refusals():
     return given
 
 
-def test_what_is_refused_is_answered(rig, broker):
+def test_what_is_refused_is_answered(make_service, broker):
     """A dead letter with the reason for each, and for each that says which task it wants a
     failed outcome with that id on the results topic.
     """
-    rig = rig(broker, people=20, more=HR, lanes='[ "intake" ]')
+    service = make_service(broker, people=20, more=HR, lanes='[ "intake" ]')
     cases = refusals()
     good = [adhoc("club.bump", n) for n in range(1, 11)]
     places = {}
@@ -266,19 +266,19 @@ def test_what_is_refused_is_answered(rig, broker):
         places[(message.topic(), message.partition(), message.offset())] = message.value()
 
     for i, (value, headers, _, _) in enumerate(cases):
-        rig.producer.produce(
-            f"{rig.prefix}.intake.hr-portal",
+        service.producer.produce(
+            f"{service.prefix}.intake.hr-portal",
             value,
             b"k",
             headers=headers,
             partition=i % 4,
             on_delivery=landed,
         )
-    put_tasks(rig, good)
-    rig.start()
-    rig.wait(lambda: taken(rig) == len(cases) + len(good))
-    assert set(filed(rig)) == {t.id for t in good}
-    letters = rig.wait(lambda: (lambda x: len(x) == len(cases) and x)(rig.letters()))
+    put_tasks(service, good)
+    service.start()
+    service.wait(lambda: taken(service) == len(cases) + len(good))
+    assert set(filed(service)) == {t.id for t in good}
+    letters = service.wait(lambda: (lambda x: len(x) == len(cases) and x)(service.letters()))
     by_value = Counter((x["value"], x["reason"]) for x in letters.values())
     assert {k: x["value"] for k, x in letters.items()} == places
     for value, _, _, said in cases:
@@ -287,7 +287,7 @@ def test_what_is_refused_is_answered(rig, broker):
             for v, reason in by_value
             if v == value
         ), (said, [r for v, r in by_value if v == value])
-    answers = {e["task_id"]: e for e in rig.events().values()}
+    answers = {e["task_id"]: e for e in service.events().values()}
     assert set(answers) == {task for _, _, task, _ in cases if task}
     for _, _, task, said in cases:
         if task:
@@ -298,34 +298,34 @@ def test_what_is_refused_is_answered(rig, broker):
                 and re.search(said, e["reason"])
                 and e["actor"] == "hr-portal"
             )
-            assert e["run_id"] is None and e["source_topic"] == f"{rig.prefix}.intake.hr-portal"
-    rig.check_ledger(rig.events())
-    shown = json.loads(tool(rig, "status", "--json")[1])["intake"][0]
+            assert e["run_id"] is None and e["source_topic"] == f"{service.prefix}.intake.hr-portal"
+    service.check_ledger(service.events())
+    shown = json.loads(tool(service, "status", "--json")[1])["intake"][0]
     assert shown["refused_last_day"] == len(cases) and shown["open"] == len(good)
     assert re.search(
-        rf"hr-portal +{rig.prefix}.intake.hr-portal +{len(cases) + len(good)} +0 +{len(good)}"
+        rf"hr-portal +{service.prefix}.intake.hr-portal +{len(cases) + len(good)} +0 +{len(good)}"
         rf" +{len(cases)} ",
-        tool(rig, "status")[1],
+        tool(service, "status")[1],
     )
-    rig.stop_all()
+    service.stop_all()
 
 
-def test_each_request_once_through_kills(rig, kafka):
-    """Killed while its transaction waits, and at other moments; others go on: each request in
+def test_each_request_once_through_kills(make_service, kafka):
+    """Killed while its transaction waits, and at other moments; others continue: each request in
     one row, each refusal answered once.
     """
-    rig = rig(kafka, people=400, more=HR, lanes='[ "intake" ]', batch_max=20)
+    service = make_service(kafka, people=400, more=HR, lanes='[ "intake" ]', batch_max=20)
     good, bad = (
         [adhoc("club.bump", n) for n in range(1, 601)],
         [adhoc("club.gate", n) for n in range(1, 201)],
     )
-    put_tasks(rig, [t for i in range(200) for t in good[3 * i : 3 * i + 3] + [bad[i]]])
-    with rig.database.connect() as other, other.cursor() as c:
+    put_tasks(service, [t for i in range(200) for t in good[3 * i : 3 * i + 3] + [bad[i]]])
+    with service.database.connect() as other, other.cursor() as c:
         c.execute("begin; lock table rollcall.outcome_adhoc in exclusive mode")
-        victim = rig.start()
-        rig.wait(
+        victim = service.start()
+        service.wait(
             lambda: (
-                rig.database.value(
+                service.database.value(
                     "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and"
                     " datname = current_database()"
                 )
@@ -335,111 +335,115 @@ def test_each_request_once_through_kills(rig, kafka):
         victim.kill()
         victim.stopped = True
         c.execute("rollback")
-    assert taken(rig) == 0
+    assert taken(service) == 0
     for goal in (20, 150, 300, 500, 700):
-        victim = rig.start()
-        rig.wait(lambda: taken(rig) >= goal)
+        victim = service.start()
+        service.wait(lambda: taken(service) >= goal)
         victim.kill()
         victim.stopped = True
-    rig.start()
-    rig.wait(lambda: taken(rig) == 800)
-    rows = rig.database.rows("select unnest(task_ids) from rollcall.request")
+    service.start()
+    service.wait(lambda: taken(service) == 800)
+    rows = service.database.rows("select unnest(task_ids) from rollcall.request")
     assert sorted(r[0] for r in rows) == sorted(t.id for t in good)
-    events = rig.events(repeats=True)
+    events = service.events(repeats=True)
     assert {e["task_id"] for e in events.values()} == {t.id for t in bad}
-    rig.check_ledger(events)
-    assert len(rig.letters()) == 200
-    rig.stop_all()
+    service.check_ledger(events)
+    assert len(service.letters()) == 200
+    service.stop_all()
 
 
-def test_repeated_requests_change_nothing(rig, kafka):
+def test_repeated_requests_change_nothing(make_service, kafka):
     """The same refusal again: no second outcome. An id that is taken has its outcome, which is
     not written over.
     """
-    rig = rig(kafka, people=5, more=HR, lanes='[ "intake" ]')
+    service = make_service(kafka, people=5, more=HR, lanes='[ "intake" ]')
     bad = adhoc("club.gate", 3)
-    put_tasks(rig, [bad])
-    rig.start()
-    rig.wait(lambda: taken(rig) == 1)
-    put_tasks(rig, [bad, adhoc("club.gate", 4, task_id=bad.id)])
-    rig.wait(lambda: taken(rig) == 3)
-    assert rig.database.rows("select subject, outcome from rollcall.outcome_adhoc") == [("3", 2)]
-    assert len(rig.events()) == 1
-    rig.stop_all()
+    put_tasks(service, [bad])
+    service.start()
+    service.wait(lambda: taken(service) == 1)
+    put_tasks(service, [bad, adhoc("club.gate", 4, task_id=bad.id)])
+    service.wait(lambda: taken(service) == 3)
+    assert service.database.rows("select subject, outcome from rollcall.outcome_adhoc") == [
+        ("3", 2)
+    ]
+    assert len(service.events()) == 1
+    service.stop_all()
 
 
-def test_a_service_over_its_rate_waits_and_nobody_else(rig, broker):
+def test_a_service_over_its_rate_waits_and_nobody_else(make_service, broker):
     limits = intake(
         ("hr-portal", ["club.bump"], "rate = 20; burst = 10;"),
         ("other", ["club.bump"], "rate = 100000; open_max = 100000;"),
     )
-    rig = rig(broker, people=5, more=limits, lanes='[ "intake" ]')
-    put_tasks(rig, [adhoc("club.bump", n) for n in range(1, 61)])
-    rig.start()
-    rig.wait(lambda: taken(rig) >= 10)
+    service = make_service(broker, people=5, more=limits, lanes='[ "intake" ]')
+    put_tasks(service, [adhoc("club.bump", n) for n in range(1, 61)])
+    service.start()
+    service.wait(lambda: taken(service) >= 10)
     begun = time.monotonic()
-    put_tasks(rig, [adhoc("club.bump", n) for n in range(1, 501)], "other")
-    rig.wait(lambda: taken(rig, "other") == 500)
-    assert taken(rig) < 60
-    rig.wait(lambda: taken(rig) == 60)
+    put_tasks(service, [adhoc("club.bump", n) for n in range(1, 501)], "other")
+    service.wait(lambda: taken(service, "other") == 500)
+    assert taken(service) < 60
+    service.wait(lambda: taken(service) == 60)
     assert (
         1.4 < time.monotonic() - begun < 30
     )  # 50 tasks at 20 a second, of which some were taken before the clock ran
-    assert len(filed(rig)) == 560 and not rig.database.rows("select * from rollcall.dead_letter")
-    rig.stop_all()
+    assert len(filed(service)) == 560 and not service.database.rows(
+        "select * from rollcall.dead_letter"
+    )
+    service.stop_all()
 
 
-def test_open_tasks_are_bounded(rig, kafka):
-    """No more than so many without an outcome; as outcomes come, it goes on."""
-    rig = rig(
+def test_open_tasks_are_bounded(make_service, kafka):
+    """No more than so many without an outcome; as outcomes come, it continues."""
+    service = make_service(
         kafka,
         people=5,
         more=intake(("hr-portal", ["club.bump"], "rate = 100000; open_max = 25;")),
         lanes='[ "intake" ]',
     )
     tasks = [adhoc("club.bump", n) for n in range(1, 101)]
-    put_tasks(rig, tasks)
-    rig.start()
-    rig.wait(lambda: taken(rig) == 25)
+    put_tasks(service, tasks)
+    service.start()
+    service.wait(lambda: taken(service) == 25)
     end = time.monotonic() + 2
-    rig.wait(lambda: time.monotonic() > end)
-    assert taken(rig) == 25
-    code, page, _ = tool(rig, "status", "--json")
+    service.wait(lambda: time.monotonic() > end)
+    assert taken(service) == 25
+    code, page, _ = tool(service, "status", "--json")
     (shown,) = json.loads(page)["intake"]
-    assert (shown["service"], shown["topic"]) == ("hr-portal", f"{rig.prefix}.intake.hr-portal")
+    assert (shown["service"], shown["topic"]) == ("hr-portal", f"{service.prefix}.intake.hr-portal")
     assert [shown[k] for k in ("taken", "waiting", "open")] == [25, 75, 25], (code, page)
-    while taken(rig) < 100:  # the part of the scheduler and of a worker
-        before = taken(rig)
-        rig.database.execute(
+    while taken(service) < 100:  # the part of the scheduler and of a worker
+        before = taken(service)
+        service.database.execute(
             "update rollcall.request set published_at = now() where published_at is null"
         )
-        rig.database.execute(
+        service.database.execute(
             "insert into rollcall.outcome (day, run_no, type_no, subject, source_no, src_offset,"
             " sequence, outcome, task_id, actor) select '-infinity', 0, type_no, '1', 0, 0, 0, 0,"
             " id, 'x' from rollcall.request, unnest(task_ids) id on conflict do nothing"
         )
-        rig.wait(lambda: taken(rig) > before)
-        assert taken(rig) - before <= 25
-    assert set(filed(rig)) == {t.id for t in tasks}
-    rig.stop_all()
+        service.wait(lambda: taken(service) > before)
+        assert taken(service) - before <= 25
+    assert set(filed(service)) == {t.id for t in tasks}
+    service.stop_all()
 
 
-def test_partitions_move_between_workers(rig, kafka):
+def test_partitions_move_between_workers(make_service, kafka):
     """Two share the topics; one is killed, one joins: nothing is lost, nothing is filed twice."""
-    rig = rig(kafka, people=5, more=HR, lanes='[ "intake" ]', batch_max=40)
-    first = rig.start()
-    rig.start()
+    service = make_service(kafka, people=5, more=HR, lanes='[ "intake" ]', batch_max=40)
+    first = service.start()
+    service.start()
     tasks = [adhoc("club.bump", n) for n in range(1, 1001)]
-    put_tasks(rig, tasks[:500])
-    rig.wait(lambda: taken(rig) > 100)
+    put_tasks(service, tasks[:500])
+    service.wait(lambda: taken(service) > 100)
     first.kill()
     first.stopped = True
-    put_tasks(rig, tasks[500:])
-    rig.start()
-    rig.wait(lambda: taken(rig) == 1000)
-    ids = [r[0] for r in rig.database.rows("select unnest(task_ids) from rollcall.request")]
+    put_tasks(service, tasks[500:])
+    service.start()
+    service.wait(lambda: taken(service) == 1000)
+    ids = [r[0] for r in service.database.rows("select unnest(task_ids) from rollcall.request")]
     assert sorted(ids) == sorted(t.id for t in tasks)
-    rig.stop_all()
+    service.stop_all()
 
 
 # ---- the Confluent wire format, and the examples of docs/messages.md ----
@@ -471,7 +475,7 @@ def theirs(schema_id, task_id, subject):
 
 
 class Registry(http.server.ThreadingHTTPServer):
-    """What Rollcall asks of a registry with Confluent's API: schema 8 is theirs, 9 is none of
+    """What Rollcall requests from a registry with Confluent's API: schema 8 is theirs, 9 is none of
     our messages'.
     """
 
@@ -506,48 +510,48 @@ class Registry(http.server.ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
-def test_the_confluent_wire_format(rig, kafka):
-    """By an id of the configuration, or of the registry, which is asked once; while it is away
-    that partition waits, and others go on.
+def test_the_confluent_wire_format(make_service, kafka):
+    """By an id of the configuration, or of the registry, which is asked once; while it is
+    unavailable that partition waits, and others continue.
     """
     port = free_port()
-    rig = rig(
+    service = make_service(
         kafka,
         people=5,
         lanes='[ "intake" ]',
         more=HR + '\nschemas = { ids = [ "7=theirs.avsc" ]; registry ='
         f' "http://127.0.0.1:{port}/apis/ccompat/v7"; }};',
     )
-    (rig.folder / "theirs.avsc").write_text(json.dumps(THEIRS))
-    rig.start()
+    (service.folder / "theirs.avsc").write_text(json.dumps(THEIRS))
+    service.start()
     ids = [uuid.uuid4() for _ in range(4)]
-    put(rig, theirs(7, ids[0], "1"), partition=0)
-    put(rig, theirs(8, ids[1], "2"), partition=1)
-    put(rig, theirs(7, ids[2], "3"), partition=0)
-    assert rig.producer.flush(20) == 0
-    rig.wait(lambda: set(filed(rig)) == {ids[0], ids[2]})
-    rig.wait(lambda: "schema registry" in rig.started[0].text())
-    assert not rig.database.rows("select * from rollcall.dead_letter")
+    put(service, theirs(7, ids[0], "1"), partition=0)
+    put(service, theirs(8, ids[1], "2"), partition=1)
+    put(service, theirs(7, ids[2], "3"), partition=0)
+    assert service.producer.flush(20) == 0
+    service.wait(lambda: set(filed(service)) == {ids[0], ids[2]})
+    service.wait(lambda: "schema registry" in service.started[0].text())
+    assert not service.database.rows("select * from rollcall.dead_letter")
     with Registry(port) as registry:
-        rig.wait(lambda: len(filed(rig)) == 3)
-        put(rig, theirs(8, ids[3], "4"), partition=1)
-        put(rig, theirs(9, uuid.uuid4(), "5"), partition=1)
+        service.wait(lambda: len(filed(service)) == 3)
+        put(service, theirs(8, ids[3], "4"), partition=1)
+        put(service, theirs(9, uuid.uuid4(), "5"), partition=1)
         for _ in range(3):
-            put(rig, theirs(10, uuid.uuid4(), "6"), partition=1)
-        assert rig.producer.flush(20) == 0
-        rig.wait(lambda: taken(rig) == 8)
+            put(service, theirs(10, uuid.uuid4(), "6"), partition=1)
+        assert service.producer.flush(20) == 0
+        service.wait(lambda: taken(service) == 8)
         assert Counter(registry.asked) == {
             f"/apis/ccompat/v7/schemas/ids/{i}": 1 for i in (8, 9, 10)
         }
         registry.shutdown()
-    assert filed(rig)[ids[3]] == ("hr-portal", "club.grant", "4", "", GRANT, False)
+    assert filed(service)[ids[3]] == ("hr-portal", "club.grant", "4", "", GRANT, False)
     reasons = Counter(
-        r[0][:60] for r in rig.database.rows("select reason from rollcall.dead_letter")
+        r[0][:60] for r in service.database.rows("select reason from rollcall.dead_letter")
     )
     assert set(reasons.values()) == {1, 3} and all(
         "refused: Confluent wire format with schema id" in r for r in reasons
     )
-    rig.stop_all()
+    service.stop_all()
 
 
 @pytest.mark.parametrize(
@@ -558,32 +562,34 @@ def test_the_confluent_wire_format(rig, kafka):
         ('"7=rollcall.cfg"', "rollcall.cfg"),
     ],
 )
-def test_schema_ids_that_cannot_be(rig, kafka, ids, said):
-    rig = rig(kafka, lanes='[ "intake" ]', more=HR + f"\nschemas = {{ ids = [ {ids} ]; }};")
-    worker = rig.start(ready=False)
+def test_schema_ids_that_cannot_be(make_service, kafka, ids, said):
+    service = make_service(
+        kafka, lanes='[ "intake" ]', more=HR + f"\nschemas = {{ ids = [ {ids} ]; }};"
+    )
+    worker = service.start(ready=False)
     assert worker.wait(30) == 1 and said in worker.text()
     worker.stopped = True
 
 
-def test_types_must_exist(rig, kafka):
-    rig = rig(kafka)
-    rig.more = intake(("a", ["club.bump", "club.bumb"], ""))
-    rig.write()
-    worker = rig.start(ready=False)
+def test_types_must_exist(make_service, kafka):
+    service = make_service(kafka)
+    service.more = intake(("a", ["club.bump", "club.bumb"], ""))
+    service.write()
+    worker = service.start(ready=False)
     assert worker.wait(30) == 3 and 'intake[0].types[1]: found "club.bumb"' in worker.text()
     worker.stopped = True
 
 
-def test_the_documented_examples(rig, kafka):
-    rig = rig(kafka, people=5, more=HR, lanes='[ "intake" ]')
-    rig.start()
+def test_the_documented_examples(make_service, kafka):
+    service = make_service(kafka, people=5, more=HR, lanes='[ "intake" ]')
+    service.start()
     text = (REPO / "docs/messages.md").read_text()
     examples = re.findall(r"```python\n(.*?)```", text[text.index("## Requesting a task") :], re.S)
     assert len(examples) == 2
     for code in examples:
         code = (
-            code.replace("localhost:9092", rig.broker.bootstrap)
-            .replace('"rollcall.intake.', f'"{rig.prefix}.intake.')
+            code.replace("localhost:9092", service.broker.bootstrap)
+            .replace('"rollcall.intake.', f'"{service.prefix}.intake.')
             .replace('"schemas/', f'"{REPO}/schemas/')
         )
         exec(
@@ -596,12 +602,12 @@ def test_the_documented_examples(rig, kafka):
             ),
             {},
         )
-    rig.wait(lambda: taken(rig) == 2)
-    assert filed(rig) == {
+    service.wait(lambda: taken(service) == 2)
+    assert filed(service) == {
         i: ("hr-portal", "club.grant", "4711", "", {"days": "90", "level": "gold"}, False)
         for i in (
             uuid.uuid5(uuid.NAMESPACE_URL, "https://hr.example/tickets/8812"),
             uuid.UUID("4e3adcde-33dd-5d27-8ce7-6b533aa92b7d"),
         )
     }
-    rig.stop_all()
+    service.stop_all()

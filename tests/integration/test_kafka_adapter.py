@@ -194,23 +194,12 @@ def test_out_of_range_start_names_the_numbers(kafka, unique, positions):
                 assert part in text
 
 
-def recreate(kafka, topic):
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-    admin.delete_topics([topic])[topic].result(30)
-    for _ in range(100):
-        try:
-            return kafka.create(topic, 2)
-        except Exception:  # still being deleted
-            time.sleep(0.1)
-    raise TimeoutError(topic)
-
-
 @pytest.mark.parametrize(
     "step", [0, 1, -1], ids=["at once", "one after the other", "clocks that go back"]
 )
 @pytest.mark.parametrize("gone", [0, 12], ids=["", "deleted"])
-def test_a_re_created_topic_is_told_from_one_that_grew(kafka, unique, step, gone):
-    """It grows, and loses its beginning: it stays the same. Made anew it is another one, however
+def test_a_re_created_topic_is_distinguished_from_one_that_grew(kafka, unique, step, gone):
+    """It grows, and loses its beginning: it stays the same. Re-created it is another one, however
     long it is.
     """
     topic, now = unique("topic"), int(time.time() * 1000) - 100000
@@ -238,13 +227,13 @@ def test_a_re_created_topic_is_told_from_one_that_grew(kafka, unique, step, gone
                 kafka.delete_records(topic, partition, gone)
         assert c.ask("compare") == []
         c.drain(80 - len(c.messages))
-        time.sleep(1.1)  # a landmark stays for a second
-        assert c.ask("compare") == []  # by a newer landmark from now on
+        time.sleep(1.1)  # the probed message is kept for a second
+        assert c.ask("compare") == []  # by a newer one from now on
         assert c.ask("compare") == []
-        recreate(kafka, topic)
+        kafka.recreate(topic, 2)
         fill(now + 50000, 100)
         assert sorted(c.ask("compare")) == [["other", topic, "0"], ["other", topic, "1"]]
-        assert c.ask("compare") == []  # told once
+        assert c.ask("compare") == []  # reported once
     assert c.errors == []
 
 

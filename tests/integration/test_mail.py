@@ -57,7 +57,7 @@ class Sink:
 
 
 @pytest.fixture
-def sink(tmp_path):
+def mail_sink(tmp_path):
     started = []
 
     def start(*options):
@@ -136,8 +136,8 @@ def lines(part):
     return part.get_content().replace("\r\n", "\n")
 
 
-def test_message_arrives_unchanged(sink):
-    s = sink()
+def test_message_arrives_unchanged(mail_sink):
+    s = mail_sink()
     line = one(send(s.port, "--helo", "client.example.org", "ana.o'neil+tag@example.net"))
     assert (line.state, line.code, line.reason) == ("done", "250", "")
     [(envelope, data)] = s.stored()
@@ -172,8 +172,8 @@ def test_message_arrives_unchanged(sink):
     assert lines(html) == "<p>Olá!</p>\n.\n"
 
 
-def test_large_message_keeps_its_dots(sink):
-    s = sink()
+def test_large_message_keeps_its_dots(mail_sink):
+    s = mail_sink()
     assert one(send(s.port, "--size", 3_000_000, "ana@example.net")).state == "done"
     [(_, data)] = s.stored()
     m = email.message_from_bytes(data, policy=email.policy.default)
@@ -201,9 +201,9 @@ def test_large_message_keeps_its_dots(sink):
 )
 @pytest.mark.parametrize("before", [0, 1])  # on a new connection, and on a kept one
 def test_each_answer_of_a_relay_has_its_outcome(
-    sink, recipient, state, code, words, stored, before
+    mail_sink, recipient, state, code, words, stored, before
 ):
-    s = sink()
+    s = mail_sink()
     result = send(
         s.port,
         "--connections",
@@ -231,15 +231,15 @@ def test_each_answer_of_a_relay_has_its_outcome(
         "a@b@c",
     ],
 )
-def test_injection_never_reaches_the_wire(sink, recipient):
-    s = sink()
+def test_injection_never_reaches_the_wire(mail_sink, recipient):
+    s = mail_sink()
     line = one(send(s.port, recipient))
     assert (line.state, line.code) == ("refused", "0")
     assert s.connections() == 0
 
 
-def test_all_behaviours_at_once(sink):
-    s = sink()
+def test_all_behaviours_at_once(mail_sink):
+    s = mail_sink()
     kinds = {
         "ana": "done",
         "refuse550": "refused",
@@ -253,8 +253,8 @@ def test_all_behaviours_at_once(sink):
     assert len(s.stored()) == 40
 
 
-def test_connections_work_at_the_same_time_and_ticks_come(sink):
-    s = sink()
+def test_connections_work_at_the_same_time_and_ticks_come(mail_sink):
+    s = mail_sink()
     result = send(s.port, "--connections", 8, "--repeat", 24, "slow@example.net")
     assert all(line.state == "done" for line in result.lines)
     assert result.seconds < 6  # 24 × 0.5 s on 8 connections
@@ -262,16 +262,16 @@ def test_connections_work_at_the_same_time_and_ticks_come(sink):
     assert result.tick < 1000
 
 
-def test_ticks_come_while_the_relay_hangs(sink):
-    s = sink()
+def test_ticks_come_while_the_relay_hangs(mail_sink):
+    s = mail_sink()
     result = send(s.port, "--connections", 1, "--timeout", 3000, "hang@example.net")
     assert one(result).state == "unknown"
     assert 50 <= result.tick < 1500  # about 100, on a machine that is not busy
     assert result.seconds < 10
 
 
-def test_connection_that_hung_is_not_used_again_nor_waited_for(sink):
-    s = sink()
+def test_connection_that_hung_is_not_used_again_nor_waited_for(mail_sink):
+    s = mail_sink()
     result = send(
         s.port, "--connections", 1, "--timeout", 3000, "hang@example.net", *["ana@example.net"] * 5
     )
@@ -280,8 +280,8 @@ def test_connection_that_hung_is_not_used_again_nor_waited_for(sink):
     assert result.seconds < 5.5  # a second wait for it would make 6
 
 
-def test_stop_leaves_the_rest_pending(sink):
-    s = sink()
+def test_stop_leaves_the_rest_pending(mail_sink):
+    s = mail_sink()
     result = send(
         s.port, "--connections", 2, "--repeat", 20, "--stop-after", 700, "slow@example.net"
     )
@@ -291,15 +291,15 @@ def test_stop_leaves_the_rest_pending(sink):
     assert len(s.stored()) == states["done"]
 
 
-def test_connections_are_reused(sink):
-    s = sink()
+def test_connections_are_reused(mail_sink):
+    s = mail_sink()
     result = send(s.port, "--connections", 3, "--repeat", 300, "--batch", 50, "ana@example.net")
     assert all(line.state == "done" for line in result.lines)
     assert s.connections() == 3
 
 
-def test_idle_connection_closed_by_the_server(sink):
-    s = sink("--close-idle", 1)
+def test_idle_connection_closed_by_the_server(mail_sink):
+    s = mail_sink("--close-idle", 1)
     result = send(
         s.port, "--connections", 2, "--repeat", 12, "--batch", 4, "--pause", 2500, "ana@example.net"
     )
@@ -309,16 +309,16 @@ def test_idle_connection_closed_by_the_server(sink):
 
 
 @pytest.mark.parametrize("options", [[], ["--silent"]])
-def test_server_hangs_up_just_as_the_next_message_starts(sink, options):
-    s = sink("--max-per-connection", 5, *options)
+def test_server_hangs_up_just_as_the_next_message_starts(mail_sink, options):
+    s = mail_sink("--max-per-connection", 5, *options)
     result = send(s.port, "--connections", 1, "--repeat", 23, "ana@example.net")
     assert [line.state for line in result.lines] == ["done"] * 23
     assert s.connections() == 5
     assert len(s.stored()) == 23
 
 
-def test_time_limit_counts_from_the_message_not_from_the_connection(sink):
-    s = sink()
+def test_time_limit_counts_from_the_message_not_from_the_connection(mail_sink):
+    s = mail_sink()
     result = send(s.port, "--connections", 1, "--timeout", 2000, "--repeat", 6, "slow@example.net")
     assert [line.state for line in result.lines] == ["done"] * 6
     assert s.connections() == 1
@@ -430,8 +430,8 @@ def test_server_that_never_greets():
     assert (line.state, line.code) == ("deferred", "0")
 
 
-def test_a_relay_that_asks_for_authentication_gets_it(sink):
-    s = sink("--auth", "robot", "secret")
+def test_a_relay_that_asks_for_authentication_gets_it(mail_sink):
+    s = mail_sink("--auth", "robot", "secret")
     assert (
         one(send(s.port, "--user", "robot", "--password", "secret", "ana@example.net")).state
         == "done"
@@ -446,15 +446,15 @@ def test_a_relay_that_asks_for_authentication_gets_it(sink):
     assert probe(s.port, "--user", "robot", "--password", "guess").startswith("fatal 535 ")
 
 
-def test_probe_without_authentication_offered(sink):
-    s = sink()
+def test_probe_without_authentication_offered(mail_sink):
+    s = mail_sink()
     assert probe(s.port) == "ok"
     assert "offers no authentication" in probe(s.port, "--user", "robot", "--password", "secret")
 
 
-def test_starttls(sink, certificate):
+def test_starttls(mail_sink, certificate):
     cert, key = certificate
-    s = sink("--starttls", cert, key, "--require-starttls")
+    s = mail_sink("--starttls", cert, key, "--require-starttls")
     for tls in ("required", "opportunistic"):
         assert one(send(s.port, "--tls", tls, "--ca", cert, "ana@example.net")).state == "done"
     assert [e["tls"] for e, _ in s.stored()] == [True, True]
@@ -481,8 +481,8 @@ def test_starttls(sink, certificate):
     assert probe(s.port, "--tls", "required").startswith("fatal - ")
 
 
-def test_tls_required_but_not_offered(sink):
-    s = sink()
+def test_tls_required_but_not_offered(mail_sink):
+    s = mail_sink()
     line = one(send(s.port, "--tls", "required", "ana@example.net"))
     assert line.state == "deferred"
     assert one(send(s.port, "--tls", "opportunistic", "ana@example.net")).state == "done"
@@ -511,8 +511,8 @@ def test_refuses_options(options, words):
     assert done.stdout.startswith("fatal - smtp: ") and words in done.stdout
 
 
-def test_two_thousand_mails_go_once_each(sink):
-    s = sink()
+def test_two_thousand_mails_go_once_each(mail_sink):
+    s = mail_sink()
     result = send(s.port, "--connections", 8, "--repeat", 2000, "ana@example.net")
     assert {line.state for line in result.lines} == {"done"}
     assert len({email.message_from_bytes(data)["Message-ID"] for _, data in s.stored()}) == 2000

@@ -7,7 +7,7 @@ import json
 
 import pytest
 from worker_pack import Run, adhoc
-from worker_service import rig, sink, through  # noqa: F401
+from worker_service import mail_sink, make_service, through  # noqa: F401
 
 RECORD = """
 create sequence public.tried;
@@ -29,124 +29,129 @@ FULL = """create function full_disk() returns trigger language plpgsql as $$
             execute function full_disk()"""
 
 
-def states(rig):
-    return rig.database.rows(
+def states(service):
+    return service.database.rows(
         "select subject, state, tries, due_at is null from rollcall.held order by 1"
     )
 
 
 @pytest.mark.parametrize("state", ["PT403", "40P01", "55P03", "53200", "42501"])
-def test_a_record_that_fails_for_one(rig, kafka, sink, state):
+def test_a_record_that_fails_for_one(make_service, kafka, mail_sink, state):
     """Whatever the class: each mail goes out once, the neighbours are recorded, the one is tried
     alone, and at last stays visible.
     """
-    rig, server = rig(kafka, people=20), sink()
-    through(rig, server.port)
-    rig.database.execute(RECORD)
-    rig.database.execute("update person set trap = 'record ' || %s where id = 7", (state,))
-    run = Run(rig)
-    rig.send(run.plan([run.task("careful", n) for n in range(1, 21)]), "mail")
-    rig.start(lanes=["mail"])
-    rig.wait(run.complete, 60)
+    service, server = make_service(kafka, people=20), mail_sink()
+    through(service, server.port)
+    service.database.execute(RECORD)
+    service.database.execute("update person set trap = 'record ' || %s where id = 7", (state,))
+    run = Run(service)
+    service.send(run.plan([run.task("careful", n) for n in range(1, 21)]), "mail")
+    service.start(lanes=["mail"])
+    service.wait(run.complete, 60)
     assert run.outcomes()["7"] == (
         "applied",
         f"applied, not recorded: not recorded by us (SQLSTATE {state})",
     )
-    rig.wait(lambda: states(rig) == [("7", "record", 3, True)], 60)
+    service.wait(lambda: states(service) == [("7", "record", 3, True)], 60)
     assert (
-        rig.database.value("select count(*) from sent") == 19
-        and len(rig.mails(server.folder)) == 20
+        service.database.value("select count(*) from sent") == 19
+        and len(service.mails(server.folder)) == 20
     )
-    listed = json.loads(rig.rollcall("quarantine", "list", "--json"))
+    listed = json.loads(service.rollcall("quarantine", "list", "--json"))
     assert [(r["subject"], r["state"]) for r in listed] == [("7", "record")]
-    rig.stop_all()
+    service.stop_all()
 
 
-def test_a_record_that_fails_for_a_while(rig, kafka, sink):
-    """It is recorded later, and the reason is put right; of a run and ad-hoc. A later mail of
+def test_a_record_that_fails_for_a_while(make_service, kafka, mail_sink):
+    """It is recorded later, and the reason is corrected; of a run and ad-hoc. A later mail of
     the subject does not wait for it.
     """
-    rig, server = rig(kafka, people=5, retry='attempts = 9; base = "300ms"; max = "300ms";'), sink()
-    through(rig, server.port)
-    rig.database.execute(RECORD)
-    rig.database.execute("update person set trap = 'record PT403' where id in (2, 3)")
-    run = Run(rig)
-    rig.send(
+    service, server = (
+        make_service(kafka, people=5, retry='attempts = 9; base = "300ms"; max = "300ms";'),
+        mail_sink(),
+    )
+    through(service, server.port)
+    service.database.execute(RECORD)
+    service.database.execute("update person set trap = 'record PT403' where id in (2, 3)")
+    run = Run(service)
+    service.send(
         run.plan([run.task("careful", n) for n in (1, 2)]) + [adhoc("club.careful", 3)], "mail"
     )
-    rig.start(lanes=["mail"])
-    rig.wait(run.complete, 60)
-    rig.wait(lambda: len(states(rig)) == 2)
-    rig.send([adhoc("club.careful", 2, item="later")], "mail")
-    rig.wait(lambda: len(rig.mails(server.folder)) == 4)
-    rig.database.execute("update person set trap = ''")
-    rig.wait(lambda: states(rig) == [], 60)
-    assert sorted(rig.database.rows("select subject, item from sent")) == [
+    service.start(lanes=["mail"])
+    service.wait(run.complete, 60)
+    service.wait(lambda: len(states(service)) == 2)
+    service.send([adhoc("club.careful", 2, item="later")], "mail")
+    service.wait(lambda: len(service.mails(server.folder)) == 4)
+    service.database.execute("update person set trap = ''")
+    service.wait(lambda: states(service) == [], 60)
+    assert sorted(service.database.rows("select subject, item from sent")) == [
         (1, ""),
         (2, ""),
         (2, "later"),
         (3, ""),
     ]
-    assert rig.database.rows("select distinct outcome, reason from rollcall.outcome") == [(0, "")]
-    assert run.progress()["applied"] == 2 and len(rig.mails(server.folder)) == 4
-    rig.stop_all()
+    assert service.database.rows("select distinct outcome, reason from rollcall.outcome") == [
+        (0, "")
+    ]
+    assert run.progress()["applied"] == 2 and len(service.mails(server.folder)) == 4
+    service.stop_all()
 
 
-def test_a_deadlock_while_a_hundred_are_recorded(rig, kafka, sink):
+def test_a_deadlock_while_a_hundred_are_recorded(make_service, kafka, mail_sink):
     """Met once: all are recorded by the same transaction, and nobody gets two mails."""
-    rig, server = rig(kafka, people=100), sink()
-    through(rig, server.port)
-    rig.database.execute(RECORD)
-    rig.database.execute("update person set trap = 'record 40P01 1' where id = 50")
-    run = Run(rig)
-    rig.send(run.plan([run.task("careful", n) for n in range(1, 101)]), "mail")
-    rig.start(lanes=["mail"])
-    rig.wait(run.complete, 60)
-    rig.wait(lambda: rig.database.value("select count(*) from sent") == 100)
+    service, server = make_service(kafka, people=100), mail_sink()
+    through(service, server.port)
+    service.database.execute(RECORD)
+    service.database.execute("update person set trap = 'record 40P01 1' where id = 50")
+    run = Run(service)
+    service.send(run.plan([run.task("careful", n) for n in range(1, 101)]), "mail")
+    service.start(lanes=["mail"])
+    service.wait(run.complete, 60)
+    service.wait(lambda: service.database.value("select count(*) from sent") == 100)
     assert (
-        len(rig.mails(server.folder)) == 100
+        len(service.mails(server.folder)) == 100
         and set(run.outcomes().values()) == {("applied", "")}
-        and states(rig) == []
+        and states(service) == []
     )
-    rig.stop_all()
+    service.stop_all()
 
 
-def test_outcomes_that_cannot_be_written(rig, kafka, sink):
+def test_outcomes_that_cannot_be_written(make_service, kafka, mail_sink):
     """The server has no room, and then ends the session: what was sent stays in memory, and is
     written when there is room again.
     """
-    rig, server = rig(kafka, people=30), sink()
-    through(rig, server.port)
-    rig.database.execute(FULL)
-    run = Run(rig)
-    rig.send(run.plan([run.task("careful", n) for n in range(1, 31)]), "mail")
-    worker = rig.start(lanes=["mail"])
-    rig.wait(lambda: len(rig.mails(server.folder)) == 30)
-    rig.wait_log(worker, 'msg="cannot make progress, will retry".*disk full')
+    service, server = make_service(kafka, people=30), mail_sink()
+    through(service, server.port)
+    service.database.execute(FULL)
+    run = Run(service)
+    service.send(run.plan([run.task("careful", n) for n in range(1, 31)]), "mail")
+    worker = service.start(lanes=["mail"])
+    service.wait(lambda: len(service.mails(server.folder)) == 30)
+    service.wait_log(worker, 'msg="cannot make progress, will retry".*disk full')
     for _ in range(2):
-        rig.database.execute(
+        service.database.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity where application_name like"
             " 'rollcall-worker%'"
         )
-    rig.database.execute("drop trigger full_disk on rollcall.outcome")
-    rig.wait(run.complete, 60)
+    service.database.execute("drop trigger full_disk on rollcall.outcome")
+    service.wait(run.complete, 60)
     assert (
-        len(rig.mails(server.folder)) == 30
-        and rig.database.value("select count(*) from sent") == 30
+        len(service.mails(server.folder)) == 30
+        and service.database.value("select count(*) from sent") == 30
     )
-    assert rig.database.rows("select attempt, count(*) from rollcall.outcome group by 1") == [
+    assert service.database.rows("select attempt, count(*) from rollcall.outcome group by 1") == [
         (1, 30)
     ]
-    rig.check_ledger(rig.events())
-    rig.stop_all()
+    service.check_ledger(service.events())
+    service.stop_all()
 
 
-def test_a_record_that_cannot_work(rig, kafka, sink):
+def test_a_record_that_cannot_work(make_service, kafka, mail_sink):
     """Its table was renamed after the start: the mails that went out stay applied, the type is
     paused before more go, and all is recorded later.
     """
-    rig, server = (
-        rig(
+    service, server = (
+        make_service(
             kafka,
             people=200,
             retry=(
@@ -155,23 +160,27 @@ def test_a_record_that_cannot_work(rig, kafka, sink):
             ),
             batch_max=50,
         ),
-        sink(),
+        mail_sink(),
     )
-    through(rig, server.port)
-    run = Run(rig)
-    rig.start(lanes=["mail"])
-    rig.database.execute("alter table sent rename to sent_once")
-    rig.send(run.plan([run.task("careful", n) for n in range(1, 201)]), "mail")
-    rig.wait(
+    through(service, server.port)
+    run = Run(service)
+    service.start(lanes=["mail"])
+    service.database.execute("alter table sent rename to sent_once")
+    service.send(run.plan([run.task("careful", n) for n in range(1, 201)]), "mail")
+    service.wait(
         lambda: (
-            rig.database.rows("select type, sqlstate from rollcall.paused_type_named")
+            service.database.rows("select type, sqlstate from rollcall.paused_type_named")
             == [("club.careful", "42P01")]
         )
     )
-    rig.wait(lambda: rig.position("mail") == 200)
-    sent = len(rig.mails(server.folder))
-    assert 0 < sent < 200 and len(states(rig)) == sent
-    rig.database.execute("alter table sent_once rename to sent")
-    rig.wait(lambda: states(rig) == [], 60)
-    assert rig.database.value("select count(*) from sent") == sent == len(rig.mails(server.folder))
-    rig.stop_all()
+    service.wait(lambda: service.position("mail") == 200)
+    sent = len(service.mails(server.folder))
+    assert 0 < sent < 200 and len(states(service)) == sent
+    service.database.execute("alter table sent_once rename to sent")
+    service.wait(lambda: states(service) == [], 60)
+    assert (
+        service.database.value("select count(*) from sent")
+        == sent
+        == len(service.mails(server.folder))
+    )
+    service.stop_all()

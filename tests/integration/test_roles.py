@@ -228,7 +228,7 @@ def test_an_operator_may_do_an_operators_work_only(guarded):
     assert denied(guarded) == []
 
 
-def test_positions_are_put_right(guarded):
+def test_positions_are_repaired(guarded):
     """By the operator; the scheduler, the workers and the aggregator do their parts of it."""
     db, topics = guarded.database, [f"{guarded.prefix}.tasks", f"{guarded.prefix}.results"]
     db.execute(
@@ -282,7 +282,7 @@ def test_operator_cancels(guarded):
         "--at",
         "2026-01-01T00:00:00Z",
         "--yes",
-    )  # nobody takes it up, or it is quick
+    )  # nobody plans it, or it is quick
     run = guarded.database.value(
         "select run_id::text from rollcall.run where job = 'purge-expired' and scheduled_at ="
         " '2026-01-01T00:00:00Z'"

@@ -1,115 +1,118 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which ends of a run are told: alert_on, failures that are known, refusals by schedule, too few
-planned.
+"""Which ends of a run are reported: alert_on, failures that are known, refusals by schedule, too
+few planned.
 """
 
 from datetime import timedelta
 
-from scheduler_service import rig  # noqa: F401
+from scheduler_service import make_service  # noqa: F401
 
 
-def told(rig, *runs):
+def told(service, *runs):
     """Once these runs' ends have been announced, and what follows from them is done: for which
     of them on_failure was.
     """
-    rig.wait(lambda: all(rig.row(run, "notified_at is not null")[0] for run in runs))
-    rig.wait(
+    service.wait(lambda: all(service.row(run, "notified_at is not null")[0] for run in runs))
+    service.wait(
         lambda: (
-            {r for (r,) in rig.database.rows("select run from told")}
-            >= {run for run in runs if rig.row(run, "alert")[0]}
+            {r for (r,) in service.database.rows("select run from told")}
+            >= {run for run in runs if service.row(run, "alert")[0]}
         )
     )
-    return [run in {r for (r,) in rig.database.rows("select run from told")} for run in runs]
+    return [run in {r for (r,) in service.database.rows("select run from told")} for run in runs]
 
 
-def end(rig, job, *options):
-    run = rig.ask(job, "--force", *options)
-    return run, rig.until(run, "completed with errors", "succeeded", "failed")
+def end(service, job, *options):
+    run = service.ask(job, "--force", *options)
+    return run, service.until(run, "completed with errors", "succeeded", "failed")
 
 
-def failures(rig):
+def failures(service):
     return {
         r
-        for (r,) in rig.database.rows(
+        for (r,) in service.database.rows(
             "select subject from rollcall.outcome_named where type = 'club.told-failure'"
         )
     }
 
 
-def test_failures_that_are_known_are_not_told_again(rig, embedded):
-    rig = rig(embedded, people=3)
-    rig.scheduler()
-    rig.start()
-    first, (state, reason) = end(rig, "mixed")
+def test_failures_that_are_known_are_not_reported_again(make_service, embedded):
+    service = make_service(embedded, people=3)
+    service.scheduler()
+    service.start()
+    first, (state, reason) = end(service, "mixed")
     assert (state, reason) == (
         "completed with errors",
         "1 failed, 0 quarantined and 0 unknown of 3 tasks",
     )
-    second, (state, reason) = end(rig, "mixed")
+    second, (state, reason) = end(service, "mixed")
     assert (state, reason) == (
         "completed with errors",
         "1 failed, 0 quarantined and 0 unknown of 3 tasks, all as in the run before",
     )
-    rig.database.execute("update rollcall.outcome set reason = 'another one' where outcome = 2")
-    third, (state, reason) = end(rig, "mixed")  # another reason for the same person is news
+    service.database.execute("update rollcall.outcome set reason = 'another one' where outcome = 2")
+    third, (state, reason) = end(service, "mixed")  # another reason for the same person is news
     assert reason == "1 failed, 0 quarantined and 0 unknown of 3 tasks"
-    rig.wait(lambda: failures(rig) == {first, third})
-    assert [rig.row(run, "alert")[0] for run in (first, second, third)] == [True, False, True]
+    service.wait(lambda: failures(service) == {first, third})
+    assert [service.row(run, "alert")[0] for run in (first, second, third)] == [True, False, True]
 
 
-def test_a_share_of_errors_raises_an_alert(rig, embedded):
-    rig = rig(embedded, people=3)
-    rig.scheduler()
-    rig.start()
-    fewer, _ = end(rig, "half")
-    rig.database.execute("delete from person where id = 3")
-    rig.database.execute("update rollcall.outcome set reason = 'else' where outcome = 2")
-    half, _ = end(rig, "half")
-    calm, (state, _) = end(rig, "calm")
+def test_a_share_of_errors_raises_an_alert(make_service, embedded):
+    service = make_service(embedded, people=3)
+    service.scheduler()
+    service.start()
+    fewer, _ = end(service, "half")
+    service.database.execute("delete from person where id = 3")
+    service.database.execute("update rollcall.outcome set reason = 'else' where outcome = 2")
+    half, _ = end(service, "half")
+    calm, (state, _) = end(service, "calm")
     assert state == "completed with errors" and [
-        rig.row(run, "alert")[0] for run in (fewer, half, calm)
+        service.row(run, "alert")[0] for run in (fewer, half, calm)
     ] == [False, True, False]
-    assert told(rig, fewer, half, calm) == [False, True, False]
+    assert told(service, fewer, half, calm) == [False, True, False]
 
 
-def test_fewer_than_it_must_be(rig, embedded):
-    rig = rig(embedded, people=3)
-    rig.scheduler()
-    rig.start()
-    few, (state, reason) = end(rig, "few")
+def test_fewer_than_it_must_be(make_service, embedded):
+    service = make_service(embedded, people=3)
+    service.scheduler()
+    service.start()
+    few, (state, reason) = end(service, "few")
     assert (state, reason) == ("failed", "3 tasks were planned, and min_planned of the job is 4")
-    assert rig.database.value("select count(*) from rollcall.plan") == 0 and told(rig, few) == [
-        True
-    ]
-    rig.database.execute("insert into person (id) values (4)")
-    assert end(rig, "few")[1] == ("succeeded", "")
+    assert service.database.value("select count(*) from rollcall.plan") == 0 and told(
+        service, few
+    ) == [True]
+    service.database.execute("insert into person (id) values (4)")
+    assert end(service, "few")[1] == ("succeeded", "")
 
 
-def test_a_partial_run_by_hand_does_not_stop_the_scheduled_one(rig, embedded):
-    rig = rig(embedded, people=3)
-    rig.scheduler()
-    rig.start()
-    rig.until(rig.ask("soon", "--set", "step=2"), "succeeded")
+def test_a_partial_run_by_hand_does_not_stop_the_scheduled_one(make_service, embedded):
+    service = make_service(embedded, people=3)
+    service.scheduler()
+    service.start()
+    service.until(service.ask("soon", "--set", "step=2"), "succeeded")
     assert (
-        rig.until(rig.ask("soon", "--set", "step=2"), "refused", "succeeded")[0] == "refused"
+        service.until(service.ask("soon", "--set", "step=2"), "refused", "succeeded")[0]
+        == "refused"
     )  # the same part again
-    rig.slots("soon", timedelta(hours=24))
-    rig.wait(
-        lambda: [r[1] for r in rig.runs("soon") if r[2] != "manual"] in (["succeeded"], ["refused"])
+    service.slots("soon", timedelta(hours=24))
+    service.wait(
+        lambda: (
+            [r[1] for r in service.runs("soon") if r[2] != "manual"] in (["succeeded"], ["refused"])
+        )
     )
-    assert [r[1] for r in rig.runs("soon") if r[2] != "manual"] == ["succeeded"]
+    assert [r[1] for r in service.runs("soon") if r[2] != "manual"] == ["succeeded"]
 
 
-def test_a_refusal_by_schedule_is_told(rig, embedded):
-    rig = rig(embedded, people=3)
-    rig.scheduler()
-    rig.start()
-    rig.until(rig.ask("soon"), "succeeded")
-    by_hand = rig.ask("soon")
-    assert rig.until(by_hand, "refused")[0] == "refused"
-    rig.slots("soon", timedelta(hours=24))
-    rig.wait(lambda: [r[1] for r in rig.runs("soon") if r[2] != "manual"] == ["refused"])
-    scheduled = rig.database.value(
+def test_a_refusal_by_schedule_is_reported(make_service, embedded):
+    service = make_service(embedded, people=3)
+    service.scheduler()
+    service.start()
+    service.until(service.ask("soon"), "succeeded")
+    by_hand = service.ask("soon")
+    assert service.until(by_hand, "refused")[0] == "refused"
+    service.slots("soon", timedelta(hours=24))
+    service.wait(lambda: [r[1] for r in service.runs("soon") if r[2] != "manual"] == ["refused"])
+    scheduled = service.database.value(
         "select run_id::text from rollcall.run where job = 'soon' and cause <> 'manual'"
     )
-    assert told(rig, by_hand, scheduled) == [False, True]
+    assert told(service, by_hand, scheduled) == [False, True]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What no worker could tell: somebody is told by the scheduler, or by the aggregator when there
+"""What no worker could report: it is reported by the scheduler, or by the aggregator when there
 is none.
 """
 
@@ -11,12 +11,12 @@ import pytest
 import worker_pack
 from harness.paths import program
 from harness.process import Process
-from scheduler_service import rig  # noqa: F401
+from scheduler_service import make_service  # noqa: F401
 
 
 @pytest.fixture
 def hook(tmp_path):
-    """A webhook; what it was told."""
+    """A webhook; what it received."""
     told = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -37,18 +37,18 @@ def hook(tmp_path):
     server.shutdown()
 
 
-def subjects(rig):
-    return [m.subject for m in rig.mails() if m.to == "ops@example.org"]
+def subjects(service):
+    return [m.subject for m in service.mails() if m.to == "ops@example.org"]
 
 
-def status(rig):
-    done = rig.tried("status", "--json")
+def status(service):
+    done = service.tried("status", "--json")
     return done.returncode, {t["what"] for t in json.loads(done.stdout)["troubles"]}
 
 
-def test_no_worker_for_what_services_ask_for(rig, embedded):
-    """Said once, however many services wait."""
-    rig = rig(
+def test_no_worker_for_what_services_ask_for(make_service, embedded):
+    """Reported once, however many services wait."""
+    service = make_service(
         embedded,
         people=3,
         more=(
@@ -56,19 +56,19 @@ def test_no_worker_for_what_services_ask_for(rig, embedded):
             ' "club.bump" ]; } );'
         ),
     )
-    rig.alert = 'to = "ops@example.org"; from = "rollcall@example.org"; after = "1s";'
-    s = rig.scheduler()
-    rig.start(lanes=["jobs", "tasks", "urgent", "mail"])
-    rig.wait(lambda: status(rig) == (0, set()))
-    for service in ("a", "b"):
+    service.alert = 'to = "ops@example.org"; from = "rollcall@example.org"; after = "1s";'
+    s = service.scheduler()
+    service.start(lanes=["jobs", "tasks", "urgent", "mail"])
+    service.wait(lambda: status(service) == (0, set()))
+    for name in ("a", "b"):
         for n in (1, 2):
-            rig.producer.produce(
-                f"{rig.prefix}.intake.{service}", worker_pack.adhoc("club.bump", n).bytes, b"k"
+            service.producer.produce(
+                f"{service.prefix}.intake.{name}", worker_pack.adhoc("club.bump", n).bytes, b"k"
             )
-    assert rig.producer.flush(20) == 0
-    rig.wait(lambda: subjects(rig) == [f"[{rig.prefix}] no worker: intake"])
-    rig.start(lanes=["intake"])
-    rig.wait(lambda: len(subjects(rig)) == 2)
+    assert service.producer.flush(20) == 0
+    service.wait(lambda: subjects(service) == [f"[{service.prefix}] no worker: intake"])
+    service.start(lanes=["intake"])
+    service.wait(lambda: len(subjects(service)) == 2)
     assert (
         len(
             [
@@ -79,44 +79,45 @@ def test_no_worker_for_what_services_ask_for(rig, embedded):
         )
         == 1
     )
-    rig.wait(
+    service.wait(
         lambda: (
-            rig.database.value(
+            service.database.value(
                 "select count(*) from rollcall.outcome_adhoc where outcome = 0 and actor in ('a',"
                 " 'b')"
             )
             == 4
         )
     )
-    rig.stop_all()
+    service.stop_all()
 
 
-def test_no_worker_for_a_lane_with_work(rig, embedded, hook):
-    rig = rig(embedded, people=3)
-    rig.alert = (
+def test_no_worker_for_a_lane_with_work(make_service, embedded, hook):
+    service = make_service(embedded, people=3)
+    service.alert = (
         'to = "ops@example.org"; from = "rollcall@example.org"; webhook_file = "alert.url"; after ='
         ' "1s";'
     )
-    s = rig.scheduler()
-    rig.start(lanes=["jobs", "urgent", "mail"])
-    rig.wait(lambda: status(rig) == (0, set()))
-    run = rig.ask("sweep")
-    rig.wait(lambda: subjects(rig))
-    assert status(rig) == (1, {"no worker: tasks"})
+    s = service.scheduler()
+    service.start(lanes=["jobs", "urgent", "mail"])
+    service.wait(lambda: status(service) == (0, set()))
+    run = service.ask("sweep")
+    service.wait(lambda: subjects(service))
+    assert status(service) == (1, {"no worker: tasks"})
     assert (
-        "TROUBLE" in rig.tried("status").stdout
-        and 'no worker serves the lane "tasks", and 3 messages wait' in rig.tried("status").stdout
+        "TROUBLE" in service.tried("status").stdout
+        and 'no worker serves the lane "tasks", and 3 messages wait'
+        in service.tried("status").stdout
     )
-    w = rig.start(lanes=["tasks"])
-    rig.until(run, "succeeded")
-    rig.wait(lambda: len(subjects(rig)) == 2)
-    assert status(rig) == (0, set())
+    w = service.start(lanes=["tasks"])
+    service.until(run, "succeeded")
+    service.wait(lambda: len(subjects(service)) == 2)
+    assert status(service) == (0, set())
     assert (
-        subjects(rig)
-        == [f"[{rig.prefix}] no worker: tasks", f"[{rig.prefix}] over: no worker: tasks"]
+        subjects(service)
+        == [f"[{service.prefix}] no worker: tasks", f"[{service.prefix}] over: no worker: tasks"]
         == [h["subject"] for h in hook]
     )
-    assert hook[0]["service"] == rig.prefix and "3 messages wait" in hook[0]["text"]
+    assert hook[0]["service"] == service.prefix and "3 messages wait" in hook[0]["text"]
     assert (
         len(
             [
@@ -127,47 +128,52 @@ def test_no_worker_for_a_lane_with_work(rig, embedded, hook):
         )
         == 1
     )
-    assert rig.database.rows("select * from rollcall.alert") == []
-    rig.stop(w)
+    assert service.database.rows("select * from rollcall.alert") == []
+    service.stop(w)
 
 
-def test_a_run_that_does_not_close(rig, embedded):
-    rig = rig(embedded, people=3, scheduler='lease = "2s"; tick = "200ms"; stuck_after = "2s";')
-    rig.alert = 'to = "ops@example.org"; after = "1s";'
-    with rig.database.connect() as gate:
+def test_a_run_that_does_not_close(make_service, embedded):
+    service = make_service(
+        embedded, people=3, scheduler='lease = "2s"; tick = "200ms"; stuck_after = "2s";'
+    )
+    service.alert = 'to = "ops@example.org"; after = "1s";'
+    with service.database.connect() as gate:
         gate.execute("select pg_advisory_lock(77)")
-        rig.scheduler()
-        rig.start()
-        run = rig.ask("alone")
-        rig.wait(lambda: subjects(rig) == [f"[{rig.prefix}] run does not close: {run}"])
-        assert status(rig) == (1, {f"run does not close: {run}"})
+        service.scheduler()
+        service.start()
+        run = service.ask("alone")
+        service.wait(lambda: subjects(service) == [f"[{service.prefix}] run does not close: {run}"])
+        assert status(service) == (1, {f"run does not close: {run}"})
         gate.execute("select pg_advisory_unlock(77)")
-    rig.until(run, "succeeded")
-    rig.wait(lambda: status(rig) == (0, set()))
+    service.until(run, "succeeded")
+    service.wait(lambda: status(service) == (0, set()))
 
 
-def test_no_scheduler_is_told_by_the_aggregator(rig, embedded):
-    rig = rig(embedded, people=3)
-    rig.alert = 'to = "ops@example.org"; after = "1s";'
-    rig.write()
-    assert status(rig) == (1, {"no scheduler"})
-    a = Process([program("rollcall-aggregator"), "-c", rig.config], rig.folder / "aggregator")
+def test_no_scheduler_is_reported_by_the_aggregator(make_service, embedded):
+    service = make_service(embedded, people=3)
+    service.alert = 'to = "ops@example.org"; after = "1s";'
+    service.write()
+    assert status(service) == (1, {"no scheduler"})
+    a = Process(
+        [program("rollcall-aggregator"), "-c", service.config], service.folder / "aggregator"
+    )
     a.stopped = False
-    rig.started.append(a)
-    rig.wait(lambda: subjects(rig) == [f"[{rig.prefix}] no scheduler"])
-    rig.scheduler()
-    rig.wait(
+    service.started.append(a)
+    service.wait(lambda: subjects(service) == [f"[{service.prefix}] no scheduler"])
+    service.scheduler()
+    service.wait(
         lambda: (
-            subjects(rig) == [f"[{rig.prefix}] no scheduler", f"[{rig.prefix}] over: no scheduler"]
+            subjects(service)
+            == [f"[{service.prefix}] no scheduler", f"[{service.prefix}] over: no scheduler"]
         )
     )
 
 
-def test_a_relay_that_is_away_is_tried_again(rig, embedded):
-    rig = rig(embedded, people=3)
-    rig.mail = 'transport = "smtp"; url = "smtp://127.0.0.1:9"; tls = "none";'
-    rig.alert = 'to = "ops@example.org"; after = "1s";'
-    s = rig.scheduler()
-    rig.ask("sweep")
-    rig.wait(lambda: s.text().count("alert could not be sent, will retry") >= 2)
-    assert rig.tried("jobs", "list").returncode == 0
+def test_an_unavailable_relay_is_retried(make_service, embedded):
+    service = make_service(embedded, people=3)
+    service.mail = 'transport = "smtp"; url = "smtp://127.0.0.1:9"; tls = "none";'
+    service.alert = 'to = "ops@example.org"; after = "1s";'
+    s = service.scheduler()
+    service.ask("sweep")
+    service.wait(lambda: s.text().count("alert could not be sent, will retry") >= 2)
+    assert service.tried("jobs", "list").returncode == 0

@@ -1,75 +1,75 @@
 # SPDX-License-Identifier: Apache-2.0
 """A closed run's state follows what becomes of its quarantined tasks."""
 
-from scheduler_service import rig  # noqa: F401
+from scheduler_service import make_service  # noqa: F401
 
 
-def quarantined_run(rig, people=4):
-    """Two of the people fail until their trap is taken away."""
-    rig.database.execute("update person set trap = 'zero' where id <= 2")
-    rig.scheduler()
-    rig.start()
-    run = rig.ask("sweep")
-    assert rig.until(run, "completed with errors") == (
+def quarantined_run(service, people=4):
+    """Two of the people fail until their trap is removed."""
+    service.database.execute("update person set trap = 'zero' where id <= 2")
+    service.scheduler()
+    service.start()
+    run = service.ask("sweep")
+    assert service.until(run, "completed with errors") == (
         "completed with errors",
         f"0 failed, 2 quarantined and 0 unknown of {people} tasks",
     )
-    rig.wait(lambda: rig.row(run, "notified_at is not null")[0])
-    rig.database.execute("update person set trap = ''")
+    service.wait(lambda: service.row(run, "notified_at is not null")[0])
+    service.database.execute("update person set trap = ''")
     return run
 
 
-def test_replayed_to_the_end_it_succeeded(rig, embedded):
-    rig = rig(embedded, people=4)
-    run = quarantined_run(rig)
-    rig.rollcall("quarantine", "replay", "--subject", "1", "--yes")
-    rig.wait(
+def test_replayed_to_the_end_it_succeeded(make_service, embedded):
+    service = make_service(embedded, people=4)
+    run = quarantined_run(service)
+    service.rollcall("quarantine", "replay", "--subject", "1", "--yes")
+    service.wait(
         lambda: (
-            rig.row(run)
+            service.row(run)
             == ("completed with errors", "0 failed, 1 quarantined and 0 unknown of 4 tasks")
         )
     )
-    rig.rollcall("quarantine", "replay", "--all", "--yes")
-    rig.wait(lambda: rig.row(run) == ("succeeded", ""))
-    shown = rig.rollcall("runs", "show", run)
+    service.rollcall("quarantine", "replay", "--all", "--yes")
+    service.wait(lambda: service.row(run) == ("succeeded", ""))
+    shown = service.rollcall("runs", "show", run)
     assert (
         "succeeded" in shown
         and "0 failed + 0 quarantined" in shown
         and "ok: every planned task" in shown
     )
-    rig.wait(
+    service.wait(
         lambda: (
-            rig.announced(run)[-2:]
-            and [e["state"] for e in rig.announced(run)][-2:]
+            service.announced(run)[-2:]
+            and [e["state"] for e in service.announced(run)][-2:]
             == ["completed with errors", "succeeded"]
         )
     )
-    before, after = rig.announced(run)[-2:]
+    before, after = service.announced(run)[-2:]
     assert (before["quarantined"], after["quarantined"], after["applied"]) == (2, 0, 4) and before[
         "event_id"
     ] != after["event_id"]
-    assert rig.database.value("select count(*) from rollcall.recount") == 0
+    assert service.database.value("select count(*) from rollcall.recount") == 0
 
 
-def test_dropped_it_succeeded_too(rig, embedded):
-    rig = rig(embedded, people=4)
-    run = quarantined_run(rig)
-    rig.rollcall("quarantine", "drop", "--all", "--yes")
-    rig.wait(lambda: rig.row(run) == ("succeeded", ""))
-    assert rig.database.rows("select applied, skipped, quarantined from rollcall.run_progress") == [
-        (2, 2, 0)
-    ]
+def test_dropped_it_succeeded_too(make_service, embedded):
+    service = make_service(embedded, people=4)
+    run = quarantined_run(service)
+    service.rollcall("quarantine", "drop", "--all", "--yes")
+    service.wait(lambda: service.row(run) == ("succeeded", ""))
+    assert service.database.rows(
+        "select applied, skipped, quarantined from rollcall.run_progress"
+    ) == [(2, 2, 0)]
 
 
-def test_a_replay_that_fails_again_leaves_it_as_it_is(rig, embedded):
-    rig = rig(embedded, people=4)
-    run = quarantined_run(rig)
-    rig.database.execute("update person set trap = 'zero' where id = 1")
-    rig.rollcall("quarantine", "replay", "--all", "--yes")
-    rig.wait(
+def test_a_replay_that_fails_again_leaves_it_as_it_is(make_service, embedded):
+    service = make_service(embedded, people=4)
+    run = quarantined_run(service)
+    service.database.execute("update person set trap = 'zero' where id = 1")
+    service.rollcall("quarantine", "replay", "--all", "--yes")
+    service.wait(
         lambda: (
-            rig.row(run)
+            service.row(run)
             == ("completed with errors", "0 failed, 1 quarantined and 0 unknown of 4 tasks")
         )
     )
-    rig.wait(lambda: rig.database.value("select count(*) from rollcall.recount") == 0)
+    service.wait(lambda: service.database.value("select count(*) from rollcall.recount") == 0)

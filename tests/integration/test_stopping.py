@@ -13,7 +13,7 @@ from harness.paths import program
 from harness.postgres import Database, Postgres
 from harness.process import Process
 from worker_pack import Run, adhoc
-from worker_service import rig, sink  # noqa: F401
+from worker_service import mail_sink, make_service  # noqa: F401
 
 DRAIN = 4  # s
 STATED = 20  # s: scheduler and aggregator
@@ -24,9 +24,9 @@ create trigger sleepy before insert on journal for each row execute function sle
 """
 
 
-def waiting(rig):
+def waiting(service):
     """A statement of the worker's that has been running for a while."""
-    return rig.database.value(
+    return service.database.value(
         "select count(*) from pg_stat_activity where application_name like 'rollcall-worker%' and"
         " state = 'active' and query like '%effect%' and now() - query_start > interval '500 ms'"
     )
@@ -41,16 +41,18 @@ def ends_within(process, seconds):
 
 
 @pytest.mark.parametrize("second", [False, True], ids=["drain", "at-once"])
-def test_a_statement_that_does_not_end(rig, kafka, second):
+def test_a_statement_that_does_not_end(make_service, kafka, second):
     """The statement is cancelled when the time is over, which frees its locks; its tasks are as
     they were, without an error of their own.
     """
-    rig = rig(kafka, people=20, partitions=1, drain_timeout=f'"{DRAIN if not second else 120}s"')
-    rig.database.execute(SLEEPY)
-    run = Run(rig)
-    rig.send(run.plan([run.task("bump", n) for n in range(1, 21)]))
-    worker = rig.start(lanes=["tasks"])
-    rig.wait(lambda: waiting(rig))
+    service = make_service(
+        kafka, people=20, partitions=1, drain_timeout=f'"{DRAIN if not second else 120}s"'
+    )
+    service.database.execute(SLEEPY)
+    run = Run(service)
+    service.send(run.plan([run.task("bump", n) for n in range(1, 21)]))
+    worker = service.start(lanes=["tasks"])
+    service.wait(lambda: waiting(service))
     worker.stopped = True
     worker.send_signal(signal.SIGTERM)
     if second:
@@ -58,9 +60,9 @@ def test_a_statement_that_does_not_end(rig, kafka, second):
         assert worker.running()
         worker.send_signal(signal.SIGTERM)
     assert ends_within(worker, DRAIN) == 0
-    rig.wait(
+    service.wait(
         lambda: (
-            rig.database.value(
+            service.database.value(
                 "select count(*) from pg_stat_activity where application_name like"
                 " 'rollcall-worker%'"
             )
@@ -68,48 +70,49 @@ def test_a_statement_that_does_not_end(rig, kafka, second):
         ),
         10,
     )
-    assert rig.database.value("select count(*) from rollcall.held") == 0
-    rig.database.execute("drop trigger sleepy on journal")
-    rig.start(lanes=["tasks"])
-    rig.wait(run.complete)
+    assert service.database.value("select count(*) from rollcall.held") == 0
+    service.database.execute("drop trigger sleepy on journal")
+    service.start(lanes=["tasks"])
+    service.wait(run.complete)
     assert run.progress()["applied"] == 20
-    rig.stop_all()
+    service.stop_all()
 
 
-def test_a_lock_held_by_another_session(rig, kafka):
-    rig = rig(kafka, people=20, partitions=1, drain_timeout=f'"{DRAIN}s"')
-    other = rig.database.connect()
+def test_a_lock_held_by_another_session(make_service, kafka):
+    service = make_service(kafka, people=20, partitions=1, drain_timeout=f'"{DRAIN}s"')
+    other = service.database.connect()
     other.execute("begin")
     other.execute("select from person where id = 7 for update")
-    run = Run(rig)
-    rig.send(run.plan([run.task("bump", n) for n in range(1, 21)]))
-    worker = rig.start(lanes=["tasks"])
-    rig.wait(
+    run = Run(service)
+    service.send(run.plan([run.task("bump", n) for n in range(1, 21)]))
+    worker = service.start(lanes=["tasks"])
+    service.wait(
         lambda: (
-            rig.position() or rig.database.value("select count(*) from pg_locks where not granted")
+            service.position()
+            or service.database.value("select count(*) from pg_locks where not granted")
         )
     )
     worker.stopped = True
     worker.send_signal(signal.SIGTERM)
     assert ends_within(worker, DRAIN) == 0
     other.close()
-    rig.start(lanes=["tasks"])
-    rig.wait(run.complete)
+    service.start(lanes=["tasks"])
+    service.wait(run.complete)
     assert run.progress()["applied"] == 20
-    rig.stop_all()
+    service.stop_all()
 
 
-def test_a_killed_worker_frees_its_locks(rig, kafka):
-    rig = rig(kafka, people=20, partitions=1)
-    rig.database.execute(SLEEPY)
-    run = Run(rig)
-    rig.send(run.plan([run.task("bump", n) for n in range(1, 21)]))
-    worker = rig.start(lanes=["tasks"])
-    rig.wait(lambda: waiting(rig))
-    rig.kill(worker)
-    rig.wait(
+def test_a_killed_worker_frees_its_locks(make_service, kafka):
+    service = make_service(kafka, people=20, partitions=1)
+    service.database.execute(SLEEPY)
+    run = Run(service)
+    service.send(run.plan([run.task("bump", n) for n in range(1, 21)]))
+    worker = service.start(lanes=["tasks"])
+    service.wait(lambda: waiting(service))
+    service.kill(worker)
+    service.wait(
         lambda: (
-            rig.database.value(
+            service.database.value(
                 "select count(*) from pg_stat_activity where application_name like"
                 " 'rollcall-worker%'"
             )
@@ -119,14 +122,14 @@ def test_a_killed_worker_frees_its_locks(rig, kafka):
     )
 
 
-def done(rig):
-    return rig.database.value("select count(*) from rollcall.outcome_adhoc where outcome = 0")
+def done(service):
+    return service.database.value("select count(*) from rollcall.outcome_adhoc where outcome = 0")
 
 
-def programs(rig):
-    worker = rig.start(lanes=["tasks", "urgent"], drain_timeout=f'"{DRAIN}s"')
+def programs(service):
+    worker = service.start(lanes=["tasks", "urgent"], drain_timeout=f'"{DRAIN}s"')
     others = [
-        Process([program(f"rollcall-{name}"), "-c", rig.config], rig.folder / f"{name}.log")
+        Process([program(f"rollcall-{name}"), "-c", service.config], service.folder / f"{name}.log")
         for name in ("scheduler", "aggregator")
     ]
     for process in others:
@@ -143,14 +146,14 @@ def all_end(worker, others):
         ends_within(process, STATED + 1 - DRAIN)
 
 
-def test_programs_stop_while_the_database_is_frozen(rig, kafka):
+def test_programs_stop_while_the_database_is_frozen(make_service, kafka):
     """PostgreSQL answers nothing, and refuses nothing."""
     server = Postgres()
     try:
-        rig = rig(kafka, db=Database(server, "frozen"), people=2000, batch_max=50)
-        worker, others = programs(rig)
-        rig.send([adhoc("club.bump", n) for n in range(1, 2001)])
-        rig.wait(lambda: done(rig), 40)
+        service = make_service(kafka, db=Database(server, "frozen"), people=2000, batch_max=50)
+        worker, others = programs(service)
+        service.send([adhoc("club.bump", n) for n in range(1, 2001)])
+        service.wait(lambda: done(service), 40)
         family = [server.process.pid] + [
             int(p) for p in os.popen(f"pgrep -P {server.process.pid}").read().split()
         ]
@@ -162,29 +165,29 @@ def test_programs_stop_while_the_database_is_frozen(rig, kafka):
         finally:
             for pid in reversed(family):
                 os.kill(pid, signal.SIGCONT)
-        rig.start(lanes=["tasks"])
-        rig.wait(lambda: done(rig) == 2000, 60)
-        rig.stop_all()
-        rig.database.db.close()
+        service.start(lanes=["tasks"])
+        service.wait(lambda: done(service) == 2000, 60)
+        service.stop_all()
+        service.database.db.close()
     finally:
         server.close()
 
 
-def test_programs_stop_while_the_broker_is_frozen(rig):
+def test_programs_stop_while_the_broker_is_frozen(make_service):
     node = Kafka()
     try:
-        rig = rig(node, people=2000, batch_max=50)
-        worker, others = programs(rig)
-        rig.send([adhoc("club.bump", n) for n in range(1, 2001)])
-        rig.wait(lambda: done(rig), 40)
+        service = make_service(node, people=2000, batch_max=50)
+        worker, others = programs(service)
+        service.send([adhoc("club.bump", n) for n in range(1, 2001)])
+        service.wait(lambda: done(service), 40)
         os.killpg(node.process.pid, signal.SIGSTOP)
         time.sleep(1)
         try:
             all_end(worker, others)
         finally:
             os.killpg(node.process.pid, signal.SIGCONT)
-        rig.start(lanes=["tasks"])
-        rig.wait(lambda: done(rig) == 2000, 60)
-        rig.stop_all()
+        service.start(lanes=["tasks"])
+        service.wait(lambda: done(service) == 2000, 60)
+        service.stop_all()
     finally:
         node.close()

@@ -4,7 +4,7 @@
 import uuid
 
 from worker_pack import adhoc
-from worker_service import rig  # noqa: F401
+from worker_service import make_service  # noqa: F401
 
 FAILED = 2  # rollcall.outcome.outcome
 
@@ -42,19 +42,20 @@ CASES = [
 ]
 
 
-def test_the_tool_refuses_exactly_what_a_worker_refuses(rig, broker):  # noqa: F811
-    rig = rig(broker)
-    rig.people(2)
+def test_the_tool_refuses_exactly_what_a_worker_refuses(make_service, broker):  # noqa: F811
+    service = make_service(broker)
+    service.people(2)
     sent = [adhoc("club.grant", s, uuid.uuid4(), item, **args) for s, item, args, _ in CASES]
-    rig.send(sent, lane="urgent")
-    rig.start(lanes=["urgent"])
+    service.send(sent, lane="urgent")
+    service.start(lanes=["urgent"])
 
     def verdicts():
         outcomes = dict(
-            rig.database.rows("select task_id, outcome from rollcall.outcome where run_no = 0")
+            service.database.rows("select task_id, outcome from rollcall.outcome where run_no = 0")
         )
         letters = {
-            bytes(value) for (value,) in rig.database.rows("select value from rollcall.dead_letter")
+            bytes(value)
+            for (value,) in service.database.rows("select value from rollcall.dead_letter")
         }
         found = [
             False if task.bytes in letters else outcomes.get(task.id, -1) != FAILED
@@ -63,13 +64,13 @@ def test_the_tool_refuses_exactly_what_a_worker_refuses(rig, broker):  # noqa: F
         ]
         return found if len(found) == len(sent) else None
 
-    worker = rig.wait(verdicts, what="an end of each task")
-    rig.stop_all()
+    worker = service.wait(verdicts, what="an end of each task")
+    service.stop_all()
     tool = []
     for subject, item, arguments, _ in CASES:
         settings = [word for n, v in arguments.items() for word in ("--set", f"{n}={v}")]
         about = ["--subject", subject, *(["--item", item] if item else [])]
-        done = rig.tried("tasks", "submit", "--type", "club.grant", *about, *settings)
+        done = service.tried("tasks", "submit", "--type", "club.grant", *about, *settings)
         assert done.returncode in (0, 2), (subject[:30], done.stderr)
         tool.append(done.returncode == 0)
     expected = [accepted for *_, accepted in CASES]

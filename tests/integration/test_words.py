@@ -68,6 +68,11 @@ def found(path, source, glossary=GLOSSARY):
         ("worker/a.c", 'err_set(e, "%" PRIu64 " of them\\nburied");', ("worker/a.c:1: buried",)),
         ("worker/a.c", '/* given\n * up */ f("buried");', ("worker/a.c:1: given up",)),
         ("tests/a.c", 'f("it is buried"); // buried', ("tests/a.c:1: buried",)),
+        (
+            "tests/a.py",
+            '"""Is buried."""\nf("buried")  # give\n# up',
+            ("tests/a.py:2: give up", "tests/a.py:1: buried"),
+        ),
         ("docs/a.md", "# Title\n\nSome of it was\ngiven\nup.\n", ("docs/a.md:4: given up",)),
         ("docs/a.md", "The column `buried`, and\n```\nburied\n```\n\n    buried\n", ()),
         ("docs/a.md", "Never give up hope, and do not give up.", ("docs/a.md:1: give up",)),

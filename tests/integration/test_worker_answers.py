@@ -7,7 +7,7 @@ import re
 
 import pytest
 from worker_pack import PACK_CFG, Run, adhoc
-from worker_service import rig  # noqa: F401
+from worker_service import make_service  # noqa: F401
 
 TOUCH = (
     "changed as (update person p set hits = hits + 1 from batch b where p.id = b.subject returning"
@@ -104,32 +104,34 @@ def with_statement(tmp_path, text, name="bump"):
     return changed
 
 
-def all_ended(rig, of, number):
-    return lambda: rig.database.value(
+def all_ended(service, of, number):
+    return lambda: service.database.value(
         f"select count(*) = {number} from rollcall.outcome where {of} and outcome >= 0"
     )
 
 
 @pytest.mark.parametrize("name", SQL)
-def test_a_wrong_row_of_effect_is_refused(rig, kafka, tmp_path, name):
+def test_a_wrong_row_of_effect_is_refused(make_service, kafka, tmp_path, name):
     """In a run, for ad-hoc tasks and in a dry run; the person with the wrong row stands alone,
     and is refused on every try.
     """
     text, wrong = SQL[name]
-    rig = rig(kafka, people=9, pack_cfg=with_statement(tmp_path, TOUCH + text))
-    run, dry = Run(rig), Run(rig, job="other", dry_run=True)
-    rig.send(
+    service = make_service(kafka, people=9, pack_cfg=with_statement(tmp_path, TOUCH + text))
+    run, dry = Run(service), Run(service, job="other", dry_run=True)
+    service.send(
         run.plan([run.task("bump", n) for n in (1, 2, 3)])
         + dry.plan([dry.task("bump", n) for n in (1, 2, 3)])
     )
-    rig.send([adhoc("club.bump", 4), adhoc("club.bump", 5)])
-    rig.start(lanes=["tasks"])
-    rig.wait(run.complete)
-    rig.wait(dry.complete)
-    rig.wait(all_ended(rig, "run_no = 0", 2))
+    service.send([adhoc("club.bump", 4), adhoc("club.bump", 5)])
+    service.start(lanes=["tasks"])
+    service.wait(run.complete)
+    service.wait(dry.complete)
+    service.wait(all_ended(service, "run_no = 0", 2))
     assert [run.outcomes()[n][0] for n in "123"] == ["applied", "quarantined", "applied"]
     assert [dry.outcomes()[n][0] for n in "123"] == ["applied", "failed", "applied"]
-    by_hand = rig.database.value("select reason from rollcall.outcome_adhoc where subject = '5'")
+    by_hand = service.database.value(
+        "select reason from rollcall.outcome_adhoc where subject = '5'"
+    )
     for subject, reason in (
         ("2", run.outcomes()["2"][1]),
         ("2", dry.outcomes()["2"][1]),
@@ -141,25 +143,25 @@ def test_a_wrong_row_of_effect_is_refused(rig, kafka, tmp_path, name):
             and "expected" in reason
         ), reason
     assert (
-        rig.database.value(
+        service.database.value(
             "select outcome from rollcall.outcome_named where run_no = 0 and subject = '4'"
         )
         == "applied"
     )
-    assert rig.database.rows("select id from person where hits > 0 order by 1") == [
+    assert service.database.rows("select id from person where hits > 0 order by 1") == [
         (1,),
         (3,),
         (4,),
     ]
     assert (
-        rig.database.value(
+        service.database.value(
             "select min(attempt) from rollcall.outcome where subject in ('2', '5') and not dry_run"
             " and outcome = 3"
         )
         == 3
     )
     assert run.progress()["digest_matches"]
-    rig.stop_all()
+    service.stop_all()
 
 
 @pytest.mark.parametrize(
@@ -173,23 +175,23 @@ def test_a_wrong_row_of_effect_is_refused(rig, kafka, tmp_path, name):
     ],
 )
 @pytest.mark.parametrize("how", ["run", "ad-hoc"])
-def test_no_mail_is_noted_that_was_not_sent(rig, kafka, tmp_path, outcome, wrong, how):
+def test_no_mail_is_noted_that_was_not_sent(make_service, kafka, tmp_path, outcome, wrong, how):
     """The outcome of a mail is 'send' or an answer that says why not; there is no third one,
     whichever try it is.
     """
-    rig = rig(
+    service = make_service(
         kafka,
         people=3,
         pack_cfg=with_statement(
             tmp_path, f"effect as (select p.id as subject, {outcome} as outcome, {MAIL})", "greet"
         ),
     )
-    rig.database.execute(
+    service.database.execute(
         "alter table person alter active drop not null; update person set active = null where"
         " id = 2"
     )
-    run = Run(rig)
-    rig.send(
+    run = Run(service)
+    service.send(
         (
             run.plan([run.task("greet", n) for n in (1, 2, 3)])
             if how == "run"
@@ -197,26 +199,26 @@ def test_no_mail_is_noted_that_was_not_sent(rig, kafka, tmp_path, outcome, wrong
         ),
         lane="mail",
     )
-    rig.start(lanes=["mail"])
-    rig.wait(all_ended(rig, "true", 3))
-    assert sorted(m.to for m in rig.mails()) == ["p1@example.org", "p3@example.org"]
-    assert rig.database.rows(
+    service.start(lanes=["mail"])
+    service.wait(all_ended(service, "true", 3))
+    assert sorted(m.to for m in service.mails()) == ["p1@example.org", "p3@example.org"]
+    assert service.database.rows(
         "select subject, outcome, attempt from rollcall.outcome_named order by 1"
     ) == [("1", "applied", 1), ("2", "quarantined", 3), ("3", "applied", 1)]
-    reason = rig.database.value("select reason from rollcall.outcome where subject = '2'")
+    reason = service.database.value("select reason from rollcall.outcome where subject = '2'")
     assert wrong in reason and "expected 'send', 'skipped' or 'failed'" in reason
-    rig.rollcall("quarantine", "replay", "--all", "--yes")
-    rig.wait(
+    service.rollcall("quarantine", "replay", "--all", "--yes")
+    service.wait(
         lambda: (
-            rig.database.value(
+            service.database.value(
                 "select count(*) from rollcall.outcome where subject = '2' and attempt = 6 and"
                 " outcome = 3"
             )
             == 1
         )
     )
-    assert len(rig.mails()) == 2
-    rig.stop_all()
+    assert len(service.mails()) == 2
+    service.stop_all()
 
 
 EVERYBODY = (
@@ -243,22 +245,24 @@ FOREIGN = {  # by some tasks, and not without any
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_a_statement_acts_on_nobody_beyond_its_batch(rig, kafka, tmp_path, name):
+def test_a_statement_acts_on_nobody_beyond_its_batch(make_service, kafka, tmp_path, name):
     """All of it is undone, for every task of the batch: half of it is no more to be trusted than
     the whole.
     """
-    rig = rig(kafka, people=300, partitions=1, pack_cfg=with_statement(tmp_path, FOREIGN[name]))
-    run, dry = Run(rig), Run(rig, job="other", dry_run=True)
-    rig.send(
+    service = make_service(
+        kafka, people=300, partitions=1, pack_cfg=with_statement(tmp_path, FOREIGN[name])
+    )
+    run, dry = Run(service), Run(service, job="other", dry_run=True)
+    service.send(
         run.plan([run.task("bump", 2)])
         + dry.plan([dry.task("bump", n) for n in (11, 12, 13)])
         + [adhoc("club.bump", n) for n in (22, 32)]
     )
-    rig.start(lanes=["tasks"])
-    rig.wait(run.complete)
-    rig.wait(dry.complete)
-    rig.wait(all_ended(rig, "run_no = 0", 2))
-    assert rig.database.value("select count(*) from person where hits <> 0") == 0
+    service.start(lanes=["tasks"])
+    service.wait(run.complete)
+    service.wait(dry.complete)
+    service.wait(all_ended(service, "run_no = 0", 2))
+    assert service.database.value("select count(*) from person where hits <> 0") == 0
     assert {r[0] for r in run.outcomes().values()} == {"quarantined"} and {
         r[0] for r in dry.outcomes().values()
     } == {"failed"}
@@ -268,15 +272,15 @@ def test_a_statement_acts_on_nobody_beyond_its_batch(rig, kafka, tmp_path, name)
         and "expected a subject of batch" in reason
         and "RC003" in reason
     )
-    rig.stop_all()
+    service.stop_all()
 
 
 @pytest.mark.parametrize("statement", [EVERYBODY, NOBODY_MORE])
-def test_a_statement_that_never_reads_its_batch_is_paused(rig, kafka, tmp_path, statement):
+def test_a_statement_that_never_reads_its_batch_is_paused(make_service, kafka, tmp_path, statement):
     """It acts also without any task, so it is its own fault: few tasks are enough, none of the
-    300 people is changed, and no task ends. Others go on.
+    300 people is changed, and no task ends. Others continue.
     """
-    rig = rig(
+    service = make_service(
         kafka,
         people=300,
         pack_cfg=with_statement(tmp_path, statement),
@@ -285,30 +289,32 @@ def test_a_statement_that_never_reads_its_batch_is_paused(rig, kafka, tmp_path, 
             ' "500ms";'
         ),
     )
-    run = Run(rig)
-    rig.send(
+    run = Run(service)
+    service.send(
         run.plan([run.task("bump", n) for n in (1, 2, 3)] + [run.task("other", 4)])
         + [adhoc("club.bump", 5)]
     )
-    worker = rig.start(lanes=["tasks"])
-    rig.wait(
-        lambda: rig.database.value("select coalesce(max(tries), 0) >= 2 from rollcall.paused_type")
+    worker = service.start(lanes=["tasks"])
+    service.wait(
+        lambda: service.database.value(
+            "select coalesce(max(tries), 0) >= 2 from rollcall.paused_type"
+        )
     )
-    why = rig.database.rows("select type, sqlstate, reason from rollcall.paused_type_named")
+    why = service.database.rows("select type, sqlstate, reason from rollcall.paused_type_named")
     assert [w[:2] for w in why] == [
         ("club.bump", "RC003")
     ] and "club/sql/own.sql: effect.subject is " in why[0][2]
-    rig.wait(lambda: run.outcomes() == {"4": ("applied", "")})
-    assert rig.database.rows("select subject, state, tries from rollcall.held") == [
+    service.wait(lambda: run.outcomes() == {"4": ("applied", "")})
+    assert service.database.rows("select subject, state, tries from rollcall.held") == [
         ("5", "retry", 0)
     ]
-    assert rig.database.rows("select id from person where hits <> 0") == [(4,)]
+    assert service.database.rows("select id from person where hits <> 0") == [(4,)]
     assert worker.text().count('msg="task type paused" type=club.bump') == 1
-    rig.stop_all()
+    service.stop_all()
 
 
-def test_doubled_columns_of_effect_are_named(rig, kafka, tmp_path):
-    rig = rig(
+def test_doubled_columns_of_effect_are_named(make_service, kafka, tmp_path):
+    service = make_service(
         kafka,
         people=3,
         pack_cfg=with_statement(
@@ -318,7 +324,7 @@ def test_doubled_columns_of_effect_are_named(rig, kafka, tmp_path):
             " from changed)",
         ),
     )
-    worker = rig.start(lanes=["tasks"], ready=False)
+    worker = service.start(lanes=["tasks"], ready=False)
     worker.wait_until(
         lambda: (
             'own.sql: effect has the column \\"reason\\" twice' in worker.text()

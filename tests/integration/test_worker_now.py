@@ -7,7 +7,7 @@ import re
 import subprocess
 
 from worker_pack import PACK_CFG, adhoc
-from worker_service import rig  # noqa: F401
+from worker_service import make_service  # noqa: F401
 
 # The wall clock of one process; waiting is not touched.
 CLOCK = """
@@ -59,7 +59,7 @@ def own(tmp_path, **types):
     return cfg
 
 
-def test_now_is_the_databases(rig, kafka, tmp_path):
+def test_now_is_the_databases(make_service, kafka, tmp_path):
     """A worker whose clock is 90 days ahead: at the first try, at a later one, for a mail and
     for its record.
     """
@@ -69,21 +69,23 @@ def test_now_is_the_databases(rig, kafka, tmp_path):
         'record = "sql/greet.record.sql"; follow_ups = [ "thanks" ];',
         'record = "sql/own.record.sql";',
     )
-    rig = rig(kafka, people=9, pack_cfg=cfg)
-    rig.database.execute("update person set trap = 'x' where id = 2")
-    rig.send([adhoc("club.bump", 1), adhoc("club.bump", 2)])
-    rig.send([adhoc("club.greet", 3)], lane="mail")
-    worker = rig.start(lanes=["tasks", "mail"], env=ninety_days_ahead(tmp_path))
-    rig.wait(lambda: rig.database.value("select count(*) from rollcall.held") == 1, 60)
-    ahead = rig.database.value("select now() + interval '89 days'").strftime("%Y-%m")
+    service = make_service(kafka, people=9, pack_cfg=cfg)
+    service.database.execute("update person set trap = 'x' where id = 2")
+    service.send([adhoc("club.bump", 1), adhoc("club.bump", 2)])
+    service.send([adhoc("club.greet", 3)], lane="mail")
+    worker = service.start(lanes=["tasks", "mail"], env=ninety_days_ahead(tmp_path))
+    service.wait(lambda: service.database.value("select count(*) from rollcall.held") == 1, 60)
+    ahead = service.database.value("select now() + interval '89 days'").strftime("%Y-%m")
     assert ahead in worker.text()  # its log lines are dated by its own clock
-    rig.database.execute("update person set trap = '' where id = 2")
-    rig.wait(
-        lambda: rig.database.value("select count(*) from rollcall.outcome where outcome = 0") == 3,
+    service.database.execute("update person set trap = '' where id = 2")
+    service.wait(
+        lambda: (
+            service.database.value("select count(*) from rollcall.outcome where outcome = 0") == 3
+        ),
         60,
     )
     assert (
-        rig.database.value(
+        service.database.value(
             AGREES.format(
                 "before",
                 "rollcall.outcome where type_no in (select type_no from rollcall.task_type where"
@@ -92,28 +94,32 @@ def test_now_is_the_databases(rig, kafka, tmp_path):
         )
         is True
     )
-    assert rig.database.rows("select attempt from rollcall.outcome where subject = '2'") > [(1,)]
+    assert service.database.rows("select attempt from rollcall.outcome where subject = '2'") > [
+        (1,)
+    ]
     assert (
-        rig.database.value(
+        service.database.value(
             "select bool_and(after = (before::timestamptz at time zone 'America/Sao_Paulo')::date"
             " || ' cli:ana') from rollcall.outcome where before is not null"
         )
         is True
     )
-    assert rig.database.value("select said ~ ' cli:ana$' from journal where type = 'sent'") is True
     assert (
-        rig.database.value(
+        service.database.value("select said ~ ' cli:ana$' from journal where type = 'sent'") is True
+    )
+    assert (
+        service.database.value(
             AGREES.format("substring(said from '^[^ ]+ [^ ]+')", "journal where type = 'sent'")
         )
         is True
     )
-    assert len(rig.mails()) == 1
-    rig.stop_all()
+    assert len(service.mails()) == 1
+    service.stop_all()
 
 
-def test_actor_is_who_asked(rig, kafka, tmp_path):
+def test_actor_is_who_asked(make_service, kafka, tmp_path):
     """Of several in one batch, each task's own."""
-    rig = rig(
+    service = make_service(
         kafka,
         people=60,
         partitions=1,
@@ -125,13 +131,17 @@ def test_actor_is_who_asked(rig, kafka, tmp_path):
             ),
         ),
     )
-    rig.send([adhoc("club.bump", n)._replace(actor=f"cli:{'abc'[n % 3]}") for n in range(1, 61)])
-    rig.start(lanes=["tasks"])
-    rig.wait(
-        lambda: rig.database.value("select count(*) from rollcall.outcome where outcome = 0") == 60
+    service.send(
+        [adhoc("club.bump", n)._replace(actor=f"cli:{'abc'[n % 3]}") for n in range(1, 61)]
     )
-    assert rig.database.rows(
+    service.start(lanes=["tasks"])
+    service.wait(
+        lambda: (
+            service.database.value("select count(*) from rollcall.outcome where outcome = 0") == 60
+        )
+    )
+    assert service.database.rows(
         "select before, count(*) from rollcall.outcome where before = after and before = actor"
         " group by 1 order by 1"
     ) == [("cli:a", 20), ("cli:b", 20), ("cli:c", 20)]
-    rig.stop_all()
+    service.stop_all()

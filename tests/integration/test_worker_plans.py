@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """No plan of a composed statement compares each row of a batch with each of another list: what
-is asked for by hand is as fast as a run's tasks.
+is requested by hand is as fast as a run's tasks.
 """
 
 import re
@@ -9,7 +9,7 @@ import time
 import pytest
 from test_worker_now import own
 from worker_pack import Run, adhoc
-from worker_service import rig  # noqa: F401
+from worker_service import make_service  # noqa: F401
 
 JUDGED = """
 found as (select p.id, p.hits, p.trap from batch b join person p on p.id = b.subject
@@ -62,33 +62,34 @@ def plans(postgres, of):
 
 
 @pytest.mark.parametrize("analyzed", [False, True])
-def test_no_plan_is_quadratic(rig, kafka, postgres, tmp_path, analyzed):
+def test_no_plan_is_quadratic(make_service, kafka, postgres, tmp_path, analyzed):
     """By hand, a later try, and repetitions of a run; with statistics and without."""
-    rig = rig(
+    service = make_service(
         kafka,
         people=20000,
         partitions=1,
         pack_cfg=own(tmp_path, bump=JUDGED),
         retry='attempts = 9; base = "100ms"; max = "300ms";',
     )
-    rig.database.execute(PLANS.format(rig.database.name))
-    rig.database.execute("update person set trap = 'x' where id <= 20")
+    service.database.execute(PLANS.format(service.database.name))
+    service.database.execute("update person set trap = 'x' where id <= 20")
     if analyzed:
-        rig.database.execute("analyze")
-    run = Run(rig)
+        service.database.execute("analyze")
+    run = Run(service)
     tasks = run.plan([run.task("bump", n) for n in range(1001, 2001)], placed=False)
-    rig.send(tasks + tasks)
-    rig.send([adhoc("club.bump", n) for n in range(1, 1001)])
-    rig.start(lanes=["tasks"])
-    rig.wait(lambda: rig.database.value("select count(*) from rollcall.held") >= 1)
-    rig.wait(run.complete)
-    rig.database.execute("update person set trap = ''")
-    rig.wait(
+    service.send(tasks + tasks)
+    service.send([adhoc("club.bump", n) for n in range(1, 1001)])
+    service.start(lanes=["tasks"])
+    service.wait(lambda: service.database.value("select count(*) from rollcall.held") >= 1)
+    service.wait(run.complete)
+    service.database.execute("update person set trap = ''")
+    service.wait(
         lambda: (
-            rig.database.value("select count(*) from rollcall.outcome where outcome = 0") == 2000
+            service.database.value("select count(*) from rollcall.outcome where outcome = 0")
+            == 2000
         )
     )
-    rig.stop_all()
+    service.stop_all()
     lookups = (
         "from rollcall.outcome_adhoc o where",
         "from rollcall.outcome o where o.day = of_day",
@@ -103,20 +104,23 @@ def test_no_plan_is_quadratic(rig, kafka, postgres, tmp_path, analyzed):
             ), p
 
 
-def test_five_thousand_tasks_by_request_take_a_second_or_two(rig, kafka, tmp_path):
+def test_five_thousand_tasks_by_request_take_a_second_or_two(make_service, kafka, tmp_path):
     """In one batch, within a second or two: comparing each with each took ten times as long."""
-    rig = rig(kafka, people=20000, partitions=1, pack_cfg=own(tmp_path, bump=JUDGED))
-    rig.start(lanes=["tasks"])
-    rig.send([adhoc("club.bump", n) for n in range(1, 11)])
-    rig.wait(
-        lambda: rig.database.value("select count(*) from rollcall.outcome where outcome = 0") == 10
+    service = make_service(kafka, people=20000, partitions=1, pack_cfg=own(tmp_path, bump=JUDGED))
+    service.start(lanes=["tasks"])
+    service.send([adhoc("club.bump", n) for n in range(1, 11)])
+    service.wait(
+        lambda: (
+            service.database.value("select count(*) from rollcall.outcome where outcome = 0") == 10
+        )
     )
     began = time.monotonic()
-    rig.send([adhoc("club.bump", n) for n in range(1, 15001)])
-    rig.wait(
+    service.send([adhoc("club.bump", n) for n in range(1, 15001)])
+    service.wait(
         lambda: (
-            rig.database.value("select count(*) from rollcall.outcome where outcome = 0") == 15010
+            service.database.value("select count(*) from rollcall.outcome where outcome = 0")
+            == 15010
         )
     )
     assert time.monotonic() - began < 20
-    rig.stop_all()
+    service.stop_all()

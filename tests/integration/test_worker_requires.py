@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a task type requires is asked in the effect's own transaction, whoever asked for the task
+"""What a task type requires is asked in the effect's own transaction, whoever requested the task
 and however it came.
 """
 
@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 from worker_pack import PACK_CFG, Run, adhoc
-from worker_service import rig  # noqa: F401
+from worker_service import make_service  # noqa: F401
 
 GATE = (
     "create table public.gate (ok boolean, reason text); insert into public.gate values (%s, 'the"
@@ -36,24 +36,24 @@ def guarded(tmp_path, requires=REQUIRES, *names):
     return cfg
 
 
-def ended(rig, number):
-    return lambda: rig.database.value(
+def ended(service, number):
+    return lambda: service.database.value(
         "select count(*) = %s from rollcall.outcome where outcome >= 0", (number,)
     )
 
 
-def answers(rig):
+def answers(service):
     return {
         (r[0], r[1], r[2])
-        for r in rig.database.rows(
+        for r in service.database.rows(
             "select split_part(type, '.', 2), outcome, reason from rollcall.outcome_named"
         )
     }
 
 
-def ask(rig, run):
+def ask(service, run):
     """One task of every kind, by a run and by hand."""
-    rig.send(
+    service.send(
         run.plan(
             [
                 run.task("bump", 1),
@@ -65,39 +65,39 @@ def ask(rig, run):
         ),
         lane="tasks",
     )
-    rig.send([adhoc("club.bump", 4), adhoc("club.greet", 5), adhoc("club.grant", 6, days="3")])
+    service.send([adhoc("club.bump", 4), adhoc("club.greet", 5), adhoc("club.grant", 6, days="3")])
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_nothing_is_done_while_the_condition_is_not_met(rig, kafka, tmp_path, dry_run):
+def test_nothing_is_done_while_the_condition_is_not_met(make_service, kafka, tmp_path, dry_run):
     """SQL, mail, webhook, report and files; with arguments and without; the reason is the
     condition's.
     """
-    rig = rig(kafka, people=9, pack_cfg=guarded(tmp_path))
-    rig.database.execute(CLOSED)
-    run = Run(rig, dry_run=dry_run)
-    ask(rig, run)
-    rig.start(lanes=["tasks"])
-    rig.wait(ended(rig, 8))
-    assert {a[1:] for a in answers(rig)} == {("failed", "refused: the gate is closed")} and len(
-        answers(rig)
+    service = make_service(kafka, people=9, pack_cfg=guarded(tmp_path))
+    service.database.execute(CLOSED)
+    run = Run(service, dry_run=dry_run)
+    ask(service, run)
+    service.start(lanes=["tasks"])
+    service.wait(ended(service, 8))
+    assert {a[1:] for a in answers(service)} == {("failed", "refused: the gate is closed")} and len(
+        answers(service)
     ) == 6
     assert (
-        rig.journal() == {}
-        and rig.mails() == []
+        service.journal() == {}
+        and service.mails() == []
         and not list((tmp_path / "reports").glob("census*"))
     )
-    rig.check_ledger(rig.events())
-    rig.stop_all()
+    service.check_ledger(service.events())
+    service.stop_all()
 
 
-def test_all_is_done_while_the_condition_is_met(rig, kafka, tmp_path):
-    rig = rig(
+def test_all_is_done_while_the_condition_is_met(make_service, kafka, tmp_path):
+    service = make_service(
         kafka, people=9, pack_cfg=guarded(tmp_path, REQUIRES, "bump", "grant", "greet", "census")
     )
-    rig.database.execute(OPEN)
-    run = Run(rig)
-    rig.send(
+    service.database.execute(OPEN)
+    run = Run(service)
+    service.send(
         run.plan(
             [
                 run.task("bump", 1),
@@ -107,11 +107,11 @@ def test_all_is_done_while_the_condition_is_met(rig, kafka, tmp_path):
             ]
         )
     )
-    rig.send([adhoc("club.bump", 4), adhoc("club.greet", 5), adhoc("club.grant", 6, days="3")])
-    rig.start(lanes=["tasks"])
-    rig.wait(
+    service.send([adhoc("club.bump", 4), adhoc("club.greet", 5), adhoc("club.grant", 6, days="3")])
+    service.start(lanes=["tasks"])
+    service.wait(
         lambda: (
-            rig.database.value(
+            service.database.value(
                 "select count(*) from rollcall.outcome_named where outcome >= '' and type <>"
                 " 'club.thanks' and outcome not in ('pending', 'waiting')"
             )
@@ -119,15 +119,18 @@ def test_all_is_done_while_the_condition_is_met(rig, kafka, tmp_path):
         ),
         60,
     )
-    assert {a[:2] for a in answers(rig)} >= {
+    assert {a[:2] for a in answers(service)} >= {
         ("bump", "applied"),
         ("bump", "skipped"),
         ("greet", "applied"),
         ("census", "applied"),
         ("grant", "applied"),
     }
-    assert not {a[1] for a in answers(rig)} & {"failed", "quarantined"} and len(rig.mails()) == 2
-    rig.stop_all()
+    assert (
+        not {a[1] for a in answers(service)} & {"failed", "quarantined"}
+        and len(service.mails()) == 2
+    )
+    service.stop_all()
 
 
 @pytest.mark.parametrize(
@@ -150,75 +153,81 @@ def test_all_is_done_while_the_condition_is_met(rig, kafka, tmp_path):
         ),
     ],
 )
-def test_only_a_plain_yes_lets_it_be_done(rig, kafka, tmp_path, requires, reason):
-    rig = rig(kafka, people=9, pack_cfg=guarded(tmp_path, requires, "bump"))
-    rig.send([adhoc("club.bump", 4)])
-    rig.start(lanes=["tasks"])
-    rig.wait(ended(rig, 1))
-    assert answers(rig) == {("bump", "failed", reason)} and rig.journal() == {}
-    rig.stop_all()
+def test_only_a_plain_yes_lets_it_be_done(make_service, kafka, tmp_path, requires, reason):
+    service = make_service(kafka, people=9, pack_cfg=guarded(tmp_path, requires, "bump"))
+    service.send([adhoc("club.bump", 4)])
+    service.start(lanes=["tasks"])
+    service.wait(ended(service, 1))
+    assert answers(service) == {("bump", "failed", reason)} and service.journal() == {}
+    service.stop_all()
 
 
-def test_a_later_try_and_a_replay_are_refused_too(rig, kafka, tmp_path):
+def test_a_later_try_and_a_replay_are_refused_too(make_service, kafka, tmp_path):
     """The condition was met at the first try, when the task failed by itself; afterwards it is
     not.
     """
-    rig = rig(
+    service = make_service(
         kafka,
         people=9,
         pack_cfg=guarded(tmp_path),
         retry='attempts = 2; base = "100ms"; max = "300ms";',
     )
-    rig.database.execute(OPEN + "; update person set trap = 'zero'")
-    run = Run(rig)
-    rig.send(run.plan([run.task("bump", 1)]))
-    rig.send([adhoc("club.bump", 4)])
-    rig.start(lanes=["tasks"])
-    rig.wait(
-        lambda: rig.database.value("select count(*) from rollcall.outcome where outcome = 3") == 2
+    service.database.execute(OPEN + "; update person set trap = 'zero'")
+    run = Run(service)
+    service.send(run.plan([run.task("bump", 1)]))
+    service.send([adhoc("club.bump", 4)])
+    service.start(lanes=["tasks"])
+    service.wait(
+        lambda: (
+            service.database.value("select count(*) from rollcall.outcome where outcome = 3") == 2
+        )
     )
-    rig.database.execute("update public.gate set ok = false; update person set trap = ''")
-    rig.rollcall("quarantine", "replay", "--all", "--yes")
-    rig.wait(lambda: answers(rig) == {("bump", "failed", "refused: the gate is closed")})
-    assert rig.journal() == {}
-    rig.stop_all()
+    service.database.execute("update public.gate set ok = false; update person set trap = ''")
+    service.rollcall("quarantine", "replay", "--all", "--yes")
+    service.wait(lambda: answers(service) == {("bump", "failed", "refused: the gate is closed")})
+    assert service.journal() == {}
+    service.stop_all()
 
 
-def test_a_deferred_mail_is_not_sent_once_the_condition_fails(rig, kafka, tmp_path, database):
-    """The relay is away at the first try."""
-    rig = rig(
+def test_a_deferred_mail_is_not_sent_once_the_condition_fails(
+    make_service, kafka, tmp_path, database
+):
+    """The relay is unavailable at the first try."""
+    service = make_service(
         kafka,
         people=9,
         pack_cfg=guarded(tmp_path),
         retry='attempts = 50; base = "100ms"; max = "200ms";',
     )
-    rig.database.execute(OPEN)
+    service.database.execute(OPEN)
     (tmp_path / "club/hook.url").write_text("http://127.0.0.1:1/none")
-    rig.send([adhoc("club.call", 4)])
-    rig.start(lanes=["tasks"])
-    rig.wait(lambda: rig.database.value("select count(*) from rollcall.held") == 1)
-    rig.database.execute("update public.gate set ok = false")
-    rig.wait(lambda: answers(rig) == {("call", "failed", "refused: the gate is closed")})
-    rig.stop_all()
+    service.send([adhoc("club.call", 4)])
+    service.start(lanes=["tasks"])
+    service.wait(lambda: service.database.value("select count(*) from rollcall.held") == 1)
+    service.database.execute("update public.gate set ok = false")
+    service.wait(lambda: answers(service) == {("call", "failed", "refused: the gate is closed")})
+    service.stop_all()
 
 
-def test_the_condition_is_seen_as_the_effect_sees_it(rig, kafka, tmp_path):
+def test_the_condition_is_seen_as_the_effect_sees_it(make_service, kafka, tmp_path):
     """A statement that waits for a lock and a condition that changes meanwhile are one snapshot:
     what was met stays met, in one transaction with the effect.
     """
-    rig = rig(kafka, people=9, pack_cfg=guarded(tmp_path, "select ok, reason from gate for share"))
-    rig.database.execute(OPEN)
-    rig.send([adhoc("club.bump", 4)])
-    rig.start(lanes=["tasks"])
-    rig.wait(ended(rig, 1))
-    assert answers(rig) == {("bump", "applied", "")}
-    rig.stop_all()
+    service = make_service(
+        kafka, people=9, pack_cfg=guarded(tmp_path, "select ok, reason from gate for share")
+    )
+    service.database.execute(OPEN)
+    service.send([adhoc("club.bump", 4)])
+    service.start(lanes=["tasks"])
+    service.wait(ended(service, 1))
+    assert answers(service) == {("bump", "applied", "")}
+    service.stop_all()
 
 
-def test_check_reads_the_condition(rig, kafka, tmp_path):
-    rig = rig(
+def test_check_reads_the_condition(make_service, kafka, tmp_path):
+    service = make_service(
         kafka, people=1, pack_cfg=guarded(tmp_path, "select 1 as ok,\n nonsense as reason", "bump")
     )
-    worker = rig.start(lanes=["tasks"], ready=False)
+    worker = service.start(lanes=["tasks"], ready=False)
     worker.wait_until(lambda: "gate_is_open.sql:2" in worker.text())
-    rig.kill(worker)
+    service.kill(worker)

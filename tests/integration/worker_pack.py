@@ -269,7 +269,7 @@ class Run:
 
     def __init__(
         self,
-        rig,
+        service,
         job="sweep",
         at=NOON,
         dry_run=False,
@@ -277,11 +277,11 @@ class Run:
         settings="{}",
         pack="club",
     ):
-        self.rig = rig
+        self.service = service
         micros = (at - EPOCH) // timedelta(microseconds=1)
         self.id = uuid.uuid5(RUN_SPACE, f"{pack}\0{job}\0{micros}")
-        rig.database.execute("select rollcall.ensure_day(%s::date)", (at.date(),))
-        self.no = rig.database.value(
+        service.database.execute("select rollcall.ensure_day(%s::date)", (at.date(),))
+        self.no = service.database.value(
             "insert into rollcall.run (run_id, pack, job, scheduled_at, day, cause, requested_by,"
             " dry_run, state, settings) values (%s, %s, %s, %s, %s, 'manual', 'cli:bob', %s, %s,"
             " %s) returning run_no",
@@ -308,19 +308,19 @@ class Run:
         a, b = digest({t.id for t in tasks})
         chunks = {}
         for t in tasks if placed else ():
-            partition = murmur2(t.subject.encode()) % self.rig.partitions
-            key = (t.type, self.rig.lane_of(t.type), partition)
+            partition = murmur2(t.subject.encode()) % self.service.partitions
+            key = (t.type, self.service.lane_of(t.type), partition)
             chunks.setdefault(key, {})[t.id] = t
         types = sorted({t.type for t in tasks})
-        with psycopg.connect(self.rig.database.conninfo) as db:
+        with psycopg.connect(self.service.database.conninfo) as db:
             db.execute(
                 "insert into rollcall.task_type (name) select unnest(%s::text[]) on conflict do"
                 " nothing",
                 (types,),
             )
             db.execute(
-                "update rollcall.run set planned = %s, planned_digest_a = %s, planned_digest_b = %s,"
-                " by_task = %s where run_no = %s",
+                "update rollcall.run set planned = %s, planned_digest_a = %s, planned_digest_b ="
+                " %s, by_task = %s where run_no = %s",
                 (len({t.id for t in tasks}), a, b, not placed, self.no),
             )
             if not placed:
@@ -333,7 +333,8 @@ class Run:
             for number, ((name, lane, partition), of_chunk) in enumerate(chunks.items()):
                 db.execute(
                     "insert into rollcall.plan (run_no, chunk, type_no, dry_run, subjects, items,"
-                    " lane, partition, partitions) select %s, %s, type_no, false, %s, %s, %s, %s, %s"
+                    " lane, partition, partitions) select %s, %s, type_no, false, %s, %s, %s, %s,"
+                    " %s"
                     " from rollcall.task_type where name = %s",
                     (
                         self.no,
@@ -342,7 +343,7 @@ class Run:
                         [t.item for t in of_chunk.values()],
                         lane,
                         partition,
-                        self.rig.partitions,
+                        self.service.partitions,
                         name,
                     ),
                 )
@@ -352,7 +353,7 @@ class Run:
         names = (
             "planned, applied, skipped, failed, quarantined, unknown, spawned, done, digest_matches"
         )
-        row = self.rig.database.rows(
+        row = self.service.database.rows(
             f"select {names} from rollcall.run_progress where run_no = %s", (self.no,)
         )[0]
         return dict(zip(names.split(", "), row))
@@ -365,7 +366,7 @@ class Run:
         """{subject: (outcome, reason)} of the ledger."""
         return {
             r[0]: (r[1], r[2])
-            for r in self.rig.database.rows(
+            for r in self.service.database.rows(
                 "select subject, outcome, reason from rollcall.outcome_named where run_no = %s and"
                 " (%s::text is null or type = 'club.' || %s)",
                 (self.no, type_name, type_name),
@@ -670,7 +671,7 @@ packs = ( {{ path = "club"; }} );
         )
 
     def acknowledged(self):
-        """Everything decided is on the results topic, and the table says so."""
+        """Everything decided is on the results topic, and the table has it."""
         return self.database.value(
             "select bool_and(p.published >= greatest((select coalesce(max(sequence), 0) from"
             " rollcall.outcome o where o.source_no = p.source_no and o.outcome >= 0), (select"
@@ -765,8 +766,8 @@ packs = ( {{ path = "club"; }} );
         rows = self.database.rows(
             "select r.run_id, o.type, o.subject, o.item, o.outcome, o.reason, o.before, o.after,"
             " o.at, o.dry_run, o.attempt, o.task_id, o.actor, p.topic, p.partition, x.src_offset,"
-            " x.sequence from rollcall.outcome_named o join rollcall.outcome_all x using (run_no, day,"
-            " type_no, subject, item, at) left join rollcall.run r on r.run_no = o.run_no join"
+            " x.sequence from rollcall.outcome_named o join rollcall.outcome_all x using (run_no,"
+            " day, type_no, subject, item, at) left join rollcall.run r on r.run_no = o.run_no join"
             " rollcall.position p on p.source_no = x.source_no where o.outcome not in ('pending',"
             " 'waiting') and x.task_id is not distinct from o.task_id"
         )

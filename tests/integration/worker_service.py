@@ -11,7 +11,7 @@ from worker_pack import Service
 
 
 @pytest.fixture
-def rig(tmp_path, unique, database):
+def make_service(tmp_path, unique, database):
     made = []
 
     def make(broker, db=None, **options):
@@ -24,7 +24,7 @@ def rig(tmp_path, unique, database):
 
 
 @pytest.fixture
-def sink(tmp_path):
+def mail_sink(tmp_path):
     started = []
 
     def start(port=0):
@@ -52,5 +52,5 @@ def sink(tmp_path):
         child.stdout.close()
 
 
-def through(rig, port):
-    rig.mail = f'transport = "smtp"; url = "smtp://127.0.0.1:{port}"; tls = "none";'
+def through(service, port):
+    service.mail = f'transport = "smtp"; url = "smtp://127.0.0.1:{port}"; tls = "none";'

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The code is laid out and checked by tools; what they are told not to say has its reason beside
-it.
-"""
+"""The code is laid out and checked by tools; each exception has its reason beside it."""
 
 import os
 import subprocess
@@ -12,8 +10,6 @@ import pytest
 REPO = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("ROLLCALL_BUILD", REPO / "build/check")).resolve()
 BIN = REPO / ".venv/bin"
-WIDTH = 100
-RELEASED = {"schemas/sql/versions/001_rollcall.sql"}  # stays as databases have applied it
 PROGRAMS = ("common", "worker", "producer", "aggregator", "broker")
 
 
@@ -53,35 +49,9 @@ def test_c_and_python_are_laid_out():
     quiet("scripts/format", "--check")
 
 
-@pytest.mark.parametrize(
-    "patterns",
-    [("*.c", "*.h"), ("*.sql",), ("*.py",), ("*.md",), ("*.sh", "CMakeLists.txt", "*.cmake")],
-    ids=["c", "sql", "python", "markdown", "shell"],
-)
-def test_lines_fit_the_page(patterns):
-    """100 columns; a row of a Markdown table may be longer, and so may an address."""
-    files = tracked(*patterns) + (shell_files() if "*.sh" in patterns else [])
-    long = []
-    for file in sorted(set(files) - RELEASED):
-        for number, line in enumerate((REPO / file).read_text().splitlines(), 1):
-            table = file.endswith(".md") and line.lstrip().startswith("|")
-            if len(line) > WIDTH and not table and "https://" not in line:
-                long.append(f"{file}:{number}: {len(line)} columns")
-    assert not long, "\n".join(long)
-
-
-def test_each_c_file_says_what_it_is_for():
-    silent = []
-    for file in program_sources():
-        text = (REPO / file).read_text()
-        lines = [line for line in text.splitlines() if "SPDX-License-Identifier" not in line]
-        if not "\n".join(lines).lstrip().startswith("/*"):
-            silent.append(file)
-    assert not silent, "\n".join(silent)
-
-
-def test_no_file_needs_itself_in_a_circle():
-    quiet("scripts/dependencies", "--cycles", str(BUILD))
+def test_the_limits_of_contributing_are_kept():
+    """Columns, lengths of functions and files, purposes of files, cycles."""
+    quiet("scripts/figures", "--check", str(BUILD))
 
 
 def test_python():

@@ -186,7 +186,7 @@ def test_two_runs_never_send_the_same_warning(db, equipemed):
     assert equipemed.run("warn-expiration", tasks, TODAY, run_id=first)[user]["outcome"] == "send"
     assert (
         equipemed.run("warn-expiration", tasks, TODAY, run_id=first)[user]["outcome"] == "send"
-    )  # taken up again after a crash
+    )  # claimed again after a crash
     row = equipemed.run("warn-expiration", tasks, TODAY, run_id=second)[user]
     assert (row["outcome"], row["reason"]) == ("skipped", "another run is sending it")
     db.execute("update rollcall_equipemed.warning set claimed_at = now() - interval '20 minutes'")

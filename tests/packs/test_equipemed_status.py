@@ -20,7 +20,7 @@ DAYS = [-400, -1, 0, 1, 29, 30, 31, 400]
 
 
 def ruling(old, days):
-    """Ruling 3, written anew."""
+    """Ruling 3, as rewritten."""
     if days < 0:
         return "expired" if old in ("active", "expiring_soon", "inactive") else old
     if old == "expired":
