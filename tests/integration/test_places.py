@@ -94,7 +94,7 @@ def test_what_the_plan_does_not_have_is_a_dead_letter(make_service, kafka):
 
 
 def test_another_owner_goes_on_at_the_next_place(make_service, kafka):
-    """Workers are killed in between; the places go on where they were committed."""
+    """Workers are killed in between; the places continue where they were committed."""
     service = make_service(kafka, people=6000, batch_max=100)
     run = Run(service)
     tasks = run.plan([run.task("bump", n) for n in range(1, 6001)])

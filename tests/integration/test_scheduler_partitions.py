@@ -10,7 +10,7 @@ from collections import Counter
 import worker_pack
 from scheduler_service import (
     expected,
-    service,  # noqa: F401
+    make_service,  # noqa: F401
 )
 
 
