@@ -67,10 +67,11 @@ struct entry {
         /* of the position, when the entry was taken: with another one it is another owner's */
         int64_t epoch;
         int64_t offset;
-        int64_t sequence;       /* 0: none yet */
-        int64_t place;          /* in its run's plan, when it came in its turn; 0: it has none */
-        bool unplanned;         /* its run's plan has its type, but not its task */
-        bool in_batch;          /* its outcome is part of a row of rollcall.outcome_batch */
+        int64_t sequence; /* 0: none yet */
+        int64_t place;    /* in its run's plan, when it came in its turn; 0: it has none */
+        bool by_plan;     /* compared with its run's plan: only while that is not kept by task */
+        bool unplanned;   /* its run's plan has its type, but not its task */
+        bool in_batch;    /* its outcome is part of a row of rollcall.outcome_batch */
         struct span key, value; /* as on the wire, for dead letters */
         int nth_of_subject;     /* so many entries of its subject come before it in the batch */
 

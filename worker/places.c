@@ -355,6 +355,7 @@ int places_find(struct lane_worker *w, struct err *e)
                 bool placed = false;
                 if (!has_turn(en))
                         continue;
+                en->by_plan = true;
                 if (take_turn(w, en, &placed, e) < 0)
                         return -1;
                 if (placed)

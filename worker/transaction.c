@@ -53,7 +53,7 @@ int transaction_queue_runs(struct transactor *t, const struct batch *b, bool *re
                 return err_oom(e);
         for (size_t i = 0; i < b->n; i++) {
                 const struct entry *en = &b->entries[i];
-                bool known = !en->place;
+                bool known = !en->by_plan;
                 for (size_t k = n; !known && k-- > 0;)
                         known = runs[k] == en->run->run_no;
                 if (!known)

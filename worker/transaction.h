@@ -69,9 +69,9 @@ int transaction_begin(struct transactor *t, bool *ret_fenced, struct err *e) MUS
 /* Adds what is DONE to the progress, files follow-ups, commits, and notes the positions as moved.
  * 0, or -1. */
 int transaction_commit(struct transactor *t, struct batch *b, struct err *e) MUST_CHECK;
-/* In the same pipeline: the runs of entries that have places are locked, so that the ledger
- * continues to keep them batch by batch; `ret_locked`: there are any, and an answer is to be
- * collected. */
+/* In the same pipeline: the runs of entries that were compared with their plans are locked, so that
+ * the ledger continues to keep them batch by batch; `ret_locked`: there are any, and an answer is
+ * to be collected. */
 int transaction_queue_runs(struct transactor *t, const struct batch *b, bool *ret_locked,
                            struct err *e) MUST_CHECK;
 /* `ret_run_no`: the first one that is kept by task; 0: none. */
