@@ -2,14 +2,7 @@
 -- The ledger's outcomes of one source partition with a sequence above $2, up to $3. Of rows of
 -- batches a few are opened at a time.
 with upto as materialized (
-  select least($3::int8, case when count(*) = 8 then max(last_sequence) end) as sequence
-  from (
-    select last_sequence
-    from rollcall.outcome_batch
-    where source_no = any($1::text::int4[]) and last_sequence > $2::int8
-    order by last_sequence
-    limit 8
-  ) b
+  select least($3::int8, rollcall.batches_upto($1::text::int4[], $2::int8, 5000)) as sequence
 ),
 o as (
   select sequence, outcome, attempt, dry_run, subject, item, reason, at, type_no, run_no, task_id,

@@ -7,15 +7,9 @@ with sources as materialized (
         select $1::int || rollcall.earlier_logs($1::int) as list
 ),
 upto as materialized (
-        select case when count(*) = 8 then max(last_sequence) end as sequence
-        from (
-                select last_sequence
-                from rollcall.outcome_batch
-                where source_no = any((select list from sources)::int[])
-                        and last_sequence > $2::bigint
-                order by last_sequence
-                limit 8
-        ) b
+        select coalesce(
+                rollcall.batches_upto((select list from sources), $2::bigint, $3::bigint),
+                9223372036854775807) as sequence
 ),
 o as (
         select src_offset, sequence, outcome, attempt, dry_run, subject, item, reason, before,
@@ -23,6 +17,7 @@ o as (
         from rollcall.outcome
         where source_no = any((select list from sources)::int[])
                 and sequence > $2::bigint
+                and sequence <= (select sequence from upto)
                 and outcome >= 0
         union all
         select src_offset, sequence, outcome, attempt, dry_run, subject, item, reason, before,
@@ -30,8 +25,9 @@ o as (
         from rollcall.outcome_of_batch
         where source_no = any((select list from sources)::int[])
                 and last_sequence > $2::bigint
-                and first_sequence <= coalesce((select sequence from upto), last_sequence)
+                and first_sequence <= (select sequence from upto)
                 and sequence > $2::bigint
+                and sequence <= (select sequence from upto)
 ),
 found as (
         select o.sequence as place, o.sequence, o.attempt, null::jsonb as arguments,
@@ -42,7 +38,6 @@ found as (
         left join rollcall.run r on r.run_no = o.run_no
         left join rollcall.held h
                 on o.outcome = 3 and h.source_no = o.source_no and h.src_offset = o.src_offset
-        where o.sequence <= coalesce((select sequence from upto), o.sequence)
         union all
         select sequence, sequence, 1, null, null,
                 case when source_no = $1::int then src_offset
@@ -52,7 +47,7 @@ found as (
         from rollcall.dead_letter d
         where source_no = any((select list from sources)::int[])
                 and sequence > $2::bigint
-                and sequence <= coalesce((select sequence from upto), d.sequence)
+                and sequence <= (select sequence from upto)
         order by place
         limit $3::bigint
 ),

@@ -16,18 +16,22 @@ from (
       and cardinality(outcome) = 1 and coalesce(cardinality(reason), 1) = 1
     group by 1, 2, 3
     union all
-    select b.type_no, u.outcome, coalesce(u.reason, ''), count(*)
-    from rollcall.outcome_batch b
-    cross join lateral (
-      select case when cardinality(b.outcome) = 1 then b.outcome[1] else o.outcome end as outcome,
-             case when cardinality(b.reason) = 1 then b.reason[1] else o.reason end as reason
-      from generate_series(1, b.n) with ordinality as i(i, n)
-      left join unnest(b.outcome, b.reason) with ordinality as o(outcome, reason, n) using (n)
-    ) u
-    where b.run_no = $1::bigint
-      and b.day = (select day from rollcall.run where run_no = $1::bigint)
-      and not (cardinality(b.outcome) = 1 and coalesce(cardinality(b.reason), 1) = 1)
-      and u.outcome is not null
+    select type_no, outcome, reason, count(*)
+    from (
+      select b.type_no,
+             case when b.same_outcome then b.outcome[1] else u.outcome end as outcome,
+             coalesce(case when b.same_reason then b.reason[1] else u.reason end, '') as reason
+      from (
+        select type_no, outcome, reason, cardinality(outcome) = 1 as same_outcome,
+               coalesce(cardinality(reason) = 1, false) as same_reason
+        from rollcall.outcome_batch
+        where run_no = $1::bigint and day = (select day from rollcall.run where run_no = $1::bigint)
+        offset 0
+      ) b
+      cross join lateral unnest(b.outcome, b.reason) as u(outcome, reason)
+      where not (b.same_outcome and (b.same_reason or b.reason is null))
+    ) d
+    where outcome is not null
     group by 1, 2, 3
   ) c
   group by 1, 2, 3

@@ -5,7 +5,7 @@ with this as (
         select * from rollcall.run where run_no = $1
 ),
 before as (
-        select b.run_no, b.day
+        select b.run_no
         from rollcall.run b, this
         where b.pack = this.pack and b.job = this.job and b.run_no <> this.run_no
         and b.dry_run = this.dry_run and b.closed_at is not null and b.published_at is not null
@@ -14,13 +14,9 @@ before as (
 )
 select exists (select from before)
         and not exists (
-                select from rollcall.outcome_all o, this
-                where o.day = this.day and o.run_no = this.run_no and o.outcome in (2, 3, 4)
-                and not exists (
-                        select from rollcall.outcome_all p, before
-                        where p.day = before.day and p.run_no = before.run_no
-                        and p.outcome in (2, 3, 4) and p.type_no = o.type_no
-                        and octet_length(p.subject) = octet_length(o.subject)
-                        and p.subject = o.subject and p.item = o.item and p.reason = o.reason
-                )
+                select type_no, subject, item, reason
+                from rollcall.outcomes_of_run($1, '{2,3,4}')
+                except
+                select type_no, subject, item, reason
+                from rollcall.outcomes_of_run((select run_no from before), '{2,3,4}')
         )

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Makes the ledger's partitions of a day, once. ATTACH, because CREATE … PARTITION OF would lock out
--- the workers.
+-- Makes the ledger's partitions of a day, once. ATTACH, because CREATE … PARTITION OF would lock
+-- out the workers.
 create or replace function rollcall.ensure_day(d date) returns void language plpgsql as $$
 declare
   name text := 'outcome_' || to_char(d, 'YYYYMMDD');
@@ -30,7 +30,8 @@ begin
     select from pg_class where relname = of_batches and relnamespace = 'rollcall'::regnamespace
   ) then
     execute format(
-      'create table rollcall.%I (like rollcall.outcome_batch including defaults including constraints)',
+      'create table rollcall.%I '
+      '(like rollcall.outcome_batch including defaults including constraints)',
       of_batches);
     execute format(
       'create unique index %I on rollcall.%I (run_no, chunk, first)', of_batches || '_key',
@@ -75,8 +76,8 @@ begin
 end $$;
 revoke execute on function rollcall.keep_by_task(bigint) from public;
 
--- The runs whose tasks a transaction decides batch by batch: none of them is kept by task meanwhile.
--- Returns those that are already.
+-- The runs whose tasks a transaction decides batch by batch: none of them is kept by task
+-- meanwhile. Returns those that are already.
 create or replace function rollcall.lock_runs(run_nos bigint[]) returns setof bigint
 language sql rows 1 security definer set search_path = pg_catalog, pg_temp as $$
   with locked as materialized (
@@ -89,14 +90,64 @@ language sql rows 1 security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 revoke execute on function rollcall.lock_runs(bigint[]) from public;
 
--- Of tasks of a run, those that the ledger has, with their outcome (below 0: it is still to come) and
--- follow-ups. Rows of their own are looked up by key; batches, when the run has any, by place.
+-- Of tasks of a run, those that the ledger has, with their outcome (below 0: it is still to come)
+-- and follow-ups. Rows of their own are looked up by key. Tasks of batches are looked up by their
+-- place, which is searched for only when the run has batches; a batch is opened, once, where its
+-- tasks differ.
 create or replace function rollcall.outcomes_of_tasks(
   of_run bigint, of_day date, of_type smallint, of_subjects text[], of_items text[])
 returns table (n bigint, outcome smallint, follow_ups text[])
 language sql stable rows 200
 set enable_seqscan = off
 set enable_bitmapscan = off as $$
+  with placed as materialized (
+    select p.n, p.chunk, p.index
+    from rollcall.places(of_run, of_type, of_subjects, of_items) p
+    where (select exists (
+      select from rollcall.outcome_batch b where b.day = of_day and b.run_no = of_run
+    ))
+  ),
+  found as materialized (
+    select p.n, p.chunk, b.first, p.index - b.first + 1 as i
+    from placed p
+    cross join lateral (
+      select x.first, x.n
+      from rollcall.outcome_batch x
+      where x.day = of_day and x.run_no = of_run and x.chunk = p.chunk and x.first <= p.index
+      order by x.first desc
+      limit 1
+    ) b
+    where p.index < b.first + b.n
+  ),
+  batches as materialized (
+    select b.chunk, b.first, b.outcome[1] as outcome, b.follow_ups[1] as follow_ups,
+           cardinality(b.outcome) = 1 as same_outcome,
+           coalesce(cardinality(b.follow_ups), 1) = 1 as same_follow_ups
+    from (select distinct chunk, first from found) f
+    join rollcall.outcome_batch b
+      on b.day = of_day and b.run_no = of_run and b.chunk = f.chunk and b.first = f.first
+  ),
+  opened as materialized (
+    select b.chunk, b.first, u.i,
+           case when s.same_outcome then s.outcome else u.outcome end as outcome,
+           case when s.same_follow_ups then s.follow_ups else u.follow_ups end as follow_ups
+    from batches s
+    join rollcall.outcome_batch b
+      on b.day = of_day and b.run_no = of_run and b.chunk = s.chunk and b.first = s.first
+    cross join lateral unnest(b.outcome, b.follow_ups) with ordinality as u(outcome, follow_ups, i)
+    where not (s.same_outcome and s.same_follow_ups)
+  ),
+  of_batches as (
+    select f.n, s.outcome, s.follow_ups
+    from found f
+    join batches s using (chunk, first)
+    where s.same_outcome and s.same_follow_ups
+    union all
+    select f.n, o.outcome, o.follow_ups
+    from found f
+    join opened o using (chunk, first, i)
+    where o.outcome is not null
+  )
   select u.n, o.outcome, o.follow_ups
   from unnest(of_subjects, of_items) with ordinality as u(subject, item, n)
   cross join lateral (
@@ -108,36 +159,76 @@ set enable_bitmapscan = off as $$
     limit 1
   ) o
   union all
-  select p.n, x.outcome, x.follow_ups
-  from rollcall.places(of_run, of_type, of_subjects, of_items) p
-  cross join lateral (
-    select
-      case when cardinality(b.outcome) = 1 then b.outcome[1]
-           else b.outcome[p.index - b.first + 1] end as outcome,
-      string_to_array(
-        nullif(
-          case when cardinality(b.follow_ups) = 1 then b.follow_ups[1]
-               else b.follow_ups[p.index - b.first + 1] end, ''),
-        ',') as follow_ups
-    from rollcall.outcome_batch b
-    where b.day = of_day and b.run_no = of_run and b.chunk = p.chunk
-      and p.index >= b.first and p.index < b.first + b.n
-  ) x
-  where x.outcome is not null
-    and exists (select from rollcall.outcome_batch where day = of_day and run_no = of_run)
+  select n, outcome, string_to_array(nullif(follow_ups, ''), ',')
+  from of_batches
 $$;
 
--- Where tasks have their places in their runs' plans, of the chunks that have a partition.
+-- The tasks of a run with one of these outcomes. Batches without any of them are not opened.
+create or replace function rollcall.outcomes_of_run(of_run bigint, of_outcomes smallint[])
+returns table (
+  type_no smallint, subject text, item text, outcome smallint, reason text, before text, after text,
+  at timestamptz, attempt smallint)
+language sql stable as $$
+  select o.type_no, o.subject, o.item, o.outcome, o.reason, o.before, o.after, o.at, o.attempt
+  from rollcall.outcome o
+  where o.day = (select day from rollcall.run where run_no = of_run) and o.run_no = of_run
+    and o.outcome = any(of_outcomes)
+  union all
+  select o.type_no, o.subject, o.item, o.outcome, o.reason, o.before, o.after, o.at, o.attempt
+  from rollcall.outcome_of_batch o
+  where o.day = (select day from rollcall.run where run_no = of_run) and o.run_no = of_run
+    and o.outcomes && of_outcomes and o.outcome = any(of_outcomes)
+$$;
+
+-- Where tasks have their places in their runs' plans, of the chunks that have a partition. A plan
+-- may have millions of tasks: each is looked up in a table of those that are asked for, by a
+-- condition that the planner cannot turn into a join of another kind.
 create or replace function rollcall.places(
   of_run bigint, of_type smallint, of_subjects text[], of_items text[])
 returns table (n bigint, chunk integer, index integer, lane text, partition integer)
-language sql stable rows 200 as $$
-  select u.n, p.chunk, (s.n - 1)::integer, p.lane, p.partition
-  from rollcall.plan p
-  cross join lateral unnest(p.subjects, p.items) with ordinality as s(subject, item, n)
-  join unnest(of_subjects, of_items) with ordinality as u(subject, item, n)
-    on u.subject = s.subject and coalesce(u.item, '') = coalesce(s.item, '')
-  where p.run_no = of_run and p.type_no = of_type and p.partition is not null
+language sql stable rows 200
+set enable_nestloop = off
+set enable_mergejoin = off as $$
+  with u as materialized (
+    select subject, coalesce(item, '') as item, n
+    from unnest(of_subjects, of_items) with ordinality as u(subject, item, n)
+  ),
+  found as materialized (
+    select p.chunk, p.lane, p.partition, s.subject, coalesce(s.item, '') as item, s.n
+    from rollcall.plan p
+    cross join lateral unnest(p.subjects, p.items) with ordinality as s(subject, item, n)
+    where p.run_no = of_run and p.type_no = of_type and p.partition is not null
+      and coalesce((s.subject, coalesce(s.item, '')) in (select subject, item from u), false)
+  )
+  select u.n, f.chunk, (f.n - 1)::integer, f.lane, f.partition
+  from found f
+  join u using (subject, item)
+$$;
+
+-- Up to which sequence the batches of positions hold, above another one, at least as many tasks as
+-- are asked for, or are a thousand; null: what they hold is less. So readers open a few at a time.
+create or replace function rollcall.batches_upto(
+  of_sources integer[], above bigint, at_least bigint)
+returns bigint language sql stable as $$
+  with found as (
+    select b.last_sequence, b.last_sequence - greatest(b.first_sequence - 1, above) as tasks
+    from unnest(of_sources) as s(source_no)
+    cross join lateral (
+      select first_sequence, last_sequence
+      from rollcall.outcome_batch
+      where source_no = s.source_no and last_sequence > above
+      order by last_sequence
+      limit 1000
+    ) b
+    order by b.last_sequence
+    limit 1000
+  )
+  select coalesce(
+    min(last_sequence) filter (where tasks >= at_least),
+    case when count(*) = 1000 then max(last_sequence) end)
+  from (
+    select last_sequence, sum(tasks) over (order by last_sequence) as tasks from found
+  ) b
 $$;
 
 create or replace function rollcall.outcome_name(code smallint) returns text
@@ -146,33 +237,59 @@ return (array[
   'waiting', 'pending', 'applied', 'skipped', 'failed', 'quarantined', 'unknown'
 ])[code + 3];
 
--- What a run planned and has no outcome for: the missing, by name. Of each chunk what batches have
--- decided is known by its indexes; only the rest is looked up by name.
+-- What a run planned and has no outcome for: the missing, by name. A chunk that batches have
+-- decided whole is not opened. Of the others it is known by its index what batches have decided,
+-- and the rest is looked up by name, a task at a time: see known_by_id.
 create or replace function rollcall.missing(of_run bigint)
 returns table (type text, subject text, item text) language sql stable as $$
-  select distinct t.name, s.subject, s.item
-  from rollcall.plan p
-  join rollcall.task_type t using (type_no)
-  join rollcall.run r using (run_no)
-  cross join lateral (
-    select u.subject, coalesce(u.item, '') as item
-    from unnest(p.subjects, p.items) with ordinality as u(subject, item, n)
-    left join (
-      select distinct b.first + x.n as n
+  with this as materialized (
+    select run_no, day from rollcall.run where run_no = of_run
+  ),
+  of_batches as materialized (
+    select b.chunk,
+           sum(
+             case when cardinality(b.outcome) = 1 then b.n
+                  else b.n - cardinality(array_positions(b.outcome, null)) end) as n
+    from rollcall.outcome_batch b
+    where b.day = (select day from this) and b.run_no = of_run
+    group by 1
+  ),
+  open as materialized (
+    select p.chunk, p.type_no, p.subjects, p.items
+    from rollcall.plan p
+    left join of_batches d using (chunk)
+    where p.run_no = of_run and coalesce(d.n, 0) < cardinality(p.subjects)
+  ),
+  rest as materialized (
+    select p.type_no, u.subject, coalesce(u.item, '') as item
+    from open p
+    cross join lateral unnest(p.subjects, p.items) with ordinality as u(subject, item, n)
+    left join lateral (
+      select b.first + x.i as n
       from rollcall.outcome_batch b
-      cross join lateral generate_series(1, b.n) as x(n)
-      where b.day = r.day and b.run_no = p.run_no and b.chunk = p.chunk
-        and (cardinality(b.outcome) = 1 or b.outcome[x.n] is not null)
+      cross join lateral generate_series(1, b.n) as x(i)
+      where cardinality(b.outcome) = 1
+        and b.day = (select day from this) and b.run_no = of_run and b.chunk = p.chunk
+      union all
+      select b.first + x.i
+      from rollcall.outcome_batch b
+      cross join lateral unnest(b.outcome) with ordinality as x(outcome, i)
+      where cardinality(b.outcome) > 1 and x.outcome is not null
+        and b.day = (select day from this) and b.run_no = of_run and b.chunk = p.chunk
     ) done on done.n = u.n
     where done.n is null
-  ) s
-  where p.run_no = of_run
-    and not exists (
-      select from rollcall.outcome o
-      where o.day = r.day and o.run_no = r.run_no and o.type_no = p.type_no
-        and octet_length(o.subject) = octet_length(s.subject) and o.subject = s.subject
-        and o.item = s.item and o.outcome >= 0
-    )
+  )
+  select distinct t.name, s.subject, s.item
+  from rest s
+  join rollcall.task_type t using (type_no)
+  where (
+    select true
+    from rollcall.outcome o
+    where o.day = (select day from this) and o.run_no = of_run and o.type_no = s.type_no
+      and octet_length(o.subject) = octet_length(s.subject) and o.subject = s.subject
+      and o.item = s.item and o.outcome >= 0
+    limit 1
+  ) is null
 $$;
 
 -- See add_known in common/ledger/compose.c. A sub-select for each task, which the planner cannot
