@@ -183,17 +183,17 @@ static void add_texts(struct db_params *p, const struct row *r, text_of text)
 
 /* ---- rows ---- */
 
-static void add_params(struct transactor *t, const struct row *r)
+static void add_params(const struct row *r, const struct lane_partitions *partitions,
+                       struct db_params *p)
 {
         const struct entry *first = r->list[0], *last = r->list[r->n - 1];
-        struct db_params *p = t->params;
         db_params_reset(p);
         task_params_run_key(first->run, p);
         db_add_int4(p, (int32_t)chunk_of(first));
         db_add_int4(p, (int32_t)index_of(first));
         db_add_int4(p, (int32_t)count_places(r));
         db_add_int4(p, first->type_no);
-        db_add_int4(p, t->partitions->list[first->partition].at.source_no);
+        db_add_int4(p, partitions->list[first->partition].at.source_no);
         db_add_bool(p, first->dry_run);
         db_add_int8(p, first->offset);
         add_steps(p, r, offset_of);
@@ -207,7 +207,8 @@ static void add_params(struct transactor *t, const struct row *r)
         add_texts(p, r, follow_ups_of);
 }
 
-int batch_rows_queue(struct transactor *t, const struct batch *b, size_t *ret_rows, struct err *e)
+int batch_rows_queue(struct db *d, struct db_params *p, const struct lane_partitions *partitions,
+                     const struct batch *b, size_t *ret_rows, struct err *e)
 {
         struct rows all = { 0 };
         *ret_rows = 0;
@@ -216,8 +217,8 @@ int batch_rows_queue(struct transactor *t, const struct batch *b, size_t *ret_ro
                     add_entry(&all, &b->entries[i], b->arena) < 0)
                         return err_oom(e);
         for (size_t i = 0; i < all.n; i++) {
-                add_params(t, &all.list[i]);
-                if (db_pipeline_run(t->db, "outcome_batch_add", t->params, e) < 0)
+                add_params(&all.list[i], partitions, p);
+                if (db_pipeline_run(d, "outcome_batch_add", p, e) < 0)
                         return -1;
         }
         *ret_rows = all.n;

@@ -108,7 +108,8 @@ int transaction_commit(struct transactor *t, struct batch *b, struct err *e)
                 if (b->entries[i].state == ENTRY_DONE &&
                     progress_add(&progress, &b->entries[i], b->arena) < 0)
                         return err_oom(e);
-        if (db_pipeline_begin(t->db, e) < 0 || batch_rows_queue(t, b, &batch_rows, e) < 0)
+        if (db_pipeline_begin(t->db, e) < 0 ||
+            batch_rows_queue(t->db, t->params, t->partitions, b, &batch_rows, e) < 0)
                 return -1;
         if (progress.n) {
                 db_params_reset(t->params);

@@ -23,7 +23,8 @@ done as materialized (
                 k.run_no, k.day, k.type_no, k.subjects, k.items) o
 ),
 rest as materialized (
-        select run_no, day, pack, array_agg(n order by n) as ns, array_agg(type order by n) as types,
+        select run_no, day, pack, array_agg(n order by n) as ns,
+                array_agg(type order by n) as types,
                 array_agg(subject order by n) as subjects, array_agg(item order by n) as items
         from u
         where n not in (select n from done)

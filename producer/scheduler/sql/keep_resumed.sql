@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- The ledger keeps the open runs that have tasks of the types $1, or follow-ups of them, by task from
--- now on. In the order in which workers lock them.
+-- The ledger keeps the open runs that have tasks of the types $1, or follow-ups of them, by task
+-- from now on. In the order in which workers lock them.
 select rollcall.keep_by_task(run_no)
 from (
         select r.run_no

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- $1, $2: see _is_lost.sql. A run that is not kept by task was planned after keep_lost.sql: nothing
--- of it is lost. Returns also the cluster that the run was on: the outer select sees what was before
--- the update.
+-- of it is lost. Returns also the cluster that the run was on: the outer select sees what was
+-- before the update.
 with again as (
         update rollcall.run r
         set cluster = $1, again = true, chunks_published = 0, state = 'planned', published_at = null
