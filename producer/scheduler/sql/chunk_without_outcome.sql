@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- The same with those rows only that have no row in rollcall.outcome. What has one has been taken
--- by a worker: also what is still to be retried or published there. A run that is published again is
--- kept by task: rollcall.outcome_batch has nothing of it.
+-- by a worker: also what is still to be retried or published there. A run that is published again
+-- is kept by task: rollcall.outcome_batch has nothing of it.
 select
 \ir _chunk_head.sql
 , x.subjects, x.items
