@@ -35,7 +35,8 @@ grant select on all tables in schema rollcall
 grant select on rollcall.schema_version, rollcall.job, rollcall.task_type, rollcall.run,
   rollcall.position, rollcall.dead_letter, rollcall.folded,
   rollcall.run_total, rollcall.day_total, rollcall.recent_error, rollcall.log_gap,
-  rollcall.outcome, rollcall.outcome_all to rollcall_aggregator;
+  rollcall.outcome, rollcall.outcome_batch, rollcall.outcome_of_batch,
+  rollcall.outcome_all to rollcall_aggregator;
 
 grant insert, update on rollcall.lease, rollcall.job, rollcall.run to rollcall_scheduler;
 grant insert on rollcall.plan, rollcall.shared_follow_up, rollcall.request to rollcall_scheduler;

@@ -392,7 +392,7 @@ def test_the_programs_work_with_these_rights(node, database, tmp_path, unique):
             )
             == "hr-portal"
         )
-        total = database.value("select count(*) from rollcall.outcome where outcome >= 0")
+        total = database.value("select count(*) from rollcall.outcome_all where outcome >= 0")
         service.wait(
             lambda: (
                 database.value(

@@ -593,7 +593,7 @@ def test_everything_was_published_and_aggregated(hospital):
         ledger = hospital.database.rows(
             """select r.run_id, count(*) filter (where o.outcome = 0),
                 count(*) filter (where o.outcome = 1), count(*) filter (where o.outcome = 2)
-                                           from rollcall.outcome o
+                                           from rollcall.outcome_all o
                                                join rollcall.run r using (run_no) group by 1
                                                order by 1"""
         )

@@ -67,6 +67,7 @@ def test_row_level_security_for_one(make_service, kafka):
         grant all on schema public, rollcall to limited; grant all on all tables in schema public,
             rollcall to limited;
         grant all on all sequences in schema public, rollcall to limited;
+        grant execute on all functions in schema rollcall to limited;
         alter table journal enable row level security; create policy reading on journal for
             select using (true);
         create policy writing on journal for insert with check (subject <> 150)"""

@@ -385,7 +385,7 @@ def test_partitions_added_during_a_run(make_service, kafka):
     )
     run = w.ask("sweep")
     w.until(run, "planned")
-    w.s.wait("it is held back", lambda: ends(w) > 200)
+    w.s.wait("it is held back", lambda: ends(w) > 100)
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
     admin.create_partitions([NewPartitions(w.topic(), 7)])[w.topic()].result(30)
     time.sleep(1.5)
@@ -400,7 +400,7 @@ def test_partitions_added_during_a_run(make_service, kafka):
     )
     places = w.database.rows(
         "select o.subject, count(*), count(distinct p.partition), max(p.partition) from"
-        " rollcall.outcome o join rollcall.position p using (source_no) group by 1"
+        " rollcall.outcome_all o join rollcall.position p using (source_no) group by 1"
     )
     assert {row[1:3] for row in places} == {(2, 1)} and {row[3] for row in places} == {0, 1, 2, 3}
     wrong = w.database.value(

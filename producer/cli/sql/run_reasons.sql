@@ -2,7 +2,7 @@
 -- Millions of rows are counted before anything in them gets a name.
 select t.name as type, rollcall.outcome_name(g.outcome) as outcome, g.reason, g.count
 from (
-  select type_no, outcome, reason, sum(count) as count
+  select type_no, outcome, reason, sum(count)::bigint as count
   from (
     select type_no, outcome, reason, count(*) as count
     from rollcall.outcome
