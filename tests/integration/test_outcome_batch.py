@@ -295,6 +295,25 @@ def test_what_the_ledger_has_of_tasks_is_found_by_key_and_by_place(ledger, run):
         assert ledger.tasks(run, type_no, [("s000", "nothing"), ("nobody", "")]) == {}
 
 
+def test_the_history_of_a_subject_is_found_in_all_runs(ledger, run):
+    other = ledger.run(by_task=True)
+    ledger.row(other, 1, "s002", 2, 200, reason="no address")
+    for subject in ("s000", "s002", "s008", "s013", "s038", "s050"):
+        found = ledger.db.rows(
+            "select type, item, outcome, reason, before, after from"
+            " rollcall.outcomes_of_subject(%s) where outcome not in ('waiting', 'pending')",
+            (subject,),
+        )
+        assert sorted(found, key=str) == sorted(
+            (
+                (d.type, d.item, NAMES[d.outcome], d.reason, d.before, d.after)
+                for d in ledger.done
+                if d.subject == subject
+            ),
+            key=str,
+        )
+
+
 def test_places_are_where_the_plan_has_the_tasks(ledger, run):
     found = ledger.db.rows(
         "select n, chunk, index, lane, partition from rollcall.places(%s, 1::smallint, %s, %s)",
@@ -449,7 +468,7 @@ def everything(source, ledger):
 
 
 def in_pieces(read, last):
-    """All that `read(after)` returns, asked for again above what it returned."""
+    """All that `read(after)` returns, read again above what it returned."""
     found = []
     while piece := read(last(found)):
         assert piece == sorted(piece)
@@ -524,3 +543,20 @@ def test_totals_are_backfilled_from_many_batches(ledger):
     many_batches(ledger)
     assert backfilled(ledger, 0, 601) == everything(1, ledger)[:-1]
     assert backfilled(ledger, 599, 2000) == everything(1, ledger)[-3:]
+
+
+@pytest.mark.parametrize(
+    "role, path, parameters",
+    [
+        ("aggregator", "aggregator/sql/backfill_outcomes.sql", ["{1}", 0, 1000]),
+        ("worker", "worker/sql/recover_outcomes.sql", [1, 0, 1000, 1 << 30]),
+        ("scheduler", "producer/scheduler/sql/failures_known.sql", [1]),
+        ("reader", "producer/cli/sql/run_reasons.sql", [1, 100]),
+        ("reader", "producer/cli/sql/run_subjects.sql", [1, 100, "applied"]),
+        ("reader", "producer/cli/sql/run_missing.sql", [1, 100]),
+    ],
+)
+def test_each_program_has_the_rights_for_what_it_reads(ledger, run, role, path, parameters):
+    ledger.db.execute((REPO / "docker/roles/rollcall.sql").read_text())
+    ledger.db.execute(f"set role rollcall_{role}")
+    assert ask(ledger.db, path, *parameters)

@@ -180,8 +180,68 @@ language sql stable as $$
     and o.outcomes && of_outcomes and o.outcome = any(of_outcomes)
 $$;
 
+-- The history of one subject, of all runs whose day the ledger has: as rollcall.outcome_named, which
+-- would be read whole. Rows of their own are looked up by key; of the plans only those chunks are
+-- opened that have the subject.
+create or replace function rollcall.outcomes_of_subject(of_subject text)
+returns table (
+  run_id uuid, pack text, job text, type text, item text, outcome text, reason text, before text,
+  after text, at timestamptz, dry_run boolean, actor text, attempt smallint)
+language sql stable
+set enable_hashjoin = off
+set enable_mergejoin = off as $$
+  with runs as materialized (
+    select run_no, day, run_id, pack, job, requested_by from rollcall.run
+  ),
+  chunks as materialized (
+    select r.day, p.run_no, p.chunk, p.subjects, p.items
+    from runs r
+    join rollcall.plan p using (run_no)
+    where p.partition is not null and p.subjects @> array[of_subject]
+  ),
+  found as (
+    select o.run_no, o.type_no, o.item, o.outcome, o.reason, o.before, o.after, o.at, o.dry_run,
+           o.attempt
+    from runs r
+    join rollcall.task_type t on starts_with(t.name, r.pack || '.')
+    cross join lateral (
+      select *
+      from rollcall.outcome o
+      where o.day = r.day and o.run_no = r.run_no and o.type_no = t.type_no
+        and octet_length(o.subject) = octet_length(of_subject) and o.subject = of_subject
+      offset 0
+    ) o
+    union all
+    select o.run_no, o.type_no, o.item, o.outcome, o.reason, o.before, o.after, o.at, o.dry_run,
+           o.attempt
+    from chunks c
+    cross join lateral unnest(c.subjects) with ordinality as u(subject, n)
+    cross join lateral (
+      select b.first
+      from rollcall.outcome_batch b
+      where b.day = c.day and b.run_no = c.run_no and b.chunk = c.chunk and b.first < u.n
+      order by b.first desc
+      limit 1
+    ) b
+    cross join lateral (
+      select *
+      from rollcall.outcome_of_batch o
+      where o.day = c.day and o.run_no = c.run_no and o.chunk = c.chunk and o.first = b.first
+        and o.place = rollcall.place(c.chunk, u.n::integer - 1)
+      offset 0
+    ) o
+    where u.subject = of_subject
+  )
+  select r.run_id, r.pack, r.job, t.name, f.item, rollcall.outcome_name(f.outcome), f.reason,
+         f.before, f.after, f.at, f.dry_run, r.requested_by, f.attempt
+  from found f
+  join runs r using (run_no)
+  join rollcall.task_type t using (type_no)
+  order by f.at
+$$;
+
 -- Where tasks have their places in their runs' plans, of the chunks that have a partition. A plan
--- may have millions of tasks: each is looked up in a table of those that are asked for, by a
+-- may have millions of tasks: each is looked up in a table of those that are wanted, by a
 -- condition that the planner cannot turn into a join of another kind.
 create or replace function rollcall.places(
   of_run bigint, of_type smallint, of_subjects text[], of_items text[])
@@ -206,7 +266,7 @@ set enable_mergejoin = off as $$
 $$;
 
 -- Up to which sequence the batches of positions hold, above another one, at least as many tasks as
--- are asked for, or are a thousand; null: what they hold is less. So readers open a few at a time.
+-- are wanted, or are a thousand; null: what they hold is less. So readers open a few at a time.
 create or replace function rollcall.batches_upto(
   of_sources integer[], above bigint, at_least bigint)
 returns bigint language sql stable as $$

@@ -15,7 +15,7 @@ select b.run_no, b.first_offset + coalesce(u.shift, u.i - 1) as src_offset,
        string_to_array(nullif(coalesce(all_have.follow_ups, u.follow_ups), ''), ',') as follow_ups,
        null::uuid as task_id, null::text as actor, null::jsonb as arguments,
        rollcall.place(b.chunk, b.first + u.i::integer - 1) as place,
-       b.first_sequence, b.last_sequence, b.outcome as outcomes
+       b.first_sequence, b.last_sequence, b.outcome as outcomes, b.chunk, b.first
 from rollcall.outcome_batch b
 join rollcall.plan p on p.run_no = b.run_no and p.chunk = b.chunk
 cross join lateral (
