@@ -98,8 +98,8 @@ def test_a_filled_ledger_of_version_2_reads_the_same(tmp_path, database):
         "insert into rollcall.outcome (run_no, src_offset, sequence, day, source_no, type_no,"
         " outcome, attempt, replaces, subject, item, reason, before, after, follow_ups) select"
         " r.run_no, v.n, v.n, r.day, 1, 1, v.outcome, v.attempt, v.replaces, v.subject, v.item,"
-        " v.reason, v.before, v.after, v.follow_ups from rollcall.run r, (values (1, 0, 1, null::smallint, 'a', '', '', 'x',"
-        " 'y', array['guild.remind']), (2, 0, 3, 3::smallint, 'b', 'i', 'late', null, null, null),"
+        " v.reason, v.before, v.after, v.follow_ups from rollcall.run r, (values (1, 0, 1,"
+        " null::smallint, 'a', '', '', 'x', 'y', array['guild.remind']), (2, 0, 3, 3::smallint, 'b', 'i', 'late', null, null, null),"
         " (3, -2, 1, null, 'c', '', 'waits', null, null, null)) v (n, outcome, attempt, replaces,"
         " subject, item, reason, before, after, follow_ups)"
     )
@@ -121,7 +121,7 @@ def test_a_filled_ledger_of_version_2_reads_the_same(tmp_path, database):
     assert database.value("select to_regclass('rollcall.outcome_batch_20260201')") is not None
 
 
-def test_an_open_run_of_version_2_keeps_a_row_for_each_task(make_service, kafka, database):  # noqa: F811
+def test_an_open_run_of_version_2_keeps_its_rows(make_service, kafka, database):  # noqa: F811
     """Half its tasks had their outcomes before the upgrade; all messages come again after it."""
     to_version_2(database)
     database.execute("set search_path = public")  # the user's name is that of the schema
