@@ -99,7 +99,8 @@ def test_a_filled_ledger_of_version_2_reads_the_same(tmp_path, database):
         " outcome, attempt, replaces, subject, item, reason, before, after, follow_ups) select"
         " r.run_no, v.n, v.n, r.day, 1, 1, v.outcome, v.attempt, v.replaces, v.subject, v.item,"
         " v.reason, v.before, v.after, v.follow_ups from rollcall.run r, (values (1, 0, 1,"
-        " null::smallint, 'a', '', '', 'x', 'y', array['guild.remind']), (2, 0, 3, 3::smallint, 'b', 'i', 'late', null, null, null),"
+        " null::smallint, 'a', '', '', 'x', 'y', array['guild.remind']),"
+        " (2, 0, 3, 3::smallint, 'b', 'i', 'late', null, null, null),"
         " (3, -2, 1, null, 'c', '', 'waits', null, null, null)) v (n, outcome, attempt, replaces,"
         " subject, item, reason, before, after, follow_ups)"
     )

@@ -181,8 +181,8 @@ language sql stable as $$
 $$;
 
 -- The history of one subject, of all runs whose day the ledger has: as rollcall.outcome_named,
--- which would be read whole. Rows of their own are looked up by key; of the plans only those chunks are
--- opened that have the subject.
+-- which would be read whole. Rows of their own are looked up by key; of the plans only those chunks
+-- are opened that have the subject.
 create or replace function rollcall.outcomes_of_subject(of_subject text)
 returns table (
   run_id uuid, pack text, job text, type text, item text, outcome text, reason text, before text,
