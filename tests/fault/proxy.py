@@ -22,12 +22,12 @@ class Link:
         for s in (self.client, self.server):
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for source, to, up in ((self.client, self.server, True), (self.server, self.client, False)):
-            threading.Thread(target=self.forward, args=(source, to, up), daemon=True).start()
+            threading.Thread(target=self.relay, args=(source, to, up), daemon=True).start()
 
     def held(self, up):
         return self.mute or ("up" if up else "down") in self.proxy.hole
 
-    def forward(self, source, to, up):
+    def relay(self, source, to, up):
         try:
             while not self.ended:
                 if self.held(up):
