@@ -18,9 +18,9 @@ static int read_head(struct context *c, struct plan_chunk *k, struct err *e)
         for (size_t i = 0; i < HEAD_COUNT && db_texts_next(&texts, &text); i++)
                 if (text.ptr)
                         snprintf(head[i], sizeof head[i], "%.*s", SPAN_FMT(text));
-        k->type = type_by_number(c->types, atoi(head[HEAD_TYPE]));
+        k->type = type_by_number(c->types, (int)strtol(head[HEAD_TYPE], NULL, 10));
         k->dry_run = head[HEAD_DRY_RUN][0] == 't';
-        k->partitions = atoi(head[HEAD_PARTITIONS]);
+        k->partitions = (int)strtol(head[HEAD_PARTITIONS], NULL, 10);
         snprintf(k->lane, sizeof k->lane, "%s", head[HEAD_LANE]);
         return k->type ? 0
                        : err_set(e, ERR_FATAL, "",
