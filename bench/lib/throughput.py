@@ -21,9 +21,9 @@ def composed_statement(servers, template, pack):
 
     def keep(_service, db, _result):
         text = servers.server.process.text()
-        # "execute type3_0: with batch … " up to the next log line
+        # "execute type3_2: with batch … " up to the next log line
         found["sql"] = re.findall(
-            r"execute type\d+_0: (with batch.*?)\n(?=\d{4}-\d\d-\d\d )", text, re.S
+            r"execute type\d+_2: (with batch.*?)\n(?=\d{4}-\d\d-\d\d )", text, re.S
         )[-1]
         found["types"] = db.rows("select name, type_no from rollcall.task_type")
 
